@@ -1,0 +1,112 @@
+"""A camera of this machine through OpenCV, stamped at arrival.
+
+OpenCV does not tell reliably that a camera was unplugged: depending on the driver `read` fails, blocks for ten seconds,
+or repeats the last picture for ever (opencv issues 5221, 14044, 10927). So a camera counts as lost when no picture that
+differs from the one before has come for LOST_S.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Final
+
+import cv2
+import numpy as np
+
+from engine.capture.opencv_log import quiet_opencv
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_size
+from engine.errors import SourceError
+from engine.types import Frame, UInt8
+
+#: A camera without a new picture for so long is lost.
+LOST_S: Final = 2.0
+#: The first picture may take longer: the sensor starts up.
+START_S: Final = 5.0
+#: Pause after a failed read, so that a missing camera costs no processor time.
+_PAUSE_S: Final = 0.05
+#: Seconds for which OpenCV's V4L2 reader blocks at most (its default is 10); it bounds how long `interrupt` takes.
+_V4L_TIMEOUT: Final = ("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+
+
+class CameraSource(FrameSource):
+    """A camera by number or device path. Its pictures come in the camera's default size and rate."""
+
+    def __init__(self, device: int | str) -> None:
+        """Open the camera and wait for its first picture, which is dropped (it tends to be dark or torn).
+
+        Raises:
+            SourceError: there is no such camera, it is in use, or it sends nothing.
+        """
+        super().__init__()
+        self._device = device
+        os.environ.setdefault(*_V4L_TIMEOUT)
+        with quiet_opencv():
+            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2 if sys.platform.startswith("linux") else cv2.CAP_ANY)
+        if not self._capture.isOpened():
+            raise SourceError(
+                f"camera {device} cannot be opened: plug it in, close other programs that use it, or try another number"
+            )
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._picture: UInt8 | None = None  # BGR, the last one
+        self._index = 0
+        self._first_s: float | None = None
+        self._arrived_s = self._changed_s = time.monotonic()
+        try:
+            height_px, width_px = self._wait_for_picture(START_S).shape[:2]
+            check_size(f"camera {device}", width_px, height_px)
+        except SourceError:
+            self.close()
+            raise
+        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.info = SourceInfo(
+            f"camera:{device}",
+            SourceKind.CAMERA,
+            width_px,
+            height_px,
+            frame_count=None,
+            duration_s=None,
+            fps=fps if fps > 0 else None,
+            is_live=True,
+        )
+
+    def read(self) -> Frame | None:
+        """The next picture; None after `interrupt`, at most a second later.
+
+        Raises:
+            SourceError: no new picture for LOST_S.
+        """
+        if time.monotonic() - self._arrived_s > LOST_S:
+            self._changed_s = time.monotonic()  # the reader paused; that is no silence of the camera
+        picture = self._wait_for_picture(LOST_S)
+        if self._interrupted.is_set():
+            return None
+        if self._first_s is None:
+            self._first_s = self._arrived_s
+        self._index += 1
+        image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        return Frame(image, self._index - 1, self._arrived_s - self._first_s, self.info.source_id)
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        self._capture.release()
+
+    def _wait_for_picture(self, limit_s: float) -> UInt8:
+        """The next picture (H, W, 3) BGR, its arrival noted; an empty one after `interrupt`."""
+        while not self._interrupted.is_set():
+            with quiet_opencv():
+                arrived, picture = self._capture.read()
+            now_s = time.monotonic()
+            if arrived and (self._picture is None or not np.array_equal(picture, self._picture)):
+                self._changed_s = now_s
+            if now_s - self._changed_s > limit_s:
+                raise SourceError(
+                    f"camera {self._device} gave no new picture for {limit_s:.0f} s: "
+                    "plug it in again, or open its shutter"
+                )
+            if arrived:
+                self._picture, self._arrived_s = np.asarray(picture, np.uint8), now_s
+                return self._picture
+            self._interrupted.wait(_PAUSE_S)
+        return np.empty((0, 0, 3), np.uint8)

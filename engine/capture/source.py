@@ -1,0 +1,101 @@
+"""What every source of frames offers: who it is, the next frame, a way to break off, and a way to go on later."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Final
+
+from engine.errors import SourceError
+from engine.types import Frame
+
+#: Wider or higher pictures are refused: no face needs them, and one frame would take over 200 MB.
+MAX_SIDE_PX: Final = 8192
+
+
+class SourceKind(str, Enum):
+    """Where frames come from."""
+
+    VIDEO = "video"
+    PICTURES = "pictures"
+    CAMERA = "camera"
+    STREAM = "stream"
+    SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once it is open."""
+
+    source_id: str  # file name, "camera:0", address without its secrets, "demo"
+    kind: SourceKind
+    width_px: int  # as shown: after rotation; pictures of a folder may differ from the first
+    height_px: int
+    frame_count: int | None  # as the source tells it, for progress only (edit lists hide frames); None = unknown
+    duration_s: float | None  # likewise
+    fps: float | None  # mean rate; the frames' own times count
+    is_live: bool  # frames that are not fetched in time are lost
+
+
+class FrameSource(ABC):
+    """A source of frames, used by one thread; only `interrupt` may be called from another.
+
+    Close it when the reading thread has left `read`.
+    """
+
+    info: SourceInfo  # set by the constructor of each source
+
+    def __init__(self) -> None:
+        self.damaged = 0  # packets or pictures that could not be decoded so far
+        self._interrupted = threading.Event()
+
+    @abstractmethod
+    def read(self) -> Frame | None:
+        """The next frame; None at the end or after `interrupt`.
+
+        Raises:
+            SourceError: the source is lost.
+        """
+
+    def skip_to(self, frame_index: int) -> None:
+        """Go on so that the next frame has this index, with the times that a full reading gives.
+
+        Raises:
+            SourceError: the frame lies behind, or beyond the end, or the source is live.
+        """
+        raise SourceError(f"{self.info.source_id} is live and cannot go on at frame {frame_index}: start anew")
+
+    def interrupt(self) -> None:
+        """Make `read` return None soon, now and from now on. May be called from any thread."""
+        self._interrupted.set()
+
+    def fault(self) -> str | None:
+        """One line on what was lost, for the user; complete once `read` gave None. None = nothing was lost."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file or device. A second call does nothing."""
+
+    def __enter__(self) -> FrameSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_size(name: str, width_px: int, height_px: int) -> None:
+    """Refuse pictures without pixels or above MAX_SIDE_PX a side.
+
+    Raises:
+        SourceError: with the size and the remedy.
+    """
+    if width_px < 1 or height_px < 1:
+        raise SourceError(f"{name} has pictures of {width_px} x {height_px} pixels: check that it plays elsewhere")
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise SourceError(f"{name} is {width_px} x {height_px} pixels, the limit is {MAX_SIDE_PX} a side: shrink it")

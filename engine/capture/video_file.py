@@ -1,0 +1,188 @@
+"""Video files through PyAV (FFmpeg): every frame, in order, with the times that the file gives."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engine.capture.decoding import UprightRgb, decoded, mean_rate, reason_of, video_stream
+from engine.capture.source import FrameSource, SourceInfo, SourceKind
+from engine.errors import SourceError
+from engine.types import Frame
+
+#: A file that ends so much before its stated duration was cut off; sound that outlasts the video leaves less.
+_SHORT_BY_S: Final = 1.0
+#: So many failed reads in a row end the file: the disk or the file gives nothing more.
+_MAX_FAILED_READS: Final = 100
+#: Step between frames that carry no time, in files that also tell no rate.
+_DEFAULT_FPS: Final = 25.0
+
+
+class VideoFileSource(FrameSource):
+    """A local video file. Damaged packets are skipped and counted."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and decode its first picture.
+
+        Raises:
+            SourceError: missing, empty, no video, no frame that can be decoded, or too large.
+        """
+        super().__init__()
+        self._name = str(path)
+        self._next_index = 0
+        self._ended = False
+        with contextlib.ExitStack() as undo:
+            self._container = undo.enter_context(_open(path))
+            self._stream = video_stream(self._container, self._name)
+            self._stream.thread_type = "AUTO"
+            self._clock = _Clock(mean_rate(self._stream) or _DEFAULT_FPS)
+            pictures = self._decode()
+            first = next(pictures, None)
+            if first is None:
+                raise SourceError(
+                    f"{self._name} holds no frame that can be decoded: check that it plays, or copy it again"
+                )
+            self._rgb = UprightRgb(self._name, first, self._stream)
+            self.info = _info(path, self._container, self._stream, self._rgb.size)
+            self._pictures = itertools.chain((first,), pictures)
+            undo.pop_all()
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end or after `interrupt`."""
+        picture = self._advance()
+        if picture is None:
+            return None
+        image = self._rgb.convert(picture)
+        return Frame(image, self._next_index - 1, self._clock.now_s, self.info.source_id, picture.time)
+
+    def skip_to(self, frame_index: int) -> None:
+        """Decode, without converting to RGB, up to this frame; see the base."""
+        if frame_index < self._next_index:
+            raise SourceError(
+                f"{self._name} stands at frame {self._next_index}, it cannot go back to {frame_index}: open it again"
+            )
+        while self._next_index < frame_index and not self._interrupted.is_set():
+            if self._advance() is None and not self._interrupted.is_set():
+                raise SourceError(
+                    f"{self._name} has {self._next_index} frames, it cannot go on at {frame_index}: start anew"
+                )
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file ended well before the duration that it states. False until the end was reached."""
+        return (
+            self._ended and self.info.duration_s is not None and self._clock.end_s + _SHORT_BY_S < self.info.duration_s
+        )
+
+    def fault(self) -> str | None:
+        """What was lost; see the base."""
+        parts = []
+        if self.damaged:
+            parts.append(f"{self.damaged} damaged {'packet' if self.damaged == 1 else 'packets'}")
+        if self.truncated:
+            parts.append(f"it ends at {self._clock.end_s:.1f} s of {self.info.duration_s:.1f} s")
+        return f"{self._name} is damaged or cut off ({', '.join(parts)}): the rest was read" if parts else None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _advance(self) -> VideoFrame | None:
+        """The next picture, its time in the clock; None at the end or after `interrupt`."""
+        if self._interrupted.is_set():
+            return None
+        picture = next(self._pictures, None)
+        if picture is None:
+            self._ended = not self._interrupted.is_set()
+            return None
+        self._clock.show(picture)
+        self._next_index += 1
+        return picture
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        for packet in self._packets():
+            if self._interrupted.is_set():
+                return
+            self.damaged += packet.is_corrupt
+            pictures = decoded(packet)
+            if pictures is None:
+                self.damaged += 1
+            else:
+                yield from pictures
+
+    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+        """Packets of the stream; a failed read is counted and the file is read on behind it."""
+        failed = 0
+        while failed < _MAX_FAILED_READS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failed = 0
+                    yield packet
+            except av.FFmpegError:
+                self.damaged += 1
+                failed += 1
+            else:
+                return
+
+
+class _Clock:
+    """Seconds since the first frame, from presentation times that may be missing or jump back in broken files."""
+
+    def __init__(self, fps: float) -> None:
+        self._step_s = 1.0 / fps
+        self._first_s: float | None = None  # presentation time that counts as 0
+        self.now_s = -self._step_s
+        self.end_s = 0.0  # when the last frame stops being shown
+
+    def show(self, picture: VideoFrame) -> None:
+        """Move on to a picture. One without a time, or with an earlier one, comes one step after the last."""
+        pts_s = picture.time
+        if pts_s is not None and self._first_s is not None and pts_s - self._first_s >= self.now_s:
+            self.now_s = pts_s - self._first_s
+        else:
+            self.now_s += self._step_s
+            if pts_s is not None:
+                self._first_s = pts_s - self.now_s
+        tick_s = float(picture.time_base or 0)
+        self.end_s = self.now_s + (picture.duration * tick_s if picture.duration else self._step_s)
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a local file; FFmpeg may follow no reference from it to the network."""
+    try:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist: check the path")
+        if not path.is_file():
+            raise SourceError(f"{path} is neither a file nor a folder: give a video, a picture or a folder of pictures")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path} is empty (0 bytes): copy it again")
+        # "file:" keeps names with a colon from being read as an address.
+        # Titles in another encoding than UTF-8 must not stop it.
+        return av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except PermissionError:
+        raise SourceError(f"{path} may not be read: check its permissions") from None
+    except av.FFmpegError as error:
+        raise SourceError(
+            f"{path} is no video that can be read ({reason_of(error)}): check that it plays, or copy it again"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
+
+
+def _info(path: Path, container: InputContainer, stream: VideoStream, size: tuple[int, int]) -> SourceInfo:
+    duration_s: float | None = None
+    if stream.duration and stream.time_base:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration:
+        duration_s = container.duration / av.time_base
+    return SourceInfo(
+        path.name, SourceKind.VIDEO, *size, stream.frames or None, duration_s, mean_rate(stream), is_live=False
+    )

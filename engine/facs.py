@@ -1,0 +1,63 @@
+"""Expression labels and FACS action units: the one order and the one set of names used everywhere.
+
+Sources: FERPlus (Barsoum et al., ICMI 2016) for the expression order; FACS (Ekman, Friesen and Hager, 2002) for the
+names of the units; BP4D (Zhang et al., 2014) for the twelve units that the first model reports.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Order of every probability vector over expressions (FERPlus, less "unknown" and "not a face").
+EXPRESSIONS: Final[tuple[str, ...]] = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+)
+
+#: Adjective of the face for people, in the order of EXPRESSIONS; never a claim about what a person feels.
+EXPRESSION_ADJECTIVES: Final[tuple[str, ...]] = (
+    "neutral",
+    "happy",
+    "surprised",
+    "sad",
+    "angry",
+    "disgusted",
+    "fearful",
+    "contemptuous",
+)
+
+#: FACS numbers of the twelve BP4D units, the order of every AU vector of the first model.
+BP4D_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+
+#: FACS number to FACS name.
+UNIT_NAMES: Final[dict[int, str]] = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    17: "chin raiser",
+    20: "lip stretcher",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    43: "eyes closed",
+}
+
+
+def unit_code(number: int) -> str:
+    """FACS code of a unit: ``unit_code(12) == "AU12"``."""
+    return f"AU{number}"

@@ -1,0 +1,48 @@
+"""Shared fixtures: what a test needs from outside, and the check that no thread is left alive."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import FaceModelError
+from engine.tracking.face_models import FACE_MODELS, face_model_path
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with clips and data beside the checkout."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    if not (folder / "media").is_dir():
+        pytest.skip(f"needs the shared clips in {folder.name}/media beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def face_models() -> None:
+    """The face networks on this machine."""
+    try:
+        for model in FACE_MODELS:
+            face_model_path(model)
+    except FaceModelError as error:
+        pytest.skip(f"needs the face networks: {error}")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail a test that leaves a thread of ours alive, and say what the thread is doing."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    for thread in left:
+        thread.join(timeout=1.0)
+    left = [thread for thread in left if thread.is_alive()]
+    if left:
+        frames = sys._current_frames()
+        told = [thread.name + "\n" + "".join(traceback.format_stack(frames[thread.ident])) for thread in left]
+        pytest.fail("threads left alive: " + "\n".join(told))

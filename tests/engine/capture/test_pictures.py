@@ -1,0 +1,142 @@
+"""Pictures and folders of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.capture.pictures import PICTURE_STEP_S, PictureSource
+from engine.capture.source import MAX_SIDE_PX, SourceKind
+from engine.errors import SourceError
+from engine.types import UInt8
+
+
+def write_picture(path: Path, colour: tuple[int, int, int] = (200, 100, 50), size: tuple[int, int] = (40, 30)) -> Path:
+    image: UInt8 = np.full((size[1], size[0], 3), colour, np.uint8)
+    assert cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def with_exif_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """Put an EXIF block with this orientation (tag 0x0112) right behind the start marker of a JPEG."""
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x01" + b"\x01\x12\x00\x03\x00\x00\x00\x01"
+    tiff += orientation.to_bytes(2, "big") + b"\x00\x00" + b"\x00\x00\x00\x00"
+    block = b"Exif\x00\x00" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
+
+
+def test_one_picture_is_one_frame(tmp_path):
+    with PictureSource(write_picture(tmp_path / "face.png")) as source:
+        frame = source.read()
+        assert source.read() is None
+    assert (source.info.source_id, source.info.kind) == ("face.png", SourceKind.PICTURES)
+    assert (source.info.width_px, source.info.height_px, source.info.frame_count) == (40, 30, 1)
+    assert frame is not None
+    assert frame.image[5, 5].tolist() == [200, 100, 50]  # RGB
+    assert (frame.index, frame.timestamp_s, frame.pts_s) == (0, 0.0, None)
+
+
+def test_a_folder_comes_in_the_order_in_which_people_count(tmp_path):
+    names = ["face1.png", "face2.png", "Face3.PNG", "face10.png", "other.png"]
+    for number, name in reversed(list(enumerate(names))):
+        write_picture(tmp_path / name, colour=(number * 10, 0, 0))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / ".hidden.png").write_bytes(b"junk")
+    (tmp_path / "deeper").mkdir()
+    with PictureSource(tmp_path) as source:
+        frames = [source.read() for _ in names]
+        assert source.read() is None
+    assert source.info.frame_count == len(names)
+    assert [int(frame.image[0, 0, 0]) for frame in frames if frame] == [0, 10, 20, 30, 40]
+    assert [frame.index for frame in frames if frame] == [0, 1, 2, 3, 4]
+    assert [frame.timestamp_s for frame in frames if frame] == [step * PICTURE_STEP_S for step in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "bright_corner"),
+    [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (6, (0, -1)), (8, (-1, 0))],
+)
+def test_exif_orientation_is_honoured(tmp_path, orientation, bright_corner):
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:16, :16] = 255  # bright at the upper left
+    done, jpeg = cv2.imencode(".jpg", image)
+    assert done
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(with_exif_orientation(jpeg.tobytes(), orientation))
+    with PictureSource(path) as source:
+        frame = source.read()
+    assert frame is not None
+    assert frame.image.shape[:2] == ((64, 32) if orientation >= 5 else (32, 64))
+    assert frame.image.shape[:2] == (source.info.height_px, source.info.width_px)
+    corners = {place: int(frame.image[place].mean()) for place in ((0, 0), (0, -1), (-1, 0), (-1, -1))}
+    assert max(corners, key=corners.__getitem__) == bright_corner
+
+
+@pytest.mark.parametrize("mode", [cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED])
+def test_grey_and_transparent_pictures_become_rgb(tmp_path, mode):
+    channels = 1 if mode == cv2.IMREAD_GRAYSCALE else 4
+    cv2.imwrite(str(tmp_path / "odd.png"), np.full((8, 9, channels), 77, np.uint8))
+    with PictureSource(tmp_path / "odd.png") as source:
+        frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (8, 9, 3)
+    assert (frame.image == 77).all()
+
+
+def test_damaged_pictures_of_a_folder_are_left_out_and_counted(tmp_path, capfd):
+    write_picture(tmp_path / "2.png")
+    write_picture(tmp_path / "4.png")
+    (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "3.png").write_bytes((tmp_path / "2.png").read_bytes()[:40])
+    with PictureSource(tmp_path) as source:
+        indices = []
+        while (frame := source.read()) is not None:
+            indices.append(frame.index)
+    assert indices == [1, 3]
+    assert source.damaged == 2
+    assert "2 of 4 pictures that cannot be decoded" in str(source.fault())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_whole_folders_have_no_fault(tmp_path):
+    with PictureSource(write_picture(tmp_path / "1.png")) as source:
+        source.read()
+    assert source.fault() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", bytes(2000)])
+def test_a_file_that_is_no_picture_is_refused(tmp_path, content):
+    (tmp_path / "face.jpg").write_bytes(content)
+    with pytest.raises(SourceError, match=r"face\.jpg holds no picture that can be decoded: check"):
+        PictureSource(tmp_path / "face.jpg")
+
+
+def test_a_folder_without_pictures_and_a_missing_picture_are_refused(tmp_path):
+    with pytest.raises(SourceError, match=r"holds no pictures \(\.bmp"):
+        PictureSource(tmp_path)
+    with pytest.raises(SourceError, match=r"gone\.png cannot be read \(No such file"):
+        PictureSource(tmp_path / "gone.png")
+
+
+def test_a_picture_above_the_limit_is_refused(tmp_path):
+    with pytest.raises(SourceError, match=f"the limit is {MAX_SIDE_PX}"):
+        PictureSource(write_picture(tmp_path / "wide.png", size=(MAX_SIDE_PX + 1, 2)))
+
+
+def test_skip_and_interrupt(tmp_path):
+    for number in range(4):
+        write_picture(tmp_path / f"{number}.png", colour=(number, 0, 0))
+    with PictureSource(tmp_path) as source:
+        source.skip_to(2)
+        frame = source.read()
+        assert frame is not None
+        assert (frame.index, int(frame.image[0, 0, 0])) == (2, 2)
+        with pytest.raises(SourceError, match="cannot go on at 1"):
+            source.skip_to(1)
+        with pytest.raises(SourceError, match="cannot go on at 5"):
+            source.skip_to(5)
+        source.interrupt()
+        assert source.read() is None
