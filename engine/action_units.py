@@ -1,0 +1,83 @@
+"""Action units: aligned faces to occurrence with the uncertainty of the sampled graph.
+
+Song, Chen, Zheng and Ji, "Uncertain Graph Neural Networks for Facial Action Unit Detection", AAAI 2021 (UGN). The
+network takes the noise that its masks are drawn with as an input. Every frame gets the same bank, so that a still face
+gives still values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.backends.base import InferenceBackend
+from engine.backends.contract import AUCalibration
+from engine.errors import ContractError
+from engine.network_io import ImageInput, read_logits
+from engine.types import AlignedFace, AUEstimate, Float32
+from engine.uncertainty.scores import binary_decomposition
+
+#: Logits beyond this are saturated in float32; the clip keeps exp() finite.
+_LOGIT_LIMIT = 80.0
+
+
+class ActionUnitEstimator:
+    """Reads the action units of faces with a network of task ``action_units``."""
+
+    def __init__(self, backend: InferenceBackend) -> None:
+        """Take over how the network is fed and calibrated from its contract.
+
+        Raises:
+            ContractError: the network is for another task.
+        """
+        contract = backend.contract
+        calibration = contract.calibration
+        if not isinstance(calibration, AUCalibration):
+            raise ContractError(f"{contract.name!r} is for {contract.task}, not for action units: give the AU model")
+        self._backend = backend
+        self._images = ImageInput(contract.crop)
+        self._temperature = calibration.temperature
+        self._codes = np.array([int(label.removeprefix("AU")) for label in contract.labels], np.int64)
+        self._noise = noise_bank(calibration.mask_samples, len(contract.labels), calibration.mask_seed)
+
+    def estimate(self, faces: Sequence[AlignedFace]) -> list[AUEstimate]:
+        """Occurrence and its uncertainty for each face, in the order of ``faces``; one run of the network for all.
+
+        Raises:
+            BackendError, ModelError: the network cannot run, or gives values that are not finite.
+        """
+        if not faces:
+            return []
+        outputs = self._backend.run({"image": self._images.batch(faces), "noise": self._noise})
+        samples = sigmoid(read_logits(outputs, self._backend.contract), self._temperature)  # (N, S, K)
+        occurrence, occurrence_std = samples.mean(1), samples.std(1)  # (N, K)
+        parts = binary_decomposition(samples)  # (N, K) each
+        return [
+            AUEstimate(
+                codes=self._codes,
+                occurrence=occurrence[place],
+                occurrence_std=occurrence_std[place],
+                aleatoric=parts.aleatoric[place],
+                epistemic=parts.epistemic[place],
+                mask_mean=outputs["mask_mean"][place],
+                mask_std=outputs["mask_std"][place],
+                adjacency=outputs["adjacency"],
+            )
+            for place in range(len(faces))
+        ]
+
+
+def noise_bank(samples: int, units: int, seed: int) -> Float32:
+    """Standard normal draws (S, 2, K, K): per sample, graph layer and edge. Same seed, same bank, on every machine."""
+    return np.random.default_rng(seed).standard_normal((samples, 2, units, units), dtype=np.float32)
+
+
+def sigmoid(logits: Float32, temperature: float) -> Float32:
+    """Probabilities of logits divided by a temperature above 0; same shape, float32.
+
+    >>> float(sigmoid(np.array([0.0], np.float32), 1.0)[0])
+    0.5
+    """
+    scaled = np.clip(logits / np.float32(temperature), -_LOGIT_LIMIT, _LOGIT_LIMIT)
+    return np.asarray(1.0 / (1.0 + np.exp(-scaled)), np.float32)

@@ -1,0 +1,1 @@
+"""Running model files: contracts and inference backends."""

@@ -1,0 +1,108 @@
+"""What every inference backend offers, and the checks that every one of them runs on a network it has just opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from engine.backends.contract import ModelContract, TensorSpec
+from engine.errors import BackendError, ContractError, ModelError
+from engine.types import Float32
+
+
+class InferenceBackend(Protocol):
+    """A network ready to run. It knows tensors, not faces. Not thread-safe: one instance per thread."""
+
+    @property
+    def contract(self) -> ModelContract:
+        """The contract of the network, checked."""
+
+    @property
+    def name(self) -> str:
+        """Name of the backend in the registry, such as ``onnxruntime``."""
+
+    @property
+    def device(self) -> str:
+        """Where the network really runs, such as ``CPU``."""
+
+    def run(self, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
+        """Outputs by name, for inputs by name; both as the contract lists them. The caller owns the arrays returned.
+
+        Raises:
+            BackendError: the network cannot run on these inputs.
+        """
+
+    def close(self) -> None:
+        """Free the network; it cannot run afterwards. Closing twice is allowed."""
+
+
+def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], found: Sequence[TensorSpec]) -> None:
+    """Compare the tensors that a contract promises with those that the opened network declares.
+
+    Args:
+        where: the model file, for the message.
+        kind: "input" or "output", for the message.
+        promised: from the contract.
+        found: from the network; an axis of a text is one of any or unknown length.
+
+    Raises:
+        ContractError: names or types differ, or an axis cannot have the promised length.
+    """
+    by_name = {spec.name: spec for spec in found}
+    names = sorted(spec.name for spec in promised)
+    if sorted(by_name) != names:
+        raise ContractError(
+            f"{where} has the {kind}s {', '.join(sorted(by_name))}, its contract says {', '.join(names)}: "
+            "restore both from one release"
+        )
+    for want in promised:
+        have = by_name[want.name]
+        axes_fit = len(have.shape) == len(want.shape) and all(
+            isinstance(length, str) or length == promise for length, promise in zip(have.shape, want.shape, strict=True)
+        )
+        if have.dtype != want.dtype or not axes_fit:
+            raise ContractError(
+                f"{where} has {kind} {want.name} {have.dtype} {have.shape}, "
+                f"its contract says {want.dtype} {want.shape}: restore both from one release"
+            )
+
+
+def warm_up(where: Path, backend: InferenceBackend) -> None:
+    """Run a new network on zeros: it shows its real output shapes, and the first face later waits for nothing.
+
+    The first run gives every axis of free length its own length, so that a network that only works for one face, or
+    mixes up two axes, is found here. The second is the usual case, one face.
+
+    Raises:
+        ModelError: the network cannot run.
+        ContractError: an output has another shape than the contract says.
+    """
+    contract = backend.contract
+    free = {axis: 0 for spec in contract.inputs for axis in spec.shape if isinstance(axis, str)}
+    for lengths in ({axis: 2 + place for place, axis in enumerate(free)}, dict.fromkeys(free, 1)):
+        shapes = {spec.name: [_length(axis, lengths) for axis in spec.shape] for spec in contract.inputs}
+        try:
+            outputs = backend.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+        except BackendError as error:
+            raise ModelError(str(error)) from None
+        for spec in contract.outputs:
+            _check_output(where, spec, outputs[spec.name], lengths)
+
+
+def _length(axis: int | str, lengths: Mapping[str, int]) -> int:
+    return lengths[axis] if isinstance(axis, str) else axis
+
+
+def _check_output(where: Path, spec: TensorSpec, output: Float32, lengths: Mapping[str, int]) -> None:
+    wanted = [lengths.get(axis) if isinstance(axis, str) else axis for axis in spec.shape]  # None: any length
+    fits = output.ndim == len(wanted) and all(
+        want in (None, have) for want, have in zip(wanted, output.shape, strict=True)
+    )
+    if output.dtype != spec.dtype or not fits:
+        raise ContractError(
+            f"{where} gives {spec.name} {output.dtype} {output.shape}, its contract says {spec.dtype} {spec.shape}: "
+            "restore both from one release"
+        )

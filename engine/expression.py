@@ -1,0 +1,58 @@
+"""Expression: aligned faces to class probabilities, one vector per member of the ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.backends.base import InferenceBackend
+from engine.backends.contract import ExpressionCalibration
+from engine.errors import ContractError
+from engine.network_io import ImageInput, read_logits
+from engine.types import AlignedFace, ExpressionEstimate, Float32
+
+
+class ExpressionEstimator:
+    """Reads the expression of faces with a network of task ``expression``."""
+
+    def __init__(self, backend: InferenceBackend) -> None:
+        """Take over how the network is fed and calibrated from its contract.
+
+        Raises:
+            ContractError: the network is for another task.
+        """
+        contract = backend.contract
+        if not isinstance(contract.calibration, ExpressionCalibration):
+            raise ContractError(
+                f"{contract.name!r} is for {contract.task}, not for expression: give the expression model"
+            )
+        self._backend = backend
+        self._images = ImageInput(contract.crop)
+        self._temperature = contract.calibration.temperature
+
+    def estimate(self, faces: Sequence[AlignedFace]) -> list[ExpressionEstimate]:
+        """Calibrated probabilities of each face, in the order of ``faces``; one run of the network for all.
+
+        Raises:
+            BackendError, ModelError: the network cannot run, or gives values that are not finite.
+        """
+        if not faces:
+            return []
+        inputs = {"image": self._images.batch(faces), "landmarks": np.stack([face.landmarks for face in faces])}
+        logits = read_logits(self._backend.run(inputs), self._backend.contract)  # (N, M, C)
+        return [
+            ExpressionEstimate(members=members, probabilities=members.mean(0))
+            for members in softmax(logits, self._temperature)
+        ]
+
+
+def softmax(logits: Float32, temperature: float) -> Float32:
+    """Probabilities over the last axis of logits divided by a temperature above 0; same shape, float32.
+
+    >>> [round(float(p), 3) for p in softmax(np.array([0.0, np.log(3.0)], np.float32), 1.0)]
+    [0.25, 0.75]
+    """
+    below_top = (logits - logits.max(-1, keepdims=True)) / np.float32(temperature)  # at most 0: exp() cannot overflow
+    weights = np.exp(below_top)
+    return np.asarray(weights / weights.sum(-1, keepdims=True), np.float32)

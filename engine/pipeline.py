@@ -1,0 +1,135 @@
+"""The path of one frame, a line per stage. No threads, no window, no clock but the one that times the stages."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from engine.alignment import align_picture
+from engine.config import EngineConfig
+from engine.errors import OutputError
+from engine.routing import Router
+from engine.tracking.quality import assess_quality
+from engine.tracking.tracker import Tracker
+from engine.types import (
+    AlignedFace,
+    AUEstimate,
+    ExpressionEstimate,
+    FaceResult,
+    FaceTrack,
+    Frame,
+    FrameResult,
+    StageTimes,
+    TrackState,
+)
+from engine.uncertainty.calibration import assess_uncertainty
+
+
+class ExpressionStage(Protocol):
+    """Estimates expressions."""
+
+    def estimate(self, faces: Sequence[AlignedFace]) -> Sequence[ExpressionEstimate]:
+        """One estimate per face, in order; none for no face."""
+
+
+class ActionUnitStage(Protocol):
+    """Estimates action units."""
+
+    def estimate(self, faces: Sequence[AlignedFace]) -> Sequence[AUEstimate]:
+        """One estimate per face, in order; none for no face."""
+
+
+class Closeable(Protocol):
+    """Something that holds memory of its own, such as a network."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+class Pipeline:
+    """Frame in, faces with expression, action units, uncertainty and decision out. One thread at a time."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        expression: ExpressionStage,
+        action_units: ActionUnitStage,
+        router: Router,
+        config: EngineConfig,
+        resources: Sequence[Closeable] = (),
+    ) -> None:
+        """``resources``: what the stages run on; closed with the pipeline, as the tracker is."""
+        self._tracker = tracker
+        self._expression = expression
+        self._action_units = action_units
+        self._router = router
+        self._config = config
+        self._resources = resources
+
+    def process(self, frame: Frame) -> FrameResult:
+        """All confirmed faces of a frame, largest first. Frames of a stream must come in order."""
+        watch = _Stopwatch()
+        tracks = _confirmed(self._tracker.track(frame))
+        tracking_ms = watch.lap_ms()
+        faces = [self._align(frame, track) for track in tracks]
+        alignment_ms = watch.lap_ms()
+        expressions = self._expression.estimate(faces)
+        expression_ms = watch.lap_ms()
+        units = self._action_units.estimate(faces)
+        action_units_ms = watch.lap_ms()
+        uncertainties = [assess_uncertainty(estimate, self._router.calibration) for estimate in expressions]
+        decisions = [
+            self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
+            for face, estimate, uncertainty in zip(faces, expressions, uncertainties, strict=True)
+        ]
+        self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
+        results = zip(tracks, faces, expressions, units, uncertainties, decisions, strict=True)
+        times = StageTimes(tracking_ms, alignment_ms, expression_ms, action_units_ms, watch.lap_ms())
+        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
+
+    def snapshot(self) -> str:
+        """What is remembered between frames, as JSON: a pipeline restored from it goes on with the same results."""
+        return json.dumps({"tracker": self._tracker.snapshot(), "router": self._router.snapshot()})
+
+    def restore(self, text: str) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            OutputError: it was damaged, or written by another version.
+        """
+        try:
+            raw = json.loads(text)
+            self._tracker.restore(raw["tracker"])
+            self._router.restore(raw["router"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise OutputError(f"saved state cannot be read ({error!r}): start again with --force") from error
+
+    def close(self) -> None:
+        """Free all networks; the pipeline cannot run afterwards."""
+        for resource in (self._tracker, *self._resources):
+            resource.close()
+
+    def _align(self, frame: Frame, track: FaceTrack) -> AlignedFace:
+        crop, landmarks, frame_from_crop = align_picture(frame.image, track.mesh)
+        quality = assess_quality(frame, track, crop, self._config.quality)
+        return AlignedFace(track.track_id, crop, landmarks, np.asarray(frame_from_crop, np.float64), quality)
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self._last_s = time.perf_counter()
+
+    def lap_ms(self) -> float:
+        """Milliseconds since the lap before."""
+        before, self._last_s = self._last_s, time.perf_counter()
+        return (self._last_s - before) * 1000.0
+
+
+def _confirmed(tracks: Sequence[FaceTrack]) -> list[FaceTrack]:
+    """Confirmed tracks, largest box first, older first among equals."""
+    confirmed = [track for track in tracks if track.state is TrackState.CONFIRMED]
+    return sorted(confirmed, key=lambda track: (-float(np.prod(track.box[2:] - track.box[:2])), track.track_id))

@@ -1,0 +1,170 @@
+"""Which face of this frame is which face of the frames before: pure functions on positions, sizes and landmarks.
+
+Nothing here knows who a person is: no picture and no identity embedding is looked at, only where points lie, how large
+the face is and where it was heading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.types import FaceDetection, Float32, Float64
+
+#: Mesh points that a moving mouth leaves in place: eye corners, nose bridge, nose base.
+_STEADY_POINTS: Final = np.array([33, 133, 362, 263, 168, 2])
+#: Two meshes are on one face when their steady points lie this near, in units of the face's size ...
+_SAME_DISTANCE: Final = 0.3
+#: ... and their sizes differ by less than this factor.
+_SAME_SIZE_RATIO: Final = 1.6
+#: A detection is on a mesh when its eyes, nose and mouth lie this near to the mesh's (the detector is coarser).
+_DETECTED_DISTANCE: Final = 0.4
+#: Mesh points that stand for the detector's first four, two each: right eye, left eye, nose tip, mouth.
+_DETECTOR_PAIRS: Final = np.array([[33, 133], [362, 263], [1, 1], [13, 14]])
+#: A face seen a moment ago may have moved this far from where it was expected, in units of its size ...
+_REACH: Final = 0.6
+#: ... plus this much per second since it was seen ...
+_REACH_PER_S: Final = 1.5
+#: ... and never further than this.
+_MAX_REACH: Final = 1.5
+#: Nor may its size differ by more than this factor.
+_MAX_SIZE_RATIO: Final = 1.8
+#: A known face that is left alone costs this, so that no face hands its own place to a neighbour to help a third one.
+_UNPAIRED_COST: Final = 2.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceShape:
+    """Where a face is: what association compares."""
+
+    box: Float32  # (4,) x0 y0 x1 y1 around the mesh, frame pixels
+    points: Float32  # (6, 2) steady points, frame pixels
+    size_px: float  # root of the box's area
+
+    def moved(self, x_px: float, y_px: float) -> FaceShape:
+        """The same shape elsewhere."""
+        move = np.array([x_px, y_px], np.float32)
+        return FaceShape(self.box + np.concatenate([move, move]), self.points + move, self.size_px)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """Where a known face should be now."""
+
+    shape: FaceShape
+    unseen_s: float  # seconds since it was last seen
+    handicap: float = 0.0  # added to every cost: of two tracks that fit one face alike, the one without wins
+
+
+def shape_of(mesh: Float32) -> FaceShape:
+    """Shape of a mesh (468, 3)."""
+    flat = np.ascontiguousarray(mesh[:, :2].T)  # (2, 468): extremes along the last axis are ten times as fast
+    low, high = flat.min(1), flat.max(1)
+    size = math.sqrt(max(float((high[0] - low[0]) * (high[1] - low[1])), 1e-6))
+    return FaceShape(np.concatenate([low, high]), mesh[_STEADY_POINTS, :2], size)
+
+
+def is_same_face(one: FaceShape, other: FaceShape) -> bool:
+    """Whether two meshes of one frame lie on the same face."""
+    if max(one.size_px, other.size_px) > _SAME_SIZE_RATIO * min(one.size_px, other.size_px):
+        return False
+    return _distance(one.points, other.points) < _SAME_DISTANCE * max(one.size_px, other.size_px)
+
+
+def is_detected_at(detection: FaceDetection, mesh: Float32, size_px: float) -> bool:
+    """Whether a detection and a mesh (468, 3) of one frame lie on the same face."""
+    points = mesh[_DETECTOR_PAIRS, :2].mean(axis=1)  # (4, 2)
+    return _distance(detection.landmarks[:4], np.asarray(points, np.float32)) < _DETECTED_DISTANCE * size_px
+
+
+def distinct(shapes: Sequence[FaceShape], scores: Sequence[float]) -> list[int]:
+    """Indices of the shapes that are left when, of several on one face, only the best score stays.
+
+    The order follows score, then position, so it does not depend on the order of the input.
+    """
+    order = sorted(range(len(shapes)), key=lambda index: (-scores[index], *shapes[index].box.tolist()))
+    kept: list[int] = []
+    for index in order:
+        if not any(is_same_face(shapes[index], shapes[other]) for other in kept):
+            kept.append(index)
+    return kept
+
+
+def cost(expected: Expected, seen: FaceShape) -> float:
+    """How badly a face that is seen fits a face that is expected; infinite when they cannot be the same.
+
+    The sum of three parts without unit: the share of the boxes that is not common (1 - IoU), the distance of the steady
+    points in units of the face's size, and the logarithm of the ratio of sizes.
+    """
+    shape = expected.shape
+    growth = abs(math.log(seen.size_px / shape.size_px))
+    distance = _distance(shape.points, seen.points) / max(shape.size_px, seen.size_px)
+    reach = min(_REACH + _REACH_PER_S * expected.unseen_s, _MAX_REACH)
+    if distance > reach or growth > math.log(_MAX_SIZE_RATIO):
+        return math.inf
+    return (1 - _iou(shape.box, seen.box)) + distance + growth + expected.handicap
+
+
+def associate(expected: Sequence[Expected], seen: Sequence[FaceShape]) -> dict[int, int]:
+    """The cheapest pairing of known faces and seen faces.
+
+    Returns:
+        Index into ``seen`` for each index of ``expected`` that has one.
+    """
+    costs = np.array([[cost(known, shape) for shape in seen] for known in expected], np.float64)
+    return cheapest_pairs(costs.reshape(len(expected), len(seen)), _UNPAIRED_COST)
+
+
+def cheapest_pairs(costs: Float64, unpaired: float) -> dict[int, int]:
+    """The pairing (row -> column) of a cost matrix (n, m) with the least sum; a row left alone costs ``unpaired``.
+
+    Infinite costs are never paired. Exact, by dynamic programming over the set of taken columns, row by row: at most
+    n * m * 2^m steps, and far fewer because faces rarely compete; meant for up to eight faces.
+
+    >>> cheapest_pairs(np.array([[1.0, 2.0], [1.0, 9.0]]), unpaired=10.0)
+    {0: 1, 1: 0}
+    >>> cheapest_pairs(np.array([[1.0, 2.0], [1.0, 9.0]]), unpaired=1.5)
+    {0: 0}
+    """
+    plans: dict[int, _Plan] = {0: (0.0, ())}  # taken columns as bits -> the cheapest way to take them
+    for row in costs:
+        options = [(int(column), float(row[column])) for column in np.flatnonzero(np.isfinite(row))]
+        longer: dict[int, _Plan] = {}
+        for taken, (total, chosen) in plans.items():
+            _keep_cheaper(longer, taken, (total + unpaired, (*chosen, _ALONE)))
+            for column, price in options:
+                if not taken >> column & 1:
+                    _keep_cheaper(longer, taken | 1 << column, (total + price, (*chosen, column)))
+        plans = longer
+    _, columns = min(plans.values())
+    return {row: column for row, column in enumerate(columns) if column != _ALONE}
+
+
+#: Sum of costs, and the column of each row so far.
+_Plan = tuple[float, tuple[int, ...]]
+#: Stands for "no column"; larger than any, so that of two plans that cost the same the one that pairs early rows wins.
+_ALONE: Final = 1 << 30
+
+
+def _keep_cheaper(plans: dict[int, _Plan], taken: int, plan: _Plan) -> None:
+    if taken not in plans or plan < plans[taken]:
+        plans[taken] = plan
+
+
+def _distance(one: Float32, other: Float32) -> float:
+    """Mean distance of points (n, 2) that belong together."""
+    gaps = one - other
+    return float(np.sqrt((gaps * gaps).sum(1)).mean())
+
+
+def _iou(one: Float32, other: Float32) -> float:
+    """Intersection over union of two boxes (4,)."""
+    a0, b0, a1, b1 = one.tolist()
+    c0, d0, c1, d1 = other.tolist()
+    shared = max(0.0, min(a1, c1) - max(a0, c0)) * max(0.0, min(b1, d1) - max(b0, d0))
+    union = (a1 - a0) * (b1 - b0) + (c1 - c0) * (d1 - d0) - shared
+    return shared / union if union > 0 else 0.0

@@ -1,0 +1,247 @@
+"""What is remembered of each face: its id, its state, where it was heading and how well it is proven to be a face.
+
+Both trackers keep one `TrackBook` and hand it, frame by frame, the faces they saw. Ids come from association alone
+(engine/tracking/association.py), never from which network found the face, so a mesh that slips from one face to another
+does not carry the id with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from engine.config import TrackingConfig
+from engine.tracking.association import Expected, FaceShape, associate, distinct, shape_of
+from engine.tracking.mesh import FaceRoi
+from engine.tracking.pose import head_pose
+from engine.types import MESH_POINTS, FaceTrack, Float32, Frame, TrackState
+
+#: A face whose mesh is trusted is confirmed once the detector agreed in this many frames ...
+_MIN_DETECTIONS: Final = 2
+#: ... and the mesh network was this sure on average (on things that are no face it flickers).
+_MIN_MEAN_PRESENCE: Final = 0.8
+#: A face that is too small for the mesh network is confirmed by the detector alone: this often, with this mean score,
+#: after twice the time. Closer looks give real faces .77 on average and letters or cars .18 (detector.py).
+_MIN_SMALL_DETECTIONS: Final = 4
+_MIN_SMALL_SCORE: Final = 0.6
+_SMALL_CONFIRM_FACTOR: Final = 2.0
+#: A face that the detector denied this often in a row is given up ...
+_MAX_DENIALS: Final = 2
+#: ... unless the mesh network is as good as certain: a profile that the detector cannot see.
+_CERTAIN_PRESENCE: Final = 0.95
+#: Time constants in seconds: of the means above, of the velocity, and of the belief that a lost face keeps moving.
+_EVIDENCE_S: Final = 0.3
+_VELOCITY_S: Final = 0.08
+_COASTING_S: Final = 0.5
+#: Handicaps in association (its costs are about 0.1 for a good fit, 2 for a bad one): a face in sight comes before one
+#: that is lost or unproven, and of two tracks that fit one face alike the older wins.
+_UNPROVEN_HANDICAP: Final = 0.3
+_YOUNGER_HANDICAP: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """One face that was seen in this frame, not yet anyone."""
+
+    mesh: Float32  # (468, 3) frame pixels
+    roi: FaceRoi  # the square around it, from the mesh, or from the detector where the mesh cannot be trusted
+    presence: float  # 0-1 from the mesh network
+    detection: float | None  # score of the detector for this face now; 0.0 = it was asked and denies; None = not asked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackMemory:
+    """One known face as it was last seen."""
+
+    track_id: int
+    state: TrackState
+    mesh: Float32  # (468, 3) frame pixels
+    shape: FaceShape  # of the mesh
+    roi: FaceRoi
+    velocity_x_px_s: float
+    velocity_y_px_s: float
+    born_s: float
+    seen_s: float
+    presence: float  # of the last sighting
+    mean_presence: float
+    mean_detection: float  # 0-1, mean of the detector's scores, denials as 0
+    detections: int  # how often the detector agreed
+    denials: int  # how often in a row it did not
+
+    def shift_at(self, now_s: float) -> tuple[float, float]:
+        """Pixels that the face should have moved since it was last seen: constant velocity that fades with time."""
+        reach_s = _COASTING_S * (1 - math.exp(-max(now_s - self.seen_s, 0.0) / _COASTING_S))
+        return self.velocity_x_px_s * reach_s, self.velocity_y_px_s * reach_s
+
+
+class TrackBook:
+    """The known faces. Time comes from the frames alone, so the same frames give the same tracks."""
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self._config = config
+        self._next_id = 1
+        self._memories: tuple[TrackMemory, ...] = ()
+
+    @property
+    def memories(self) -> tuple[TrackMemory, ...]:
+        """The known faces, oldest first, the lost ones included."""
+        return self._memories
+
+    def forget(self, now_s: float) -> None:
+        """Drop the faces that have been out of sight for too long at time ``now_s``."""
+        self._memories = tuple(memory for memory in self._memories if now_s - memory.seen_s <= self._patience_s(memory))
+
+    def update(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[FaceTrack, ...]:
+        """Give each face that was seen in the frame its id; the tracks in sight, oldest first.
+
+        Of several sightings of one face the best counts. A sighting that fits no known face starts a track if the
+        detector agrees with it and there is room (``max_faces``).
+        """
+        now_s = frame.timestamp_s
+        self.forget(now_s)
+        shapes = [shape_of(sighting.mesh) for sighting in sightings]
+        kept = distinct(shapes, [sighting.presence for sighting in sightings])
+        pairs = associate(self._expected(now_s), [shapes[index] for index in kept])
+        seen: dict[int, TrackMemory] = {}
+        memories = []
+        for row, memory in enumerate(self._memories):
+            if row in pairs:
+                found = kept[pairs[row]]
+                grown = _grown(memory, sightings[found], shapes[found], now_s)
+                if _is_credible(grown):
+                    memory = seen[memory.track_id] = _settled(grown, now_s, self._config.confirm_s)
+            if memory.track_id not in seen and memory.state is TrackState.CONFIRMED:
+                memory = dataclasses.replace(memory, state=TrackState.LOST)
+            memories.append(memory)
+        free = [index for column, index in enumerate(kept) if column not in pairs.values()]
+        for memory in self._born([(sightings[index], shapes[index]) for index in free], now_s, len(seen)):
+            seen[memory.track_id] = memory
+            memories.append(memory)
+        self._memories = tuple(memories)
+        return tuple(_track_of(memory, frame) for memory in seen.values())
+
+    def snapshot(self) -> str:
+        """The whole state as JSON text, exact to the last bit."""
+        memories = [_packed(memory) for memory in self._memories]
+        return json.dumps({"next_id": self._next_id, "memories": memories})
+
+    def restore(self, text: str) -> None:
+        """Take the state of `snapshot` back."""
+        state = json.loads(text)
+        self._next_id = int(state["next_id"])
+        self._memories = tuple(_unpacked(packed) for packed in state["memories"])
+
+    def _patience_s(self, memory: TrackMemory) -> float:
+        return self._config.confirm_s if memory.state is TrackState.TENTATIVE else self._config.keep_lost_s
+
+    def _expected(self, now_s: float) -> list[Expected]:
+        return [
+            Expected(
+                memory.shape.moved(*memory.shift_at(now_s)),
+                max(now_s - memory.seen_s, 0.0),
+                row * _YOUNGER_HANDICAP + (0.0 if memory.state is TrackState.CONFIRMED else _UNPROVEN_HANDICAP),
+            )
+            for row, memory in enumerate(self._memories)
+        ]
+
+    def _born(self, free: Sequence[tuple[Sighting, FaceShape]], now_s: float, in_sight: int) -> list[TrackMemory]:
+        """New tracks for sightings that fit no known face, largest first, so that ids do not hang on their order."""
+        proven = [pair for pair in free if pair[0].detection]
+        proven.sort(key=lambda pair: (-pair[1].size_px, *pair[1].box.tolist()))
+        born = []
+        for sighting, shape in proven[: max(self._config.max_faces - in_sight, 0)]:
+            memory = TrackMemory(
+                track_id=self._next_id,
+                state=TrackState.TENTATIVE,
+                mesh=sighting.mesh,
+                shape=shape,
+                roi=sighting.roi,
+                velocity_x_px_s=0.0,
+                velocity_y_px_s=0.0,
+                born_s=now_s,
+                seen_s=now_s,
+                presence=sighting.presence,
+                mean_presence=sighting.presence,
+                mean_detection=sighting.detection or 0.0,
+                detections=1,
+                denials=0,
+            )
+            born.append(_settled(memory, now_s, self._config.confirm_s))
+            self._next_id += 1
+        return born
+
+
+def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: float) -> TrackMemory:
+    """The memory with one more sighting."""
+    since_s = max(now_s - memory.seen_s, 1e-3)
+    new = 1 - math.exp(-since_s / _VELOCITY_S)
+    step_x = (sighting.roi.centre_x_px - memory.roi.centre_x_px) / since_s
+    step_y = (sighting.roi.centre_y_px - memory.roi.centre_y_px) / since_s
+    weight = 1 - math.exp(-since_s / _EVIDENCE_S)
+    score = memory.mean_detection if sighting.detection is None else sighting.detection
+    return dataclasses.replace(
+        memory,
+        mesh=sighting.mesh,
+        shape=shape,
+        roi=sighting.roi,
+        velocity_x_px_s=(1 - new) * memory.velocity_x_px_s + new * step_x,
+        velocity_y_px_s=(1 - new) * memory.velocity_y_px_s + new * step_y,
+        seen_s=now_s,
+        presence=sighting.presence,
+        mean_presence=(1 - weight) * memory.mean_presence + weight * sighting.presence,
+        mean_detection=(1 - weight) * memory.mean_detection + weight * score,
+        detections=memory.detections + (1 if sighting.detection else 0),
+        denials=memory.denials if sighting.detection is None else 0 if sighting.detection else memory.denials + 1,
+    )
+
+
+def _is_credible(memory: TrackMemory) -> bool:
+    return memory.denials < _MAX_DENIALS or memory.mean_presence >= _CERTAIN_PRESENCE
+
+
+def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory:
+    """The memory of a face in sight, confirmed if it is proven or was confirmed before it was lost."""
+    age_s = now_s - memory.born_s
+    # In pictures (confirm_s = 0) there is no time to be seen twice.
+    often, often_if_small = (_MIN_DETECTIONS, _MIN_SMALL_DETECTIONS) if confirm_s > 0 else (1, 1)
+    sure = memory.detections >= often and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    sure_if_small = memory.detections >= often_if_small and memory.mean_detection >= _MIN_SMALL_SCORE
+    proven = (sure and age_s >= confirm_s) or (sure_if_small and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s)
+    if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):
+        return dataclasses.replace(memory, state=TrackState.CONFIRMED)
+    return memory
+
+
+def _track_of(memory: TrackMemory, frame: Frame) -> FaceTrack:
+    height, width = frame.image.shape[:2]
+    return FaceTrack(
+        track_id=memory.track_id,
+        state=memory.state,
+        box=memory.shape.box,
+        mesh=memory.mesh,
+        pose=head_pose(memory.mesh, width, height),
+        score=memory.presence,
+        age_s=frame.timestamp_s - memory.born_s,
+    )
+
+
+def _packed(memory: TrackMemory) -> dict[str, Any]:
+    """JSON values of a memory; the mesh as base64 of little-endian float32, its shape left out."""
+    values = {field.name: getattr(memory, field.name) for field in dataclasses.fields(memory) if field.name != "shape"}
+    values["mesh"] = base64.b64encode(memory.mesh.astype("<f4").tobytes()).decode("ascii")
+    values["roi"] = dataclasses.asdict(memory.roi)
+    values["state"] = memory.state.value
+    return values
+
+
+def _unpacked(values: dict[str, Any]) -> TrackMemory:
+    flat = np.frombuffer(base64.b64decode(values["mesh"]), "<f4").astype(np.float32)
+    mesh, roi, state = flat.reshape(MESH_POINTS, 3), FaceRoi(**values["roi"]), TrackState(values["state"])
+    return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh), "roi": roi, "state": state})

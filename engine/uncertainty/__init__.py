@@ -1,0 +1,1 @@
+"""Uncertainty scores and their calibration."""

@@ -1,0 +1,160 @@
+"""What a model file must be before any backend sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.backends.contract import contract_path, read_contract
+from engine.backends.model_file import MAX_BYTES, read_model
+from engine.errors import ContractError, ModelError
+
+ModelMaker = Callable[..., Path]
+
+
+def edit(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = contract_path(model)
+    raw = json.loads(path.read_text())
+    change(raw)
+    path.write_text(json.dumps(raw))
+
+
+def rehash(model: Path) -> None:
+    """Make the contract speak for the file as it is now."""
+    edit(model, lambda raw: raw.update(sha256=hashlib.sha256(model.read_bytes()).hexdigest()))
+
+
+def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: ModelMaker) -> None:
+    for path in (expression_model(), action_unit_model()):
+        model = read_model(path)
+        assert model.content == path.read_bytes()
+        assert model.contract == read_contract(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw["crop"].update(template="other"), "crop template 'other', this engine cuts 'fer-mean-8'"),
+        (lambda raw: raw["crop"].update(colour="rgb"), "crop colour 'rgb'"),
+        (lambda raw: raw["crop"].update(side_px=112), "crop side 112 px"),
+        (lambda raw: raw["crop"].update(side_px=0), "crop side 0 px"),
+        (lambda raw: raw["crop"].update(std=0), "crop std 0.0"),
+        (lambda raw: raw["crop"].update(mean=127.5), "crop mean 127.5"),
+        (lambda raw: raw["labels"].reverse(), "labels contempt, fear"),
+        (lambda raw: raw["calibration"].update(temperature=0), "temperature 0.0"),
+        (lambda raw: raw["calibration"].update(max_epistemic=-0.1), "a limit of -0.1 nats"),
+        (lambda raw: raw["calibration"].update(false_rejection=1.5), "false_rejection 1.5"),
+        (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2, 0.1]), "epistemic_quantiles"),
+        (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2]), "epistemic_quantiles"),
+        (lambda raw: raw["inputs"].pop(), "inputs image; this engine needs image, landmarks"),
+        (lambda raw: raw["inputs"][0].update(name="pixels"), "inputs landmarks, pixels"),
+        (lambda raw: raw["inputs"][0].update(dtype="uint8"), "input image of uint8"),
+        (lambda raw: raw["inputs"][0].update(shape=[1, 1, 48, 48]), "input image of shape"),
+        (lambda raw: raw["inputs"][0].update(shape=["N", 3, 48, 48]), "input image of shape"),
+        (lambda raw: raw["inputs"][1].update(shape=["N", 468]), "input landmarks of shape"),
+        (lambda raw: raw["outputs"][0].update(shape=["N", 5, 7]), "output logits of shape"),
+        (lambda raw: raw["outputs"][0].update(shape=["N", 5, "C"]), "output logits of shape"),
+    ],
+)
+def test_expression_contract_that_asks_for_something_else(
+    expression_model: ModelMaker, change: Callable[[Any], object], message: str
+) -> None:
+    model = expression_model()
+    edit(model, change)
+    with pytest.raises(ContractError, match=message) as caught:
+        read_model(model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw["labels"].__setitem__(0, "AU99"), "labels AU99"),
+        (lambda raw: raw["labels"].__setitem__(0, "AU2"), "one of them twice"),
+        (lambda raw: raw.update(labels=[]), "no labels"),
+        (lambda raw: raw["labels"].pop(), "12 thresholds for 11 units"),
+        (lambda raw: raw["calibration"]["thresholds"].__setitem__(3, 1.5), "a threshold outside 0-1"),
+        (lambda raw: raw["calibration"].update(mask_samples=0), "mask_samples 0"),
+        (lambda raw: raw["calibration"].update(mask_seed=-1), "mask_seed -1"),
+        (lambda raw: raw["inputs"][1].update(shape=[19, 2, 12, 12]), "input noise of shape"),
+        (lambda raw: raw["outputs"][3].update(shape=["N", 12, 12]), "output adjacency of shape"),
+    ],
+)
+def test_action_units_contract_that_asks_for_something_else(
+    action_unit_model: ModelMaker, change: Callable[[Any], object], message: str
+) -> None:
+    model = action_unit_model(samples=20)
+    edit(model, change)
+    with pytest.raises(ContractError, match=message):
+        read_model(model)
+
+
+def test_contract_is_checked_before_the_file(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    edit(model, lambda raw: raw["crop"].update(template="other"))
+    model.unlink()
+    with pytest.raises(ContractError, match="crop template"):
+        read_model(model)
+
+
+def test_missing_file(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    model.unlink()
+    with pytest.raises(ModelError, match=r"expression\.onnx cannot be read \(No such file"):
+        read_model(model)
+
+
+def test_folder_in_place_of_the_file(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    model.unlink()
+    model.mkdir()
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_model(model)
+
+
+def test_file_over_the_limit_is_not_read(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    with model.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)  # a hole: takes no room on the disk
+    with pytest.raises(ModelError, match=f"{MAX_BYTES // 2**20} MiB"):
+        read_model(model)
+
+
+def test_contract_of_another_file(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    content = model.read_bytes()
+    expression_model(logits=[1.0] * 8)
+    model.write_bytes(content)
+    with pytest.raises(ModelError, match="has sha256"):
+        read_model(model)
+
+
+def test_weights_in_another_file_are_refused(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    onnx.save(onnx.load(model), model, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    rehash(model)
+    with pytest.raises(ModelError, match="keeps its weights in another file"):
+        read_model(model)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_file_is_always_refused(expression_model: ModelMaker, data: st.DataObject) -> None:
+    model = expression_model()
+    content = bytearray(model.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content[place] ^= 1 << data.draw(st.integers(0, 7))
+    else:
+        del content[place:]
+    model.write_bytes(content)
+    with pytest.raises(ModelError, match="has sha256"):
+        read_model(model)

@@ -1,0 +1,68 @@
+"""OpenVINO: absent, it says so; present, it stays silent and local. Its values are those of test_parity.py."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.backends.contract import contract_path
+from engine.backends.model_file import read_model
+from engine.backends.openvino_cpu import OpenVinoBackend
+from engine.errors import BackendError, ModelError
+
+ModelMaker = Callable[..., Path]
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the package openvino")
+
+
+def test_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match="openvino cannot be imported .*: pip install openvino, or leave it out"):
+        OpenVinoBackend(read_model(expression_model()), threads=1)
+
+
+def test_telemetry_is_blocked_before_the_import(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError):
+        OpenVinoBackend(read_model(expression_model()), threads=1)
+    with pytest.raises(ImportError):
+        import openvino_telemetry  # noqa: F401
+
+
+@needs_openvino
+def test_opening_writes_nothing_into_the_home_folder(expression_model: ModelMaker, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from engine.backends.registry import open_backend\n"
+        "print(open_backend(Path(sys.argv[1]), ['openvino'], 1).device)"
+    )
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(expression_model())],
+        cwd=Path(__file__).parents[3], env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert finished.stdout.strip() == "CPU"
+    assert list(home.iterdir()) == []
+
+
+@needs_openvino
+def test_file_that_is_no_network(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    content = model.read_bytes()[:400]
+    model.write_bytes(content)
+    path = contract_path(model)
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "sha256": hashlib.sha256(content).hexdigest()}))
+    with pytest.raises(ModelError, match="is no network that openvino can run") as caught:
+        OpenVinoBackend(read_model(model), threads=1)
+    assert "\n" not in str(caught.value)

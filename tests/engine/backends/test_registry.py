@@ -1,0 +1,103 @@
+"""Which backend is opened, and what is said of those that were not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.backends.contract import contract_path
+from engine.backends.registry import BACKENDS, open_backend
+from engine.config import EngineConfig
+from engine.errors import BackendError, ConfigError, ContractError, ModelError
+
+ModelMaker = Callable[..., Path]
+
+
+def test_first_backend_that_runs_is_taken(
+    expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with caplog.at_level(logging.INFO, "engine.backends.registry"):
+        backend = open_backend(expression_model(), ("openvino", "onnxruntime"), threads=1)
+    assert backend.name == "onnxruntime"
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "backend openvino refused expression.onnx"
+    ]
+    assert "pip install openvino" in caplog.text
+
+
+def test_all_refusals_are_told(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BackendError) as caught:
+        open_backend(expression_model(), ("openvino", "onnxruntime"), threads=1)
+    message = str(caught.value)
+    assert message.startswith("no backend of openvino, onnxruntime can run here: openvino cannot be imported")
+    assert "; onnxruntime cannot be imported" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("order", [("directml",), ("onnxruntime", "directml"), ()])
+def test_unknown_name_lists_the_known(expression_model: ModelMaker, order: tuple[str, ...]) -> None:
+    with pytest.raises(BackendError, match="unknown backend .*: known are onnxruntime, openvino, tensorrt"):
+        open_backend(expression_model(), order, threads=1)
+
+
+def test_no_threads(expression_model: ModelMaker) -> None:
+    with pytest.raises(ConfigError, match="threads is 0"):
+        open_backend(expression_model(), ("onnxruntime",), threads=0)
+
+
+def test_model_that_no_backend_reads_is_a_model_error(
+    expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    model = expression_model()
+    content = model.read_bytes()[:300]
+    model.write_bytes(content)
+    path = contract_path(model)
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "sha256": hashlib.sha256(content).hexdigest()}))
+    with pytest.raises(ModelError, match="is no network that onnxruntime can run"):
+        open_backend(model, ("onnxruntime", "openvino"), threads=1)
+
+
+def test_contract_that_does_not_fit_ends_the_search(
+    expression_model: ModelMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = expression_model()
+    contract_path(model).unlink()
+    with caplog.at_level(logging.INFO), pytest.raises(ContractError, match="never loaded without its contract"):
+        open_backend(model, ("openvino", "onnxruntime"), threads=1)
+    assert not caplog.records
+
+
+def test_default_order_is_known_and_leaves_tensorrt_out() -> None:
+    order = EngineConfig().backends
+    assert set(order) <= set(BACKENDS)
+    assert "onnxruntime" in order
+    assert "tensorrt" not in order
+
+
+def test_packages_are_imported_only_when_chosen(expression_model: ModelMaker) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "import engine.expression, engine.action_units\n"
+        "from engine.backends.registry import open_backend\n"
+        "heavy = {'onnxruntime', 'openvino', 'tensorrt', 'torch', 'onnx', 'ai_edge_litert'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+        "open_backend(Path(sys.argv[1]), ['onnxruntime'], 1)\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(expression_model())],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert finished.stdout.splitlines() == ["[]", "['onnxruntime']"]

@@ -1,0 +1,311 @@
+"""The rule, the averages before it, the hysteresis after it, and what is remembered."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.backends.contract import ExpressionCalibration
+from engine.config import RoutingConfig
+from engine.facs import EXPRESSIONS
+from engine.routing import Router
+from engine.types import Decision, ExpressionEstimate, FaceQuality, QualityReason, Reason, Route, Uncertainty
+
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "made up")
+CONFIG = RoutingConfig()
+GOOD = FaceQuality(0.9)
+BLURRED = FaceQuality(0.1, (QualityReason.BLURRED,))
+
+
+def _estimate(**shares):
+    """Probabilities by label; what is left is spread over the other labels."""
+    left = (1 - sum(shares.values())) / (len(EXPRESSIONS) - len(shares))
+    probabilities = np.array([shares.get(name, left) for name in EXPRESSIONS], np.float32)
+    return ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities)
+
+
+def _uncertainty(aleatoric=0.2, epistemic=0.01):
+    return Uncertainty(aleatoric + epistemic, aleatoric, epistemic, 0.5)
+
+
+def _decide(estimate, uncertainty=None, quality=GOOD, config=CONFIG):
+    """First decision of a new track, which is the bare rule."""
+    return Router(CALIBRATION, config).route(1, estimate, uncertainty or _uncertainty(), quality, 0.0)
+
+
+def _same(first: Decision, second: Decision) -> bool:
+    return dataclasses.astuple(first) == dataclasses.astuple(second)
+
+
+# The rule
+
+
+def test_a_clear_face_is_accepted_with_its_top_label():
+    decision = _decide(_estimate(happiness=0.8))
+    assert (decision.route, decision.reason) == (Route.ACCEPT, Reason.CLEAR)
+    assert decision.labels == ("happiness",)
+    assert decision.shares == pytest.approx((0.8,))
+
+
+def test_a_face_seen_badly_is_rejected_whatever_the_model_says():
+    decision = _decide(_estimate(happiness=0.99), quality=BLURRED)
+    assert (decision.route, decision.reason) == (Route.REJECT, Reason.LOW_QUALITY)
+    assert decision.labels == decision.shares == ()
+
+
+def test_a_strange_face_is_rejected_before_it_can_be_ambiguous():
+    decision = _decide(_estimate(), _uncertainty(aleatoric=2.0, epistemic=0.2))
+    assert (decision.route, decision.reason) == (Route.REJECT, Reason.UNLIKE_TRAINING_DATA)
+
+
+def test_a_face_that_people_disagree_about_is_ambiguous_with_the_labels_that_compete():
+    decision = _decide(_estimate(surprise=0.5, fear=0.3), _uncertainty(aleatoric=1.5))
+    assert (decision.route, decision.reason) == (Route.AMBIGUOUS, Reason.COMPETING_LABELS)
+    assert decision.labels == ("surprise", "fear")
+    assert decision.shares == pytest.approx((0.5, 0.3))
+
+
+def test_a_value_at_its_limit_does_not_exceed_it():
+    at_limits = _uncertainty(CALIBRATION.max_aleatoric, CALIBRATION.max_epistemic)
+    assert _decide(_estimate(happiness=0.8), at_limits).route is Route.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("shares", "labels"),
+    [
+        ({"anger": 0.5, "disgust": 0.5 * CONFIG.competing_share - 0.01}, 2),  # below the share, but two are named
+        ({"anger": 0.4, "disgust": 0.3, "fear": 0.4 * CONFIG.competing_share + 0.01}, 3),
+        ({"anger": 0.25, "disgust": 0.24, "fear": 0.23, "sadness": 0.22}, CONFIG.max_labels),
+    ],
+)
+def test_two_to_max_labels_compete(shares, labels):
+    decision = _decide(_estimate(**shares), _uncertainty(aleatoric=1.5))
+    assert decision.labels == tuple(shares)[:labels]
+
+
+@given(st.lists(st.floats(0.001, 1.0), min_size=8, max_size=8), st.floats(0, 2), st.floats(0, 0.2), st.booleans())
+def test_every_decision_obeys_the_rule(weights, aleatoric, epistemic, blurred):
+    probabilities = (np.array(weights) / sum(weights)).astype(np.float32)
+    estimate = ExpressionEstimate(probabilities[np.newaxis], probabilities)
+    decision = _decide(estimate, _uncertainty(aleatoric, epistemic), BLURRED if blurred else GOOD)
+    if blurred or epistemic > CALIBRATION.max_epistemic:
+        assert decision.route is Route.REJECT
+    elif aleatoric > CALIBRATION.max_aleatoric:
+        assert 2 <= len(decision.labels) <= CONFIG.max_labels
+    else:
+        assert decision.route is Route.ACCEPT
+        assert len(decision.labels) == 1
+    assert list(decision.shares) == sorted(decision.shares, reverse=True)
+    if decision.shares:
+        assert decision.shares[0] == pytest.approx(float(probabilities.max()))
+    by_name = dict(zip(EXPRESSIONS, probabilities.tolist(), strict=True))
+    assert decision.shares == pytest.approx(tuple(by_name[label] for label in decision.labels))
+
+
+# Averages
+
+
+def test_an_average_moves_by_the_exact_exponential_share():
+    router = Router(CALIBRATION, CONFIG)
+    router.route(1, _estimate(happiness=0.9), _uncertainty(), GOOD, 0.0)
+    decision = router.route(1, _estimate(happiness=0.7), _uncertainty(), GOOD, 0.2)
+    kept = math.exp(-0.2 / CONFIG.smoothing_s)
+    assert decision.shares[0] == pytest.approx(0.7 + (0.9 - 0.7) * kept, rel=1e-6)
+
+
+@given(st.lists(st.floats(0.001, 2.0), min_size=1, max_size=20))
+def test_many_small_steps_give_what_one_large_step_gives(steps_s):
+    """What exactness for irregular time means: only the time passed counts, not in how many frames it passed."""
+    fine, coarse = Router(CALIBRATION, CONFIG), Router(CALIBRATION, CONFIG)
+    for router in (fine, coarse):
+        router.route(1, _estimate(happiness=0.9), _uncertainty(), GOOD, 0.0)
+    now_s = 0.0
+    for step_s in steps_s:
+        now_s += step_s
+        last = fine.route(1, _estimate(happiness=0.6), _uncertainty(), GOOD, now_s)
+    assert last.shares == pytest.approx(
+        coarse.route(1, _estimate(happiness=0.6), _uncertainty(), GOOD, now_s).shares, rel=1e-9
+    )
+
+
+def test_routing_waits_until_the_average_has_crossed_the_limit():
+    router = Router(CALIBRATION, dataclasses.replace(CONFIG, hold_s=0.0))
+    low, high = 0.2, 2.0
+    router.route(1, _estimate(happiness=0.8), _uncertainty(low), GOOD, 0.0)
+    crossing_s = -CONFIG.smoothing_s * math.log((high - CALIBRATION.max_aleatoric) / (high - low))
+    before = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s - 0.01)
+    after = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s + 0.01)
+    assert (before.route, after.route) == (Route.ACCEPT, Route.AMBIGUOUS)
+
+
+def test_frames_seen_badly_add_nothing_to_the_averages():
+    router = Router(CALIBRATION, dataclasses.replace(CONFIG, hold_s=9.0))
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    decision = router.route(1, _estimate(anger=0.9), _uncertainty(2.0, 0.5), BLURRED, 0.4)
+    assert decision.shares == pytest.approx((0.8,))
+
+
+def test_without_smoothing_and_hold_each_frame_stands_alone():
+    router = Router(CALIBRATION, RoutingConfig(smoothing_s=0.0, hold_s=0.0))
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    decision = router.route(1, _estimate(anger=0.7), _uncertainty(), GOOD, 0.01)
+    assert decision.labels == ("anger",)
+    assert decision.shares == pytest.approx((0.7,))
+
+
+# Hysteresis
+
+
+def _unsmoothed():
+    return Router(CALIBRATION, dataclasses.replace(CONFIG, smoothing_s=0.0))
+
+
+def test_a_changed_label_is_shown_once_it_has_lasted():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    times_s = [0.1, 0.1 + CONFIG.hold_s * 0.9, 0.1 + CONFIG.hold_s * 1.01]
+    labels = [router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s).labels for time_s in times_s]
+    assert labels == [("happiness",), ("happiness",), ("anger",)]
+
+
+def test_shares_of_held_labels_follow_the_current_frame():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    held = router.route(1, _estimate(anger=0.6, happiness=0.3), _uncertainty(), GOOD, 0.01)
+    assert held.labels == ("happiness",)
+    assert held.shares == pytest.approx((0.3,))
+
+
+def test_order_of_competing_labels_changes_at_once():
+    router = _unsmoothed()
+    first = router.route(1, _estimate(surprise=0.5, fear=0.4), _uncertainty(1.5), GOOD, 0.0)
+    second = router.route(1, _estimate(surprise=0.4, fear=0.5), _uncertainty(1.5), GOOD, 0.01)
+    assert (first.labels, second.labels) == (("surprise", "fear"), ("fear", "surprise"))
+    assert second.shares == pytest.approx((0.5, 0.4))
+
+
+def test_a_choice_that_was_left_is_not_held_because_its_followers_do_not_settle():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    followers = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
+    routes = [
+        (frame / 25, router.route(1, followers[frame % 2], _uncertainty(1.5), GOOD, frame / 25).route)
+        for frame in range(1, 20)
+    ]
+    changed_s = next(time_s for time_s, route in routes if route is Route.AMBIGUOUS)
+    assert 1 / 25 + CONFIG.hold_s < changed_s <= 1 / 25 + 2 * CONFIG.hold_s + 1 / 25
+
+
+def test_a_newcomer_does_not_inherit_the_time_of_the_choice_before_it():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    for time_s in (0.1, 0.1 + CONFIG.hold_s * 0.9):
+        router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s)
+    newcomer = router.route(1, _estimate(fear=0.8), _uncertainty(), GOOD, 0.1 + CONFIG.hold_s * 1.1)
+    assert newcomer.labels == ("happiness",)
+
+
+def test_labels_that_change_places_do_not_count_as_left():
+    """For a while the order is never the first one again; then the face is seen badly for one frame."""
+    router = _unsmoothed()
+    shares = [0.3, 0.28, 0.26]
+    names = ["surprise", "fear", "anger"]
+    step_s = CONFIG.hold_s / 5
+    for place in range(11):
+        first = 1 + place % 2 if place else 0
+        order = dict(zip(names[first:] + names[:first], shares, strict=True))
+        router.route(1, _estimate(**order), _uncertainty(1.5), GOOD, place * step_s)
+    blink = router.route(1, _estimate(), _uncertainty(), BLURRED, 12 * step_s)
+    assert blink.route is Route.AMBIGUOUS
+
+
+def test_time_that_runs_back_counts_as_no_time():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 10.0)
+    for time_s in (10.1, 3.0, 3.1):
+        decision = router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s)
+    assert decision.labels == ("happiness",)
+    assert router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, 3.2).labels == ("anger",)
+
+
+# What is remembered
+
+
+def test_pictures_leave_no_trace_in_each_other():
+    router = Router(CALIBRATION, CONFIG, still=True)
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    decision = router.route(1, _estimate(anger=0.7), _uncertainty(1.5), GOOD, 0.01)
+    assert _same(decision, _decide(_estimate(anger=0.7), _uncertainty(1.5)))
+    assert json.loads(router.snapshot()) == {}
+
+
+def test_tracks_unseen_for_too_long_are_forgotten_and_others_kept():
+    router = Router(CALIBRATION, CONFIG)
+    for track_id, seen_s in ((1, 0.0), (2, 0.5)):
+        router.route(track_id, _estimate(happiness=0.8), _uncertainty(), GOOD, seen_s)
+    router.forget(now_s=1.2, unseen_s=1.0)
+    assert list(json.loads(router.snapshot())) == ["2"]
+
+
+FRAMES = st.lists(
+    st.tuples(
+        st.sampled_from([1, 2]),
+        st.sampled_from(EXPRESSIONS),
+        st.floats(0.1, 2.0),
+        st.floats(0.0, 0.2),
+        st.booleans(),
+        st.floats(0.0, 0.3),
+    ),
+    min_size=2,
+    max_size=40,
+)
+
+
+@given(FRAMES, st.data())
+def test_a_router_restored_from_a_snapshot_decides_exactly_as_the_one_that_went_on(frames, data):
+    cut = data.draw(st.integers(0, len(frames)))
+    whole, first, second = (Router(CALIBRATION, CONFIG) for _ in range(3))
+    now_s, expected, got = 0.0, [], []
+    for place, (track_id, label, aleatoric, epistemic, blurred, step_s) in enumerate(frames):
+        now_s += step_s
+        quality = BLURRED if blurred else GOOD
+        call = (track_id, _estimate(**{label: 0.7}), _uncertainty(aleatoric, epistemic), quality, now_s)
+        if place == cut:
+            second.restore(first.snapshot())
+        expected.append(whole.route(*call))
+        got.append((first if place < cut else second).route(*call))
+    assert all(_same(one, other) for one, other in zip(expected, got, strict=True))
+
+
+def test_a_snapshot_keeps_how_long_a_choice_has_been_left():
+    followers = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    step_s = CONFIG.hold_s / 4
+    for place in range(1, 9):
+        router.route(1, followers[place % 2], _uncertainty(1.5), GOOD, place * step_s)
+    restored = _unsmoothed()
+    restored.restore(router.snapshot())
+    decisions = [each.route(1, followers[1], _uncertainty(1.5), GOOD, 9.1 * step_s) for each in (router, restored)]
+    assert decisions[0].route is Route.AMBIGUOUS
+    assert _same(*decisions)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "uncertainty"),
+    [
+        (_estimate(happiness=0.8), _uncertainty(aleatoric=math.nan)),
+        (_estimate(happiness=0.8), _uncertainty(epistemic=math.inf)),
+        (_estimate(happiness=math.nan), _uncertainty()),
+        (ExpressionEstimate(np.ones((5, 3), np.float32) / 3, np.ones(3, np.float32) / 3), _uncertainty()),
+    ],
+)
+def test_values_that_no_rule_can_judge_are_refused(estimate, uncertainty):
+    with pytest.raises(ValueError, match="track 1: cannot route"):
+        Router(CALIBRATION, CONFIG).route(1, estimate, uncertainty, GOOD, 0.0)
