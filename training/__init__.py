@@ -1,0 +1,1 @@
+"""Building the models: data, networks, losses, trainers, evaluation, export. Needs torch."""

@@ -1,0 +1,33 @@
+"""Reports as JSON: records, arrays and numbers as plain values, floats to four places."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_report(report: Any, path: Path) -> None:
+    """Write a record or a mapping of such values as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plain(report), indent=1) + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it.
+
+    >>> plain({1: np.float32(0.123456), "rows": (1, 2)})
+    {'1': 0.1235, 'rows': [1, 2]}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return round(value, 4) if isinstance(value, float) else value

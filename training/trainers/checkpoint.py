@@ -1,0 +1,76 @@
+"""Checkpoints: one safetensors file with weights, averaged weights, optimiser state and JSON facts. No pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def save_checkpoint(
+    path: Path, model: nn.Module, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer, facts: dict[str, Any]
+) -> None:
+    """Write everything that is needed to go on, under a temporary name first, so that a kill leaves the old file."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"averaged.{name}": value for name, value in averaged.items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    partial = path.with_suffix(".part")
+    contiguous = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+    save_file(contiguous, str(partial), {"facts": json.dumps(facts)})
+    with partial.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put a checkpoint's state into the three and return its facts."""
+    states: dict[int, dict[str, Tensor]] = {}
+    weights: dict[str, Tensor] = {}
+    with safe_open(str(path), "pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+            kind, _, name = key.partition(".")
+            if kind == "model":
+                weights[name] = file.get_tensor(key)
+            elif kind == "averaged":
+                averaged[name].copy_(file.get_tensor(key))
+            else:
+                number, _, field = name.partition(".")
+                states.setdefault(int(number), {})[field] = file.get_tensor(key)
+    model.load_state_dict(weights)
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The JSON part of a checkpoint or weights file."""
+    with safe_open(str(path), "pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    return facts
+
+
+def save_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write final weights alone."""
+    partial = path.with_suffix(".part")
+    save_file(
+        {name: value.detach().contiguous() for name, value in weights.items()},
+        str(partial),
+        {"facts": json.dumps(facts)},
+    )
+    partial.replace(path)
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
+    """Put final weights into a model; return their facts."""
+    with safe_open(str(path), "pt") as file:
+        model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+    return read_facts(path)
