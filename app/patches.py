@@ -1,0 +1,135 @@
+"""Small pictures with transparency that the overlay is put together from: text, icons, plates. OpenCV only.
+
+Text goes through OpenCV's own TrueType font, so that no font of the system is needed. A patch is made once and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engine.types import UInt8
+
+Colour = tuple[int, int, int]  # RGB
+
+WHITE: Final[Colour] = (255, 255, 255)
+BLACK: Final[Colour] = (0, 0, 0)
+#: Ground of every plate: white text on it has a contrast of 17:1 when opaque.
+PLATE: Final[Colour] = (20, 20, 24)
+GREY: Final[Colour] = (153, 153, 153)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A picture with transparency, ready to be laid over another."""
+
+    colour: npt.NDArray[np.uint16]  # (h, w, 3) RGB times opacity, 0-255*256
+    rest: npt.NDArray[np.uint16]  # (h, w, 1) share of the ground that stays, 0-256
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.rest.shape[1], self.rest.shape[0]
+
+
+def lay(canvas: UInt8, patch: Patch, x: int, y: int) -> None:
+    """Lay a patch over the canvas with its left upper corner at x, y; what lies outside is cut off."""
+    width, height = patch.size
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, canvas.shape[1]), min(y + height, canvas.shape[0])
+    if left >= right or top >= bottom:
+        return
+    part = np.s_[top - y : bottom - y, left - x : right - x]
+    ground = canvas[top:bottom, left:right]
+    ground[:] = (ground * patch.rest[part] + patch.colour[part]) >> 8
+
+
+@functools.lru_cache(maxsize=1)
+def _font() -> cv2.FontFace:
+    return cv2.FontFace("sans")
+
+
+@functools.lru_cache(maxsize=1024)
+def text_mask(text: str, size_px: int, bold: bool = False) -> UInt8:
+    """Opacity (h, w) of one line of text; every line of one size has the same height and base line."""
+    weight = 600 if bold else 400
+    height, base = round(size_px * 1.35), round(size_px * 1.02)
+    x0, _, width, _ = cv2.getTextSize((0, 0), text, (0, base), _font(), size_px, weight)
+    canvas = np.zeros((height, max(width + x0 + 1, 1), 3), np.uint8)
+    cv2.putText(canvas, text, (0, base), WHITE, _font(), size_px, weight)
+    return np.ascontiguousarray(canvas[:, :, 0])
+
+
+def text_width(text: str, size_px: int, bold: bool = False) -> int:
+    """Width of a line of text in pixels."""
+    return int(text_mask(text, size_px, bold).shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A patch in the making."""
+
+    picture: UInt8  # (h, w, 3) RGB
+    opacity: UInt8  # (h, w)
+
+    def ink(self, mask: UInt8, x: int, y: int, colour: Colour) -> None:
+        """Put a mask (h, w) in one colour, fully opaque; it must lie inside."""
+        height, width = mask.shape
+        place = np.s_[y : y + height, x : x + width]
+        share = mask[:, :, np.newaxis].astype(np.int32)
+        self.picture[place] = (self.picture[place] * (255 - share) + np.array(colour, np.int32) * share) // 255
+        self.opacity[place] = np.maximum(self.opacity[place], mask)
+
+    def fill(self, x: int, y: int, width: int, height: int, colour: Colour) -> None:
+        """Fill a rectangle, fully opaque; what lies outside is cut off."""
+        self.picture[y : y + height, x : x + width] = colour
+        self.opacity[y : y + height, x : x + width] = 255
+
+    def patch(self) -> Patch:
+        """The finished patch."""
+        share = (self.opacity + (self.opacity >> 7).astype(np.uint16))[:, :, np.newaxis]  # 0-256
+        return Patch(self.picture * share, np.subtract(256, share, dtype=np.uint16))
+
+
+def plate(width: int, height: int, radius: int, opacity: float) -> Sheet:
+    """A dark plate with round corners (none for radius 0) to put things on; opacity 0-1."""
+    picture = np.full((height, width, 3), PLATE, np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    level = round(255 * opacity)
+    radius = min(radius, width // 2, height // 2)
+    cv2.rectangle(mask, (radius, 0), (width - 1 - radius, height - 1), level, cv2.FILLED)
+    cv2.rectangle(mask, (0, radius), (width - 1, height - 1 - radius), level, cv2.FILLED)
+    for x in (radius, width - 1 - radius):
+        for y in (radius, height - 1 - radius):
+            cv2.circle(mask, (x, y), radius, level, cv2.FILLED, cv2.LINE_AA)
+    return Sheet(picture, mask)
+
+
+@functools.lru_cache(maxsize=64)
+def icon_mask(name: str, side_px: int) -> UInt8:
+    """Opacity (S, S) of an icon: ``check``, ``or``, ``crossed`` or ``camera``; drawn four times larger and averaged."""
+    side = side_px * 4
+    mask = np.zeros((side, side), np.uint8)
+    line = max(side // 9, 1)
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        return round(x * side), round(y * side)
+
+    if name == "check":
+        cv2.polylines(mask, [np.array([at(0.14, 0.54), at(0.4, 0.8), at(0.88, 0.2)])], False, 255, line)
+    elif name == "or":  # two faces of one thing: overlapping circles
+        cv2.circle(mask, at(0.34, 0.5), round(side * 0.27), 255, line)
+        cv2.circle(mask, at(0.66, 0.5), round(side * 0.27), 255, line)
+    elif name == "crossed":
+        cv2.circle(mask, at(0.5, 0.5), round(side * 0.4), 255, line)
+        cv2.line(mask, at(0.22, 0.78), at(0.78, 0.22), 255, line)
+    else:
+        cv2.rectangle(mask, at(0.08, 0.3), at(0.92, 0.84), 255, line)
+        cv2.rectangle(mask, at(0.34, 0.16), at(0.66, 0.3), 255, line)
+        cv2.circle(mask, at(0.5, 0.57), round(side * 0.14), 255, line)
+    return np.asarray(cv2.resize(mask, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)

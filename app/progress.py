@@ -1,0 +1,95 @@
+"""Progress of a run: a bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+#: Seconds between two lines where there is no terminal.
+_LINE_EVERY_S: Final = 5.0
+#: Seconds over which the rate is averaged.
+_RATE_OVER_S: Final = 5.0
+
+
+class _Rate(ProgressColumn):
+    """Frames per second."""
+
+    def render(self, task: Task) -> Text:
+        """Text of the column."""
+        return Text(f"{task.speed:5.1f} fps" if task.speed else "    - fps", style="cyan")
+
+
+class TerminalProgress:
+    """A bar with frames, frames per second and time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        """Show the bar."""
+        frames = TextColumn("{task.completed:.0f}/{task.total:.0f} frames" if total else "{task.completed:.0f} frames")
+        clock = TimeRemainingColumn() if total else TimeElapsedColumn()
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            frames,
+            _Rate(),
+            clock,
+            console=self._console,
+            speed_estimate_period=_RATE_OVER_S,
+            auto_refresh=False,
+        )
+        self._progress.start()
+        self._progress.add_task(name, total=total, completed=done)
+
+    def update(self, done: int) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
+
+    def end(self) -> None:
+        """Leave the bar as it stands."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class PlainProgress:
+    """A line every few seconds, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name = ""
+        self._total: int | None = None
+        self._first = self._last = 0
+        self._begun_s = self._said_s = 0.0
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        """Say what begins."""
+        self._name, self._total, self._first, self._last = name, total, done, done
+        self._begun_s = self._said_s = time.monotonic()
+        self._say(f"{name}: {total or '?'} frames" + (f", going on at frame {done}" if done else ""))
+
+    def update(self, done: int) -> None:
+        """Say how far it is, when it is time."""
+        self._last = done
+        now = time.monotonic()
+        if now - self._said_s < _LINE_EVERY_S:
+            return
+        self._said_s = now
+        rate = (done - self._first) / (now - self._begun_s)
+        left = f", {max(self._total - done, 0) / rate:.0f} s left" if self._total and rate else ""
+        self._say(f"{self._name}: {done}/{self._total or '?'} frames, {rate:.1f} fps{left}")
+
+    def end(self) -> None:
+        """Say how fast it was."""
+        seconds = max(time.monotonic() - self._begun_s, 1e-9)
+        self._say(f"{self._name}: {self._last} frames, {(self._last - self._first) / seconds:.1f} fps")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

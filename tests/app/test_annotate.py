@@ -1,0 +1,353 @@
+"""Runs on made frames: what is written, what is never overwritten, and how a broken run goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import av
+import pyarrow.parquet as pq
+import pytest
+
+from app.output import OutputFolder, OutputState
+from engine.config import EngineConfig, RoutingConfig
+from engine.errors import OutputError, SourceError
+from engine.recording import find_resume_point, read_journal
+from engine.types import Frame
+from tests.app.conftest import Annotator
+from tests.app.made import MadePipeline, MadeSource, make_frame
+
+FRAMES = 35
+#: Two faces in every fifth frame, one row in all others.
+ROWS = FRAMES + FRAMES // 5
+
+
+def table_of(folder: OutputFolder) -> list[dict[str, str]]:
+    with folder.csv.open(newline="") as handle:
+        return [{name: cell for name, cell in row.items() if name != "latency_ms"} for row in csv.DictReader(handle)]
+
+
+def names_in(folder: OutputFolder) -> list[str]:
+    return sorted(path.name for path in folder.path.iterdir())
+
+
+def test_a_run_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
+    outcome = run_annotate()
+    folder = run_annotate.folder
+    assert outcome.finished
+    assert outcome.counts is not None
+    assert (outcome.counts.frames, outcome.counts.rows, outcome.counts.faces) == (FRAMES, ROWS, 2)
+    assert names_in(folder) == ["annotated.mp4", "faces.csv", "faces.parquet", "journal.jsonl", "metadata.json"]
+    assert len(table_of(folder)) == pq.read_table(folder.parquet).num_rows == ROWS
+    metadata = json.loads(folder.metadata.read_text())
+    assert metadata["completed"] is True
+    assert metadata["frames"] == {"read": FRAMES, "analysed": FRAMES, "dropped": 0, "damaged": 0}
+    assert metadata["source"]["fps_mode"] == "cfr"
+    assert metadata["thresholds"] == {"tau_accept": 1.2, "tau_ood": 1 - 0.05}
+    assert metadata["note"].endswith("It does not show what a person feels, means or intends.")
+
+
+def test_the_video_keeps_the_frames_and_their_times(run_annotate: Annotator) -> None:
+    run_annotate()
+    with av.open(str(run_annotate.folder.video)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+        assert container.streams.video[0].codec_context.name == "h264"
+    assert times == pytest.approx([index / 10 for index in range(FRAMES)], abs=1e-4)
+
+
+def test_no_video_leaves_the_video_out(run_annotate: Annotator) -> None:
+    run_annotate(video=False)
+    assert "annotated.mp4" not in names_in(run_annotate.folder)
+
+
+def test_finished_output_is_not_overwritten(run_annotate: Annotator) -> None:
+    run_annotate()
+    before = {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()}
+    with pytest.raises(OutputError, match="finished output: use --force"):
+        run_annotate()
+    assert {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()} == before
+
+
+def test_resuming_finished_output_leaves_it_alone(run_annotate: Annotator) -> None:
+    run_annotate()
+    pipeline = MadePipeline()
+    assert run_annotate(pipeline, resume=True).before
+    assert pipeline.processed == []
+
+
+def test_force_writes_finished_output_again_and_keeps_strange_files(run_annotate: Annotator) -> None:
+    run_annotate()
+    (run_annotate.folder.path / "notes.txt").write_text("mine")
+    assert run_annotate(source=MadeSource(12), force=True).finished
+    assert len({row["frame"] for row in table_of(run_annotate.folder)}) == 12
+    assert (run_annotate.folder.path / "notes.txt").read_text() == "mine"
+
+
+def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: Annotator) -> None:
+    run_annotate()
+
+    def refuse(spec: str) -> MadeSource:
+        raise SourceError(f"{spec} is gone")
+
+    from app.annotate import AnnotateOptions, annotate
+    from tests.app.made import SilentWatch, make_engine
+
+    options = AnnotateOptions("0.1", force=True)
+    with pytest.raises(SourceError, match="gone"):
+        annotate(
+            "x",
+            run_annotate.folder,
+            refuse,
+            lambda source: make_engine(MadePipeline()),
+            options,
+            SilentWatch(),
+            threading.Event(),
+        )
+    assert run_annotate.folder.state() is OutputState.FINISHED
+
+
+def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError, match="made to fail"):
+        run_annotate(MadePipeline(fail_at=20))
+    assert run_annotate.folder.state() is OutputState.UNFINISHED
+    assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
+    with pytest.raises(OutputError, match="--resume to go on, or --force to start again"):
+        run_annotate()
+
+
+@pytest.mark.parametrize("fail_at", [0, 3, 11, 20, 34])
+@pytest.mark.parametrize("video", [True, False])
+def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
+    run_annotate: Annotator, tmp_path: Path, fail_at: int, video: bool
+) -> None:
+    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole(video=video)
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=fail_at), video=video)
+    pipeline = MadePipeline()
+    assert run_annotate(pipeline, resume=True, video=video).finished
+    assert table_of(run_annotate.folder) == table_of(whole.folder)
+    begun = (
+        (fail_at - 1) // 10 * 10 + 1 if fail_at > 10 else 0
+    )  # a state is kept at every second, that is every tenth frame
+    assert pipeline.processed == list(range(begun, FRAMES))
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["resumed_at"] == ([begun] if begun else [])
+    if video:
+        with av.open(str(run_annotate.folder.video)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == FRAMES
+
+
+def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
+    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole(video=False)
+    journal = whole.folder.journal.read_bytes()
+    wanted = table_of(whole.folder)
+    chance = random.Random(5)
+    for cut in [0, 1, len(journal) - 1, *(chance.randrange(len(journal)) for _ in range(20))]:
+        shutil.rmtree(run_annotate.folder.path, ignore_errors=True)
+        run_annotate.folder.path.mkdir()
+        run_annotate.folder.journal.write_bytes(journal[:cut])
+        assert run_annotate(resume=True, video=False).finished
+        assert table_of(run_annotate.folder) == wanted
+
+
+def test_a_run_can_break_off_and_go_on_twice(run_annotate: Annotator, tmp_path: Path) -> None:
+    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole()
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=15))
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=27), resume=True)
+    assert run_annotate(resume=True).finished
+    assert table_of(run_annotate.folder) == table_of(whole.folder)
+    assert json.loads(run_annotate.folder.metadata.read_text())["resumed_at"] == [11, 22]
+
+
+def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20))
+    before = run_annotate.folder.journal.read_bytes()
+    with pytest.raises(OutputError, match="begun with another expression model"):
+        run_annotate(sha256="f" * 64, resume=True)
+    assert run_annotate.folder.journal.read_bytes() == before
+
+
+def test_resuming_with_another_setting_names_it(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20))
+    changed = EngineConfig(routing=RoutingConfig(smoothing_s=0.25))
+    monkeypatch.setattr("tests.app.made.EngineConfig", lambda: changed)
+    with pytest.raises(OutputError, match=r"another routing.smoothing_s \(0.5, now 0.25\): use --force"):
+        run_annotate(resume=True)
+
+
+def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20))
+    with pytest.raises(OutputError, match="does not fit the journal at frame 7"):
+        run_annotate(source=MadeSource(7), resume=True)
+
+
+def test_a_live_source_that_is_stopped_is_finished(run_annotate: Annotator) -> None:
+    stop = threading.Event()
+    source = MadeSource(10**6, live=True)
+    outcome = run_annotate(MadePipeline(on_frame=lambda index: stop.set() if index > 20 else None), source, stop)
+    assert outcome.finished
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["completed"] is True
+    frames = metadata["frames"]
+    assert frames["read"] == frames["analysed"] + frames["dropped"]
+    assert run_annotate.folder.video.exists()
+
+
+def test_a_live_source_cannot_be_resumed(run_annotate: Annotator) -> None:
+    with pytest.raises(OutputError, match="live and cannot be resumed"):
+        run_annotate(source=MadeSource(5, live=True), resume=True)
+
+
+def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotator) -> None:
+    class Unplugged(MadeSource):
+        def read(self) -> Frame | None:
+            frame = super().read()
+            if frame is None:
+                raise SourceError("camera:0 gives no more pictures: plug it in again")
+            return frame
+
+    with pytest.raises(SourceError, match="plug it in again.*what came before is in"):
+        run_annotate(source=Unplugged(30, live=True))
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["completed"] is False
+    assert "plug it in again" in metadata["fault"]
+    assert len(table_of(run_annotate.folder)) >= metadata["frames"]["analysed"] > 0
+
+
+def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate: Annotator) -> None:
+    stop = threading.Event()
+    outcome = run_annotate(
+        MadePipeline(on_frame=lambda index: stop.wait(0.01) if index < 25 else stop.set()), MadeSource(10**4), stop
+    )
+    assert not outcome.finished
+    assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
+    assert json.loads(run_annotate.folder.metadata.read_text())["completed"] is False
+
+
+def test_a_folder_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        Annotator(OutputFolder(tmp_path / "file" / "made"))()
+
+
+def test_a_disk_that_fills_up_keeps_the_journal(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrote = os.fsync
+    calls = 0
+
+    def refuse(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:  # metadata and the first line of the journal go well
+            raise OSError(28, "No space left on device")
+        wrote(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OutputError, match="No space left on device.*--resume"):
+        run_annotate()
+    monkeypatch.undo()
+    assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
+    assert sum(1 for _ in read_journal(run_annotate.folder.journal)) > 0
+    assert run_annotate(resume=True).finished
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG, as ENOSPC does
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+from app.output import OutputFolder
+from engine.errors import OutputError
+from tests.app.conftest import Annotator
+try:
+    Annotator(OutputFolder(Path(sys.argv[1])))()
+except OutputError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("limit", [4_000, 9_000, 14_000])
+def test_a_full_disk_at_any_size_is_one_error_and_no_half_file(run_annotate: Annotator, limit: int) -> None:
+    folder = run_annotate.folder
+    finished = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder.path), str(limit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert finished.returncode == 2, finished.stderr
+    assert "cannot be written" in finished.stdout
+    assert finished.stderr == ""
+    finals = {"annotated.mp4", "faces.csv", "faces.parquet"}
+    assert not finals & set(names_in(folder)) or limit > 9_000
+    assert not [name for name in names_in(folder) if ".part" in name]
+    assert run_annotate(resume=True).finished
+    assert len(table_of(folder)) == ROWS
+
+
+def test_a_killed_run_goes_on(run_annotate: Annotator, tmp_path: Path) -> None:
+    """SIGKILL in the middle: the journal reads, and the table becomes that of a run that was not killed."""
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from app.output import OutputFolder
+from tests.app.conftest import Annotator
+from tests.app.made import MadePipeline
+def kill(index):
+    if index == 23:
+        os.kill(os.getpid(), signal.SIGKILL)
+Annotator(OutputFolder(Path(sys.argv[1])))(MadePipeline(on_frame=kill))
+"""
+    command = [sys.executable, "-c", killed, str(run_annotate.folder.path)]
+    assert subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."}).returncode == -9
+    assert find_resume_point(run_annotate.folder.journal) is not None
+    assert run_annotate(resume=True).finished
+    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole()
+    assert table_of(run_annotate.folder) == table_of(whole.folder)
+    assert "annotated.part.mp4" not in names_in(run_annotate.folder)
+
+
+def test_odd_sizes_are_cut_to_even(run_annotate: Annotator) -> None:
+    class Odd(MadeSource):
+        def read(self) -> Frame | None:
+            frame = super().read()
+            return frame and make_frame(frame.index, 161, 121)
+
+    run_annotate(source=Odd())
+    with av.open(str(run_annotate.folder.video)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (160, 120)
+
+
+def test_pictures_of_different_sizes_share_one_video(run_annotate: Annotator) -> None:
+    class Album(MadeSource):
+        def read(self) -> Frame | None:
+            frame = super().read()
+            return frame and make_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
+
+    assert run_annotate(source=Album()).finished
+
+
+def test_no_header_line_twice(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20))
+    run_annotate(resume=True)
+    lines = [json.loads(line) for line in run_annotate.folder.journal.read_text().splitlines()]
+    assert [key for line in lines for key in line if key in ("header", "resumed_at")] == ["header", "resumed_at"]

@@ -1,0 +1,234 @@
+"""The command from outside: exit statuses, one line per error, and what it never imports."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import EngineError
+from engine.model_files import model_path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def mien(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="session")
+def models(face_models: None) -> None:
+    """The trained models of the checkout."""
+    try:
+        for task in ("expression", "action_units"):
+            model_path(task)
+    except EngineError as error:
+        pytest.skip(f"needs the trained models: {error}")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Three seconds of the demo as a file."""
+    from fractions import Fraction
+
+    import av
+
+    from engine.capture.synthetic import SyntheticSource
+
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container, SyntheticSource() as source:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = source.info.width_px, source.info.height_px, "yuv420p"
+        for index in range(75):
+            frame = source.read()
+            assert frame is not None
+            picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def one_line(finished: subprocess.CompletedProcess[str]) -> str:
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == 1, finished.stderr
+    assert lines[0].startswith("mien: ")
+    return lines[0]
+
+
+def bad_file(folder: Path, kind: str) -> Path:
+    path = folder / "bad.mp4"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("this is no video\n" * 100)
+    elif kind == "zeros":
+        path.write_bytes(bytes(100_000))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "zeros"])
+def test_a_bad_source_is_one_line_and_status_2(tmp_path: Path, kind: str) -> None:
+    finished = mien("annotate", bad_file(tmp_path, kind), "--out", tmp_path / "out")
+    assert finished.returncode == 2
+    assert "bad.mp4" in one_line(finished)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_settings_are_one_line_and_status_2(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("speed = 3\n")
+    finished = mien("annotate", "demo", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
+    assert finished.returncode == 2
+    assert "unknown key 'speed'" in one_line(finished)
+
+
+def test_an_output_folder_below_a_file_is_one_line_and_status_2(tmp_path: Path, models: None) -> None:
+    (tmp_path / "file").write_text("")
+    finished = mien("annotate", "demo", "--out", tmp_path / "file")
+    assert finished.returncode == 2
+    assert "cannot be written" in one_line(finished)
+
+
+def test_missing_face_networks_are_one_line_and_status_2(tmp_path: Path, models: None) -> None:
+    finished = mien("annotate", "demo", "--out", tmp_path / "out", MIEN_MODELS=str(tmp_path))
+    assert finished.returncode == 2
+    assert "MIEN_MODELS" in one_line(finished)
+
+
+def test_an_unknown_backend_is_one_line_and_status_2(tmp_path: Path, models: None) -> None:
+    finished = mien("annotate", "demo", "--out", tmp_path / "out", "--backend", "abacus")
+    assert finished.returncode == 2
+    assert "unknown backend abacus" in one_line(finished)
+
+
+def test_a_camera_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> None:
+    finished = mien("annotate", "99", "--out", tmp_path / "out")
+    assert finished.returncode == 2
+    assert "camera 99" in one_line(finished)
+
+
+def test_wrong_usage_has_status_2(tmp_path: Path) -> None:
+    finished = mien("annotate", "demo", "--out", tmp_path, "--tracker", "abacus")
+    assert finished.returncode == 2
+    assert "Traceback" not in finished.stderr
+
+
+def test_the_version_is_shown() -> None:
+    finished = mien("--version")
+    assert (finished.returncode, finished.stdout.split()[0]) == (0, "mien")
+
+
+def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
+    broken = (
+        "import app.output\n"
+        "def fail(*_): raise KeyError('broken on purpose')\n"
+        "app.output.output_folders = fail\n"
+        "from app.cli import main\nmain()\n"
+    )
+    command = [sys.executable, "-c", broken, "annotate", "demo", "--out", str(tmp_path)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CHECKOUT, env=environment)
+    assert finished.returncode == 1
+    assert "internal error: KeyError: 'broken on purpose'; please report it" in one_line(finished)
+    if sys.platform == "linux":
+        assert "Traceback" in (tmp_path / "mien" / "last-error.txt").read_text()
+
+
+def test_annotate_never_imports_torch_or_qt(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "import app.cli, app.annotate, app.engine_setup, app.progress, app.output, engine.capture.opening\n"
+        "print([name for name in ('torch', 'PySide6', 'PyQt5', 'mediapipe') if name in sys.modules])\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    assert finished.stdout.strip() == "[]"
+
+
+def test_the_command_line_alone_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, app.cli\n"
+        "print([name for name in ('numpy', 'cv2', 'av', 'onnxruntime', 'arro3') if name in sys.modules])\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    assert finished.stdout.strip() == "[]"
+
+
+def table_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "faces.csv").open(newline="") as handle:
+        return [{name: cell for name, cell in row.items() if name != "latency_ms"} for row in csv.DictReader(handle)]
+
+
+def started(clip: Path, out: Path, frames: int) -> subprocess.Popen[str]:
+    """An annotate that has written so many frames of its journal."""
+    command = [sys.executable, "-m", "app", "annotate", str(clip), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT)
+    journal = out / clip.stem / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b'"rows"') < frames:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return process
+
+
+def test_a_killed_annotate_goes_on_with_the_same_table(clip: Path, tmp_path: Path, models: None) -> None:
+    whole = mien("annotate", clip, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    process = started(clip, tmp_path / "out", 30)
+    process.kill()
+    process.communicate()
+    refused = mien("annotate", clip, "--out", tmp_path / "out")
+    assert refused.returncode == 2
+    assert "--resume" in one_line(refused)
+    assert "--force" in one_line(refused)
+    resumed = mien("annotate", clip, "--out", tmp_path / "out", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    table = table_of(tmp_path / "out" / "clip")
+    assert table == table_of(tmp_path / "whole" / "clip")
+    assert {row["frame"] for row in table} == {str(index) for index in range(75)}
+    metadata = json.loads((tmp_path / "out" / "clip" / "metadata.json").read_text())
+    assert metadata["completed"] is True
+    assert len(metadata["resumed_at"]) == 1
+    assert len(metadata["source"]["sha256"]) == 64
+
+
+def test_an_interrupted_annotate_says_how_to_go_on(clip: Path, tmp_path: Path, models: None) -> None:
+    process = started(clip, tmp_path / "out", 5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert sorted(path.name for path in (tmp_path / "out" / "clip").iterdir()) == ["journal.jsonl", "metadata.json"]
+
+
+def test_two_sources_of_one_name_get_two_folders(clip: Path, tmp_path: Path, models: None) -> None:
+    finished = mien("annotate", clip, clip, "--out", tmp_path / "out", "--no-video")
+    assert finished.returncode == 0, finished.stderr
+    assert table_of(tmp_path / "out" / "clip") == table_of(tmp_path / "out" / "clip-2")
+
+
+def test_bench_writes_its_figures(clip: Path, tmp_path: Path, models: None) -> None:
+    finished = mien("bench", clip, "--json", tmp_path / "bench.json")
+    assert finished.returncode == 0, finished.stderr
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    assert figures["frames"] == 75
+    assert 0 < figures["first_result_s"] <= figures["total_s"]
+    assert figures["fps"] > 0
+    assert figures["peak_rss_mb"] > 50
+    assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
