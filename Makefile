@@ -31,17 +31,17 @@ check: $(VENV)/.test
 # A stamp per set of extras; the versions are exactly those of the constraints.
 $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q -c $(CONSTRAINTS) -e .
+	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e .
 	@touch $@
 
 $(VENV)/.window: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q -c $(CONSTRAINTS) -e ".[window]"
+	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q -c $(CONSTRAINTS) -e ".[window,train,test]"
+	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window,train,test]"
 	@touch $@
 
 clean:

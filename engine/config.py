@@ -24,7 +24,7 @@ else:
 class TrackingConfig:
     """How faces are found and followed."""
 
-    detect_every_s: float = 0.4  # detection while all known faces are still tracked
+    detect_every_s: float = 0.25  # detection while all known faces are still tracked
     min_detection_score: float = 0.6  # the published graph's own threshold
     min_presence: float = 0.5  # likewise, of the mesh network
     confirm_s: float = 0.15  # a face seen for this long is confirmed; 0 for pictures, which are seen once

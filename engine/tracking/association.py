@@ -33,8 +33,9 @@ _REACH_PER_S: Final = 1.5
 _MAX_REACH: Final = 1.5
 #: Nor may its size differ by more than this factor.
 _MAX_SIZE_RATIO: Final = 1.8
-#: A known face that is left alone costs this, so that no face hands its own place to a neighbour to help a third one.
-_UNPAIRED_COST: Final = 2.5
+#: Faces are paired in two rounds, first those that fit closely, then the rest: so none hands its own place to a
+#: neighbour to help a third one. In each round a known face that is left alone costs this much.
+_UNPAIRED_COSTS: Final = (1.2, 2.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,13 +111,19 @@ def cost(expected: Expected, seen: FaceShape) -> float:
 
 
 def associate(expected: Sequence[Expected], seen: Sequence[FaceShape]) -> dict[int, int]:
-    """The cheapest pairing of known faces and seen faces.
+    """The cheapest pairing of known faces and seen faces, close pairs first.
 
     Returns:
         Index into ``seen`` for each index of ``expected`` that has one.
     """
     costs = np.array([[cost(known, shape) for shape in seen] for known in expected], np.float64)
-    return cheapest_pairs(costs.reshape(len(expected), len(seen)), _UNPAIRED_COST)
+    costs = costs.reshape(len(expected), len(seen))
+    pairs: dict[int, int] = {}
+    for unpaired in _UNPAIRED_COSTS:
+        pairs |= cheapest_pairs(costs, unpaired)
+        costs[list(pairs), :] = math.inf
+        costs[:, list(pairs.values())] = math.inf
+    return pairs
 
 
 def cheapest_pairs(costs: Float64, unpaired: float) -> dict[int, int]:

@@ -103,7 +103,7 @@ def make_bundle(folder: Path | None = None) -> Path:
     """The ``.task`` bundle that the package reads: our two networks, stored in a zip file.
 
     The detector is the full-range one of the built-in tracker. The package's usual short-range one misses the face or
-    takes the hands for it on four of the nine shared clips of signing people.
+    takes the hands for it on five of the eight shared clips of signing people.
 
     Args:
         folder: where it is kept; the user's cache by default.

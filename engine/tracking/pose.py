@@ -101,7 +101,7 @@ def _sight_rotation(position: Float64) -> Float64:
 
 def _mesh_rotation(mesh: Float32) -> Float64:
     """Rotation from the generic face to the mesh as a solid (Kabsch, Acta Cryst. A32, 1976); always defined."""
-    points = np.nan_to_num(mesh[POSE_POINTS].astype(np.float64))
+    points = np.nan_to_num(mesh[POSE_POINTS].astype(np.float64), posinf=0.0, neginf=0.0)
     spread = (points - points.mean(0)).T @ (FACE_MM - FACE_MM.mean(0))
     left, _, right = np.linalg.svd(spread)
     handed = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right)) or 1.0])

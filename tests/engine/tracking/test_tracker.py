@@ -1,0 +1,296 @@
+"""The tracker: when the detector is asked, with made-up networks; and what it makes of the shared clips."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from engine.config import TrackingConfig
+from engine.tracking import tracker as tracker_module
+from engine.tracking.mesh import FaceRoi, roi_from_mesh
+from engine.tracking.tracker import FaceTracker
+from engine.types import FaceDetection, FaceTrack, Float32, Frame, TrackState, UInt8
+
+MeshMaker = Callable[..., Float32]
+ClipReader = Callable[..., Iterator[Frame]]
+FPS = 30
+CONFIG = TrackingConfig()
+
+
+class World:
+    """Faces that are there, and networks that see them: id of a face -> mesh, presence, what the detector thinks."""
+
+    def __init__(self) -> None:
+        self.meshes: dict[str, Float32] = {}
+        self.presence: dict[str, float] = defaultdict(lambda: 0.99)
+        self.score: dict[str, float] = defaultdict(lambda: 0.9)
+        self.searches: list[int] = []  # frames in which the whole picture was searched
+        self.looks: list[int] = []
+        self.now = 0
+
+    def __call__(self, *arguments: object, **options: object) -> World:
+        return self  # stands for both networks' classes
+
+    def _near(self, roi: FaceRoi) -> str | None:
+        for name, mesh in self.meshes.items():
+            own = roi_from_mesh(mesh)
+            gap = math.hypot(own.centre_x_px - roi.centre_x_px, own.centre_y_px - roi.centre_y_px)
+            if gap < 0.3 * roi.side_px and 0.5 < own.side_px / roi.side_px < 2:
+                return name
+        return None
+
+    def _detection(self, name: str) -> FaceDetection:
+        mesh = self.meshes[name]
+        landmarks = np.zeros((6, 2), np.float32)
+        landmarks[:4] = mesh[[[33, 133], [362, 263], [1, 1], [13, 14]], :2].mean(1)
+        box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+        return FaceDetection(box, landmarks, self.score[name])
+
+    def detect(self, image: UInt8) -> list[FaceDetection]:
+        self.searches.append(self.now)
+        return [self._detection(name) for name in self.meshes if self.score[name] >= 0.5]
+
+    def look(self, image: UInt8, roi: FaceRoi, min_score: float) -> FaceDetection | None:
+        self.looks.append(self.now)
+        name = self._near(roi)
+        return self._detection(name) if name is not None and self.score[name] >= min_score else None
+
+    def locate(self, image: UInt8, roi: FaceRoi) -> tuple[Float32, float]:
+        name = self._near(roi)
+        return (self.meshes[name], self.presence[name]) if name else (np.zeros((468, 3), np.float32), 0.01)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(tracker_module, "FaceDetector", made)
+    monkeypatch.setattr(tracker_module, "FaceMesh", made)
+    return made
+
+
+def _step(tracker: FaceTracker, world: World, index: int) -> tuple[FaceTrack, ...]:
+    world.now = index
+    return tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "made up"))
+
+
+def test_an_empty_scene_is_searched_in_every_frame(world: World) -> None:
+    tracker = FaceTracker(CONFIG)
+    assert [_step(tracker, world, index) for index in range(5)] == [()] * 5
+    assert world.searches == list(range(5))
+
+
+def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["ann"] = make_mesh(300, 200)
+    for index in range(60):
+        assert len(_step(tracker, world, index)) == 1
+    gaps = np.diff(world.searches)
+    assert world.searches[0] == 0
+    frames = round(CONFIG.detect_every_s * FPS)
+    assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
+    assert len(world.looks) == 2  # to prove the new face, and to confirm it
+
+
+def test_a_second_face_is_found_at_the_next_search(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["ann"] = make_mesh(150, 200)
+    for index in range(5):
+        _step(tracker, world, index)
+    world.meshes["bob"] = make_mesh(450, 200)
+    counts = [len(_step(tracker, world, index)) for index in range(5, 20)]
+    assert counts.index(2) + 5 == math.ceil(CONFIG.detect_every_s * FPS)
+
+
+def test_a_lost_face_is_searched_for_at_once_and_in_every_frame(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["ann"] = make_mesh(300, 200)
+    for index in range(10):
+        _step(tracker, world, index)
+    world.meshes.clear()
+    world.searches.clear()
+    for index in range(10, 20):
+        assert _step(tracker, world, index) == ()
+    world.meshes["ann"] = make_mesh(340, 200)
+    back = _step(tracker, world, 20)
+    assert world.searches == list(range(10, 21))
+    assert [(track.track_id, track.state) for track in back] == [(1, TrackState.CONFIRMED)]
+
+
+def test_a_faint_detection_needs_a_closer_look_that_convinces(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["letters"] = make_mesh(300, 200)
+    world.score["letters"] = 0.55
+    assert [_step(tracker, world, index) for index in range(20)] == [()] * 20
+    assert world.looks == list(range(20))
+
+
+def test_a_large_face_that_the_mesh_denies_is_no_face(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["cloud"] = make_mesh(300, 200, 100)
+    world.presence["cloud"] = 0.1
+    assert [_step(tracker, world, index) for index in range(20)] == [()] * 20
+
+
+def test_a_small_face_that_the_mesh_denies_is_followed_by_the_detector(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.presence["far"] = 0.1
+    for index in range(40):
+        world.meshes["far"] = make_mesh(300 - index, 200, 25)
+        tracks = _step(tracker, world, index)
+        assert [track.track_id for track in tracks] == [1]
+    assert tracks[0].state is TrackState.CONFIRMED
+    assert tracks[0].score == 0.1
+
+
+def test_a_track_that_only_the_mesh_believes_in_is_given_up(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes["ann"] = make_mesh(300, 200)
+    world.presence["ann"] = 0.85
+    for index in range(15):
+        _step(tracker, world, index)
+    world.score["ann"] = 0.0
+    ended = next(index for index in range(15, 100) if not _step(tracker, world, index))
+    assert ended / FPS <= 15 / FPS + 2 * CONFIG.detect_every_s + 1 / FPS
+
+
+def test_a_fast_face_is_followed_where_it_is_heading(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    for index in range(20):  # speeds up to more than half its width per frame
+        world.meshes["ann"] = make_mesh(60 + 1.6 * index**2 if index < 15 else 420 + 46 * (index - 15), 200, 80)
+        assert [track.track_id for track in _step(tracker, world, index)] == [1]
+    assert set(world.searches) == set(range(0, 20, math.ceil(CONFIG.detect_every_s * 30)))
+
+
+def test_the_detector_agrees_with_both_of_two_faces_side_by_side(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(CONFIG)
+    world.meshes |= {"ann": make_mesh(250, 200), "bob": make_mesh(360, 200)}
+    for index in range(60):
+        tracks = _step(tracker, world, index)
+    assert [track.state for track in tracks] == [TrackState.CONFIRMED] * 2
+    assert len(world.looks) == 4
+
+
+def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, make_mesh: MeshMaker) -> None:
+    def play(tracker: FaceTracker, frames: Iterable[int]) -> list[tuple[int, str, list[float], float]]:
+        told = []
+        for index in frames:
+            world.meshes["ann"] = make_mesh(200 + 3.3 * index, 200)
+            for track in _step(tracker, world, index):
+                told.append((track.track_id, track.state.value, track.box.tolist(), track.age_s))
+        return told
+
+    whole = FaceTracker(CONFIG)
+    before = play(whole, range(17))
+    text = whole.snapshot()
+    world.searches.clear()
+    after, searches = play(whole, range(17, 40)), list(world.searches)
+    world.searches.clear()
+    resumed = FaceTracker(CONFIG)
+    resumed.restore(text)
+    assert play(resumed, range(17, 40)) == after
+    assert world.searches == searches
+    assert before
+    assert resumed.snapshot() == whole.snapshot()
+
+
+def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(300, 200)
+    tracks = _step(FaceTracker(TrackingConfig(confirm_s=0.0)), world, 0)
+    assert [track.state for track in tracks] == [TrackState.CONFIRMED]
+
+
+# The shared clips.
+
+LIFE_OF_A_FALSE_FACE_S = 0.3
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize(("clip", "step"), [("pyfeat_mit/no_face.mp4", 1), ("ccby_intel/car-detection.mp4", 2)])
+def test_no_false_face_lives(read_clip: ClipReader, clip: str, step: int) -> None:
+    tracker, seen_s = FaceTracker(CONFIG), defaultdict(list)
+    for frame in read_clip(clip, step=step):
+        for track in tracker.track(frame):
+            if track.state is TrackState.CONFIRMED:
+                seen_s[track.track_id].append(frame.timestamp_s)
+    assert all(times[-1] - times[0] <= LIFE_OF_A_FALSE_FACE_S for times in seen_s.values())
+
+
+@pytest.mark.usefixtures("face_models")
+def test_both_walking_people_keep_one_id_each(read_clip: ClipReader) -> None:
+    tracker = FaceTracker(CONFIG)
+    sides: dict[int, set[bool]] = defaultdict(set)
+    frames: Counter[int] = Counter()
+    for frame in read_clip("ccby_intel/face-demographics-walking.gif"):
+        for track in tracker.track(frame):
+            if track.state is TrackState.CONFIRMED:
+                sides[track.track_id].add(bool(track.box[0] > 250))  # she walks on the left, he on the right
+                frames[track.track_id] += 1
+    assert sorted(sides.values(), key=str) == [{False}, {True}]
+    assert min(frames.values()) >= 10  # of 35, at 12 frames per second; she is 18 pixels wide when the clip begins
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize(("clip", "people"), [("female", 1), ("female-and-male", 2)])
+def test_turning_and_tilting_heads_keep_their_ids(read_clip: ClipReader, clip: str, people: int) -> None:
+    tracker = FaceTracker(CONFIG)
+    for frame in read_clip(f"ccby_intel/head-pose-face-detection-{clip}.gif"):
+        tracks = tracker.track(frame)
+        assert sorted(track.track_id for track in tracks) == list(range(1, people + 1))
+
+
+@pytest.mark.usefixtures("face_models")
+def test_yaw_follows_the_head_from_left_to_right_and_back(read_clip: ClipReader) -> None:
+    tracker = FaceTracker(CONFIG)
+    clip = read_clip("ccby_intel/head-pose-face-detection-female.gif")
+    yaw = [tracker.track(frame)[0].pose.yaw_deg for frame in clip]
+    assert -65 < min(yaw[:5]) < -35  # to the left edge of the picture
+    assert abs(yaw[9]) < 8  # into the camera
+    assert 20 < max(yaw[10:16]) < 50  # to the right edge
+    assert yaw[-1] < -10
+
+
+@pytest.mark.usefixtures("face_models")
+def test_both_heads_that_tilt_to_the_left_have_negative_roll(read_clip: ClipReader) -> None:
+    tracker = FaceTracker(CONFIG)
+    for frame in read_clip("ccby_intel/head-pose-face-detection-female-and-male.gif", limit=20):
+        tracks = tracker.track(frame)
+    assert all(-60 < track.pose.roll_deg < -25 for track in tracks)
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_resumed_tracker_tells_the_same_of_a_real_clip(read_clip: ClipReader) -> None:
+    frames = list(read_clip("pyfeat_mit/single_face.mp4", limit=30))
+    whole = FaceTracker(CONFIG)
+    for frame in frames[:13]:
+        whole.track(frame)
+    resumed = FaceTracker(CONFIG)
+    resumed.restore(whole.snapshot())
+    for frame in frames[13:]:
+        (one,), (other,) = whole.track(frame), resumed.track(frame)
+        assert one.track_id == other.track_id
+        np.testing.assert_array_equal(one.mesh, other.mesh)
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("frames", [31, 61])
+def test_two_real_faces_that_cross_keep_their_ids(read_clip: ClipReader, frames: int) -> None:
+    near = next(read_clip("ccby_intel/yes.mkv")).image[20:260, 210:430]
+    far = next(read_clip("pyfeat_mit/WolfgangLanger_Pexels.mp4")).image[::2, ::2][:, 120:310]
+    tracker = FaceTracker(CONFIG)
+    last: dict[int, float] = {}
+    first: dict[int, float] = {}
+    for index in range(frames):
+        share = index / (frames - 1)
+        picture = np.full((300, 720, 3), 120, np.uint8)
+        for patch, x in ((far, 600 - 480 * share), (near, 120 + 480 * share)):
+            left = round(x) - patch.shape[1] // 2
+            picture[30 : 30 + patch.shape[0], left : left + patch.shape[1]] = patch
+        tracks = tracker.track(Frame(picture, index, index / FPS, "crossing"))
+        last = {track.track_id: float(track.box[[0, 2]].mean()) for track in tracks}
+        first = first or last
+    assert set(first) == set(last) == {1, 2}
+    assert all((first[track_id] < 360) == (last[track_id] > 360) for track_id in (1, 2))
