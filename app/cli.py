@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from engine.errors import EngineError
+from engine.errors import EngineError, SourceError
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, Outcome, Watch
@@ -123,16 +123,17 @@ def annotate_command(
 ) -> None:
     """Annotate videos, pictures or a camera: table, annotated video and metadata.
 
-    Files run to their end; a camera or an address runs until Ctrl-C.
+    Files run to their end; a camera or an address runs until Ctrl-C. A source that cannot be read does not stop the
+    others; the exit status then is 2.
     """
     from app.annotate import AnnotateOptions
 
     options = AnnotateOptions(app_version(), resume, force, not no_video)
     settings = _settings(config, backend, threads)
     with _stop_on_signal() as stop:
-        interrupted = _annotate_all(sources, out, options, settings, tracker, stop)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
+        status = _annotate_all(sources, out, options, settings, tracker, stop)
+    if status:
+        raise typer.Exit(status)
 
 
 def _annotate_all(
@@ -142,8 +143,8 @@ def _annotate_all(
     settings: EngineConfig,
     tracker: TrackerName,
     stop: threading.Event,
-) -> bool:
-    """Annotate one source after the other; whether a file was broken off."""
+) -> int:
+    """Annotate one source after the other; the exit status."""
     from app.annotate import annotate, check_free
     from app.engine_setup import EngineShelf
     from app.output import OutputState, output_folders
@@ -154,16 +155,21 @@ def _annotate_all(
         state = folder.state()
         if not (state is OutputState.FINISHED and options.resume):
             check_free(folder, state, options)
-    watch = _watch()
+    watch, status = _watch(), 0
     with EngineShelf(settings, tracker) as shelf:
         for spec, folder in zip(sources, folders, strict=True):
-            outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, stop)
+            try:
+                outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, stop)
+            except SourceError as error:  # one bad file must not cost the night's others
+                _say_error(str(error))
+                status = USER_ERROR
+                continue
             _say_outcome(outcome)
             if not outcome.finished:
-                return True
+                return INTERRUPTED
             if stop.is_set():
-                return False
-    return False
+                break
+    return status
 
 
 def _watch() -> Watch:

@@ -47,13 +47,14 @@ def fit_expression_command(
     run: Run,
     config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "expression_edge.toml",
     member: Annotated[list[int] | None, typer.Option(help="Train only this member (may be given again).")] = None,
+    start: Annotated[Path | None, typer.Option(help="Finished run whose members are the initial weights.")] = None,
     threads: Threads = 2,
     device: Device = "cpu",
 ) -> None:
     """Train the members of the expression ensemble (ARBEx on FERPlus votes)."""
     torch.set_num_threads(threads)
     settings = read_run_config(config)
-    fit_expression(settings, data, run, member or range(settings.members), device, _say)
+    fit_expression(settings, data, run, member or range(settings.members), device, start, _say)
 
 
 @fit_commands.command("action-units")

@@ -166,7 +166,7 @@ def _noisy(crop: UInt8, deviation: float, random: np.random.Generator) -> UInt8:
 
 
 def _covered(crop: UInt8) -> UInt8:
-    changed = crop.copy()
+    changed: UInt8 = np.array(crop)
     changed[len(crop) // 2 :] = 128
     return changed
 

@@ -16,6 +16,7 @@ from training.augment import AugmentConfig
 from training.datasets.fer2013 import read_faces
 from training.losses.arbex import ArbexLossConfig
 from training.models.arbex import ArbexConfig
+from training.trainers.checkpoint import load_weights
 from training.trainers.expression import ExpressionTask
 from training.trainers.trainer import TrainerConfig, fit
 
@@ -60,9 +61,14 @@ def fit_expression(
     run: Path,
     members: Sequence[int],
     device: str = "cpu",
+    start: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, changes)."""
+    """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, changes).
+
+    ``start`` is a finished run whose members are the initial weights: a further cycle of a falling learning rate
+    (warm restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
+    """
     cache = run / "cache"
     train, validation = read_faces(data, "Training", cache), read_faces(data, "PublicTest", cache)
     report(f"{len(train.rows)} Training faces, {len(validation.rows)} PublicTest faces")
@@ -71,8 +77,11 @@ def fit_expression(
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
         torch.manual_seed(trainer.seed)
         task = ExpressionTask(train, validation, config.model, config.loss, config.augment, torch.device(device))
+        facts = _facts(config, len(train.rows))
+        if start is not None:
+            facts["start"] = load_weights(member_folder(start, member) / "weights.safetensors", task.model)
         report(f"member {member}")
-        fit(task, trainer, member_folder(run, member), _facts(config, len(train.rows)), report)
+        fit(task, trainer, member_folder(run, member), facts, report)
 
 
 def _facts(config: ExpressionRunConfig, samples: int) -> dict[str, Any]:

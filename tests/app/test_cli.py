@@ -232,3 +232,11 @@ def test_bench_writes_its_figures(clip: Path, tmp_path: Path, models: None) -> N
     assert figures["fps"] > 0
     assert figures["peak_rss_mb"] > 50
     assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
+
+
+def test_a_source_that_cannot_be_read_does_not_stop_the_others(clip: Path, tmp_path: Path, models: None) -> None:
+    bad = bad_file(tmp_path, "text")
+    finished = mien("annotate", bad, clip, "--out", tmp_path / "out", "--no-video")
+    assert finished.returncode == 2
+    assert "bad.mp4" in finished.stderr
+    assert len(table_of(tmp_path / "out" / "clip")) >= 75

@@ -110,6 +110,9 @@ def _contract(
     config: ExpressionRunConfig, facts: dict[str, Any], model: Path, calibration: ExpressionCalibration
 ) -> ModelContract:
     side, seed = config.model.input_side_px, config.trainer.seed
+    epochs = f"{config.trainer.epochs} epochs"
+    if "start" in facts:
+        epochs = f"{facts['start']['trainer']['epochs']} epochs, then {epochs}"
     seeds = f"seeds {seed} to {seed + config.members - 1}"
     return ModelContract(
         schema=SCHEMA,
@@ -124,7 +127,7 @@ def _contract(
         data=(facts["data"],),
         licence="weights MIT; trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)",
         trained=f"{datetime.now(timezone.utc):%Y-%m-%d}, mien-train fit expression, code {facts['code']}, "
-        f"{config.members} members, {config.trainer.epochs} epochs, {seeds}",
+        f"{config.members} members, {epochs}, {seeds}",
     )
 
 

@@ -3,8 +3,8 @@
 Wasi, Serbetar, Islam, Rafi, Chae: "ARBEx: Attentive Feature Extraction with Reliability Balancing for Robust Facial
 Expression Learning", arXiv 2305.01486, 2023; feature extractor after POSTER++ (Mao et al., arXiv 2301.12149, MIT).
 In this file: window cross-attention between landmark and image features at three levels, token transformer, 128-d
-embedding (section 3.2), anchors, attentive correction, confidence and fusion (3.3); numbers below are those of our
-SPEC. The official code carries no licence and was read, never copied. Where we differ, and why:
+embedding (section 3.2), anchors, attentive correction, confidence and fusion (3.3); SPEC is docs/spec.md, our
+reading of both. The official code carries no licence and was read, never copied. Where we differ, and why:
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
 - The edge size reads 48 px grey; its trunk is a small ResNet whose last three stages (strides 4, 8, 16, as published)
