@@ -10,7 +10,7 @@ OUT ?= mien-output
 
 run: $(VENV)/.runtime
 	$(VENV)/bin/mien prepare
-	$(VENV)/bin/mien annotate "$(VIDEO)" --out "$(OUT)" $(if $(filter demo,$(VIDEO)),--force)
+	$(VENV)/bin/mien annotate "$(VIDEO)" --out "$(OUT)" $(if $(filter demo,$(VIDEO)),--force,--resume)
 
 live: $(VENV)/.window
 	$(VENV)/bin/mien prepare
