@@ -77,9 +77,9 @@ def align_picture(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> t
     crop = cv2.warpAffine(
         image, fine_from_frame, (side_px * finer,) * 2, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    if finer > 1:
-        crop = cv2.resize(crop, (side_px, side_px), interpolation=cv2.INTER_AREA)
     grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if finer > 1:
+        grey = cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA)
     landmarks = (points @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]) / side_px
     frame_from_crop = np.asarray(cv2.invertAffineTransform(crop_from_frame), np.float64)
     return np.asarray(grey, np.uint8), landmarks.astype(np.float32), frame_from_crop

@@ -52,7 +52,7 @@ def fit_expression_command(
     device: Device = "cpu",
 ) -> None:
     """Train the members of the expression ensemble (ARBEx on FERPlus votes)."""
-    torch.set_num_threads(threads)
+    _settle_torch(threads)
     settings = read_run_config(config)
     fit_expression(settings, data, run, member or range(settings.members), device, start, _say)
 
@@ -66,7 +66,7 @@ def fit_action_units_command(
     device: Device = "cpu",
 ) -> None:
     """Train the action-unit model (UGN on the pseudo-labels of faces128)."""
-    torch.set_num_threads(threads)
+    _settle_torch(threads)
     faces = read_faces128(data, run / "cache")
     fit_action_units(faces, read_action_units_config(config), run, device, _say)
 
@@ -117,6 +117,12 @@ def framing_command(data: Fer, cache: Annotated[Path, typer.Option()] = Path("ru
     _say(f"{count} pictures")
     for x, y in points:
         _say(f"[{x:.4f}, {y:.4f}],")
+
+
+def _settle_torch(threads: int) -> None:
+    """Settings of the whole process, so made here and nowhere deeper."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # late in training tiny numbers would slow the CPU down a hundredfold
 
 
 def _say(line: str) -> None:

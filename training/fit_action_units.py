@@ -36,7 +36,6 @@ def fit_action_units(
         "code": code_version(),
         "data": f"faces128, {trained} faces of the training identities, pseudo-labels",
     }
-    torch.set_flush_denormal(True)
     where = torch.device(device)
     report("stage 1: features")
     first = FeatureTask(faces, config, where)

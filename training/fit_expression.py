@@ -72,7 +72,6 @@ def fit_expression(
     cache = run / "cache"
     train, validation = read_faces(data, "Training", cache), read_faces(data, "PublicTest", cache)
     report(f"{len(train.rows)} Training faces, {len(validation.rows)} PublicTest faces")
-    torch.set_flush_denormal(True)
     for member in members:
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
         torch.manual_seed(trainer.seed)
