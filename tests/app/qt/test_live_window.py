@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads")
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
