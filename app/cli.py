@@ -254,7 +254,7 @@ def _no_window(error: ImportError) -> EngineError:
     from engine.errors import ConfigError
 
     if error.name is not None and error.name.split(".")[0] == "PySide6":
-        return ConfigError("the window needs PySide6: run 'pip install mien[window]'")
+        return ConfigError('the window needs PySide6: run pip install "PySide6-Essentials<6.12"')
     return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what the system lacks")
 
 

@@ -36,8 +36,12 @@ _NEEDED: Final = {
     "arro3-core": "arro3.core",
     "arro3-io": "arro3.io",
 }
-#: Likewise for what only some commands or choices need, with the extra that brings it.
-_OPTIONAL: Final = {"PySide6-Essentials": "window", "openvino": "openvino", "mediapipe": "mediapipe"}
+#: Likewise for what only some commands or choices need, with what to ask pip for (as in pyproject.toml).
+_OPTIONAL: Final = {
+    "PySide6-Essentials": "PySide6-Essentials<6.12",
+    "openvino": "openvino",
+    "mediapipe": "mediapipe==1.2.2",
+}
 #: Libraries of the system that Qt loads on Linux, with their Debian and Ubuntu packages.
 _QT_LIBRARIES: Final = {
     "libEGL.so.1": "libegl1",
@@ -70,7 +74,7 @@ def examine(out: Path) -> list[Check]:
     return [
         _python(),
         *(_package(name, module) for name, module in _NEEDED.items()),
-        *(_extra(name, extra) for name, extra in _OPTIONAL.items()),
+        *(_extra(name, requirement) for name, requirement in _OPTIONAL.items()),
         *(_from_engine(f"face network {model.name}", partial(face_model_path, model)) for model in FACE_MODELS),
         *_models(),
         *(_qt_libraries() if sys.platform == "linux" else ()),
@@ -104,11 +108,11 @@ def _package(name: str, module: str) -> Check:
         return Check(name, False, f"{error}: run 'pip install {name}'")
 
 
-def _extra(name: str, extra: str) -> Check:
+def _extra(name: str, requirement: str) -> Check:
     try:
         return Check(name, True, metadata.version(name), needed=False)
     except metadata.PackageNotFoundError:
-        return Check(name, False, f"for more: 'pip install mien[{extra}]'", needed=False)
+        return Check(name, False, f'for more: pip install "{requirement}"', needed=False)
 
 
 def _from_engine(name: str, look: Callable[[], object], needed: bool = True) -> Check:

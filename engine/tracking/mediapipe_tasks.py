@@ -139,7 +139,7 @@ def _import_guarded() -> Any:
     try:
         return importlib.import_module("mediapipe")
     except ModuleNotFoundError as error:
-        raise EngineError(f"no package {error.name!r} for this tracker: pip install mien[mediapipe]") from error
+        raise EngineError(f"no package {error.name!r} for this tracker: pip install mediapipe==1.2.2") from error
     except OSError as error:
         raise EngineError(f"mediapipe cannot load ({error}): install libegl1 and libgles2 of your system") from error
 

@@ -61,6 +61,6 @@ def test_an_output_folder_that_does_not_exist_yet_is_looked_at_from_above(tmp_pa
 
 def test_the_table_shows_brackets_as_they_are() -> None:
     written = io.StringIO()
-    show([Check("window", False, "pip install mien[window]", needed=False)], Console(file=written, width=100))
-    assert "mien[window]" in written.getvalue()
+    show([Check("window", False, "pip install thing[window]", needed=False)], Console(file=written, width=100))
+    assert "thing[window]" in written.getvalue()
     assert "optional" in written.getvalue()

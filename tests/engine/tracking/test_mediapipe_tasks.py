@@ -141,7 +141,7 @@ def test_a_restored_tracker_goes_on_with_ids_and_stamps(package: FakePackage, ma
 
 def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", None)  # what an import of a missing package meets
-    with pytest.raises(EngineError, match=r"pip install mien\[mediapipe\]"):
+    with pytest.raises(EngineError, match=r"pip install mediapipe==1.2.2"):
         MediaPipeTracker(TrackingConfig())
 
 

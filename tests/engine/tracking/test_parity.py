@@ -40,7 +40,7 @@ FRAMES = 80
 @pytest.fixture
 def make_other(monkeypatch: pytest.MonkeyPatch, face_models: None) -> Callable[[TrackingConfig], MediaPipeTracker]:
     if importlib.util.find_spec("mediapipe") is None:
-        pytest.skip("needs the second tracker: pip install mien[mediapipe]")
+        pytest.skip("needs the second tracker: pip install mediapipe==1.2.2")
     monkeypatch.setenv("https_proxy", "")  # given back after the test; the tracker sets its own
 
     def make(config: TrackingConfig) -> MediaPipeTracker:
