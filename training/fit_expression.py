@@ -17,8 +17,9 @@ from training.datasets.fer2013 import read_faces
 from training.losses.arbex import ArbexLossConfig
 from training.models.arbex import ArbexConfig
 from training.trainers.checkpoint import load_weights
-from training.trainers.expression import ExpressionTask
+from training.trainers.expression import ExpressionTask, FaceSet
 from training.trainers.trainer import TrainerConfig, fit
+from training.trainers.trunk import TrunkConfig, TrunkTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class ExpressionRunConfig:
 
     members: int = 5
     model: ArbexConfig = field(default_factory=ArbexConfig)
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
     loss: ArbexLossConfig = field(default_factory=ArbexLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -66,21 +68,31 @@ def fit_expression(
 ) -> None:
     """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, changes).
 
-    ``start`` is a finished run whose members are the initial weights: a further cycle of a falling learning rate
-    (warm restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
+    A member has two stages: its trunk alone (member_K/trunk), then the whole network from that trunk. ``start`` is a
+    finished run whose members are the initial weights instead: a further cycle of a falling learning rate (warm
+    restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
     """
     cache = run / "cache"
-    train, validation = read_faces(data, "Training", cache), read_faces(data, "PublicTest", cache)
-    report(f"{len(train.rows)} Training faces, {len(validation.rows)} PublicTest faces")
+    train = FaceSet(read_faces(data, "Training", cache), config.augment)
+    validation = FaceSet(read_faces(data, "PublicTest", cache), config.augment)
+    report(f"{train.samples} Training faces, {validation.samples} PublicTest faces")
     for member in members:
+        report(f"member {member}")
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
+        folder = member_folder(run, member)
+        facts = _facts(config, train.samples)
         torch.manual_seed(trainer.seed)
-        task = ExpressionTask(train, validation, config.model, config.loss, config.augment, torch.device(device))
-        facts = _facts(config, len(train.rows))
+        task = ExpressionTask(train, validation, config.model, config.loss, torch.device(device))
         if start is not None:
             facts["start"] = load_weights(member_folder(start, member) / "weights.safetensors", task.model)
-        report(f"member {member}")
-        fit(task, trainer, member_folder(run, member), facts, report)
+        elif config.trunk.epochs > 0:
+            first = TrunkTask(
+                train, validation, config.model, config.trunk, config.loss.fer2013_weight, torch.device(device)
+            )
+            first_trainer = replace(trainer, epochs=config.trunk.epochs, learning_rate=config.trunk.learning_rate)
+            load_weights(fit(first, first_trainer, folder / "trunk", facts, report), first.model)
+            task.model.trunk.load_state_dict(first.model.trunk.state_dict())
+        fit(task, trainer, folder, facts, report)
 
 
 def _facts(config: ExpressionRunConfig, samples: int) -> dict[str, Any]:

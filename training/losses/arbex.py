@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from training.models.arbex import ArbexOutput, confidence
 
@@ -20,6 +21,7 @@ class ArbexLossConfig:
 
     anchor_weight: float = 0.1
     centre_weight: float = 1.0
+    fer2013_weight: float = 0.2  # of the second head's cross-entropy, where there is one
 
 
 def class_distribution_loss(distribution: Tensor, votes: Tensor) -> Tensor:
@@ -49,8 +51,13 @@ def centre_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor) -> Tensor:
     return (weight * distance).mean() / math.sqrt(output.embedding.shape[1])
 
 
+def fer2013_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the second head's logits (N, 7) with FER2013 labels (N,), smoothed by 0.1 (SPEC 2.4)."""
+    return functional.cross_entropy(logits, labels, label_smoothing=0.1)
+
+
 def arbex_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor, progress: float, config: ArbexLossConfig) -> Tensor:
-    """The whole loss at a training progress r of 0-1; final = (1 - r) p + r q (SPEC 2.2)."""
+    """The loss of one branch at a training progress r of 0-1; final = (1 - r) p + r q (SPEC 2.2)."""
     final = (1 - progress) * output.primary + progress * output.fused
     auxiliary = config.anchor_weight * anchor_loss(anchors, votes.shape[1])
     auxiliary = auxiliary + config.centre_weight * centre_loss(output, votes, anchors)

@@ -8,7 +8,10 @@ reading of both. The official code carries no licence and was read, never copied
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
 - The edge size reads 48 px grey; its trunk is a small ResNet whose last three stages (strides 4, 8, 16, as published)
-  are the three levels. LayerScale starts at 0.1, not 1e-5: from scratch in few epochs the branch must learn early.
+  are the three levels. The published trunk is pretrained on identities; ours first learns the votes alone
+  (training/trainers/trunk.py). LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
+- What follows the tokens (transformer to fusion) may stand several times on one trunk: late branches, each with its own
+  answer, are one of the cheap rivals of an ensemble (SPEC 4.4).
 - Attentive correction: the embedding asks the anchors (batch-independent). The official layer attends over the batch.
 - Anchors start on the unit sphere, not at zero, where all of them would get the same gradient.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +31,18 @@ from training.models.layers.attention import DropPath, TransformerBlock, WindowC
 from training.models.layers.residual import residual_stage
 
 _EPSILON = 1e-9
+#: FER2013's own labels: angry, disgust, fear, happy, sad, surprise, neutral.
+FER2013_CLASSES: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class ArbexConfig:
-    """Shape of the network; the defaults are the edge size (1.5 M parameters, 48 px grey)."""
+    """Shape of the network; the defaults are the edge size (48 px grey)."""
 
     input_side_px: int = 48
     classes: int = 8
     stem_stride: int = 2
-    widths: tuple[int, ...] = (32, 64, 96, 128)
+    widths: tuple[int, ...] = (32, 64, 128, 192)
     blocks: tuple[int, ...] = (2, 2, 2, 1)
     level_heads: tuple[int, ...] = (2, 4, 4)
     window: int = 6  # side of the attention windows; smaller maps are one window
@@ -44,7 +50,7 @@ class ArbexConfig:
     layer_scale: float = 0.1
     level_drop_path: tuple[float, ...] = (0.0, 0.05, 0.1)
     token_width: int = 128
-    token_depth: int = 2
+    token_depth: int = 1
     token_heads: int = 4
     token_mlp_ratio: float = 2.0
     gate_width: int = 32
@@ -54,6 +60,8 @@ class ArbexConfig:
     anchors: int = 10  # K per class
     anchor_scale: float = 0.2  # delta of the geometric correction, for unit vectors
     attention_heads: int = 8  # of the attentive correction
+    branches: int = 1
+    fer2013_head: bool = False  # a second, plain head for the seven FER2013 labels; training only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +74,7 @@ class ArbexOutput:
     geometric: Tensor  # s
     attentive: Tensor  # u
     fused: Tensor  # q
+    fer2013_logits: Tensor | None = None  # (N, 7)
 
 
 class ArbexLevel(nn.Module):
@@ -147,67 +156,63 @@ def fuse(primary: Tensor, geometric: Tensor, attentive: Tensor) -> Tensor:
     return certain * primary + (1 - certain) * mixed
 
 
-class Arbex(nn.Module):
-    """The network: picture and landmarks to distributions."""
+class Trunk(nn.Module):
+    """Stem and four residual stages; the last three are the levels."""
 
     def __init__(self, config: ArbexConfig) -> None:
         super().__init__()
-        self.config = config
         first, *widths = config.widths
         self.stem = nn.Sequential(
             nn.Conv2d(1, first, 3, config.stem_stride, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU()
         )
         self.stage1 = residual_stage(first, first, config.blocks[0], 1)
-        self.stages = nn.ModuleList()
-        self.levels = nn.ModuleList()
-        self.landmark_maps = nn.ModuleList()
-        grid = config.input_side_px // config.stem_stride
-        for index, width in enumerate(widths):
-            grid //= 2
-            self.stages.append(residual_stage(config.widths[index], width, config.blocks[index + 1], 2))
-            self.landmark_maps.append(LandmarkMaps(grid))
-            drop_path = config.level_drop_path[index]
-            self.levels.append(ArbexLevel(width, config.level_heads[index], grid, config, drop_path))
-        self.tokens = nn.ModuleList(
-            _tokens_of(width, config, halvings) for width, halvings in zip(widths, (2, 1, 0), strict=True)
+        self.stages = nn.ModuleList(
+            residual_stage(config.widths[index], width, config.blocks[index + 1], 2)
+            for index, width in enumerate(widths)
         )
-        self.cells = grid * grid  # tokens of each level
-        count = 3 * self.cells + 1
-        self.class_token = nn.Parameter(torch.zeros(1, 1, config.token_width))
-        self.positions = nn.Parameter(torch.randn(1, count, config.token_width) * 0.02)
-        self.transformer = nn.Sequential(
-            *(
-                TransformerBlock(count, config.token_width, config.token_heads, config.token_mlp_ratio, 0.05)
-                for _ in range(config.token_depth)
-            )
-        )
-        self.norm = nn.LayerNorm(config.token_width, eps=1e-6)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Normalised grey (N, 1, S, S) to the maps (N, C, H, W) of the three levels."""
+        x = self.stage1(self.stem(image))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+class ArbexBranch(nn.Module):
+    """Tokens to distributions: transformer, gate, 128-d embedding, heads and reliability balancing."""
+
+    def __init__(self, config: ArbexConfig, tokens: int) -> None:
+        super().__init__()
+        width = config.token_width
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.randn(1, tokens + 1, width) * 0.02)
+        blocks = [
+            TransformerBlock(tokens + 1, width, config.token_heads, config.token_mlp_ratio, 0.05)
+            for _ in range(config.token_depth)
+        ]
+        self.transformer = nn.Sequential(*blocks)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
         self.gate = nn.Sequential(
-            nn.Linear(config.token_width, config.gate_width),
-            nn.ReLU(),
-            nn.Linear(config.gate_width, config.token_width),
-            nn.Sigmoid(),
+            nn.Linear(width, config.gate_width), nn.ReLU(), nn.Linear(config.gate_width, width), nn.Sigmoid()
         )
-        self.reduce = nn.Sequential(nn.Linear(config.token_width, config.embedding), nn.LayerNorm(config.embedding))
+        self.reduce = nn.Sequential(nn.Linear(width, config.embedding), nn.LayerNorm(config.embedding))
         self.head = nn.Sequential(
             nn.Linear(config.embedding, config.head_width),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.head_width, config.classes),
         )
+        self.fer2013 = nn.Linear(config.embedding, FER2013_CLASSES) if config.fer2013_head else None
         self.reliability = Reliability(config)
 
-    def forward(self, image: Tensor, points: Tensor) -> ArbexOutput:
-        """Normalised grey (N, 1, S, S) and landmark points (N, P, 2) in 0-1 of the crop, order of LANDMARK_POINTS."""
-        return self.estimate(image, self.maps_of(points))
-
-    def maps_of(self, points: Tensor) -> list[Tensor]:
-        """Landmark maps (N, H, W, G) of each level; they hold no weights, so an ensemble needs them once."""
-        return [maps(points) for maps in self.landmark_maps]
-
-    def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> ArbexOutput:
-        """Normalised grey (N, 1, S, S) and landmark maps of each level to the distributions."""
-        features = self.reduce(self.features(image, landmark_maps))  # (N, D)
+    def forward(self, tokens: Tensor) -> ArbexOutput:
+        """Tokens (N, T, width) of all levels to the distributions."""
+        joined = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1) + self.positions
+        token = self.norm(self.transformer(joined)[:, 0])  # (N, width)
+        features = self.reduce(token * self.gate(token))  # (N, D)
         with torch.autocast(features.device.type, enabled=False):  # distances and entropies need single precision
             features = features.float()
             logits = self.head(features)
@@ -215,21 +220,56 @@ class Arbex(nn.Module):
             primary = functional.softmax(logits, dim=-1)
             geometric, attentive = self.reliability(embedding)
             fused = fuse(primary, geometric, attentive)
-        return ArbexOutput(embedding, logits, primary, geometric, attentive, fused)
+            second = self.fer2013(features) if self.fer2013 is not None else None
+        return ArbexOutput(embedding, logits, primary, geometric, attentive, fused, second)
+
+
+class Arbex(nn.Module):
+    """The network: picture and landmarks to the distributions of each branch."""
+
+    def __init__(self, config: ArbexConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config)
+        widths = config.widths[1:]
+        grids = [config.input_side_px // config.stem_stride // 2 ** (index + 1) for index in range(len(widths))]
+        self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids)
+        self.levels = nn.ModuleList(
+            ArbexLevel(width, heads, grid, config, drop_path)
+            for width, heads, grid, drop_path in zip(
+                widths, config.level_heads, grids, config.level_drop_path, strict=True
+            )
+        )
+        self.tokens = nn.ModuleList(
+            _tokens_of(width, config, halvings) for width, halvings in zip(widths, (2, 1, 0), strict=True)
+        )
+        self.cells = grids[-1] ** 2  # tokens of each level
+        self.branches = nn.ModuleList(ArbexBranch(config, 3 * self.cells) for _ in range(config.branches))
+
+    def forward(self, image: Tensor, points: Tensor) -> list[ArbexOutput]:
+        """Normalised grey (N, 1, S, S) and landmark points (N, P, 2) in 0-1 of the crop, order of LANDMARK_POINTS."""
+        return self.estimate(image, self.maps_of(points))
+
+    def maps_of(self, points: Tensor) -> list[Tensor]:
+        """Landmark maps (N, H, W, G) of each level; they hold no weights, so an ensemble needs them once."""
+        return [maps(points) for maps in self.landmark_maps]
+
+    def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> list[ArbexOutput]:
+        """Normalised grey (N, 1, S, S) and landmark maps of each level to the distributions of each branch."""
+        tokens = self.features(image, landmark_maps)
+        return [branch(tokens) for branch in self.each_branch()]
+
+    def each_branch(self) -> list[ArbexBranch]:
+        """The branches with their own type, which a ModuleList forgets."""
+        return [branch for branch in self.branches if isinstance(branch, ArbexBranch)]
 
     def features(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
-        """Gated class token (N, token_width)."""
-        x = self.stage1(self.stem(image))
+        """Tokens (N, T, token_width) of the three levels."""
         grids = []
-        for stage, level, tokens, maps in zip(self.stages, self.levels, self.tokens, landmark_maps, strict=True):
-            x = stage(x)
-            grids.append(
-                tokens(level(x, maps)).reshape(-1, self.config.token_width, self.cells).transpose(1, 2)
-            )  # (N, T, width)
-        joined = torch.cat([self.class_token.expand(image.shape[0], -1, -1), *grids], dim=1) + self.positions
-        token = self.norm(self.transformer(joined)[:, 0])  # (N, width)
-        gated: Tensor = token * self.gate(token)
-        return gated
+        for x, level, tokens, maps in zip(self.trunk(image), self.levels, self.tokens, landmark_maps, strict=True):
+            grid = tokens(level(x, maps))
+            grids.append(grid.reshape(-1, self.config.token_width, self.cells).transpose(1, 2))  # (N, T, width)
+        return torch.cat(grids, dim=1)
 
 
 def _tokens_of(width: int, config: ArbexConfig, halvings: int) -> nn.Module:
