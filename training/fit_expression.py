@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from engine.config import read_toml
+from engine.config import read_record, read_toml
 from engine.facs import EXPRESSIONS
 from training.augment import AugmentConfig
 from training.datasets.fer2013 import read_faces
+from training.distributed import rank_0_first
 from training.losses.arbex import ArbexLossConfig
-from training.models.arbex import ArbexConfig
-from training.trainers.checkpoint import load_weights
+from training.models.arbex import Arbex, ArbexConfig
+from training.trainers.checkpoint import load_weights, read_facts
 from training.trainers.expression import ExpressionTask, FaceSet
 from training.trainers.trainer import TrainerConfig, fit
 from training.trainers.trunk import TrunkConfig, TrunkTask
@@ -72,15 +73,16 @@ def fit_expression(
     finished run whose members are the initial weights instead: a further cycle of a falling learning rate (warm
     restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
     """
-    cache = run / "cache"
-    train = FaceSet(read_faces(data, "Training", cache), config.augment)
-    validation = FaceSet(read_faces(data, "PublicTest", cache), config.augment)
+    cache, side = run / "cache", config.model.input_side_px
+    with rank_0_first():  # under torchrun the other ranks find its meshes
+        train = FaceSet(read_faces(data, "Training", cache, side), config.augment)
+        validation = FaceSet(read_faces(data, "PublicTest", cache, side), config.augment)
     report(f"{train.samples} Training faces, {validation.samples} PublicTest faces")
     for member in members:
         report(f"member {member}")
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
         folder = member_folder(run, member)
-        facts = _facts(config, train.samples)
+        facts = run_facts(config, train.samples)
         torch.manual_seed(trainer.seed)
         task = ExpressionTask(train, validation, config.model, config.loss, torch.device(device))
         if start is not None:
@@ -95,7 +97,24 @@ def fit_expression(
         fit(task, trainer, folder, facts, report)
 
 
-def _facts(config: ExpressionRunConfig, samples: int) -> dict[str, Any]:
+def load_members(run: Path) -> tuple[list[Arbex], ExpressionRunConfig]:
+    """The finished networks of a run in evaluation mode, and its settings.
+
+    Raises:
+        FileNotFoundError: a member has not finished.
+    """
+    first = member_folder(run, 0) / "weights.safetensors"
+    config = read_record(ExpressionRunConfig, read_facts(first)["config"], str(first))
+    members = []
+    for number in range(config.members):
+        member = Arbex(config.model)
+        load_weights(member_folder(run, number) / "weights.safetensors", member)
+        members.append(member.eval())
+    return members, config
+
+
+def run_facts(config: ExpressionRunConfig, samples: int) -> dict[str, Any]:
+    """What a checkpoint of a run on ``samples`` faces tells of its making."""
     return {
         "config": asdict(config),
         "code": code_version(),

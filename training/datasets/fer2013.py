@@ -18,10 +18,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.alignment import TEMPLATE, TEMPLATE_POINTS, align_picture, similarity, view
+from engine.alignment import align_picture, view
 from engine.facs import EXPRESSIONS
-from engine.types import Float32, Float64, Int64, UInt8
-from training.datasets.meshes import MIN_PRESENCE, meshes_of
+from engine.types import Float32, Int64, UInt8
+from training.datasets.labelled import LabelledFaces
+from training.datasets.meshes import MIN_PRESENCE, mean_mesh, meshes_of
 
 SPLITS: Final = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS: Final = (*EXPRESSIONS, "unknown", "NF")
@@ -51,6 +52,17 @@ class FerFaces:
     labels: Int64  # (N,) FER2013
     presence: Float32  # (N,) of the mesh network; below MIN_PRESENCE the picture's own framing was used
     in_other_split: npt.NDArray[np.bool_]  # (N,) the same pixels stand in another split as well
+
+    def labelled(self) -> LabelledFaces:
+        """The same faces in the record of all data sets: targets are the vote shares, labels the FERPlus majority."""
+        return LabelledFaces(
+            crops=self.crops,
+            landmarks=self.landmarks,
+            targets=self.vote_shares,
+            labels=majority_labels(self.votes),
+            presence=self.presence,
+            names=np.array([f"fer2013.csv:{row}" for row in self.rows]),
+        )
 
 
 def read_table(folder: Path) -> FerTable:
@@ -106,17 +118,20 @@ def leaked(images: UInt8, split: Int64) -> npt.NDArray[np.bool_]:
     return np.array([len(where[image.tobytes()]) > 1 for image in images])
 
 
-def read_faces(folder: Path, split: str, cache: Path, side_px: int = _SIDE) -> FerFaces:
+def read_faces(
+    folder: Path, split: str, cache: Path, side_px: int = _SIDE, *, without_votes: bool = False
+) -> FerFaces:
     """Faces of a split that have a picture and at least one emotion vote, cropped as the engine crops live faces.
 
-    Training comes without the pictures that also stand in a test split; test splits are whole.
+    Training comes without the pictures that also stand in a test split; test splits are whole. ``without_votes`` keeps
+    the pictures without an emotion vote too: FER2013's own labels have them.
     """
     table = read_table(folder)
     points, presence = meshes_of(table.images, cache)
     same = leaked(table.images, table.split) & table.has_picture
     part = SPLITS.index(split)
     emotional = table.votes[:, : len(EXPRESSIONS)].sum(1) > 0
-    chosen = (table.split == part) & table.has_picture & emotional
+    chosen = (table.split == part) & table.has_picture & (emotional | without_votes)
     if split == "Training":
         chosen &= ~same
     rows = np.flatnonzero(chosen)
@@ -137,19 +152,3 @@ def read_faces(folder: Path, split: str, cache: Path, side_px: int = _SIDE) -> F
         presence=presence[rows],
         in_other_split=same[rows],
     )
-
-
-def mean_mesh(points: Float32) -> Float32:
-    """Mean face (468, 2) of meshes (N, 468, 2) in the canonical view, 0-1.
-
-    It stands in where the mesh network sees no face (3.7 % of the pictures: profiles, faces on their side, very small
-    ones), so that such a picture keeps its own framing and no test picture is left out.
-    """
-    shapes = points[:: max(1, len(points) // 2000)].astype(np.float64)
-    placed = [_into_view(shape) for shape in shapes]
-    return np.asarray(np.mean(placed, axis=0), np.float32)
-
-
-def _into_view(shape: Float64) -> Float64:
-    moved = similarity(shape[list(TEMPLATE_POINTS)], TEMPLATE)
-    return np.asarray(shape @ moved[:, :2].T + moved[:, 2], np.float64)

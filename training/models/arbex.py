@@ -7,7 +7,8 @@ embedding (section 3.2), anchors, attentive correction, confidence and fusion (3
 reading of both. The official code carries no licence and was read, never copied. Where we differ, and why:
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
-- The edge size reads 48 px grey; its trunk is a small ResNet whose last three stages (strides 4, 8, 16, as published)
+- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget the epochs so gained are worth more than the
+  detail so lost (docs/models/expression.md). Its trunk is a small ResNet whose last three stages (strides 4, 8, 16, as published)
   are the three levels. The published trunk is pretrained on identities; ours first learns the votes alone
   (training/trainers/trunk.py). LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
 - What follows the tokens (transformer to fusion) may stand several times on one trunk: late branches, each with its own
@@ -40,12 +41,13 @@ class ArbexConfig:
     """Shape of the network; the defaults are the edge size (48 px grey)."""
 
     input_side_px: int = 48
+    network_side_px: int = 32  # the picture is shrunk to this inside the network
     classes: int = 8
     stem_stride: int = 2
     widths: tuple[int, ...] = (32, 64, 128, 192)
     blocks: tuple[int, ...] = (2, 2, 2, 1)
     level_heads: tuple[int, ...] = (2, 4, 4)
-    window: int = 6  # side of the attention windows; smaller maps are one window
+    window: int = 8  # side of the attention windows; smaller maps are one window
     level_mlp_ratio: float = 1.5
     layer_scale: float = 0.1
     level_drop_path: tuple[float, ...] = (0.0, 0.05, 0.1)
@@ -156,11 +158,30 @@ def fuse(primary: Tensor, geometric: Tensor, attentive: Tensor) -> Tensor:
     return certain * primary + (1 - certain) * mixed
 
 
+class Shrink(nn.Module):
+    """Fixed antialiased bilinear resampling of square pictures, as two products that every runtime knows."""
+
+    def __init__(self, side_in_px: int, side_px: int) -> None:
+        super().__init__()
+        columns = torch.eye(side_in_px)[None, None]
+        weights = functional.interpolate(
+            columns, size=(side_px, side_in_px), mode="bilinear", antialias=True, align_corners=False
+        )
+        self.register_buffer("weights", weights[0, 0], persistent=False)
+        self.weights: Tensor  # (side_px, side_in_px), rows sum to 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pictures (N, 1, S, S) to (N, 1, side_px, side_px)."""
+        return self.weights @ image @ self.weights.T
+
+
 class Trunk(nn.Module):
     """Stem and four residual stages; the last three are the levels."""
 
     def __init__(self, config: ArbexConfig) -> None:
         super().__init__()
+        same = config.network_side_px == config.input_side_px
+        self.shrink = nn.Identity() if same else Shrink(config.input_side_px, config.network_side_px)
         first, *widths = config.widths
         self.stem = nn.Sequential(
             nn.Conv2d(1, first, 3, config.stem_stride, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU()
@@ -173,7 +194,7 @@ class Trunk(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Normalised grey (N, 1, S, S) to the maps (N, C, H, W) of the three levels."""
-        x = self.stage1(self.stem(image))
+        x = self.stage1(self.stem(self.shrink(image)))
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -232,7 +253,7 @@ class Arbex(nn.Module):
         self.config = config
         self.trunk = Trunk(config)
         widths = config.widths[1:]
-        grids = [config.input_side_px // config.stem_stride // 2 ** (index + 1) for index in range(len(widths))]
+        grids = [config.network_side_px // config.stem_stride // 2 ** (index + 1) for index in range(len(widths))]
         self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids)
         self.levels = nn.ModuleList(
             ArbexLevel(width, heads, grid, config, drop_path)

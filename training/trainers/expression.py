@@ -41,8 +41,11 @@ class FaceSet:
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Unchanged normalised pictures (B, 1, S, S) and landmarks (B, P, 2), in order."""
         for start in range(0, self.samples, size):
-            part = slice(start, start + size)
-            yield (self._images[part, None].float() / 255 - MEAN) / STD, self._landmarks[part]
+            yield self.unchanged(torch.arange(start, min(start + size, self.samples)))
+
+    def unchanged(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised pictures (B, 1, S, S) and landmarks (B, P, 2) of these row numbers (B,)."""
+        return (self._images[rows, None].float() / 255 - MEAN) / STD, self._landmarks[rows]
 
 
 class ExpressionTask:

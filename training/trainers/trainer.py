@@ -1,23 +1,42 @@
 """The training loop: batch, forward, loss, step, average, evaluate, save. What differs between models is a Task.
 
 A run can be killed at any moment and goes on from its last checkpoint with the same batches and the same random
-numbers: both follow from (seed, epoch, step) alone. Runs on the CPU or one GPU.
+numbers: both follow from (seed, epoch, step) alone. It runs on the CPU, on one GPU, or under torchrun on several
+(training/distributed.py), and may go on with another number of them.
+
+With several ranks each step sees the same batch and takes the same mean gradient over it as with one. Random changes
+and dropout are drawn anew on each rank, and batch norms on CPUs see their rank's part only; apart from these the result
+is that of one rank up to rounding. Bit for bit it repeats for one number of ranks.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from training.distributed import (
+    LossFunction,
+    barrier,
+    mean_over_ranks,
+    need_one_step,
+    part_of,
+    rank,
+    ranks,
+    shared_loss,
+)
 from training.trainers.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from training.trainers.run_log import Plan, RunLog, StepFigures
+
+_SEEDS: Final = 0x7FFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +44,7 @@ class TrainerConfig:
     """Settings of the loop."""
 
     epochs: int = 12
-    batch_size: int = 128
+    batch_size: int = 128  # over all ranks
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup_epochs: float = 1.0
@@ -34,6 +53,7 @@ class TrainerConfig:
     seed: int = 0
     bf16: bool = True
     save_every_s: float = 60.0
+    log_every_steps: int = 20  # steps between TensorBoard's points
 
 
 class Task(Protocol):
@@ -57,38 +77,59 @@ def fit(
 ) -> Path:
     """Train, or go on with training; return the file with the averaged weights.
 
-    ``folder`` receives checkpoint.safetensors, log.jsonl (a line per epoch) and, at the end, weights.safetensors. A
-    finished run is returned as it is.
+    ``folder`` receives checkpoint.safetensors, log.jsonl (a line per epoch), tensorboard/ and, at the end,
+    weights.safetensors. A finished run is returned as it is. Every rank calls this; rank 0 writes and reports.
+
+    Raises:
+        ValueError: there are fewer samples than a batch has, or fewer in a batch than there are ranks.
     """
+    report = report if rank() == 0 else _say_nothing
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / "weights.safetensors"
     if final.is_file():
         report(f"{final} is there: nothing to do")
         return final
+    plan = _plan(task, config)
     torch.manual_seed(config.seed)
     averaged = {name: value.detach().clone() for name, value in task.model.state_dict().items()}
     optimizer = torch.optim.AdamW(_groups(task.model, config.weight_decay), lr=config.learning_rate)
     checkpoint = folder / "checkpoint.safetensors"
     facts = {**facts, "trainer": asdict(config)}
-    step = 0
+    kept: dict[str, Any] = {"step": 0}
     if checkpoint.is_file():
-        step = int(load_checkpoint(checkpoint, task.model, averaged, optimizer)["step"])
-        report(f"going on at step {step}")
-    per_epoch = task.samples // config.batch_size
-    saved = started = time.monotonic()
-    first = step
-    while step < config.epochs * per_epoch:
-        _train_step(task, config, optimizer, step, per_epoch)
-        _average(averaged, task.model, min(config.average_decay, (1 + step) / (10 + step)))
-        step += 1
-        if step % per_epoch == 0:
-            left_s = (time.monotonic() - started) / (step - first) * (config.epochs * per_epoch - step)
-            _log_epoch(task, averaged, folder, step // per_epoch, left_s, report)
-        if time.monotonic() - saved > config.save_every_s:
-            save_checkpoint(checkpoint, task.model, averaged, optimizer, {**facts, "step": step})
-            saved = time.monotonic()
-    save_weights(final, averaged, {**facts, "step": step})
+        kept = load_checkpoint(checkpoint, task.model, averaged, optimizer)
+        report(f"going on at step {kept['step']}")
+    need_one_step(kept["step"], next(task.model.parameters()).device)
+    loss = shared_loss(task.model, task.loss, part_of(torch.arange(config.batch_size)))
+    saved = time.monotonic()
+    with RunLog(folder, plan, config.log_every_steps, kept, report) if rank() == 0 else nullcontext() as log:
+        for step in range(kept["step"], plan.steps):
+            figures = _train_step(task.model, loss, optimizer, config, plan, step)
+            _average(averaged, task.model, min(config.average_decay, (1 + step) / (10 + step)))
+            if log is None:
+                continue
+            log.step(figures)
+            if (step + 1) % plan.steps_per_epoch == 0:
+                log.epoch(_evaluate(task, averaged))
+            if time.monotonic() - saved > config.save_every_s:
+                save_checkpoint(checkpoint, task.model, averaged, optimizer, {**facts, **log.facts()})
+                saved = time.monotonic()
+    if rank() == 0:
+        save_weights(final, averaged, {**facts, "step": plan.steps})
+    barrier()  # so that every rank finds the file
     return final
+
+
+def _say_nothing(line: str) -> None:
+    """Swallow the lines of all ranks but the first."""
+
+
+def _plan(task: Task, config: TrainerConfig) -> Plan:
+    if task.samples < config.batch_size:
+        raise ValueError(f"{task.samples} samples do not fill a batch of {config.batch_size}: lower trainer.batch_size")
+    if config.batch_size < ranks():
+        raise ValueError(f"a batch of {config.batch_size} has no part for each of {ranks()} ranks: start fewer")
+    return Plan(config.epochs, task.samples, config.batch_size)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -107,26 +148,48 @@ def learning_rate(config: TrainerConfig, step: int, per_epoch: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _train_step(task: Task, config: TrainerConfig, optimizer: torch.optim.Optimizer, step: int, per_epoch: int) -> None:
-    epoch, batch = divmod(step, per_epoch)
-    order = torch.randperm(task.samples, generator=_generator(config.seed, epoch, 0))
-    rows = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+def _train_step(
+    model: nn.Module,
+    loss_of: LossFunction,
+    optimizer: torch.optim.Optimizer,
+    config: TrainerConfig,
+    plan: Plan,
+    step: int,
+) -> StepFigures:
+    epoch, batch = divmod(step, plan.steps_per_epoch)
+    rows = _order(config.seed, epoch, plan.samples)[batch * plan.batch_size : (batch + 1) * plan.batch_size]
+    part = part_of(rows)
+    rate = learning_rate(config, step, plan.steps_per_epoch)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, step, per_epoch)
-    task.model.train()
-    torch.manual_seed(hash((config.seed, 2, step)) & 0x7FFFFFFF)  # dropout has no generator of its own
-    device = next(task.model.parameters()).device.type
+        group["lr"] = rate
+    model.train()
+    torch.manual_seed(_seed(config.seed, 2, step))  # dropout has no generator of its own
+    device = next(model.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=config.bf16):
-        loss = task.loss(rows, step / (config.epochs * per_epoch), _generator(config.seed, step, 1))
+        loss = loss_of(part, step / plan.steps, _generator(_seed(config.seed, step, 1)))
+    if ranks() > 1:
+        loss = loss * (ranks() * len(part) / len(rows))  # the mean over ranks is then the mean over the batch
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(task.model.parameters(), config.clip_norm)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
     optimizer.step()
+    return StepFigures(mean_over_ranks(loss.detach()), norm, rate)
 
 
-def _generator(seed: int, number: int, purpose: int) -> torch.Generator:
+@lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, samples: int) -> Tensor:
+    """Order (N,) of the samples in an epoch, kept until the next one."""
+    return torch.randperm(samples, generator=_generator(hash((seed, epoch, 0)) & _SEEDS))
+
+
+def _seed(*numbers: int) -> int:
+    """Seed of this rank's random numbers; hashes of integers are the same in every run."""
+    return hash(numbers if rank() == 0 else (*numbers, rank())) & _SEEDS
+
+
+def _generator(seed: int) -> torch.Generator:
     generator = torch.Generator()
-    generator.manual_seed(hash((seed, number, purpose)) & 0x7FFFFFFF)  # hashes of integers are the same in every run
+    generator.manual_seed(seed)
     return generator
 
 
@@ -140,16 +203,11 @@ def _average(averaged: dict[str, Tensor], model: nn.Module, decay: float) -> Non
 
 
 @torch.no_grad()
-def _log_epoch(
-    task: Task, averaged: dict[str, Tensor], folder: Path, epoch: int, left_s: float, report: Callable[[str], None]
-) -> None:
+def _evaluate(task: Task, averaged: dict[str, Tensor]) -> dict[str, float]:
+    """Validation figures of the averaged weights; the model keeps its own."""
     kept = {name: value.detach().clone() for name, value in task.model.state_dict().items()}
     task.model.load_state_dict(averaged)
     task.model.eval()
     figures = task.evaluate(task.model)
     task.model.load_state_dict(kept)
-    line = {"epoch": epoch, **{name: round(value, 5) for name, value in figures.items()}}
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps(line) + "\n")
-    told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    report(f"epoch {epoch}  {told}  {left_s / 60:.0f} min left")
+    return figures

@@ -1,8 +1,7 @@
-"""First stage of a member's training: the trunk alone learns the votes, on pictures that grow.
+"""First stage of a member's training: the trunk alone learns the votes.
 
 The published ARBEx starts from a trunk that was pretrained on identities; this one starts from nothing, and learns most
-per second as a plain classifier on small pictures (progressive resizing; Howard et al., DAWNBench 2018; Tan and Le,
-"EfficientNetV2", ICML 2021, arXiv 2104.00298, section 4). Attention, anchors and fusion come in the second stage.
+per second as a plain classifier. Attention, anchors and fusion come in the second stage.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ from training.trainers.expression import FaceSet, accuracy_of
 class TrunkConfig:
     """Settings of the first stage."""
 
-    epochs: int = 14
+    epochs: int = 18
     learning_rate: float = 2e-3
-    sides_px: tuple[int, ...] = (32, 32, 32, 32, 40, 40, 40)  # each for an equal share of the steps
     dropout: float = 0.2
 
 
@@ -39,7 +37,7 @@ class TrunkClassifier(nn.Module):
         self.fer2013 = nn.Linear(config.widths[-1], FER2013_CLASSES)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised grey (N, 1, S, S) of any side that 16 divides to logits (N, C) and (N, 7), float32."""
+        """Normalised grey (N, 1, S, S) to logits (N, C) and (N, 7), float32."""
         pooled = self.dropout(self.trunk(image)[-1].mean((2, 3)))
         return self.head(pooled).float(), self.fer2013(pooled).float()
 
@@ -60,30 +58,21 @@ class TrunkTask:
         self.model: TrunkClassifier = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword for modules
         self.samples = train.samples
         self._train, self._validation = train, validation
-        self._config, self._fer2013_weight, self._device = config, fer2013_weight, device
+        self._fer2013_weight, self._device = fer2013_weight, device
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
         """Cross-entropy with the votes, and with the FER2013 labels, of these training faces (B,)."""
         batch = self._train.changed(rows, generator)
-        sides = self._config.sides_px
-        side = sides[min(int(progress * len(sides)), len(sides) - 1)]
-        logits, fer2013_logits = self.model(_resized(batch.images, side).to(self._device))
+        logits, fer2013_logits = self.model(batch.images.to(self._device))
         votes = batch.targets.to(self._device)
         loss = class_distribution_loss(functional.softmax(logits, -1), votes)
         return loss + self._fer2013_weight * fer2013_loss(fer2013_logits, self._train.labels[rows].to(self._device))
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Accuracy and NLL on the validation faces, at the largest side that was trained."""
+        """Accuracy and NLL on the validation faces."""
         found = [
-            functional.softmax(model(_resized(images, max(self._config.sides_px)).to(self._device))[0], -1).cpu()
+            functional.softmax(model(images.to(self._device))[0], -1).cpu()
             for images, _ in self._validation.batches(256)
         ]
         return accuracy_of(torch.cat(found).numpy(), self._validation.faces)
-
-
-def _resized(images: Tensor, side: int) -> Tensor:
-    if images.shape[-1] == side:
-        return images
-    smaller = functional.interpolate(images, size=side, mode="bilinear", antialias=True, align_corners=False)
-    return smaller.contiguous(memory_format=torch.channels_last)
