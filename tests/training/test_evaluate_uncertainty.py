@@ -1,0 +1,142 @@
+"""The whole dual validation with a made estimator that sees what is in the pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training import evaluate_uncertainty as module
+from training.corruptions.catalogue import CORRUPTIONS, Strength
+from training.datasets.fer2013 import FerFaces
+from training.estimates import Estimates, estimates_of
+from training.evaluate_uncertainty import UncertaintyConfig, at_side, compare, evaluate_uncertainty
+from training.report import write_report
+
+COUNT = 30
+CONFIG = UncertaintyConfig(strengths=(Strength.CIFAR_C,), graded_faces=6, resamples=30)
+
+
+@pytest.fixture(scope="module")
+def faces() -> FerFaces:
+    """Smooth pictures; the grey level tells how much the raters disagree."""
+    random = np.random.default_rng(0)
+    split = random.integers(0, 6, COUNT)
+    votes = np.zeros((COUNT, 10), int)
+    votes[:, 0], votes[:, 1] = 10 - split, split
+    waves = 10 * np.sin(np.arange(48) / 6)
+    crops = (90 + 20 * split[:, None, None] + waves[None, :, None] + random.normal(0, 2, (COUNT, 48, 48))).astype(
+        np.uint8
+    )
+    return FerFaces(
+        rows=np.arange(COUNT),
+        crops=crops,
+        landmarks=np.zeros((COUNT, 468, 2), np.float32),
+        vote_shares=(votes[:, :8] / 10).astype(np.float32),
+        votes=votes,
+        labels=np.zeros(COUNT, np.int64),
+        presence=np.ones(COUNT, np.float32),
+        in_other_split=np.zeros(COUNT, bool),
+    )
+
+
+def seeing(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+    """Members that split the vote by grey level, and part from each other where neighbouring pixels differ."""
+    assert crops.shape[1] == 48
+    assert landmarks.shape == (len(crops), 468, 2)
+    split = np.clip((crops.mean((1, 2)) - 90) / 200, 0.01, 0.5)
+    rough = np.abs(np.diff(crops.astype(float), axis=2)).mean((1, 2)) / 10
+    logits = np.full((len(crops), 2, 8), -9.0)
+    logits[:, 0, 0] = logits[:, 1, 0] = np.log((1 - split) / split)
+    logits[:, :, 1] = 0
+    logits[:, 0, 1] += rough
+    logits[:, 1, 1] -= rough
+    return estimates_of(logits.astype(np.float32), 1.0)
+
+
+def blind(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+    """The same answer for every face."""
+    return estimates_of(np.tile(np.arange(8, dtype=np.float32), (len(crops), 1, 1)), 1.0)
+
+
+def test_the_report_holds_every_table(faces: FerFaces, tmp_path: Path) -> None:
+    lines: list[str] = []
+    report = evaluate_uncertainty(seeing, faces, CONFIG, lines.append)
+    assert lines == ["cifar_c: 30 faces at severity 5, 6 at the others"]
+    (part,) = report.strengths
+    assert (report.n, part.n) == (COUNT, COUNT)
+    assert [row.corruption for row in part.shift.corruptions] == list(CORRUPTIONS)
+    aurocs = {row.corruption: row.auroc.epistemic.value for row in part.shift.corruptions}
+    assert min(aurocs["gaussian_noise"], aurocs["impulse_noise"]) > 0.95
+    assert aurocs["motion_blur"] < 0.6
+    assert report.disagreement.votes.rho.value > 0.9
+    assert [row.severity for row in part.severities] == [1, 2, 3, 4, 5]
+    assert {row.auroc_epistemic.n for row in part.severities} == {6}
+    assert part.severities[4].epistemic_shift > part.severities[0].epistemic_shift
+    assert [len(curve.rows) for curve in part.retention] == [9, 9]
+    write_report(report, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["config"]["strengths"] == ["cifar_c"]
+
+
+def test_severity_five_of_the_few_is_that_of_the_many(faces: FerFaces) -> None:
+    all_graded = evaluate_uncertainty(seeing, faces, UncertaintyConfig((Strength.CIFAR_C,), None, COUNT, 5))
+    (part,) = all_graded.strengths
+    assert part.severities[4].auroc_epistemic.value == pytest.approx(part.shift.mean.epistemic.value)
+
+
+def test_fewer_faces_are_drawn_by_the_seed(faces: FerFaces) -> None:
+    config = UncertaintyConfig((Strength.IMAGENET_C,), severe_faces=12, graded_faces=0, resamples=5, seed=4)
+    first, second = (evaluate_uncertainty(seeing, faces, config) for _ in range(2))
+    (part,) = first.strengths
+    assert (part.n, part.severities) == (12, ())
+    assert part.shift.mean == second.strengths[0].shift.mean
+
+
+def test_methods_meet_the_same_pictures_and_stand_in_one_table(faces: FerFaces) -> None:
+    config = UncertaintyConfig((Strength.CIFAR_C,), severe_faces=15, graded_faces=0, resamples=10)
+    compared = compare({"seeing": seeing, "blind": blind, "again": seeing}, faces, config)
+    assert [row.method for row in compared.table] == ["seeing", "blind", "again"]
+    sees, knows_nothing, again = compared.table
+    assert sees.auroc_epistemic == again.auroc_epistemic
+    assert knows_nothing.auroc_epistemic.value == 0.5
+    assert np.isnan(knows_nothing.rho_aleatoric.value)
+    assert not knows_nothing.diagonal_wins
+    assert knows_nothing.retention_ratio.value == pytest.approx(1)
+    assert compared.reports["seeing"].strengths[0].shift.mean.epistemic == sees.auroc_epistemic
+
+
+@pytest.mark.parametrize("side", [24, 48, 96])
+def test_a_model_of_another_side_gets_its_own_crops(side: int, faces: FerFaces) -> None:
+    met = []
+
+    def estimate(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+        met.append(crops)
+        return blind(crops, landmarks)
+
+    at_side(estimate, side)(faces.crops[:2], faces.landmarks[:2])
+    assert met[0].shape == (2, side, side)
+    assert met[0].mean() == pytest.approx(faces.crops[:2].mean(), abs=1)
+
+
+def test_the_report_of_a_file_says_which_file_and_split(faces: FerFaces, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Contract:
+        name, sha256 = "made", "ab12"
+
+        class crop:  # noqa: N801
+            side_px = 48
+
+    monkeypatch.setattr(module, "file_estimator", lambda model: (seeing, Contract, None))
+    monkeypatch.setattr(module, "read_faces", lambda data, split, cache, side: faces)
+    nowhere = Path("nowhere")
+    found = module.evaluate_uncertainty_report(
+        nowhere,
+        nowhere,
+        nowhere,
+        "PublicTest",
+        UncertaintyConfig((Strength.CIFAR_C,), 8, 0, 5),
+        report=lambda line: None,
+    )
+    assert (found.model, found.sha256, found.split, found.natural_shift) == ("made", "ab12", "PublicTest", None)
+    assert found.tables.n == COUNT

@@ -1,0 +1,134 @@
+"""Sets of natural shift: what is changed and what stays, files that cannot be read, figures of made scores."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training import natural_shift as module
+from training.estimates import Estimates
+from training.natural_shift import ShiftSet, changed_sets, media_sets, natural_shift, news_sets
+from training.uncertainty_tables import Scores
+
+
+@pytest.fixture
+def faces() -> ShiftSet:
+    rows, columns = np.mgrid[:96, :96]
+    crops = np.asarray([60 + rows / 2 + columns + k for k in range(6)], np.uint8)
+    groups = np.array(["a", "a", "b", "b", "c", "c"])
+    return ShiftSet("made", crops, np.full((6, 468, 2), 0.5, np.float32), groups, np.array([0, 1, 0, 1, -1, 0]))
+
+
+def test_halves_are_covered_and_pictures_turned(faces: ShiftSet) -> None:
+    sets = {item.name.removeprefix("made: "): item for item in changed_sets(faces)}
+    crop = faces.crops[0]
+    lower, upper, left = (sets[f"{half} half covered"].crops[0] for half in ("lower", "upper", "left"))
+    assert (lower[48:] == 128).all()
+    assert (lower[:48] == crop[:48]).all()
+    assert (upper[:48] == 128).all()
+    assert (upper[48:] == crop[48:]).all()
+    assert (left[:, :48] == 128).all()
+    assert (left[:, 48:] == crop[:, 48:]).all()
+    assert (sets["turned by 180 degrees"].crops[0] == crop[::-1, ::-1]).all()
+    assert (sets["turned by 90 degrees"].crops[0] == np.rot90(crop)).all()
+    assert {item.base for item in sets.values()} == {"made"}
+    assert all((item.landmarks == faces.landmarks).all() for item in sets.values())
+
+
+def test_drawn_faces_have_outlines() -> None:
+    crop = np.full((96, 96), 90, np.uint8)
+    cv2.circle(crop, (48, 48), 30, 200, -1)
+    base = ShiftSet("made", crop[None], np.zeros((1, 468, 2), np.float32), np.array(["a"]))
+    sets = {item.name: item.crops[0] for item in changed_sets(base)}
+    sketch, cartoon = sets["made: pencil sketch"], sets["made: cartoon"]
+    assert (sketch > 200).mean() > 0.5  # white paper, no areas
+    for drawn in (sketch, cartoon):
+        assert drawn[48, 10:26].min() < min(drawn[48, 2], drawn[48, 48]) - 20
+
+
+def estimator_of_grey(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+    """Epistemic uncertainty is the share of pixels of the grey that covers; label 0 is always said."""
+    p = np.zeros((len(crops), 8))
+    p[:, 0] = 1
+    return Estimates(p, crops[:, 0, 0] / 255, (crops == 128).mean((1, 2)))
+
+
+def clean_scores(count: int = 20) -> Scores:
+    zeros = np.zeros(count)
+    return Scores(np.full(count, 0.2), zeros, zeros, zeros, np.zeros(count, np.int64))
+
+
+def test_figures_stand_against_the_clean_faces_and_the_unchanged_ones(faces: ShiftSet) -> None:
+    report = natural_shift(estimator_of_grey, clean_scores(), [faces, *changed_sets(faces)], ["x: broken"], 20)
+    figures = {item.name: item for item in report.sets}
+    plain, covered = figures["made"], figures["made: lower half covered"]
+    assert (report.clean_n, report.skipped) == (20, ("x: broken",))
+    assert (plain.n, plain.groups) == (6, 3)
+    assert plain.auroc_epistemic.value == 0
+    assert plain.epistemic_over_base is None
+    assert covered.auroc_epistemic.value == 1
+    assert covered.epistemic_over_base is not None
+    assert covered.epistemic_over_base.value == 1
+    assert covered.aleatoric_over_base is not None
+    assert covered.aleatoric_over_base.value == pytest.approx(0.5)
+    assert covered.labels is None
+    assert plain.labels is not None
+    assert plain.labels.accuracy.value == pytest.approx(3 / 5)
+    assert plain.labels.accuracy.n == 5
+    assert plain.labels.macro_f1 == pytest.approx((2 * 3 / (3 + 5) + 0) / 2)
+    assert plain.labels.faces_per_class["happiness"] == 2
+
+
+def test_news_faces_keep_person_and_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "images").mkdir()
+    rows = ["image,identity,expression"]
+    for k, name in enumerate(["happiness", "unlabelled", "fear"]):
+        cv2.imwrite(str(tmp_path / "images" / f"{k}.png"), np.full((128, 128), 50 * k + 20, np.uint8))
+        rows.append(f"{k}.png,person_{k},{name}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    points = np.random.default_rng(0).random((3, 468, 2), dtype=np.float32)
+    monkeypatch.setattr(module, "meshes_of", lambda images, cache: (points, np.array([0.9, 0.9, 0.1], np.float32)))
+    faces, few, *changed = news_sets(tmp_path, tmp_path)
+    assert sorted(faces.groups) == ["person_0", "person_1"]  # the mesh network is not sure of the third
+    labels = dict(zip(faces.groups.tolist(), (faces.labels if faces.labels is not None else []), strict=True))
+    assert labels == {"person_0": 1, "person_1": -1}
+    assert few.labels is None
+    assert {item.base for item in changed} == {few.name}
+
+
+def test_missing_news_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing"):
+        news_sets(tmp_path, tmp_path)
+    (tmp_path / "labels.csv").write_text("image,identity,expression\na.jpg,a,anger\n")
+    with pytest.raises(FileNotFoundError, match=r"a\.jpg is missing"):
+        news_sets(tmp_path, tmp_path)
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_folder_of_media_gives_faces_patches_and_reasons(shared: Path, tmp_path: Path) -> None:
+    media = shared / "media"
+    shutil.copy(media / "astronaut_nasa_public_domain.png", tmp_path / "face.png")
+    shutil.copy(media / "pyfeat_mit" / "no_face.mp4", tmp_path / "empty.mp4")
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    found = media_sets(tmp_path)
+    names = [item.name for item in found.sets]
+    assert names[0] == "media"
+    assert names[-1] == "no face"
+    assert found.sets[0].groups.tolist() == ["face.png"]
+    assert found.sets[0].crops.shape == (1, 96, 96)
+    patches = found.sets[-1]
+    assert patches.landmarks[0] == pytest.approx(found.sets[0].landmarks[0])
+    assert all(group.startswith("empty.mp4") for group in patches.groups)
+    (reason,) = found.skipped
+    assert reason.startswith("broken.mp4")
+    assert str(tmp_path) not in reason
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="it is empty"):
+        media_sets(tmp_path)

@@ -1,0 +1,54 @@
+"""What any model says of a set of faces, so that all of them are measured by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from engine.backends.contract import ExpressionCalibration, ModelContract, read_contract
+from engine.expression import softmax
+from engine.types import Float32, Float64, UInt8
+from engine.uncertainty.scores import decompose
+from training.export.expression import run_network
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Calibrated probabilities and uncertainties of a set of faces."""
+
+    probabilities: Float64  # (N, C)
+    aleatoric: Float64  # (N,) nats
+    epistemic: Float64  # (N,) nats; of a density, minus its logarithm
+    members: Float32 | None = None  # (N, M, C) where the model has members
+
+
+#: Grey crops (N, S, S) uint8 in the canonical view, S of the model, and landmarks (N, 468, 2) 0-1 -> Estimates.
+Estimator: TypeAlias = Callable[[UInt8, Float32], Estimates]
+
+
+def estimates_of(logits: Float32, temperature: float) -> Estimates:
+    """Logits (N, M, C) of members to estimates (SPEC 4.1)."""
+    members = softmax(logits, temperature)
+    parts = decompose(members)
+    return Estimates(members.astype(np.float64).mean(1), np.asarray(parts.aleatoric), np.asarray(parts.epistemic), members)
+
+
+def file_estimator(model: Path) -> tuple[Estimator, ModelContract, ExpressionCalibration]:
+    """Estimator of an exported file, its contract and its calibration.
+
+    Raises:
+        TypeError: the file is not an expression model.
+    """
+    contract = read_contract(model)
+    calibration = contract.calibration
+    if not isinstance(calibration, ExpressionCalibration):
+        raise TypeError(f"{model} is a model for {contract.task}, not for expression")
+
+    def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
+        return estimates_of(run_network(model, crops, landmarks), calibration.temperature)
+
+    return estimate, contract, calibration

@@ -1,0 +1,105 @@
+"""Rank statistics on all resamples at once (training.metrics.draws): every function gives an array (1 + B, ...).
+
+Equal values share their mean rank; a pair of equals counts half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.types import Float64
+from training.metrics.draws import Draws, order_of, ratio, running
+
+#: Resamples that `rejecting` treats at once, so that its sums stay in the processor's cache.
+_ROWS_AT_ONCE: Final = 25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limits:
+    """Per resample and rate, the score above which faces are rejected; at the score itself, the share that is kept."""
+
+    scores: Float64  # (1 + B, R)
+    kept_at: Float64  # (1 + B, R) 0-1: equal scores are parted by lot, so that the rate is met exactly
+
+
+def drawn_ranks(draws: Draws, values: Float64) -> Float64:
+    """Rank (1 + B, N) of every face within each resample, about the mean rank."""
+    order = order_of(values)
+    first, last = (np.searchsorted(values[order], values, side) for side in ("left", "right"))
+    up_to = running(draws.counts[:, order])
+    return np.asarray((up_to[:, first] + up_to[:, last] - draws.totals[:, None]) / 2)
+
+
+def correlation(draws: Draws, first: Float64, second: Float64) -> Float64:
+    """Spearman's correlation (1 + B,) of two results of `drawn_ranks`; NaN where one is the same for all faces."""
+    shared = np.einsum("rn,rn,rn->r", draws.counts, first, second)
+    own = [np.einsum("rn,rn,rn->r", draws.counts, ranks, ranks) for ranks in (first, second)]
+    return ratio(shared, np.sqrt(own[0] * own[1]))
+
+
+def drawn_spearman(draws: Draws, first: Float64, second: Float64) -> Float64:
+    """Spearman's correlation (1 + B,) of two values per face."""
+    return correlation(draws, drawn_ranks(draws, first), drawn_ranks(draws, second))
+
+
+def partial_correlation(together: Float64, first_given: Float64, second_given: Float64) -> Float64:
+    """Correlation of two quantities when a third is held fixed, from their three correlations (1 + B,).
+
+    ``together`` is that of the two, the others are those of each with the third:
+    r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2)(1 - r_yz^2)).
+    """
+    left = np.sqrt(np.maximum((1 - first_given**2) * (1 - second_given**2), 0))
+    return ratio(together - first_given * second_given, left)
+
+
+def drawn_auroc(negatives: Draws, low: Float64, positives: Draws, high: Float64) -> Float64:
+    """Chance (1 + B,) that a positive, with scores ``high``, has a larger score than a negative, with scores ``low``.
+
+    With the same draws on both sides a face is drawn together with its changed picture.
+    """
+    order = order_of(low)
+    ascending = order_of(high)  # neighbours in memory are met one after the other
+    first, last = (np.searchsorted(low[order], high[ascending], side) for side in ("left", "right"))
+    up_to = running(negatives.counts[:, order])
+    wins = np.einsum("rp,rp->r", positives.counts[:, ascending], up_to[:, first] + up_to[:, last]) / 2
+    return ratio(wins, negatives.totals * positives.totals)
+
+
+def rejecting(draws: Draws, scores: Float64, rates: Sequence[float]) -> Limits:
+    """The limits (1 + B, R) that reject exactly these shares of all scores, the rates lying between 0 and 1.
+
+    ``scores`` are (N,), or (K, N) for K pictures of each face, which are drawn together.
+    """
+    order = order_of(scores.ravel())
+    ordered = scores.ravel()[order]
+    face = order % scores.shape[-1]
+    kept = 1.0 - np.asarray(rates)
+    limits, kept_at = (np.empty((len(draws.counts), len(kept))) for _ in range(2))
+    for start in range(0, len(draws.counts), _ROWS_AT_ONCE):
+        for row, up_to in enumerate(running(draws.counts[start : start + _ROWS_AT_ONCE, face]), start):
+            wanted = kept * up_to[-1]
+            reached = np.searchsorted(up_to[1:], wanted, "left")
+            limits[row] = ordered[np.minimum(reached, len(ordered) - 1)]
+            below = up_to[np.searchsorted(ordered, limits[row], "left")]
+            equal = up_to[np.searchsorted(ordered, limits[row], "right")] - below
+            kept_at[row] = (wanted - below) / equal
+    return Limits(limits, kept_at)
+
+
+def sum_kept(draws: Draws, scores: Float64, values: Float64, limits: Limits) -> Float64:
+    """Sum (1 + B, R) of ``values`` (N,) over the faces that the limits keep."""
+    order = order_of(scores)
+    up_to = running(draws.counts[:, order] * values[order])
+    rows = np.arange(len(up_to))[:, None]
+    below = up_to[rows, np.searchsorted(scores[order], limits.scores, "left")]
+    through = up_to[rows, np.searchsorted(scores[order], limits.scores, "right")]
+    return np.asarray(below + limits.kept_at * (through - below))
+
+
+def share_kept(draws: Draws, scores: Float64, limits: Limits) -> Float64:
+    """Share (1 + B, R) of the faces that the limits keep."""
+    return ratio(sum_kept(draws, scores, np.ones(len(scores)), limits), draws.totals[:, None])

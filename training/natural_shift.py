@@ -1,0 +1,320 @@
+"""Shift that nobody computed noise for: other cameras, covered, turned and drawn faces, and what is no face at all.
+
+Sets come from faces128 (news photographs, sharper than FER2013) and from a folder of clips and pictures, which pass
+through the engine's own capture, tracking and alignment. Frames of one clip show the same person: intervals are over
+persons or clips, not over pictures.
+
+From the faces of each source further sets are made. A covered half is filled with grey. A turned picture keeps the
+upright landmarks, as after a wrong alignment. Drawn faces are the real ones through two filters of OpenCV: a pencil
+sketch, and a cartoon (`cv2.stylization`). Patches without a face get the mean landmarks of the faces.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engine.alignment import CROP_SIDE_PX, align_picture
+from engine.capture.opening import open_source
+from engine.config import TrackingConfig
+from engine.errors import SourceError
+from engine.facs import EXPRESSIONS
+from engine.tracking.stills import StillTracker
+from engine.tracking.tracker import FaceTracker
+from engine.types import Float32, Frame, Int64, UInt8
+from training.datasets.meshes import MIN_PRESENCE, meshes_of
+from training.estimates import Estimator
+from training.metrics.draws import Draws, draw, drawn_mean, figure_of
+from training.metrics.multiclass import Figure, macro_f1
+from training.metrics.ranking import drawn_auroc
+from training.uncertainty_tables import Scores, scores_of
+
+#: News faces that are measured, and of them those that further sets are made from; drawn by the seed.
+_NEWS_FACES: Final = 2000
+_CHANGED_NEWS_FACES: Final = 400
+#: Time between two frames of a clip that are used.
+_EVERY_S: Final = 0.5
+_PATCHES: Final = 400
+_GREY: Final = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShiftSet:
+    """Pictures in the canonical view that differ from the training data in one way."""
+
+    name: str
+    crops: UInt8  # (N, S, S) grey
+    landmarks: Float32  # (N, 468, 2) 0-1
+    groups: npt.NDArray[np.str_]  # (N,) person or clip
+    labels: Int64 | None = None  # (N,) index into EXPRESSIONS, -1 = none
+    base: str | None = None  # name of the set of the same faces without this change
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSets:
+    """Sets from a folder, and the files that gave nothing, each with its reason."""
+
+    sets: tuple[ShiftSet, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFigures:
+    """Agreement with the labels of volunteers."""
+
+    accuracy: Figure
+    macro_f1: float  # over the classes that occur
+    faces_per_class: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftSetFigures:
+    """How far a set stands out from the clean faces of the data set, and from its own unchanged faces."""
+
+    name: str
+    n: int
+    groups: int  # persons or clips
+    auroc_epistemic: Figure  # against the clean faces
+    auroc_aleatoric: Figure
+    epistemic_over_base: Figure | None  # AUROC against the same faces without the change
+    aleatoric_over_base: Figure | None
+    labels: LabelFigures | None
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalShift:
+    """The figures of every set."""
+
+    clean_n: int
+    sets: tuple[ShiftSetFigures, ...]
+    skipped: tuple[str, ...]
+
+
+def natural_shift(
+    estimate: Estimator,
+    clean: Scores,
+    sets: Sequence[ShiftSet],
+    skipped: Sequence[str] = (),
+    resamples: int = 1000,
+    seed: int = 0,
+) -> NaturalShift:
+    """Figures of each set against the scores of clean faces; the estimator takes crops of the sets' side."""
+    clean_draws = draw(len(clean.epistemic), resamples, seed)
+    scores = {item.name: scores_of(estimate(item.crops, item.landmarks)) for item in sets}
+    figures = []
+    for item in sets:
+        draws = draw(len(item.crops), resamples, seed + 1, item.groups)
+        own = scores[item.name]
+        figures.append(_figures(item, own, draws, (clean, clean_draws), scores.get(item.base or "")))
+    return NaturalShift(len(clean.epistemic), tuple(figures), tuple(skipped))
+
+
+def _figures(
+    item: ShiftSet, own: Scores, draws: Draws, clean: tuple[Scores, Draws], base: Scores | None
+) -> ShiftSetFigures:
+    n = len(item.crops)
+    reference, clean_draws = clean
+    return ShiftSetFigures(
+        name=item.name,
+        n=n,
+        groups=len(np.unique(item.groups)),
+        auroc_epistemic=figure_of(drawn_auroc(clean_draws, reference.epistemic, draws, own.epistemic), n),
+        auroc_aleatoric=figure_of(drawn_auroc(clean_draws, reference.aleatoric, draws, own.aleatoric), n),
+        epistemic_over_base=figure_of(drawn_auroc(draws, base.epistemic, draws, own.epistemic), n) if base else None,
+        aleatoric_over_base=figure_of(drawn_auroc(draws, base.aleatoric, draws, own.aleatoric), n) if base else None,
+        labels=None if item.labels is None else _label_figures(item.labels, own.predicted, draws),
+    )
+
+
+def _label_figures(labels: Int64, predicted: Int64, draws: Draws) -> LabelFigures:
+    known = labels >= 0
+    counts = np.bincount(labels[known], minlength=len(EXPRESSIONS))
+    return LabelFigures(
+        accuracy=figure_of(drawn_mean(draws.of(known), (labels == predicted)[known]), int(known.sum())),
+        macro_f1=macro_f1(labels[known], predicted[known], len(EXPRESSIONS)),
+        faces_per_class=dict(zip(EXPRESSIONS, counts.tolist(), strict=True)),
+    )
+
+
+def news_sets(folder: Path, cache: Path, seed: int = 0) -> tuple[ShiftSet, ...]:
+    """Sets from the faces128 folder: faces of all kinds with the labels of volunteers, and some of them changed.
+
+    Raises:
+        FileNotFoundError: labels.csv or a picture is missing.
+    """
+    path = folder / "labels.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: point to the unpacked faces128 folder")
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    images = np.stack([_read_grey(folder / "images" / row["image"]) for row in rows])
+    points, presence = meshes_of(images, cache)
+    sure = np.flatnonzero(presence >= MIN_PRESENCE)
+    chosen = np.random.default_rng(seed).permutation(sure)[:_NEWS_FACES]
+    aligned = [align_picture(images[row], points[row] * images.shape[1])[:2] for row in chosen]
+    names = [rows[row]["expression"] for row in chosen]
+    faces = ShiftSet(
+        name="faces128",
+        crops=np.stack([crop for crop, _ in aligned]),
+        landmarks=np.stack([landmarks for _, landmarks in aligned]),
+        groups=np.array([rows[row]["identity"] for row in chosen]),
+        labels=np.array([EXPRESSIONS.index(name) if name in EXPRESSIONS else -1 for name in names]),
+    )
+    few = _first(faces, _CHANGED_NEWS_FACES, "faces128 few")
+    return (faces, few, *changed_sets(few))
+
+
+def _read_grey(path: Path) -> UInt8:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise FileNotFoundError(f"{path} is missing or no picture: unpack the data again")
+    return np.asarray(image, np.uint8)
+
+
+def _first(faces: ShiftSet, count: int, name: str) -> ShiftSet:
+    return ShiftSet(name, faces.crops[:count], faces.landmarks[:count], faces.groups[:count])
+
+
+def changed_sets(faces: ShiftSet) -> tuple[ShiftSet, ...]:
+    """The same faces covered, turned and drawn; see the head of this file."""
+    return tuple(
+        replace(
+            faces,
+            name=f"{faces.name}: {name}",
+            crops=np.stack([change(crop) for crop in faces.crops]),
+            labels=None,
+            base=faces.name,
+        )
+        for name, change in _CHANGES.items()
+    )
+
+
+def _covered(rows: slice, columns: slice) -> Callable[[UInt8], UInt8]:
+    """``rows`` and ``columns`` in halves of the side: slice(1, 2) is the second half."""
+
+    def cover(crop: UInt8) -> UInt8:
+        half = len(crop) // 2
+        changed = np.array(crop)
+        changed[rows.start * half : rows.stop * half, columns.start * half : columns.stop * half] = _GREY
+        return changed
+
+    return cover
+
+
+def _turned(quarters: int) -> Callable[[UInt8], UInt8]:
+    return lambda crop: np.ascontiguousarray(np.rot90(crop, quarters))
+
+
+def _pencil(crop: UInt8) -> UInt8:
+    sketch, _ = cv2.pencilSketch(cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR), sigma_s=10, sigma_r=0.1, shade_factor=0.05)
+    return np.asarray(sketch, np.uint8)
+
+
+def _cartoon(crop: UInt8) -> UInt8:
+    drawn = cv2.stylization(cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR), sigma_s=20, sigma_r=0.4)
+    return np.asarray(cv2.cvtColor(drawn, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+_BOTH: Final = slice(0, 2)
+_CHANGES: Final[dict[str, Callable[[UInt8], UInt8]]] = {
+    "lower half covered": _covered(slice(1, 2), _BOTH),
+    "upper half covered": _covered(slice(0, 1), _BOTH),
+    "left half covered": _covered(_BOTH, slice(0, 1)),
+    "turned by 90 degrees": _turned(1),
+    "turned by 180 degrees": _turned(2),
+    "pencil sketch": _pencil,
+    "cartoon": _cartoon,
+}
+
+
+def media_sets(folder: Path, seed: int = 0) -> MediaSets:
+    """Faces from the clips and pictures under a folder, the same changed, and patches of the clips without a face.
+
+    Raises:
+        FileNotFoundError: no file gave a face.
+        FaceModelError: a network of the tracker is not on this machine.
+    """
+    tracker = StillTracker(FaceTracker(TrackingConfig(confirm_s=0.0)))
+    seen: list[_Clip] = []
+    skipped = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            seen.append(_read_clip(path, tracker))
+        except SourceError as error:
+            skipped.append(str(error).replace(str(path), path.name))
+    tracker.close()
+    if not any(clip.crops for clip in seen):
+        raise FileNotFoundError(f"{folder} holds no clip or picture with a face: {'; '.join(skipped) or 'it is empty'}")
+    faces = ShiftSet(
+        name="media",
+        crops=np.stack([crop for clip in seen for crop in clip.crops]),
+        landmarks=np.stack([points for clip in seen for points in clip.landmarks]),
+        groups=np.array([clip.name for clip in seen for _ in clip.crops]),
+    )
+    empty = [clip for clip in seen if not clip.crops]
+    return MediaSets((faces, *changed_sets(faces), *_patches(empty, faces, seed)), tuple(skipped))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clip:
+    """What was found in one file."""
+
+    name: str
+    crops: list[UInt8]  # (S, S) each
+    landmarks: list[Float32]  # (468, 2) each
+    frames: list[UInt8]  # (H, W) grey, kept where no frame holds a face
+
+
+def _read_clip(path: Path, tracker: StillTracker) -> _Clip:
+    clip = _Clip(path.name, [], [], [])
+    for frame in _some_frames(path):
+        for track in tracker.track(frame):
+            crop, landmarks, _ = align_picture(frame.image, track.mesh, CROP_SIDE_PX)
+            clip.crops.append(crop)
+            clip.landmarks.append(landmarks)
+        clip.frames.append(np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), np.uint8))
+    if clip.crops:
+        clip.frames.clear()
+    return clip
+
+
+def _some_frames(path: Path) -> Iterator[Frame]:
+    """A frame every half second.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    due_s = 0.0
+    with open_source(str(path)) as source:
+        while (frame := source.read()) is not None:
+            if frame.timestamp_s >= due_s:
+                due_s = frame.timestamp_s + _EVERY_S
+                yield frame
+
+
+def _patches(clips: Sequence[_Clip], faces: ShiftSet, seed: int) -> tuple[ShiftSet, ...]:
+    """Squares of random place and size, a quarter of the frame's height and more; nothing without a faceless clip.
+
+    Each patch is drawn on its own in the bootstrap: there are too few such clips to draw clips.
+    """
+    if not clips:
+        return ()
+    random = np.random.default_rng(seed)
+    crops, groups = [], []
+    for _ in range(_PATCHES):
+        clip = clips[int(random.integers(len(clips)))]
+        frame = clip.frames[int(random.integers(len(clip.frames)))]
+        side = int(random.integers(min(frame.shape) // 4, min(frame.shape)))
+        top, left = (int(random.integers(0, size - side)) for size in frame.shape)
+        patch = frame[top : top + side, left : left + side]
+        crops.append(cv2.resize(patch, (CROP_SIDE_PX, CROP_SIDE_PX), interpolation=cv2.INTER_AREA))
+        groups.append(f"{clip.name} {len(crops)}")
+    landmarks = np.repeat(faces.landmarks.mean(0, keepdims=True), len(crops), 0)
+    return (ShiftSet("no face", np.asarray(crops, np.uint8), landmarks, np.array(groups)),)
