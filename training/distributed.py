@@ -1,8 +1,10 @@
 """Several processes that train one model together, started by torchrun; outside torchrun there is one rank, number 0.
 
-Every rank takes its part of each batch, and gradients are averaged over the ranks (Li et al., "PyTorch Distributed:
-Experiences on Accelerating Data Parallel Training", VLDB 2020, arXiv 2006.15704). Gloo carries them between CPUs, NCCL
-between GPUs.
+    torchrun --standalone --nproc-per-node 2 -m -- training.cli fit expression --data DATA --run RUN --device cuda
+
+(the lone ``--`` keeps torchrun from taking ``--run`` for an option of its own). Every rank takes its part of each
+batch, and gradients are averaged over the ranks (Li et al., "PyTorch Distributed: Experiences on Accelerating Data
+Parallel Training", VLDB 2020, arXiv 2006.15704). Gloo carries them between CPUs, NCCL between GPUs.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 import torch
+
+# DistributedDataParallel imports this, and its functions then keep the process group of that moment as their default:
+# a group that exists by then is never freed, and its threads make some processes abort at their end.
+import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -54,10 +60,13 @@ def process_group(device: str) -> Iterator[torch.device]:
         distributed.init_process_group("nccl", timeout=_PATIENCE, device_id=where)
     else:
         distributed.init_process_group("gloo", timeout=_PATIENCE)
+    failed = True
     try:
         yield where
+        failed = False
     finally:
-        distributed.destroy_process_group()
+        if where.type == "cpu" or not failed:  # after a failure NCCL would wait for ranks that wait for this one
+            distributed.destroy_process_group()
 
 
 def barrier() -> None:

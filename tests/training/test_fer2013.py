@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.alignment import TEMPLATE, TEMPLATE_POINTS
 from training.datasets import fer2013
 from training.datasets.fer2013 import (
     VOTE_COLUMNS,
     leaked,
     majority_labels,
-    mean_mesh,
     read_faces,
     read_table,
     vote_shares,
@@ -42,7 +42,7 @@ def tree(tmp_path: Path) -> Path:
 def flat_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meshes without the network: a made face, seen on even rows only."""
     shape = np.random.default_rng(1).random((468, 2)).astype(np.float32)
-    shape[list(fer2013.TEMPLATE_POINTS)] = fer2013.TEMPLATE
+    shape[list(TEMPLATE_POINTS)] = TEMPLATE
 
     def made(images: np.ndarray, cache: Path) -> tuple[np.ndarray, np.ndarray]:
         presence = (np.arange(len(images)) % 2 == 0).astype(np.float32)
@@ -109,10 +109,3 @@ def test_a_copy_inside_one_split_is_no_leak() -> None:
     images[2] = 1
     assert leaked(images, np.array([0, 0, 1])).tolist() == [False, False, False]
     assert leaked(images, np.array([0, 1, 1])).tolist() == [True, True, False]
-
-
-def test_the_mean_mesh_of_moved_copies_is_the_face_in_the_view() -> None:
-    shape = np.random.default_rng(0).random((468, 2)).astype(np.float32)
-    shape[list(fer2013.TEMPLATE_POINTS)] = fer2013.TEMPLATE
-    copies = np.stack([shape * 0.5, shape * 2 + 3, shape - 1]).astype(np.float32)
-    assert np.abs(mean_mesh(copies) - shape).max() < 1e-4

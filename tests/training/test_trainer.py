@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from training.trainers import trainer
@@ -61,6 +62,70 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, steps: int) -> 
         fit(LineTask(die_after=steps), CONFIG, tmp_path / "broken", {}, quiet)
     resumed = load_file(fit(LineTask(), CONFIG, tmp_path / "broken", {}, quiet))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_each_epoch_tells_its_mean_training_loss_and_the_time_left(tmp_path: Path) -> None:
+    losses: list[float] = []
+    told: list[str] = []
+
+    class WatchedTask(LineTask):
+        def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+            loss = super().loss(rows, progress, generator)
+            losses.append(float(loss.detach()))
+            return loss
+
+    fit(WatchedTask(), CONFIG, tmp_path, {}, told.append)
+    logged = [json.loads(line)["training_loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert logged == pytest.approx([sum(losses[start : start + 4]) / 4 for start in (0, 4, 8)], abs=1e-5)
+    assert [line.split("  ")[0] for line in told] == ["epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
+    assert told[-1].endswith("0 min left")
+
+
+@pytest.mark.parametrize("steps", [3, 4, 6, 9])
+def test_a_killed_run_logs_as_an_unbroken_one(tmp_path: Path, steps: int) -> None:
+    fit(LineTask(), CONFIG, tmp_path / "whole", {}, quiet)
+    seldom = TrainerConfig(**{**_values(CONFIG), "save_every_s": 0.0 if steps < 6 else 1e9})
+    with pytest.raises(KeyboardInterrupt):
+        fit(LineTask(die_after=steps), seldom, tmp_path / "broken", {}, quiet)
+    fit(LineTask(), CONFIG, tmp_path / "broken", {}, quiet)
+    assert (tmp_path / "broken" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
+
+
+def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(LineTask(die_after=5), CONFIG, tmp_path, {}, quiet)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 2, "training_l')
+    fit(LineTask(), CONFIG, tmp_path, {}, quiet)
+    epochs = [json.loads(line)["epoch"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3]
+
+
+def test_tensorboard_gets_steps_and_epochs_once_each_also_after_a_kill(tmp_path: Path) -> None:
+    config = TrainerConfig(**{**_values(CONFIG), "log_every_steps": 2})
+    with pytest.raises(KeyboardInterrupt):
+        fit(LineTask(die_after=7), config, tmp_path, {}, quiet)
+    fit(LineTask(), config, tmp_path, {}, quiet)
+    points = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    steps = {tag: [point.step for point in points.Scalars(tag)] for tag in points.Tags()["scalars"]}
+    every_second = [2, 4, 6, 8, 10, 12]
+    assert steps == {
+        "training/loss": every_second,
+        "training/gradient_norm": every_second,
+        "training/learning_rate": every_second,
+        "training/images_per_s": every_second,
+        "training/loss_of_epoch": [4, 8, 12],
+        "validation/error": [4, 8, 12],
+    }
+    rates = [point.value for point in points.Scalars("training/learning_rate")]
+    assert rates == pytest.approx([learning_rate(config, step - 1, 4) for step in every_second])
+    assert all(point.value > 0 for point in points.Scalars("training/images_per_s"))
+
+
+def test_a_batch_larger_than_the_training_set_is_refused(tmp_path: Path) -> None:
+    config = TrainerConfig(**{**_values(CONFIG), "batch_size": 33})
+    with pytest.raises(ValueError, match="32 samples do not fill a batch of 33"):
+        fit(LineTask(), config, tmp_path, {}, quiet)
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:

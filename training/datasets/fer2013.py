@@ -118,9 +118,7 @@ def leaked(images: UInt8, split: Int64) -> npt.NDArray[np.bool_]:
     return np.array([len(where[image.tobytes()]) > 1 for image in images])
 
 
-def read_faces(
-    folder: Path, split: str, cache: Path, side_px: int = _SIDE, *, without_votes: bool = False
-) -> FerFaces:
+def read_faces(folder: Path, split: str, cache: Path, side_px: int = _SIDE, *, without_votes: bool = False) -> FerFaces:
     """Faces of a split that have a picture and at least one emotion vote, cropped as the engine crops live faces.
 
     Training comes without the pictures that also stand in a test split; test splits are whole. ``without_votes`` keeps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,11 @@ class LabelledFaces:
         lengths = {name: len(getattr(self, name)) for name in self.__slots__ if name != "unreadable"}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"LabelledFaces needs fields of one length, not {lengths}")
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> LabelledFaces:
+        """The faces for which ``mask`` (N,) is true."""
+        rows = ("crops", "landmarks", "targets", "labels", "presence", "names")
+        return replace(self, **{name: getattr(self, name)[mask] for name in rows})
 
     def summary(self) -> str:
         """One line for people: faces per class, and what was left out."""

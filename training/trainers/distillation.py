@@ -21,7 +21,8 @@ from training.losses.arbex import ArbexLossConfig, arbex_loss, class_distributio
 from training.losses.dirichlet import concentrations, proxy_loss, split
 from training.models.arbex import Arbex
 from training.strange import make_strange
-from training.trainers.expression import MEAN, STD, FaceSet, accuracy_of, predict
+from training.trainers.expression import accuracy_of, predict
+from training.trainers.face_set import MEAN, STD, FaceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def make_lessons(
 def _ask(
     members: list[Arbex], train: FaceSet, config: LessonConfig, version: int, size: int = 128
 ) -> dict[str, Tensor]:
-    strange = version >= config.versions
+    strange, device = version >= config.versions, next(members[0].parameters()).device
     generator = torch.Generator().manual_seed(config.seed * 1000 + version)
     found: dict[str, list[Tensor]] = {"images": [], "landmarks": [], "answers": []}
     for start in range(0, train.samples, size):
@@ -74,11 +75,12 @@ def _ask(
         grey = make_strange(grey, generator) if strange else grey
         stored = (grey * 255).round().clamp(0, 255).to(torch.uint8)
         pictures = _normalised(stored)
-        with torch.autocast("cpu", torch.bfloat16):
-            answers = [output.fused for member in members for output in member(pictures, batch.landmarks)]
+        points = batch.landmarks.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            answers = [output.fused for member in members for output in member(pictures.to(device), points)]
         found["images"].append(stored[:, 0])
         found["landmarks"].append(batch.landmarks.half())
-        found["answers"].append(torch.stack(answers, 1).half())
+        found["answers"].append(torch.stack(answers, 1).half().cpu())
     rows = torch.full((train.samples,), -1) if strange else torch.arange(train.samples)
     return {name: torch.cat(parts).contiguous() for name, parts in found.items()} | {"rows": rows}
 
@@ -103,7 +105,7 @@ class DistillationTask:
         self.model: Arbex = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword for modules
         self.samples = len(lessons.rows)
         self._lessons, self._validation = lessons, validation
-        self._votes = torch.from_numpy(train.faces.vote_shares)
+        self._train = train
         self._loss_config, self._votes_weight = loss_config, votes_weight
         self._device = next(model.parameters()).device
 
@@ -118,7 +120,7 @@ class DistillationTask:
         faces = self._lessons.rows[rows]
         known = faces >= 0
         mean = torch.stack([output.fused for output in outputs]).mean(0)
-        votes = class_distribution_loss(mean[known], self._votes[faces[known]].to(self._device))
+        votes = class_distribution_loss(mean[known], self._train.targets(faces[known]).to(self._device))
         return torch.stack(losses).mean() + self._votes_weight * votes
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from training.losses.arbex import class_distribution_loss, fer2013_loss
 from training.models.arbex import FER2013_CLASSES, ArbexConfig, Trunk
-from training.trainers.expression import FaceSet, accuracy_of
+from training.trainers.expression import accuracy_of
+from training.trainers.face_set import FaceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class TrunkTask:
         logits, fer2013_logits = self.model(batch.images.to(self._device))
         votes = batch.targets.to(self._device)
         loss = class_distribution_loss(functional.softmax(logits, -1), votes)
-        return loss + self._fer2013_weight * fer2013_loss(fer2013_logits, self._train.labels[rows].to(self._device))
+        labels = self._train.second_labels(rows, self._device)
+        return loss if labels is None else loss + self._fer2013_weight * fer2013_loss(fer2013_logits, labels)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
