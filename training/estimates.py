@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from engine.backends.contract import ExpressionCalibration, ModelContract, read_contract
+from engine.errors import ContractError
 from engine.expression import softmax
 from engine.types import Float32, Float64, UInt8
 from engine.uncertainty.scores import decompose
@@ -34,19 +35,21 @@ def estimates_of(logits: Float32, temperature: float) -> Estimates:
     """Logits (N, M, C) of members to estimates (SPEC 4.1)."""
     members = softmax(logits, temperature)
     parts = decompose(members)
-    return Estimates(members.astype(np.float64).mean(1), np.asarray(parts.aleatoric), np.asarray(parts.epistemic), members)
+    return Estimates(
+        members.astype(np.float64).mean(1), np.asarray(parts.aleatoric), np.asarray(parts.epistemic), members
+    )
 
 
 def file_estimator(model: Path) -> tuple[Estimator, ModelContract, ExpressionCalibration]:
     """Estimator of an exported file, its contract and its calibration.
 
     Raises:
-        TypeError: the file is not an expression model.
+        ContractError: there is no contract, or the file is not an expression model.
     """
     contract = read_contract(model)
     calibration = contract.calibration
     if not isinstance(calibration, ExpressionCalibration):
-        raise TypeError(f"{model} is a model for {contract.task}, not for expression")
+        raise ContractError(f"{model} is a model for {contract.task}: give an expression model")
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
         return estimates_of(run_network(model, crops, landmarks), calibration.temperature)

@@ -1,9 +1,10 @@
-"""Reports as JSON: records, arrays and numbers as plain values, floats to four places."""
+"""Reports as JSON: records, arrays and numbers as plain values, floats to four places, undefined ones as null."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def plain(value: Any) -> Any:
 
     >>> plain({1: np.float32(0.123456), "rows": (1, 2)})
     {'1': 0.1235, 'rows': [1, 2]}
+    >>> plain(float("nan")) is None
+    True
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -30,4 +33,6 @@ def plain(value: Any) -> Any:
         return [plain(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None  # JSON knows no NaN: the figure is not defined
+    return value

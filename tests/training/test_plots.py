@@ -1,0 +1,80 @@
+"""Plots: what is on them, that words have room, and how they become part of a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Plot
+
+from tests.training.made_report import made_report
+from training.plots import (
+    INK,
+    class_plot,
+    confusion_plot,
+    inline_svg,
+    reliability_diagram,
+    risk_coverage_plot,
+    write_svg,
+)
+
+PLOTS: dict[str, Callable[[int], Plot]] = {
+    "reliability": lambda members: reliability_diagram(made_report(members).raters, made_report(members).hard),
+    "risk": lambda members: risk_coverage_plot(made_report(members).selective, 0.2),
+    "confusion": lambda members: confusion_plot(made_report(members).majority),
+    "classes": lambda members: class_plot(made_report(members).majority),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("members", [1, 3])
+def test_nothing_is_cut_off(name: str, members: int) -> None:
+    plot = PLOTS[name](members)
+    canvas = FigureCanvasAgg(plot)
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    box = plot.get_tightbbox(canvas.get_renderer())  # inches, around all that is drawn
+    assert box.x0 >= -0.02
+    assert box.y0 >= -0.02
+    assert box.x1 <= width / plot.dpi + 0.02
+    assert box.y1 <= height / plot.dpi + 0.02
+
+
+def test_the_confusion_plot_holds_every_count() -> None:
+    figures = made_report().majority
+    (axes, _) = confusion_plot(figures).axes
+    said = [text.get_text() for text in axes.texts]
+    assert said == [str(count) for count in figures.confusion_matrix.ravel()]
+
+
+def test_curves_differ_in_more_than_colour() -> None:
+    axes = risk_coverage_plot(made_report().selective, 0.2).axes[0]
+    forms = [(line.get_linestyle(), line.get_marker()) for line in axes.get_lines()]
+    assert len(set(forms)) == len(forms)
+
+
+def test_a_plot_in_a_page_takes_its_colour_and_keeps_its_names_apart() -> None:
+    first = inline_svg(PLOTS["risk"](3), "first", "says <what> it shows")
+    second = inline_svg(PLOTS["risk"](3), "second", "the same")
+    root = ElementTree.fromstring(first)
+    assert root.get("aria-label") == "says <what> it shows"
+    assert INK not in first
+    assert "currentColor" in first
+    named = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (first, second)]
+    assert not named[0] & named[1]
+    meant = set(re.findall(r'(?:url\(#|href="#)([^")]+)', first))
+    assert meant <= named[0]
+
+
+def test_a_file_of_its_own_stands_on_white_and_repeats_to_the_byte(tmp_path: Path) -> None:
+    files = [tmp_path / "new" / "one.svg", tmp_path / "two.svg"]
+    for file in files:
+        write_svg(PLOTS["classes"](3), file)
+    text = files[0].read_text()
+    assert text == files[1].read_text()
+    assert "fill: #ffffff" in text
+    assert ElementTree.fromstring(text).tag.endswith("svg")

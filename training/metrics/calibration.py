@@ -1,0 +1,95 @@
+"""How well probabilities (N, C) tell the targets (N, C) of faces: scores, calibration errors, distances (SPEC 7).
+
+Targets are shares that sum to 1 per face: those of the raters' votes, or 1 for the majority label and 0 else. Where the
+prediction is compared with one class, its agreement is the target share of that class: against the majority label that
+is 1 or 0, against the raters the share of them who named the class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.types import Float64, Int64
+
+BINS: Final = 15
+#: Smallest probability that a logarithm meets.
+_LEAST: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Faces of similar confidence."""
+
+    confidence: float  # mean of the top probability
+    agreement: float  # mean share of the predicted class
+    standard_error: float  # of the agreement
+    n: int
+
+
+def one_hot(labels: Int64, classes: int) -> Float64:
+    """Targets (N, C) of labels (N,)."""
+    return np.eye(classes)[labels]
+
+
+def log_loss(probabilities: Float64, targets: Float64) -> Float64:
+    """NLL of each face (N,) in nats: -sum_c t_c ln p_c."""
+    return np.asarray(-(targets * np.log(np.maximum(probabilities, _LEAST))).sum(1))
+
+
+def brier(probabilities: Float64, targets: Float64) -> Float64:
+    """Brier score of each face (N,), 0-2: sum_c (p_c - t_c)^2."""
+    return np.asarray(((probabilities - targets) ** 2).sum(1))
+
+
+def kl_divergence(probabilities: Float64, targets: Float64) -> Float64:
+    """KL(targets || probabilities) of each face (N,) in nats, with 0 ln 0 = 0."""
+    return log_loss(probabilities, targets) - log_loss(targets, targets)
+
+
+def total_variation(probabilities: Float64, targets: Float64) -> Float64:
+    """Half the sum of distances of each face (N,), 0-1."""
+    return np.asarray(np.abs(probabilities - targets).sum(1) / 2)
+
+
+def top_agreement(probabilities: Float64, targets: Float64) -> Float64:
+    """Agreement (N,) with the prediction of each face."""
+    return np.asarray(targets[np.arange(len(targets)), probabilities.argmax(1)], np.float64)
+
+
+def reliability(probabilities: Float64, targets: Float64, bins: int = BINS) -> tuple[Bin, ...]:
+    """Bins of equal width of the top probability, those that hold a face, from unsure to sure."""
+    confidence, agreement = probabilities.max(1), top_agreement(probabilities, targets)
+    place = equal_width(confidence, bins)
+    found = []
+    for number in np.unique(place):
+        inside = place == number
+        n = int(inside.sum())
+        error = float(agreement[inside].std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+        found.append(Bin(float(confidence[inside].mean()), float(agreement[inside].mean()), error, n))
+    return tuple(found)
+
+
+def adaptive_calibration_error(probabilities: Float64, targets: Float64, bins: int = BINS) -> float:
+    """ECE (engine.uncertainty.calibration) over bins of equally many faces (Nguyen and O'Connor, EMNLP 2015)."""
+    confidence = probabilities.max(1)
+    place = np.empty(len(confidence), np.int64)
+    place[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // len(confidence)
+    return _gap(confidence, top_agreement(probabilities, targets), place)
+
+
+def classwise_calibration_error(probabilities: Float64, targets: Float64, bins: int = BINS) -> float:
+    """Mean over classes of the ECE of p_c against t_c, on all faces (Kull et al., NeurIPS 2019)."""
+    pairs = zip(probabilities.T, targets.T, strict=True)
+    return float(np.mean([_gap(ours, theirs, equal_width(ours, bins)) for ours, theirs in pairs]))
+
+
+def equal_width(confidence: Float64, bins: int) -> Int64:
+    """Number (N,) of the bin ((b / bins, (b + 1) / bins]) that each confidence 0-1 falls into."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def _gap(confidence: Float64, agreement: Float64, place: Int64) -> float:
+    return float(np.abs(np.bincount(place, confidence - agreement)).sum() / len(place))
