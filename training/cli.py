@@ -11,16 +11,31 @@ import typer
 
 from engine.alignment import CROP_SIDE_PX
 from engine.errors import EngineError
+from engine.model_files import MODELS_FOLDER
+from training.ablations import ablate
+from training.corruptions.catalogue import Strength
 from training.datasets.faces128 import read_faces128
 from training.datasets.fer2013 import read_faces
+from training.datasets.sources import Source
+from training.distributed import process_group, rank, rank_0_first
 from training.evaluate_action_units import evaluate_action_units
 from training.evaluate_expression import evaluate_expression
+from training.evaluate_members import evaluate_members
+from training.evaluate_rivals import evaluate_rivals
+from training.evaluate_uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.export.action_units import export_action_units
 from training.export.expression import export_expression
+from training.figures import Reports, expression_figures, write_figures
 from training.fit_action_units import fit_action_units, read_action_units_config
-from training.fit_expression import fit_expression, read_run_config
+from training.fit_expression import ExpressionData, fit_expression, read_run_config
+from training.fit_uar import fit_uar, read_uar_config
 from training.framing import measure_framing
+from training.html_report import write_html
+from training.model_card import write_card
+from training.plots import write_svg
 from training.report import write_report
+from training.strip_chart import read_strip
+from training.strip_plot import draw_strip
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 fit_commands = typer.Typer(no_args_is_help=True, help="Train a model; a run that was killed goes on where it was.")
@@ -37,24 +52,48 @@ Faces = Annotated[Path, typer.Option("--data", help="Folder of faces128: images/
 Run = Annotated[Path, typer.Option("--run", help="Folder of the run: checkpoints, weights, logs, caches.")]
 Out = Annotated[Path, typer.Option("--out", help="File to write.")]
 Model = Annotated[Path, typer.Argument(help="ONNX file with its contract beside it.")]
+Split = Annotated[str, typer.Option(help="PublicTest for choices; PrivateTest once per release.")]
+Cache = Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
 @fit_commands.command("expression")
 def fit_expression_command(
-    data: Fer,
+    data: Annotated[Path, typer.Option("--data", help="Folder of the data set in its publisher's layout.")],
     run: Run,
     config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "expression_edge.toml",
+    source: Annotated[Source, typer.Option(help="Which data set that is.")] = Source.FER2013,
+    split: Annotated[str, typer.Option(help="Split to train on; without it the publisher's first.")] = "",
+    validation_split: Annotated[str, typer.Option(help="Split to choose on; without it the second.")] = "",
+    keep: Annotated[Path | None, typer.Option(help="Cleaned list of `fit rlps`: train on these only.")] = None,
     member: Annotated[list[int] | None, typer.Option(help="Train only this member (may be given again).")] = None,
     start: Annotated[Path | None, typer.Option(help="Finished run whose members are the initial weights.")] = None,
     threads: Threads = 2,
     device: Device = "cpu",
 ) -> None:
-    """Train the members of the expression ensemble (ARBEx on FERPlus votes)."""
+    """Train the members of the expression ensemble (ARBEx; FERPlus votes where nothing else is said)."""
     _settle_torch(threads)
     settings = read_run_config(config)
-    fit_expression(settings, data, run, member or range(settings.members), device, start, _say)
+    faces = ExpressionData(data, source, split, validation_split, keep)
+    with process_group(device) as where:
+        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, _say)
+
+
+@fit_commands.command("uar")
+def fit_uar_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`: the ensemble to learn from.")],
+    run: Run,
+    config: Annotated[Path, typer.Option(help="Settings; see training/configs/uar_*.toml.")] = _CONFIGS
+    / "uar_distilled.toml",
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Train one cheap network that keeps the ensemble's uncertainty."""
+    _settle_torch(threads)
+    with process_group(device) as where:
+        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), _say)
 
 
 @fit_commands.command("action-units")
@@ -67,8 +106,10 @@ def fit_action_units_command(
 ) -> None:
     """Train the action-unit model (UGN on the pseudo-labels of faces128)."""
     _settle_torch(threads)
-    faces = read_faces128(data, run / "cache")
-    fit_action_units(faces, read_action_units_config(config), run, device, _say)
+    with process_group(device) as where:
+        with rank_0_first():
+            faces = read_faces128(data, run / "cache")
+        fit_action_units(faces, read_action_units_config(config), run, str(where), _say)
 
 
 @export_commands.command("expression")
@@ -87,12 +128,87 @@ def export_action_units_command(data: Faces, run: Run, out: Out) -> None:
 def evaluate_expression_command(
     model: Model,
     data: Fer,
-    out: Out,
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.json and report.html.")],
     split: Annotated[str, typer.Option(help="PublicTest for choices; PrivateTest once per release.")] = "PublicTest",
+    clip: Annotated[Path | None, typer.Option(help="Video whose strip chart the page shows.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")] = Path("runs/cache"),
 ) -> None:
     """Accuracy, calibration, uncertainty and routes on a split of FERPlus."""
-    write_report(evaluate_expression(model, data, cache, split), out)
+    strip = read_strip(clip, model) if clip else None
+    report = evaluate_expression(model, data, cache, split)
+    write_report(report, out / "report.json")
+    write_html(report, out / "report.html", strip)
+    _say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+
+
+@app.command("strip-chart")
+def strip_chart_command(
+    clip: Annotated[Path, typer.Argument(help="Video.")],
+    out: Annotated[Path, typer.Option("--out", help="SVG file to write.")],
+    model: Annotated[Path, typer.Option(help="ONNX file with its contract beside it.")] = MODELS_FOLDER
+    / "expression.onnx",
+) -> None:
+    """Draw what an expression model says of a clip over time."""
+    write_svg(draw_strip(read_strip(clip, model)), out)
+    _say(f"wrote {out}")
+
+
+@app.command("card")
+def card_command(
+    card: Annotated[Path, typer.Argument(help="Model card, with the two marks between which the tables stand.")],
+    reports: Annotated[list[Path], typer.Argument(help="report.json of each split, PublicTest first.")],
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Report of evaluate uncertainty, for one more table.")
+    ] = None,
+) -> None:
+    """Write the tables of an expression model's card from its reports."""
+    write_card(card, reports, uncertainty)
+    _say(f"wrote {card}")
+
+
+@evaluate_commands.command("uncertainty")
+def evaluate_uncertainty_command(
+    model: Model,
+    data: Fer,
+    out: Out,
+    split: Split = "PublicTest",
+    faces128: Annotated[Path | None, typer.Option(help="Folder of faces128, for natural shift.")] = None,
+    media: Annotated[Path | None, typer.Option(help="Folder of clips and pictures, for natural shift.")] = None,
+    faces: Annotated[int, typer.Option(help="How many faces are corrupted at severity 5; 0 is all.")] = 0,
+    graded: Annotated[int, typer.Option(help="How many of them at severities 1 to 4 too.")] = 200,
+    strength: Annotated[list[Strength] | None, typer.Option(help="Constants (may be given again).")] = None,
+    cache: Cache = Path("runs/cache"),
+) -> None:
+    """The dual validation: aleatoric against the raters, epistemic against corrupted and foreign pictures."""
+    strengths = tuple(strength) if strength else UncertaintyConfig().strengths
+    settings = UncertaintyConfig(strengths, faces or None, graded)
+    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, _say)
+    write_report(found, out)
+    _say(f"wrote {out}")
+
+
+@evaluate_commands.command("members")
+def evaluate_members_command(data: Fer, run: Run, out: Out, split: Split = "PublicTest", threads: Threads = 2) -> None:
+    """The networks of a run one by one: seeds, before and after fusion, FER2013's seven labels."""
+    _settle_torch(threads)
+    write_report(evaluate_members(run, data, run / "cache", split), out)
+    _say(f"wrote {out}")
+
+
+@evaluate_commands.command("rivals")
+def evaluate_rivals_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`.")],
+    student: Annotated[list[Path], typer.Option(help="Finished run of `fit uar` (may be given again).")],
+    out: Out,
+    split: Split = "PublicTest",
+    faces: Annotated[int, typer.Option(help="How many faces are corrupted.")] = 1000,
+    threads: Threads = 2,
+) -> None:
+    """Ensemble, baselines and cheap rivals in one table: accuracy, uncertainty, milliseconds."""
+    _settle_torch(threads)
+    settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
+    write_report(evaluate_rivals(members, student, data, split, settings, _say), out)
     _say(f"wrote {out}")
 
 
@@ -107,6 +223,34 @@ def evaluate_action_units_command(
     """Figures per unit on held-out identities."""
     expressions = read_faces(fer, "PublicTest", cache, CROP_SIDE_PX) if fer else None
     write_report(evaluate_action_units(model, read_faces128(data, cache), expressions), out)
+    _say(f"wrote {out}")
+
+
+@app.command("figures")
+def figures_command(
+    expression: Annotated[Path, typer.Option(help="report.json of `evaluate expression`.")],
+    uncertainty: Annotated[Path, typer.Option(help="Report of `evaluate uncertainty`.")],
+    members: Annotated[Path, typer.Option(help="Report of `evaluate members`.")],
+    rivals: Annotated[Path, typer.Option(help="Report of `evaluate rivals`.")],
+    rlps: Annotated[Path, typer.Option(help="Report of `evaluate rlps`.")],
+    out: Out = Path("docs/results/expression.json"),
+) -> None:
+    """Collect the figures of the expression model from its reports; nothing is measured."""
+    write_figures(expression_figures(Reports(expression, uncertainty, members, rivals, rlps)), out)
+    _say(f"wrote {out}")
+
+
+@app.command("ablate")
+def ablate_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`.")],
+    run: Run,
+    out: Out,
+    threads: Threads = 1,
+) -> None:
+    """Anchors per class and losses of ARBEx, on one member's frozen trunk."""
+    _settle_torch(threads)
+    write_report(ablate(members, data, run, report=_say), out)
     _say(f"wrote {out}")
 
 
@@ -126,8 +270,9 @@ def _settle_torch(threads: int) -> None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line)
-    sys.stdout.flush()
+    if rank() == 0:
+        typer.echo(line)
+        sys.stdout.flush()
 
 
 def main() -> None:

@@ -11,14 +11,16 @@ from typing import Any
 import torch
 
 from engine.config import read_record, read_toml
+from engine.errors import SourceError
 from engine.facs import EXPRESSIONS
 from training.augment import AugmentConfig
-from training.datasets.fer2013 import read_faces
+from training.datasets.sources import SPLITS, Source
 from training.distributed import rank_0_first
 from training.losses.arbex import ArbexLossConfig
 from training.models.arbex import Arbex, ArbexConfig
 from training.trainers.checkpoint import load_weights, read_facts
-from training.trainers.expression import ExpressionTask, FaceSet
+from training.trainers.expression import ExpressionTask
+from training.trainers.face_set import FaceSet, read_face_set
 from training.trainers.trainer import TrainerConfig, fit
 from training.trainers.trunk import TrunkConfig, TrunkTask
 
@@ -58,9 +60,32 @@ def code_version() -> str:
     return asked.stdout.strip() or "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class ExpressionData:
+    """Where the faces come from."""
+
+    folder: Path
+    source: Source = Source.FER2013
+    split: str = ""  # to train on; empty: the first of the publisher's
+    validation_split: str = ""  # empty: the second
+    keep: Path | None = None  # list of ``mien-train fit rlps``: train on these only
+
+    def splits(self) -> tuple[str, str]:
+        """Names of the two splits.
+
+        Raises:
+            SourceError: the source has no splits of its own and one is not named.
+        """
+        known = SPLITS.get(self.source, ("", ""))
+        training, validation = self.split or known[0], self.validation_split or known[1]
+        if not training or not validation:
+            raise SourceError(f"{self.source.value} has no splits of its own: name --split and --validation-split")
+        return training, validation
+
+
 def fit_expression(
     config: ExpressionRunConfig,
-    data: Path,
+    data: ExpressionData,
     run: Path,
     members: Sequence[int],
     device: str = "cpu",
@@ -73,16 +98,14 @@ def fit_expression(
     finished run whose members are the initial weights instead: a further cycle of a falling learning rate (warm
     restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
     """
-    cache, side = run / "cache", config.model.input_side_px
-    with rank_0_first():  # under torchrun the other ranks find its meshes
-        train = FaceSet(read_faces(data, "Training", cache, side), config.augment)
-        validation = FaceSet(read_faces(data, "PublicTest", cache, side), config.augment)
-    report(f"{train.samples} Training faces, {validation.samples} PublicTest faces")
+    train, validation = read_both(data, config, run / "cache", report)
+    report(f"to train on: {train.faces.summary()}")
+    report(f"to choose on: {validation.faces.summary()}")
     for member in members:
         report(f"member {member}")
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
         folder = member_folder(run, member)
-        facts = run_facts(config, train.samples)
+        facts = run_facts(config, data, train.samples)
         torch.manual_seed(trainer.seed)
         task = ExpressionTask(train, validation, config.model, config.loss, torch.device(device))
         if start is not None:
@@ -113,11 +136,24 @@ def load_members(run: Path) -> tuple[list[Arbex], ExpressionRunConfig]:
     return members, config
 
 
-def run_facts(config: ExpressionRunConfig, samples: int) -> dict[str, Any]:
+def read_both(
+    data: ExpressionData, config: ExpressionRunConfig, cache: Path, report: Callable[[str], None]
+) -> tuple[FaceSet, FaceSet]:
+    """The faces to train on and those to choose on."""
+    training, validation = data.splits()
+    side = config.model.input_side_px
+    with rank_0_first():  # under torchrun the other ranks find its meshes
+        return (
+            read_face_set(data.source, data.folder, training, cache, side, config.augment, data.keep, report),
+            read_face_set(data.source, data.folder, validation, cache, side, config.augment, None, report),
+        )
+
+
+def run_facts(config: ExpressionRunConfig, data: ExpressionData, samples: int) -> dict[str, Any]:
     """What a checkpoint of a run on ``samples`` faces tells of its making."""
-    return {
-        "config": asdict(config),
-        "code": code_version(),
-        "labels": list(EXPRESSIONS),
-        "data": f"FER2013 Training with FERPlus votes, {samples} faces, pictures shared with a test split left out",
-    }
+    told = f"{data.source.value} {data.splits()[0]}, {samples} faces"
+    if data.source is Source.FER2013:
+        told = f"FER2013 Training with FERPlus votes, {samples} faces, pictures shared with a test split left out"
+    if data.keep is not None:
+        told += ", cleaned by mien-train fit rlps"
+    return {"config": asdict(config), "code": code_version(), "labels": list(EXPRESSIONS), "data": told}

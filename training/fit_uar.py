@@ -12,12 +12,19 @@ import torch
 
 from engine.config import read_toml
 from training.augment import AugmentConfig
-from training.datasets.fer2013 import read_faces
-from training.fit_expression import ExpressionRunConfig, load_members, member_folder, run_facts
+from training.distributed import rank_0_first
+from training.fit_expression import (
+    ExpressionData,
+    ExpressionRunConfig,
+    load_members,
+    member_folder,
+    read_both,
+    run_facts,
+)
 from training.losses.arbex import ArbexLossConfig
 from training.models.arbex import Arbex, ArbexConfig
-from training.trainers.distillation import DirichletTask, DistillationTask, LessonConfig, Lessons, make_lessons
-from training.trainers.expression import ExpressionTask, FaceSet
+from training.trainers.distillation import DirichletTask, DistillationTask, LessonConfig, make_lessons
+from training.trainers.expression import ExpressionTask
 from training.trainers.trainer import Task, TrainerConfig, fit
 
 
@@ -51,7 +58,14 @@ def read_uar_config(path: Path) -> UarRunConfig:
     return read_toml(UarRunConfig, path)
 
 
-def fit_uar(config: UarRunConfig, data: Path, members: Path, run: Path, report: Callable[[str], None] = print) -> None:
+def fit_uar(
+    config: UarRunConfig,
+    data: ExpressionData,
+    members: Path,
+    run: Path,
+    device: str = "cpu",
+    report: Callable[[str], None] = print,
+) -> None:
     """Train the network into RUN/member_0 from the finished ensemble in MEMBERS, so that it exports as any other run.
 
     The lessons (what the members say of changed faces) are kept in MEMBERS and serve every method.
@@ -61,29 +75,26 @@ def fit_uar(config: UarRunConfig, data: Path, members: Path, run: Path, report: 
     """
     method = _method(config)
     teachers, teacher_config = load_members(members)
-    model = _student(config, teachers[config.member])
-    cache, side = members / "cache", config.model.input_side_px
-    train = FaceSet(read_faces(data, "Training", cache, side), config.augment)
-    validation = FaceSet(read_faces(data, "PublicTest", cache, side), config.augment)
-    report(f"{method.value}: {train.samples} Training faces, {len(teachers)} members, {config.model.branches} branches")
-
-    def lessons() -> Lessons:
-        return make_lessons(teachers, train, config.lessons, members / "lessons.safetensors", report)
-
+    if method is Method.DISTILLED and config.model.branches != len(teachers):
+        raise ValueError(f"{config.model.branches} branches cannot imitate {len(teachers)} members: set model.branches")
+    settings = _as_expression_run(config)
+    train, validation = read_both(data, settings, members / "cache", report)
+    report(f"{method.value}: {train.samples} faces, {len(teachers)} members, {config.model.branches} branches")
+    model = _student(config, teachers[config.member]).to(device)
     task: Task
     if method is Method.BRANCHES:
-        task = ExpressionTask(train, validation, config.model, config.loss, torch.device("cpu"))
+        task = ExpressionTask(train, validation, config.model, config.loss, torch.device(device))
         task.model.load_state_dict(model.state_dict())
-    elif method is Method.DISTILLED:
-        if config.model.branches != len(teachers):
-            raise ValueError(
-                f"{config.model.branches} branches cannot imitate {len(teachers)} members: set model.branches"
-            )
-        task = DistillationTask(lessons(), train, validation, model, config.loss, config.lessons.votes_weight)
     else:
-        task = DirichletTask(lessons(), validation, model)
-    facts = run_facts(_as_expression_run(config), train.samples)
-    fit(task, config.trainer, member_folder(run, 0), facts | _origin(config, teacher_config), report)
+        with rank_0_first():  # under torchrun the other ranks find its lessons
+            asked = [teacher.to(device) for teacher in teachers]
+            lessons = make_lessons(asked, train, config.lessons, members / "lessons.safetensors", report)
+        if method is Method.DISTILLED:
+            task = DistillationTask(lessons, train, validation, model, config.loss, config.lessons.votes_weight)
+        else:
+            task = DirichletTask(lessons, validation, model)
+    facts = run_facts(settings, data, train.samples) | _origin(config, teacher_config)
+    fit(task, config.trainer, member_folder(run, 0), facts, report)
 
 
 def _method(config: UarRunConfig) -> Method:

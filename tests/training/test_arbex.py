@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from training.losses.arbex import ArbexLossConfig, anchor_loss, arbex_loss, centre_loss, class_distribution_loss
+from training.losses.arbex import (
+    ArbexLossConfig,
+    anchor_loss,
+    arbex_loss,
+    centre_loss,
+    class_distribution_loss,
+    fer2013_loss,
+)
 from training.models.arbex import Arbex, ArbexConfig, ArbexOutput, confidence, fuse
 from training.models.landmark_maps import GROUPS, LANDMARK_POINTS, MIRROR, LandmarkMaps
 
-CONFIG = ArbexConfig()
+CONFIG = ArbexConfig(branches=2, fer2013_head=True)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +39,11 @@ def faces(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.no_grad()
 def test_every_distribution_sums_to_one_and_embeddings_have_unit_length(network: Arbex) -> None:
-    output = network(*faces(3))
+    for output in network(*faces(3)):
+        check_distributions(output)
+
+
+def check_distributions(output: ArbexOutput) -> None:
     for name in ("primary", "geometric", "attentive", "fused"):
         distribution = getattr(output, name)
         assert distribution.shape == (3, 8)
@@ -43,17 +55,27 @@ def test_every_distribution_sums_to_one_and_embeddings_have_unit_length(network:
 @torch.no_grad()
 def test_a_face_gets_the_same_answer_alone_and_in_any_batch(network: Arbex) -> None:
     images, points = faces(5)
-    together = network(images, points).fused
+    together = network(images, points)
     for row in range(5):
-        alone = network(images[row : row + 1], points[row : row + 1]).fused
-        assert torch.allclose(alone[0], together[row], atol=1e-5)
+        alone = network(images[row : row + 1], points[row : row + 1])
+        for one, many in zip(alone, together, strict=True):
+            assert torch.allclose(one.fused[0], many.fused[row], atol=1e-5)
+
+
+@torch.no_grad()
+def test_branches_share_the_trunk_and_answer_on_their_own(network: Arbex) -> None:
+    first, second = network(*faces(2))
+    assert (first.fused - second.fused).abs().max() > 1e-4
+    one = sum(p.numel() for p in Arbex(replace(CONFIG, branches=1)).parameters())
+    two = sum(p.numel() for p in Arbex(CONFIG).parameters())
+    assert two - one == sum(p.numel() for p in network.each_branch()[0].parameters())
 
 
 @torch.no_grad()
 def test_landmarks_change_the_answer(network: Arbex) -> None:
     images, points = faces(1)
     moved = points + torch.tensor([0.2, 0.0])
-    change = network(images, points).embedding - network(images, moved).embedding
+    change = network(images, points)[0].embedding - network(images, moved)[0].embedding
     assert change.abs().max() > 1e-5  # rounding alone changes the last of seven digits
 
 
@@ -62,8 +84,13 @@ def test_every_parameter_learns() -> None:
     model = Arbex(CONFIG).train()
     images, points = faces(4)
     votes = torch.softmax(torch.randn(4, 8), dim=1)
-    output = model(images, points)
-    arbex_loss(output, votes, model.reliability.unit_anchors(), 0.5, ArbexLossConfig()).backward()
+    outputs = model(images, points)
+    losses = [
+        arbex_loss(output, votes, branch.reliability.unit_anchors(), 0.5, ArbexLossConfig())
+        + fer2013_loss(output.fer2013_logits, torch.tensor([0, 1, 2, 3]))
+        for output, branch in zip(outputs, model.each_branch(), strict=True)
+    ]
+    torch.stack(losses).sum().backward()
     silent = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert silent == []
 

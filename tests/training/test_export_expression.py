@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,45 +15,21 @@ from engine.expression import ExpressionEstimator, softmax
 from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
 from engine.uncertainty.scores import decompose
-from training.datasets.fer2013 import FerFaces
+from tests.training.made import made_faces, made_run
 from training.export import expression
 from training.export.expression import ArbexEnsemble, calibrate, export_expression
 from training.export.onnx import export_onnx, store_weights_as_half
 from training.export.parity import largest_difference, require_parity
-from training.fit_expression import ExpressionRunConfig, member_folder
+from training.fit_expression import ExpressionRunConfig
 from training.models.arbex import Arbex
-from training.trainers.checkpoint import save_weights
 
 CONFIG = ExpressionRunConfig(members=2)
-
-
-def made_faces(count: int) -> FerFaces:
-    random = np.random.default_rng(0)
-    votes = random.integers(0, 5, (count, 10))
-    votes[:, 0] += 1
-    votes[::2, 1] += 40  # every second face is clear
-    shares = votes[:, :8] / votes[:, :8].sum(1, keepdims=True)
-    return FerFaces(
-        rows=np.arange(count),
-        crops=random.integers(0, 256, (count, 48, 48), dtype=np.uint8),
-        landmarks=random.random((count, 468, 2), dtype=np.float32),
-        vote_shares=shares.astype(np.float32),
-        votes=votes,
-        labels=np.zeros(count, np.int64),
-        presence=np.ones(count, np.float32),
-        in_other_split=np.zeros(count, bool),
-    )
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model exported from a run of two untrained members."""
-    run = tmp_path_factory.mktemp("run")
-    for member in range(CONFIG.members):
-        torch.manual_seed(member)
-        member_folder(run, member).mkdir()
-        facts = {"config": asdict(CONFIG), "code": "test", "data": "made pictures"}
-        save_weights(member_folder(run, member) / "weights.safetensors", Arbex(CONFIG.model).state_dict(), facts)
+    run = made_run(tmp_path_factory.mktemp("run"), CONFIG)
     model = run / "expression.onnx"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(expression, "read_faces", lambda *_: made_faces(40))
@@ -72,7 +47,7 @@ def test_the_engine_reads_the_export_and_agrees_with_it(exported: Path) -> None:
     estimates = ExpressionEstimator(backend).estimate(aligned)
     temperature = backend.contract.calibration.temperature
     backend.close()
-    expected = softmax(expression.run_model(exported, faces), temperature)
+    expected = softmax(expression.run_network(exported, faces.crops, faces.landmarks), temperature)
     for estimate, members in zip(estimates, expected, strict=True):
         assert estimate.members == pytest.approx(members, abs=1e-5)
 

@@ -5,55 +5,46 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from engine.errors import ConfigError
+from tests.training.made import SHAPE, made_faces, quiet
 from training import fit_expression as module
-from training.datasets.fer2013 import FerFaces
-from training.export.expression import load_ensemble
-from training.fit_expression import ExpressionRunConfig, fit_expression, member_folder, read_run_config
-from training.models.arbex import ArbexConfig
+from training.export.expression import ArbexEnsemble
+from training.fit_expression import (
+    ExpressionData,
+    ExpressionRunConfig,
+    fit_expression,
+    load_members,
+    member_folder,
+    read_run_config,
+)
+from training.trainers import face_set
 from training.trainers.checkpoint import read_facts
 from training.trainers.trainer import TrainerConfig
+from training.trainers.trunk import TrunkConfig
 
 CONFIGS = Path(module.__file__).parent / "configs"
 SMALL = ExpressionRunConfig(
     members=2,
-    model=ArbexConfig(widths=(8, 8, 8, 8), blocks=(1, 1, 1, 1), token_width=16, token_depth=1),
+    model=SHAPE,
+    trunk=TrunkConfig(epochs=2),
     trainer=TrainerConfig(epochs=1, batch_size=8, bf16=False),
 )
 
 
 @pytest.fixture
 def made_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(0)
-    votes = random.integers(0, 6, (16, 10))
-    votes[::2, 1] += 40  # every second face has a majority
-    faces = FerFaces(
-        rows=np.arange(16),
-        crops=random.integers(0, 256, (16, 48, 48), dtype=np.uint8),
-        landmarks=random.random((16, 468, 2), dtype=np.float32),
-        vote_shares=(votes[:, :8] / votes[:, :8].sum(1, keepdims=True)).astype(np.float32),
-        votes=votes,
-        labels=np.zeros(16, np.int64),
-        presence=np.ones(16, np.float32),
-        in_other_split=np.zeros(16, bool),
-    )
-    monkeypatch.setattr(module, "read_faces", lambda *_: faces)
+    monkeypatch.setattr(face_set, "read_faces", lambda *_: made_faces())
 
 
-def quiet(line: str) -> None:
-    """Swallow a progress line."""
-
-
-@pytest.mark.parametrize("name", ["expression_edge.toml", "expression_edge_again.toml"])
-def test_the_shipped_settings_are_read(name: str) -> None:
+@pytest.mark.parametrize(("name", "side_px"), [("expression_edge.toml", 48), ("expression_ref.toml", 112)])
+def test_the_shipped_settings_are_read(name: str, side_px: int) -> None:
     config = read_run_config(CONFIGS / name)
     assert config.members == 5
-    assert config.model == ArbexConfig()
+    assert config.model.input_side_px == side_px
 
 
 def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
@@ -63,22 +54,38 @@ def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
 
 
 def test_members_differ_and_make_an_ensemble(tmp_path: Path, made_data: None) -> None:
-    fit_expression(SMALL, tmp_path, tmp_path, range(2), report=quiet)
-    ensemble, config = load_ensemble(tmp_path)
+    fit_expression(SMALL, ExpressionData(tmp_path), tmp_path, range(2), report=quiet)
+    members, config = load_members(tmp_path)
     assert config == SMALL
     with torch.no_grad():
-        logits = ensemble(torch.randn(1, 1, 48, 48), torch.rand(1, 468, 2))
+        logits = ArbexEnsemble(members)(torch.randn(1, 1, 48, 48), torch.rand(1, 468, 2))
     assert logits.shape == (1, 2, 8)
     assert not torch.equal(logits[:, 0], logits[:, 1])
 
 
 def test_a_run_starts_from_the_weights_of_another_and_says_so(tmp_path: Path, made_data: None) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    fit_expression(SMALL, tmp_path, first, [0], report=quiet)
+    fit_expression(SMALL, ExpressionData(tmp_path), first, [0], report=quiet)
     still = replace(SMALL, trainer=replace(SMALL.trainer, learning_rate=0.0))
-    fit_expression(still, tmp_path, second, [0], start=first, report=quiet)
+    fit_expression(still, ExpressionData(tmp_path), second, [0], start=first, report=quiet)
     kept, moved = (load_file(member_folder(run, 0) / "weights.safetensors") for run in (first, second))
     learned = [name for name in kept if "running_" not in name and "num_batches" not in name]
     assert all(torch.allclose(kept[name], moved[name], atol=1e-6) for name in learned)
     facts = read_facts(member_folder(second, 0) / "weights.safetensors")
     assert facts["start"]["trainer"]["epochs"] == 1
+
+
+def test_the_whole_network_starts_from_its_trained_trunk(tmp_path: Path, made_data: None) -> None:
+    still = replace(SMALL, members=1, trainer=replace(SMALL.trainer, learning_rate=0.0))
+    fit_expression(still, ExpressionData(tmp_path), tmp_path, [0], report=quiet)
+    trunk = load_file(member_folder(tmp_path, 0) / "trunk" / "weights.safetensors")
+    whole = load_file(member_folder(tmp_path, 0) / "weights.safetensors")
+    learned = [name for name in trunk if name.startswith("trunk.") and name.endswith("weight")]
+    assert len(learned) > 10
+    assert all(torch.equal(trunk[name], whole[name]) for name in learned)
+
+
+def test_a_run_without_a_trunk_stage_goes_straight_to_the_whole(tmp_path: Path, made_data: None) -> None:
+    direct = replace(SMALL, members=1, trunk=TrunkConfig(epochs=0))
+    fit_expression(direct, ExpressionData(tmp_path), tmp_path, [0], report=quiet)
+    assert not (member_folder(tmp_path, 0) / "trunk").exists()

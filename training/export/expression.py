@@ -23,23 +23,22 @@ from engine.backends.contract import (
     TensorSpec,
     write_contract,
 )
-from engine.config import read_record
 from engine.expression import softmax
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
-from engine.types import MESH_POINTS, Float32
+from engine.types import MESH_POINTS, Float32, UInt8
 from engine.uncertainty.calibration import epistemic_quantiles, fit_max_aleatoric, fit_max_epistemic, fit_temperature
 from engine.uncertainty.scores import decompose
 from training.datasets.fer2013 import FerFaces, read_faces
 from training.export.onnx import export_onnx, store_weights_as_half
 from training.export.parity import largest_difference, require_parity
-from training.fit_expression import ExpressionRunConfig, member_folder
+from training.fit_expression import ExpressionRunConfig, load_members, member_folder
 from training.models.arbex import Arbex
 from training.models.landmark_maps import LANDMARK_POINTS
-from training.trainers.checkpoint import load_weights, read_facts
-from training.trainers.expression import MEAN, STD
+from training.trainers.checkpoint import read_facts
+from training.trainers.face_set import MEAN, STD
 
-MODEL_NAME: Final = "arbex-edge-ensemble"
+INPUTS: Final = ("image", "landmarks")
 #: Share of clean validation faces that the epistemic limit may reject (SPEC 4.2).
 FALSE_REJECTION: Final = 0.05
 #: A face counts as ambiguous when no label has more than this share of the votes (SPEC 4.2).
@@ -49,7 +48,7 @@ _PARITY: Final = 0.05
 
 
 class ArbexEnsemble(nn.Module):
-    """Members side by side: picture and whole mesh in, ln of each member's fused distribution out."""
+    """Networks side by side: picture and whole mesh in, ln of the fused distribution of each of their branches out."""
 
     def __init__(self, members: list[Arbex]) -> None:
         super().__init__()
@@ -60,44 +59,27 @@ class ArbexEnsemble(nn.Module):
     def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C)."""
         maps = next(self._each()).maps_of(landmarks[:, self.points])
-        fused = [member.estimate(image, maps).fused for member in self._each()]
+        fused = [output.fused for member in self._each() for output in member.estimate(image, maps)]
         return torch.stack(fused, dim=1).clamp(min=1e-9).log()
 
     def _each(self) -> Iterator[Arbex]:
         return (member for member in self.members if isinstance(member, Arbex))
 
 
-def load_ensemble(run: Path) -> tuple[ArbexEnsemble, ExpressionRunConfig]:
-    """The finished members of a run and their settings.
-
-    Raises:
-        FileNotFoundError: a member has not finished.
-    """
-    first = member_folder(run, 0) / "weights.safetensors"
-    raw = read_facts(first)["config"]
-    config = read_record(ExpressionRunConfig, raw, str(first))
-    members = []
-    for number in range(config.members):
-        member = Arbex(config.model)
-        load_weights(member_folder(run, number) / "weights.safetensors", member)
-        members.append(member.eval())
-    return ArbexEnsemble(members), config
-
-
 def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ModelContract:
     """Export, calibrate on PublicTest and write MODEL and its contract; the calibration is that of the file itself."""
-    ensemble, config = load_ensemble(run)
+    members, config = load_members(run)
+    ensemble = ArbexEnsemble(members)
     side = config.model.input_side_px
     validation = read_faces(data, "PublicTest", run / "cache", side)
-    names = ("image", "landmarks")
-    sample = dict(zip(names, map(torch.from_numpy, model_inputs(validation, slice(0, 3))), strict=True))
-    batch = {name: {0: "batch"} for name in (*names, "logits")}
-    export_onnx(ensemble, tuple(sample.values()), model, names, ("logits",), batch)
+    image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])
+    sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
+    export_network(ensemble, sample, model)
     store_weights_as_half(model)
-    differences = largest_difference(ensemble, sample, model, ("logits",))
+    differences = largest_difference(ensemble, dict(zip(INPUTS, sample, strict=True)), model, ("logits",))
     require_parity(differences, _PARITY)
     report(f"exported {model} ({model.stat().st_size / 1e6:.1f} MB), logits differ by {differences['logits']:.4f}")
-    logits = run_model(model, validation)
+    logits = run_network(model, validation.crops, validation.landmarks)
     calibration = calibrate(logits, validation)
     facts = read_facts(member_folder(run, 0) / "weights.safetensors")
     contract = _contract(config, facts, model, calibration)
@@ -106,29 +88,49 @@ def export_expression(run: Path, data: Path, model: Path, report: Callable[[str]
     return contract
 
 
+def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, Tensor], model: Path) -> None:
+    """Write networks as ONNX for any batch size, traced with an image and landmarks."""
+    batch = {name: {0: "batch"} for name in (*INPUTS, "logits")}
+    export_onnx(ensemble, sample, model, INPUTS, ("logits",), batch)
+
+
 def _contract(
     config: ExpressionRunConfig, facts: dict[str, Any], model: Path, calibration: ExpressionCalibration
 ) -> ModelContract:
-    side, seed = config.model.input_side_px, config.trainer.seed
-    epochs = f"{config.trainer.epochs} epochs"
-    if "start" in facts:
-        epochs = f"{facts['start']['trainer']['epochs']} epochs, then {epochs}"
-    seeds = f"seeds {seed} to {seed + config.members - 1}"
+    side, now = config.model.input_side_px, datetime.now(timezone.utc)
     return ModelContract(
         schema=SCHEMA,
-        name=MODEL_NAME,
+        name=f"arbex-{side}px-{facts['uar']['method'] if 'uar' in facts else 'ensemble'}",
         task="expression",
         sha256=sha256_of(model),
         inputs=(TensorSpec("image", ("batch", 1, side, side)), TensorSpec("landmarks", ("batch", MESH_POINTS, 2))),
-        outputs=(TensorSpec("logits", ("batch", config.members, len(EXPRESSIONS))),),
+        outputs=(TensorSpec("logits", ("batch", config.members * config.model.branches, len(EXPRESSIONS))),),
         crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
         labels=EXPRESSIONS,
         calibration=calibration,
         data=(facts["data"],),
         licence="weights MIT; trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)",
-        trained=f"{datetime.now(timezone.utc):%Y-%m-%d}, mien-train fit expression, code {facts['code']}, "
-        f"{config.members} members, {epochs}, {seeds}",
+        trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_making(config, facts)}",
     )
+
+
+def _making(config: ExpressionRunConfig, facts: dict[str, Any]) -> str:
+    """How the networks came to be, in one line."""
+    seed, trunk = config.trainer.seed, config.trunk.epochs
+    if "uar" in facts:
+        teachers, lessons = facts["members"], facts["uar"]["lessons"]
+        versions = lessons["versions"] + lessons["strange_versions"]
+        return (
+            f"mien-train fit uar, {facts['uar']['method']}, {config.trainer.epochs} epochs over {versions} versions of "
+            f"each face, seed {seed}, from {teachers['count']} members of {teachers['trunk']['epochs']} trunk and "
+            f"{teachers['trainer']['epochs']} whole epochs"
+        )
+    epochs = f"{config.trainer.epochs} epochs"
+    if "start" in facts:
+        epochs = f"{facts['start']['trainer']['epochs']} epochs, then {epochs}"
+    elif trunk:
+        epochs = f"{trunk} trunk epochs, then {epochs}"
+    return f"mien-train fit expression, {config.members} members, {epochs}, seeds {seed} to {seed + config.members - 1}"
 
 
 def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
@@ -146,17 +148,18 @@ def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
     )
 
 
-def model_inputs(faces: FerFaces, part: slice) -> tuple[Float32, Float32]:
-    """Image (n, 1, S, S) and landmarks (n, 468, 2) of some faces, as the engine gives them."""
-    images = (faces.crops[part, None].astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
-    return images, faces.landmarks[part]
+def model_inputs(crops: UInt8, landmarks: Float32) -> tuple[Float32, Float32]:
+    """Grey crops (N, S, S) as image (N, 1, S, S), and landmarks (N, 468, 2), as the engine gives them."""
+    images = (crops[:, None].astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+    return images, landmarks
 
 
-def run_model(model: Path, faces: FerFaces, batch_size: int = 128) -> Float32:
-    """Logits (N, M, C) of the exported file for all faces."""
+def run_network(model: Path, crops: UInt8, landmarks: Float32, batch_size: int = 128) -> Float32:
+    """Logits (N, M, C) of the exported file for grey crops (N, S, S) and landmarks (N, 468, 2)."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     found = []
-    for start in range(0, len(faces.rows), batch_size):
-        image, landmarks = model_inputs(faces, slice(start, start + batch_size))
-        found.append(session.run(["logits"], {"image": image, "landmarks": landmarks})[0])
+    for start in range(0, len(crops), batch_size):
+        part = slice(start, start + batch_size)
+        image, points = model_inputs(crops[part], landmarks[part])
+        found.append(session.run(["logits"], {"image": image, "landmarks": points})[0])
     return np.concatenate(found)

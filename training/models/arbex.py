@@ -8,9 +8,9 @@ reading of both. The official code carries no licence and was read, never copied
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
 - The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget the epochs so gained are worth more than the
-  detail so lost (docs/models/expression.md). Its trunk is a small ResNet whose last three stages (strides 4, 8, 16, as published)
-  are the three levels. The published trunk is pretrained on identities; ours first learns the votes alone
-  (training/trainers/trunk.py). LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
+  detail so lost (docs/models/expression.md). Its trunk is a small ResNet whose last three stages are the three levels.
+  The published trunk is pretrained on identities; ours first learns the votes alone (training/trainers/trunk.py).
+  LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
 - What follows the tokens (transformer to fusion) may stand several times on one trunk: late branches, each with its own
   answer, are one of the cheap rivals of an ensemble (SPEC 4.4).
 - Attentive correction: the embedding asks the anchors (batch-independent). The official layer attends over the batch.
