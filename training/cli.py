@@ -12,30 +12,30 @@ import typer
 from engine.alignment import CROP_SIDE_PX
 from engine.errors import EngineError
 from engine.model_files import MODELS_FOLDER
-from training.ablations import ablate
 from training.corruptions.catalogue import Strength
 from training.datasets.faces128 import read_faces128
 from training.datasets.fer2013 import read_faces
 from training.datasets.sources import Source
 from training.distributed import process_group, rank, rank_0_first
-from training.evaluate_action_units import evaluate_action_units
-from training.evaluate_expression import evaluate_expression
-from training.evaluate_members import evaluate_members
-from training.evaluate_rivals import evaluate_rivals
-from training.evaluate_uncertainty import UncertaintyConfig, evaluate_uncertainty_report
+from training.evaluation.ablations import ablate
+from training.evaluation.action_units import evaluate_action_units
+from training.evaluation.expression import evaluate_expression
+from training.evaluation.members import evaluate_members
+from training.evaluation.rivals import evaluate_rivals
+from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.export.action_units import export_action_units
 from training.export.expression import export_expression
-from training.figures import Reports, expression_figures, write_figures
 from training.fit_action_units import fit_action_units, read_action_units_config
 from training.fit_expression import ExpressionData, fit_expression, read_run_config
 from training.fit_uar import fit_uar, read_uar_config
 from training.framing import measure_framing
-from training.html_report import write_html
-from training.model_card import write_card
-from training.plots import write_svg
 from training.report import write_report
-from training.strip_chart import read_strip
-from training.strip_plot import draw_strip
+from training.reports.figures import Reports, expression_figures, write_figures
+from training.reports.html_report import write_html
+from training.reports.model_card import write_card
+from training.reports.plots import write_svg
+from training.reports.strip_chart import read_strip
+from training.reports.strip_plot import draw_strip
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 fit_commands = typer.Typer(no_args_is_help=True, help="Train a model; a run that was killed goes on where it was.")

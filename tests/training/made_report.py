@@ -9,10 +9,10 @@ import numpy as np
 from engine.facs import EXPRESSIONS
 from engine.types import Decision, Float64, Reason, Route
 from tests.training.made import made_faces
-from training.estimates import Estimates, estimates_of
-from training.evaluate_expression import before_calibration
-from training.expression_report import ExpressionReport, ModelFacts, measure
-from training.strip_chart import FacePicture, Strip
+from training.evaluation.estimates import Estimates, estimates_of
+from training.evaluation.expression import before_calibration
+from training.evaluation.expression_report import ExpressionReport, ModelFacts, measure
+from training.reports.strip_chart import FacePicture, Strip
 
 FACTS = ModelFacts("made", "ab" * 32, "by <hand>", ("made faces",), 0.8, 1.0, 0.02, "nothing")
 

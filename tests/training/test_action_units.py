@@ -15,7 +15,7 @@ from engine.facs import BP4D_UNITS
 from engine.tracking.face_models import sha256_of
 from training.augment import AugmentConfig
 from training.datasets.faces128 import TEST, TRAINING, VALIDATION, Faces128
-from training.evaluate_action_units import (
+from training.evaluation.action_units import (
     ExportedActionUnits,
     accuracy_by_decile,
     evaluate_action_units,

@@ -18,7 +18,7 @@ from engine.facs import BP4D_UNITS, unit_code
 from engine.tracking.face_models import sha256_of
 from engine.types import Float32
 from training.datasets.faces128 import VALIDATION, Faces128
-from training.evaluate_action_units import open_session, run_logits
+from training.evaluation.action_units import open_session, run_logits
 from training.export.onnx import export_onnx, store_weights_as_half
 from training.export.parity import largest_difference, require_parity
 from training.metrics.binary import best_f1_threshold

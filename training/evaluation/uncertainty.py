@@ -18,12 +18,10 @@ import numpy as np
 from engine.types import Float32, Int64, UInt8
 from training.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Strength, corrupt
 from training.datasets.fer2013 import FerFaces, read_faces
-from training.estimates import Estimates, Estimator, file_estimator
-from training.metrics.draws import draw
-from training.metrics.multiclass import Figure
-from training.natural_shift import NaturalShift, ShiftSet, media_sets, natural_shift, news_sets
-from training.uncertainty_retention import RetentionCurve, retention_curves
-from training.uncertainty_tables import (
+from training.evaluation.estimates import Estimates, Estimator, file_estimator
+from training.evaluation.natural_shift import NaturalShift, ShiftSet, media_sets, natural_shift, news_sets
+from training.evaluation.uncertainty_retention import RetentionCurve, retention_curves
+from training.evaluation.uncertainty_tables import (
     CrossTable,
     DisagreementTable,
     Scores,
@@ -36,6 +34,8 @@ from training.uncertainty_tables import (
     severity_row,
     shift_table,
 )
+from training.metrics.draws import draw
+from training.metrics.multiclass import Figure
 
 #: Side of the crops that are corrupted: that of the FER2013 pictures.
 CROP_SIDE_PX: Final = 48
@@ -278,7 +278,7 @@ def evaluate_uncertainty_report(
     """The dual validation of an exported file, and natural shift from the folders that are given.
 
     Raises:
-        TypeError: the file is not an expression model.
+        ContractError: the file has no contract, or is not an expression model.
         FileNotFoundError: a folder or a file in it is missing.
     """
     read, contract, _ = file_estimator(model)

@@ -17,7 +17,7 @@ from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64
 from engine.uncertainty.scores import entropy
 from training.datasets.fer2013 import vote_shares
-from training.estimates import Estimates
+from training.evaluation.estimates import Estimates
 from training.metrics.agreement import noise_ceiling
 from training.metrics.binary import average_precision
 from training.metrics.draws import Draws, figure_of

@@ -11,8 +11,8 @@ import pytest
 
 from tests.training.made_report import made_report
 from training.metrics.multiclass import Figure
-from training.model_card import BEGIN, END, card_tables, write_card
 from training.report import plain, write_report
+from training.reports.model_card import BEGIN, END, card_tables, write_card
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
 
-from training.expression_report import CalibrationFigures, LabelFigures
+from training.evaluation.expression_report import CalibrationFigures, LabelFigures
 from training.metrics.calibration import Bin
 from training.metrics.multiclass import Figure
 from training.metrics.selective import Selective

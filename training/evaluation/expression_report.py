@@ -18,7 +18,7 @@ from engine.uncertainty.calibration import expected_calibration_error
 from engine.uncertainty.scores import entropy
 from training.datasets.fer2013 import FerFaces, majority_labels
 from training.datasets.meshes import MIN_PRESENCE
-from training.estimates import Estimates
+from training.evaluation.estimates import Estimates
 from training.metrics.calibration import (
     Bin,
     adaptive_calibration_error,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.estimates import Estimates
-from training.metrics.draws import draw
-from training.metrics.multiclass import auroc, spearman
-from training.uncertainty_tables import (
+from training.evaluation.estimates import Estimates
+from training.evaluation.uncertainty_tables import (
     Scores,
     ShiftedScores,
     cross_table,
@@ -18,6 +16,8 @@ from training.uncertainty_tables import (
     shift_table,
     vote_entropy,
 )
+from training.metrics.draws import draw
+from training.metrics.multiclass import auroc, spearman
 
 COUNT = 400
 

@@ -29,8 +29,8 @@ from engine.types import (
     Uncertainty,
 )
 from tests.training.made_report import made_strip
-from training import strip_chart
-from training.strip_chart import read_strip
+from training.reports import strip_chart
+from training.reports.strip_chart import read_strip
 
 CALIBRATION = ExpressionCalibration(1.0, 5.0, 5.0, 0.05, (0.0, 1.0), "nothing")
 

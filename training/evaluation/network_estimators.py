@@ -1,6 +1,6 @@
 """Estimators of networks in torch: ensembles, single members, dropout samples, Dirichlets, densities (SPEC 4.3 E, 4.4).
 
-All read the faces as the exported file does; the exported file itself is `training.estimates.file_estimator`.
+All read the faces as the exported file does, which has an estimator of its own (training/evaluation/estimates.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.types import Float32, UInt8
 from training.density import FeatureDensity
-from training.estimates import Estimates, Estimator, estimates_of
+from training.evaluation.estimates import Estimates, Estimator, estimates_of
 from training.losses.dirichlet import concentrations, split
 from training.models.arbex import Arbex, ArbexOutput
 from training.models.landmark_maps import LANDMARK_POINTS

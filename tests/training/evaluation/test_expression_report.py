@@ -12,8 +12,14 @@ from engine.uncertainty.calibration import expected_calibration_error
 from tests.training.made import made_faces
 from tests.training.made_report import FACTS, made_estimates, made_report
 from training.datasets.fer2013 import majority_labels
-from training.estimates import Estimates
-from training.expression_report import flip_figures, label_figures, member_figures, route_figures, vote_figures
+from training.evaluation.estimates import Estimates
+from training.evaluation.expression_report import (
+    flip_figures,
+    label_figures,
+    member_figures,
+    route_figures,
+    vote_figures,
+)
 from training.metrics.calibration import one_hot
 from training.report import plain
 

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 
 from tests.training.made_report import made_report
-from training.plots import (
+from training.reports.plots import (
     INK,
     class_plot,
     confusion_plot,

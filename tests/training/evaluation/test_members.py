@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.made import SHAPE, made_faces, made_run
-from training import evaluate_members as module
 from training.datasets.fer2013 import FerFaces
-from training.evaluate_members import evaluate_members, over_seeds
+from training.evaluation import members as module
+from training.evaluation.members import evaluate_members, over_seeds
 from training.fit_expression import ExpressionRunConfig
 
 

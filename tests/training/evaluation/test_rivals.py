@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.training.made import SHAPE, made_faces, made_run, quiet
-from training import evaluate_rivals as module
 from training.corruptions.catalogue import Strength
 from training.datasets.fer2013 import FerFaces, vote_shares
-from training.evaluate_rivals import ENSEMBLE, evaluate_rivals, separation
-from training.evaluate_uncertainty import MethodRow, UncertaintyConfig
+from training.evaluation import rivals as module
+from training.evaluation.rivals import ENSEMBLE, evaluate_rivals, separation
+from training.evaluation.uncertainty import MethodRow, UncertaintyConfig
 from training.fit_expression import ExpressionData, ExpressionRunConfig
 from training.fit_uar import Method, UarRunConfig, fit_uar
 from training.metrics.multiclass import Figure

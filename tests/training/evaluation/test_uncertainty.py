@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import evaluate_uncertainty as module
 from training.corruptions.catalogue import CORRUPTIONS, Strength
 from training.datasets.fer2013 import FerFaces
-from training.estimates import Estimates, estimates_of
-from training.evaluate_uncertainty import UncertaintyConfig, at_side, compare, evaluate_uncertainty
+from training.evaluation import uncertainty as module
+from training.evaluation.estimates import Estimates, estimates_of
+from training.evaluation.uncertainty import UncertaintyConfig, at_side, compare, evaluate_uncertainty
 from training.report import write_report
 
 COUNT = 30

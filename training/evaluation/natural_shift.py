@@ -30,11 +30,11 @@ from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker
 from engine.types import Float32, Frame, Int64, UInt8
 from training.datasets.meshes import MIN_PRESENCE, meshes_of
-from training.estimates import Estimator
+from training.evaluation.estimates import Estimator
+from training.evaluation.uncertainty_tables import Scores, scores_of
 from training.metrics.draws import Draws, draw, drawn_mean, figure_of
 from training.metrics.multiclass import Figure, macro_f1
 from training.metrics.ranking import drawn_auroc
-from training.uncertainty_tables import Scores, scores_of
 
 #: News faces that are measured, and of them those that further sets are made from; drawn by the seed.
 _NEWS_FACES: Final = 2000

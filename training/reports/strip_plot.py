@@ -1,4 +1,4 @@
-"""Drawing a strip chart (training/strip_chart.py): time runs to the right, and every word has room of its own."""
+"""Drawing a strip chart (training/reports/strip_chart.py): time runs to the right, every word has room of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.types import Decision, Float64, Reason, Route
-from training.plots import BLUE, COLOURS, DARK, GREY, ORANGE, styled
-from training.strip_chart import Strip
+from training.reports.plots import BLUE, COLOURS, DARK, GREY, ORANGE, styled
+from training.reports.strip_chart import Strip
 
 #: More points than this are not told apart; long clips are drawn at every k-th frame.
 _MOST_POINTS: Final = 1500

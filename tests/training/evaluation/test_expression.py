@@ -12,9 +12,9 @@ from engine.backends.contract import read_contract
 from engine.model_files import model_path
 from engine.types import Float32, UInt8
 from tests.training.made import made_faces
-from training import evaluate_expression as command
-from training.estimates import Estimates, estimates_of
-from training.evaluate_expression import before_calibration, evaluate_expression, mirrored
+from training.evaluation import expression as command
+from training.evaluation.estimates import Estimates, estimates_of
+from training.evaluation.expression import before_calibration, evaluate_expression, mirrored
 from training.models.landmark_maps import LANDMARK_POINTS
 
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure as Plot
 from matplotlib.patches import Rectangle
 
 from tests.training.made_report import made_strip
-from training.strip_chart import Strip
-from training.strip_plot import draw_strip
+from training.reports.strip_chart import Strip
+from training.reports.strip_plot import draw_strip
 
 
 def words(plot: Plot) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.made import SHAPE, made_faces, made_run, quiet
-from training import ablations as module
-from training.ablations import VARIANTS, ablate
-from training.evaluate_members import DISTRIBUTIONS
+from training.evaluation import ablations as module
+from training.evaluation.ablations import VARIANTS, ablate
+from training.evaluation.members import DISTRIBUTIONS
 from training.fit_expression import ExpressionRunConfig
 from training.trainers.trainer import TrainerConfig
 

@@ -21,14 +21,8 @@ from engine.types import Float32
 from engine.uncertainty.calibration import fit_temperature
 from training.datasets.fer2013 import FerFaces, majority_labels, read_faces
 from training.density import fit_density
-from training.estimates import Estimates, Estimator
-from training.evaluate_uncertainty import MethodRow, UncertaintyConfig, compare
-from training.export.expression import ArbexEnsemble, export_network, model_inputs
-from training.fit_expression import load_members, member_folder
-from training.fit_uar import Method
-from training.metrics.multiclass import Figure, bootstrap, mean_of
-from training.models.arbex import Arbex
-from training.network_estimators import (
+from training.evaluation.estimates import Estimates, Estimator
+from training.evaluation.network_estimators import (
     density_estimator,
     dirichlet_estimator,
     dropout_estimator,
@@ -36,6 +30,12 @@ from training.network_estimators import (
     fused_logits,
     network_estimator,
 )
+from training.evaluation.uncertainty import MethodRow, UncertaintyConfig, compare
+from training.export.expression import ArbexEnsemble, export_network, model_inputs
+from training.fit_expression import load_members, member_folder
+from training.fit_uar import Method
+from training.metrics.multiclass import Figure, bootstrap, mean_of
+from training.models.arbex import Arbex
 from training.trainers.checkpoint import read_facts
 
 ENSEMBLE: Final = "ensemble"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from training.figures import Reports, expression_figures, write_figures
+from training.reports.figures import Reports, expression_figures, write_figures
 
 
 def figure(value: float, n: int = 100) -> dict[str, float]:

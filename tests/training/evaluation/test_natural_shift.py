@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training import natural_shift as module
-from training.estimates import Estimates
-from training.natural_shift import ShiftSet, changed_sets, media_sets, natural_shift, news_sets
-from training.uncertainty_tables import Scores
+from training.evaluation import natural_shift as module
+from training.evaluation.estimates import Estimates
+from training.evaluation.natural_shift import ShiftSet, changed_sets, media_sets, natural_shift, news_sets
+from training.evaluation.uncertainty_tables import Scores
 
 
 @pytest.fixture

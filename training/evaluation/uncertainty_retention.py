@@ -1,7 +1,7 @@
 """What routing by two scores gains over one: ambiguous faces that survive the rejection of shifted ones (SPEC 4.3 D).
 
 The ratio alone proves no separation: it can rise when epistemic uncertainty is contaminated by ambiguity. It stands
-beside the 2 x 2 table of training/uncertainty_tables.py.
+beside the 2 x 2 table of training/evaluation/uncertainty_tables.py.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from engine.types import Float64, Int64
 from training.datasets.fer2013 import majority_labels, vote_shares
+from training.evaluation.uncertainty_tables import Scores, ShiftedScores, vote_entropy
 from training.export.expression import AMBIGUOUS_TOP_SHARE
 from training.metrics.draws import Draws, figure_of, ratio
 from training.metrics.multiclass import Figure
 from training.metrics.ranking import Limits, rejecting, share_kept, sum_kept
-from training.uncertainty_tables import Scores, ShiftedScores, vote_entropy
 
 #: Rejected shares of the shifted faces at which the curve is read.
 REJECTION_RATES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

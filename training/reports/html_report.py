@@ -9,11 +9,11 @@ from typing import Final
 
 from engine.facs import EXPRESSIONS
 from engine.types import Route
-from training.expression_report import CalibrationFigures, ExpressionReport, Scores
+from training.evaluation.expression_report import CalibrationFigures, ExpressionReport, Scores
 from training.metrics.multiclass import Figure
-from training.plots import class_plot, confusion_plot, inline_svg, reliability_diagram, risk_coverage_plot
-from training.strip_chart import Strip
-from training.strip_plot import draw_strip
+from training.reports.plots import class_plot, confusion_plot, inline_svg, reliability_diagram, risk_coverage_plot
+from training.reports.strip_chart import Strip
+from training.reports.strip_plot import draw_strip
 
 ROUTE_NAMES: Final = {
     Route.ACCEPT.value: "accepted: one label",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.made_report import made_report, made_strip
-from training.html_report import html_page, write_html
+from training.reports.html_report import html_page, write_html
 
 _VOID = {"meta", "br"}
 

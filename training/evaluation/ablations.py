@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from training.augment import AugmentConfig
 from training.datasets.fer2013 import read_faces
 from training.datasets.labelled import LabelledFaces
-from training.evaluate_members import DISTRIBUTIONS, OverSeeds, over_seeds
+from training.evaluation.members import DISTRIBUTIONS, OverSeeds, over_seeds
 from training.fit_expression import load_members
 from training.losses.arbex import ArbexLossConfig, arbex_loss
 from training.metrics.multiclass import area_under_risk_coverage

@@ -1,0 +1,1 @@
+"""What is written of the measurements: pages, plots, model cards, collected figures."""
