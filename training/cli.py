@@ -22,11 +22,13 @@ from training.evaluation.action_units import evaluate_action_units
 from training.evaluation.expression import evaluate_expression
 from training.evaluation.members import evaluate_members
 from training.evaluation.rivals import evaluate_rivals
+from training.evaluation.rlps import evaluate_rlps
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.export.action_units import export_action_units
 from training.export.expression import export_expression
 from training.fit_action_units import fit_action_units, read_action_units_config
 from training.fit_expression import ExpressionData, fit_expression, read_run_config
+from training.fit_rlps import fit_rlps, read_rlps_config
 from training.fit_uar import fit_uar, read_uar_config
 from training.framing import measure_framing
 from training.report import write_report
@@ -94,6 +96,19 @@ def fit_uar_command(
     _settle_torch(threads)
     with process_group(device) as where:
         fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), _say)
+
+
+@fit_commands.command("rlps")
+def fit_rlps_command(
+    data: Fer,
+    run: Run,
+    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "rlps.toml",
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Clean the training set: RUN/keep.csv for `fit expression --keep`, and a contact sheet of what is left out."""
+    _settle_torch(threads)
+    fit_rlps(read_rlps_config(config), data, run, device, report=_say)
 
 
 @fit_commands.command("action-units")
@@ -209,6 +224,23 @@ def evaluate_rivals_command(
     _settle_torch(threads)
     settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
     write_report(evaluate_rivals(members, student, data, split, settings, _say), out)
+    _say(f"wrote {out}")
+
+
+@evaluate_commands.command("rlps")
+def evaluate_rlps_command(
+    data: Fer,
+    clip: Annotated[list[Path], typer.Option(help="Video without a face (may be given again).")],
+    run: Run,
+    out: Out,
+    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "rlps_trial.toml",
+    seeds: Annotated[int, typer.Option(help="Repetitions of the main trial.")] = 3,
+    cache: Cache = Path("runs/cache"),
+    threads: Threads = 2,
+) -> None:
+    """What RLPS removes where the noise is known, and what training on the rest is worth."""
+    _settle_torch(threads)
+    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=_say), out)
     _say(f"wrote {out}")
 
 
