@@ -20,7 +20,7 @@ from engine.errors import ConfigError
 from engine.facs import EXPRESSIONS
 from training.augment import AugmentConfig
 from training.contact_sheet import write_contact_sheet
-from training.datasets.fer2013 import FerFaces, read_faces
+from training.datasets.fer2013 import FER2013_LABELS, FerFaces, read_faces
 from training.datasets.keep_list import KeepList, write_keep_list
 from training.fit_expression import code_version
 from training.losses.rlps import rewards
@@ -36,11 +36,8 @@ from training.trainers.rlps import (
 )
 from training.trainers.trainer import TrainerConfig
 
-#: Place in facs.EXPRESSIONS of each FER2013 label (angry, disgust, fear, happy, sad, surprise, neutral).
-FER_LABELS = np.array([EXPRESSIONS.index(name) for name in
-                       ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")])  # fmt: skip
-
-
+#: Place in facs.EXPRESSIONS of each FER2013 label.
+FER_LABELS = np.array([EXPRESSIONS.index(name) for name in FER2013_LABELS])
 #: Folder, in that of a run, of the classifiers trained on all pictures.
 START = "start"
 

@@ -26,6 +26,8 @@ from training.datasets.meshes import MIN_PRESENCE, mean_mesh, meshes_of
 
 SPLITS: Final = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS: Final = (*EXPRESSIONS, "unknown", "NF")
+#: What FER2013's own labels 0-6 mean, in the words of EXPRESSIONS.
+FER2013_LABELS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _SIDE: Final = 48
 
 

@@ -15,7 +15,7 @@ import torch
 
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64
-from training.datasets.fer2013 import FerFaces, majority_labels, read_faces
+from training.datasets.fer2013 import FER2013_LABELS, FerFaces, majority_labels, read_faces
 from training.evaluation.expression_report import LabelFigures, label_figures
 from training.evaluation.network_estimators import outputs_of
 from training.fit_expression import load_members
@@ -23,7 +23,6 @@ from training.metrics.fusion import FusionFigures, compare_fused
 from training.metrics.multiclass import area_under_risk_coverage, macro_f1
 from training.models.arbex import ArbexOutput
 
-FER2013_LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 #: ARBEx's distributions: p, s, u and the fused q (SPEC 2.2).
 DISTRIBUTIONS: Final = ("primary", "geometric", "attentive", "fused")
 

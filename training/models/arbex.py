@@ -32,7 +32,7 @@ from training.models.layers.attention import DropPath, TransformerBlock, WindowC
 from training.models.layers.residual import residual_stage
 
 _EPSILON = 1e-9
-#: FER2013's own labels: angry, disgust, fear, happy, sad, surprise, neutral.
+#: FER2013's own labels (training/datasets/fer2013.py).
 FER2013_CLASSES: Final = 7
 
 
