@@ -311,8 +311,9 @@ def main() -> None:
     """Entry point of the console script: one line and status 2 for what the user can mend."""
     try:
         app()
-    except (EngineError, FileNotFoundError, ValueError) as error:
-        typer.echo(f"mien-train: {error}", err=True)
+    except (EngineError, OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError) and error.filename
+        typer.echo(f"mien-train: {f'{error.filename} is not there' if missing else error}", err=True)
         raise SystemExit(2) from None
 
 
