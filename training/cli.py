@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import torch
 import typer
@@ -311,10 +311,15 @@ def main() -> None:
     """Entry point of the console script: one line and status 2 for what the user can mend."""
     try:
         app()
+    except FileNotFoundError as error:
+        _refuse(f"{error.filename} is not there" if error.filename else str(error))
     except (EngineError, OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError) and error.filename
-        typer.echo(f"mien-train: {f'{error.filename} is not there' if missing else error}", err=True)
-        raise SystemExit(2) from None
+        _refuse(str(error))
+
+
+def _refuse(line: str) -> NoReturn:
+    typer.echo(f"mien-train: {line}", err=True)
+    raise SystemExit(2)
 
 
 if __name__ == "__main__":

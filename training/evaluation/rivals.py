@@ -176,7 +176,7 @@ def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, f
         for number, (name, entry) in enumerate(entries.items()):
             path = Path(folder) / f"{number}.onnx"
             sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
-            export_network(ArbexEnsemble(list(entry.networks)), sample, path)
+            export_network(ArbexEnsemble(entry.networks, stacked=True), sample, path)
             sessions[name] = _session(path)
         times: dict[str, list[float]] = {name: [] for name in entries}
         for _ in range(_TIMED_RUNS):
