@@ -47,7 +47,9 @@ def test_the_engine_reads_the_export_and_agrees_with_it(exported: Path) -> None:
     estimates = ExpressionEstimator(backend).estimate(aligned)
     temperature = backend.contract.calibration.temperature
     backend.close()
-    expected = softmax(expression.run_network(exported, faces.crops, faces.landmarks), temperature)
+    expected = softmax(
+        expression.run_network(expression.open_network(exported), faces.crops, faces.landmarks), temperature
+    )
     for estimate, members in zip(estimates, expected, strict=True):
         assert estimate.members == pytest.approx(members, abs=1e-5)
 

@@ -14,7 +14,7 @@ from engine.errors import ContractError
 from engine.expression import softmax
 from engine.types import Float32, Float64, UInt8
 from engine.uncertainty.scores import decompose
-from training.export.expression import run_network
+from training.export.expression import open_network, run_network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,9 @@ def file_estimator(model: Path) -> tuple[Estimator, ModelContract, ExpressionCal
     calibration = contract.calibration
     if not isinstance(calibration, ExpressionCalibration):
         raise ContractError(f"{model} is a model for {contract.task}: give an expression model")
+    network = open_network(model)  # once: an evaluation asks more than a hundred times
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
-        return estimates_of(run_network(model, crops, landmarks), calibration.temperature)
+        return estimates_of(run_network(network, crops, landmarks), calibration.temperature)
 
     return estimate, contract, calibration

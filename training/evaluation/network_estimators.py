@@ -54,8 +54,12 @@ def _joined_second(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def fused_logits(models: Sequence[Arbex], crops: UInt8, landmarks: Float32) -> Float32:
     """Logarithm (N, M, C) of every branch's fused distribution, as the exported file gives it."""
-    fused = [output.fused for model in models for output in outputs_of(model, crops, landmarks)]
-    return np.asarray(torch.stack(fused, 1).clamp(min=1e-9).log().numpy(), np.float32)
+    return _logits_of([output for model in models for output in outputs_of(model, crops, landmarks)])
+
+
+def _logits_of(outputs: Sequence[ArbexOutput]) -> Float32:
+    fused = torch.stack([output.fused for output in outputs], 1)  # (N, M, C)
+    return np.asarray(fused.clamp(min=1e-9).log().numpy(), np.float32)
 
 
 def network_estimator(models: Sequence[Arbex], temperature: float) -> Estimator:
@@ -98,18 +102,18 @@ def density_estimator(model: Arbex, density: FeatureDensity, temperature: float)
     """
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
-        logits = fused_logits([model], crops, landmarks)
-        plain = estimates_of(logits, temperature)
-        return Estimates(
-            plain.probabilities,
-            plain.aleatoric + plain.epistemic,
-            density.strangeness(embedding_of(model, crops, landmarks)),
-            plain.members,
-        )
+        outputs = outputs_of(model, crops, landmarks)
+        plain = estimates_of(_logits_of(outputs), temperature)
+        strangeness = density.strangeness(_embedding_of(outputs))
+        return Estimates(plain.probabilities, plain.aleatoric + plain.epistemic, strangeness, plain.members)
 
     return estimate
 
 
 def embedding_of(model: Arbex, crops: UInt8, landmarks: Float32) -> Float32:
-    """Embedding (N, D) of the first branch."""
-    return np.asarray(outputs_of(model, crops, landmarks)[0].embedding.numpy(), np.float32)
+    """Embedding (N, D), of unit length, of the first branch for grey crops (N, S, S) and landmarks (N, 468, 2)."""
+    return _embedding_of(outputs_of(model, crops, landmarks))
+
+
+def _embedding_of(outputs: Sequence[ArbexOutput]) -> Float32:
+    return np.asarray(outputs[0].embedding.numpy(), np.float32)

@@ -41,7 +41,8 @@ from training.trainers.checkpoint import read_facts
 ENSEMBLE: Final = "ensemble"
 _SINGLE: Final = "single network, votes (LDL)"
 _DROPOUT_SAMPLES: Final = 5
-_TIMED_RUNS: Final = 200
+#: Runs of each network whose median time is reported.
+TIMED_RUNS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class RivalsReport:
     """The table of SPEC 4.4: accuracy, rho (A), AUROC (B), 2x2 (C), retention (D), milliseconds."""
 
     split: str
-    faces: int
+    faces: int  # all of the split; the table's AUROCs rest on fewer, see their n
     rivals: tuple[Rival, ...]
     table: tuple[MethodRow, ...]
 
@@ -179,7 +180,7 @@ def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, f
             export_network(ArbexEnsemble(entry.networks, stacked=True), sample, path)
             sessions[name] = _session(path)
         times: dict[str, list[float]] = {name: [] for name in entries}
-        for _ in range(_TIMED_RUNS):
+        for _ in range(TIMED_RUNS):
             for name, session in sessions.items():
                 times[name].append(_once(session, image, landmarks))
     return {name: 1e3 * entry.passes * float(np.median(times[name])) for name, entry in entries.items()}

@@ -92,7 +92,7 @@ def export_expression(run: Path, data: Path, model: Path, report: Callable[[str]
     differences = largest_difference(ensemble, dict(zip(INPUTS, sample, strict=True)), model, ("logits",))
     require_parity(differences, _PARITY)
     report(f"exported {model} ({model.stat().st_size / 1e6:.1f} MB), logits differ by {differences['logits']:.4f}")
-    logits = run_network(model, validation.crops, validation.landmarks)
+    logits = run_network(open_network(model), validation.crops, validation.landmarks)
     calibration = calibrate(logits, validation)
     facts = read_facts(member_folder(run, 0) / "weights.safetensors")
     contract = _contract(config, facts, model, calibration)
@@ -167,12 +167,18 @@ def model_inputs(crops: UInt8, landmarks: Float32) -> tuple[Float32, Float32]:
     return images, landmarks
 
 
-def run_network(model: Path, crops: UInt8, landmarks: Float32, batch_size: int = 128) -> Float32:
-    """Logits (N, M, C) of the exported file for grey crops (N, S, S) and landmarks (N, 468, 2)."""
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+def open_network(model: Path) -> onnxruntime.InferenceSession:
+    """The exported file, ready to run on the CPU."""
+    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+
+
+def run_network(
+    network: onnxruntime.InferenceSession, crops: UInt8, landmarks: Float32, batch_size: int = 128
+) -> Float32:
+    """Logits (N, M, C) of an exported file for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1."""
     found = []
     for start in range(0, len(crops), batch_size):
         part = slice(start, start + batch_size)
         image, points = model_inputs(crops[part], landmarks[part])
-        found.append(session.run(["logits"], {"image": image, "landmarks": points})[0])
+        found.append(network.run(["logits"], {"image": image, "landmarks": points})[0])
     return np.concatenate(found)

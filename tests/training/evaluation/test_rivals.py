@@ -35,7 +35,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two untrained members and a barely trained network of two of the methods."""
     for place in (module, face_set):
         monkeypatch.setattr(place, "read_faces", lambda *_: faces_of_every_class())
-    monkeypatch.setattr(module, "_TIMED_RUNS", 3)
+    monkeypatch.setattr(module, "TIMED_RUNS", 3)
     members = made_run(tmp_path / "members", ExpressionRunConfig(members=2, model=SHAPE))
     for method, branches in ((Method.DISTILLED, 2), (Method.DIRICHLET, 1)):
         config = UarRunConfig(

@@ -48,6 +48,8 @@ REPORTS: dict[str, dict[str, Any]] = {
     },
     "rivals": {
         "faces": 3572,
+        "table": [{"method": "ensemble", "auroc_epistemic": figure(0.8, 400)}]
+        + [{"method": "distilled", "auroc_epistemic": figure(0.8, 400)}],
         "rivals": [
             {"method": "ensemble", "separation": 1.0, "times_one_member": 5.0},
             {"method": "distilled", "separation": 0.97, "times_one_member": 1.2},
@@ -78,6 +80,9 @@ def test_each_figure_is_that_of_its_report(tmp_path: Path) -> None:
     assert found["retention_ratio_at_r08"].value == 2.0 + 8
     assert found["arbex_fused_minus_primary_accuracy"].value == pytest.approx(100 * (0.004 + 0.006) / 2)
     assert found["edge_time_vs_one_member"].value == 1.2
+    separation = found["edge_separation_vs_ensemble"]
+    assert separation.n == 400  # what was corrupted, not the whole split
+    assert "--faces 400" in separation.command
     assert found["rlps_keep_full_face"].value == pytest.approx((0.97 + 0.99) / 2)
     assert found["rlps_keep_no_face"].value == pytest.approx((0.05 + 0.03) / 2)
 
