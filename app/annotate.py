@@ -288,6 +288,7 @@ class _Job:
             calibration=_calibrations(engine),
             labels=header.expressions,
             au_codes=header.au_codes,
+            au_trusted=header.au_trusted,
             tracker=engine.tracker,
             config=dataclasses.asdict(engine.config),
             start=now_utc(),
@@ -304,13 +305,15 @@ def run_header(spec: str, source: FrameSource, engine: Engine, app_version: str)
     mark = "" if source.info.is_live else source_mark(Path(spec))
     settings |= {"source file": mark, "tracker": engine.tracker}
     settings["action-unit model"] = engine.action_units.sha256
+    codes = tuple(int(label.removeprefix("AU")) for label in engine.action_units.labels)
     return RunHeader(
         source_id=source.info.source_id,
         app_version=app_version,
         model_sha256=engine.expression.sha256,
         expressions=engine.expression.labels,
-        au_codes=tuple(int(label.removeprefix("AU")) for label in engine.action_units.labels),
+        au_codes=codes,
         au_thresholds=units.thresholds,
+        au_trusted=tuple(code for code, trusted in zip(codes, units.trusted, strict=True) if trusted),
         tau_accept=expression.max_aleatoric,
         tau_ood=1.0 - expression.false_rejection,
         settings=settings,

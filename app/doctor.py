@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.backends.contract import AUCalibration
 from engine.backends.registry import BACKENDS, open_backend
 from engine.errors import EngineError
 from engine.model_files import model_path
@@ -139,9 +140,17 @@ def _open(task: str, backend: str) -> str:
     opened = open_backend(model_path(task), (backend,), 1)
     try:
         contract = opened.contract
-        return f"{contract.name}, sha256 {contract.sha256[:12]}..., on {opened.name} {opened.device}"
+        told = f"{contract.name}, sha256 {contract.sha256[:12]}..., on {opened.name} {opened.device}"
+        calibration = contract.calibration
+        return f"{told}; {_trusted(contract.labels, calibration)}" if isinstance(calibration, AUCalibration) else told
     finally:
         opened.close()
+
+
+def _trusted(labels: tuple[str, ...], calibration: AUCalibration) -> str:
+    """How many units are trusted, and which; the others are shown greyed."""
+    named = [label for label, trusted in zip(labels, calibration.trusted, strict=True) if trusted]
+    return f"{len(named)} of {len(labels)} units trusted: {', '.join(named) or 'none'}"
 
 
 def _qt_libraries() -> Iterator[Check]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app.overlay import STANDING_LINE
 from engine.errors import OutputError
+from engine.facs import unit_code
 from engine.recording import RunHeader, write_failed
 from engine.table import part_name, written_whole
 
@@ -155,7 +156,8 @@ class Metadata:
     thresholds: dict[str, float]
     calibration: dict[str, Any]
     labels: tuple[str, ...]
-    au_codes: tuple[int, ...]
+    au_codes: tuple[int, ...]  # order of the columns au_NN
+    au_trusted: tuple[int, ...]  # those of au_codes that may be built on
     tracker: str
     config: dict[str, Any]
     start: str  # ISO 8601, UTC
@@ -218,6 +220,7 @@ def check_same_run(folder: OutputFolder, begun: RunHeader, now: RunHeader) -> No
     pairs = {
         "app version": (begun.app_version, now.app_version),
         "expression model": (begun.model_sha256, now.model_sha256),
+        "list of trusted action units": (_listed(begun.au_trusted), _listed(now.au_trusted)),
     }
     names = sorted(begun.settings | now.settings)
     pairs |= {name: (begun.settings.get(name, ""), now.settings.get(name, "")) for name in names}
@@ -227,6 +230,10 @@ def check_same_run(folder: OutputFolder, begun: RunHeader, now: RunHeader) -> No
                 f"{folder.path} was begun with another {name} ({_short(before)}, now {_short(after)}): "
                 "use --force to start again"
             )
+
+
+def _listed(codes: tuple[int, ...]) -> str:
+    return " ".join(map(unit_code, codes)) or "none"
 
 
 def _short(text: str) -> str:

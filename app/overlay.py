@@ -17,7 +17,8 @@ from typing import Final
 import cv2
 
 from app.patches import GREY, PLATE, WHITE, Colour, Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
-from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS, unit_code
+from app.unit_panel import TRACK, PanelLayout, draw_panel, layouts
+from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.recording import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
 from engine.types import QualityReason, Route, UInt8
 
@@ -54,10 +55,7 @@ COLOURS: Final[dict[str, Colour]] = dict(
     )
 )
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
-_UNIT_BAR: Final[Colour] = (86, 180, 233)
-_UNIT_BAR_BELOW: Final[Colour] = (90, 104, 116)  # occurrence under the unit's threshold
 _TAG: Final[Colour] = (170, 170, 176)
-_TRACK: Final[Colour] = (58, 58, 64)  # empty part of a bar
 #: Faces that get a panel of action units; more would hide the picture.
 _MAX_PANELS: Final = 3
 
@@ -83,18 +81,23 @@ class Overlay:
     def draw(self, canvas: UInt8, rows: Sequence[FaceRow]) -> None:
         """Draw over the picture (H, W, 3) RGB in place."""
         unit = max(min(canvas.shape[:2]) / 360.0, 0.5) ** 0.85
-        lay(canvas, *_standing_line(canvas.shape[1], canvas.shape[0], unit))
-        faces = [row for row in rows if row.decision != NO_FACE]
+        line, left, floor = _standing_line(canvas.shape[1], canvas.shape[0], unit)
+        self._draw_faces(canvas, [row for row in rows if row.decision != NO_FACE], unit, max(floor, 0))
+        lay(canvas, line, left, floor)  # last: a face at the lower edge must not hide it
+
+    def _draw_faces(self, canvas: UInt8, faces: Sequence[FaceRow], unit: float, floor: int) -> None:
+        """Boxes anywhere; chips and panels above ``floor``, where the standing line begins."""
         if not faces:
             lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
             return
         boxes = [_box(row) for row in faces]
         for row, box in zip(faces, boxes, strict=True):
             self._draw_box(canvas, row, box, unit)
-        taken = [*boxes, *self._draw_chips(canvas, faces, boxes, unit)]
+        above = canvas[:floor]
+        taken = [*boxes, *self._draw_chips(above, faces, boxes, unit)]
         panels = [(row, box) for row, box in zip(faces, boxes, strict=True) if row.occurrence][:_MAX_PANELS]
         for row, box in panels:
-            self._draw_panel(canvas, row, box, unit, taken)
+            self._draw_panel(above, row, box, unit, taken)
 
     def _draw_box(self, canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
         thick = max(round(2 * unit), 1)
@@ -122,59 +125,13 @@ class Overlay:
 
     def _draw_panel(self, canvas: UInt8, row: FaceRow, box: Box, unit: float, taken: list[Box]) -> None:
         """Bars of the units beside the face, where they hide neither a face nor a chip; left out when nowhere."""
-        layout = _PanelLayout(len(row.occurrence), unit)
-        place = _free_place(canvas, box, layout, taken)
-        if place is None:
-            return
-        x, y = place
-        taken.append((x, y, x + layout.width, y + layout.height))
-        lay(canvas, _panel_patch(self._header.au_codes, layout), x, y)
-        bars = zip(row.occurrence, row.occurrence_std, self._header.au_thresholds, strict=True)
-        for index, (mean, std, threshold) in enumerate(bars):
-            _unit_bar(canvas, layout, x + layout.bar_x, y + layout.bar_y(index), mean, std, mean > threshold)
-
-
-@dataclass(frozen=True, slots=True)
-class _PanelLayout:
-    """Sizes of the panel of action units, in pixels."""
-
-    count: int
-    unit: float
-
-    @property
-    def text(self) -> int:
-        return max(round(9 * self.unit), 7)
-
-    @property
-    def pitch(self) -> int:
-        return round(self.text * 1.32)
-
-    @property
-    def margin(self) -> int:
-        return round(5 * self.unit)
-
-    @property
-    def bar_x(self) -> int:
-        return self.margin + text_width("AU24", self.text) + round(5 * self.unit)
-
-    @property
-    def bar_width(self) -> int:
-        return round(54 * self.unit)
-
-    @property
-    def bar_height(self) -> int:
-        return max(round(self.pitch * 0.52), 3)
-
-    @property
-    def width(self) -> int:
-        return self.bar_x + self.bar_width + self.margin
-
-    @property
-    def height(self) -> int:
-        return self.pitch * self.count + 2 * self.margin
-
-    def bar_y(self, index: int) -> int:
-        return self.margin + index * self.pitch + (self.pitch - self.bar_height) // 2
+        for layout in layouts(self._header, unit):
+            place = _free_place(canvas, box, layout, taken)
+            if place is not None:
+                x, y = place
+                taken.append((x, y, x + layout.width, y + layout.height))
+                draw_panel(canvas, row, self._header, layout, x, y)
+                return
 
 
 def _box(row: FaceRow) -> Box:
@@ -224,7 +181,7 @@ def _chip_patch(chip: _Chip, unit: float) -> Patch:
 def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[Colour, int], ...]) -> None:
     """A bar at x, y, width, height, filled from the left with each part's percent; a dark gap between two parts."""
     x, y, width, height = place
-    sheet.fill(x, y, width, height, _TRACK)
+    sheet.fill(x, y, width, height, TRACK)
     left, total = 0, 0
     for colour, percent in parts:
         total += percent
@@ -266,38 +223,15 @@ def _wrapped(text: str, size_px: int, width: int) -> list[str]:
         count += 1
 
 
-@functools.lru_cache(maxsize=16)
-def _panel_patch(codes: tuple[int, ...], layout: _PanelLayout) -> Patch:
-    """The panel without its bars."""
-    sheet = plate(layout.width, layout.height, round(4 * layout.unit), 0.78)
-    for index, code in enumerate(codes):
-        mask = text_mask(unit_code(code), layout.text)
-        y = layout.margin + index * layout.pitch + (layout.pitch - mask.shape[0]) // 2
-        sheet.ink(mask, layout.margin, max(y, 0), WHITE)
-        sheet.fill(layout.bar_x, layout.bar_y(index), layout.bar_width, layout.bar_height, _TRACK)
-    return sheet.patch()
-
-
-def _unit_bar(canvas: UInt8, layout: _PanelLayout, x: int, y: int, mean: float, std: float, present: bool) -> None:
-    """One bar of 0-1 with a whisker of one standard deviation to each side."""
-    full, height = layout.bar_width, layout.bar_height
-    end = round(full * mean)
-    canvas[y : y + height, x : x + end] = _UNIT_BAR if present else _UNIT_BAR_BELOW
-    low, high = round(full * max(mean - std, 0.0)), round(full * min(mean + std, 1.0))
-    thick, middle = max(round(layout.unit), 1), y + height // 2
-    canvas[middle : middle + thick, x + low : x + high + 1] = WHITE
-    for edge in (low, high):
-        canvas[y : y + height, x + edge : x + edge + thick] = WHITE
-
-
-def _free_place(canvas: UInt8, box: Box, layout: _PanelLayout, taken: Sequence[Box]) -> tuple[int, int] | None:
+def _free_place(canvas: UInt8, box: Box, layout: PanelLayout, taken: Sequence[Box]) -> tuple[int, int] | None:
+    """Left upper corner of a free spot for the panel: right of the face or left of it, at its top or at its bottom."""
     gap = round(8 * layout.unit)
-    lowest = max(canvas.shape[0] - layout.height - round(26 * layout.unit), 0)
+    lowest = canvas.shape[0] - layout.height
     for top in (box[1], box[3] - layout.height):
         y = min(max(top, gap), lowest)
         for x in (box[2] + gap, box[0] - gap - layout.width):
             spot = (x, y, x + layout.width, y + layout.height)
-            inside = x >= 0 and spot[2] <= canvas.shape[1] and spot[3] <= canvas.shape[0]
+            inside = min(x, y) >= 0 and spot[2] <= canvas.shape[1]
             if inside and not any(_overlap(spot, other) for other in taken):
                 return x, y
     return None

@@ -32,8 +32,14 @@ EXPRESSION_ADJECTIVES: Final[tuple[str, ...]] = (
     "contemptuous",
 )
 
-#: FACS numbers of the twelve BP4D units, the order of every AU vector of the first model.
+#: FACS numbers of the twelve BP4D units, in the paper's order.
 BP4D_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+
+#: FACS numbers of the eight DISFA units, in the paper's order.
+DISFA_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 9, 12, 25, 26)
+
+#: FACS numbers of the units of the open set and of the shipped model, the order of their vectors.
+OPEN_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 43)
 
 #: FACS number to FACS name.
 UNIT_NAMES: Final[dict[int, str]] = {

@@ -22,8 +22,8 @@ from typing import IO, Any, Final, Protocol
 from engine.errors import OutputError
 from engine.types import FaceResult, Frame, FrameResult, Reason, Route
 
-#: Version of the journal's form.
-JOURNAL_FORMAT: Final = 1
+#: Version of the journal's form; 2 says which action units are trusted.
+JOURNAL_FORMAT: Final = 2
 #: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
 SNAPSHOT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 1.0
@@ -42,6 +42,7 @@ class RunHeader:
     expressions: tuple[str, ...]  # order of FaceRow.probabilities
     au_codes: tuple[int, ...]  # order of FaceRow.occurrence
     au_thresholds: tuple[float, ...]  # occurrence above which a unit counts as present
+    au_trusted: tuple[int, ...]  # those of au_codes that may be built on; the others are shown greyed and marked
     tau_accept: float  # nats of aleatoric uncertainty; above it a face is ambiguous
     tau_ood: float  # on the scale of ood_score; above it a face is not assessed
     settings: dict[str, str] = field(default_factory=dict)  # must be the same for a resumed run

@@ -58,6 +58,7 @@ class AUCalibration:
 
     temperature: float  # divides every logit
     thresholds: tuple[float, ...]  # (K,) occurrence above which a unit counts as present
+    trusted: tuple[bool, ...]  # (K,) False = shown greyed and marked, never called present, not to be built on
     mask_samples: int  # S of the fixed noise bank
     mask_seed: int  # seed of the bank
     fitted_on: str
@@ -117,7 +118,9 @@ def read_contract(model: Path) -> ModelContract:
     try:
         return _build(ModelContract, raw, {"calibration": CALIBRATIONS[task]})
     except (TypeError, ValueError, OverflowError) as error:
-        raise ContractError(f"{path} does not hold a valid contract: {error}") from None
+        raise ContractError(
+            f"{path} does not hold a valid contract: {error} (restore it beside its model, or export the model again)"
+        ) from None
 
 
 def write_contract(contract: ModelContract, model: Path) -> Path:

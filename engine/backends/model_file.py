@@ -113,6 +113,8 @@ def _check_action_units(labels: tuple[str, ...], calibration: AUCalibration, whe
     thresholds = calibration.thresholds
     _insist(len(thresholds) == len(labels), where, f"{len(thresholds)} thresholds for {len(labels)} units")
     _insist(all(0 <= value <= 1 for value in thresholds), where, "a threshold outside 0-1")
+    trusted = calibration.trusted
+    _insist(len(trusted) == len(labels), where, f"{len(trusted)} values of trusted for {len(labels)} units")
     _insist(calibration.mask_samples >= 1, where, f"mask_samples {calibration.mask_samples}, which must be 1 or more")
     _insist(calibration.mask_seed >= 0, where, f"mask_seed {calibration.mask_seed}, which cannot be below 0")
 

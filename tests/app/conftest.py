@@ -13,13 +13,13 @@ from app.output import OutputFolder
 from engine.capture.source import FrameSource
 from engine.facs import BP4D_UNITS, EXPRESSIONS
 from engine.recording import RunHeader
-from tests.app.made import UNITS, MadePipeline, MadeSource, SilentWatch, make_engine
+from tests.app.made import TRUSTED_UNITS, UNITS, MadePipeline, MadeSource, SilentWatch, make_engine
 
 
 @pytest.fixture
 def header() -> RunHeader:
     """A header as a run writes it."""
-    return RunHeader("made.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * UNITS, 1.2, 0.95)
+    return RunHeader("made.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * UNITS, BP4D_UNITS, 1.2, 0.95)
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Annotator:
         source: FrameSource | None = None,
         stop: threading.Event | None = None,
         sha256: str = "e" * 64,
+        trusted: tuple[int, ...] = TRUSTED_UNITS,
         **options: bool,
     ) -> Outcome:
         made = source or MadeSource()
@@ -41,7 +42,7 @@ class Annotator:
             "made.mp4",
             self.folder,
             lambda spec: made,
-            lambda source: make_engine(pipeline or MadePipeline(), sha256),
+            lambda source: make_engine(pipeline or MadePipeline(), sha256, trusted),
             AnnotateOptions("0.1", **options),
             SilentWatch(),
             stop or threading.Event(),

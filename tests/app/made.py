@@ -43,6 +43,8 @@ from engine.types import (
 )
 
 UNITS = len(BP4D_UNITS)
+#: Those of BP4D_UNITS that the made model may be trusted with.
+TRUSTED_UNITS = (1, 2, 12)
 
 
 def make_face(
@@ -54,16 +56,19 @@ def make_face(
     box: tuple[float, float, float, float] = (40.0, 30.0, 100.0, 100.0),
     quality: FaceQuality | None = None,
     level: float = 0.25,
+    units: tuple[int, ...] = BP4D_UNITS,
+    occurrence: tuple[float, ...] | None = None,
 ) -> FaceResult:
-    """One face; every number that matters follows from ``level``."""
+    """One face; every number that matters follows from ``level``, or from ``occurrence`` (K,) where it is given."""
     mesh = np.zeros((MESH_POINTS, 3), np.float32)
     track = FaceTrack(
         track_id, TrackState.CONFIRMED, np.array(box, np.float32), mesh, HeadPose(10.0, -5.0, 1.5), 0.9, 1.0
     )
     probabilities = np.full(8, (1.0 - 0.5) / 7, np.float32)
     probabilities[1] = 0.5
-    occurrence = np.linspace(0.0, level, UNITS, dtype=np.float32)
-    square = np.zeros((UNITS, UNITS), np.float32)
+    count = len(units)
+    means = np.linspace(0.0, level, count, dtype=np.float32) if occurrence is None else np.array(occurrence, np.float32)
+    square = np.zeros((count, count), np.float32)
     return FaceResult(
         track,
         AlignedFace(
@@ -74,9 +79,7 @@ def make_face(
             quality or FaceQuality(0.75),
         ),
         ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities),
-        AUEstimate(
-            np.array(BP4D_UNITS, np.int64), occurrence, occurrence / 10, occurrence, occurrence, square, square, square
-        ),
+        AUEstimate(np.array(units, np.int64), means, means / 10, means, means, square, square, square),
         Uncertainty(0.5, 0.4, 0.1, level),
         Decision(route, reason, labels, shares),
     )
@@ -161,14 +164,14 @@ def make_contract(task: str, labels: tuple[str, ...], calibration: Any, sha256: 
     return ModelContract(SCHEMA, f"made {task}", task, sha256, (), (), crop, labels, calibration, (), "MIT", "never")
 
 
-def make_engine(pipeline: MadePipeline, sha256: str = "e" * 64) -> Engine:
+def make_engine(pipeline: MadePipeline, sha256: str = "e" * 64, trusted: tuple[int, ...] = TRUSTED_UNITS) -> Engine:
     expression = make_contract(
         "expression", EXPRESSIONS, ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "made"), sha256
     )
     units = make_contract(
         "action_units",
         tuple(map(unit_code, BP4D_UNITS)),
-        AUCalibration(1.0, (0.1,) * UNITS, 20, 7, "made"),
+        AUCalibration(1.0, (0.1,) * UNITS, tuple(unit in trusted for unit in BP4D_UNITS), 20, 7, "made"),
         "a" * 64,
     )
     models = tuple(ModelRecord(c.name, c.task, c.sha256, "made", "CPU") for c in (expression, units))

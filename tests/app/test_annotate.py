@@ -19,7 +19,8 @@ import pytest
 from app.output import OutputFolder, OutputState
 from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, SourceError
-from engine.recording import find_resume_point, read_journal
+from engine.facs import BP4D_UNITS
+from engine.recording import find_resume_point, read_header, read_journal
 from engine.types import Frame
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline, MadeSource, make_frame
@@ -51,6 +52,8 @@ def test_a_run_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
     assert metadata["frames"] == {"read": FRAMES, "analysed": FRAMES, "dropped": 0, "damaged": 0}
     assert metadata["source"]["fps_mode"] == "cfr"
     assert metadata["thresholds"] == {"tau_accept": 1.2, "tau_ood": 1 - 0.05}
+    assert metadata["au_codes"] == list(BP4D_UNITS)
+    assert metadata["au_trusted"] == list(read_header(folder.journal).au_trusted) == [1, 2, 12]
     assert metadata["note"].endswith("It does not show what a person feels, means or intends.")
 
 
@@ -178,6 +181,14 @@ def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None
     with pytest.raises(OutputError, match="begun with another expression model"):
         run_annotate(sha256="f" * 64, resume=True)
     assert run_annotate.folder.journal.read_bytes() == before
+
+
+def test_resuming_with_another_list_of_trusted_units_is_refused(run_annotate: Annotator) -> None:
+    """The same network with a corrected contract: one table must not hold both."""
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20))
+    with pytest.raises(OutputError, match=r"another list of trusted action units \(AU1 AU2 AU12, now none\)"):
+        run_annotate(resume=True, trusted=())
 
 
 def test_resuming_with_another_setting_names_it(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:

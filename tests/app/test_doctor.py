@@ -10,6 +10,9 @@ from rich.console import Console
 
 from app import doctor
 from app.doctor import Check, examine, show
+from engine.backends.contract import AUCalibration, ModelContract
+from engine.facs import OPEN_UNITS, unit_code
+from tests.app.made import make_contract
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -52,6 +55,36 @@ def test_missing_models_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     checks = by_name(examine(tmp_path))
     assert checks["expression model"].is_fatal
     assert checks["action_units model"].is_fatal
+
+
+class MadeBackend:
+    """A network that can only tell its contract."""
+
+    name = "made"
+    device = "CPU"
+
+    def __init__(self, contract: ModelContract) -> None:
+        self.contract = contract
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("trusted", "told"), [((1, 12, 43), "3 of 18 units trusted: AU1, AU12, AU43"), ((), "0 of 18 units trusted: none")]
+)
+def test_the_doctor_says_which_units_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: tuple[int, ...], told: str
+) -> None:
+    flags = tuple(unit in trusted for unit in OPEN_UNITS)
+    calibration = AUCalibration(1.0, (0.5,) * 18, flags, 20, 0, "made")
+    backend = MadeBackend(make_contract("action_units", tuple(map(unit_code, OPEN_UNITS)), calibration, "a" * 64))
+    monkeypatch.setattr(doctor, "open_backend", lambda path, backends, threads: backend)
+    found = by_name(examine(tmp_path))["action_units model on onnxruntime"]
+    assert found.good
+    assert found.told == f"made action_units, sha256 {'a' * 12}..., on made CPU; {told}"
+    assert backend.closed
 
 
 def test_an_output_folder_that_does_not_exist_yet_is_looked_at_from_above(tmp_path: Path) -> None:

@@ -83,20 +83,23 @@ def expression_model(tmp_path: Path) -> Callable[..., Path]:
 def action_unit_model(tmp_path: Path) -> Callable[..., Path]:
     """Make ``action_units.onnx`` with its contract: a real function of the picture's quadrants and the noise bank.
 
-    With ``logits`` (K,) every face gets those, plus ``spread`` times the noise averaged per sample and unit.
+    With ``logits`` (K,) every face gets those, plus ``spread`` times the noise averaged per sample and unit. Without
+    ``trusted`` all units are.
     """
 
     def make(
         logits: npt.ArrayLike | None = None,
         spread: float = 2.0,
         units: Sequence[int] = BP4D_UNITS,
+        trusted: Sequence[int] | None = None,
         temperature: float = 1.0,
         samples: int = 20,
         seed: int = 7,
         folder: Path = tmp_path,
     ) -> Path:
         k = len(units)
-        calibration = AUCalibration(temperature, (0.5,) * k, samples, seed, "100 faces made for tests")
+        good = tuple(trusted is None or unit in trusted for unit in units)
+        calibration = AUCalibration(temperature, (0.5,) * k, good, samples, seed, "100 faces made for tests")
         return _write(
             folder / "action_units.onnx",
             _action_units_graph(logits, spread, k),

@@ -25,7 +25,10 @@ from engine.recording import (
 from engine.types import FaceQuality, QualityReason, Reason, Route
 from tests.app.made import MadePipeline, make_face, make_frame, make_result
 
-HEADER = RunHeader("clip.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, 1.2, 0.95, {"tracker": "litert"})
+TRUSTED = (1, 2, 12)
+HEADER = RunHeader(
+    "clip.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, TRUSTED, 1.2, 0.95, {"tracker": "litert"}
+)
 
 
 def test_accept_has_one_label_and_its_share() -> None:
@@ -159,6 +162,24 @@ def test_another_file_is_no_journal(tmp_path: Path) -> None:
     path.write_text('{"journal": 99}\n')
     with pytest.raises(OutputError, match="no journal that this version reads"):
         read_header(path)
+
+
+def test_a_journal_from_before_units_were_trusted_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, 2)
+    first, *rest = path.read_text().splitlines()
+    begun = json.loads(first)
+    begun["journal"] = 1
+    del begun["header"]["au_trusted"]
+    path.write_text("\n".join([json.dumps(begun), *rest, ""]))
+    with pytest.raises(OutputError, match="no journal that this version reads: use --force to start again"):
+        read_header(path)
+
+
+def test_the_header_names_the_trusted_units(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, 1)
+    assert json.loads(path.read_text().splitlines()[0])["header"]["au_trusted"] == [1, 2, 12]
 
 
 def test_a_journal_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

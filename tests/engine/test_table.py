@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import OutputError
-from engine.facs import BP4D_UNITS, EXPRESSIONS
+from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
 from engine.recording import JournalSink, RunHeader
 from engine.table import column_names, part_name, write_tables, written_whole
-from tests.app.made import MadePipeline, make_frame
+from tests.app.made import MadePipeline, make_face, make_frame, make_result
 
-HEADER = RunHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, 1.2, 0.95)
+HEADER = RunHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, (1, 2, 12), 1.2, 0.95)
 NUMBERS = [f"{code:02d}" for code in BP4D_UNITS]
 
 
@@ -40,6 +41,24 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
+
+
+def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
+    header = dataclasses.replace(HEADER, au_codes=OPEN_UNITS, au_thresholds=(0.1,) * 18, au_trusted=())
+    path = tmp_path / "journal.jsonl"
+    sink = JournalSink(path, header)
+    sink.open()
+    occurrence = tuple(place / 100 for place in range(18))
+    face = make_face(units=OPEN_UNITS, occurrence=occurrence)
+    sink.write(make_result(make_frame(), face))
+    sink.write(make_result(make_frame(1)))
+    sink.close(completed=True)
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    seen, empty = pq.read_table(tmp_path / "faces.parquet").to_pylist()
+    names = [f"au_{unit:02d}" for unit in OPEN_UNITS]
+    assert [name for name in seen if name.startswith("au_")] == names + [f"{name}_sd" for name in names]
+    assert [seen[name] for name in names] == pytest.approx(occurrence)
+    assert [empty[name] for name in names] == [None] * 18
 
 
 def test_both_tables_hold_the_same(journal: Path, tmp_path: Path) -> None:

@@ -41,6 +41,27 @@ def test_each_task_has_its_calibration(action_unit_model: ModelMaker) -> None:
     assert calibration.thresholds == (0.5,) * 12
 
 
+def test_a_contract_says_of_each_unit_whether_it_is_trusted(action_unit_model: ModelMaker) -> None:
+    calibration = read_contract(action_unit_model(units=(1, 9, 12, 43), trusted=(1, 12))).calibration
+    assert isinstance(calibration, AUCalibration)
+    assert calibration.trusted == (True, False, True, False)
+
+
+def test_a_contract_that_does_not_say_which_units_are_trusted_is_refused(action_unit_model: ModelMaker) -> None:
+    model = action_unit_model()
+    edit(model, lambda raw: raw["calibration"].pop("trusted"))
+    with pytest.raises(ContractError, match=r"lacks the field 'trusted' \(restore it.*or export the model again\)"):
+        read_contract(model)
+
+
+@pytest.mark.parametrize("value", [1, "true", None, 0.5])
+def test_trusted_is_true_or_false_and_nothing_else(action_unit_model: ModelMaker, value: object) -> None:
+    model = action_unit_model()
+    edit(model, lambda raw: raw["calibration"]["trusted"].__setitem__(0, value))
+    with pytest.raises(ContractError, match=r"trusted must be bool, not"):
+        read_contract(model)
+
+
 def test_whole_number_is_read_as_float(expression_model: ModelMaker) -> None:
     model = expression_model()
     edit(model, lambda raw: raw["calibration"].update(temperature=2))

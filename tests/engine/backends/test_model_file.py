@@ -82,6 +82,7 @@ def test_expression_contract_that_asks_for_something_else(
         (lambda raw: raw.update(labels=[]), "no labels"),
         (lambda raw: raw["labels"].pop(), "12 thresholds for 11 units"),
         (lambda raw: raw["calibration"]["thresholds"].__setitem__(3, 1.5), "a threshold outside 0-1"),
+        (lambda raw: raw["calibration"]["trusted"].pop(), "11 values of trusted for 12 units"),
         (lambda raw: raw["calibration"].update(mask_samples=0), "mask_samples 0"),
         (lambda raw: raw["calibration"].update(mask_seed=-1), "mask_seed -1"),
         (lambda raw: raw["inputs"][1].update(shape=[19, 2, 12, 12]), "input noise of shape"),
