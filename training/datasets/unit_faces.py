@@ -1,0 +1,113 @@
+"""Faces with action-unit labels, whatever their source, and how people are held out.
+
+People never cross folds. A set with published folds brings its own; elsewhere a hash of the person's name decides, so
+that a rendered picture and the photograph it was made from always fall in the same fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.types import Float32, Int64, UInt8
+
+FOLDS: Final = (1, 2, 3)
+#: Share of the people of the training folds that choose thresholds and temperature, and are not trained on.
+VALIDATION_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitFaces:
+    """N faces with labels for K units."""
+
+    units: tuple[int, ...]  # FACS numbers, the order of axis K
+    crops: UInt8  # (N, 96, 96) canonical view
+    occurs: npt.NDArray[np.bool_]  # (N, K)
+    known: npt.NDArray[np.bool_]  # (N, K) False where the source says nothing: neither trained on nor measured
+    targets: Float32  # (N, K) 0-1 what the features learn: occurrence, softened where the source knows how strongly
+    people: npt.NDArray[np.str_]  # (N,)
+    folds: Int64  # (N,) each in FOLDS
+    sources: npt.NDArray[np.str_]  # (N,) name of the data set
+
+    def where(self, chosen: npt.NDArray[np.bool_] | Int64) -> UnitFaces:
+        """The faces that a mask (N,) or row numbers (n,) choose."""
+        return UnitFaces(
+            self.units,
+            self.crops[chosen],
+            self.occurs[chosen],
+            self.known[chosen],
+            self.targets[chosen],
+            self.people[chosen],
+            self.folds[chosen],
+            self.sources[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitSplit:
+    """Faces of different people to train on, to choose on and to measure on."""
+
+    training: UnitFaces
+    validation: UnitFaces
+    test: UnitFaces
+
+
+def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
+    """All faces of several sources, in order.
+
+    Raises:
+        ValueError: there is none, or they do not label the same units.
+    """
+    if not parts:
+        raise ValueError("no faces to join: give at least one data set")
+    if len({part.units for part in parts}) > 1:
+        raise ValueError(f"the sources label different units: {[part.units for part in parts]}")
+    return UnitFaces(
+        parts[0].units,
+        np.concatenate([part.crops for part in parts]),
+        np.concatenate([part.occurs for part in parts]),
+        np.concatenate([part.known for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.people for part in parts]),
+        np.concatenate([part.folds for part in parts]),
+        np.concatenate([part.sources for part in parts]),
+    )
+
+
+def fold_of(person: str) -> int:
+    """The fold of a person, the same on every machine."""
+    return FOLDS[int(_shares(person)[0] * len(FOLDS))]
+
+
+def chooses(person: str) -> bool:
+    """Whether a person of the training folds is kept for validation."""
+    return _shares(person)[1] < VALIDATION_SHARE
+
+
+def split_people(faces: UnitFaces, test_fold: int) -> UnitSplit:
+    """One fold to measure on, the people that `chooses` names among the others to choose on, the rest to train on.
+
+    Raises:
+        ValueError: the fold does not exist, or one of the three parts is empty.
+    """
+    if test_fold not in FOLDS:
+        raise ValueError(f"the test fold is 1, 2 or 3, not {test_fold}")
+    test = faces.folds == test_fold
+    validation = ~test & np.array([chooses(str(person)) for person in faces.people], bool)
+    split = UnitSplit(faces.where(~test & ~validation), faces.where(validation), faces.where(test))
+    for name, part in (("training", split.training), ("validation", split.validation), ("test", split.test)):
+        if not len(part.people):
+            raise ValueError(f"no person is left for {name} with test fold {test_fold}: the data set is too small")
+    return split
+
+
+def _shares(person: str) -> tuple[float, float]:
+    """Two independent numbers, evenly spread over 0-1, that follow from a name."""
+    digest = hashlib.sha256(person.encode()).digest()
+    first, second = (int.from_bytes(digest[start : start + 8], "big") / 2**64 for start in (0, 8))
+    return min(first, 1 - 2**-53), second
