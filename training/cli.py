@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import torch
 import typer
 
-from engine.alignment import CROP_SIDE_PX
 from engine.errors import EngineError
 from engine.model_files import MODELS_FOLDER
+from training.au_commands import add_au_commands
 from training.corruptions.catalogue import Strength
-from training.datasets.faces128 import read_faces128
-from training.datasets.fer2013 import read_faces
 from training.datasets.sources import Source
-from training.distributed import process_group, rank, rank_0_first
+from training.distributed import process_group
 from training.evaluation.ablations import ablate
-from training.evaluation.action_units import evaluate_action_units
 from training.evaluation.expression import evaluate_expression
 from training.evaluation.members import evaluate_members
 from training.evaluation.rivals import evaluate_rivals
 from training.evaluation.rlps import evaluate_rlps
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
-from training.export.action_units import export_action_units
 from training.export.expression import export_expression
-from training.fit_action_units import fit_action_units, read_action_units_config
 from training.fit_expression import ExpressionData, fit_expression, read_run_config
 from training.fit_rlps import fit_rlps, read_rlps_config
 from training.fit_uar import fit_uar, read_uar_config
 from training.framing import measure_framing
+from training.process import CONFIGS, say, settle_torch
 from training.report import write_report
 from training.reports.figures import Reports, expression_figures, write_figures
 from training.reports.html_report import write_html
@@ -43,14 +37,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 fit_commands = typer.Typer(no_args_is_help=True, help="Train a model; a run that was killed goes on where it was.")
 export_commands = typer.Typer(no_args_is_help=True, help="Calibrate a finished run and write its ONNX and contract.")
 evaluate_commands = typer.Typer(no_args_is_help=True, help="Measure an exported model.")
+figures_commands = typer.Typer(no_args_is_help=True, help="Collect figures from reports; nothing is measured.")
 app.add_typer(fit_commands, name="fit")
 app.add_typer(export_commands, name="export")
 app.add_typer(evaluate_commands, name="evaluate")
-
-_CONFIGS = Path(__file__).resolve().parent / "configs"
+app.add_typer(figures_commands, name="figures")
+add_au_commands(app, fit_commands, export_commands, evaluate_commands, figures_commands)
 
 Fer = Annotated[Path, typer.Option("--data", help="Folder with fer2013.csv and fer2013new.csv.")]
-Faces = Annotated[Path, typer.Option("--data", help="Folder of faces128: images/, labels.csv, blendshapes.csv.")]
 Run = Annotated[Path, typer.Option("--run", help="Folder of the run: checkpoints, weights, logs, caches.")]
 Out = Annotated[Path, typer.Option("--out", help="File to write.")]
 Model = Annotated[Path, typer.Argument(help="ONNX file with its contract beside it.")]
@@ -64,7 +58,7 @@ Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 def fit_expression_command(
     data: Annotated[Path, typer.Option("--data", help="Folder of the data set in its publisher's layout.")],
     run: Run,
-    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "expression_edge.toml",
+    config: Annotated[Path, typer.Option(help="Settings.")] = CONFIGS / "expression_edge.toml",
     source: Annotated[Source, typer.Option(help="Which data set that is.")] = Source.FER2013,
     split: Annotated[str, typer.Option(help="Split to train on; without it the publisher's first.")] = "",
     validation_split: Annotated[str, typer.Option(help="Split to choose on; without it the second.")] = "",
@@ -75,11 +69,11 @@ def fit_expression_command(
     device: Device = "cpu",
 ) -> None:
     """Train the members of the expression ensemble (ARBEx; FERPlus votes where nothing else is said)."""
-    _settle_torch(threads)
+    settle_torch(threads)
     settings = read_run_config(config)
     faces = ExpressionData(data, source, split, validation_split, keep)
     with process_group(device) as where:
-        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, _say)
+        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, say)
 
 
 @fit_commands.command("uar")
@@ -87,56 +81,34 @@ def fit_uar_command(
     data: Fer,
     members: Annotated[Path, typer.Option(help="Finished run of `fit expression`: the ensemble to learn from.")],
     run: Run,
-    config: Annotated[Path, typer.Option(help="Settings; see training/configs/uar_*.toml.")] = _CONFIGS
+    config: Annotated[Path, typer.Option(help="Settings; see training/configs/uar_*.toml.")] = CONFIGS
     / "uar_distilled.toml",
     threads: Threads = 2,
     device: Device = "cpu",
 ) -> None:
     """Train one cheap network that keeps the ensemble's uncertainty."""
-    _settle_torch(threads)
+    settle_torch(threads)
     with process_group(device) as where:
-        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), _say)
+        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), say)
 
 
 @fit_commands.command("rlps")
 def fit_rlps_command(
     data: Fer,
     run: Run,
-    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "rlps.toml",
+    config: Annotated[Path, typer.Option(help="Settings.")] = CONFIGS / "rlps.toml",
     threads: Threads = 2,
     device: Device = "cpu",
 ) -> None:
     """Clean the training set: RUN/keep.csv for `fit expression --keep`, and a contact sheet of what is left out."""
-    _settle_torch(threads)
-    fit_rlps(read_rlps_config(config), data, run, device, report=_say)
-
-
-@fit_commands.command("action-units")
-def fit_action_units_command(
-    data: Faces,
-    run: Run,
-    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "action_units.toml",
-    threads: Threads = 2,
-    device: Device = "cpu",
-) -> None:
-    """Train the action-unit model (UGN on the pseudo-labels of faces128)."""
-    _settle_torch(threads)
-    with process_group(device) as where:
-        with rank_0_first():
-            faces = read_faces128(data, run / "cache")
-        fit_action_units(faces, read_action_units_config(config), run, str(where), _say)
+    settle_torch(threads)
+    fit_rlps(read_rlps_config(config), data, run, device, report=say)
 
 
 @export_commands.command("expression")
 def export_expression_command(data: Fer, run: Run, out: Out) -> None:
     """Calibrate the ensemble on PublicTest and write it."""
-    export_expression(run, data, out, _say)
-
-
-@export_commands.command("action-units")
-def export_action_units_command(data: Faces, run: Run, out: Out) -> None:
-    """Calibrate the action-unit model on validation identities and write it."""
-    export_action_units(run, read_faces128(data, run / "cache"), out, _say)
+    export_expression(run, data, out, say)
 
 
 @evaluate_commands.command("expression")
@@ -153,7 +125,7 @@ def evaluate_expression_command(
     report = evaluate_expression(model, data, cache, split)
     write_report(report, out / "report.json")
     write_html(report, out / "report.html", strip)
-    _say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+    say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
 @app.command("strip-chart")
@@ -165,7 +137,7 @@ def strip_chart_command(
 ) -> None:
     """Draw what an expression model says of a clip over time."""
     write_svg(draw_strip(read_strip(clip, model)), out)
-    _say(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @app.command("card")
@@ -178,7 +150,7 @@ def card_command(
 ) -> None:
     """Write the tables of an expression model's card from its reports."""
     write_card(card, reports, uncertainty)
-    _say(f"wrote {card}")
+    say(f"wrote {card}")
 
 
 @evaluate_commands.command("uncertainty")
@@ -197,17 +169,17 @@ def evaluate_uncertainty_command(
     """The dual validation: aleatoric against the raters, epistemic against corrupted and foreign pictures."""
     strengths = tuple(strength) if strength else UncertaintyConfig().strengths
     settings = UncertaintyConfig(strengths, faces or None, graded)
-    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, _say)
+    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, say)
     write_report(found, out)
-    _say(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @evaluate_commands.command("members")
 def evaluate_members_command(data: Fer, run: Run, out: Out, split: Split = "PublicTest", threads: Threads = 2) -> None:
     """The networks of a run one by one: seeds, before and after fusion, FER2013's seven labels."""
-    _settle_torch(threads)
+    settle_torch(threads)
     write_report(evaluate_members(run, data, run / "cache", split), out)
-    _say(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @evaluate_commands.command("rivals")
@@ -221,10 +193,10 @@ def evaluate_rivals_command(
     threads: Threads = 2,
 ) -> None:
     """Ensemble, baselines and cheap rivals in one table: accuracy, uncertainty, milliseconds."""
-    _settle_torch(threads)
+    settle_torch(threads)
     settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
-    write_report(evaluate_rivals(members, student, data, split, settings, _say), out)
-    _say(f"wrote {out}")
+    write_report(evaluate_rivals(members, student, data, split, settings, say), out)
+    say(f"wrote {out}")
 
 
 @evaluate_commands.command("rlps")
@@ -233,32 +205,18 @@ def evaluate_rlps_command(
     clip: Annotated[list[Path], typer.Option(help="Video without a face (may be given again).")],
     run: Run,
     out: Out,
-    config: Annotated[Path, typer.Option(help="Settings.")] = _CONFIGS / "rlps_trial.toml",
+    config: Annotated[Path, typer.Option(help="Settings.")] = CONFIGS / "rlps_trial.toml",
     seeds: Annotated[int, typer.Option(help="Repetitions of the main trial.")] = 3,
     cache: Cache = Path("runs/cache"),
     threads: Threads = 2,
 ) -> None:
     """What RLPS removes where the noise is known, and what training on the rest is worth."""
-    _settle_torch(threads)
-    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=_say), out)
-    _say(f"wrote {out}")
+    settle_torch(threads)
+    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=say), out)
+    say(f"wrote {out}")
 
 
-@evaluate_commands.command("action-units")
-def evaluate_action_units_command(
-    model: Model,
-    data: Faces,
-    out: Out,
-    fer: Annotated[Path | None, typer.Option(help="FER2013 folder, for the check against expressions.")] = None,
-    cache: Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")] = Path("runs/cache"),
-) -> None:
-    """Figures per unit on held-out identities."""
-    expressions = read_faces(fer, "PublicTest", cache, CROP_SIDE_PX) if fer else None
-    write_report(evaluate_action_units(model, read_faces128(data, cache), expressions), out)
-    _say(f"wrote {out}")
-
-
-@app.command("figures")
+@figures_commands.command("expression")
 def figures_command(
     expression: Annotated[Path, typer.Option(help="report.json of `evaluate expression`.")],
     uncertainty: Annotated[Path, typer.Option(help="Report of `evaluate uncertainty`.")],
@@ -269,7 +227,7 @@ def figures_command(
 ) -> None:
     """Collect the figures of the expression model from its reports; nothing is measured."""
     write_figures(expression_figures(Reports(expression, uncertainty, members, rivals, rlps)), out)
-    _say(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @app.command("ablate")
@@ -281,30 +239,18 @@ def ablate_command(
     threads: Threads = 1,
 ) -> None:
     """Anchors per class and losses of ARBEx, on one member's frozen trunk."""
-    _settle_torch(threads)
-    write_report(ablate(members, data, run, report=_say), out)
-    _say(f"wrote {out}")
+    settle_torch(threads)
+    write_report(ablate(members, data, run, report=say), out)
+    say(f"wrote {out}")
 
 
 @app.command("framing")
 def framing_command(data: Fer, cache: Annotated[Path, typer.Option()] = Path("runs/cache")) -> None:
     """Print where eyes, nose and mouth fall in FER2013 Training (engine.alignment.TEMPLATE)."""
     points, count = measure_framing(data, cache)
-    _say(f"{count} pictures")
+    say(f"{count} pictures")
     for x, y in points:
-        _say(f"[{x:.4f}, {y:.4f}],")
-
-
-def _settle_torch(threads: int) -> None:
-    """Settings of the whole process, so made here and nowhere deeper."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # late in training tiny numbers would slow the CPU down a hundredfold
-
-
-def _say(line: str) -> None:
-    if rank() == 0:
-        typer.echo(line)
-        sys.stdout.flush()
+        say(f"[{x:.4f}, {y:.4f}],")
 
 
 def main() -> None:

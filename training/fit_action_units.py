@@ -1,20 +1,33 @@
-"""``mien-train fit action-units``: train UGN in its two stages."""
+"""``mien-train fit au``: train one of the paper's five models in its stages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, Final
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from engine.action_units import noise_bank
 from engine.config import read_toml
-from training.datasets.faces128 import TRAINING, Faces128
+from engine.facs import unit_code
+from engine.types import Float32, UInt8
+from training.datasets.unit_faces import UnitFaces, UnitSplit
 from training.fit_expression import code_version
-from training.models.ugn import UGN
-from training.trainers.action_units import ActionUnitsConfig, FeatureTask, GraphTask
-from training.trainers.checkpoint import load_weights
+from training.models.ugn import UGN, Variant
+from training.trainers.action_units import ActionUnitsConfig, FeatureTask, TrainingFaces, channels_last, pictures
+from training.trainers.checkpoint import load_weights, read_facts
 from training.trainers.trainer import fit
+from training.trainers.unit_graph import GraphTask, view_features
+
+Report = Callable[[str], None]
+
+#: Facts that must agree where a run goes on, and between a run and its export.
+_SAME: Final = ("units", "data", "test_fold", "balanced", "variant")
+_BATCH: Final = 64
 
 
 def read_action_units_config(path: Path) -> ActionUnitsConfig:
@@ -22,25 +35,152 @@ def read_action_units_config(path: Path) -> ActionUnitsConfig:
 
     Raises:
         ConfigError: a key is unknown or a value has the wrong type.
+        ValueError: a value makes no sense.
     """
     return read_toml(ActionUnitsConfig, path)
 
 
 def fit_action_units(
-    faces: Faces128, config: ActionUnitsConfig, run: Path, device: str = "cpu", report: Callable[[str], None] = print
+    split: UnitSplit,
+    config: ActionUnitsConfig,
+    run: Path,
+    device: str = "cpu",
+    report: Report = print,
+    data_told: str = "",
 ) -> UGN:
-    """Run both stages, or go on where they stopped; RUN receives stage1/ and stage2/. Returns the trained model."""
-    trained = int((faces.splits == TRAINING).sum())
-    facts = {
+    """Train the config's variant, or go on where it stopped; RUN receives stage1/ and, for a graph, stage2/.
+
+    ``data_told`` is what the contract says of the data; without it the sources and their sizes.
+
+    Raises:
+        ValueError: the run holds another variant, or was trained on other data.
+    """
+    variant, where = Variant(config.variant), torch.device(device)
+    facts = {"data": data_told or told_of(split.training), "test_fold": int(split.test.folds[0])}
+    shown = (split.training.occurs & split.training.known).sum(0)
+    untaught = [unit for unit, count in zip(split.training.units, shown.tolist(), strict=True) if not count]
+    if untaught:
+        report(f"no positive training label, so never found: {', '.join(map(unit_code, untaught))}")
+    report("stage 1: features")
+    trunk = fit_features(split, config, run / "stage1", variant is not Variant.RESNET, where, facts, report)
+    if not variant.has_graph:
+        return trunk
+    report("stage 2: graph")
+    return fit_head(split, config, trunk, variant, run / "stage2", where, facts, report)
+
+
+def fit_features(
+    split: UnitSplit,
+    config: ActionUnitsConfig,
+    folder: Path,
+    balanced: bool,
+    device: torch.device,
+    facts: dict[str, Any],
+    report: Report = print,
+) -> UGN:
+    """Stage 1: the trunk with its classifier, units weighed by rarity where ``balanced``; folder as in `fit`.
+
+    Raises:
+        ValueError: the folder holds a stage that was trained on other data, or no face shows any unit.
+    """
+    config = _for_units(config, split)
+    facts = {**_facts(split, config), "balanced": balanced, **facts}
+    _require_same(folder, facts)
+    task = FeatureTask(split, config, balanced, device)
+    load_weights(fit(task, config.stage1, folder, facts, report), task.model)
+    return task.model.eval()
+
+
+def fit_head(
+    split: UnitSplit,
+    config: ActionUnitsConfig,
+    trunk: UGN,
+    variant: Variant,
+    folder: Path,
+    device: torch.device,
+    facts: dict[str, Any],
+    report: Report = print,
+    features: Tensor | None = None,
+) -> UGN:
+    """Stage 2: the graph head of a variant on the features of ``trunk``, which stays as it is; a model of its own.
+
+    ``features`` are those of `head_features`, for several heads to share; without them they are computed here.
+
+    Raises:
+        ValueError: the variant has no graph, or the folder holds another variant or other data.
+    """
+    if not variant.has_graph:
+        raise ValueError(f"{variant.value} has no second stage: use fit_features")
+    config = _for_units(replace(config, variant=variant.value), split)
+    config = replace(config, model=replace(config.model, mask="none" if variant is Variant.GN_D else "sampled"))
+    facts = {**_facts(split, config), **facts}
+    _require_same(folder, facts)
+    torch.manual_seed(config.stage2.seed)
+    model = UGN(config.model)
+    model.features.load_state_dict(trunk.features.state_dict())
+    model.classifier.load_state_dict(trunk.classifier.state_dict())
+    final = folder / "weights.safetensors"
+    if not final.is_file():  # else the features, the costly part, are not needed
+        final = fit(GraphTask(split, config, model, device, features), config.stage2, folder, facts, report)
+    load_weights(final, model.head)
+    return model.to(device).eval()
+
+
+def head_features(split: UnitSplit, config: ActionUnitsConfig, trunk: UGN, device: torch.device) -> Tensor:
+    """Features (V, N, K, D) float16 that stage 2 learns from, the same for every variant on this trunk."""
+    train = TrainingFaces(split.training, config.augment, device)
+    return view_features(channels_last(trunk.to(device)).eval(), train, config, device)
+
+
+@torch.no_grad()
+def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20, seed: int = 0) -> Float32:
+    """Logits (N, S, K) of crops (N, 96, 96) with the noise bank of this seed, as an export would give them.
+
+    S is 1 where no mask is sampled: gn-d, and resnet and resnet-bl, whose logits are those of the first stage.
+    """
+    device = model.classifier.weight.device
+    count = samples if variant in (Variant.UGN, Variant.UGN_B) else 1
+    bank = torch.from_numpy(noise_bank(count, model.config.units, seed)).to(device)
+    parts = []
+    for start in range(0, len(crops), _BATCH):
+        images = pictures(crops[start : start + _BATCH]).to(device)
+        if variant.has_graph:
+            parts.append(model(images, bank).logits)
+        else:
+            parts.append(model.classifier(model.features(images)).unsqueeze(1))
+    return np.asarray(torch.cat(parts).float().cpu().numpy(), np.float32)
+
+
+def told_of(faces: UnitFaces) -> str:
+    """The sources of faces and how many each gives, such as ``faces128 (7000 faces of 3000 people)``."""
+    told = []
+    for source in np.unique(faces.sources):
+        chosen = faces.sources == source
+        told.append(f"{source} ({chosen.sum()} faces of {len(np.unique(faces.people[chosen]))} people)")
+    return ", ".join(told)
+
+
+def _for_units(config: ActionUnitsConfig, split: UnitSplit) -> ActionUnitsConfig:
+    return replace(config, model=replace(config.model, units=len(split.training.units)))
+
+
+def _facts(split: UnitSplit, config: ActionUnitsConfig) -> dict[str, Any]:
+    return {
         "config": asdict(config),
         "code": code_version(),
-        "data": f"faces128, {trained} faces of the training identities, pseudo-labels",
+        "units": list(split.training.units),
+        "variant": config.variant,
     }
-    where = torch.device(device)
-    report("stage 1: features")
-    first = FeatureTask(faces, config, where)
-    load_weights(fit(first, config.stage1, run / "stage1", facts, report), first.model)
-    report("stage 2: uncertain graph")
-    second = GraphTask(faces, config, first.model, where)
-    load_weights(fit(second, config.stage2, run / "stage2", facts, report), second.model)
-    return first.model
+
+
+def _require_same(folder: Path, facts: dict[str, Any]) -> None:
+    """Refuse to go on with a stage that was trained on other data, which `fit` would take for this one."""
+    for name in ("weights.safetensors", "checkpoint.safetensors"):
+        if not (folder / name).is_file():
+            continue
+        kept = read_facts(folder / name)
+        for key in _SAME:
+            if key in facts and kept.get(key) != facts[key]:
+                raise ValueError(
+                    f"{folder} was trained with {key} {kept.get(key)!r}, not {facts[key]!r}: give another folder"
+                )

@@ -1,4 +1,4 @@
-"""UGN from training to an exported, calibrated, evaluated file, at a size that trains in seconds."""
+"""UGN and its baselines from training to an exported, calibrated file, at a size that trains in seconds."""
 
 from __future__ import annotations
 
@@ -9,154 +9,314 @@ import numpy as np
 import pytest
 import torch
 
+from engine.action_units import noise_bank
 from engine.backends.contract import AUCalibration, read_contract
 from engine.errors import ConfigError
-from engine.facs import BP4D_UNITS
 from engine.tracking.face_models import sha256_of
-from training.augment import AugmentConfig
-from training.datasets.faces128 import TEST, TRAINING, VALIDATION, Faces128
-from training.evaluation.action_units import (
-    ExportedActionUnits,
-    accuracy_by_decile,
-    evaluate_action_units,
-    expression_checks,
-    mean_intervals,
+from tests.training.made_units import STAGE, TINY, UNITS, made_unit_faces
+from training.datasets.unit_faces import UnitFaces, UnitSplit, split_people
+from training.evaluation.unit_session import ExportedActionUnits, open_session, run_logits
+from training.export.action_units import (
+    calibrate,
+    export_action_units,
+    fit_temperature,
+    fit_thresholds,
+    mean_occurrence,
+    trusted_units,
+    write_model,
 )
-from training.export.action_units import export_action_units, fit_temperature, mean_occurrence
-from training.fit_action_units import fit_action_units, read_action_units_config
-from training.models.ugn import UGNConfig, UGNExport
-from training.trainers.action_units import ActionUnitsConfig, load_action_units, noise_bank, pictures
-from training.trainers.trainer import TrainerConfig
-
-UNITS = len(BP4D_UNITS)
-STAGE = TrainerConfig(epochs=1, batch_size=16, bf16=False)
-TINY = ActionUnitsConfig(
-    model=UGNConfig(stem=4, widths=(4, 8), blocks=(1, 1), graph_width=8, projection=4),
-    stage1=STAGE,
-    stage2=STAGE,
-    augment=AugmentConfig(landmark_noise=0.0),
-    weighting_samples=2,
+from training.fit_action_units import (
+    fit_action_units,
+    fit_features,
+    fit_head,
+    head_features,
+    read_action_units_config,
+    sampled_logits,
+    told_of,
 )
+from training.models.ugn import UGN, UGNConfig, UGNExport, Variant, decompose
+from training.trainers.action_units import load_action_units, pictures
+from training.trainers.unit_graph import GraphTask
+
+CPU = torch.device("cpu")
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
 
-def _faces() -> Faces128:
-    """Faces whose units follow the brightness of the crop, three pictures per person."""
-    random = np.random.default_rng(0)
-    level = np.tile([30, 128, 220], 40).astype(np.uint8)
-    noise = random.integers(0, 20, (len(level), 96, 96), dtype=np.uint8)
-    scores = np.repeat(level[:, np.newaxis] / 255, UNITS, axis=1) * random.uniform(0.5, 1.0, (len(level), UNITS))
-    people = np.repeat([f"person {number}" for number in range(40)], 3)
-    splits = np.repeat([TRAINING] * 20 + [VALIDATION] * 10 + [TEST] * 10, 3)
-    return Faces128(
-        crops=level[:, np.newaxis, np.newaxis] + noise,
-        scores=scores.astype(np.float32),
-        identities=people,
-        expressions=np.tile(["neutral", "surprise", "happiness"], 40),
-        splits=splits,
-        left_out=0,
-    )
+def quiet(line: str) -> None:
+    """Swallow a progress line."""
 
 
 @pytest.fixture(scope="module")
-def faces() -> Faces128:
-    return _faces()
+def split() -> UnitSplit:
+    return split_people(made_unit_faces(), 1)
 
 
 @pytest.fixture(scope="module")
-def run(faces: Faces128, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(split: UnitSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    fit_action_units(faces, TINY, folder, report=lambda line: None)
+    fit_action_units(split, TINY, folder, report=quiet)
     return folder
 
 
 @pytest.fixture(scope="module")
-def exported(run: Path, faces: Faces128) -> Path:
+def exported(run: Path, split: UnitSplit) -> Path:
     target = run / "out" / "action_units.onnx"
-    export_action_units(run, faces, target, report=lambda line: None)
+    export_action_units(run, split, target, report=quiet)
     return target
 
 
-def test_second_stage_leaves_the_features_alone(run: Path, faces: Faces128) -> None:
+def test_a_finished_run_is_read_and_not_trained_again(run: Path, split: UnitSplit) -> None:
+    again = fit_action_units(split, replace(TINY, stage2=replace(STAGE, seed=5)), run, report=quiet)
     model, facts = load_action_units(run)
-    assert facts["config"]["model"]["widths"] == [4, 8]
-    started = replace(TINY, stage2=replace(STAGE, seed=5))
-    again = fit_action_units(faces, started, run, report=lambda line: None)  # finished: reads what is there
-    images = pictures(faces.crops[:2])
-    torch.testing.assert_close(again.eval().features(images), model.features(images))
+    assert (facts["units"], facts["test_fold"], facts["variant"]) == (list(UNITS), 1, "ugn-b")
+    assert facts["data"] == told_of(split.training)
+    kept = model.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in again.state_dict().items())
 
 
-def test_the_file_answers_as_torch_does(run: Path, exported: Path, faces: Faces128) -> None:
+def test_the_head_learns_on_features_that_stay_as_they_are(run: Path, split: UnitSplit) -> None:
+    facts = {"data": told_of(split.training), "test_fold": 1}
+    trunk = fit_features(split, TINY, run / "stage1", True, CPU, facts, quiet)
     model, _ = load_action_units(run)
-    bank = noise_bank(20, UNITS, seed=0)
-    expected = UGNExport(model)(pictures(faces.crops[:3]), torch.from_numpy(bank))[0].detach().numpy()
-    assert ExportedActionUnits(exported).logits(faces.crops[:3]) == pytest.approx(expected, abs=0.02)
+    images = pictures(split.test.crops[:2])
+    torch.testing.assert_close(model.features(images), trunk.features(images))
 
 
-def test_the_file_takes_any_number_of_faces_and_samples(exported: Path, faces: Faces128) -> None:
-    model = ExportedActionUnits(exported)
-    assert model.logits(faces.crops[:1], samples=1).shape == (1, 1, UNITS)
-    assert model.logits(faces.crops[:70], samples=3).shape == (70, 3, UNITS)
+def test_stage_2_goes_on_where_it_was_killed(split: UnitSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(TINY, stage2=replace(STAGE, epochs=3, save_every_s=0.0))
+    torch.manual_seed(0)
+    trunk = UGN(replace(config.model, units=len(UNITS))).eval()
+
+    def head(name: str) -> UGN:
+        return fit_head(split, config, trunk, Variant.UGN_B, tmp_path / name, CPU, {}, quiet)
+
+    whole = head("whole")
+    kept, steps = GraphTask.loss, 0
+
+    def dies(task, rows, progress, generator):  # noqa: ANN202
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise KeyboardInterrupt
+        return kept(task, rows, progress, generator)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GraphTask, "loss", dies)
+        with pytest.raises(KeyboardInterrupt):
+            head("broken")
+    resumed = head("broken")
+    found = resumed.head.state_dict()
+    for name, value in whole.head.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
 
 
-def test_the_contract_speaks_for_the_file(exported: Path) -> None:
+def test_shared_features_give_the_same_head(split: UnitSplit, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trunk = UGN(replace(TINY.model, units=len(UNITS))).eval()
+    shared = head_features(split, TINY, trunk, CPU)
+    assert shared.shape == (2, len(split.training.people), len(UNITS), 8)
+    assert shared.dtype == torch.float16
+    assert not torch.equal(shared[0], shared[1])  # each view is changed anew
+    first = fit_head(split, TINY, trunk, Variant.UGN, tmp_path / "own", CPU, {}, quiet)
+    second = fit_head(split, TINY, trunk, Variant.UGN, tmp_path / "shared", CPU, {}, quiet, shared)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_unknown_labels_teach_nothing(split: UnitSplit, tmp_path: Path) -> None:
+    def turned(faces: UnitFaces, unknown: np.ndarray) -> UnitFaces:
+        known = ~unknown
+        return replace(faces, known=known, occurs=faces.occurs ^ unknown, targets=np.abs(unknown - faces.targets))
+
+    unknown = np.random.default_rng(0).random(split.training.known.shape) < 0.5
+    plain = replace(split, training=replace(split.training, known=~unknown))
+    lied = replace(split, training=turned(split.training, unknown))
+    first = fit_action_units(plain, TINY, tmp_path / "plain", report=quiet)
+    second = fit_action_units(lied, TINY, tmp_path / "lied", report=quiet)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_unit_that_nobody_teaches_is_told_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
+    known = split.training.known.copy()
+    known[:, 1] = False
+    told: list[str] = []
+    fit_action_units(
+        replace(split, training=replace(split.training, known=known)),
+        replace(TINY, variant="resnet-bl"),
+        tmp_path,
+        report=told.append,
+    )
+    assert told[0] == "no positive training label, so never found: AU12"
+
+
+@pytest.mark.parametrize(("variant", "samples"), [("resnet", 1), ("resnet-bl", 1), ("gn-d", 1), ("ugn", 4)])
+def test_each_variant_is_trained_and_gives_its_own_samples(
+    split: UnitSplit, tmp_path: Path, variant: str, samples: int
+) -> None:
+    model = fit_action_units(split, replace(TINY, variant=variant), tmp_path, report=quiet)
+    logits = sampled_logits(model, Variant(variant), split.test.crops[:70], samples=4)
+    assert logits.shape == (70 if len(split.test.crops) >= 70 else len(split.test.crops), samples, len(UNITS))
+    loaded, _ = load_action_units(tmp_path)
+    assert sampled_logits(loaded, Variant(variant), split.test.crops[:70], 4) == pytest.approx(logits, abs=1e-5)
+    assert (tmp_path / "stage2").exists() == Variant(variant).has_graph
+
+
+def test_gn_d_gives_one_answer_without_epistemic_uncertainty(split: UnitSplit, tmp_path: Path) -> None:
+    model = fit_action_units(split, replace(TINY, variant="gn-d"), tmp_path, report=quiet)
+    bank = torch.from_numpy(noise_bank(5, len(UNITS), 0))
+    with torch.no_grad():
+        logits, mean, std, _ = UGNExport(model)(pictures(split.test.crops[:3]), bank)
+    assert torch.equal(logits[:, :1].expand_as(logits), logits)
+    assert float(decompose(logits).epistemic.max()) < 1e-6  # rounding
+    assert torch.equal(mean, torch.ones_like(mean))
+    assert torch.equal(std, torch.zeros_like(std))
+    export_action_units(tmp_path, split, tmp_path / "gn_d.onnx", quiet)
+    contract = read_contract(tmp_path / "gn_d.onnx")
+    assert isinstance(contract.calibration, AUCalibration)
+    assert (contract.name, contract.calibration.mask_samples) == ("gn-d-edge", 1)
+
+
+def test_marginal_loss_trains(split: UnitSplit, tmp_path: Path) -> None:
+    config = replace(TINY, marginal_samples=3, weighting_temperature=0.1)
+    torch.manual_seed(0)
+    trunk = UGN(replace(config.model, units=len(UNITS))).eval()
+    before = trunk.head.classifier.weight.clone()
+    model = fit_head(split, config, trunk, Variant.UGN_B, tmp_path, CPU, {}, quiet)
+    assert not torch.equal(before, model.head.classifier.weight)
+    assert all(bool(value.isfinite().all()) for value in model.head.state_dict().values())
+
+
+def test_a_run_is_not_mixed_with_another(run: Path, split: UnitSplit) -> None:
+    with pytest.raises(ValueError, match=r"stage1 was trained with variant 'ugn-b', not 'gn-d': give another folder"):
+        fit_action_units(split, replace(TINY, variant="gn-d"), run, report=quiet)
+    other = split_people(made_unit_faces(), 2)
+    with pytest.raises(ValueError, match="trained with data"):
+        fit_action_units(other, TINY, run, report=quiet)
+    with pytest.raises(ValueError, match="held out fold 1, not 2: give --test-fold 1"):
+        export_action_units(run, other, run / "x.onnx", quiet)
+
+
+def test_a_run_without_a_graph_is_not_exported(split: UnitSplit, tmp_path: Path) -> None:
+    fit_action_units(split, replace(TINY, variant="resnet"), tmp_path, report=quiet)
+    with pytest.raises(ValueError, match="a run of resnet, which has no graph"):
+        export_action_units(tmp_path, split, tmp_path / "x.onnx", quiet)
+    with pytest.raises(ValueError, match="resnet has no second stage"):
+        fit_head(split, TINY, UGN(TINY.model), Variant.RESNET, tmp_path, CPU, {}, quiet)
+
+
+def test_the_file_answers_as_torch_does(run: Path, exported: Path, split: UnitSplit) -> None:
+    model, _ = load_action_units(run)
+    expected = sampled_logits(model, Variant.UGN_B, split.test.crops[:3])
+    assert ExportedActionUnits(exported).logits(split.test.crops[:3]) == pytest.approx(expected, abs=0.02)
+
+
+def test_the_file_takes_any_number_of_faces_and_samples(exported: Path, split: UnitSplit) -> None:
+    session, crops = open_session(exported, 1), np.repeat(split.test.crops[:1], 70, axis=0)
+    assert run_logits(session, crops[:1], noise_bank(1, len(UNITS), 0)).shape == (1, 1, len(UNITS))
+    assert run_logits(session, crops, noise_bank(3, len(UNITS), 0)).shape == (70, 3, len(UNITS))
+
+
+def test_the_papers_size_builds_and_exports_with_any_number_of_samples(tmp_path: Path) -> None:
+    config = read_action_units_config(CONFIGS / "action_units_ref.toml").model
+    assert (config.widths, config.blocks, config.pooling) == ((64, 128, 256, 512), (2, 2, 2, 2), "linear")
+    torch.manual_seed(0)
+    model = UGN(replace(config, units=12)).eval()
+    # ResNet18 without its last layer and with one channel for three, and 3.1 million for the twelve vectors (SPEC 3.1)
+    assert sum(p.numel() for p in model.features.trunk.parameters()) == 11_176_512 - 2 * 7 * 7 * 64
+    assert sum(p.numel() for p in model.features.parameters()) - sum(
+        p.numel() for p in model.features.trunk.parameters()
+    ) == 12 * 512 * (512 + 1)
+    assert write_model(model, tmp_path / "ref.onnx") < 0.05
+    session = open_session(tmp_path / "ref.onnx", 1)
+    crops = np.zeros((2, 96, 96), np.uint8)
+    assert [run_logits(session, crops, noise_bank(s, 12, 0)).shape for s in (1, 7)] == [(2, 1, 12), (2, 7, 12)]
+
+
+def test_the_contract_speaks_for_the_file(exported: Path, split: UnitSplit) -> None:
     contract = read_contract(exported)
     assert contract.sha256 == sha256_of(exported)
-    assert contract.labels == tuple(f"AU{unit}" for unit in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
-    assert isinstance(contract.calibration, AUCalibration)
-    assert (contract.calibration.mask_samples, contract.calibration.mask_seed) == (20, 0)
-    assert len(contract.calibration.thresholds) == UNITS
-    assert contract.calibration.fitted_on == "faces128 validation identities, 30 faces of 10 people, pseudo-labels"
+    assert contract.name == "ugn-edge"
+    assert contract.labels == ("AU1", "AU12", "AU25")
+    calibration = contract.calibration
+    assert isinstance(calibration, AUCalibration)
+    assert (calibration.mask_samples, calibration.mask_seed) == (20, 0)
+    assert (len(calibration.thresholds), len(calibration.trusted)) == (3, 3)
+    assert calibration.fitted_on == f"validation people: {told_of(split.validation)}"
+    assert contract.data[0] == "rendered and machine-labelled faces, not certified FACS coding"
+    assert contract.data[1] == told_of(split.training)
 
 
-def test_the_report_counts_test_people_only(exported: Path, faces: Faces128) -> None:
-    report = evaluate_action_units(exported, faces, resamples=5)
-    assert (report.faces, report.people) == (30, 10)
-    assert [unit.unit for unit in report.units] == list(read_contract(exported).labels)
-    truth = (faces.scores >= faces.thresholds())[faces.splits == TEST]
-    assert [unit.prevalence for unit in report.units] == pytest.approx(truth.mean(0).tolist())
-    assert all(mean.low <= mean.high for mean in report.means.values())
-    assert set(report.f1_by_samples) == {1, 5, 20, 50}
+def test_closed_sets_are_not_called_machine_labelled(run: Path, split: UnitSplit, tmp_path: Path) -> None:
+    coded = replace(split.training, sources=np.full(len(split.training.people), "bp4d"))
+    export_action_units(run, replace(split, training=coded), tmp_path / "a.onnx", quiet)
+    contract = read_contract(tmp_path / "a.onnx")
+    assert not any("machine-labelled" in line for line in contract.data)
+    assert contract.licence.startswith("the agreements of the publishers of bp4d")
 
 
-def test_temperature_undoes_a_known_scaling() -> None:
+def test_temperature_undoes_a_known_scaling_where_labels_are_known() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (4000, 1, 3)).astype(np.float32)
     labels = random.random((4000, 3)) < mean_occurrence(logits, 1.0)
-    assert fit_temperature(logits * np.float32(1.7), labels) == pytest.approx(1.7, rel=0.05)
+    known = random.random((4000, 3)) < 0.7
+    labels[~known] ^= True  # what is not known may say anything
+    assert fit_temperature(logits * np.float32(1.7), labels, known) == pytest.approx(1.7, rel=0.05)
 
 
-def test_bootstrap_draws_people_not_pictures() -> None:
-    labels = np.repeat(np.tile([True, False], 20)[:, np.newaxis], UNITS, axis=1)
-    people = np.repeat(["a", "b"], 20)  # the model is right on all pictures of a, wrong on all of b
-    said = labels == (people == "a")[:, np.newaxis]
-    occurrence = np.where(said, 0.9, 0.1).astype(np.float32)
-    interval = mean_intervals(labels, occurrence, np.full(UNITS, 0.5, np.float32), people, 200)["f1"]
-    assert interval.value == pytest.approx(2 * 10 / (2 * 10 + 20))
-    assert (interval.low, interval.high) == (0.0, 1.0)  # draws of one person twice
+def _judged(sources: list[str], known: list[bool], occurs: list[bool]) -> UnitFaces:
+    faces = made_unit_faces(people=2, units=(12,))
+    flags = [np.array(values)[:, np.newaxis] for values in (occurs, known)]
+    return replace(faces, sources=np.array(sources), occurs=flags[0], known=flags[1])
 
 
-def test_deciles_go_from_certain_to_uncertain() -> None:
-    epistemic = np.repeat(np.arange(100, dtype=np.float32)[:, np.newaxis], 2, axis=1)
-    right = epistemic < 90
-    assert accuracy_by_decile(right, epistemic) == (1.0,) * 9 + (0.0,)
+SEEN = [True] * 6
+#: Four pictures of one source, two of another.
+TWO = ["open"] * 4 + ["faces128"] * 2
 
 
-def test_checks_skip_faces_without_a_label() -> None:
-    occurrence = np.zeros((4, UNITS), np.float32)
-    occurrence[:, BP4D_UNITS.index(12)] = [0.9, 0.2, 0.1, 0.0]
-    labels = np.array(["happiness", "neutral", "anger", "unlabelled"])
-    happy = {check.unit: check for check in expression_checks(occurrence, labels) if check.expression == "happiness"}
-    assert (happy["AU12"].auroc, happy["AU12"].positives, happy["AU12"].faces) == (1.0, 1, 3)
-    assert happy["AU6"].auroc == 0.5
+@pytest.mark.parametrize(
+    ("sources", "known", "p", "trusted"),
+    [
+        (TWO, SEEN, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], True),
+        (TWO, SEEN, [0.9, 0.8, 0.1, 0.2, 0.1, 0.9], False),  # the natural faces are in the wrong order
+        (TWO, SEEN, [0.1, 0.2, 0.9, 0.8, 0.9, 0.1], False),  # the rendered ones are
+        (["open"] * 6, SEEN, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # no natural face at all
+        (TWO, [True] * 4 + [False] * 2, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # none that is known
+        (TWO, [False] * 4 + [True] * 2, [0.1, 0.1, 0.9, 0.9, 0.9, 0.1], True),  # a source that does not know it
+        (TWO, [True] * 5 + [False], [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # natural faces all with the unit
+        (["faces128"] * 6, [False] * 6, [0.9] * 6, False),
+    ],
+)
+def test_a_unit_is_trusted_where_every_source_that_knows_it_agrees(
+    sources: list[str], known: list[bool], p: list[float], trusted: bool
+) -> None:
+    faces = _judged(sources, known, [True, True, False, False, True, False])
+    assert trusted_units(faces, np.array(p, np.float32)[:, np.newaxis]) == (trusted,)
 
 
-def test_the_shipped_settings_are_read() -> None:
-    path = Path(__file__).parents[2] / "training" / "configs" / "action_units.toml"
-    assert read_action_units_config(path).model == UGNConfig()
+def test_thresholds_come_from_known_labels_and_stay_at_one_half_without_both_kinds() -> None:
+    p = np.array([0.9, 0.8, 0.3, 0.2, 0.1, 0.7], np.float32)[:, np.newaxis]
+    faces = _judged(TWO, [True, True, True, True, True, False], [True, True, True, False, False, False])
+    assert fit_thresholds(faces, p) == (pytest.approx((0.3 + 0.2) / 2),)
+    assert fit_thresholds(replace(faces, occurs=np.ones((6, 1), bool)), p) == (0.5,)
 
 
-def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
+def test_calibration_is_that_of_the_file(exported: Path, split: UnitSplit) -> None:
+    assert calibrate(exported, split.validation) == read_contract(exported).calibration
+
+
+@pytest.mark.parametrize("name", ["action_units", "action_units_ref"])
+def test_the_shipped_settings_are_read(name: str) -> None:
+    config = read_action_units_config(CONFIGS / f"{name}.toml")
+    assert config.variant == "ugn-b"
+    assert (config.model == UGNConfig()) == (name == "action_units")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("[stage1]\nepoch = 3\n", "'epoch'"), ('variant = "gcn"\n', "variant must be one of"), ("views = 0\n", "views")],
+)
+def test_a_setting_without_sense_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "run.toml"
-    path.write_text("[stage1]\nepoch = 3\n")
-    with pytest.raises(ConfigError, match="'epoch'"):
+    path.write_text(text)
+    with pytest.raises((ConfigError, ValueError), match=told):
         read_action_units_config(path)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import EXPRESSIONS
-from training.datasets.expw import SPLITS, list_expw
+from training.datasets.expw import SPLITS, list_expw, split_of
 
 
 def write_list(folder: Path, lines: list[str]) -> None:
@@ -24,6 +24,12 @@ def test_boxes_and_labels_are_put_in_our_order(tmp_path: Path) -> None:
     assert told == {f"{label}.jpg#2": name for label, name in enumerate(order)}
     assert {picture.box for picture in pictures} == {(22, 11, 33, 44)}  # the list gives top, left, right, bottom
     assert pictures[0].path.parent == tmp_path / "image" / "origin"
+
+
+def test_splits_hold_their_shares() -> None:
+    splits = [split_of(f"photograph {number}") for number in range(4000)]
+    shares = [splits.count(name) / len(splits) for name in SPLITS]
+    assert shares == pytest.approx([0.70, 0.15, 0.15], abs=4 * (0.7 * 0.3 / 4000) ** 0.5)
 
 
 def test_splits_share_no_photograph_and_hold_their_shares(tmp_path: Path) -> None:

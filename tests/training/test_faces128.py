@@ -1,4 +1,4 @@
-"""faces128: splits by identity, pseudo-labels, and reading the publisher's layout."""
+"""faces128: pseudo-labels, and reading the publisher's layout."""
 
 from __future__ import annotations
 
@@ -8,67 +8,98 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.errors import SourceError
-from engine.facs import BP4D_UNITS
+from engine.config import read_toml
+from engine.errors import ConfigError, SourceError
+from engine.facs import OPEN_UNITS
 from engine.types import MESH_POINTS
 from training.datasets import faces128
 from training.datasets.faces128 import (
-    TEST,
-    TRAINING,
+    PSEUDO_UNITS,
     UNIT_BLENDSHAPES,
-    VALIDATION,
-    occurrence_thresholds,
+    Faces128Scores,
+    PseudoUnit,
+    PseudoUnits,
+    lip_distance,
+    pseudo_labelled,
     read_faces128,
+    read_scores,
     soft_targets,
-    split_of,
     unit_scores,
 )
+from training.datasets.unit_faces import fold_of
 
 COLUMNS = sorted(set().union(*UNIT_BLENDSHAPES.values()))
-
-
-@given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60))
-def test_a_person_stands_in_one_split_only(names: list[str]) -> None:
-    pictures = names + names[::-1]  # several pictures per person, in any order
-    seen: dict[str, set[str]] = {}
-    for name in pictures:
-        seen.setdefault(name, set()).add(split_of(name))
-    assert all(len(splits) == 1 and splits <= {TRAINING, VALIDATION, TEST} for splits in seen.values())
-
-
-def test_splits_hold_their_shares_of_the_people() -> None:
-    splits = [split_of(f"person {number}") for number in range(4000)]
-    shares = [splits.count(name) / len(splits) for name in (TRAINING, VALIDATION, TEST)]
-    assert shares == pytest.approx([0.70, 0.15, 0.15], abs=4 * (0.7 * 0.3 / 4000) ** 0.5)
 
 
 def _blendshapes(**given_scores: float) -> dict[str, np.ndarray]:
     return {name: np.array([given_scores.get(name, 0.0)], np.float32) for name in COLUMNS}
 
 
-def test_sides_are_averaged_and_au6_needs_smile_and_squint() -> None:
-    shapes = _blendshapes(mouthSmileLeft=0.8, mouthSmileRight=0.6, eyeSquintLeft=0.5, eyeSquintRight=0.3)
-    scores = dict(zip(BP4D_UNITS, unit_scores(shapes)[0], strict=True))
-    assert scores[12] == pytest.approx((0.8 + 0.6) / 2)
-    assert scores[7] == pytest.approx((0.5 + 0.3) / 2)
-    assert scores[6] == pytest.approx(min(0.7, 0.4))
-    assert [unit for unit, score in scores.items() if score == 0] == [1, 2, 4, 10, 14, 15, 17, 23, 24]
+def test_sides_are_averaged_and_lips_are_measured() -> None:
+    shapes = _blendshapes(mouthSmileLeft=0.8, mouthSmileRight=0.6, jawOpen=0.3)
+    scores = dict(zip(OPEN_UNITS, unit_scores(shapes, np.array([0.2], np.float32))[0], strict=True))
+    assert {unit: score for unit, score in scores.items() if score} == {
+        12: pytest.approx((0.8 + 0.6) / 2),
+        25: pytest.approx(0.2),
+        26: pytest.approx(0.3),
+    }
 
 
-def test_thresholds_hold_rates_between_5_and_50_percent() -> None:
-    ranks = np.linspace(0, 1, 1001, dtype=np.float32)
-    scores = np.stack([ranks * 0.1, ranks, ranks * 0.3 + 0.7], axis=1)  # hardly ever, fitting nowhere, always above 0.2
-    thresholds = occurrence_thresholds(scores)
-    assert thresholds == pytest.approx([0.095, 0.5, 0.85], abs=1e-3)
-    assert (scores >= thresholds).mean(0) == pytest.approx([0.05, 0.5, 0.5], abs=2e-3)
+def test_lip_distance_is_over_that_of_the_eyes_whatever_the_size() -> None:
+    points = np.zeros((1, MESH_POINTS, 2), np.float32)
+    points[0, 33], points[0, 263] = [0.25, 0.4], [0.75, 0.4]
+    points[0, 13], points[0, 14] = [0.5, 0.70], [0.5, 0.75]
+    assert lip_distance(points) == pytest.approx([0.05 / 0.5])
+    assert lip_distance(points * 0.3) == pytest.approx([0.05 / 0.5], rel=1e-5)
+    assert lip_distance(np.zeros((1, MESH_POINTS, 2), np.float32)) == [0.0]
 
 
-def test_a_unit_with_a_fair_rate_keeps_the_fixed_threshold() -> None:
-    scores = np.repeat(np.array([0.1, 0.3], np.float32), [80, 20])[:, np.newaxis]
-    assert occurrence_thresholds(scores) == pytest.approx([0.2])
+def test_every_unit_of_the_open_set_has_a_score_or_is_masked() -> None:
+    pseudo = read_toml(PseudoUnits, PSEUDO_UNITS)
+    assert {*UNIT_BLENDSHAPES, 25} == set(OPEN_UNITS)
+    masked = [unit for unit, value in zip(OPEN_UNITS, pseudo.thresholds(), strict=True) if np.isinf(value)]
+    assert {6, 9} <= set(masked)  # both are 0 on every picture
+
+
+def _pseudo(threshold: float, masked: tuple[int, ...] = ()) -> PseudoUnits:
+    entries = [
+        PseudoUnit(unit, masked=True, why="made") if unit in masked else PseudoUnit(unit, threshold, why="made")
+        for unit in reversed(OPEN_UNITS)  # in any order
+    ]
+    return PseudoUnits(tuple(entries))
+
+
+def test_labels_follow_the_thresholds_and_masked_units_are_not_known() -> None:
+    scores = np.tile(np.array([[0.1], [0.3], [0.3]], np.float32), (1, len(OPEN_UNITS)))
+    people = np.array(["A", "B", "A"])
+    faces = pseudo_labelled(
+        Faces128Scores(np.zeros((3, 96, 96), np.uint8), scores, people, people, 0), _pseudo(0.3, masked=(9,))
+    )
+    place = OPEN_UNITS.index(9)
+    assert not faces.known[:, place].any()
+    assert not faces.occurs[:, place].any()
+    others = np.delete(np.arange(len(OPEN_UNITS)), place)
+    assert faces.known[:, others].all()
+    assert (faces.occurs[:, others] == [[False], [True], [True]]).all()
+    assert faces.targets[1, others] == pytest.approx([0.5] * len(others))
+    assert faces.folds.tolist() == [fold_of("A"), fold_of("B"), fold_of("A")]
+    assert set(faces.sources) == {"faces128"}
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, {"threshold": 0.2, "masked": True}, {"threshold": 1.5}, {"threshold": 0.2, "why": ""}]
+)
+def test_a_unit_needs_a_threshold_or_a_mask_and_a_reason(entry: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="AU9 needs either"):
+        PseudoUnit(**{"unit": 9, "why": "made", **entry})  # type: ignore[arg-type]  # made of parts
+
+
+def test_a_missing_or_doubled_unit_is_refused() -> None:
+    units = _pseudo(0.2).units
+    for wrong in (units[1:], (*units, units[0])):
+        with pytest.raises(ConfigError, match="one entry for each"):
+            PseudoUnits(wrong)
 
 
 def test_soft_targets_cross_one_half_at_the_threshold() -> None:
@@ -109,13 +140,17 @@ def _still_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_still_mesh")
 def test_reading_keeps_rows_together_and_leaves_out_unsure_faces(tmp_path: Path) -> None:
     _made_tree(tmp_path / "data", ["A", "B", "A", "C"], [1.0, 0.2, 0.9, 1.0])
-    faces = read_faces128(tmp_path / "data", tmp_path / "cache")
+    faces = read_scores(tmp_path / "data", tmp_path / "cache")
     assert faces.left_out == 2  # B by the publisher's presence, C by ours
-    assert faces.identities.tolist() == ["A", "A"]
+    assert faces.people.tolist() == ["A", "A"]
+    assert faces.expressions.tolist() == ["neutral", "neutral"]
     assert faces.crops.shape == (2, 96, 96)
     assert faces.crops.mean(axis=(1, 2)) == pytest.approx([0.0, 20.0], abs=1.5)  # JPEG
     assert faces.scores[:, 0] == pytest.approx([0.0, 0.2])
-    assert set(faces.splits) == {split_of("A")}
+    assert faces.scores[0, OPEN_UNITS.index(25)] == faces.scores[1, OPEN_UNITS.index(25)] > 0
+    labelled = read_faces128(tmp_path / "data", tmp_path / "cache")
+    assert labelled.units == OPEN_UNITS
+    assert np.array_equal(labelled.crops, faces.crops)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ import torch
 from training.losses.ugn import (
     adaptive_loss,
     adaptive_weights,
+    label_terms,
+    marginal_terms,
     mask_divergence,
+    unit_rates,
     unit_weights,
     weighted_unit_loss,
 )
@@ -30,7 +34,7 @@ def _noise(samples: int, units: int = 3) -> torch.Tensor:
 
 @pytest.mark.parametrize("pooling", ["attention", "linear"])
 def test_shapes_from_picture_to_logits(pooling: str) -> None:
-    model = UGN(UGNConfig(3, 32, 4, (4, 8), (1, 1), pooling, 6, 5)).eval()
+    model = UGN(replace(SMALL, pooling=pooling)).eval()
     images = torch.randn(2, 1, 32, 32)
     assert model.features(images).shape == (2, 3, 8)
     assert model.classifier(model.features(images)).shape == (2, 3)
@@ -44,9 +48,13 @@ def test_the_edge_size_stays_within_its_budget() -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) <= 1_200_000
 
 
-def test_unknown_pooling_is_refused() -> None:
+def test_a_shape_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="'mean'"):
         UGNConfig(pooling="mean")
+    with pytest.raises(ValueError, match="'soft'"):
+        UGNConfig(mask="soft")
+    with pytest.raises(ValueError, match="same length"):
+        UGNConfig(widths=(4, 8), blocks=(1,))
 
 
 def test_masks_lie_strictly_between_0_and_1() -> None:
@@ -88,6 +96,32 @@ def test_the_mask_multiplies_the_adjacency_before_the_features() -> None:
     torch.testing.assert_close(hidden[0, 0], torch.relu(masked @ nodes[0, 0] @ layer.weight.weight.T))
 
 
+def test_a_layer_without_a_mask_is_a_plain_graph_convolution() -> None:
+    layer = UncertainGraphHead(replace(SMALL, mask="none")).first
+    nodes = torch.rand(1, 1, 3, 8)
+    hidden, sample = layer(nodes, torch.randn(4, 3, 3))
+    plain = torch.relu(layer.adjacency() @ nodes[0, 0] @ layer.weight.weight.T)
+    torch.testing.assert_close(hidden[0], plain.expand(4, 3, 6))
+    assert torch.equal(sample.mask, torch.ones(1, 4, 3, 3))
+
+
+@torch.no_grad()
+def test_a_face_at_rest_says_nothing_for_a_mask_to_move() -> None:
+    head = UncertainGraphHead(SMALL)
+    features = torch.rand(1, 3, 8)
+    assert float(head(features, _noise(9)).logits.std(1).max()) > 0
+    head.set_rest(features[0])
+    torch.testing.assert_close(head(features, _noise(9)).logits.std(1), torch.zeros(1, 3))
+
+
+def test_the_papers_form_has_neither_rest_nor_bias() -> None:
+    head = UncertainGraphHead(replace(SMALL, centred=False))
+    assert not head.rest.any()
+    for layer in (head.first, head.second):
+        assert not layer.bias.requires_grad
+        assert not layer.bias.any()
+
+
 def test_epistemic_uncertainty_vanishes_with_the_spread_of_the_mask() -> None:
     head = UncertainGraphHead(SMALL).eval()
     features = torch.rand(4, 3, 8) * 5
@@ -116,7 +150,7 @@ def test_one_bank_for_all_faces_equals_the_same_bank_for_each() -> None:
 def test_the_loss_reaches_edges_and_both_halves_of_the_mask() -> None:
     head = UncertainGraphHead(SMALL)
     logits = head(torch.rand(4, 3, 8), torch.randn(4, 1, 2, 3, 3)).logits[:, 0]
-    adaptive_loss(logits, torch.ones(4, 3), torch.ones(4)).backward()
+    adaptive_loss(label_terms(logits, torch.ones(4, 3), torch.ones(4, 3) > 0), torch.ones(4)).backward()
     for layer in (head.first, head.second):
         for parameter in (layer.edges, layer.mean.weight, layer.spread.weight, layer.spread_bias):
             assert parameter.grad is not None
@@ -151,14 +185,48 @@ def test_unit_weights_are_inverse_rates_with_mean_1() -> None:
     torch.testing.assert_close(tau, torch.tensor([3 * 2 / total, 3 * 4 / total, 3 * 20 / total]))
 
 
-def test_a_unit_that_never_occurs_is_refused() -> None:
-    with pytest.raises(ValueError, match="never occur"):
-        unit_weights(torch.tensor([0.5, 0.0]))
+def test_a_unit_that_never_occurs_has_no_weight_and_changes_no_other() -> None:
+    torch.testing.assert_close(unit_weights(torch.tensor([0.25, 0.0, 0.75])), torch.tensor([1.5, 0.0, 0.5]))
+    with pytest.raises(ValueError, match="no training face shows any unit"):
+        unit_weights(torch.zeros(3))
+
+
+def test_rates_are_over_known_labels() -> None:
+    occurs = torch.tensor([[True, True, True], [False, True, False], [True, False, False]])
+    known = torch.tensor([[True, False, False], [True, True, False], [True, True, False]])
+    torch.testing.assert_close(unit_rates(occurs, known), torch.tensor([2 / 3, 1 / 2, 0.0]))
 
 
 def test_weighted_unit_loss_by_hand() -> None:
-    loss = weighted_unit_loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.5, 1.0]]), torch.tensor([1.5, 0.5]))
-    assert float(loss) == pytest.approx((1.5 + 0.5) * math.log(2))  # every term of a logit of 0 is ln 2
+    known = torch.tensor([[True, True], [True, False]])
+    terms = label_terms(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.5, 1.0]]), known)
+    loss = weighted_unit_loss(terms, torch.tensor([1.5, 0.5]))
+    # every term of a logit of 0 is ln 2; the last is not known
+    assert float(loss) == pytest.approx(((1.5 + 0.5) + 1.5) / 2 * math.log(2))
+
+
+def test_marginal_terms_are_of_the_mean_probability() -> None:
+    p = torch.tensor([[[0.9], [0.2], [0.4]]])  # one face, three samples, one unit
+    known = torch.tensor([[True]])
+    for target in (0.0, 0.3, 1.0):
+        found = marginal_terms(torch.logit(p), torch.tensor([[target]]), known)
+        expected = -(target * math.log((0.9 + 0.2 + 0.4) / 3) + (1 - target) * math.log((0.1 + 0.8 + 0.6) / 3))
+        assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(marginal_terms(torch.logit(p), torch.ones(1, 1), ~known)) == 0
+
+
+def test_marginal_terms_of_one_sample_are_the_plain_ones() -> None:
+    logits, targets, known = torch.randn(5, 1, 3), torch.rand(5, 3), torch.rand(5, 3) < 0.7
+    torch.testing.assert_close(marginal_terms(logits, targets, known), label_terms(logits[:, 0], targets, known))
+
+
+def test_marginal_terms_are_stable_at_extreme_logits() -> None:
+    logits = torch.tensor([[[1e4], [-1e4]], [[-1e4], [-1e4]]], requires_grad=True)
+    terms = marginal_terms(logits, torch.ones(2, 1), torch.ones(2, 1) > 0)
+    assert terms[:, 0].tolist() == pytest.approx([math.log(2), 1e4])
+    terms.sum().backward()
+    assert logits.grad is not None
+    assert bool(logits.grad.isfinite().all())
 
 
 def test_adaptive_weights_are_a_softmax_within_each_group() -> None:
@@ -169,9 +237,17 @@ def test_adaptive_weights_are_a_softmax_within_each_group() -> None:
     assert not weights.requires_grad
 
 
+def test_a_temperature_spreads_the_weights() -> None:
+    epistemic = torch.tensor([[0.1], [0.0], [0.4]])
+    weights = adaptive_weights(epistemic, group=2, temperature=0.1)
+    first = math.e / (math.e + 1)
+    torch.testing.assert_close(weights, torch.tensor([1 + 2 * first, 1 + 2 * (1 - first), 2.0]))
+
+
 def test_adaptive_loss_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
-    loss = adaptive_loss(logits, torch.ones(2, 2), torch.tensor([1.0, 2.0]))
+    terms = label_terms(logits, torch.ones(2, 2), torch.ones(2, 2) > 0)
+    loss = adaptive_loss(terms, torch.tensor([1.0, 2.0]))
     first, second = 2 * math.log(2), math.log(4 / 3) + math.log(2)  # sigmoid(ln 3) = 3/4
     assert float(loss) == pytest.approx((1.0 * first + 2.0 * second) / 2)
 

@@ -6,24 +6,27 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.action_units import noise_bank
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, AUCalibration, CropSpec, ModelContract, TensorSpec, write_contract
-from engine.facs import BP4D_UNITS, unit_code
+from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
 from engine.types import Float32
-from training.datasets.faces128 import VALIDATION, Faces128
-from training.evaluation.action_units import open_session, run_logits
+from training.datasets.unit_faces import UnitFaces, UnitSplit
+from training.datasets.unit_sources import UnitSource
+from training.evaluation.unit_session import open_session, run_logits
 from training.export.onnx import export_onnx, store_weights_as_half
 from training.export.parity import largest_difference, require_parity
-from training.metrics.binary import best_f1_threshold
-from training.models.ugn import UGN, UGNExport
-from training.trainers.action_units import MEAN, STD, load_action_units, noise_bank
+from training.fit_action_units import told_of
+from training.metrics.binary import auroc, best_f1_threshold
+from training.models.ugn import UGN, UGNExport, Variant
+from training.trainers.action_units import MEAN, STD, load_action_units
 
 INPUTS: Final = ("image", "noise")
 OUTPUTS: Final = ("logits", "mask_mean", "mask_std", "adjacency")
@@ -39,7 +42,16 @@ _DYNAMIC: Final = {
     "mask_mean": {0: "N"},
     "mask_std": {0: "N"},
 }
-_LICENCE: Final = "MIT; trained on pseudo-labels under Apache-2.0 and on pictures that are not redistributed"
+Flags = npt.NDArray[np.bool_]
+
+#: AUROC that a unit needs, on validation people, in every source that knows it, to be built on.
+TRUSTED_AUROC: Final = 0.85
+#: Sources whose labels no certified coder of FACS made, and the one among them whose pictures are rendered.
+_NOT_CODED: Final = (UnitSource.OPEN.value, UnitSource.FACES128.value)
+_RENDERED: Final = UnitSource.OPEN.value
+_NOT_CODED_LINE: Final = "rendered and machine-labelled faces, not certified FACS coding"
+_OPEN_LICENCE: Final = "MIT; trained on pseudo-labels under Apache-2.0 and on pictures that are not redistributed"
+_CLOSED_LICENCE: Final = "the agreements of the publishers of {} hold for this file: do not redistribute it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +65,36 @@ class ExportSummary:
 
 
 def export_action_units(
-    run: Path, faces: Faces128, target: Path, report: Callable[[str], None] = print
+    run: Path, split: UnitSplit, target: Path, report: Callable[[str], None] = print
 ) -> ExportSummary:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
 
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: the file does not answer as the torch module does.
+        ValueError: the run has no graph, was trained on another fold or other units than ``split``, or the file does
+            not answer as the torch module does.
     """
     model, facts = load_action_units(run)
+    _require_fitting(run, facts, split)
+    samples = 1 if facts["variant"] == Variant.GN_D.value else MASK_SAMPLES
     difference = write_model(model, target)
     report(f"{target}: {target.stat().st_size / 1e6:.2f} MB, largest difference from torch {difference:.1e}")
-    calibration = calibrate(target, faces)
+    calibration = calibrate(target, split.validation, samples)
     report(f"temperature {calibration.temperature:.3f}, fitted on {calibration.fitted_on}")
-    seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
-    trained = f"{datetime.date.today().isoformat()}, mien-train fit action-units, code {facts['code']}, {seeds}"
-    write_contract(_contract(model, target, calibration, facts["data"], trained), target)
+    units = zip(split.validation.units, calibration.trusted, strict=True)
+    report(f"to be built on: {', '.join(unit_code(unit) for unit, trusted in units if trusted) or 'none'}")
+    write_contract(_contract(model, target, calibration, facts, split), target)
     return ExportSummary(target, target.stat().st_size, difference, calibration)
+
+
+def _require_fitting(run: Path, facts: dict[str, Any], split: UnitSplit) -> None:
+    if not Variant(facts["variant"]).has_graph:
+        raise ValueError(f"{run} is a run of {facts['variant']}, which has no graph: export gn-d, ugn or ugn-b")
+    fold = int(split.test.folds[0])
+    if facts["test_fold"] != fold:
+        raise ValueError(f"{run} held out fold {facts['test_fold']}, not {fold}: give --test-fold {facts['test_fold']}")
+    if facts["units"] != list(split.validation.units):
+        raise ValueError(f"{run} has the units {facts['units']}, the data {list(split.validation.units)}")
 
 
 def write_model(model: UGN, target: Path) -> float:
@@ -91,36 +116,57 @@ def write_model(model: UGN, target: Path) -> float:
     return max(differences.values())
 
 
-def calibrate(model: Path, faces: Faces128) -> AUCalibration:
-    """One temperature, and a threshold per unit (highest F1), fitted with the file itself on validation identities."""
-    chosen = faces.splits == VALIDATION
-    labels = faces.scores[chosen] >= faces.thresholds()
-    bank = noise_bank(MASK_SAMPLES, len(BP4D_UNITS), MASK_SEED)
-    logits = run_logits(open_session(model, 1), faces.crops[chosen], bank)
-    temperature = fit_temperature(logits, labels)
+def calibrate(model: Path, faces: UnitFaces, samples: int = MASK_SAMPLES) -> AUCalibration:
+    """Temperature, thresholds and trust, fitted with the file itself on validation people, where labels are known."""
+    bank = noise_bank(samples, len(faces.units), MASK_SEED)
+    logits = run_logits(open_session(model, 1), faces.crops, bank)
+    temperature = fit_temperature(logits, faces.occurs, faces.known)
     occurrence = mean_occurrence(logits, temperature)
-    people = len(np.unique(faces.identities[chosen]))
     return AUCalibration(
         temperature=temperature,
-        thresholds=tuple(
-            round(best_f1_threshold(truth, p), 4) for truth, p in zip(labels.T, occurrence.T, strict=True)
-        ),
-        mask_samples=MASK_SAMPLES,
+        thresholds=fit_thresholds(faces, occurrence),
+        trusted=trusted_units(faces, occurrence),
+        mask_samples=samples,
         mask_seed=MASK_SEED,
-        fitted_on=f"faces128 validation identities, {len(labels)} faces of {people} people, pseudo-labels",
+        fitted_on=f"validation people: {told_of(faces)}",
     )
 
 
-def fit_temperature(logits: Float32, labels: npt.NDArray[np.bool_]) -> float:
-    """The temperature, to 0.001, with the smallest binary NLL of the mean occurrence; logits (N, S, K), labels (N, K).
+def fit_thresholds(faces: UnitFaces, occurrence: Float32) -> tuple[float, ...]:
+    """Thresholds (K,) of the highest F1 for occurrence (N, K); 0.5 for a unit whose known labels are all alike."""
+    found = []
+    for occurs, known, p in zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True):
+        both = np.unique(occurs[known]).size == 2
+        found.append(round(best_f1_threshold(occurs[known], p[known]), 4) if both else 0.5)
+    return tuple(found)
 
-    Golden-section search over 0.25 to 4 in the logarithm (the NLL has one valley there).
+
+def trusted_units(faces: UnitFaces, occurrence: Float32) -> tuple[bool, ...]:
+    """Which units (K,) may be built on, by their occurrence (N, K) on validation people.
+
+    Those whose AUROC reaches TRUSTED_AUROC in every source that knows the unit, natural pictures among them. Where the
+    known labels of a source are all alike, nothing is shown, and nothing trusted.
+    """
+    found = []
+    for occurs, known, p in zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True):
+        sources = set(faces.sources[known].tolist())
+        rows = [known & (faces.sources == source) for source in sources]
+        good = all(auroc(occurs[chosen], p[chosen]) >= TRUSTED_AUROC for chosen in rows)
+        found.append(good and bool(sources - {_RENDERED}))
+    return tuple(found)
+
+
+def fit_temperature(logits: Float32, labels: Flags, known: Flags) -> float:
+    """The temperature, to 0.001, with the smallest binary NLL of the mean occurrence over the known labels.
+
+    Logits are (N, S, K), labels and known (N, K). Golden-section search over 0.25 to 4 in the logarithm (the NLL has
+    one valley there).
     """
     low, high = np.log(0.25), np.log(4.0)
     golden = (np.sqrt(5) - 1) / 2
     while high - low > 1e-3:
         left, right = high - golden * (high - low), low + golden * (high - low)
-        if _nll(logits, labels, np.exp(left)) < _nll(logits, labels, np.exp(right)):
+        if _nll(logits, labels, known, np.exp(left)) < _nll(logits, labels, known, np.exp(right)):
             high = right
         else:
             low = left
@@ -132,16 +178,26 @@ def mean_occurrence(logits: Float32, temperature: float) -> Float32:
     return np.asarray((1 / (1 + np.exp(-logits / temperature))).mean(1), np.float32)
 
 
-def _nll(logits: Float32, labels: npt.NDArray[np.bool_], temperature: float) -> float:
+def _nll(logits: Float32, labels: Flags, known: Flags, temperature: float) -> float:
     p = np.clip(mean_occurrence(logits, temperature), 1e-6, 1 - 1e-6)
-    return float(-np.log(np.where(labels, p, 1 - p)).mean())
+    return float(-np.log(np.where(labels, p, 1 - p))[known].mean())
 
 
-def _contract(model: UGN, target: Path, calibration: AUCalibration, data: str, trained: str) -> ModelContract:
+def _contract(
+    model: UGN, target: Path, calibration: AUCalibration, facts: dict[str, Any], split: UnitSplit
+) -> ModelContract:
     units, side = model.config.units, model.config.side_px
+    family = "gn-d" if facts["variant"] == Variant.GN_D.value else "ugn"
+    sources = np.unique(split.training.sources).tolist()
+    coded = [source for source in sources if source not in _NOT_CODED]
+    seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
+    command = f"mien-train fit au ({facts['variant']})"
+    told = [facts["data"], f"fold {facts['test_fold']} held out for measuring"]
+    if len(coded) < len(sources):
+        told.insert(0, _NOT_CODED_LINE)
     return ModelContract(
         schema=SCHEMA,
-        name="ugn-edge",
+        name=f"{family}-{'ref' if model.config.resnet_stem else 'edge'}",
         task="action_units",
         sha256=sha256_of(target),
         inputs=(TensorSpec("image", ("N", 1, side, side)), TensorSpec("noise", ("S", 2, units, units))),
@@ -152,9 +208,9 @@ def _contract(model: UGN, target: Path, calibration: AUCalibration, data: str, t
             TensorSpec("adjacency", (units, units)),
         ),
         crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
-        labels=tuple(unit_code(unit) for unit in BP4D_UNITS),
+        labels=tuple(unit_code(unit) for unit in split.validation.units),
         calibration=calibration,
-        data=(data, "labels are MediaPipe blendshape scores turned into units: a model's opinion, not FACS coding"),
-        licence=_LICENCE,
-        trained=trained,
+        data=tuple(told),
+        licence=_CLOSED_LICENCE.format(", ".join(coded)) if coded else _OPEN_LICENCE,
+        trained=f"{datetime.date.today().isoformat()}, {command}, code {facts['code']}, {seeds}",
     )

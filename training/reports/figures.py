@@ -1,4 +1,4 @@
-"""``mien-train figures``: docs/results/expression.json, collected from the reports of ``mien-train evaluate``.
+"""``mien-train figures``: docs/results/expression.json and action_units.json, from reports of ``mien-train evaluate``.
 
 Nothing is measured here: every figure is copied from the report that the command beside it wrote.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,12 @@ from training.evaluation.rivals import TIMED_RUNS
 _STRENGTHS: Final = {"native": "cifar_c", "imagenetc": "imagenet_c"}
 #: Rejected share of the corrupted faces at which the retention ratio is quoted.
 _RATE: Final = 0.8
+#: Figures of the check on FERPlus, by expression and units.
+_TIES: Final = {
+    "au12_happiness_auroc_ferplus": ("happiness", ("AU12",)),
+    "au4_anger_auroc_ferplus": ("anger", ("AU4",)),
+    "au25_26_surprise_auroc_ferplus": ("surprise", ("AU25", "AU26")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,24 @@ def expression_figures(reports: Reports) -> tuple[Reported, ...]:
         *_rivals(_read(reports.rivals, "rivals")),
         *_rlps(_read(reports.rlps, "made_noise")),
     )
+
+
+def action_unit_figures(report: Path) -> tuple[Reported, ...]:
+    """The figures of docs/results/action_units.json, from report.json of `evaluate au` on PrivateTest and the open set.
+
+    Raises:
+        FileNotFoundError: the report is missing.
+        ValueError: it is of another kind, or was made without the open set, FERPlus, or a unit or time that is quoted.
+    """
+    found = _read(report, "by_samples")
+    if found["fer"] is None:
+        raise ValueError(f"{report} has no check on FERPlus: evaluate with --fer")
+    command = (
+        "mien-train evaluate au assets/models/action_units.onnx "
+        + " ".join(f"--data {part['source']}={part['source'].upper()}" for part in found["sources"])
+        + f" --test-fold {found['test_fold']} --fer FER --split {found['fer']['split']} --out DIR"
+    )
+    return (*_unit_scores(found, report, command), *_unit_ties(found["fer"], report, command))
 
 
 def write_figures(figures: Sequence[Reported], out: Path) -> None:
@@ -176,4 +200,41 @@ def _rlps(report: dict[str, Any]) -> tuple[Reported, ...]:
         name = f"rlps_keep_{'no' if kind == 'none' else kind}_face"
         note = f"25 % noise added, mean of {len(kept)} seeds: " + ", ".join(f"{value:.3f}" for value in kept)
         figures.append(Reported(name, round(sum(kept) / len(kept), 4), len(kept), command, note=note))
+    return tuple(figures)
+
+
+def _unit_scores(report: dict[str, Any], path: Path, command: str) -> tuple[Reported, ...]:
+    sources = {part["source"]: part["report"] for part in report["sources"]}
+    if "open" not in sources or sources["open"]["mean_bp4d"] is None:
+        raise ValueError(f"{path} has no figures of the open set: evaluate with --data open=FOLDER")
+    over = "95 %, bootstrap over people"
+    scores = sources["open"]["mean_bp4d"]["scores"]
+    gaps = {
+        name: next(kind for kind in part["uncertainty"] if kind["kind"] == "epistemic")["gap_points"]
+        for name, part in {"all": report["all"], **sources}.items()
+    }
+    each = ", ".join(f"{name} {gap['value']:.1f}" for name, gap in gaps.items() if name != "all")
+    timed = next((part for part in report["latency"] if (part["threads"], part["samples"]) == (2, 20)), None)
+    if timed is None:
+        raise ValueError(f"{path} has no time of 20 samples on 2 threads: evaluate again with this version")
+    f1 = _figure("open_au_f1_average_12", scores["f1_half"], command, f"{report['test']}; decided at 0.5")
+    gap_note = f"accuracy at 0.5, tenths per unit, mean over units, all sources together; alone: {each}"
+    gap = _figure("epistemic_decile_accuracy_gap", gaps["all"], command, gap_note)
+    time = "ONNX Runtime, one face, grey levels to outputs, two threads, median of n runs"
+    return (
+        replace(f1, interval=over),
+        replace(gap, interval=over),
+        Reported("au_edge_ms_s20_cpu2", timed["median_ms"], timed["runs"], command, note=time),
+    )
+
+
+def _unit_ties(check: dict[str, Any], path: Path, command: str) -> tuple[Reported, ...]:
+    ties = {(tie["expression"], tuple(tie["units"])): tie for tie in check["ties"]}
+    figures = []
+    for name, key in _TIES.items():
+        if key not in ties:
+            raise ValueError(f"{path} has no check of {' and '.join(key[1])} on {key[0]}: the model lacks a unit")
+        tie = ties[key]
+        note = f"{tie['positives']} faces of {key[0]} against all others with 8 votes for one expression"
+        figures.append(_figure(name, tie["auroc"], command, note))
     return tuple(figures)

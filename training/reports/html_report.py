@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Final
 
 from engine.facs import EXPRESSIONS
 from engine.types import Route
 from training.evaluation.expression_report import CalibrationFigures, ExpressionReport, Scores
-from training.metrics.multiclass import Figure
+from training.reports.html_page import figure_row, figure_text, framed, page, section, table
 from training.reports.plots import class_plot, confusion_plot, inline_svg, reliability_diagram, risk_coverage_plot
 from training.reports.strip_chart import Strip
 from training.reports.strip_plot import draw_strip
@@ -20,24 +18,6 @@ ROUTE_NAMES: Final = {
     Route.AMBIGUOUS.value: "ambiguous: competing labels",
     Route.REJECT.value: "not assessed",
 }
-_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1b1b1f; --page: #ffffff; --line: #c9c9d0; --quiet: #5b5b66; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6ea; --page: #16161a; --line: #44444d; --quiet: #a6a6b2; }
-}
-body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: var(--ink); background: var(--page);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.9rem 0.25rem 0; text-align: left;
-  vertical-align: top; }
-thead th { color: var(--quiet); font-weight: 600; }
-tbody th { font-weight: 400; }
-.scroll { overflow-x: auto; }
-.scroll svg { max-width: 100%; min-width: 34rem; height: auto; }
-p.quiet { color: var(--quiet); max-width: 48rem; }
-code { overflow-wrap: anywhere; }
-"""
 
 
 def write_html(report: ExpressionReport, path: Path, strip: Strip | None = None) -> None:
@@ -61,44 +41,7 @@ def html_page(report: ExpressionReport, strip: Strip | None = None) -> str:
     ]
     if strip is not None:
         sections.append(_clip(strip))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
-    )
-
-
-def _section(title: str, note: str, *parts: str) -> str:
-    return (
-        f'<section>\n<h2>{escape(title)}</h2>\n<p class="quiet">{escape(note)}</p>\n'
-        + "\n".join(parts)
-        + "\n</section>"
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells_of_head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    top = f"<thead><tr>{cells_of_head}</tr></thead>\n" if head else ""
-    lines = []
-    for first, *others in rows:
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-        lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
-    body = "\n".join(lines)
-    return f'<div class="scroll"><table>\n{top}<tbody>\n{body}\n</tbody>\n</table></div>'
-
-
-def _plot(svg: str) -> str:
-    return f'<div class="scroll">{svg}</div>'
-
-
-def _told(figure: Figure | None) -> str:
-    return "none to measure" if figure is None else figure.text()
-
-
-def _row(name: str, figure: Figure | None) -> tuple[str, str, str]:
-    return name, _told(figure), "" if figure is None else f"{figure.n:,}"
+    return page(title, sections)
 
 
 def _facts(report: ExpressionReport) -> str:
@@ -117,21 +60,23 @@ def _facts(report: ExpressionReport) -> str:
         "The labels are votes of ten people per picture: what a face looks like to people. They do not tell what "
         "anyone feels, means or intends. Values stand with 95 % intervals; n is the number of faces that they rest on."
     )
-    return _section("What was measured", note, _table((), rows))
+    return section("What was measured", note, table((), rows))
 
 
 def _accuracy(report: ExpressionReport) -> str:
     majority = report.majority
     rows = [
-        _row("accuracy", majority.accuracy),
-        _row("accuracy without pictures that also stand in another split", report.majority_accuracy_without_copies),
+        figure_row("accuracy", majority.accuracy),
+        figure_row(
+            "accuracy without pictures that also stand in another split", report.majority_accuracy_without_copies
+        ),
         (
             "accuracy of always naming the commonest class",
             f"{majority.always_commonest:.3f}",
             f"{report.majority_faces:,}",
         ),
-        _row("macro-F1", majority.macro_f1),
-        _row("balanced accuracy", majority.balanced_accuracy),
+        figure_row("macro-F1", majority.macro_f1),
+        figure_row("balanced accuracy", majority.balanced_accuracy),
     ]
     if report.members is not None:
         spread = "" if report.members.accuracy_sd is None else f", standard deviation {report.members.accuracy_sd:.3f}"
@@ -140,22 +85,22 @@ def _accuracy(report: ExpressionReport) -> str:
             (f"accuracy of one member alone, mean of {report.members.count}", told, f"{report.majority_faces:,}")
         )
     note = "Against the majority label of the raters. Intervals by bootstrap over faces."
-    return _section("Accuracy", note, _table(("figure", "value", "n"), rows))
+    return section("Accuracy", note, table(("figure", "value", "n"), rows))
 
 
 def _classes(report: ExpressionReport) -> str:
     rows = [
-        (part.name, f"{part.n:,}", f"{part.named:,}", *map(_told, (part.precision, part.recall, part.f1)))
+        (part.name, f"{part.n:,}", f"{part.named:,}", *map(figure_text, (part.precision, part.recall, part.f1)))
         for part in report.majority.classes
     ]
     says = "Precision, recall and F1 of each expression with intervals; the values stand in the table below."
     counts = "Faces by label and prediction; most lie where both agree."
-    return _section(
+    return section(
         "Each expression",
         "Majority labels. Intervals are Wilson's, so that they also speak for rare classes that are never hit.",
-        _plot(inline_svg(class_plot(report.majority), "classes", says)),
-        _table(("expression", "faces", "named so", "precision", "recall", "F1"), rows),
-        _plot(inline_svg(confusion_plot(report.majority), "confusion", counts)),
+        framed(inline_svg(class_plot(report.majority), "classes", says)),
+        table(("expression", "faces", "named so", "precision", "recall", "F1"), rows),
+        framed(inline_svg(confusion_plot(report.majority), "confusion", counts)),
     )
 
 
@@ -178,11 +123,11 @@ def _calibration(report: ExpressionReport) -> str:
     )
     says = "Agreement rises with confidence, once against the raters and once against the majority label."
     diagram = reliability_diagram(report.raters, report.hard)
-    return _section("Calibration", note, _table(head, [*rows, sizes]), _plot(inline_svg(diagram, "reliability", says)))
+    return section("Calibration", note, table(head, [*rows, sizes]), framed(inline_svg(diagram, "reliability", says)))
 
 
 def _score(scores: Scores | None, name: str) -> str:
-    return "" if scores is None else _told(getattr(scores, name))
+    return "" if scores is None else figure_text(getattr(scores, name))
 
 
 def _count(figures: CalibrationFigures) -> int:
@@ -192,31 +137,31 @@ def _count(figures: CalibrationFigures) -> int:
 def _selective(report: ExpressionReport) -> str:
     found = report.selective
     rows = [
-        _row("AURC (area under the curve)", found.aurc),
-        _row("E-AURC (above the best order)", found.excess_aurc),
-        _row("AUGRC (area under the generalised curve)", found.augrc),
-        _row("AUROC of confidence for right against wrong", found.error_auroc),
-        _row("FPR95 (errors that pass where 95 % of the right answers do)", found.error_fpr95),
-        _row("coverage at 5 % risk", found.coverage_at_5_risk),
-        _row("risk at 80 % coverage", found.risk_at_80_coverage),
+        figure_row("AURC (area under the curve)", found.aurc),
+        figure_row("E-AURC (above the best order)", found.excess_aurc),
+        figure_row("AUGRC (area under the generalised curve)", found.augrc),
+        figure_row("AUROC of confidence for right against wrong", found.error_auroc),
+        figure_row("FPR95 (errors that pass where 95 % of the right answers do)", found.error_fpr95),
+        figure_row("coverage at 5 % risk", found.coverage_at_5_risk),
+        figure_row("risk at 80 % coverage", found.risk_at_80_coverage),
     ]
     note = "If only the surest faces are answered: how many errors are left? Confidence is the top probability."
     says = "Risk by coverage: few errors among the surest faces, rising to the error rate of all."
     plot = risk_coverage_plot(found, 1 - report.majority.accuracy.value)
-    return _section(
-        "Risk and coverage", note, _table(("figure", "value", "n"), rows), _plot(inline_svg(plot, "risk", says))
+    return section(
+        "Risk and coverage", note, table(("figure", "value", "n"), rows), framed(inline_svg(plot, "risk", says))
     )
 
 
 def _votes(report: ExpressionReport) -> str:
     rows = [
-        _row("KL divergence from votes to probabilities (nats)", report.votes.kl),
-        _row("total variation", report.votes.total_variation),
-        _row("Spearman of the aleatoric part with the entropy of the votes", report.votes.spearman_aleatoric),
-        _row("Spearman of the epistemic part with the same", report.votes.spearman_epistemic),
+        figure_row("KL divergence from votes to probabilities (nats)", report.votes.kl),
+        figure_row("total variation", report.votes.total_variation),
+        figure_row("Spearman of the aleatoric part with the entropy of the votes", report.votes.spearman_aleatoric),
+        figure_row("Spearman of the epistemic part with the same", report.votes.spearman_epistemic),
     ]
     note = "Do the probabilities look like the votes, and is the model unsure where the raters disagree?"
-    return _section("Against the votes", note, _table(("figure", "value", "n"), rows))
+    return section("Against the votes", note, table(("figure", "value", "n"), rows))
 
 
 def _routes(report: ExpressionReport) -> str:
@@ -224,9 +169,9 @@ def _routes(report: ExpressionReport) -> str:
         (
             ROUTE_NAMES[part.route],
             part.share.text(),
-            _told(part.accuracy),
+            figure_text(part.accuracy),
             "" if part.accuracy is None else f"{part.accuracy.n:,}",
-            _told(part.vote_entropy),
+            figure_text(part.vote_entropy),
         )
         for part in report.routes
     ]
@@ -235,7 +180,7 @@ def _routes(report: ExpressionReport) -> str:
         "the top label on the faces of the route that have a majority label."
     )
     head = ("route", f"share of {report.faces:,} faces", "accuracy", "n", "entropy of the votes (nats)")
-    return _section("Routes", note, _table(head, rows))
+    return section("Routes", note, table(head, rows))
 
 
 def _flip(report: ExpressionReport) -> str:
@@ -251,7 +196,7 @@ def _flip(report: ExpressionReport) -> str:
         "Mean of the probabilities of a face and of its mirror image, at twice the time. The program shows the plain "
         f"one. n = {flip.accuracy.n:,} for accuracy and macro-F1, {flip.nll_votes.n:,} for the others."
     )
-    return _section("With the mirror image", note, _table(("figure", "plain", "with mirror image"), rows))
+    return section("With the mirror image", note, table(("figure", "plain", "with mirror image"), rows))
 
 
 def _clip(strip: Strip) -> str:
@@ -262,4 +207,4 @@ def _clip(strip: Strip) -> str:
     top = strip.shares.mean(0)
     said = ", ".join(f"{name} {share:.0%}" for name, share in zip(EXPRESSIONS, top, strict=True) if share >= 0.05)
     says = f"Strip chart over time. Mean shares over the clip: {said}."
-    return _section("Over time", note, _plot(inline_svg(draw_strip(strip), "strip", says)))
+    return section("Over time", note, framed(inline_svg(draw_strip(strip), "strip", says)))

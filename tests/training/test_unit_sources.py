@@ -1,0 +1,59 @@
+"""Data sets with action-unit labels by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import SourceError
+from tests.training.made_units import made_unit_faces
+from training.datasets import unit_sources
+from training.datasets.unit_faces import UnitFaces
+from training.datasets.unit_sources import UnitData, UnitSource, parse_unit_data, read_all_units, read_units
+
+
+@pytest.fixture(autouse=True)
+def _made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that give two people, under the name of the folder and the source."""
+
+    def reader(source: UnitSource):  # noqa: ANN202
+        def read(folder: Path, cache: Path) -> UnitFaces:
+            units = (12,) if source is UnitSource.DISFA else (1, 12, 25)
+            return made_unit_faces(people=2, source=f"{source.value} of {folder} with {cache}", units=units)
+
+        return read
+
+    monkeypatch.setattr(unit_sources, "_READERS", {source: reader(source) for source in UnitSource})
+
+
+def test_every_source_has_a_reader(tmp_path: Path) -> None:
+    for name in ("open", "faces128", "bp4d", "disfa"):
+        assert set(read_units(name, Path("data"), Path("cache")).sources) == {f"{name} of data with cache"}
+
+
+def test_a_name_and_a_folder_are_parted_at_the_first_sign() -> None:
+    assert parse_unit_data("bp4d=sets/a=b") == UnitData("bp4d", Path("sets/a=b"))
+
+
+@pytest.mark.parametrize("text", ["bp4d", "bp4d=", "=sets", "fer2013=sets", ""])
+def test_what_is_not_name_and_folder_is_refused(text: str) -> None:
+    with pytest.raises(SourceError, match="NAME=FOLDER with NAME one of open, faces128, bp4d, disfa"):
+        parse_unit_data(text)
+
+
+def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="'BP4D': use one of open, faces128"):
+        read_units("BP4D", tmp_path, tmp_path)
+
+
+def test_several_sets_are_joined_in_order() -> None:
+    faces = read_all_units([parse_unit_data("open=a"), parse_unit_data("faces128=b")], Path("c"))
+    assert list(dict.fromkeys(faces.sources)) == ["open of a with c", "faces128 of b with c"]
+
+
+def test_sets_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(SourceError, match="open is given twice"):
+        read_all_units([parse_unit_data("open=a"), parse_unit_data("open=b")], Path("c"))
+    with pytest.raises(ValueError, match="different units"):
+        read_all_units([parse_unit_data("open=a"), parse_unit_data("disfa=b")], Path("c"))

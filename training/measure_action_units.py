@@ -1,0 +1,65 @@
+"""``mien-train evaluate au`` and ``mien-train study au``: measure, and write report.json and report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from engine.alignment import CROP_SIDE_PX
+from training.datasets.fer2013 import read_faces
+from training.datasets.unit_faces import UnitFaces, split_people
+from training.evaluation.unit_study import StudyConfig, study_units
+from training.evaluation.units_file import FerSplit, evaluate_units_file
+from training.fit_action_units import told_of
+from training.report import write_report
+from training.reports.study_report import write_study_html
+from training.reports.units_report import write_units_html
+from training.trainers.action_units import ActionUnitsConfig
+
+
+def measure_file(
+    model: Path,
+    faces: UnitFaces,
+    test_fold: int,
+    out: Path,
+    fer: Path | None = None,
+    split: str = "PublicTest",
+    cache: Path = Path("runs/cache"),
+    threads: int = 1,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Figures of a model file on the people of one fold; with a folder of FERPlus, of its units on a split of that too.
+
+    Raises:
+        ContractError: the file is no action-unit model, or lacks a unit of the faces.
+        ValueError, FileNotFoundError: the fold does not exist, or FERPlus cannot be read.
+    """
+    test = split_people(faces, test_fold).test
+    told = f"fold {test_fold}: {told_of(test)}"
+    outside = FerSplit(split, read_faces(fer, split, cache, CROP_SIDE_PX)) if fer else None
+    found = evaluate_units_file(model, test, told, outside, threads=threads, report=report)
+    write_report(found, out / "report.json")
+    write_units_html(found, out / "report.html")
+    report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+
+
+def measure_study(
+    faces: UnitFaces,
+    config: ActionUnitsConfig,
+    run: Path,
+    out: Path,
+    what: StudyConfig,
+    device: str = "cpu",
+    report: Callable[[str], None] = print,
+) -> None:
+    """The paper's claims on these faces; a study that was broken off goes on.
+
+    Raises:
+        ValueError: RUN was made with other settings or faces.
+    """
+    found = study_units(faces, config, run, what, torch.device(device), report)
+    write_report(found, out / "report.json")
+    write_study_html(found, out / "report.html")
+    report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
