@@ -16,7 +16,9 @@ from training.export.action_units import export_action_units
 from training.fit_action_units import fit_action_units, read_action_units_config
 from training.measure_action_units import measure_file, measure_study
 from training.process import CONFIGS, say, settle_torch
+from training.pseudo_thresholds import ThresholdsConfig, choose_thresholds
 from training.reports.figures import action_unit_figures, write_figures
+from training.reports.unit_card import write_unit_card
 
 UnitSets = Annotated[
     list[str],
@@ -108,6 +110,16 @@ def figures_au_command(
     say(f"wrote {out}")
 
 
+def card_au_command(
+    card: Annotated[Path, typer.Argument(help="Model card, with the two marks between which the tables stand.")],
+    report: Annotated[Path, typer.Argument(help="report.json of `evaluate au`.")],
+    study: Annotated[Path | None, typer.Option(help="report.json of `study au`, for the tables of the paper.")] = None,
+) -> None:
+    """Write the tables of an action-unit model's card from its report."""
+    write_unit_card(card, report, study)
+    say(f"wrote {card}")
+
+
 def make_au_command(
     faces128: Annotated[Path, typer.Option(help="Folder of faces128: images/, labels.csv, blendshapes.csv.")],
     ict: Annotated[Path, typer.Option(help="Folder of ICT-FaceKit Light: ict_facekit_light.npz.")],
@@ -121,6 +133,19 @@ def make_au_command(
     from training.make_au import MakeAuConfig, make_au
 
     make_au(faces128, ict, out, MakeAuConfig(pictures, seed), workers, say)
+
+
+def choose_thresholds_command(
+    open_set: Annotated[Path, typer.Option("--open", help="Folder that make-au has finished.")],
+    faces128: Annotated[Path, typer.Option(help="Folder of faces128: images/, labels.csv, blendshapes.csv.")],
+    landmarker: Annotated[Path, typer.Option(help="MediaPipe's bundle face_landmarker.task.")],
+    out: Annotated[Path, typer.Option("--out", help="TOML file to write.")] = CONFIGS / "pseudo_units.toml",
+    report: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("docs/results/reports/pseudo_units.json"),
+    pictures: Annotated[int, typer.Option(help="How many pictures of the open set are read.")] = 6000,
+    cache: Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")] = Path("runs/cache"),
+) -> None:
+    """Choose which blendshape scores of faces128 serve as labels; needs the package mediapipe."""
+    choose_thresholds(open_set, faces128, landmarker, out, report, cache, ThresholdsConfig(pictures), say)
 
 
 def read_faces_of(data: Sequence[str], cache: Path) -> UnitFaces:
@@ -142,14 +167,22 @@ def read_unit_split(data: Sequence[str], test_fold: int, cache: Path) -> UnitSpl
 
 
 def add_au_commands(
-    app: typer.Typer, fit: typer.Typer, export: typer.Typer, evaluate: typer.Typer, figures: typer.Typer
+    app: typer.Typer,
+    *,
+    fit: typer.Typer,
+    export: typer.Typer,
+    evaluate: typer.Typer,
+    figures: typer.Typer,
+    card: typer.Typer,
 ) -> None:
     """Put ``au`` into the groups, and ``make-au`` and ``study`` into ``mien-train``."""
     fit.command("au")(fit_au_command)
     export.command("au")(export_au_command)
     evaluate.command("au")(evaluate_au_command)
     figures.command("au")(figures_au_command)
+    card.command("au")(card_au_command)
     app.command("make-au")(make_au_command)
+    app.command("choose-thresholds")(choose_thresholds_command)
     study = typer.Typer(no_args_is_help=True, help="Train and measure what a paper claims.")
     study.command("au")(study_au_command)
     study.callback()(_study)

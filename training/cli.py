@@ -26,9 +26,9 @@ from training.fit_uar import fit_uar, read_uar_config
 from training.framing import measure_framing
 from training.process import CONFIGS, say, settle_torch
 from training.report import write_report
+from training.reports.expression_card import write_expression_card
 from training.reports.figures import Reports, expression_figures, write_figures
 from training.reports.html_report import write_html
-from training.reports.model_card import write_card
 from training.reports.plots import write_svg
 from training.reports.strip_chart import read_strip
 from training.reports.strip_plot import draw_strip
@@ -38,11 +38,20 @@ fit_commands = typer.Typer(no_args_is_help=True, help="Train a model; a run that
 export_commands = typer.Typer(no_args_is_help=True, help="Calibrate a finished run and write its ONNX and contract.")
 evaluate_commands = typer.Typer(no_args_is_help=True, help="Measure an exported model.")
 figures_commands = typer.Typer(no_args_is_help=True, help="Collect figures from reports; nothing is measured.")
+card_commands = typer.Typer(no_args_is_help=True, help="Write the tables of a model card from reports.")
 app.add_typer(fit_commands, name="fit")
 app.add_typer(export_commands, name="export")
 app.add_typer(evaluate_commands, name="evaluate")
 app.add_typer(figures_commands, name="figures")
-add_au_commands(app, fit_commands, export_commands, evaluate_commands, figures_commands)
+app.add_typer(card_commands, name="card")
+add_au_commands(
+    app,
+    fit=fit_commands,
+    export=export_commands,
+    evaluate=evaluate_commands,
+    figures=figures_commands,
+    card=card_commands,
+)
 
 Fer = Annotated[Path, typer.Option("--data", help="Folder with fer2013.csv and fer2013new.csv.")]
 Run = Annotated[Path, typer.Option("--run", help="Folder of the run: checkpoints, weights, logs, caches.")]
@@ -140,8 +149,8 @@ def strip_chart_command(
     say(f"wrote {out}")
 
 
-@app.command("card")
-def card_command(
+@card_commands.command("expression")
+def card_expression_command(
     card: Annotated[Path, typer.Argument(help="Model card, with the two marks between which the tables stand.")],
     reports: Annotated[list[Path], typer.Argument(help="report.json of each split, PublicTest first.")],
     uncertainty: Annotated[
@@ -149,7 +158,7 @@ def card_command(
     ] = None,
 ) -> None:
     """Write the tables of an expression model's card from its reports."""
-    write_card(card, reports, uncertainty)
+    write_expression_card(card, reports, uncertainty)
     say(f"wrote {card}")
 
 

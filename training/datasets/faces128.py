@@ -13,13 +13,11 @@ the inner lips over that of the outer eye corners. Turned faces narrow the eyes,
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -29,11 +27,11 @@ from engine.errors import ConfigError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import Float32, UInt8
 from training.datasets.meshes import MIN_PRESENCE, meshes_of
+from training.datasets.tables import SIDE_PX, read_numbers, read_picture, read_table
 from training.datasets.unit_faces import UnitFaces, fold_of
 
 #: Thresholds and masked units, with the reasons.
 PSEUDO_UNITS: Final = Path(__file__).resolve().parents[1] / "configs" / "pseudo_units.toml"
-_SIDE_PX: Final = 128
 
 #: Unit to the blendshapes whose mean is its score; left and right are averaged, because single sides are noisy in
 #: turned faces. AU25 comes from the mesh (`lip_distance`).
@@ -142,17 +140,17 @@ def read_scores(folder: Path, cache: Path, workers: int = 2) -> Faces128Scores:
         SourceError: a file is missing or does not fit the others.
         FaceModelError: the mesh network is not on this machine.
     """
-    labels = _read_table(folder / "labels.csv", ("image", "identity", "expression"))
+    labels = read_table(folder / "labels.csv", ("image", "identity", "expression"))
     names = sorted({"presence"}.union(*UNIT_BLENDSHAPES.values()))
-    shapes = _read_table(folder / "blendshapes.csv", ("image", *names))
+    shapes = read_table(folder / "blendshapes.csv", ("image", *names))
     if labels["image"] != shapes["image"]:
         raise SourceError(f"{folder}: labels.csv and blendshapes.csv list different images: unpack the data again")
-    values = {name: _numbers(folder, name, shapes[name]) for name in names}
-    images = np.stack([_read_image(folder / "images" / name) for name in labels["image"]])
+    values = {name: read_numbers(folder, name, shapes[name]) for name in names}
+    images = np.stack([read_picture(folder / "images" / name) for name in labels["image"]])
     points, presence = meshes_of(images, cache, workers)
     kept = np.flatnonzero((presence >= MIN_PRESENCE) & (values["presence"] >= MIN_PRESENCE))
     return Faces128Scores(
-        crops=np.stack([align_picture(images[row], points[row] * _SIDE_PX)[0] for row in kept]),
+        crops=np.stack([align_picture(images[row], points[row] * SIDE_PX)[0] for row in kept]),
         scores=unit_scores(values, lip_distance(points))[kept],
         people=np.array(labels["identity"])[kept],
         expressions=np.array(labels["expression"])[kept],
@@ -182,29 +180,3 @@ def soft_targets(scores: Float32, thresholds: Float32) -> Float32:
 def _logit(p: Float32) -> Float32:
     clipped = np.clip(p, _SCORE_STEP, 1 - _SCORE_STEP)
     return np.asarray(np.log(clipped / (1 - clipped)), np.float32)
-
-
-def _read_table(path: Path, columns: tuple[str, ...]) -> dict[str, list[str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-    except FileNotFoundError:
-        raise SourceError(f"{path} is missing: point to the unpacked faces128 folder") from None
-    absent = [name for name in columns if not rows or name not in rows[0]]
-    if absent:
-        raise SourceError(f"{path} has no column {absent[0]!r} or no rows: unpack the data again")
-    return {name: [row[name] for row in rows] for name in columns}
-
-
-def _numbers(folder: Path, name: str, texts: list[str]) -> Float32:
-    try:
-        return np.array(texts, np.float32)
-    except ValueError as error:
-        raise SourceError(f"{folder / 'blendshapes.csv'}: column {name!r} is not all numbers ({error})") from None
-
-
-def _read_image(path: Path) -> UInt8:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None or image.shape != (_SIDE_PX, _SIDE_PX):
-        raise SourceError(f"{path} is missing or no {_SIDE_PX}x{_SIDE_PX} picture: unpack the data again")
-    return np.asarray(image, np.uint8)
