@@ -182,7 +182,7 @@ def choose_thresholds(
     units = tuple(
         _unit_report(
             unit,
-            photographs_decide(finding, volunteers.get(unit)),
+            photographs_decide(finding, volunteers.get(unit), trained[:, row]),
             volunteers.get(unit),
             published[:, row],
             own[:, row],
