@@ -40,6 +40,7 @@ from training.evaluation.pseudo_scores import (
     CHOOSING_FOLD,
     CONFIRMING_FOLDS,
     MIN_AUROC,
+    TEST_FOLD,
     ScoredFaces,
     ScoreFinding,
     auroc_figure,
@@ -133,7 +134,7 @@ class ThresholdsReport:
     confirming_folds: tuple[int, ...]
     people: dict[str, int]  # "choose" and "confirm"
     faces: dict[str, int]
-    natural_faces: int  # of faces128, training people of the split whose test fold is the one that chooses
+    natural_faces: int  # of faces128, training people of the split of the shipped model
     repeated: int
     units: tuple[UnitReport, ...]
 
@@ -219,8 +220,8 @@ def _told(
 
 
 def _trains(person: str) -> bool:
-    """Whether a person of faces128 trains when the fold that chooses is the test fold."""
-    return fold_of(person) != CHOOSING_FOLD and not chooses(person)
+    """Whether a person of faces128 trains where the test fold is that of the shipped model."""
+    return fold_of(person) != TEST_FOLD and not chooses(person)
 
 
 def _read_rendered(folder: Path, read: ReadBlendshapes, count: int) -> _Rendered:
@@ -276,7 +277,7 @@ def read_picture(path: Path) -> UInt8:
 
 
 def _ask_volunteers(natural: Faces128Scores, resamples: int) -> dict[int, VolunteerCheck]:
-    labelled = natural.expressions != _UNLABELLED
+    labelled = (natural.expressions != _UNLABELLED) & [fold_of(str(person)) != TEST_FOLD for person in natural.people]
     expressions, scores = natural.expressions[labelled], natural.scores[labelled]
     draws = draw(len(expressions), resamples, groups=natural.people[labelled])
     checks = {}

@@ -1,117 +1,42 @@
-"""The tables of a card: written between the marks, from reports of one model."""
+"""What cards share: marks that must be there once and in order, and reports that must be what they should be."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.training.made_report import made_report
-from training.metrics.multiclass import Figure
-from training.report import plain, write_report
-from training.reports.model_card import BEGIN, END, card_tables, write_card
+from training.reports.model_card import BEGIN, END, read_report, told, under, write_tables
 
 
-@pytest.fixture
-def card(tmp_path: Path) -> Path:
-    path = tmp_path / "card.md"
-    path.write_text(f"# Card\n\nBefore.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n")
-    return path
-
-
-@pytest.fixture
-def reports(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / f"{split}.json" for split in ("PublicTest", "PrivateTest")]
-    for path in paths:
-        write_report(dataclasses.replace(made_report(), split=path.stem), path)
-    return paths
-
-
-def shift(sha256: str = "ab" * 32) -> dict[str, Any]:
-    figure = plain(Figure(0.7, 0.65, 0.75, 40))
-    strengths = [{"strength": "CIFAR-C", "n": 20, "shift": {"mean": {"epistemic": figure, "aleatoric": figure}}}]
-    return {
-        "sha256": sha256,
-        "split": "PublicTest",
-        "tables": {"strengths": strengths},
-        "natural_shift": {"sets": [{"name": "drawn", "n": 9, "auroc_epistemic": figure, "auroc_aleatoric": figure}]},
-    }
-
-
-def test_words_around_the_tables_stay(card: Path, reports: list[Path]) -> None:
-    write_card(card, reports)
-    text = card.read_text()
-    assert text.startswith(f"# Card\n\nBefore.\n\n{BEGIN}\n\n| | PublicTest | PrivateTest |\n")
-    assert text.endswith(f"\n\n{END}\n\nAfter.\n")
-    assert "old" not in text
-    write_card(card, reports)
-    assert card.read_text() == text
-
-
-def test_tables_hold_the_figures_of_each_report(card: Path, reports: list[Path]) -> None:
-    write_card(card, reports)
-    rows = dict(line.strip("| ").split(" | ", 1) for line in card.read_text().splitlines() if line.startswith("| "))
-    told = made_report().majority.accuracy.text()
-    assert rows["accuracy, majority labels"] == f"{told} | {told}"
-    assert rows["accepted"].startswith(made_report().routes[0].share.text())
-    assert rows["contempt"].startswith("0 | none to measure")
-    assert "3" in rows["one member alone, accuracy (mean, deviation)"]
-
-
-def test_every_row_has_a_cell_per_column(reports: list[Path]) -> None:
-    raw = [json.loads(path.read_text()) for path in reports]
-    for table in card_tables(raw, shift()).split("\n\n"):
-        rows = [line for line in table.splitlines() if line.startswith("|")]
-        assert len({line.count("|") for line in rows}) <= 1
-
-
-def test_the_commonest_mistake_is_named() -> None:
-    report = plain(made_report())
-    report["majority"]["confusion_matrix"][1] = [3, 10, 0, 6, 1, 0, 0, 0]
-    row = next(line for line in card_tables([report]).splitlines() if line.startswith("| happiness"))
-    assert row.endswith("| sadness, 30 % |")
-
-
-def test_a_report_of_uncertainty_adds_a_table(card: Path, reports: list[Path], tmp_path: Path) -> None:
-    path = tmp_path / "uncertainty.json"
-    path.write_text(json.dumps(shift()))
-    write_card(card, reports, path)
-    told = "0.700 (0.650 to 0.750)"
-    assert f"| 15 corruptions, severity 5, CIFAR-C (mean) | 20 | {told} | {told} |" in card.read_text()
-    assert f"| drawn | 9 | {told} | {told} |" in card.read_text()
-
-
-def test_one_member_and_undefined_figures_are_told() -> None:
-    text = card_tables([plain(made_report(members=1))])
-    assert "Spearman of epistemic with the same | none to measure |" in text
-    assert "NaN" not in text
-
-
-def test_reports_of_two_models_are_refused(card: Path, reports: list[Path], tmp_path: Path) -> None:
-    other = dataclasses.replace(made_report().model, sha256="cd" * 32)
-    write_report(dataclasses.replace(made_report(), model=other), reports[1])
-    before = card.read_text()
-    with pytest.raises(ValueError, match="of 2 models"):
-        write_card(card, reports)
-    with pytest.raises(ValueError, match="of 2 models"):
-        card_tables([plain(made_report())], shift("cd" * 32))
-    assert card.read_text() == before
-
-
-def test_a_report_of_another_kind_is_refused(card: Path, reports: list[Path]) -> None:
-    reports[0].write_text('{"figures": []}')
-    with pytest.raises(ValueError, match="'model' is missing: write it with mien-train evaluate expression"):
-        write_card(card, reports)
-    reports[0].write_text("{")
-    with pytest.raises(ValueError, match=r"PublicTest\.json is not JSON"):
-        write_card(card, reports)
+def test_only_what_stands_between_the_marks_changes(tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    card.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
+    write_tables(card, "new")
+    assert card.read_text() == f"Before.\n{BEGIN}\n\nnew\n\n{END}\nAfter.\n"
 
 
 @pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}{END}{BEGIN}{END}"])
-def test_a_card_without_its_marks_is_refused(card: Path, reports: list[Path], text: str) -> None:
+def test_a_card_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
+    card = tmp_path / "card.md"
     card.write_text(text)
     with pytest.raises(ValueError, match="add them where tables belong"):
-        write_card(card, reports)
+        write_tables(card, "new")
+    assert card.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["{", '{"model": {}}', "[]", "3"])
+def test_a_report_of_another_kind_is_refused_with_the_command_that_writes_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"report\.json is not .*: write it with mien-train evaluate au"):
+        read_report(path, "evaluate au", ("model", "all"))
+
+
+def test_a_figure_that_is_not_defined_is_said_to_be_none() -> None:
+    assert told({"value": None, "low": None, "high": None, "n": 3}) == "none to measure"
+
+
+def test_paragraphs_are_broken_but_words_are_not() -> None:
+    word = "x" * 70
+    assert under(f"{word} {word}", "| a |") == f"{word}\n{word}\n\n| a |"

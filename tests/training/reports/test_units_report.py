@@ -10,50 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.made import made_faces, quiet
-from tests.training.made_unit_labels import brightness_model, faulty_faces
-from training.evaluation import units_file
-from training.evaluation.unit_comparison import FoldDecisions, compare_variants
-from training.evaluation.unit_study import PAPER_ORDER, Cell, StudyConfig, StudyPoint, StudyReport
-from training.evaluation.units_file import FerSplit, UnitFileReport, evaluate_units_file
+from tests.training.made_unit_labels import faulty_faces
+from tests.training.made_unit_reports import UNITS, made_file_report, made_study
+from training.evaluation.units_file import UnitFileReport
 from training.report import plain
 from training.reports.figures import action_unit_figures
 from training.reports.study_report import study_page, write_study_html
 from training.reports.units_report import units_page, write_units_html
 
-UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24, 25, 26)
-
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
-    model = brightness_model(tmp_path_factory.mktemp("model"), UNITS, trusted=(1, 12))
-    random = np.random.default_rng(0)
-    votes = np.zeros((40, 10), np.int64)
-    votes[np.arange(40), random.integers(0, 8, 40)] = 10
-    crops = random.integers(0, 255, (40, 96, 96), dtype=np.uint8)
-    fer = FerSplit("PublicTest", replace(made_faces(40), crops=crops, votes=votes))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units_file, "TIMED_RUNS", 2)
-        return evaluate_units_file(model, faulty_faces(units=UNITS), "fold 1: made", fer, resamples=10, report=quiet)
-
-
-def made_study(folds: int = 3) -> StudyReport:
-    points = []
-    for share, flipped in ((0.01, 0.0), (0.1, 0.0), (1.0, 0.0), (1.0, 0.3)):
-        parts = []
-        for seed in range(folds):
-            random = np.random.default_rng(seed)
-            occurs = random.random((200, 2)) < 0.4
-            said = {
-                item.value: occurs
-                ^ (random.random(occurs.shape) < 0.05 * (1 + place) + 0.1 * (1 - share) + flipped / 2)
-                for place, item in enumerate(PAPER_ORDER)
-            }
-            parts.append(FoldDecisions(np.repeat(np.arange(50), 4).astype(str), np.ones_like(occurs), occurs, said))
-        compared = compare_variants((1, 12), parts, [item.value for item in PAPER_ORDER], 50)
-        cells = tuple(Cell(fold + 1, 100, 400, 600, 601, 50, 200) for fold in range(folds))
-        points.append(StudyPoint(share, flipped, cells, compared))
-    return StudyReport(("open", "faces128"), (1, 12), StudyConfig(steps=600), "abc123", tuple(points))
+    return made_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS))
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +72,7 @@ def test_the_page_of_a_file_tells_each_figure(report: UnitFileReport, page: str)
 def test_a_report_without_units_to_measure_has_no_plots_of_them(tmp_path: Path) -> None:
     faces = faulty_faces()
     blind = replace(faces, occurs=np.zeros_like(faces.occurs))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units_file, "TIMED_RUNS", 2)
-        found = evaluate_units_file(brightness_model(tmp_path), blind, "made", None, resamples=5, report=quiet)
+    found = made_file_report(tmp_path, blind, fer=False)
     said = words(units_page(found))
     assert "none to measure" in said
     assert "Left out where they have no known label" in said
