@@ -127,8 +127,8 @@ def test_the_toml_holds_a_decision_for_each_unit_and_its_reader_takes_it(data: P
 def test_people_who_choose_confirm_nothing_and_train_nothing(data: Path) -> None:
     found = _choose(data, data / "pseudo_units.toml")
     assert found.people == {
-        "choose": sum(fold_of(person) == 1 for person in PEOPLE),
-        "confirm": sum(fold_of(person) in (2, 3) for person in PEOPLE),
+        "choose": sum(fold_of(person) == 2 for person in PEOPLE),
+        "confirm": sum(fold_of(person) == 3 for person in PEOPLE),
     }
     assert found.natural_faces == 3 * sum(fold_of(person) != 1 and not chooses(person) for person in PEOPLE)
 

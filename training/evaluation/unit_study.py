@@ -47,7 +47,7 @@ class StudyConfig:
     folds: tuple[int, ...] = FOLDS
     shares: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)  # of the training people, labels as they are
     flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)  # of the training labels, all people
-    steps: int = 500  # least steps of each stage
+    steps: int = 300  # least steps of each stage
     samples: int = 20  # masks at test
     seed: int = 0  # of the choice of people and labels
     resamples: int = 1000

@@ -11,6 +11,7 @@ from training.evaluation.pseudo_scores import (
     CHOOSING_FOLD,
     CONFIRMING_FOLDS,
     RATES,
+    TEST_FOLD,
     ScoredFaces,
     bounded,
     find_scores,
@@ -35,8 +36,8 @@ def _faces(scores: dict[int, list[float]], intensities: dict[int, list[float]]) 
 
 
 CLEAR = _faces(
-    {1: [0.1, 0.2, 0.6, 0.9], 2: [0.1, 0.3, 0.5, 0.7], 3: [0.2, 0.8]},
-    {1: [0.0, 0.0, 0.3, 1.0], 2: [0.0, 0.1, 0.2, 0.6], 3: [0.0, 0.9]},
+    {2: [0.1, 0.2, 0.6, 0.9], 3: [0.1, 0.3, 0.5, 0.7, 0.2, 0.8]},
+    {2: [0.0, 0.0, 0.3, 1.0], 3: [0.0, 0.1, 0.2, 0.6, 0.0, 0.9]},
 )
 
 
@@ -54,8 +55,8 @@ def test_the_threshold_of_best_f1_is_that_of_the_people_who_choose() -> None:
 
 def test_figures_of_the_people_who_confirm_by_arithmetic() -> None:
     faces = _faces(
-        {1: [0.1, 0.7], 2: [0.1, 0.5, 0.3, 0.9], 3: [0.2]},
-        {1: [0.0, 1.0], 2: [0.0, 0.0, 0.3, 0.8], 3: [0.0]},
+        {2: [0.1, 0.7], 3: [0.1, 0.5, 0.3, 0.9, 0.2]},
+        {2: [0.0, 1.0], 3: [0.0, 0.0, 0.3, 0.8, 0.0]},
     )
     (found,) = find_scores(faces, NATURAL, resamples=50)
     assert found.auroc.value == pytest.approx((3 + 2) / 6)  # 0.9 beats 3 absent faces, 0.3 beats 2
@@ -68,7 +69,7 @@ def test_figures_of_the_people_who_confirm_by_arithmetic() -> None:
 
 
 def test_a_score_that_fails_on_others_is_masked_however_well_it_did_on_those_who_chose() -> None:
-    faces = _faces({1: [0.1, 0.9], 2: [0.9, 0.1], 3: [0.8, 0.2]}, {1: [0.0, 1.0], 2: [0.0, 1.0], 3: [0.0, 1.0]})
+    faces = _faces({2: [0.1, 0.9], 3: [0.9, 0.1, 0.8, 0.2]}, {2: [0.0, 1.0], 3: [0.0, 1.0, 0.0, 1.0]})
     (found,) = find_scores(faces, NATURAL, resamples=50)
     assert found.masked
     assert (found.auroc_choosing, found.auroc.value) == (1, 0)
@@ -82,27 +83,32 @@ def test_a_score_that_is_always_zero_on_natural_faces_is_masked() -> None:
 
 
 def test_people_who_confirm_never_choose() -> None:
-    """Other scores on folds 2 and 3 leave the choice as it is; others on fold 1 leave the confirmation."""
+    """Other scores on fold 3 leave the choice as it is; those of the test fold change nothing at all."""
     others = _faces(
-        {1: [0.1, 0.2, 0.6, 0.9], 2: [0.9, 0.9, 0.4, 0.1], 3: [0.0, 1.0]},
-        {1: [0.0, 0.0, 0.3, 1.0], 2: [0.0, 0.1, 0.2, 0.6], 3: [0.0, 0.9]},
+        {2: [0.1, 0.2, 0.6, 0.9], 3: [0.9, 0.9, 0.4, 0.1, 0.0, 1.0]},
+        {2: [0.0, 0.0, 0.3, 1.0], 3: [0.0, 0.1, 0.2, 0.6, 0.0, 0.9]},
     )
+    tested = _faces(
+        {2: [0.1, 0.2, 0.6, 0.9], 3: [0.1, 0.3, 0.5, 0.7, 0.2, 0.8], 1: [0.9, 0.1]},
+        {2: [0.0, 0.0, 0.3, 1.0], 3: [0.0, 0.1, 0.2, 0.6, 0.0, 0.9], 1: [0.0, 1.0]},
+    )
+    assert find_scores(tested, NATURAL, 50) == find_scores(CLEAR, NATURAL, 50)
     (first,), (second,) = find_scores(CLEAR, NATURAL, 50), find_scores(others, NATURAL, 50)
     assert (first.threshold, first.auroc_choosing) == (second.threshold, second.auroc_choosing)
     assert first.auroc != second.auroc
-    assert CHOOSING_FOLD not in CONFIRMING_FOLDS
+    assert len({TEST_FOLD, CHOOSING_FOLD, *CONFIRMING_FOLDS}) == 2 + len(CONFIRMING_FOLDS)
 
 
-@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("missing", [2, 3])
 def test_a_set_without_people_of_one_side_is_refused(missing: int) -> None:
-    folds = [fold for fold in (1, 2) if fold != missing]
+    folds = [fold for fold in (2, 3) if fold != missing]
     faces = _faces({fold: [0.1, 0.9] for fold in folds}, {fold: [0.0, 1.0] for fold in folds})
-    with pytest.raises(ValueError, match="choose" if missing == 1 else "confirm"):
+    with pytest.raises(ValueError, match="choose" if missing == 2 else "confirm"):
         find_scores(faces, NATURAL)
 
 
 def test_a_unit_that_nobody_shows_is_refused() -> None:
-    faces = _faces({1: [0.1, 0.9], 2: [0.1, 0.9]}, {1: [0.0, 1.0], 2: [0.0, 0.1]})
+    faces = _faces({2: [0.1, 0.9], 3: [0.1, 0.9]}, {2: [0.0, 1.0], 3: [0.0, 0.1]})
     with pytest.raises(ValueError, match="confirm"):
         find_scores(faces, NATURAL)
 
