@@ -6,6 +6,7 @@ pictures of a large set are those of a small one, whatever the number of workers
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,10 +18,12 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.errors import OutputError
+import training.rendering
+from engine.errors import OutputError, SourceError
 from engine.types import Float32, Int64, UInt8
 from training.datasets.open_au import LABELS, PICTURES, POINTS, SIDE_PX, OpenAuRow, write_labels
 from training.datasets.unit_faces import fold_of
+from training.rendering.face_model import FILE_NAME
 from training.rendering.resting_faces import RestingFaces, read_resting_faces
 from training.rendering.studio import Studio
 from training.rendering.unit_draws import draw_units
@@ -70,8 +73,9 @@ def make_au(
         SourceError: faces128 or the face model is missing or broken.
         OutputError: ``out`` holds a set with other settings, or cannot be written.
     """
-    _claim(out, config)
+    _make_folders(out)
     resting = read_resting_faces(faces128, out / "cache", workers)
+    _claim(out / _SETTINGS, config, _recipe(resting, model_folder))
     people = len(set(resting.people))
     report(f"{len(resting.names)} photographs of {people} people rest; {config.pictures} pictures are made")
     places = np.random.default_rng(config.seed).permutation(len(resting.names))
@@ -86,19 +90,36 @@ def make_au(
     report(f"wrote {out / LABELS}; look at {out / _SHEETS}")
 
 
-def _claim(out: Path, config: MakeAuConfig) -> None:
-    """Make the folders, or see that they are of the same set."""
-    settings = out / _SETTINGS
-    text = json.dumps(asdict(config), indent=1) + "\n"
+def _recipe(resting: RestingFaces, model_folder: Path) -> str:
+    """Hash of all that a picture hangs on beside the settings: photographs, face model, and the code that draws."""
+    digest = hashlib.sha256(resting.pictures.tobytes())
+    digest.update(np.ascontiguousarray(resting.points_px).tobytes())
+    if not (model_folder / FILE_NAME).is_file():
+        raise SourceError(f"{model_folder / FILE_NAME} is missing: point to the folder of ICT-FaceKit Light")
+    digest.update((model_folder / FILE_NAME).read_bytes())
+    for source in sorted(Path(training.rendering.__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_folders(out: Path) -> None:
     try:
         (out / PICTURES).mkdir(parents=True, exist_ok=True)
         (out / _BLOCKS).mkdir(exist_ok=True)
-        if not settings.is_file():
-            settings.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
+
+
+def _claim(settings: Path, config: MakeAuConfig, recipe: str) -> None:
+    """Write what the folder's set is made of, or see that it is the same."""
+    text = json.dumps(asdict(config) | {"recipe_sha256": recipe}, indent=1) + "\n"
+    if not settings.is_file():
+        settings.write_text(text, encoding="utf-8")
     if settings.read_text(encoding="utf-8") != text:
-        raise OutputError(f"{out} holds a set with other settings (see {settings.name}): choose another folder")
+        raise OutputError(
+            f"{settings.parent} holds a set with other settings, photographs or code (see {settings.name}): "
+            "choose another folder"
+        )
 
 
 def _orders(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> Iterator[_Order]:

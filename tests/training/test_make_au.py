@@ -148,8 +148,17 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_another_set_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     whole = _content(_make(tmp_path, "set", 2))
     for pictures, seed in ((3, 0), (2, 1)):
-        with pytest.raises(OutputError, match=r"holds a set with other settings .*: choose another folder"):
+        with pytest.raises(OutputError, match=r"holds a set with other settings.*: choose another folder"):
             _make(tmp_path, "set", pictures, seed=seed)
+    assert _content(tmp_path / "set") == whole
+
+
+def test_a_set_of_other_photographs_is_left_alone(tmp_path: Path) -> None:
+    whole = _content(_make(tmp_path, "set", 2))
+    picture = next((tmp_path / "faces128" / "images").iterdir())
+    cv2.imwrite(str(picture), 255 - cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE))
+    with pytest.raises(OutputError, match="other settings, photographs or code"):
+        _make(tmp_path, "set", 2)
     assert _content(tmp_path / "set") == whole
 
 

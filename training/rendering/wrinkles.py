@@ -33,7 +33,10 @@ _FLANK: Final = (0.5, 2.2)  # height and width of the light flanks, against the 
 
 
 def line_patterns(model: FaceModel, binding: Binding) -> dict[int, Float32]:
-    """For each unit of UNIT_LINES how dark its lines make each vertex (V,): about 1 on a line, negative beside it."""
+    """For each unit of UNIT_LINES how dark its lines make each vertex (V,): about 1 on a line.
+
+    Beside it the pattern is negative, except where another line of the unit is too far off to have flanks of its own.
+    """
     points = binding.points(model.neutral)
     return {
         unit: np.asarray(np.max([_pattern(model.neutral, points, line) for line in lines], axis=0), np.float32)
