@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from engine.alignment import CROP_SIDE_PX
+from training.datasets.fer2013 import read_faces
 from training.datasets.unit_faces import FOLDS, UnitFaces, UnitSplit, split_people
 from training.datasets.unit_sources import parse_unit_data, read_all_units
 from training.distributed import process_group, rank_0_first
@@ -54,9 +56,11 @@ def export_au_command(
     run: Run,
     out: Annotated[Path, typer.Option("--out", help="ONNX file to write.")],
     test_fold: TestFold = 1,
+    fer: Annotated[Path | None, typer.Option(help="FER2013 folder: PublicTest has a say in what is trusted.")] = None,
 ) -> None:
     """Calibrate an action-unit model on validation people and write it; data and fold as in `fit au`."""
-    export_action_units(run, read_unit_split(data, test_fold, run / "cache"), out, say)
+    tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
+    export_action_units(run, read_unit_split(data, test_fold, run / "cache"), out, say, tied)
 
 
 def evaluate_au_command(

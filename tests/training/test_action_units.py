@@ -12,13 +12,19 @@ import torch
 from engine.action_units import noise_bank
 from engine.backends.contract import AUCalibration, read_contract
 from engine.errors import ConfigError
+from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from tests.training.made_units import STAGE, TINY, UNITS, made_unit_faces
+from training.datasets.fer2013 import FerFaces
 from training.datasets.unit_faces import UnitFaces, UnitSplit, split_people
 from training.evaluation.unit_session import ExportedActionUnits, open_session, run_logits
 from training.export.action_units import (
+    TIE_SPEAKS_AGAINST,
+    TIE_SPEAKS_FOR,
+    TIED_FACES,
     calibrate,
     export_action_units,
+    expression_ties,
     fit_temperature,
     fit_thresholds,
     mean_occurrence,
@@ -291,6 +297,44 @@ def test_a_unit_is_trusted_where_every_source_that_knows_it_agrees(
 ) -> None:
     faces = _judged(sources, known, [True, True, False, False, True, False])
     assert trusted_units(faces, np.array(p, np.float32)[:, np.newaxis]) == (trusted,)
+
+
+@pytest.mark.parametrize(
+    ("sources", "tie", "trusted"),
+    [
+        (["open"] * 6, TIE_SPEAKS_FOR, True),  # photographs with an expression stand in for photographs with labels
+        (["open"] * 6, TIE_SPEAKS_FOR - 0.01, False),
+        (TWO, TIE_SPEAKS_AGAINST, True),
+        (TWO, TIE_SPEAKS_AGAINST - 0.01, False),  # labels of photographs, but people see something else
+    ],
+)
+def test_photographs_that_people_named_have_a_say(sources: list[str], tie: float, trusted: bool) -> None:
+    faces = _judged(sources, SEEN, [True, True, False, False, True, False])
+    occurrence = np.array([[0.9], [0.8], [0.1], [0.2], [0.9], [0.1]], np.float32)
+    assert trusted_units(faces, occurrence, {faces.units[0]: tie}) == (trusted,)
+    other = {faces.units[0] + 1: tie}
+    assert trusted_units(faces, occurrence, other) == trusted_units(faces, occurrence)
+
+
+def test_ties_are_of_single_units_with_enough_faces() -> None:
+    happy, others = TIED_FACES, TIED_FACES - 1
+    votes = np.zeros((happy + others, 10), np.int64)
+    votes[:happy, EXPRESSIONS.index("happiness")] = 10
+    votes[happy:, EXPRESSIONS.index("anger")] = 10  # one face too few
+    size = len(votes)
+    fer = FerFaces(
+        rows=np.arange(size),
+        crops=np.zeros((size, 96, 96), np.uint8),
+        landmarks=np.zeros((size, 468, 2), np.float32),
+        vote_shares=np.zeros((size, 8), np.float32),
+        votes=votes,
+        labels=np.zeros(size, np.int64),
+        presence=np.ones(size, np.float32),
+        in_other_split=np.zeros(size, bool),
+    )
+    occurrence = np.zeros((size, 3), np.float32)
+    occurrence[:happy, 1] = 1.0
+    assert expression_ties(occurrence, (4, 12, 25), fer) == {12: 1.0}
 
 
 def test_thresholds_come_from_known_labels_and_stay_at_one_half_without_both_kinds() -> None:

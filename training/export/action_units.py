@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,10 @@ from engine.backends.contract import SCHEMA, AUCalibration, CropSpec, ModelContr
 from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
 from engine.types import Float32
+from training.datasets.fer2013 import FerFaces
 from training.datasets.unit_faces import UnitFaces, UnitSplit
 from training.datasets.unit_sources import UnitSource
+from training.evaluation.expression_check import check_expressions
 from training.evaluation.unit_session import open_session, run_logits
 from training.export.onnx import export_onnx, store_weights_as_half
 from training.export.parity import largest_difference, require_parity
@@ -46,6 +48,9 @@ Flags = npt.NDArray[np.bool_]
 
 #: AUROC that a unit needs, on validation people, in every source that knows it, to be built on.
 TRUSTED_AUROC: Final = 0.85
+#: The check on expressions that people named: from this AUROC on it stands in for photographs with labels of the unit,
+#: and below that it casts doubt on them; asked where so many faces show the expression.
+TIE_SPEAKS_FOR, TIE_SPEAKS_AGAINST, TIED_FACES = 0.80, 0.70, 100
 #: Sources whose labels no certified coder of FACS made, and the one among them whose pictures are rendered.
 _NOT_CODED: Final = (UnitSource.OPEN.value, UnitSource.FACES128.value)
 _RENDERED: Final = UnitSource.OPEN.value
@@ -65,9 +70,15 @@ class ExportSummary:
 
 
 def export_action_units(
-    run: Path, split: UnitSplit, target: Path, report: Callable[[str], None] = print
+    run: Path,
+    split: UnitSplit,
+    target: Path,
+    report: Callable[[str], None] = print,
+    fer: FerFaces | None = None,
 ) -> ExportSummary:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
+
+    ``fer`` are the PublicTest faces of FERPlus at 96 pixels; they have a say in which units are trusted.
 
     Raises:
         FileNotFoundError: the run is not finished.
@@ -79,7 +90,7 @@ def export_action_units(
     samples = 1 if facts["variant"] == Variant.GN_D.value else MASK_SAMPLES
     difference = write_model(model, target)
     report(f"{target}: {target.stat().st_size / 1e6:.2f} MB, largest difference from torch {difference:.1e}")
-    calibration = calibrate(target, split.validation, samples)
+    calibration = calibrate(target, split.validation, samples, fer)
     report(f"temperature {calibration.temperature:.3f}, fitted on {calibration.fitted_on}")
     units = zip(split.validation.units, calibration.trusted, strict=True)
     report(f"to be built on: {', '.join(unit_code(unit) for unit, trusted in units if trusted) or 'none'}")
@@ -116,16 +127,19 @@ def write_model(model: UGN, target: Path) -> float:
     return max(differences.values())
 
 
-def calibrate(model: Path, faces: UnitFaces, samples: int = MASK_SAMPLES) -> AUCalibration:
+def calibrate(model: Path, faces: UnitFaces, samples: int = MASK_SAMPLES, fer: FerFaces | None = None) -> AUCalibration:
     """Temperature, thresholds and trust, fitted with the file itself on validation people, where labels are known."""
-    bank = noise_bank(samples, len(faces.units), MASK_SEED)
-    logits = run_logits(open_session(model, 1), faces.crops, bank)
+    bank, session = noise_bank(samples, len(faces.units), MASK_SEED), open_session(model, 1)
+    logits = run_logits(session, faces.crops, bank)
     temperature = fit_temperature(logits, faces.occurs, faces.known)
     occurrence = mean_occurrence(logits, temperature)
+    ties = {}
+    if fer is not None:
+        ties = expression_ties(mean_occurrence(run_logits(session, fer.crops, bank), temperature), faces.units, fer)
     return AUCalibration(
         temperature=temperature,
         thresholds=fit_thresholds(faces, occurrence),
-        trusted=trusted_units(faces, occurrence),
+        trusted=trusted_units(faces, occurrence, ties),
         mask_samples=samples,
         mask_seed=MASK_SEED,
         fitted_on=f"validation people: {told_of(faces)}",
@@ -141,19 +155,37 @@ def fit_thresholds(faces: UnitFaces, occurrence: Float32) -> tuple[float, ...]:
     return tuple(found)
 
 
-def trusted_units(faces: UnitFaces, occurrence: Float32) -> tuple[bool, ...]:
+def trusted_units(faces: UnitFaces, occurrence: Float32, ties: Mapping[int, float] | None = None) -> tuple[bool, ...]:
     """Which units (K,) may be built on, by their occurrence (N, K) on validation people.
 
-    Those whose AUROC reaches TRUSTED_AUROC in every source that knows the unit, natural pictures among them. Where the
-    known labels of a source are all alike, nothing is shown, and nothing trusted.
+    Their AUROC reaches TRUSTED_AUROC in every source that knows the unit, and photographs speak for it: a source of
+    photographs knows it, or it stands out on the expression that FACS ties it to (``ties``: unit to AUROC on faces
+    that people named; TIE_SPEAKS_FOR). A tie below TIE_SPEAKS_AGAINST makes a unit doubtful whatever the sources say.
+    Where the known labels of a source are all alike, nothing is shown, and nothing trusted.
     """
     found = []
-    for occurs, known, p in zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True):
+    for unit, occurs, known, p in zip(faces.units, faces.occurs.T, faces.known.T, occurrence.T, strict=True):
         sources = set(faces.sources[known].tolist())
         rows = [known & (faces.sources == source) for source in sources]
-        good = all(auroc(occurs[chosen], p[chosen]) >= TRUSTED_AUROC for chosen in rows)
-        found.append(good and bool(sources - {_RENDERED}))
+        good = bool(rows) and all(auroc(occurs[chosen], p[chosen]) >= TRUSTED_AUROC for chosen in rows)
+        photographed = bool(sources - {_RENDERED})
+        tie = (ties or {}).get(unit, TIE_SPEAKS_AGAINST if photographed else 0.0)
+        found.append(good and tie >= (TIE_SPEAKS_AGAINST if photographed else TIE_SPEAKS_FOR))
     return tuple(found)
+
+
+def expression_ties(occurrence: Float32, units: tuple[int, ...], fer: FerFaces) -> dict[int, float]:
+    """AUROC of each unit alone for the expression it is tied to, where at least TIED_FACES faces have it.
+
+    ``occurrence`` (N, K) is that of the faces of FERPlus PublicTest.
+    """
+    found = check_expressions(occurrence, units, fer, "PublicTest", resamples=0).ties
+    ties: dict[int, float] = {}
+    for tie in found:
+        if len(tie.units) == 1 and tie.positives >= TIED_FACES:
+            unit = int(tie.units[0].removeprefix("AU"))
+            ties[unit] = max(tie.auroc.value, ties.get(unit, 0.0))
+    return ties
 
 
 def fit_temperature(logits: Float32, labels: Flags, known: Flags) -> float:
