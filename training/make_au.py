@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +27,7 @@ from training.rendering.resting_faces import RestingFaces, read_resting_faces
 from training.rendering.studio import Studio
 from training.rendering.unit_draws import draw_units
 from training.rendering.unit_sheets import write_sheets
+from training.worker_pool import worker_pool
 
 _JPEG_QUALITY: Final = 95
 _BLOCKS: Final = "blocks"
@@ -80,8 +80,7 @@ def make_au(
     report(f"{len(resting.names)} photographs of {people} people rest; {config.pictures} pictures are made")
     places = np.random.default_rng(config.seed).permutation(len(resting.names))
     waiting = [order for order in _orders(resting, places, out, config) if not order.block.is_file()]
-    cv2.setNumThreads(1)  # ends OpenCV's threads: a fork without them would wait for them for ever
-    with ProcessPoolExecutor(workers, initializer=_open_studio, initargs=(model_folder,)) as pool:
+    with worker_pool(workers, _open_studio, (model_folder,)) as pool:
         for done, _ in enumerate(pool.map(_fill, waiting), start=1):
             if done % max(1, len(waiting) // 20) == 0:
                 report(f"{done} of {len(waiting)} photographs are done")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -24,6 +23,7 @@ from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detec
 from engine.types import FaceDetection, Float32, Int64, UInt8
 from training.datasets.meshes import MIN_PRESENCE
 from training.datasets.unit_faces import FOLDS, UnitFaces
+from training.worker_pool import worker_pool
 
 #: A face that the detector found is located so many times, so that the mesh settles as it does in live use.
 _SETTLING_STEPS: Final = 3
@@ -156,7 +156,7 @@ def _cut_all(data: CodedSet, todo: Sequence[tuple[CodedSequence, Path]], workers
         for sequence, path in todo:
             yield _cut(data.frames, sequence, path)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(_cut, repeat(data.frames), *zip(*todo, strict=True))
 
 

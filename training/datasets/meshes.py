@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ import numpy as np
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS, similarity
 from engine.tracking.mesh import FaceMesh, FaceRoi, roi_from_mesh
 from engine.types import MESH_POINTS, Float32, Float64, UInt8
+from training.worker_pool import worker_pool
 
 #: Below this presence a mesh is not trusted (the network's own threshold in the published graph).
 MIN_PRESENCE: Final = 0.5
@@ -42,7 +42,7 @@ def meshes_of(images: UInt8 | Sequence[UInt8], cache: Path, workers: int = 2) ->
         with np.load(path) as kept:
             return kept["points"].astype(np.float32), kept["presence"]
     blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
-    with ProcessPoolExecutor(workers) as pool:
+    with worker_pool(workers) as pool:
         found = list(pool.map(_block_meshes, blocks))
     points = np.concatenate([block[0] for block in found])
     presence = np.concatenate([block[1] for block in found])
