@@ -26,6 +26,11 @@ _LIPS: Final = ((13, 14), (82, 87), (312, 317))
 #: other units part the lips too.
 _PARTED_CM: Final = 1.0
 _OPEN_CM: Final = 0.1
+#: Inner end and middle of both brows, lower and upper edge. Brows this much lower (cm) than at rest are AU4 at full
+#: intensity, what its own shapes do: the shape of AU9 lowers them too, by a third of that, and a label that denied it
+#: would teach that a wrinkled nose excuses a lowered brow.
+_BROWS: Final = ((55, 107, 65, 105), (285, 336, 295, 334))
+_LOWERED_CM: Final = 0.71
 #: Greatest darkness of a line of the skin, in natural logarithms of the grey level.
 _DARKEST_LINE: Final = 0.6
 
@@ -38,6 +43,14 @@ class Shot:
     intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
     points_px: Float32  # (468, 2) face mesh, read from the picture by the engine's network
     presence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a movement shows, whichever units it is made of; beyond the resting face."""
+
+    parted_cm: float  # between the lips
+    lowered_cm: float  # brows, of the lower side
 
 
 class Studio:
@@ -56,20 +69,23 @@ class Studio:
         fit = self._fitter.fit(points_px)
         return Sitting(self, fit, Portrait(picture, fit, self.model))
 
-    def movement(self, draw: UnitDraw, fit: Fit) -> tuple[Movement, float]:
-        """How a fitted face moves for a draw, and how far that parts its lips, in cm."""
+    def movement(self, draw: UnitDraw) -> tuple[Movement, Seen]:
+        """How a face moves for a draw, and what that shows."""
         weights = shape_weights(self.model, draw.left, draw.right)
         for name, weight in draw.distractions.items():
             rows = [row for row, known in enumerate(self.model.names) if known in (name, name + "_L", name + "_R")]
             weights[rows] += weight
         active = np.flatnonzero(weights)
-        moved = np.tensordot(weights[active], self.model.expression[active], 1)
-        parted = self._lip_gap_cm(fit.shape + moved) - self._lip_gap_cm(fit.shape)
+        moved = self._binding.points(np.tensordot(weights[active], self.model.expression[active], 1))[:, 1]  # y, cm
+        seen = Seen(
+            parted_cm=float(np.mean([moved[upper] - moved[lower] for upper, lower in _LIPS])),
+            lowered_cm=max(-float(moved[list(side)].mean()) for side in _BROWS),
+        )
         lines = np.zeros(len(self.model.neutral), np.float32)
         for unit, pattern in self._lines.items():
             lines += _DARKEST_LINE * draw.lines * draw.intensity(unit) * pattern
         turn = cv2.Rodrigues(np.deg2rad(np.array(draw.turn_deg, np.float64)))[0].astype(np.float32)
-        return Movement(weights, turn, lines, parted > _OPEN_CM, draw.crease, draw.teeth), parted
+        return Movement(weights, turn, lines, seen.parted_cm > _OPEN_CM, draw.crease, draw.teeth), seen
 
     def read(self, picture: UInt8, near: Float32) -> tuple[Float32, float]:
         """Mesh (468, 2) and presence of a drawn face whose points are about ``near`` (468, 3)."""
@@ -81,10 +97,6 @@ class Studio:
         """Mesh points (468, 3) of placed vertices (V, 3)."""
         return self._binding.points(placed)
 
-    def _lip_gap_cm(self, shape: Float32) -> float:
-        points = self._binding.points(np.asarray(shape, np.float32))
-        return float(np.mean([points[upper, 1] - points[lower, 1] for upper, lower in _LIPS]))
-
 
 class Sitting:
     """A fitted photograph that can be drawn again and again."""
@@ -94,10 +106,17 @@ class Sitting:
 
     def shoot(self, draw: UnitDraw) -> Shot:
         """Draw the face as the draw says."""
-        movement, parted = self._studio.movement(draw, self._fit)
+        movement, seen = self._studio.movement(draw)
         picture = self._portrait.draw(movement)
-        intensities = np.array([draw.intensity(unit) for unit in OPEN_UNITS], np.float32)
-        intensities[OPEN_UNITS.index(25)] = np.clip(parted / _PARTED_CM, 0.0, 1.0)
         placed = self._fit.place(self._portrait.moved_shape(movement), movement.turn @ self._fit.turn)
         points, presence = self._studio.read(picture, self._studio.points(placed))
-        return Shot(picture, intensities, points, presence)
+        return Shot(picture, shown(draw, seen), points, presence)
+
+
+def shown(draw: UnitDraw, seen: Seen) -> Float32:
+    """Intensities (18,) in the order of OPEN_UNITS: those drawn, but lips and brows by what one sees."""
+    intensities = np.array([draw.intensity(unit) for unit in OPEN_UNITS], np.float32)
+    lips, brows = OPEN_UNITS.index(25), OPEN_UNITS.index(4)
+    intensities[lips] = np.clip(seen.parted_cm / _PARTED_CM, 0.0, 1.0)
+    intensities[brows] = max(float(intensities[brows]), min(seen.lowered_cm / _LOWERED_CM, 1.0))
+    return intensities
