@@ -24,8 +24,9 @@ in the loss (training/losses/ugn.py), without which sigma went to 0 and every ma
 ``centred`` (ours; False is the paper's form): X is the deviation of a unit's vector from its mean over training faces
 without the unit, and Eq. 3 gets a bias inside the relu. A mask scales what a node says. If a face at rest says
 something, the mask moves it most where the answer is surest: right decisions at p = 0.5 were 0.92 in the tenth of least
-epistemic uncertainty and 0.91 in that of most (12 units of faces128, validation people). A centred face at rest says
-nothing for a mask to move: the same two tenths are 0.98 and 0.77, and average precision went from 0.755 to 0.753.
+epistemic uncertainty and 0.91 in that of most. A centred face at rest says nothing for a mask to move: the same two
+tenths are 0.98 and 0.77, and average precision went from 0.755 to 0.753 (validation people of faces128, 12 units with
+the labels of the first model).
 """
 
 from __future__ import annotations
