@@ -32,6 +32,7 @@ Folder = Annotated[Path, typer.Option("--out", help="Folder for report.json and 
 Run = Annotated[Path, typer.Option("--run", help="Folder of the run: checkpoints, weights, logs, caches.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Workers = Annotated[int, typer.Option(help="Processes that cut the faces of a set which is read for the first time.")]
 
 
 def fit_au_command(
@@ -41,13 +42,14 @@ def fit_au_command(
     config: Settings = CONFIGS / "action_units.toml",
     threads: Threads = 2,
     device: Device = "cpu",
+    workers: Workers = 2,
 ) -> None:
     """Train an action-unit model (UGN or one of its baselines) on two folds of people."""
     settle_torch(threads)
     settings = read_action_units_config(config)
     with process_group(device) as where:
         with rank_0_first():
-            split = read_unit_split(data, test_fold, run / "cache")
+            split = read_unit_split(data, test_fold, run / "cache", workers)
         fit_action_units(split, settings, run, str(where), say)
 
 
@@ -57,10 +59,11 @@ def export_au_command(
     out: Annotated[Path, typer.Option("--out", help="ONNX file to write.")],
     test_fold: TestFold = 1,
     fer: Annotated[Path | None, typer.Option(help="FER2013 folder: PublicTest has a say in what is trusted.")] = None,
+    workers: Workers = 2,
 ) -> None:
     """Calibrate an action-unit model on validation people and write it; data and fold as in `fit au`."""
     tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
-    export_action_units(run, read_unit_split(data, test_fold, run / "cache"), out, say, tied)
+    export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, say, tied)
 
 
 def evaluate_au_command(
@@ -72,10 +75,11 @@ def evaluate_au_command(
     split: Annotated[str, typer.Option(help="PublicTest for choices; PrivateTest once per release.")] = "PublicTest",
     cache: Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")] = Path("runs/cache"),
     threads: Threads = 1,
+    workers: Workers = 2,
 ) -> None:
     """Figures per unit on held-out people, and whether units stand out on the expressions they belong to."""
     settle_torch(threads)
-    measure_file(model, read_faces_of(data, cache), test_fold, out, fer, split, cache, threads, say)
+    measure_file(model, read_faces_of(data, cache, workers), test_fold, out, fer, split, cache, threads, say)
 
 
 def study_au_command(
@@ -92,6 +96,7 @@ def study_au_command(
     ] = None,
     threads: Threads = 2,
     device: Device = "cpu",
+    workers: Workers = 2,
 ) -> None:
     """The five models of the paper on three folds, with less data and with flipped labels; a killed study goes on."""
     settle_torch(threads)
@@ -101,7 +106,7 @@ def study_au_command(
         shares=plan.shares if share is None else tuple(share),
         flips=plan.flips if flip is None else tuple(flip),
     )
-    faces = read_faces_of(data, run / "cache")
+    faces = read_faces_of(data, run / "cache", workers)
     measure_study(faces, read_action_units_config(config), run, out, plan, device, say)
 
 
@@ -152,22 +157,22 @@ def choose_thresholds_command(
     choose_thresholds(open_set, faces128, landmarker, out, report, cache, ThresholdsConfig(pictures), say)
 
 
-def read_faces_of(data: Sequence[str], cache: Path) -> UnitFaces:
-    """All faces of texts NAME=FOLDER.
+def read_faces_of(data: Sequence[str], cache: Path, workers: int = 2) -> UnitFaces:
+    """All faces of texts NAME=FOLDER; what the readers report is printed.
 
     Raises:
         SourceError, FaceModelError, ValueError: as in `parse_unit_data` and `read_all_units`.
     """
-    return read_all_units([parse_unit_data(text) for text in data], cache)
+    return read_all_units([parse_unit_data(text) for text in data], cache, workers, say)
 
 
-def read_unit_split(data: Sequence[str], test_fold: int, cache: Path) -> UnitSplit:
+def read_unit_split(data: Sequence[str], test_fold: int, cache: Path, workers: int = 2) -> UnitSplit:
     """People to train on, to choose on and to measure on, from texts NAME=FOLDER.
 
     Raises:
         SourceError, FaceModelError, ValueError: as in `read_faces_of` and `split_people`.
     """
-    return split_people(read_faces_of(data, cache), test_fold)
+    return split_people(read_faces_of(data, cache, workers), test_fold)
 
 
 def add_au_commands(

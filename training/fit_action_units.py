@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,8 +27,12 @@ from training.trainers.unit_graph import GraphTask, view_features
 
 Report = Callable[[str], None]
 
-#: Facts that must agree where a run goes on, and between a run and its export.
-_SAME: Final = ("units", "data", "test_fold", "balanced", "variant")
+#: Facts of a stage that must agree, where it has them, before training goes on in its folder.
+_SAME: Final = ("units", "data", "test_fold", "balanced", "variant", "trunk_sha256")
+#: Settings that must agree too: stage 1 hangs on these, stage 2 on all.
+_STAGE_1: Final = ("model", "stage1", "augment")
+#: Settings that change what is written and when, but not what is learned.
+_FREE: Final = ("save_every_s", "log_every_steps")
 _BATCH: Final = 64
 
 
@@ -53,7 +59,7 @@ def fit_action_units(
     ``data_told`` is what the contract says of the data; without it the sources and their sizes.
 
     Raises:
-        ValueError: the run holds another variant, or was trained on other data.
+        ValueError: the run holds another variant, or was trained on other data or with other settings.
     """
     variant, where = Variant(config.variant), torch.device(device)
     facts = {"data": data_told or told_of(split.training), "test_fold": int(split.test.folds[0])}
@@ -81,11 +87,12 @@ def fit_features(
     """Stage 1: the trunk with its classifier, units weighed by rarity where ``balanced``; folder as in `fit`.
 
     Raises:
-        ValueError: the folder holds a stage that was trained on other data, or no face shows any unit.
+        ValueError: the folder holds a stage that was trained on other data or with other settings of model, stage 1
+            or augmentation.
     """
     config = _for_units(config, split)
     facts = {**_facts(split, config), "balanced": balanced, **facts}
-    _require_same(folder, facts)
+    _require_same(folder, facts, _STAGE_1)
     task = FeatureTask(split, config, balanced, device)
     load_weights(fit(task, config.stage1, folder, facts, report), task.model)
     return task.model.eval()
@@ -107,14 +114,15 @@ def fit_head(
     ``features`` are those of `head_features`, for several heads to share; without them they are computed here.
 
     Raises:
-        ValueError: the variant has no graph, or the folder holds another variant or other data.
+        ValueError: the variant has no graph, or the folder holds another variant, other data, other settings or a head
+            on another trunk.
     """
     if not variant.has_graph:
         raise ValueError(f"{variant.value} has no second stage: use fit_features")
     config = _for_units(replace(config, variant=variant.value), split)
     config = replace(config, model=replace(config.model, mask="none" if variant is Variant.GN_D else "sampled"))
-    facts = {**_facts(split, config), **facts}
-    _require_same(folder, facts)
+    facts = {**_facts(split, config), "trunk_sha256": _sha256_of(trunk), **facts}
+    _require_same(folder, facts, tuple(facts["config"]))
     torch.manual_seed(config.stage2.seed)
     model = UGN(config.model)
     model.features.load_state_dict(trunk.features.state_dict())
@@ -173,14 +181,40 @@ def _facts(split: UnitSplit, config: ActionUnitsConfig) -> dict[str, Any]:
     }
 
 
-def _require_same(folder: Path, facts: dict[str, Any]) -> None:
-    """Refuse to go on with a stage that was trained on other data, which `fit` would take for this one."""
+def _sha256_of(trunk: UGN) -> str:
+    """Hash of the tensors that the features hang on."""
+    digest = hashlib.sha256()
+    for name, value in sorted(trunk.features.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _require_same(folder: Path, facts: dict[str, Any], settings: tuple[str, ...]) -> None:
+    """Refuse to go on with a stage that was trained on other data or settings, which `fit` would take for this one."""
+    wanted = _compared(facts, settings)
     for name in ("weights.safetensors", "checkpoint.safetensors"):
         if not (folder / name).is_file():
             continue
-        kept = read_facts(folder / name)
-        for key in _SAME:
-            if key in facts and kept.get(key) != facts[key]:
+        kept = _compared(read_facts(folder / name), settings)
+        for key, value in wanted.items():
+            if kept.get(key) != value:
                 raise ValueError(
-                    f"{folder} was trained with {key} {kept.get(key)!r}, not {facts[key]!r}: give another folder"
+                    f"{folder} was trained with {key} {kept.get(key)!r}, not {value!r}: give another folder"
                 )
+
+
+def _compared(facts: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any]:
+    """Facts of _SAME, and each single setting of these parts of the configuration under its dotted name."""
+    read = json.loads(json.dumps(facts))  # as a file gives them back: tuples are lists
+    found = {key: read[key] for key in _SAME if key in read}
+    for part in settings:
+        found |= _single(part, read.get("config", {}).get(part))
+    return found
+
+
+def _single(name: str, value: Any) -> dict[str, Any]:
+    """``{"stage1.epochs": 3, ...}`` of a part of a configuration; a setting alone gives itself."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {f"{name}.{key}": setting for key, setting in value.items() if key not in _FREE}

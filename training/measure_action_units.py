@@ -10,8 +10,10 @@ import torch
 from engine.alignment import CROP_SIDE_PX
 from training.datasets.fer2013 import read_faces
 from training.datasets.unit_faces import UnitFaces, split_people
+from training.evaluation.unit_session import ExportedActionUnits
 from training.evaluation.unit_study import StudyConfig, study_units
 from training.evaluation.units_file import FerSplit, evaluate_units_file
+from training.export.action_units import held_out_fold
 from training.fit_action_units import told_of
 from training.report import write_report
 from training.reports.study_report import write_study_html
@@ -34,8 +36,10 @@ def measure_file(
 
     Raises:
         ContractError: the file is no action-unit model, or lacks a unit of the faces.
-        ValueError, FileNotFoundError: the fold does not exist, or FERPlus cannot be read.
+        ValueError, FileNotFoundError: the fold does not exist or is not the one that the model's training left alone,
+            or FERPlus cannot be read.
     """
+    _require_unseen(model, test_fold)
     test = split_people(faces, test_fold).test
     told = f"fold {test_fold}: {told_of(test)}"
     outside = FerSplit(split, read_faces(fer, split, cache, CROP_SIDE_PX)) if fer else None
@@ -43,6 +47,21 @@ def measure_file(
     write_report(found, out / "report.json")
     write_units_html(found, out / "report.html")
     report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+
+
+def _require_unseen(model: Path, test_fold: int) -> None:
+    """Refuse to measure on people that the model may have been trained on."""
+    held_out = held_out_fold(ExportedActionUnits(model).contract.data)
+    if held_out is None:
+        raise ValueError(
+            f"{model} does not say which fold its training held out, so fold {test_fold} may be people it has seen: "
+            "export its run again (mien-train export au), then give the fold held out as --test-fold N"
+        )
+    if held_out != test_fold:
+        raise ValueError(
+            f"{model} held out fold {held_out} and was trained on the people of fold {test_fold}: "
+            f"give --test-fold {held_out}"
+        )
 
 
 def measure_study(

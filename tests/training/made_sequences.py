@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import pytest
 
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS
+from engine.facs import BP4D_UNITS
 from engine.tracking.mesh import FaceRoi
 from engine.types import MESH_POINTS, FaceDetection
 from training.datasets import face_sequences
@@ -67,3 +71,35 @@ def use_made_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 def picture(brightness: int) -> np.ndarray:
     """A plain picture (64, 64, 3)."""
     return np.full((SIDE_PX, SIDE_PX, 3), brightness, np.uint8)
+
+
+_COLUMNS: Final = tuple(range(0, 46))  # the first names the frame numbers, the others the units
+
+
+def write_coding(path: Path, rows: list[tuple[int, dict[int, int]]], columns: tuple[int, ...] = _COLUMNS) -> None:
+    """A file of BP4D's codes: per row the frame number and the codes that are not 0, by unit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as handle:
+        lines = csv.writer(handle)
+        lines.writerow(columns)
+        for frame, codes in rows:
+            # What is not one of the twelve is mostly not coded.
+            lines.writerow((frame, *(codes.get(unit, 0 if unit in BP4D_UNITS else 9) for unit in columns[1:])))
+
+
+def _write_pictures(folder: Path, frames: dict[str, int]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, brightness in frames.items():
+        cv2.imwrite(str(folder / f"{name}.jpg"), picture(brightness))
+
+
+def write_bp4d(root: Path) -> Path:
+    """A tree of BP4D: two recordings of a woman of fold 1, one of a man of fold 3 that begins with a dark picture."""
+    occurrence = root / "AUCoding" / "AU_OCC"
+    write_coding(occurrence / "F001_T1.csv", [(2440, {12: 1}), (2441, {12: 1, 6: 9, 1: 9})])
+    write_coding(occurrence / "F001_T2.csv", [(721, {24: 1})])
+    write_coding(occurrence / "M015_T8.csv", [(7, {1: 1, 2: 1}), (8, {})])
+    _write_pictures(root / "BP4D-training" / "F001" / "T1", {"2440": 100, "2441": 110, "2442": 115})
+    _write_pictures(root / "BP4D-training" / "F001" / "T2", {"0721": 120})
+    _write_pictures(root / "BP4D-training" / "M015" / "T8", {"007": 0, "008": 140})
+    return root

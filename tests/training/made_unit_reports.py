@@ -10,6 +10,7 @@ import pytest
 
 from tests.training.made import made_faces, quiet
 from tests.training.made_unit_labels import brightness_model
+from training.datasets.fer2013 import FerFaces
 from training.datasets.unit_faces import UnitFaces
 from training.evaluation import units_file
 from training.evaluation.unit_comparison import FoldDecisions, compare_variants
@@ -20,13 +21,18 @@ from training.evaluation.units_file import FerSplit, UnitFileReport, evaluate_un
 UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24, 25, 26)
 
 
-def made_file_report(folder: Path, faces: UnitFaces, fer: bool = True) -> UnitFileReport:
-    """Of a model that reads the brightness and trusts AU1 and AU12, timed in two runs."""
+def made_fer_faces() -> FerFaces:
+    """Forty faces at 96 pixels, each with all ten votes for one expression."""
     random = np.random.default_rng(0)
     votes = np.zeros((40, 10), np.int64)
     votes[np.arange(40), random.integers(0, 8, 40)] = 10
     crops = random.integers(0, 255, (40, 96, 96), dtype=np.uint8)
-    outside = FerSplit("PublicTest", replace(made_faces(40), crops=crops, votes=votes)) if fer else None
+    return replace(made_faces(40), crops=crops, votes=votes)
+
+
+def made_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: str = "PublicTest") -> UnitFileReport:
+    """Of a model that reads the brightness and trusts AU1 and AU12, timed in two runs."""
+    outside = FerSplit(split, made_fer_faces()) if fer else None
     model = brightness_model(folder, faces.units, trusted=(1, 12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units_file, "TIMED_RUNS", 2)

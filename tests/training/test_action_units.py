@@ -27,6 +27,7 @@ from training.export.action_units import (
     expression_ties,
     fit_temperature,
     fit_thresholds,
+    held_out_fold,
     mean_occurrence,
     trusted_units,
     write_model,
@@ -72,7 +73,9 @@ def exported(run: Path, split: UnitSplit) -> Path:
 
 
 def test_a_finished_run_is_read_and_not_trained_again(run: Path, split: UnitSplit) -> None:
-    again = fit_action_units(split, replace(TINY, stage2=replace(STAGE, seed=5)), run, report=quiet)
+    stamps = [path.stat().st_mtime_ns for path in sorted(run.rglob("*.safetensors"))]
+    again = fit_action_units(split, TINY, run, report=quiet)
+    assert [path.stat().st_mtime_ns for path in sorted(run.rglob("*.safetensors"))] == stamps
     model, facts = load_action_units(run)
     assert (facts["units"], facts["test_fold"], facts["variant"]) == (list(UNITS), 1, "ugn-b")
     assert facts["data"] == told_of(split.training)
@@ -249,6 +252,7 @@ def test_the_contract_speaks_for_the_file(exported: Path, split: UnitSplit) -> N
     assert calibration.fitted_on == f"validation people: {told_of(split.validation)}"
     assert contract.data[0] == "rendered and machine-labelled faces, not certified FACS coding"
     assert contract.data[1] == told_of(split.training)
+    assert held_out_fold(contract.data) == 1
 
 
 def test_closed_sets_are_not_called_machine_labelled(run: Path, split: UnitSplit, tmp_path: Path) -> None:

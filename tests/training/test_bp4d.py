@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from engine.errors import SourceError
 from engine.facs import BP4D_UNITS
-from tests.training.made_sequences import picture, use_made_networks
+from tests.training.made_sequences import use_made_networks, write_bp4d, write_coding
 from training.datasets.bp4d import list_bp4d, read_bp4d, read_coding
-
-COLUMNS = tuple(range(0, 46))  # the first names the frame numbers, the others the units
-Row = tuple[int, dict[int, int]]
-
-
-def _write_coding(path: Path, rows: list[Row], columns: tuple[int, ...] = COLUMNS) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as handle:
-        lines = csv.writer(handle)
-        lines.writerow(columns)
-        for frame, codes in rows:
-            # What is not one of the twelve is mostly not coded.
-            lines.writerow((frame, *(codes.get(unit, 0 if unit in BP4D_UNITS else 9) for unit in columns[1:])))
-
-
-def _write_pictures(folder: Path, frames: dict[str, int]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, brightness in frames.items():
-        cv2.imwrite(str(folder / f"{name}.jpg"), picture(brightness))
 
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two recordings of a woman of fold 1, one of a man of fold 3."""
     use_made_networks(monkeypatch)
-    root = tmp_path / "BP4D"
-    occurrence = root / "AUCoding" / "AU_OCC"
-    _write_coding(occurrence / "F001_T1.csv", [(2440, {12: 1}), (2441, {12: 1, 6: 9, 1: 9})])
-    _write_coding(occurrence / "F001_T2.csv", [(721, {24: 1})])
-    _write_coding(occurrence / "M015_T8.csv", [(7, {1: 1, 2: 1}), (8, {})])
-    _write_pictures(root / "BP4D-training" / "F001" / "T1", {"2440": 100, "2441": 110, "2442": 115})
-    _write_pictures(root / "BP4D-training" / "F001" / "T2", {"0721": 120})
-    _write_pictures(root / "BP4D-training" / "M015" / "T8", {"007": 0, "008": 140})
-    return root
+    return write_bp4d(tmp_path / "BP4D")
 
 
 def _units(row: np.ndarray) -> list[int]:
@@ -84,7 +54,7 @@ def test_the_other_release_is_read_too(tree: Path) -> None:
 
 def test_columns_are_found_by_unit_number(tmp_path: Path) -> None:
     backwards = (0, *BP4D_UNITS[::-1])
-    _write_coding(tmp_path / "F001_T1.csv", [(5, {1: 1, 23: 9})], backwards)
+    write_coding(tmp_path / "F001_T1.csv", [(5, {1: 1, 23: 9})], backwards)
     coding = read_coding(tmp_path / "F001_T1.csv")
     assert coding.frames == (5,)
     assert _units(coding.occurs[0]) == [1]
@@ -117,7 +87,7 @@ def test_a_broken_picture_is_named(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_person_of_bp4d_plus_is_refused(tree: Path) -> None:
-    _write_coding(tree / "AUCoding" / "AU_OCC" / "F082_T1.csv", [(1, {})])
+    write_coding(tree / "AUCoding" / "AU_OCC" / "F082_T1.csv", [(1, {})])
     with pytest.raises(SourceError, match=r"F082_T1\.csv: subject 'F082' .* 41 subjects"):
         list_bp4d(tree)
 

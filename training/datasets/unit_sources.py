@@ -15,6 +15,8 @@ from training.datasets.faces128 import read_faces128
 from training.datasets.open_au import read_open_au
 from training.datasets.unit_faces import UnitFaces, joined
 
+Report = Callable[[str], None]
+
 
 class UnitSource(str, Enum):
     """Data sets with action-unit labels; each reader's docstring states its layout."""
@@ -25,9 +27,10 @@ class UnitSource(str, Enum):
     DISFA = "disfa"
 
 
-_READERS: Final[dict[UnitSource, Callable[[Path, Path], UnitFaces]]] = {
-    UnitSource.OPEN: lambda folder, cache: read_open_au(folder),  # the set brings its meshes
-    UnitSource.FACES128: read_faces128,
+#: Folder, cache, workers and report -> faces.
+_READERS: Final[dict[UnitSource, Callable[[Path, Path, int, Report], UnitFaces]]] = {
+    UnitSource.OPEN: lambda folder, cache, workers, report: read_open_au(folder),  # the set brings its meshes
+    UnitSource.FACES128: lambda folder, cache, workers, report: read_faces128(folder, cache, workers),
     UnitSource.BP4D: read_bp4d,
     UnitSource.DISFA: read_disfa,
 }
@@ -56,8 +59,15 @@ def parse_unit_data(text: str) -> UnitData:
     return UnitData(name, Path(folder))
 
 
-def read_units(name: str, folder: Path, cache: Path) -> UnitFaces:
-    """Faces of one data set, cropped as the engine crops live faces; ``cache`` keeps what takes long to find.
+def read_units(name: str, folder: Path, cache: Path, workers: int = 2, report: Report = print) -> UnitFaces:
+    """Faces of one data set, cropped as the engine crops live faces.
+
+    Args:
+        name: one of UnitSource.
+        folder: of the data set.
+        cache: keeps what takes long to find.
+        workers: processes that find it.
+        report: gets lines on progress, frames that are left out and people who are missing, where the set has such.
 
     Raises:
         SourceError: the name is unknown, or the data are not in the publisher's layout.
@@ -65,11 +75,11 @@ def read_units(name: str, folder: Path, cache: Path) -> UnitFaces:
     """
     if name not in _names():
         raise SourceError(f"unknown data set {name!r}: use one of {', '.join(_names())}")
-    return _READERS[UnitSource(name)](folder, cache)
+    return _READERS[UnitSource(name)](folder, cache, workers, report)
 
 
-def read_all_units(data: Sequence[UnitData], cache: Path) -> UnitFaces:
-    """Faces of several data sets.
+def read_all_units(data: Sequence[UnitData], cache: Path, workers: int = 2, report: Report = print) -> UnitFaces:
+    """Faces of several data sets; cache, workers and report as in `read_units`.
 
     Raises:
         SourceError, FaceModelError: as in `read_units`; or a data set is given twice.
@@ -79,7 +89,7 @@ def read_all_units(data: Sequence[UnitData], cache: Path) -> UnitFaces:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise SourceError(f"--data {min(twice)} is given twice: its faces would count double")
-    return joined([read_units(part.name, part.folder, cache) for part in data])
+    return joined([read_units(part.name, part.folder, cache, workers, report) for part in data])
 
 
 def _names() -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,16 +57,8 @@ _RENDERED: Final = UnitSource.OPEN.value
 _NOT_CODED_LINE: Final = "rendered and machine-labelled faces, not certified FACS coding"
 _OPEN_LICENCE: Final = "MIT; trained on pseudo-labels under Apache-2.0 and on pictures that are not redistributed"
 _CLOSED_LICENCE: Final = "the agreements of the publishers of {} hold for this file: do not redistribute it"
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSummary:
-    """What the export measured."""
-
-    model: Path
-    size_bytes: int
-    difference: float  # largest absolute difference from torch over all outputs, weights rounded
-    calibration: AUCalibration
+#: Line of the contract's data that `evaluate au` reads back.
+_FOLD_LINE: Final = "fold {} held out for measuring"
 
 
 def export_action_units(
@@ -75,7 +67,7 @@ def export_action_units(
     target: Path,
     report: Callable[[str], None] = print,
     fer: FerFaces | None = None,
-) -> ExportSummary:
+) -> None:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
 
     ``fer`` are the PublicTest faces of FERPlus at 96 pixels; they have a say in which units are trusted.
@@ -95,7 +87,21 @@ def export_action_units(
     units = zip(split.validation.units, calibration.trusted, strict=True)
     report(f"to be built on: {', '.join(unit_code(unit) for unit, trusted in units if trusted) or 'none'}")
     write_contract(_contract(model, target, calibration, facts, split), target)
-    return ExportSummary(target, target.stat().st_size, difference, calibration)
+
+
+def held_out_line(fold: int) -> str:
+    """What the contract's data say of the fold of people that training left alone."""
+    return _FOLD_LINE.format(fold)
+
+
+def held_out_fold(data: Sequence[str]) -> int | None:
+    """The fold that `held_out_line` wrote into a contract's data; None where no line is one.
+
+    >>> held_out_fold(["faces128 (9 faces of 3 people)", held_out_line(2)])
+    2
+    """
+    found = (re.fullmatch(_FOLD_LINE.format(r"(\d+)"), line) for line in data)
+    return next((int(match[1]) for match in found if match), None)
 
 
 def _require_fitting(run: Path, facts: dict[str, Any], split: UnitSplit) -> None:
@@ -224,7 +230,7 @@ def _contract(
     coded = [source for source in sources if source not in _NOT_CODED]
     seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
     command = f"mien-train fit au ({facts['variant']})"
-    told = [facts["data"], f"fold {facts['test_fold']} held out for measuring"]
+    told = [facts["data"], held_out_line(facts["test_fold"])]
     if len(coded) < len(sources):
         told.insert(0, _NOT_CODED_LINE)
     return ModelContract(

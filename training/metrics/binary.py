@@ -1,6 +1,7 @@
 """Figures of one yes-no question, such as whether an action unit occurs: labels (N,) bool against probabilities (N,).
 
-F1, accuracy and balanced accuracy judge decisions; AUROC and average precision judge the order; ECE the probabilities.
+AUROC and average precision judge the order of the faces, ECE their probabilities; decisions are judged, for many units
+at once, by training/metrics/drawn_binary.py.
 Definitions are those of scikit-learn 1.x, ties included. A figure that the labels leave undefined is NaN.
 """
 
@@ -11,29 +12,6 @@ import numpy.typing as npt
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
-
-
-def f1_score(labels: Flags, decisions: Flags) -> float:
-    """2 TP / (2 TP + FP + FN); 0 when nothing is true and nothing was said.
-
-    >>> f1_score(np.array([True, True, False]), np.array([True, False, False]))
-    0.6666666666666666
-    """
-    wrong = int((labels != decisions).sum())
-    hits = int((labels & decisions).sum())
-    return 2 * hits / (2 * hits + wrong) if hits + wrong else 0.0
-
-
-def accuracy(labels: Flags, decisions: Flags) -> float:
-    """Share of right decisions."""
-    return float((labels == decisions).mean())
-
-
-def balanced_accuracy(labels: Flags, decisions: Flags) -> float:
-    """Mean of the share of positives found and of negatives left alone."""
-    if labels.all() or not labels.any():
-        return float("nan")
-    return float((decisions[labels].mean() + (~decisions[~labels]).mean()) / 2)
 
 
 def auroc(labels: Flags, scores: Floats) -> float:

@@ -17,6 +17,8 @@ from training.evaluation.rivals import TIMED_RUNS
 _STRENGTHS: Final = {"native": "cifar_c", "imagenetc": "imagenet_c"}
 #: Rejected share of the corrupted faces at which the retention ratio is quoted.
 _RATE: Final = 0.8
+#: Split of FERPlus that chooses nothing, so that its figures may be quoted.
+_QUOTED_SPLIT: Final = "PrivateTest"
 #: Figures of the check on FERPlus, by expression and units.
 _TIES: Final = {
     "au12_happiness_auroc_ferplus": ("happiness", ("AU12",)),
@@ -71,15 +73,19 @@ def action_unit_figures(report: Path) -> tuple[Reported, ...]:
 
     Raises:
         FileNotFoundError: the report is missing.
-        ValueError: it is of another kind, or was made without the open set, FERPlus, or a unit or time that is quoted.
+        ValueError: it is of another kind, or was made without the open set, PrivateTest of FERPlus, or a unit or time
+            that is quoted.
     """
     found = _read(report, "by_samples")
     if found["fer"] is None:
         raise ValueError(f"{report} has no check on FERPlus: evaluate with --fer")
+    split = found["fer"]["split"]
+    if split != _QUOTED_SPLIT:
+        raise ValueError(f"{report} was made on {split} of FERPlus: evaluate with --split {_QUOTED_SPLIT}")
     command = (
         "mien-train evaluate au assets/models/action_units.onnx "
         + " ".join(f"--data {part['source']}={part['source'].upper()}" for part in found["sources"])
-        + f" --test-fold {found['test_fold']} --fer FER --split {found['fer']['split']} --out DIR"
+        + f" --test-fold {found['test_fold']} --fer FER --split {split} --out DIR"
     )
     return (*_unit_scores(found, report, command), *_unit_ties(found["fer"], report, command))
 

@@ -34,8 +34,8 @@ HALF_WIDTH, HALF_HEIGHT = 7, 9
 #: Ends of the eye holes from the middle, and their height; both are squares of this size.
 EYE_X, EYE_Y = (2, 4), (2, 4)
 MOUTH_Y, MOUTH_HALF = -4, 3
-#: How far jawOpen lowers the lower lip.
-JAW_CM: Final = 2.0
+#: How far jawOpen lowers the lower lip, and browDown and noseSneer the brow of their side.
+JAW_CM, BROW_DOWN_CM, SNEER_CM = 2.0, 0.4, 0.3
 #: The photograph that `photograph` paints.
 SIDE_PX, PX_PER_CM, MIDDLE_PX = 128, 5.5, 63.5
 SKIN, EYE, BACKGROUND = 150, 40, 90
@@ -111,8 +111,19 @@ def _bump(vertices: np.ndarray, name: str) -> np.ndarray:
     return near[:, np.newaxis] * move
 
 
+def _brows_moved(shapes: np.ndarray, vertices: np.ndarray) -> None:
+    """No shape moves the brows up or down but these two."""
+    x, y, z = vertices.T
+    brows = (np.abs(x) >= 1) & (np.abs(x) <= 3) & (y >= 5) & (y <= 6) & (z > 8)
+    shapes[:, brows, 1] = 0
+    for name, lowered_cm in (("browDown", BROW_DOWN_CM), ("noseSneer", SNEER_CM)):
+        for side, there in (("_L", x > 0), ("_R", x < 0)):
+            shapes[SHAPES.index(name + side), brows & there, 1] = -lowered_cm
+
+
 def _shapes(vertices: np.ndarray, lower_lip: list[int], lids: list[int]) -> np.ndarray:
     shapes = np.stack([_bump(vertices, name) for name in SHAPES])
+    _brows_moved(shapes, vertices)
     jaw = np.zeros_like(vertices)
     of_grid = np.arange(len(vertices)) < (2 * HALF_WIDTH + 1) * (2 * HALF_HEIGHT + 1)
     chin = of_grid & (vertices[:, 1] < MOUTH_Y) & (np.abs(vertices[:, 0]) < MOUTH_HALF)
@@ -160,7 +171,7 @@ def write_face(folder: Path, **changed: np.ndarray) -> Path:
     return folder
 
 
-#: Mesh points that code asks for by number, in cm: outline, eye corners, nose, mouth corners, inner lips.
+#: Mesh points that code asks for by number, in cm: outline, eye corners, nose, mouth corners, inner lips, brows.
 _NAMED: Final = {
     10: (0, 9),
     152: (0, -9),
@@ -177,6 +188,14 @@ _NAMED: Final = {
     13: (0, -3.9),
     82: (-1, -3.9),
     312: (1, -3.9),
+    55: (-1.3, 5.2),
+    107: (-1.4, 5.7),
+    65: (-2.6, 5.3),
+    105: (-2.7, 5.8),
+    285: (1.3, 5.2),
+    336: (1.4, 5.7),
+    295: (2.6, 5.3),
+    334: (2.7, 5.8),
 }
 _LOWER_LIP: Final = {14: 0, 87: -1, 317: 1}
 

@@ -11,9 +11,11 @@ import pytest
 from engine.facs import OPEN_UNITS
 from engine.types import UInt8
 from tests.training.rendering.made_face import (
+    BROW_DOWN_CM,
     JAW_CM,
     SHAPES,
     SIDE_PX,
+    SNEER_CM,
     MadeMesh,
     in_photograph,
     mesh_points,
@@ -21,12 +23,15 @@ from tests.training.rendering.made_face import (
 )
 from training.datasets.meshes import meshes_of
 from training.rendering import studio as studio_module
-from training.rendering.fitting import Fit
-from training.rendering.studio import Shot, Sitting, Studio
+from training.rendering.studio import Shot, Sitting, Studio, shown
 from training.rendering.unit_draws import UnitDraw
 from training.rendering.unit_shapes import UNIT_SHAPES
 
-JAW_DROP_CM = UNIT_SHAPES[26].whole["jawOpen"] * JAW_CM  # of AU26 at full intensity, on the made face
+# At full intensity, on the made face.
+JAW_DROP_CM = UNIT_SHAPES[26].whole["jawOpen"] * JAW_CM  # of AU26
+AU4_CM, AU9_CM = UNIT_SHAPES[4].sided["browDown"] * BROW_DOWN_CM, UNIT_SHAPES[9].sided["noseSneer"] * SNEER_CM
+FULL_CM = 0.71  # brows this much lower are AU4 at full intensity
+MEASURED = [OPEN_UNITS.index(unit) for unit in (4, 25)]  # scored by what one sees
 
 
 def _draw(
@@ -36,6 +41,14 @@ def _draw(
     lines: float = 0.0,
 ) -> UnitDraw:
     return UnitDraw(units, units, distractions or {}, turn_deg, lines, crease=1.0, teeth=1.0)
+
+
+def _sided(left: dict[int, float], right: dict[int, float]) -> UnitDraw:
+    return UnitDraw(left, right, {}, (0, 0, 0), lines=0.0, crease=1.0, teeth=1.0)
+
+
+def _brow_score(studio: Studio, draw: UnitDraw) -> float:
+    return float(shown(draw, studio.movement(draw)[1])[OPEN_UNITS.index(4)])
 
 
 @pytest.fixture
@@ -50,11 +63,6 @@ def sitting(studio: Studio) -> Sitting:
     return studio.sit(photograph(), in_photograph(mesh_points()))
 
 
-def _still(studio: Studio) -> Fit:
-    zero = np.zeros((len(studio.model.neutral), 2), np.float32)
-    return Fit(studio.model.neutral, np.eye(3, dtype=np.float32), 5.0, np.zeros(2, np.float32), zero, 0.0)
-
-
 def test_a_face_at_rest_shows_no_unit(sitting: Sitting) -> None:
     shot = sitting.shoot(_draw({}))
     assert not shot.intensities.any()
@@ -64,10 +72,10 @@ def test_a_face_at_rest_shows_no_unit(sitting: Sitting) -> None:
 
 
 def test_intensities_are_those_of_the_draw(sitting: Sitting) -> None:
-    units = {4: 0.5, 43: 0.9, 15: 0.2}
+    units = {1: 0.5, 43: 0.9, 15: 0.2}
     shot = sitting.shoot(_draw(units))
-    expected = [units.get(unit, 0.0) for unit in OPEN_UNITS if unit != 25]
-    assert np.delete(shot.intensities, OPEN_UNITS.index(25)) == pytest.approx(expected)
+    expected = [units.get(unit, 0.0) for unit in OPEN_UNITS if unit not in (4, 25)]
+    assert np.delete(shot.intensities, MEASURED) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("jaw", [0.1, 0.3, 0.5, 1.0])
@@ -82,33 +90,55 @@ def test_a_drawn_unit_25_that_parts_no_lips_is_not_scored(sitting: Sitting) -> N
     assert shot.intensities[OPEN_UNITS.index(25)] < 0.1
 
 
+@pytest.mark.parametrize(
+    ("units", "score"),
+    [
+        ({9: 1.0}, AU9_CM / FULL_CM),  # another unit lowers the brows
+        ({9: 0.5}, 0.5 * AU9_CM / FULL_CM),
+        ({4: 1.0}, 1.0),  # what is drawn, though a little less is seen
+        ({4: 0.5, 9: 1.0}, (0.5 * AU4_CM + AU9_CM) / FULL_CM),
+        ({4: 1.0, 9: 1.0}, 1.0),  # at most
+        ({43: 1.0, 12: 1.0}, 0.0),
+    ],
+)
+def test_lowered_brows_are_scored_by_what_one_sees(studio: Studio, units: dict[int, float], score: float) -> None:
+    assert _brow_score(studio, _draw(units)) == pytest.approx(score, abs=0.01)
+
+
+@pytest.mark.parametrize("unit", [4, 9])
+def test_brows_that_are_lowered_on_one_side_score_as_that_side(studio: Studio, unit: int) -> None:
+    both = _brow_score(studio, _draw({unit: 1.0}))
+    assert _brow_score(studio, _sided({unit: 1.0}, {unit: 0.4})) == pytest.approx(both, abs=0.01)
+    assert _brow_score(studio, _sided({}, {unit: 1.0})) == pytest.approx(both, abs=0.01)
+
+
 def test_the_mouth_is_open_from_a_millimetre_on(studio: Studio) -> None:
     narrow, wide = 0.08 / JAW_DROP_CM, 0.14 / JAW_DROP_CM
-    assert not studio.movement(_draw({26: narrow}), _still(studio))[0].mouth_open
-    assert studio.movement(_draw({26: wide}), _still(studio))[0].mouth_open
+    assert not studio.movement(_draw({26: narrow}))[0].mouth_open
+    assert studio.movement(_draw({26: wide}))[0].mouth_open
 
 
 def test_distractions_move_both_sides_and_are_no_unit(studio: Studio, sitting: Sitting) -> None:
     draw = _draw({}, {"cheekPuff": 0.4, "jawLeft": 0.3})
-    movement, _ = studio.movement(draw, _still(studio))
+    movement, _ = studio.movement(draw)
     moved = {SHAPES[row]: weight for row, weight in enumerate(movement.weights) if weight}
     assert moved == pytest.approx({"cheekPuff_L": 0.4, "cheekPuff_R": 0.4, "jawLeft": 0.3})
     assert not np.delete(sitting.shoot(draw).intensities, OPEN_UNITS.index(25)).any()
 
 
 def test_lines_follow_the_draw(studio: Studio) -> None:
-    full = studio.movement(_draw({4: 1.0}, lines=1.0), _still(studio))[0].lines
-    half = studio.movement(_draw({4: 0.5}, lines=0.5), _still(studio))[0].lines
+    full = studio.movement(_draw({4: 1.0}, lines=1.0))[0].lines
+    half = studio.movement(_draw({4: 0.5}, lines=0.5))[0].lines
     assert full.max() > 0
     assert half == pytest.approx(full / 4)
-    assert not studio.movement(_draw({43: 1.0}, lines=1.0), _still(studio))[0].lines.any()
+    assert not studio.movement(_draw({43: 1.0}, lines=1.0))[0].lines.any()
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_the_head_turns_by_so_many_degrees(studio: Studio, axis: int) -> None:
     turn_deg = [0.0, 0.0, 0.0]
     turn_deg[axis] = 9.0
-    turn = studio.movement(_draw({}, turn_deg=(turn_deg[0], turn_deg[1], turn_deg[2])), _still(studio))[0].turn
+    turn = studio.movement(_draw({}, turn_deg=(turn_deg[0], turn_deg[1], turn_deg[2])))[0].turn
     assert np.rad2deg(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(9, abs=1e-3)
     assert turn[axis, axis] == pytest.approx(1)
 
@@ -128,14 +158,18 @@ EYE_CORNERS = [33, 133, 362, 263]
 
 
 @pytest.fixture(scope="module")
-def real_sittings(shared: Path, face_models: None, tmp_path_factory: pytest.TempPathFactory) -> list[Sitting]:
-    """Faces of different people, looking ahead, at rest."""
+def real_studio(shared: Path, face_models: None) -> Studio:
     pytest.importorskip("embreex")
+    return Studio(shared / "data" / "ict")
+
+
+@pytest.fixture(scope="module")
+def real_sittings(real_studio: Studio, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sitting]:
+    """Faces of different people, looking ahead, at rest."""
     pictures = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
     points, presence = meshes_of(pictures, tmp_path_factory.mktemp("meshes"), workers=1)
     assert (presence > 0.9).all()
-    real = Studio(shared / "data" / "ict")
-    return [real.sit(picture, mesh * SIDE_PX) for picture, mesh in zip(pictures, points, strict=True)]
+    return [real_studio.sit(picture, mesh * SIDE_PX) for picture, mesh in zip(pictures, points, strict=True)]
 
 
 def _resting_photographs(path: Path) -> UInt8:
@@ -218,3 +252,19 @@ def test_an_unmoved_real_face_keeps_its_mesh(real_sittings: list[Sitting], share
         shot = sitting.shoot(_draw({}))
         assert np.abs(shot.picture.astype(float) - cv2.GaussianBlur(picture, (0, 0), 0.5)).mean() < 2
         assert shot.intensities.max() == 0
+
+
+def test_brows_of_the_real_model_score_as_far_as_they_are_lowered(real_studio: Studio) -> None:
+    assert 0.2 < _brow_score(real_studio, _draw({9: 1.0})) < 0.5  # a wrinkled nose pulls them down a little
+    assert _brow_score(real_studio, _draw({4: 1.0})) == 1
+    assert _brow_score(real_studio, _draw({1: 1.0})) == 0
+
+
+@pytest.mark.parametrize("weaker", [0.0, 0.2])
+def test_one_sided_brows_of_the_real_model_score_as_the_stronger_side(real_studio: Studio, weaker: float) -> None:
+    for intensity in (0.5, 1.0):
+        both = _brow_score(real_studio, _draw({4: intensity}))
+        strong, weak = {4: intensity}, {4: weaker}
+        for draw in (_sided(strong, weak), _sided(weak, strong)):
+            assert _brow_score(real_studio, draw) == pytest.approx(both, abs=0.06)  # sides overlap in the middle
+            assert _brow_score(real_studio, draw) >= intensity

@@ -21,7 +21,7 @@ from training.reports.units_report import units_page, write_units_html
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
-    return made_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS))
+    return made_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS), split="PrivateTest")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_figures_are_those_of_the_report(report: UnitFileReport, tmp_path: Path)
         assert found[f"{name}_auroc_ferplus"].value == pytest.approx(ties[units], abs=1e-4)
     assert len(found) == 6
     fold = report.test_fold
-    assert f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PublicTest" in f1.command
+    assert f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1.command
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,14 @@ def test_a_report_that_lacks_a_part_is_refused(
     path = tmp_path / "report.json"
     path.write_text(json.dumps(plain(report) | change))
     with pytest.raises(ValueError, match=told):
+        action_unit_figures(path)
+
+
+def test_a_report_of_the_split_that_chooses_is_refused(report: UnitFileReport, tmp_path: Path) -> None:
+    assert report.fer is not None
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(replace(report, fer=replace(report.fer, split="PublicTest")))))
+    with pytest.raises(ValueError, match=r"report\.json was made on PublicTest of FERPlus: evaluate with --split Priv"):
         action_unit_figures(path)
 
 
