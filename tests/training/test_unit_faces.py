@@ -60,7 +60,7 @@ def test_joining_keeps_the_order_and_all_fields() -> None:
 
 
 def test_only_sources_of_the_same_units_are_joined() -> None:
-    with pytest.raises(ValueError, match=r"different units: \[\(1, 12, 25\), \(12,\)\]"):
+    with pytest.raises(ValueError, match=r"different units, \[\(1, 12, 25\), \(12,\)\]"):
         joined([made_unit_faces(people=1), made_unit_faces(people=1, units=(12,))])
     with pytest.raises(ValueError, match="at least one data set"):
         joined([])

@@ -66,7 +66,7 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
     if not parts:
         raise ValueError("no faces to join: give at least one data set")
     if len({part.units for part in parts}) > 1:
-        raise ValueError(f"the sources label different units: {[part.units for part in parts]}")
+        raise ValueError(f"the sources label different units, {[part.units for part in parts]}: train on one at a time")
     return UnitFaces(
         parts[0].units,
         np.concatenate([part.crops for part in parts]),

@@ -88,7 +88,7 @@ def read_face_model(folder: Path) -> FaceModel:
     except FileNotFoundError:
         raise SourceError(f"{path} is missing: point to the folder of ICT-FaceKit Light") from None
     except (KeyError, IndexError, ValueError, OSError, EOFError, BadZipFile) as error:
-        raise SourceError(f"{path} is not the packed ICT-FaceKit Light model ({error})") from None
+        raise SourceError(f"{path} is not the packed ICT-FaceKit Light model ({error}): fetch it again") from None
 
 
 _ARRAYS: Final = (

@@ -72,7 +72,6 @@ class Portrait:
         self._depth[hits.rays] = hits.blend(self._rest[:, 2], model.triangles)
         skin = self._shown[hits.rays] == Part.SKIN
         levels = self._sample(self._cells[hits.rays])
-        self._skin_mean = float(levels[skin].mean())
         self._tones = _tones(levels, self._shown[hits.rays])
         self._outside = ~np.isin(model.parts, _MOUTH)
         self._sources = self._visible_sources(self._rest)
@@ -91,10 +90,13 @@ class Portrait:
         cells = np.clip(np.rint((sources + 0.5) * _FINER - 0.5), 0, fine - 1).astype(np.int64)
         depth = self._depth[cells[:, 1] * fine + cells[:, 0]]
         hidden = skin & (depth - rest[:, 2] > _HIDDEN_CM * self._fit.scale)
-        starts = np.cumsum(model.neighbour_counts) - model.neighbour_counts
+        if not hidden.any():
+            return sources
+        counts = model.neighbour_counts[hidden]
+        around = model.neighbours[np.repeat(hidden, model.neighbour_counts)]
+        starts = np.cumsum(counts) - counts
         for _ in range(_SPREAD_ROUNDS):
-            mean = np.add.reduceat(sources[model.neighbours], starts) / model.neighbour_counts[:, np.newaxis]
-            sources[hidden] = mean[hidden]
+            sources[hidden] = np.add.reduceat(sources[around], starts) / counts[:, np.newaxis]
         return sources
 
     def draw(self, movement: Movement) -> UInt8:
