@@ -6,77 +6,38 @@ a folder is either finished or can go on from its journal.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from app.output import (
-    FrameCounts,
-    Metadata,
-    ModelRecord,
-    OutputFolder,
-    OutputState,
-    SourceRecord,
-    check_same_run,
-    file_sha256,
-    now_utc,
-    source_mark,
-    write_metadata,
-)
+from app.output import OutputFolder, OutputState, check_same_run, file_sha256, write_metadata
+from app.presets import BALANCED, Preset
+from app.run_record import Engine, first_metadata, last_metadata, run_header
 from app.video_writer import VideoSink
-from engine.backends.contract import AUCalibration, ExpressionCalibration, ModelContract
 from engine.capture.source import FrameSource
-from engine.config import EngineConfig
-from engine.errors import OutputError, SourceError
+from engine.capture.thinning import thinned
+from engine.errors import OutputError, RuntimeStateError, SourceError
 from engine.recording import (
     JournaledPipeline,
     JournalEntry,
     JournalSink,
     ResumePoint,
-    RunHeader,
     find_resume_point,
     read_header,
     read_journal,
     resumed_frames,
 )
-from engine.runtime import Runtime
+from engine.runtime import Runtime, RuntimeState
 from engine.sink import FrameSink
 from engine.table import TableCounts, write_tables
-from engine.types import Frame, FrameResult
+
+__all__ = ["AnnotateOptions", "Engine", "JobControl", "Outcome", "Watch", "annotate", "check_free", "run_header"]
 
 #: Seconds between two looks at a running job.
 _LOOK_EVERY_S: Final = 0.1
-#: Steps between frames that differ by less are one rate: containers round times to a millisecond.
-_SAME_STEP_S: Final = 0.0021
-
-
-class ResumablePipeline(Protocol):
-    """A pipeline whose state can be written down and put back."""
-
-    def process(self, frame: Frame) -> FrameResult:
-        """The result for one frame."""
-
-    def snapshot(self) -> str:
-        """State as text."""
-
-    def restore(self, text: str) -> None:
-        """Go on from a state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A pipeline with what must be written down about it."""
-
-    pipeline: ResumablePipeline
-    fresh: str  # its state before the first frame
-    expression: ModelContract
-    action_units: ModelContract
-    models: tuple[ModelRecord, ...]
-    tracker: str
-    config: EngineConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +47,48 @@ class AnnotateOptions:
     app_version: str
     resume: bool = False
     force: bool = False
-    video: bool = True
+    video: bool = True  # False: no annotated video, whatever the preset says
+    preset: Preset = BALANCED
+
+
+class JobControl:
+    """What somebody asks of a job, from any thread or a signal handler; the job obeys within a tenth of a second.
+
+    A paused file waits; of a paused live source, what comes is dropped. A job that is stopped is not paused any more.
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._going = threading.Event()  # cleared while paused
+        self._going.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the job was told to stop, for good."""
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the job was told to stand still."""
+        return not self._going.is_set() and not self.stopped
+
+    def stop(self) -> None:
+        """End a live source well, or break off a file, which can be resumed."""
+        self._stop.set()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Stand still until `resume` or `stop`."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._going.set()
+
+    def wait_while_paused(self) -> None:
+        """Come back when the job may go on or must stop."""
+        while self.paused:
+            self._going.wait(_LOOK_EVERY_S)
 
 
 class Watch(Protocol):
@@ -120,11 +122,21 @@ def annotate(
     engine_for: Callable[[FrameSource], Engine],
     options: AnnotateOptions,
     watch: Watch,
-    stop: threading.Event,
+    control: JobControl,
 ) -> Outcome:
-    """Annotate one source into its folder. ``stop`` ends a live source well, and breaks off a file.
+    """Annotate one source into its folder.
+
+    Args:
+        spec: the source as the user named it.
+        folder: where the results go.
+        open_source: see engine/capture/opening.py.
+        engine_for: opens the engine, with the preset laid over its settings (`Preset.configured`).
+        options: what the user asked for.
+        watch: who looks on.
+        control: by whom the job is stopped or paused.
 
     Raises:
+        ValueError: the engine was opened without the preset.
         OutputError: output in the way, or a file cannot be written; the journal stays.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
@@ -132,8 +144,12 @@ def annotate(
     if state is OutputState.FINISHED and options.resume and not options.force:
         return Outcome(folder, finished=True, before=True)
     check_free(folder, state, options)
-    with open_source(spec) as source:
-        return _Job(spec, folder, source, engine_for(source), options).run(watch, stop)
+    with open_source(spec) as opened:
+        source = thinned(opened, options.preset.every_n_of(opened.info))
+        engine = engine_for(source)
+        if options.preset.configured(engine.config) != engine.config:
+            raise ValueError(f"the engine was opened without the preset {options.preset.name}")
+        return _Job(spec, folder, source, engine, options).run(watch, control)
 
 
 def check_free(folder: OutputFolder, state: OutputState, options: AnnotateOptions) -> None:
@@ -163,31 +179,32 @@ class _Job:
         self._source = source
         self._engine = engine
         self._options = options
-        self._header = run_header(spec, source, engine, options.app_version)
+        self._header = run_header(spec, source, engine, options.app_version, preset=options.preset)
         self._resume = self._prepare_folder()
-        self._video = VideoSink(folder.video, self._header) if options.video else None
-        self._metadata = self._first_metadata()
+        has_video = options.video and options.preset.video
+        self._video = VideoSink(folder.video, self._header) if has_video else None
+        self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset)
 
-    def run(self, watch: Watch, stop: threading.Event) -> Outcome:
+    def run(self, watch: Watch, control: JobControl) -> Outcome:
         """From the first frame, or the resume point, to the last file."""
         try:
             write_metadata(self._folder.metadata, self._metadata)
             watch.begin(self._source.info.source_id, self._source.info.frame_count, self._done_before)
             try:
-                return self._run(watch, stop)
+                return self._run(watch, control)
             finally:
                 watch.end()
         finally:
             if self._video is not None:
                 self._video.discard()  # what has been published is not touched
 
-    def _run(self, watch: Watch, stop: threading.Event) -> Outcome:
-        if not self._catch_up(watch, stop):
+    def _run(self, watch: Watch, control: JobControl) -> Outcome:
+        if not self._catch_up(watch, control):
             return Outcome(self._folder, finished=False)
         runtime = self._start()
         lost = None
         try:
-            stopped = _drive(runtime, lambda: watch.update(self._done_before + runtime.counters().processed), stop)
+            stopped = _drive(runtime, lambda: watch.update(self._done_before + runtime.counters().processed), control)
         except SourceError as error:
             if not self._source.info.is_live:
                 raise
@@ -201,7 +218,9 @@ class _Job:
 
     @property
     def _done_before(self) -> int:
-        return self._resume.frame + 1 if self._resume is not None else 0
+        if self._resume is None:
+            return 0
+        return self._resume.frame // self._options.preset.every_n_of(self._source.info) + 1
 
     def _prepare_folder(self) -> ResumePoint | None:
         """Make the folder ready to be written; where to go on, if anywhere."""
@@ -219,7 +238,7 @@ class _Job:
             folder.make()
         return resume
 
-    def _catch_up(self, watch: Watch, stop: threading.Event) -> bool:
+    def _catch_up(self, watch: Watch, control: JobControl) -> bool:
         """Bring source and pipeline to the resume point and draw the old frames again; False when stopped."""
         resume = self._resume
         self._engine.pipeline.restore(self._engine.fresh if resume is None else resume.snapshot)
@@ -229,16 +248,17 @@ class _Job:
             self._source.skip_to(resume.frame + 1)
             return True
         self._video.open()
-        for entry in _entries_until(self._folder.journal, resume.frame):
-            frame = self._source.read()
-            if stop.is_set():
+        for done, entry in enumerate(_entries_until(self._folder.journal, resume.frame)):
+            control.wait_while_paused()
+            if control.stopped:
                 return False
+            frame = self._source.read()
             if frame is None or frame.index != entry.frame:
                 raise OutputError(
                     f"{self._spec} does not fit the journal at frame {entry.frame}: use --force to start again"
                 )
             self._video.write_rows(frame, entry.rows)
-            watch.update(entry.frame + 1)
+            watch.update(done + 1)
         return True
 
     def _start(self) -> Runtime:
@@ -257,79 +277,18 @@ class _Job:
         dropped = counters.dropped + counters.sinks[0].dropped  # a frame that missed the journal is not in the table
         path = Path(self._spec)
         fault = str(lost) if lost is not None else self._source.fault()
-        source = dataclasses.replace(
-            self._metadata.source,
-            sha256=file_sha256(path) if not info.is_live and path.is_file() else None,
-            fps_mode=_fps_mode(counts),
-        )
-        finished = dataclasses.replace(
+        finished = last_metadata(
             self._metadata,
-            source=source,
-            end=now_utc(),
-            frames=FrameCounts(counts.frames + dropped, counts.frames, dropped, self._source.damaged),
-            faces=counts.faces,
+            counts,
+            dropped,
+            self._source.damaged,
+            sha256=file_sha256(path) if not info.is_live and path.is_file() else None,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
         )
         write_metadata(folder.metadata, finished)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
-
-    def _first_metadata(self) -> Metadata:
-        info, engine, header = self._source.info, self._engine, self._header
-        is_address = info.is_live or not Path(self._spec).exists()  # an address may hold a password
-        shown = info.source_id if is_address else self._spec
-        source = SourceRecord(shown, info.kind.value, None, info.width_px, info.height_px, info.fps, None)
-        return Metadata(
-            source=source,
-            app_version=header.app_version,
-            models=engine.models,
-            thresholds={"tau_accept": header.tau_accept, "tau_ood": header.tau_ood},
-            calibration=_calibrations(engine),
-            labels=header.expressions,
-            au_codes=header.au_codes,
-            au_trusted=header.au_trusted,
-            tracker=engine.tracker,
-            config=dataclasses.asdict(engine.config),
-            start=now_utc(),
-        )
-
-
-def run_header(spec: str, source: FrameSource, engine: Engine, app_version: str) -> RunHeader:
-    """What is the same for all rows of a run."""
-    expression, units = _calibration_pair(engine)
-    config = engine.config
-    parts = {part: dataclasses.asdict(getattr(config, part)) for part in ("tracking", "quality", "routing")}
-    settings = {f"{part}.{key}": str(value) for part, values in parts.items() for key, value in values.items()}
-    settings |= {f"{model.task} backend": f"{model.backend} {model.device}" for model in engine.models}
-    mark = "" if source.info.is_live else source_mark(Path(spec))
-    settings |= {"source file": mark, "tracker": engine.tracker}
-    settings["action-unit model"] = engine.action_units.sha256
-    codes = tuple(int(label.removeprefix("AU")) for label in engine.action_units.labels)
-    return RunHeader(
-        source_id=source.info.source_id,
-        app_version=app_version,
-        model_sha256=engine.expression.sha256,
-        expressions=engine.expression.labels,
-        au_codes=codes,
-        au_thresholds=units.thresholds,
-        au_trusted=tuple(code for code, trusted in zip(codes, units.trusted, strict=True) if trusted),
-        tau_accept=expression.max_aleatoric,
-        tau_ood=1.0 - expression.false_rejection,
-        settings=settings,
-    )
-
-
-def _calibration_pair(engine: Engine) -> tuple[ExpressionCalibration, AUCalibration]:
-    expression, units = engine.expression.calibration, engine.action_units.calibration
-    if not isinstance(expression, ExpressionCalibration) or not isinstance(units, AUCalibration):
-        raise TypeError("the two models of an engine are mixed up")
-    return expression, units
-
-
-def _calibrations(engine: Engine) -> dict[str, Any]:
-    expression, units = _calibration_pair(engine)
-    return {"expression": dataclasses.asdict(expression), "action_units": dataclasses.asdict(units)}
 
 
 def _entries_until(journal: Path, last_frame: int) -> Iterator[JournalEntry]:
@@ -339,19 +298,23 @@ def _entries_until(journal: Path, last_frame: int) -> Iterator[JournalEntry]:
         yield entry
 
 
-def _drive(runtime: Runtime, look: Callable[[], None], stop: threading.Event) -> bool:
+def _drive(runtime: Runtime, look: Callable[[], None], control: JobControl) -> bool:
     """Run to the end; True when it was stopped before."""
     runtime.start()
     while not runtime.wait(_LOOK_EVERY_S):
         look()
-        if stop.is_set():
+        if control.stopped:
             runtime.stop()
             return True
+        _obey(runtime, control)
     look()
     return False
 
 
-def _fps_mode(counts: TableCounts) -> str | None:
-    if counts.frames < 3:
-        return None
-    return "cfr" if counts.longest_step_s - counts.shortest_step_s < _SAME_STEP_S else "vfr"
+def _obey(runtime: Runtime, control: JobControl) -> None:
+    """Pause or go on as asked; of a run that ends by itself meanwhile, `wait` tells."""
+    with contextlib.suppress(RuntimeStateError):
+        if control.paused and runtime.state is RuntimeState.RUNNING:
+            runtime.pause()
+        elif not control.paused and runtime.state is RuntimeState.PAUSED:
+            runtime.resume()

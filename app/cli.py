@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from importlib import metadata
@@ -16,10 +15,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.presets import PresetName
 from engine.errors import EngineError, SourceError
 
 if TYPE_CHECKING:
-    from app.annotate import AnnotateOptions, Outcome, Watch
+    from app.annotate import AnnotateOptions, JobControl, Outcome, Watch
     from engine.config import EngineConfig
 
 #: Exit statuses.
@@ -53,7 +53,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERNAL_ERROR) from None
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 
 
 def main() -> None:
@@ -88,10 +88,13 @@ def _say_internal_error(error: Exception) -> None:
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an internal error.")] = False,
 ) -> None:
     """Read facial expression and action units from video, and say when they cannot be told.
+
+    Without a command the window opens, as with 'mien gui'.
 
     Shows what a face looks like to a model trained on labelled pictures. It does not show what a person feels, means or
     intends. In the EU, inferring emotions of people at work or in education is prohibited except for medical or safety
@@ -100,11 +103,14 @@ def _options(
     if version:
         typer.echo(f"mien {app_version()}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        _open_window(None, None)
 
 
 Backend = Annotated[str | None, typer.Option("--backend", help="Run the models on this one: onnxruntime or openvino.")]
 TrackerName = Literal["litert", "mediapipe"]
 Tracker = Annotated[TrackerName, typer.Option("--tracker", help="litert, or the mediapipe package.")]
+TrackerForRun = Annotated[TrackerName | None, typer.Option("--tracker", help="litert, or the mediapipe package.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the models.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings as TOML.")]
 
@@ -116,6 +122,9 @@ def annotate_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run broke off.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite what is there.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False,
+    preset: Annotated[
+        PresetName, typer.Option("--preset", help="speed: fewer frames, no video; thorough: finds faces sooner.")
+    ] = "balanced",
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: Tracker = "litert",
@@ -127,11 +136,12 @@ def annotate_command(
     others; the exit status then is 2.
     """
     from app.annotate import AnnotateOptions
+    from app.presets import preset_of
 
-    options = AnnotateOptions(app_version(), resume, force, not no_video)
-    settings = _settings(config, backend, threads)
-    with _stop_on_signal() as stop:
-        status = _annotate_all(sources, out, options, settings, tracker, stop)
+    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
+    settings = options.preset.configured(_settings(config, backend, threads))
+    with _stop_on_signal() as control:
+        status = _annotate_all(sources, out, options, settings, tracker, control)
     if status:
         raise typer.Exit(status)
 
@@ -142,7 +152,7 @@ def _annotate_all(
     options: AnnotateOptions,
     settings: EngineConfig,
     tracker: TrackerName,
-    stop: threading.Event,
+    control: JobControl,
 ) -> int:
     """Annotate one source after the other; the exit status."""
     from app.annotate import annotate, check_free
@@ -159,7 +169,7 @@ def _annotate_all(
     with EngineShelf(settings, tracker) as shelf:
         for spec, folder in zip(sources, folders, strict=True):
             try:
-                outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, stop)
+                outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, control)
             except SourceError as error:  # one bad file must not cost the night's others
                 _say_error(str(error))
                 status = USER_ERROR
@@ -167,7 +177,7 @@ def _annotate_all(
             _say_outcome(outcome)
             if not outcome.finished:
                 return INTERRUPTED
-            if stop.is_set():
+            if control.stopped:
                 break
     return status
 
@@ -197,18 +207,20 @@ def _say_outcome(outcome: Outcome) -> None:
 
 
 @contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one ends the program at once."""
-    stop = threading.Event()
+def _stop_on_signal() -> Iterator[JobControl]:
+    """What the first Ctrl-C or SIGTERM stops; a second one ends the program at once."""
+    from app.annotate import JobControl
+
+    control = JobControl()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if control.stopped:
             raise KeyboardInterrupt
-        stop.set()
+        control.stop()
 
     kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield control
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
@@ -229,32 +241,79 @@ def _settings(path: Path | None, backend: str | None, threads: int | None) -> En
     return config
 
 
+@app.command("gui")
+def gui_command(
+    source: Annotated[str | None, typer.Argument(help="Session folder, camera number, address, video or demo.")] = None,
+    config: ConfigFile = None,
+    backend: Backend = None,
+    tracker: TrackerForRun = None,
+    threads: Threads = None,
+) -> None:
+    """Open the window: live, annotate, review. A session folder opens in Review, anything else in Live.
+
+    The options hold for this run only; the window keeps its own settings.
+    """
+    _open_window(source, None, config, backend=backend, tracker=tracker, threads=threads)
+
+
 @app.command("live")
 def live_command(
     source: Annotated[str, typer.Argument(help="Camera number, address, video file or demo.")] = "0",
     config: ConfigFile = None,
     backend: Backend = None,
+    tracker: TrackerForRun = None,
+    threads: Threads = None,
+) -> None:
+    """Open the window on a camera or file. Nothing is stored unless you press Record."""
+    _open_window(source, "live", config, backend=backend, tracker=tracker, threads=threads)
+
+
+def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
+    """The window until it is closed; what is None of ``this_run`` stays as the window's settings have it."""
+    from engine.config import load_config
+
+    try:
+        from app.qt.program import run_program
+    except ImportError as error:
+        raise _no_window(error) from None
+    given = {name: value for name, value in this_run.items() if value is not None}
+    run_program(load_config(config), app_version(), source, page, **given)
+
+
+@app.command("kiosk")
+def kiosk_command(
+    source: Annotated[str, typer.Argument(help="Camera number, address, video file or demo.")] = "0",
+    notice: Annotated[str, typer.Option("--notice", help="Your own notice; without it, one that fits.")] = "",
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Name expressions over the picture.")] = False,
+    hold_s: Annotated[float, typer.Option("--hold-s", help="Seconds to hold Esc or the upper right corner.")] = 3.0,
+    config: ConfigFile = None,
+    backend: Backend = None,
     tracker: Tracker = "litert",
     threads: Threads = None,
 ) -> None:
-    """Show a camera or file in a window. Nothing is stored unless you press S."""
+    """Fill the screen in a public place: picture and notice, no labels, and it goes on by itself after failures.
+
+    Hold Esc, or a finger or the mouse in the upper right corner, to leave. People must be told that a camera is on;
+    the notice always stands below the picture. The program cannot keep the screen from going dark: switch that off in
+    the desktop, or start it with 'systemd-inhibit --what=idle mien kiosk'.
+    """
+    from app.kiosk import KioskOptions
+
+    options = KioskOptions(source, notice, labels, hold_s)
     try:
-        from app.qt.live_window import show_live
+        from app.qt.kiosk.kiosk_window import run_kiosk
     except ImportError as error:
         raise _no_window(error) from None
-    from app.engine_setup import EngineShelf
-    from engine.capture.opening import open_source
-
-    settings = _settings(config, backend, threads)
-    with open_source(source, live=True) as frames, EngineShelf(settings, tracker) as shelf:
-        show_live(frames, shelf.engine_for(frames), app_version())
+    run_kiosk(options, _settings(config, backend, threads), tracker, app_version())
 
 
 def _no_window(error: ImportError) -> EngineError:
     from engine.errors import ConfigError
 
-    if error.name is not None and error.name.split(".")[0] == "PySide6":
-        return ConfigError('the window needs PySide6: run pip install "PySide6-Essentials<6.12"')
+    missing = error.name.split(".")[0] if error.name is not None else ""
+    if missing in ("PySide6", "pyqtgraph"):
+        install = 'pip install "PySide6-Essentials<6.12" "pyqtgraph<0.15"'
+        return ConfigError(f"the window needs {missing}: run {install} (without a window: see mien --help)")
     return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what the system lacks")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from app.annotate import Engine
 from app.output import ModelRecord
+from app.run_record import Engine
 from engine.assembly import TrackerName, build_pipeline
 from engine.backends.base import InferenceBackend
 from engine.capture.source import FrameSource, SourceKind
@@ -51,8 +51,48 @@ class EngineShelf:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all engines; nothing may run on them any more."""
         for _, pipeline in self._opened.values():
             pipeline.close()
+        self._opened.clear()
+
+
+class EngineKeeper:
+    """Keeps the engines of the settings open between runs. `configure` may come from any thread, the rest from one."""
+
+    def __init__(self, config: EngineConfig, tracker: TrackerName) -> None:
+        self._wanted = (config, tracker)
+        self._opened: tuple[EngineConfig, TrackerName] | None = None
+        self._shelf: EngineShelf | None = None
+
+    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
+        """Other settings, from the next run on."""
+        self._wanted = (config, tracker)
+
+    def engine_for(self, source: FrameSource) -> Engine:
+        """The engine that fits a source and the settings; one of other settings is closed before.
+
+        Raises:
+            FaceModelError, ModelError, BackendError: see engine/assembly.py.
+        """
+        wanted = self._wanted
+        if self._shelf is None or self._opened != wanted:
+            self.close()
+            self._opened, self._shelf = wanted, EngineShelf(*wanted)
+        return self._shelf.engine_for(source)
+
+    def abandon(self) -> None:
+        """Never use what is open again, without closing it: a thread that is stuck still holds it."""
+        self._shelf = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        shelf, self._shelf = self._shelf, None
+        if shelf is not None:
+            shelf.close()
 
 
 def _record(backend: InferenceBackend) -> ModelRecord:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from app.overlay import STANDING_LINE
 from engine.errors import OutputError
@@ -58,6 +59,16 @@ class OutputFolder:
         return self.path / "annotated.mp4"
 
     @property
+    def recording(self) -> Path:
+        """The clean pictures of a live recording; a folder with them has no `video`."""
+        return self.path / "video.mp4"
+
+    @property
+    def notes(self) -> Path:
+        """What people noted in review: their work, which no run ever touches."""
+        return self.path / "review.json"
+
+    @property
     def metadata(self) -> Path:
         """What was run on what; written at the start and, with ``completed`` true, as the last file of all."""
         return self.path / "metadata.json"
@@ -73,7 +84,7 @@ class OutputFolder:
                 return OutputState.FINISHED
             if self.journal.exists():
                 return OutputState.UNFINISHED
-            results = (self.csv, self.parquet, self.video)
+            results = (self.csv, self.parquet, self.video, self.recording)
             return OutputState.FINISHED if any(path.exists() for path in results) else OutputState.EMPTY
         except OSError as error:
             raise write_failed(self.path, error) from error
@@ -92,11 +103,14 @@ class OutputFolder:
     def clear(self) -> None:
         """Delete the files that a run writes, and nothing else.
 
+        The notes of a review stay: people made them. They name the run that they were made on (app/review/notes.py),
+        so that a review of the next run says so where it is another.
+
         Raises:
             OutputError: one cannot be deleted.
         """
         # metadata first: a folder that was cleared in part never counts as finished
-        for path in (self.metadata, self.csv, self.parquet, self.video, self.journal):
+        for path in (self.metadata, self.csv, self.parquet, self.video, self.recording, self.journal):
             try:
                 path.unlink(missing_ok=True)
                 part_name(path).unlink(missing_ok=True)
@@ -179,6 +193,54 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
     text = json.dumps(dataclasses.asdict(metadata), indent=1) + "\n"
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def read_metadata(path: Path) -> Metadata:
+    """What `write_metadata` wrote; keys that this version does not know are passed over.
+
+    Raises:
+        OutputError: the file is missing, cannot be read, or holds something else.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read ({error.strerror}): copy the folder again") from error
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged (no JSON): copy the folder again") from error
+    try:
+        metadata: Metadata = _typed(raw, Metadata, "metadata")
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged ({error}): copy the folder again") from error
+    return metadata
+
+
+def _typed(raw: Any, kind: Any, name: str) -> Any:
+    """The JSON value as the type of a record's field.
+
+    Raises:
+        ValueError: it is of another type; the message names the field.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return raw
+    if dataclasses.is_dataclass(kind) and isinstance(raw, dict):
+        record: Any = kind
+        kinds = get_type_hints(record)
+        try:
+            return record(**{key: _typed(raw[key], kinds[key], f"{name}.{key}") for key in kinds.keys() & raw.keys()})
+        except TypeError as error:  # a field is missing
+            raise ValueError(f"{name}: {error}") from None
+    if origin is UnionType:  # every union here is "or None"
+        return None if raw is None else _typed(raw, inner[0], name)
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_typed(value, inner[0], name) for value in raw)
+    if origin is dict and isinstance(raw, dict):
+        return {key: _typed(value, inner[1], name) for key, value in raw.items()}
+    if kind is float and type(raw) in (int, float):
+        return float(raw)
+    if type(raw) is kind:
+        return raw
+    raise ValueError(f"{name} is of another type than it must be")
 
 
 def now_utc() -> str:

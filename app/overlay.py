@@ -72,36 +72,59 @@ class _Chip:
     tag: str = ""  # which face, where there are several
 
 
+@dataclass(frozen=True, slots=True)
+class OverlayParts:
+    """What is drawn."""
+
+    boxes: bool = True
+    chips: bool = True
+    units: bool = True  # panels of action units beside the faces
+    line: bool = True  # the standing line; leave it out only where it is shown beside the picture, or without labels
+
+
 class Overlay:
     """Draws the rows of one run. Not thread-safe: one per thread."""
 
-    def __init__(self, header: RunHeader) -> None:
+    def __init__(self, header: RunHeader, parts: OverlayParts | None = None) -> None:
         self._header = header
+        self._parts = parts or OverlayParts()
 
     def draw(self, canvas: UInt8, rows: Sequence[FaceRow]) -> None:
         """Draw over the picture (H, W, 3) RGB in place."""
         unit = max(min(canvas.shape[:2]) / 360.0, 0.5) ** 0.85
+        faces = [row for row in rows if row.decision != NO_FACE]
+        if not self._parts.line:
+            self._draw_faces(canvas, faces, unit, canvas.shape[0])
+            return
         line, left, floor = _standing_line(canvas.shape[1], canvas.shape[0], unit)
-        self._draw_faces(canvas, [row for row in rows if row.decision != NO_FACE], unit, max(floor, 0))
+        self._draw_faces(canvas, faces, unit, max(floor, 0))
         lay(canvas, line, left, floor)  # last: a face at the lower edge must not hide it
 
     def _draw_faces(self, canvas: UInt8, faces: Sequence[FaceRow], unit: float, floor: int) -> None:
         """Boxes anywhere; chips and panels above ``floor``, where the standing line begins."""
         if not faces:
-            lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
+            if self._parts.chips:
+                lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
             return
         boxes = [_box(row) for row in faces]
         for row, box in zip(faces, boxes, strict=True):
             self._draw_box(canvas, row, box, unit)
         above = canvas[:floor]
         taken = [*boxes, *self._draw_chips(above, faces, boxes, unit)]
+        if not self._parts.units:
+            return
         panels = [(row, box) for row, box in zip(faces, boxes, strict=True) if row.occurrence][:_MAX_PANELS]
         for row, box in panels:
             self._draw_panel(above, row, box, unit, taken)
 
     def _draw_box(self, canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
         thick = max(round(2 * unit), 1)
-        if row.decision == Route.ACCEPT.value:
+        if not self._parts.boxes:
+            return
+        if not self._parts.chips:  # a box that tells nothing but the place
+            cv2.rectangle(canvas, box[:2], box[2:], PLATE, thick + 2, cv2.LINE_AA)
+            cv2.rectangle(canvas, box[:2], box[2:], WHITE, thick, cv2.LINE_AA)
+        elif row.decision == Route.ACCEPT.value:
             cv2.rectangle(canvas, box[:2], box[2:], PLATE, thick + 2, cv2.LINE_AA)
             cv2.rectangle(canvas, box[:2], box[2:], COLOURS[row.labels[0]], thick, cv2.LINE_AA)
         elif row.decision == Route.AMBIGUOUS.value:
@@ -111,7 +134,7 @@ class Overlay:
 
     def _draw_chips(self, canvas: UInt8, faces: Sequence[FaceRow], boxes: Sequence[Box], unit: float) -> list[Box]:
         taken: list[Box] = []
-        for row, box in zip(faces, boxes, strict=True):
+        for row, box in zip(faces, boxes, strict=True) if self._parts.chips else ():
             tag = str(row.face_id) if len(faces) > 1 else ""
             patch = _chip_patch(_chip_of(row, tag), unit)
             width, height = patch.size

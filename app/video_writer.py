@@ -1,4 +1,4 @@
-"""Recording the annotated video: H.264 through PyAV, with the time stamps of the source."""
+"""Writing video, annotated or as the camera gave it: H.264 through PyAV, with the time stamps of the source."""
 
 from __future__ import annotations
 
@@ -22,20 +22,39 @@ _TICKS_PER_S: Final = 90_000
 #: Constant rate factor of x264: 23 is its default; smaller is better and larger.
 _CRF: Final = "23"
 _PRESET: Final = "superfast"
+#: Seconds from one key frame to the next: so far a player decodes at most to step back or to jump. Costs a tenth of the
+#: size, as against the ten seconds that x264 takes by itself.
+_KEY_EVERY_S: Final = 1.0
+#: What was written up to the last key frame can be played even if the program is killed; a file that is closed is an
+#: ordinary MP4. Without the late header, the times would be shifted by the pictures that the encoder holds back.
+_CONTAINER: Final = {
+    "movflags": "+hybrid_fragmented+frag_keyframe+delay_moov",
+    "flush_packets": "1",
+    # else the container rounds times to a tick of its own choice
+    "video_track_timescale": str(_TICKS_PER_S),
+}
 
 
 class VideoSink:
     """Draws the overlay and encodes. The file has a temporary name until `publish` gives it its own."""
 
-    def __init__(self, path: Path, header: RunHeader, threads: int = 1) -> None:
+    def __init__(self, path: Path, header: RunHeader | None, threads: int = 1) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: of the finished file.
+            header: of the run, for the overlay; None = the pictures as they are.
+            threads: of the encoder.
+        """
         self._path = path
         self._part = part_name(path)
-        self._overlay = Overlay(header)
+        self._overlay = None if header is None else Overlay(header)
         self._threads = threads
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written
         self._stream: Any = None
         self._canvas: UInt8 | None = None
         self._last_tick = -1
+        self._next_key = 0  # tick from which the next picture is a key frame
 
     def open(self) -> None:
         """Start the file; nothing more when it was started before, to draw the old frames of a resumed run.
@@ -48,9 +67,7 @@ class VideoSink:
         if self._container is not None:
             return
         try:
-            # else the container rounds times to a tick of its own choice
-            options = {"video_track_timescale": str(_TICKS_PER_S)}
-            self._container = av.open(str(self._part), "w", options=options)
+            self._container = av.open(str(self._part), "w", options=dict(_CONTAINER))
         except OSError as error:
             raise write_failed(self._path, error) from error
 
@@ -70,7 +87,8 @@ class VideoSink:
             self._canvas = self._start(*frame.image.shape[:2])
         canvas = self._canvas
         _fit(frame.image, canvas)
-        self._overlay.draw(canvas, tuple(rows))
+        if self._overlay is not None:
+            self._overlay.draw(canvas, tuple(rows))
         self._encode(canvas, frame.timestamp_s)
 
     def close(self, completed: bool) -> None:
@@ -83,9 +101,9 @@ class VideoSink:
         if container is None:
             return
         try:
-            if self._stream is not None:
-                container.mux(self._stream.encode(None))
-            container.close()
+            with contextlib.closing(container):
+                if self._stream is not None:
+                    container.mux(self._stream.encode(None))
         except OSError as error:
             raise write_failed(self._path, error) from error
 
@@ -128,6 +146,7 @@ class VideoSink:
 
     def _encode(self, canvas: UInt8, time_s: float) -> None:
         import av
+        from av.video.frame import PictureType
 
         planes: UInt8 = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420), np.uint8)
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -136,6 +155,9 @@ class VideoSink:
         picture.duration = tick - self._last_tick if self._last_tick >= 0 else 0  # counts for the last picture
         picture.time_base = Fraction(1, _TICKS_PER_S)
         self._last_tick = tick
+        if tick >= self._next_key:
+            picture.pict_type = PictureType.I
+            self._next_key = tick + round(_KEY_EVERY_S * _TICKS_PER_S)
         try:
             self._container.mux(self._stream.encode(picture))
         except OSError as error:

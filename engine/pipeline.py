@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.alignment import align_picture
+from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
 from engine.errors import OutputError
 from engine.routing import Router
@@ -81,7 +82,8 @@ class Pipeline:
         expression_ms = watch.lap_ms()
         units = self._action_units.estimate(faces)
         action_units_ms = watch.lap_ms()
-        uncertainties = [assess_uncertainty(estimate, self._router.calibration) for estimate in expressions]
+        calibration = self._router.calibration  # one for the whole frame, whoever changes it meanwhile
+        uncertainties = [assess_uncertainty(estimate, calibration) for estimate in expressions]
         decisions = [
             self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
             for face, estimate, uncertainty in zip(faces, expressions, uncertainties, strict=True)
@@ -107,6 +109,10 @@ class Pipeline:
             self._router.restore(raw["router"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise OutputError(f"saved state cannot be read ({error!r}): start again with --force") from error
+
+    def recalibrate(self, calibration: ExpressionCalibration) -> None:
+        """Route by other limits from the next frame on; may be called from any thread. Averages are kept."""
+        self._router.calibration = calibration
 
     def close(self) -> None:
         """Free all networks; the pipeline cannot run afterwards."""

@@ -133,13 +133,14 @@ class Router:
 
     def _choose(self, story: _Story, quality: FaceQuality) -> _Choice:
         """The rule, on averages."""
+        calibration = self.calibration  # read once: a window may put another in its place at any time
         if quality.reasons:
             return _Choice(Reason.LOW_QUALITY)
         aleatoric, epistemic = float(story.average[0]), float(story.average[1])
-        if epistemic > self.calibration.max_epistemic:
+        if epistemic > calibration.max_epistemic:
             return _Choice(Reason.UNLIKE_TRAINING_DATA)
         order = np.argsort(-story.average[2:], kind="stable")
-        if aleatoric > self.calibration.max_aleatoric:
+        if aleatoric > calibration.max_aleatoric:
             return _Choice(Reason.COMPETING_LABELS, self._competing(story.average[2:], order.tolist()))
         return _Choice(Reason.CLEAR, (int(order[0]),))
 

@@ -1,4 +1,4 @@
-"""The threads: one that captures, one that infers, one for each sink. The only file that makes a thread.
+"""The threads: one that captures, one that infers, one for each sink. The only file of the engine that makes threads.
 
 Live frames go through a slot that keeps the newest; file frames wait in a bounded queue, so that a slow pipeline holds
 the file back. In the same way a slow sink holds a file back and drops results of a live source, and every drop counts.
@@ -21,7 +21,8 @@ from engine.capture.source import FrameSource
 from engine.config import RuntimeConfig
 from engine.errors import ConfigError, RuntimeStateError, ThreadStuckError
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
-from engine.sink import FrameSink
+from engine.sink import FrameSink, SinkCounters, SinkLane
+from engine.thread_top import error_of
 from engine.types import Frame, FrameResult
 
 
@@ -48,18 +49,12 @@ _LEGAL: Final[dict[str, tuple[RuntimeState, ...]]] = {
     "start": (RuntimeState.IDLE,),
     "pause": (RuntimeState.RUNNING,),
     "resume": (RuntimeState.PAUSED,),
+    "step": (RuntimeState.PAUSED,),
+    "attach": (RuntimeState.IDLE, RuntimeState.RUNNING, RuntimeState.PAUSED),
     # A run may end by itself just before the caller stops it, so that stopping an ended run is no mistake.
     "stop": tuple(state for state in RuntimeState if state is not RuntimeState.IDLE),
     "wait": tuple(state for state in RuntimeState if state is not RuntimeState.IDLE),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SinkCounters:
-    """What became of the results for one sink."""
-
-    written: int
-    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +67,56 @@ class RuntimeCounters:
     sinks: tuple[SinkCounters, ...]  # in the order of the sinks
 
 
-class _Lane:
-    """A sink with the results that wait for it."""
+class Attachment:
+    """A sink that joined a run that was going on. Its failure does not end the run; whoever attached it joins it."""
 
-    def __init__(self, sink: FrameSink, results: Handover[FrameResult]) -> None:
-        self.sink = sink
-        self.results = results
-        self.written = 0
+    def __init__(self, lane: SinkLane, is_completed: Callable[[], bool]) -> None:
+        """Made by `Runtime.attach`."""
+        self._lane = lane
+        self._is_completed = is_completed
+        self._detached = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name=f"mien-attached-{type(lane.sink).__name__}")
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the sink has closed: it failed, was detached, or the run has ended."""
+        return not self._thread.is_alive()
+
+    @property
+    def counters(self) -> SinkCounters:
+        """What became of the results for this sink."""
+        return self._lane.counters()
+
+    def detach(self) -> None:
+        """Give it no more results; those that wait are still written. Does not wait. A second call does nothing."""
+        self._detached = True
+        self._lane.results.end()
+
+    def wait(self) -> None:
+        """Wait until the sink has closed, whatever became of it."""
+        self._thread.join()
+
+    def join(self, timeout_s: float | None = None) -> SinkCounters:
+        """Wait until the sink has closed, after `detach` or the end of the run.
+
+        Raises:
+            ThreadStuckError: it has not closed in time.
+            Exception: the error that the sink failed with.
+        """
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise ThreadStuckError(
+                f"{self._thread.name} did not end within {timeout_s} s: check the disk that it writes to"
+            )
+        if self._error is not None:
+            raise self._error
+        return self.counters
+
+    def _run(self) -> None:
+        self._error = error_of(lambda: self._lane.run(lambda: self._detached or self._is_completed()))
+        self._lane.results.close()  # inference must not wait for a sink that is gone
 
 
 class Runtime:
@@ -104,10 +142,9 @@ class Runtime:
         self._config = config
         live = source.info.is_live
         self._frames: Handover[Frame] = LatestSlot() if live else BlockingQueue(config.file_queue)
-        self._lanes = [
-            _Lane(sink, DroppingQueue(config.sink_queue) if live else BlockingQueue(config.file_queue))
-            for sink in sinks
-        ]
+        self._lanes = [SinkLane(sink, self._queue()) for sink in sinks]
+        self._attached: tuple[SinkLane, ...] = ()  # replaced, never changed: inference reads it without the lock
+        self._inference_ended = False
         self._lock = threading.Lock()
         self._state = RuntimeState.IDLE
         self._error: Exception | None = None
@@ -140,7 +177,7 @@ class Runtime:
             self._add("mien-inference", self._infer, self._end_inference)
             for place, lane in enumerate(self._lanes):
                 name = f"mien-sink-{place}-{type(lane.sink).__name__}"
-                self._add(name, partial(self._record, lane), partial(self._end_sink, lane))
+                self._add(name, partial(lane.run, self._completed), partial(self._end_sink, lane))
             self._alive = len(self._threads)
             for thread in reversed(self._threads):
                 thread.start()
@@ -166,6 +203,37 @@ class Runtime:
             self._check("resume")
             self._state = RuntimeState.RUNNING
             self._going.set()
+
+    def step(self) -> None:
+        """Process one frame and stand still again; steps that come faster than frames are processed count as one.
+
+        Raises:
+            RuntimeStateError: not paused.
+        """
+        with self._lock:
+            self._check("step")
+            self._going.set()
+
+    def attach(self, sink: FrameSink, newest_only: bool = False) -> Attachment:
+        """Let a sink join the run: it gets the results from the next one on, on a thread of its own.
+
+        Whoever attaches to a run that is then never started must detach by himself.
+
+        Args:
+            sink: opened, written and closed on that thread.
+            newest_only: a result that the sink is too slow for gives way to a newer one, as a window wants it;
+                else results wait as they do for the other sinks.
+
+        Raises:
+            RuntimeStateError: the run is over, or being stopped.
+        """
+        with self._lock:
+            self._check("attach")
+            lane = SinkLane(sink, LatestSlot() if newest_only else self._queue())
+            if self._inference_ended:
+                lane.results.end()
+            self._attached = (*(old for old in self._attached if not old.results.ended), lane)
+        return Attachment(lane, self._completed)
 
     def stop(self) -> None:
         """End the run: frames not yet processed are dropped, results that wait for sinks are still written.
@@ -213,8 +281,13 @@ class Runtime:
 
     def counters(self) -> RuntimeCounters:
         """What became of the frames so far."""
-        sinks = tuple(SinkCounters(lane.written, lane.results.dropped) for lane in self._lanes)
+        sinks = tuple(lane.counters() for lane in self._lanes)
         return RuntimeCounters(self._captured, self._processed, self._frames.dropped, sinks)
+
+    def _queue(self) -> Handover[FrameResult]:
+        if self._source.info.is_live:
+            return DroppingQueue(self._config.sink_queue)
+        return BlockingQueue(self._config.file_queue)
 
     def _check(self, command: str) -> None:
         legal = _LEGAL[command]
@@ -240,9 +313,9 @@ class Runtime:
     def _guard(self, work: Callable[[], None], end: Callable[[], None]) -> None:
         """Run ``work``, keep its error, then tell the neighbours with ``end``."""
         try:
-            work()
-        except Exception as error:  # noqa: BLE001 (the top of a thread: the caller gets it from wait() or stop())
-            self._fail(error)
+            error = error_of(work)
+            if error is not None:
+                self._fail(error)
         finally:
             end()
             self._leave()
@@ -276,30 +349,25 @@ class Runtime:
             result = self._pipeline.process(frame)
             self._processed += 1
             self._latest = result
-            for lane in self._lanes:
+            for lane in (*self._lanes, *self._attached):
                 lane.results.put(result)
 
     def _next_frame(self) -> Frame | None:
         self._going.wait()
+        with self._lock:
+            if self._state is RuntimeState.PAUSED:  # woken for a single step
+                self._going.clear()
         return self._frames.get()
 
     def _end_inference(self) -> None:
-        for lane in self._lanes:
+        with self._lock:
+            self._inference_ended = True
+            attached = self._attached
+        for lane in (*self._lanes, *attached):
             lane.results.end()
         self._halt()  # nobody takes frames any more
 
-    def _record(self, lane: _Lane) -> None:
-        lane.sink.open()
-        completed = False
-        try:
-            while (result := lane.results.get()) is not None:
-                lane.sink.write(result)
-                lane.written += 1
-            completed = self._completed()
-        finally:
-            lane.sink.close(completed)
-
-    def _end_sink(self, lane: _Lane) -> None:
+    def _end_sink(self, lane: SinkLane) -> None:
         lane.results.close()  # inference must not wait for a sink that has failed
         self._halt()
 

@@ -15,6 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from engine.capture.camera_list import why_not
 from engine.capture.opencv_log import quiet_opencv
 from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_size
 from engine.errors import SourceError
@@ -37,7 +38,7 @@ class CameraSource(FrameSource):
         """Open the camera and wait for its first picture, which is dropped (it tends to be dark or torn).
 
         Raises:
-            SourceError: there is no such camera, it is in use, or it sends nothing.
+            SourceError: there is no such camera, it may not be used, it is in use, or it sends nothing.
         """
         super().__init__()
         self._device = device
@@ -45,9 +46,7 @@ class CameraSource(FrameSource):
         with quiet_opencv():
             self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2 if sys.platform.startswith("linux") else cv2.CAP_ANY)
         if not self._capture.isOpened():
-            raise SourceError(
-                f"camera {device} cannot be opened: plug it in, close other programs that use it, or try another number"
-            )
+            raise SourceError(why_not(device))
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self._picture: UInt8 | None = None  # BGR, the last one
         self._index = 0

@@ -40,7 +40,7 @@ class VideoFileSource(FrameSource):
         self._next_index = 0
         self._ended = False
         with contextlib.ExitStack() as undo:
-            self._container = undo.enter_context(_open(path))
+            self._container = undo.enter_context(open_video(path))
             self._stream = video_stream(self._container, self._name)
             self._stream.thread_type = "AUTO"
             self._clock = _Clock(mean_rate(self._stream) or _DEFAULT_FPS)
@@ -155,8 +155,12 @@ class _Clock:
         self.end_s = self.now_s + (picture.duration * tick_s if picture.duration else self._step_s)
 
 
-def _open(path: Path) -> InputContainer:
-    """Open a local file; FFmpeg may follow no reference from it to the network."""
+def open_video(path: Path) -> InputContainer:
+    """Open a local file; FFmpeg may follow no reference from it to the network.
+
+    Raises:
+        SourceError: missing, empty, not readable, or nothing that FFmpeg knows.
+    """
     try:
         if not path.exists():
             raise SourceError(f"{path} does not exist: check the path")

@@ -40,6 +40,8 @@ _CERTAIN_PRESENCE: Final = 0.95
 _EVIDENCE_S: Final = 0.3
 _VELOCITY_S: Final = 0.08
 _COASTING_S: Final = 0.5
+#: A face of the last frame is looked for in the next one, however slow the video, if that comes within so many seconds.
+_LONGEST_STEP_S: Final = 2.0
 #: Handicaps in association (its costs are about 0.1 for a good fit, 2 for a bad one): a face in sight comes before one
 #: that is lost or unproven, and of two tracks that fit one face alike the older wins.
 _UNPROVEN_HANDICAP: Final = 0.3
@@ -87,6 +89,7 @@ class TrackBook:
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
         self._next_id = 1
+        self._updated_s = -math.inf  # time of the last frame
         self._memories: tuple[TrackMemory, ...] = ()
 
     @property
@@ -95,7 +98,10 @@ class TrackBook:
         return self._memories
 
     def forget(self, now_s: float) -> None:
-        """Drop the faces that have been out of sight for too long at time ``now_s``."""
+        """Drop the faces that have been out of sight for too long at time ``now_s``.
+
+        A face of the last frame stays for one frame more, so that slow videos have tracks too.
+        """
         self._memories = tuple(memory for memory in self._memories if now_s - memory.seen_s <= self._patience_s(memory))
 
     def update(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[FaceTrack, ...]:
@@ -125,21 +131,26 @@ class TrackBook:
             seen[memory.track_id] = memory
             memories.append(memory)
         self._memories = tuple(memories)
+        self._updated_s = now_s
         return tuple(_track_of(memory, frame) for memory in seen.values())
 
     def snapshot(self) -> str:
         """The whole state as JSON text, exact to the last bit."""
         memories = [_packed(memory) for memory in self._memories]
-        return json.dumps({"next_id": self._next_id, "memories": memories})
+        # before the first frame there is no time, and JSON has no infinity
+        updated_s = self._updated_s if math.isfinite(self._updated_s) else None
+        return json.dumps({"next_id": self._next_id, "updated_s": updated_s, "memories": memories})
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
         self._next_id = int(state["next_id"])
+        self._updated_s = -math.inf if state["updated_s"] is None else float(state["updated_s"])
         self._memories = tuple(_unpacked(packed) for packed in state["memories"])
 
     def _patience_s(self, memory: TrackMemory) -> float:
-        return self._config.confirm_s if memory.state is TrackState.TENTATIVE else self._config.keep_lost_s
+        patience_s = self._config.confirm_s if memory.state is TrackState.TENTATIVE else self._config.keep_lost_s
+        return max(patience_s, _LONGEST_STEP_S) if memory.seen_s >= self._updated_s else patience_s
 
     def _expected(self, now_s: float) -> list[Expected]:
         return [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from app.annotate import AnnotateOptions, Outcome, annotate
+from app.annotate import AnnotateOptions, JobControl, Outcome, Watch, annotate
 from app.output import OutputFolder
+from app.presets import BALANCED, Preset
 from engine.capture.source import FrameSource
 from engine.facs import BP4D_UNITS, EXPRESSIONS
 from engine.recording import RunHeader
@@ -32,20 +33,22 @@ class Annotator:
         self,
         pipeline: MadePipeline | None = None,
         source: FrameSource | None = None,
-        stop: threading.Event | None = None,
+        control: JobControl | None = None,
         sha256: str = "e" * 64,
         trusted: tuple[int, ...] = TRUSTED_UNITS,
+        preset: Preset = BALANCED,
+        watch: Watch | None = None,
         **options: bool,
     ) -> Outcome:
-        made = source or MadeSource()
+        made, engine = source or MadeSource(), make_engine(pipeline or MadePipeline(), sha256, trusted)
         return annotate(
             "made.mp4",
             self.folder,
             lambda spec: made,
-            lambda source: make_engine(pipeline or MadePipeline(), sha256, trusted),
-            AnnotateOptions("0.1", **options),
-            SilentWatch(),
-            stop or threading.Event(),
+            lambda source: dataclasses.replace(engine, config=preset.configured(engine.config)),
+            AnnotateOptions("0.1", preset=preset, **options),
+            watch or SilentWatch(),
+            control or JobControl(),
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from app.annotate import Engine
 from app.output import ModelRecord
+from app.run_record import Engine
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import (
     SCHEMA,
@@ -129,6 +129,7 @@ class MadePipeline:
     on_frame: Callable[[int], None] = field(default=lambda index: None)
     seen: int = 0
     processed: list[int] = field(default_factory=list)
+    calibration: ExpressionCalibration | None = None  # the last that it was given
 
     def process(self, frame: Frame) -> FrameResult:
         if frame.index == self.fail_at:
@@ -136,7 +137,7 @@ class MadePipeline:
         self.on_frame(frame.index)
         self.seen += 1
         self.processed.append(frame.index)
-        level = self.seen / 100
+        level = self.seen % 100 / 100
         turn = frame.index % 5
         if turn == 0:
             return make_result(frame)
@@ -157,6 +158,9 @@ class MadePipeline:
 
     def restore(self, text: str) -> None:
         self.seen = json.loads(text)
+
+    def recalibrate(self, calibration: ExpressionCalibration) -> None:
+        self.calibration = calibration
 
 
 def make_contract(task: str, labels: tuple[str, ...], calibration: Any, sha256: str) -> ModelContract:

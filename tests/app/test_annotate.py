@@ -9,13 +9,13 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import av
 import pyarrow.parquet as pq
 import pytest
 
+from app.annotate import AnnotateOptions, JobControl, annotate
 from app.output import OutputFolder, OutputState
 from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, SourceError
@@ -23,11 +23,18 @@ from engine.facs import BP4D_UNITS
 from engine.recording import find_resume_point, read_header, read_journal
 from engine.types import Frame
 from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, make_frame
+from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine, make_frame
 
 FRAMES = 35
 #: Two faces in every fifth frame, one row in all others.
 ROWS = FRAMES + FRAMES // 5
+
+
+class EndlessFile(MadeSource):
+    """A file that has frames as long as somebody reads."""
+
+    def __init__(self) -> None:
+        super().__init__(10**9)
 
 
 def table_of(folder: OutputFolder) -> list[dict[str, str]]:
@@ -99,9 +106,6 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
     def refuse(spec: str) -> MadeSource:
         raise SourceError(f"{spec} is gone")
 
-    from app.annotate import AnnotateOptions, annotate
-    from tests.app.made import SilentWatch, make_engine
-
     options = AnnotateOptions("0.1", force=True)
     with pytest.raises(SourceError, match="gone"):
         annotate(
@@ -111,7 +115,7 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
             lambda source: make_engine(MadePipeline()),
             options,
             SilentWatch(),
-            threading.Event(),
+            JobControl(),
         )
     assert run_annotate.folder.state() is OutputState.FINISHED
 
@@ -208,9 +212,9 @@ def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> N
 
 
 def test_a_live_source_that_is_stopped_is_finished(run_annotate: Annotator) -> None:
-    stop = threading.Event()
+    control = JobControl()
     source = MadeSource(10**6, live=True)
-    outcome = run_annotate(MadePipeline(on_frame=lambda index: stop.set() if index > 20 else None), source, stop)
+    outcome = run_annotate(MadePipeline(on_frame=lambda index: control.stop() if index > 20 else None), source, control)
     assert outcome.finished
     metadata = json.loads(run_annotate.folder.metadata.read_text())
     assert metadata["completed"] is True
@@ -241,9 +245,9 @@ def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotat
 
 
 def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate: Annotator) -> None:
-    stop = threading.Event()
+    control = JobControl()
     outcome = run_annotate(
-        MadePipeline(on_frame=lambda index: stop.wait(0.01) if index < 25 else stop.set()), MadeSource(10**4), stop
+        MadePipeline(on_frame=lambda index: control.stop() if index == 25 else None), EndlessFile(), control
     )
     assert not outcome.finished
     assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]

@@ -240,3 +240,59 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(clip: Path, tmp_p
     assert finished.returncode == 2
     assert "bad.mp4" in finished.stderr
     assert len(table_of(tmp_path / "out" / "clip")) >= 75
+
+
+def without_display(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        env={**kept, "COLUMNS": "200", **environment},
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a system where a display can be missing")
+@pytest.mark.parametrize("arguments", [(), ("gui",), ("live", "demo")])
+def test_a_window_without_a_display_is_one_line_and_status_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and its libraries", exc_type=ImportError)
+    finished = without_display(*arguments, MIEN_CONFIG=str(tmp_path / "desktop.json"))
+    assert finished.returncode == 2
+    assert "no display is set" in one_line(finished)
+    assert not (tmp_path / "desktop.json").exists()
+
+
+def test_a_window_without_pyside_says_what_to_install() -> None:
+    hide = "import sys\nsys.modules['PySide6'] = None\nfrom app.cli import main\nmain()\n"
+    finished = subprocess.run(
+        [sys.executable, "-c", hide, "gui"], capture_output=True, text=True, check=False, cwd=CHECKOUT, timeout=120
+    )
+    assert finished.returncode == 2
+    assert "pip install" in one_line(finished)
+    assert "PySide6" in one_line(finished)
+
+
+@pytest.mark.parametrize("arguments", [(), ("live", "demo", "--threads", "2")])
+def test_the_window_opens_and_ends_on_sigterm(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and its libraries", exc_type=ImportError)
+    settings = tmp_path / "desktop.json"
+    settings.write_text('{"page": "about", "threads": 3}')
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "MIEN_CONFIG": str(settings)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *arguments], stderr=subprocess.PIPE, text=True, cwd=CHECKOUT, env=environment
+    )
+    deadline = time.monotonic() + 60
+    while json.loads(settings.read_text())["page"] == "about":  # the event loop writes the page that is shown
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    kept = json.loads(settings.read_text())
+    assert (kept["threads"], kept["page"]) == (3, "live" if arguments else "start")

@@ -154,3 +154,9 @@ def test_an_absent_camera_is_refused_without_noise(capfd, device):
     with pytest.raises(SourceError, match=f"camera {device} cannot be opened: plug it in"):
         CameraSource(device)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_reason_of_a_refusal_is_told(monkeypatch):
+    monkeypatch.setattr(camera, "why_not", lambda device: f"camera {device} may not be used: made up")
+    with pytest.raises(SourceError, match="^camera 97 may not be used: made up$"):
+        CameraSource(97)

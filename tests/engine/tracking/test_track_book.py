@@ -24,6 +24,10 @@ def _frame(index: int) -> Frame:
     return Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "made up")
 
 
+def _frame_at(time_s: float) -> Frame:
+    return Frame(np.zeros((480, 640, 3), np.uint8), 0, time_s, "made up")
+
+
 def _seen(mesh: Float32, presence: float = 0.99, detection: float | None = 0.9) -> Sighting:
     return Sighting(mesh, roi_from_mesh(mesh), presence, detection)
 
@@ -49,6 +53,19 @@ def test_a_face_is_tentative_until_it_lasted(make_mesh: MeshMaker) -> None:
         assert track.state is wanted
     assert states[-1].age_s == pytest.approx(9 / FPS)
     assert states[-1].state is TrackState.CONFIRMED
+
+
+@pytest.mark.parametrize("fps", [0.6, 1.0, 4.0, 6.0])
+def test_slow_videos_have_tracks_with_one_id(make_mesh: MeshMaker, fps: float) -> None:
+    book = TrackBook(CONFIG)
+    tracks = [book.update(_frame_at(index / fps), [_seen(make_mesh(300, 200))])[0] for index in range(5)]
+    assert {track.track_id for track in tracks} == {1}
+    assert [track.state for track in tracks] == [TrackState.TENTATIVE, *(4 * [TrackState.CONFIRMED])]
+
+
+def test_a_face_after_a_long_gap_is_someone_new(make_mesh: MeshMaker) -> None:
+    book = _confirmed_book([make_mesh(300, 200)])
+    assert _ids(book.update(_frame_at(9 / FPS + 2.5), [_seen(make_mesh(300, 200))])) == [2]
 
 
 def test_a_face_in_a_single_picture_is_confirmed_at_once_when_no_time_is_asked_for(make_mesh: MeshMaker) -> None:
@@ -109,6 +126,7 @@ def test_a_face_that_is_gone_briefly_comes_back_under_its_id(make_mesh: MeshMake
 
 def test_a_face_that_is_gone_for_long_is_someone_new(make_mesh: MeshMaker) -> None:
     book = _confirmed_book([make_mesh(300, 200)])
+    assert book.update(_frame(10), []) == ()
     late = 10 + round(CONFIG.keep_lost_s * FPS)
     assert _ids(book.update(_frame(late), [_seen(make_mesh(300, 200))])) == [2]
 

@@ -1,0 +1,131 @@
+"""From what somebody drops on the window to sources with folders for their results. Looks at disks, so it may block."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.output import output_folders
+from app.presets import PRESETS
+from engine.capture.opening import source_stem
+from engine.capture.pictures import PICTURE_SUFFIXES
+from engine.capture.source import FrameSource, SourceInfo
+from engine.capture.stream import redact_url
+from engine.capture.synthetic import DEMO
+from engine.errors import SourceError
+
+SourceOpener = Callable[[str], FrameSource]
+#: What is given for the clip that the program makes.
+DEMO_SPEC: Final = DEMO
+
+#: Suffixes by which the videos of a folder are found. A file that is given itself may have any suffix.
+VIDEO_SUFFIXES: Final = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv", ".ogv"}
+    | {".3gp", ".gif"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A source that can be opened, and where its results go."""
+
+    spec: str
+    folder: Path
+    totals: dict[str, int | None]  # frames that each preset analyses, as far as the source tells
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What became of all that was given."""
+
+    found: tuple[Found, ...] = ()
+    live: tuple[str, ...] = ()  # cameras and addresses, which have no end
+    empty: tuple[str, ...] = ()  # folders with neither pictures nor videos
+    faults: tuple[str, ...] = ()  # a sentence for each source that cannot be opened
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that a folder stands on, or will."""
+
+    free_bytes: int
+    writable: bool
+
+
+def take_in(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> Intake:
+    """Look at what was given.
+
+    Args:
+        specs: files, folders, or ``demo``. A folder of pictures is one source, and each video in it is another.
+        out: folder for the results; each source gets one inside that nobody has.
+        taken: names inside ``out`` that are promised to other jobs.
+        open_source: as in engine/capture/opening.py; each source is opened once and closed again.
+    """
+    found: list[tuple[str, dict[str, int | None]]] = []
+    live, empty, faults = [], [], []
+    for given in specs:
+        if given != DEMO and _is_live(given):
+            live.append(redact_url(given) if "://" in given else given)
+            continue
+        try:
+            sources = _sources_of(given)
+            if not sources:
+                empty.append(given)
+            for spec in sources:
+                with open_source(spec) as source:
+                    found.append((spec, _totals_of(source.info)))
+        except SourceError as error:
+            faults.append(str(error))
+    folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
+    sources_found = (Found(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
+    return Intake(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
+
+
+def disk_of(out: Path) -> Disk | None:
+    """The disk of a folder that need not be there yet; None when it cannot be told."""
+    there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
+    if there is None:
+        return None
+    try:
+        return Disk(shutil.disk_usage(there).free, there.is_dir() and os.access(there, os.W_OK))
+    except OSError:
+        return None
+
+
+def _totals_of(info: SourceInfo) -> dict[str, int | None]:
+    count = info.frame_count
+    return {preset.name: None if count is None else -(-count // preset.every_n_of(info)) for preset in PRESETS}
+
+
+def _is_live(spec: str) -> bool:
+    return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/") or "://" in spec
+
+
+def _sources_of(given: str) -> list[str]:
+    """The sources that a path stands for.
+
+    Raises:
+        SourceError: a folder cannot be read.
+    """
+    path = Path(given)
+    if given == DEMO or not path.is_dir():
+        return [given]
+    try:
+        suffixes = {one.name: one.suffix.lower() for one in path.iterdir()}
+    except OSError as error:
+        raise SourceError(f"{given} cannot be read ({error.strerror}): check that you may open it") from error
+    pictures = [given] if not PICTURE_SUFFIXES.isdisjoint(suffixes.values()) else []
+    return pictures + [str(path / name) for name, suffix in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES]
+
+
+def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path]:
+    try:
+        there = [one.name for one in out.iterdir()]
+    except OSError:
+        there = []  # not made yet, or not readable: the job will tell
+    before = sorted({*there, *taken})
+    return [folder.path for folder in output_folders(out, [*before, *stems])[len(before) :]]

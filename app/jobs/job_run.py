@@ -1,0 +1,199 @@
+"""Running one job of the queue: the engine it was begun with, and every way in which it may end."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from app.annotate import AnnotateOptions, Engine, JobControl, Outcome, Watch, annotate
+from app.engine_setup import EngineKeeper
+from app.jobs.job_intake import SourceOpener
+from app.jobs.job_queue import EngineChoice, Job, JobResult
+from app.output import OutputFolder
+from app.presets import preset_of
+from engine.assembly import TrackerName
+from engine.capture.opening import open_source
+from engine.capture.source import FrameSource
+from engine.config import EngineConfig
+from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
+from engine.types import Frame
+
+#: The disk has no room: not the fault of one job, and it can be mended.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Frames between two looks at the control while a source is skipped through.
+_SKIP_AT_ONCE: Final = 100
+#: Remedies of the command line, and the buttons that do the same.
+_IN_WINDOW: Final = {
+    "use --force to start again": 'choose "Start again"',
+    "use --force to write it again, or choose another --out": 'choose "Start again", or add it with another folder',
+    "use --resume to go on, or --force to start again": 'choose "Start again", or add it with another folder',
+    "free space or choose another --out, then use --resume": "free space, then start the queue",
+    "put it back and use --resume": 'put it back and choose "Retry"',
+}
+
+
+class EndKind(str, Enum):
+    """How a job ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"  # by its control; it can go on
+    FAILED = "failed"  # for a reason of its own
+    HELD = "held"  # for a reason that would meet the next job too: disk full, models missing
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended, and what is to be told."""
+
+    kind: EndKind
+    result: JobResult | None = None
+    fault: str = ""
+
+
+class Keeper(Protocol):
+    """See app/engine_setup.py."""
+
+    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
+        """Settings of the next run."""
+
+    def engine_for(self, source: FrameSource) -> Engine:
+        """The engine that fits a source and the settings."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
+def _new_keeper() -> Keeper:
+    return EngineKeeper(EngineConfig(), "litert")
+
+
+class JobEngines:
+    """Runs jobs, one after the other, and keeps the engine open between jobs of the same settings."""
+
+    def __init__(
+        self,
+        app_version: str,
+        open_source: SourceOpener = open_source,
+        new_keeper: Callable[[], Keeper] = _new_keeper,
+    ) -> None:
+        """``open_source`` and ``new_keeper``: others than those of the program are for tests."""
+        self._app_version = app_version
+        self._open_source = open_source
+        self._keeper = new_keeper()
+
+    @property
+    def open_source(self) -> SourceOpener:
+        """What sources are opened with."""
+        return self._open_source
+
+    def run(self, job: Job, watch: Watch, control: JobControl) -> Ending:
+        """Run a job that has begun until it ends.
+
+        Raises:
+            Exception: a fault of the program.
+        """
+        try:
+            return self._run(job, watch, control)
+        except _Stopped:
+            return Ending(EndKind.STOPPED)
+        except EngineError as error:
+            kind = EndKind.HELD if _would_meet_the_next(error) else EndKind.FAILED
+            return Ending(kind, fault=in_window_words(str(error)))
+
+    def close(self) -> None:
+        """Close the engine; the next job opens it again."""
+        self._keeper.close()
+
+    def _run(self, job: Job, watch: Watch, control: JobControl) -> Ending:
+        preset = preset_of(job.preset)
+        choice = job.engine or EngineChoice()
+        self._keeper.configure(preset.configured(config_of(choice)), choice.tracker)
+        # A job that was never begun must not take what others left in its folder for its own.
+        options = AnnotateOptions(self._app_version, resume=job.resumes, force=job.afresh, preset=preset)
+        outcome = annotate(
+            job.spec,
+            OutputFolder(job.folder),
+            lambda spec: _Stoppable(self._open_source(spec), control),
+            self._keeper.engine_for,
+            options,
+            watch,
+            control,
+        )
+        return Ending(EndKind.FINISHED, _result_of(outcome), outcome.fault or "") if outcome.finished else _STOPPED
+
+
+_STOPPED: Final = Ending(EndKind.STOPPED)
+
+
+def config_of(choice: EngineChoice) -> EngineConfig:
+    """The settings of the engine that a choice stands for."""
+    config = EngineConfig(threads=choice.threads)
+    if choice.backend is not None:
+        config = dataclasses.replace(config, backends=(choice.backend,))
+    return dataclasses.replace(config, tracking=dataclasses.replace(config.tracking, threads=choice.threads))
+
+
+def in_window_words(fault: str) -> str:
+    """A sentence of the engine with the buttons of the window in place of the options of the command line."""
+    for option, button in _IN_WINDOW.items():
+        fault = fault.replace(option, button)
+    return fault
+
+
+def internal_error(error: Exception) -> str:
+    """The sentence for a fault of the program."""
+    return f"internal error: {type(error).__name__}: {error}; please report it"
+
+
+def _would_meet_the_next(error: EngineError) -> bool:
+    if isinstance(error, (FaceModelError, ModelError, BackendError)):
+        return True
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _FULL
+
+
+def _result_of(outcome: Outcome) -> JobResult | None:
+    counts = outcome.counts
+    return None if counts is None else JobResult(counts.frames, counts.faces, counts.rows)
+
+
+class _Stopped(SourceError):
+    """The control asked to stop where `annotate` does not look."""
+
+
+class _Stoppable(FrameSource):
+    """A source whose skipping, which may take minutes in a long film, ends when the control asks to stop."""
+
+    def __init__(self, source: FrameSource, control: JobControl) -> None:
+        super().__init__()
+        self._source = source
+        self._control = control
+        self.info = source.info
+
+    def read(self) -> Frame | None:
+        frame = self._source.read()
+        self.damaged = self._source.damaged
+        return frame
+
+    def skip_to(self, frame_index: int) -> None:
+        for index in range(0, frame_index, _SKIP_AT_ONCE):
+            self._source.skip_to(index)
+            self._control.wait_while_paused()
+            if self._control.stopped:
+                raise _Stopped(f"{self.info.source_id} was stopped at frame {index}")
+        self._source.skip_to(frame_index)
+        self.damaged = self._source.damaged
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._source.interrupt()
+
+    def fault(self) -> str | None:
+        return self._source.fault()
+
+    def close(self) -> None:
+        self._source.close()

@@ -1,0 +1,188 @@
+"""One live run without its window: source, engine and threads, pictures to show, and recorders that come and go.
+
+Opening and ending block for seconds and are called off the main thread; everything else is quick and belongs to the
+thread of the window.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.overlay import Overlay, OverlayParts
+from app.presentation import present
+from app.run_record import Engine, run_header
+from app.thresholds import Thresholds, recalibrated
+from engine.backends.contract import ExpressionCalibration
+from engine.capture.opening import open_source
+from engine.capture.pacing import PacedSource
+from engine.capture.source import FrameSource, SourceInfo
+from engine.recording import FaceRow, RunHeader, rows_of
+from engine.runtime import Attachment, Runtime
+from engine.sink import FrameSink
+from engine.types import FrameResult, UInt8
+
+SourceOpener = Callable[[str], FrameSource]
+EngineOpener = Callable[[FrameSource], Engine]
+
+
+def open_live_source(spec: str) -> FrameSource:
+    """Open a source to be watched: files play in real time.
+
+    Raises:
+        SourceError: there is no such source, or it cannot be read.
+    """
+    source = open_source(spec, live=True)
+    return source if source.info.is_live else PacedSource(source)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presented:
+    """A picture to show, and the result that it belongs to: both are of one frame."""
+
+    result: FrameResult
+    rows: tuple[FaceRow, ...]
+    picture: UInt8  # (h, w, 3) RGB, fitted into the space asked for, with the overlay
+
+
+class PresentingSink:
+    """Makes the pictures on its own thread, so that the window only has to paint them. It keeps the newest."""
+
+    def __init__(self, header: RunHeader, parts: OverlayParts, space_px: tuple[int, int]) -> None:
+        self.header = header  # these three may be replaced at any time, from any thread
+        self.parts = parts
+        self.space_px = space_px
+        self.newest: Presented | None = None
+        self._overlay = Overlay(header, parts)
+        self._drawn_with = (header, parts)
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def write(self, result: FrameResult) -> None:
+        """Make the picture of a result."""
+        wanted = (self.header, self.parts)
+        if wanted != self._drawn_with:
+            self._overlay, self._drawn_with = Overlay(*wanted), wanted
+        rows = rows_of(result)
+        self.newest = Presented(result, rows, present(result.frame.image, rows, self._overlay, self.space_px))
+
+    def close(self, completed: bool) -> None:
+        """Nothing to close; the last picture stays."""
+
+
+class LiveRun:
+    """A run from `open_run` on; one start, one end."""
+
+    def __init__(
+        self, spec: str, source: FrameSource, engine: Engine, runtime: Runtime, presenting: PresentingSink
+    ) -> None:
+        """Made by `open_run`."""
+        self.spec = spec
+        self.info: SourceInfo = source.info
+        self.engine = engine
+        self.runtime = runtime
+        self.presenting = presenting
+        self._source = source
+        self._attachments: list[Attachment] = []
+
+    @property
+    def header(self) -> RunHeader:
+        """With the limits that are in force."""
+        return self.presenting.header
+
+    def start(self) -> None:
+        """Start the threads."""
+        # attached first, so that a run that fails at once ends its pictures as any other
+        self._attachments.append(self.runtime.attach(self.presenting, newest_only=True))
+        self.runtime.start()
+
+    def set_thresholds(self, thresholds: Thresholds) -> ExpressionCalibration:
+        """Route by these limits from the next frame on; the calibration that stands for them.
+
+        Raises:
+            ValueError: see app/thresholds.py.
+        """
+        calibration = recalibrated(self.calibration, thresholds)
+        self.engine.pipeline.recalibrate(calibration)
+        self.presenting.header = dataclasses.replace(
+            self.header, tau_accept=thresholds.tau_accept, tau_ood=thresholds.tau_ood
+        )
+        return calibration
+
+    def damaged(self) -> int:
+        """Packets or pictures that could not be decoded so far."""
+        return self._source.damaged
+
+    @property
+    def calibration(self) -> ExpressionCalibration:
+        """The model's own."""
+        calibration = self.engine.expression.calibration
+        if not isinstance(calibration, ExpressionCalibration):
+            raise TypeError("the two models of an engine are mixed up")
+        return calibration
+
+    @property
+    def presented_all(self) -> bool:
+        """Whether no further picture will be made."""
+        return bool(self._attachments) and self._attachments[0].ended
+
+    def attach(self, sink: FrameSink) -> Attachment:
+        """Let a recorder join; detach it before `end`, so that it counts as complete.
+
+        Raises:
+            RuntimeStateError: the run has ended.
+        """
+        attachment = self.runtime.attach(sink)
+        self._attachments.append(attachment)
+        return attachment
+
+    def end(self) -> None:
+        """End the run and all that was attached. Blocks until recorders have written their tables.
+
+        Raises:
+            ThreadStuckError: a thread does not end.
+            Exception: the error that the run, or the making of its pictures, ended with.
+        """
+        if not self._attachments:  # never started
+            self._source.close()
+            return
+        try:
+            self.runtime.stop()
+        finally:
+            self.presenting.newest = None
+            for attachment in self._attachments:
+                attachment.detach()
+                attachment.wait()
+        self._attachments[0].join()  # raises what the pictures failed with
+
+
+def open_run(
+    spec: str,
+    open_it: SourceOpener,
+    engine_for: EngineOpener,
+    app_version: str,
+    thresholds: Thresholds | None,
+    parts: OverlayParts,
+    space_px: tuple[int, int],
+) -> LiveRun:
+    """Open source and engine; nothing runs yet. Blocks for up to several seconds.
+
+    Raises:
+        SourceError: the source cannot be opened.
+        FaceModelError, ModelError, BackendError: the engine cannot be opened.
+    """
+    source = open_it(spec)
+    try:
+        engine = engine_for(source)
+        engine.pipeline.restore(engine.fresh)
+        header = run_header(spec, source, engine, app_version, thresholds)
+        presenting = PresentingSink(header, parts, space_px)
+        runtime = Runtime(source, engine.pipeline, (), engine.config.runtime)
+        run = LiveRun(spec, source, engine, runtime, presenting)
+        run.set_thresholds(thresholds or Thresholds(header.tau_accept, header.tau_ood))
+    except BaseException:
+        source.close()
+        raise
+    return run

@@ -1,0 +1,77 @@
+"""How fast a live run goes: frames per second in and out, what is dropped, milliseconds per stage."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.runtime import RuntimeCounters
+from engine.types import StageTimes
+
+#: Names of the stages, in the order of StageTimes.
+STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
+#: Seconds over which rates are averaged.
+_RATE_OVER_S: Final = 3.0
+#: Frames whose stage times are remembered.
+_TIMES: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """One stage over the last frames shown."""
+
+    name: str  # one of STAGES
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Rates over the last three seconds; counts since the start of the run."""
+
+    fps_in: float
+    fps_out: float
+    captured: int
+    processed: int
+    dropped: int
+    stages: tuple[StageTiming, ...]  # empty before the first frame
+
+
+class PerformanceMeter:
+    """Collects counters and stage times. The caller gives the time, any clock in seconds."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int, int]] = deque()  # time, captured, processed
+        self._times: deque[StageTimes] = deque(maxlen=_TIMES)
+        self._counters = RuntimeCounters(0, 0, 0, ())
+
+    def look(self, now_s: float, counters: RuntimeCounters) -> None:
+        """Note the counters; call it a few times per second."""
+        self._counters = counters
+        self._marks.append((now_s, counters.captured, counters.processed))
+        while now_s - self._marks[0][0] > _RATE_OVER_S and len(self._marks) > 2:
+            self._marks.popleft()
+
+    def add(self, times: StageTimes) -> None:
+        """Note the stage times of one frame."""
+        self._times.append(times)
+
+    def figures(self) -> Performance:
+        """What was noted."""
+        passed_s = self._marks[-1][0] - self._marks[0][0] if self._marks else 0.0
+        rates = (0.0, 0.0)
+        if passed_s > 0:
+            (_, first_in, first_out), (_, last_in, last_out) = self._marks[0], self._marks[-1]
+            rates = ((last_in - first_in) / passed_s, (last_out - first_out) / passed_s)
+        counters = self._counters
+        return Performance(*rates, counters.captured, counters.processed, counters.dropped, self._stages())
+
+    def _stages(self) -> tuple[StageTiming, ...]:
+        if not self._times:
+            return ()
+        table = np.array([[getattr(times, f"{name}_ms") for name in STAGES] for times in self._times])
+        p50, p95 = np.percentile(table, (50, 95), axis=0).tolist()
+        return tuple(map(StageTiming, STAGES, p50, p95))

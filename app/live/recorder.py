@@ -1,0 +1,189 @@
+"""Recording a live run into a folder of its own: the journal and the clean pictures, and at the end the tables.
+
+The folder is like that of an annotated file, but for `OutputFolder.recording` in place of `OutputFolder.video`: the
+pictures carry no overlay, so that it can be drawn from the journal later, and left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from app.output import Metadata, OutputFolder, write_metadata
+from app.run_record import last_metadata
+from app.video_writer import VideoSink
+from engine.capture.opening import source_stem
+from engine.errors import OutputError
+from engine.recording import JournalSink, RunHeader
+from engine.table import write_tables
+from engine.types import FrameResult
+
+
+class Recorder:
+    """A `FrameSink`; one recording each. `written` and `duration_s` may be read from any thread.
+
+    The first frame gets index 0 and time 0. Later ones keep their distance from it: gaps are frames that were dropped,
+    or that came while the run was paused. Journal and video are written in step.
+
+    When the disk fills up, `write` raises; what was written before stays: the journal to the last whole frame, and the
+    video to about two seconds before. A recording without a frame leaves no folder.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        header: RunHeader,
+        metadata: Metadata,
+        damaged: Callable[[], int] = int,
+    ) -> None:
+        """Nothing is written yet.
+
+        Args:
+            folder: of this recording alone, see `recording_folder`.
+            header: of the run; its thresholds must stay in force while the recording goes on.
+            metadata: see `app.run_record.first_metadata`.
+            damaged: how many packets the source could not decode so far.
+        """
+        self._folder = folder
+        self._metadata = metadata
+        self._damaged = damaged
+        self._damaged_before = 0
+        self._journal = JournalSink(folder.journal, header)
+        self._video = VideoSink(folder.recording, None)
+        self._first_index = self._last_index = 0
+        self._first_s = self._last_s = 0.0
+        self._written = 0
+        self._failed = False
+
+    @property
+    def folder(self) -> OutputFolder:
+        """Where it is written."""
+        return self._folder
+
+    @property
+    def written(self) -> int:
+        """Frames so far."""
+        return self._written
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first frame to the last, in seconds."""
+        return self._last_s - self._first_s
+
+    def open(self) -> None:
+        """Make the folder and begin both files.
+
+        Raises:
+            OutputError: they cannot be written; nothing is left.
+        """
+        self._damaged_before = self._damaged()
+        try:
+            with self._told():
+                self._folder.make()
+                write_metadata(self._folder.metadata, self._metadata)
+                self._journal.open()
+                self._video.open()
+        except OutputError:
+            self._remove()
+            raise
+
+    def write(self, result: FrameResult) -> None:
+        """Add a frame.
+
+        Raises:
+            OutputError: the disk is full or gone.
+        """
+        frame = result.frame
+        if not self._written:
+            self._first_index, self._first_s = frame.index, frame.timestamp_s
+        index, time_s = frame.index - self._first_index, frame.timestamp_s - self._first_s
+        own = dataclasses.replace(frame, index=index, timestamp_s=time_s, pts_s=None)
+        recorded = FrameResult(own, result.faces, result.times)
+        with self._told():
+            self._video.write(recorded)  # before the journal, so that no row is without its picture
+            self._journal.write(recorded)
+        self._last_index, self._last_s = frame.index, frame.timestamp_s
+        self._written += 1
+
+    def close(self, completed: bool) -> None:
+        """End both files, and write tables and metadata, which takes some seconds per hour of video.
+
+        Raises:
+            OutputError: the disk is full or gone; the journal stays. Not raised again after `write` has raised it.
+        """
+        if not self._written:
+            self._remove()
+        elif self._failed:
+            self._rescue()
+        else:
+            try:
+                with self._told():
+                    self._finish(completed)
+            except OutputError:
+                self._rescue()
+                raise
+
+    def _finish(self, completed: bool) -> None:
+        folder = self._folder
+        try:
+            self._journal.close(completed)
+        finally:
+            self._video.close(completed)
+        self._video.publish()
+        counts = write_tables(folder.journal, folder.csv, folder.parquet)
+        dropped = self._last_index - self._first_index + 1 - counts.frames
+        damaged = self._damaged() - self._damaged_before
+        fault = None if completed else "the run broke off before the recording was stopped: what came before is here"
+        write_metadata(folder.metadata, last_metadata(self._metadata, counts, dropped, damaged, fault=fault))
+
+    def _rescue(self) -> None:
+        """After a failure: leave what can be read, and say nothing more."""
+        steps: tuple[Callable[[], None], ...] = (
+            partial(self._journal.close, False),
+            partial(self._video.close, False),
+            self._video.publish,
+        )
+        for step in steps:
+            with contextlib.suppress(OutputError):
+                step()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OutputError, OSError):
+            self._journal.close(False)
+        self._video.discard()
+        with contextlib.suppress(OutputError, OSError):
+            self._folder.clear()
+            self._folder.path.rmdir()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Failures in the words of a window, which knows no ``--out``."""
+        try:
+            yield
+        except OutputError as error:
+            self._failed = True
+            cause = error.__cause__
+            reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else str(error)
+            kept = "; what was recorded before is kept" if self._written else ""
+            raise OutputError(
+                f"{self._folder.path} cannot be written ({reason}): "
+                f"free space or choose another folder in the settings{kept}"
+            ) from error
+
+
+def recording_folder(root: Path, spec: str, now: datetime) -> OutputFolder:
+    """A folder for a recording that begins now, named after its source and the time; it is not made yet.
+
+    >>> recording_folder(Path("Mien"), "0", datetime(2026, 3, 1, 9, 5, 7)).path.name
+    'camera-0-20260301-090507'
+    """
+    name = f"{source_stem(spec)}-{now:%Y%m%d-%H%M%S}"
+    path, number = root / name, 1
+    while path.exists():
+        number += 1
+        path = root / f"{name}-{number}"
+    return OutputFolder(path)

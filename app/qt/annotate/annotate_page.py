@@ -1,0 +1,363 @@
+"""The page that annotates many files: drop them, choose how, watch them, open the results in Review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
+from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.dropped import dropped_session
+from app.jobs.job_intake import DEMO_SPEC, Intake
+from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
+from app.jobs.job_run import JobEngines
+from app.presets import PRESETS
+from app.qt import theme
+from app.qt.annotate.annotate_foot import AnnotateFoot, InterruptedBar
+from app.qt.annotate.annotate_form import AnnotateForm, AskFolder, ask_folder
+from app.qt.annotate.job_adder import JobAdder
+from app.qt.annotate.job_list import JobList
+from app.qt.annotate.job_runner import TOPIC, JobRunner
+from app.qt.annotate.job_words import JobCommand, command_words, commands_of, preset_words
+from app.qt.drop_area import DropVeil, EmptyQueue
+from app.qt.notice_bar import Notice, Weight
+from app.qt.page import Page
+from app.qt.page_parts import scrolled
+from app.qt.preference_store import PreferenceStore
+
+#: Keys of what can be done with the chosen jobs.
+_KEYS: Final[dict[JobCommand, str]] = {
+    JobCommand.PAUSE: "Ctrl+P",
+    JobCommand.GO_ON: "Ctrl+G",
+    JobCommand.RETRY: "Ctrl+T",
+    JobCommand.CANCEL: "Ctrl+K",
+    JobCommand.REVIEW: "Ctrl+Return",
+    JobCommand.SHOW_FOLDER: "Ctrl+E",
+    JobCommand.AFRESH: "Ctrl+Shift+G",
+    JobCommand.REMOVE: "Del",
+}
+
+AskFiles = Callable[[QWidget, str], tuple[str, ...]]
+
+
+def ask_files(parent: QWidget, title: str) -> tuple[str, ...]:
+    """Let the user choose files of any kind; nothing when not."""
+    return tuple(QFileDialog.getOpenFileNames(parent, title)[0])
+
+
+def show_folder(folder: Path) -> None:
+    """Show a folder in the program that the desktop has for that."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+
+class AnnotatePage(Page):
+    """The queue on the screen. Files are taken wherever on the page they are dropped."""
+
+    def __init__(
+        self,
+        store: PreferenceStore,
+        queue_file: Path,
+        engines: JobEngines,
+        parent: QWidget | None = None,
+        *,
+        ask_for_files: AskFiles = ask_files,
+        ask_for_folder: AskFolder = ask_folder,
+        show: Callable[[Path], None] = show_folder,
+    ) -> None:
+        """Read the queue that ``queue_file`` keeps; ``engines`` runs the jobs and belongs to the page from now on."""
+        super().__init__(parent)
+        self._store = store
+        self._ask_files, self._ask_folder, self._show = ask_for_files, ask_for_folder, show
+        self.runner = JobRunner(queue_file, engines, self._engine_now, self)
+        self._adder = JobAdder(engines.open_source, lambda: self.runner.jobs, self)
+        self._make_actions()
+        self.form = AnnotateForm(store, ask_for_folder)
+        self.list = JobList()
+        self.foot = AnnotateFoot(self._start, self._clear)
+        self.interrupted = InterruptedBar(self.runner.start)
+        self._middle = QStackedWidget()
+        self._veil = DropVeil(self)
+        self._ended = 0  # jobs that have ended; with each the disk is fuller
+        self._lay_out()
+        self._connect()
+        self._follow()
+        self._first = QTimer(self)
+        self._first.setSingleShot(True)
+        self._first.timeout.connect(self._tell_beginning)
+        self._first.start(0)
+
+    def page_title(self) -> str:
+        """Annotate."""
+        return self.tr("Annotate")
+
+    def page_actions(self) -> tuple[QAction, ...]:
+        """Adding, the queue, then what can be done with the chosen jobs."""
+        return (
+            *(self._add_files, self._add_folder, self._add_demo, self._choose_out, self._start, self._clear),
+            *self._commands.values(),
+            *(self._up, self._down),
+        )
+
+    def add(self, specs: tuple[str, ...]) -> None:
+        """Add files, folders, or ``demo``, with the preset and into the folder that the page shows."""
+        self.noticed.emit(Notice("", topic=TOPIC))
+        self._adder.add(specs, self.form.out, self.form.preset)
+
+    def enter(self) -> None:
+        """Look at the disk; it may have been filled meanwhile."""
+        self._adder.look_at_disk(self.form.out)
+
+    def shut(self) -> None:
+        """Stop what runs, to go on at the next start, and end all threads.
+
+        Raises:
+            ThreadStuckError: a job or a disk does not come to an end.
+        """
+        self._first.stop()
+        try:
+            self._adder.shut()
+        finally:
+            self.runner.shut()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
+        """Take files and folders; sessions are for the window, which opens them in Review."""
+        if _paths_of(event):
+            event.acceptProposedAction()
+            self._veil.cover()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 (Qt's name)
+        """The veil goes with the pointer."""
+        self._veil.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
+        """Add what was dropped."""
+        self._veil.hide()
+        event.acceptProposedAction()
+        self.add(_paths_of(event))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """The veil covers all."""
+        super().resizeEvent(event)
+        self._veil.setGeometry(self.rect())
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Spaces grow with the text."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._measure()
+
+    def command(self, command: JobCommand, job_ids: tuple[int, ...]) -> None:
+        """Do this with those of the jobs with which it can be done."""
+        for view in self.runner.views():
+            if view.job.job_id in job_ids and command in commands_of(view):
+                self._do(command, view.job.job_id, view.job.folder)
+
+    def _do(self, command: JobCommand, job_id: int, folder: Path) -> None:
+        match command:
+            case JobCommand.PAUSE:
+                self.runner.pause()
+            case JobCommand.CANCEL:
+                self.runner.cancel(job_id)
+            case JobCommand.REMOVE:
+                self.runner.remove(job_id)
+            case JobCommand.REVIEW:
+                self.session_wanted.emit(folder)
+            case JobCommand.SHOW_FOLDER:
+                self._show(folder)
+            case JobCommand.AFRESH:
+                self.runner.again(job_id, afresh=True)
+            case JobCommand.GO_ON | JobCommand.RETRY:
+                job = self.runner.job(job_id)
+                if job is not None and job.state is JobState.PAUSED:
+                    self.runner.start()
+                else:
+                    self.runner.again(job_id)
+
+    def _make_actions(self) -> None:
+        make = self.make_action
+        self._add_files = make(self.tr("Add files…"), "Ctrl+O", self._choose_files)
+        self._add_folder = make(
+            self.tr("Add folder…"),
+            "Ctrl+D",
+            self._choose_folder,
+            self.tr("Add a folder of pictures, or all videos of a folder"),
+        )
+        self._add_demo = make(
+            self.tr("Add the demo clip"),
+            "Ctrl+Shift+D",
+            lambda: self.add((DEMO_SPEC,)),
+            self.tr("Add a short clip with a drawn face, made by the program"),
+        )
+        self._choose_out = make(self.tr("Choose folder for the results…"), "Ctrl+L", lambda: self.form.choose_folder())
+        self._start = make(self.tr("Start queue"), "Ctrl+R", self._toggle)
+        self._clear = make(
+            self.tr("Clear finished"),
+            "Ctrl+Shift+Del",
+            lambda: self.runner.clear_done(),
+            self.tr("Take finished files off the list; their results stay"),
+        )
+        self._commands = {
+            command: make(command_words(command), keys, partial(self._command_chosen, command))
+            for command, keys in _KEYS.items()
+        }
+        self._up = make(self.tr("Move up"), "Alt+Up", lambda: self._move(-1))
+        self._down = make(self.tr("Move down"), "Alt+Down", lambda: self._move(1))
+
+    def _lay_out(self) -> None:
+        self.setAcceptDrops(True)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._adding = QWidget()
+        row = QHBoxLayout(self._adding)
+        row.setContentsMargins(0, 0, 0, 0)
+        for action in (self._add_files, self._add_folder):
+            row.addWidget(_button(action))
+        row.addStretch()
+        empty = EmptyQueue(tuple(map(_button, (self._add_files, self._add_folder, self._add_demo))))
+        for part in (empty, self.list):
+            self._middle.addWidget(part)
+        self._middle.setMinimumHeight(round(12 * theme.em(self)))
+        self._column.addWidget(self._adding)
+        self._column.addWidget(self.form)
+        self._column.addWidget(self.interrupted)
+        self._column.addWidget(self._middle, 1)
+        self._column.addWidget(self.foot)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scrolled(inside))
+        self._measure()
+
+    def _measure(self) -> None:
+        em = theme.em(self)
+        self._column.setContentsMargins(*(round(1.2 * em),) * 4)
+        self._column.setSpacing(round(0.8 * em))
+        self._middle.setMinimumHeight(round(12 * em))
+
+    def _connect(self) -> None:
+        self.runner.changed.connect(self._follow)
+        self.runner.noticed.connect(self.noticed)
+        self._adder.taken_in.connect(self._took)
+        self._adder.disk_seen.connect(self.form.show_disk)
+        self._adder.busy_changed.connect(self._follow)
+        self.form.room_wanted.connect(self._adder.look_at_disk)
+        self._adder.look_at_disk(self.form.out)
+        self.list.commanded.connect(lambda job_id, command: self.command(command, (job_id,)))
+        self.list.menu_wanted.connect(self._show_menu)
+        self.list.chosen_changed.connect(self._follow_chosen)
+
+    def _engine_now(self) -> EngineChoice:
+        now = self._store.now
+        return EngineChoice(now.backend, now.tracker, now.threads)
+
+    def _follow(self) -> None:
+        views = self.runner.views()
+        self.list.show_views(views)
+        self._middle.setCurrentIndex(1 if views else 0)
+        self._adding.setVisible(bool(views))  # the empty list has these buttons itself
+        runs = any(view.job.state is JobState.RUNNING for view in views)
+        self._start.setText(self.tr("Pause queue") if runs else self.tr("Start queue"))
+        can_start = (JobState.WAITING, JobState.INTERRUPTED, *ACTIVE)
+        self._start.setEnabled(any(view.job.state in can_start for view in views) and not self.runner.stopping)
+        self._clear.setEnabled(any(view.job.state is JobState.DONE for view in views))
+        self.interrupted.show_count(sum(view.job.state is JobState.INTERRUPTED for view in views))
+        self.foot.show_state(views, self.runner.left(), self._adder.busy)
+        ended = sum(view.job.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED) for view in views)
+        if ended != self._ended:
+            self._ended = ended
+            self._adder.look_at_disk(self.form.out)
+        self._follow_chosen()
+
+    def _follow_chosen(self) -> None:
+        chosen = self.list.chosen()
+        can = {command for view in self.runner.views() if view.job.job_id in chosen for command in commands_of(view)}
+        for command, action in self._commands.items():
+            action.setEnabled(command in can)
+        self._up.setEnabled(len(chosen) == 1)
+        self._down.setEnabled(len(chosen) == 1)
+
+    def _toggle(self) -> None:
+        if any(job.state is JobState.RUNNING for job in self.runner.jobs):
+            self.runner.pause()
+        else:
+            self.runner.start()
+
+    def _command_chosen(self, command: JobCommand) -> None:
+        self.command(command, self.list.chosen())
+
+    def _move(self, steps: int) -> None:
+        for job_id in self.list.chosen():
+            self.runner.move(job_id, steps)
+
+    def _choose_files(self) -> None:
+        self.add(self._ask_files(self, self.tr("Files to annotate")))
+
+    def _choose_folder(self) -> None:
+        chosen = self._ask_folder(self, self.tr("Folder to annotate"), Path.home())
+        self.add((chosen,) if chosen else ())
+
+    def _show_menu(self, place: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addActions([action for action in self._commands.values() if action.isEnabled()])
+        chosen = [view.job for view in self.runner.views() if view.job.job_id in self.list.chosen()]
+        free = tuple(job.job_id for job in chosen if job.state is JobState.WAITING and not job.begun)
+        if free:
+            presets = menu.addMenu(self.tr("Preset"))
+            for preset in PRESETS:
+                entry = presets.addAction(preset_words(preset.name))
+                entry.setCheckable(True)
+                entry.setChecked(all(job.preset == preset.name for job in chosen if job.job_id in free))
+                entry.triggered.connect(partial(self._set_preset, free, preset.name))
+        menu.addSeparator()
+        menu.addActions([self._up, self._down])
+        menu.popup(place)
+
+    def _set_preset(self, job_ids: tuple[int, ...], name: str, checked: bool = False) -> None:
+        for job_id in job_ids:
+            self.runner.set_preset(job_id, name)
+
+    def _took(self, intake: Intake, preset: str) -> None:
+        self.runner.add(intake.found, preset)
+        told = [
+            self.tr("{name} is a camera or an address, which has no end: use Live to watch and record it.").format(
+                name=intake.live[0]
+            )
+            if intake.live
+            else "",
+            self.tr("{name} holds neither pictures nor videos.").format(name=intake.empty[0]) if intake.empty else "",
+            intake.faults[0] if intake.faults else "",
+        ]
+        refused = len(intake.live) + len(intake.empty) + len(intake.faults)
+        if refused > sum(map(bool, told)):
+            told.append(self.tr("Not added in all: {count}.").format(count=refused))
+        if refused:
+            self.noticed.emit(Notice(" ".join(filter(None, told)), Weight.WARNING, TOPIC))
+
+    def _tell_beginning(self) -> None:
+        count = sum(job.state is JobState.INTERRUPTED for job in self.runner.jobs)
+        if self.runner.fault:
+            self.noticed.emit(Notice(self.runner.fault, Weight.WARNING, TOPIC))
+        elif count == 1:
+            self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Weight.WARNING, TOPIC))
+        elif count:
+            told = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
+            self.noticed.emit(Notice(told, Weight.WARNING, TOPIC))
+
+
+def _button(action: QAction) -> QPushButton:
+    button = QPushButton(action.text())
+    button.setToolTip(action.toolTip())
+    button.clicked.connect(action.trigger)
+    return button
+
+
+def _paths_of(event: QDropEvent) -> tuple[str, ...]:
+    """Local paths, or addresses as they are; nothing when a session is among them."""
+    urls = event.mimeData().urls()
+    if dropped_session(url.toLocalFile() for url in urls) is not None:
+        return ()
+    return tuple(url.toLocalFile() or url.toString() for url in urls)

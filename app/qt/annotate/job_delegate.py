@@ -1,0 +1,217 @@
+"""Drawing one job as a row: sign, name, state in words, bar, and buttons."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from app.jobs.job_queue import JobState
+from app.qt import theme
+from app.qt.annotate.job_signs import draw_sign
+from app.qt.annotate.job_words import (
+    JobCommand,
+    JobView,
+    buttons_of,
+    command_words,
+    place_words,
+    preset_words,
+    share_of,
+    state_words,
+    translate,
+)
+
+AnyIndex = QModelIndex | QPersistentModelIndex
+#: Role of a row's JobView.
+VIEW_ROLE: Final = Qt.ItemDataRole.UserRole
+#: The button that opens the menu of a row; the others are JobCommands.
+MENU: Final = "menu"
+RowButton = JobCommand | str
+
+#: Sizes in em.
+_ROW: Final = 5.0
+_SIGN: Final = 1.7
+_BUTTON: Final = 1.9
+_LEAST_TEXT: Final = 14.0  # below it only the menu button stays
+
+
+class JobDelegate(QStyledItemDelegate):
+    """Draws rows and knows where their buttons are."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._hovered: tuple[int, RowButton | None] = (-1, None)
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: AnyIndex) -> QSize:  # noqa: N802 (Qt's name)
+        """Three lines of text and space around them."""
+        return QSize(10, round(_ROW * QFontMetricsF(_parts(option)[2]).height()))
+
+    def hover(self, row: int, command: RowButton | None) -> bool:
+        """Note where the pointer is; whether that is news."""
+        news = (row, command) != self._hovered
+        self._hovered = (row, command)
+        return news
+
+    def command_at(self, view: QAbstractItemView, index: QModelIndex, place: QPoint) -> RowButton | None:
+        """The button of the row at a place of the view's viewport."""
+        rects = _button_rects(view.visualRect(index), _view_of(index), view.font())
+        return next((command for command, rect in rects.items() if rect.contains(place)), None)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
+        """Draw the row."""
+        rect, state, font = _parts(option)
+        view, colours, em = _view_of(index), theme.current(), QFontMetricsF(font).height()
+        painter.save()
+        _draw_ground(painter, rect, state, colours, em)
+        buttons = _button_rects(rect, view, font)
+        left = rect.left() + round(1.2 * em + _SIGN * em)
+        right = min(box.left() for box in buttons.values()) - round(em)
+        sign = QRectF(rect.left() + 0.8 * em, rect.top() + 0.7 * em, _SIGN * em, _SIGN * em)
+        draw_sign(painter, sign, view.job.state, colours)
+        _draw_texts(painter, QRect(left, rect.top(), right - left, rect.height()), view, font)
+        for command, box in buttons.items():
+            hovered = self._hovered == (index.row(), command)
+            _draw_button(painter, box, command, font, hovered)
+        painter.restore()
+
+
+def _parts(option: QStyleOptionViewItem) -> tuple[QRect, QStyle.StateFlag, QFont]:
+    """Rect, state and font of a style option."""
+    return option.rect, option.state, option.font
+
+
+def _view_of(index: AnyIndex) -> JobView:
+    view = index.data(VIEW_ROLE)
+    if not isinstance(view, JobView):
+        raise TypeError("the index is not of a list of jobs")
+    return view
+
+
+def _button_rects(row: QRect, view: JobView, font: QFont) -> dict[RowButton, QRect]:
+    """The buttons of a row; those for which there is no room are in the menu alone."""
+    metrics = QFontMetricsF(font)
+    em = metrics.height()
+    height = round(_BUTTON * em)
+    top = row.center().y() - height // 2
+    right = row.right() - round(0.8 * em)
+    rects: dict[RowButton, QRect] = {MENU: QRect(right - height, top, height, height)}
+    right -= height + round(0.4 * em)
+    for command in reversed(buttons_of(view)):
+        width = round(metrics.horizontalAdvance(command_words(command)) + 1.6 * em)
+        if right - width - row.left() < _LEAST_TEXT * em:
+            break
+        rects[command] = QRect(right - width, top, width, height)
+        right -= width + round(0.4 * em)
+    return rects
+
+
+def _draw_ground(painter: QPainter, rect: QRect, state: QStyle.StateFlag, colours: theme.Theme, em: float) -> None:
+    painter.fillRect(rect, QColor(colours.panel))
+    if state & QStyle.StateFlag.State_Selected:
+        tint = QColor(colours.accent)
+        tint.setAlphaF(0.14)
+        painter.fillRect(rect, tint)
+        painter.fillRect(
+            QRect(rect.left(), rect.top(), max(3, round(0.25 * em)), rect.height()), QColor(colours.accent)
+        )
+    painter.setPen(QColor(colours.line))
+    painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+    if state & QStyle.StateFlag.State_HasFocus:
+        painter.setPen(QPen(QColor(colours.accent), 2))
+        painter.drawRect(rect.adjusted(1, 1, -2, -2))
+
+
+def _draw_texts(painter: QPainter, area: QRect, view: JobView, font: QFont) -> None:
+    colours, em = theme.current(), QFontMetricsF(font).height()
+    top = area.top() + 0.6 * em
+    job = view.job
+    preset = preset_words(job.preset)
+    bold = QFont(font)
+    bold.setWeight(QFont.Weight.DemiBold)
+    gap = round(em)
+    room = area.width() - round(QFontMetricsF(font).horizontalAdvance(preset)) - gap
+    name = QFontMetricsF(bold).elidedText(job.name, Qt.TextElideMode.ElideMiddle, max(room, area.width() // 2))
+    painter.setFont(bold)
+    painter.setPen(QColor(colours.text))
+    line = QRectF(area.left(), top, area.width(), 1.2 * em)
+    painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, name)
+    painter.setFont(font)
+    painter.setPen(QColor(colours.dim))
+    after = QFontMetricsF(bold).horizontalAdvance(name) + gap
+    if after + QFontMetricsF(font).horizontalAdvance(preset) <= area.width():
+        painter.drawText(line.adjusted(after, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, preset)
+    share = share_of(job) if job.state is not JobState.DONE else None
+    has_bar = job.state is JobState.RUNNING or (share is not None and share > 0)
+    words = QRectF(area.left(), line.bottom() + 0.1 * em, area.width(), 1.2 * em if has_bar else 2.4 * em)
+    painter.setPen(QColor(colours.text))
+    lines = _draw_words(painter, words, state_words(view), font)
+    third = QRectF(area.left(), line.bottom() + 1.35 * em, area.width(), 1.2 * em)
+    if has_bar:
+        _draw_bar(painter, third, share, job.state is JobState.RUNNING, font)
+    elif lines == 1:
+        painter.setPen(QColor(colours.dim))
+        place = QFontMetricsF(font).elidedText(place_words(job), Qt.TextElideMode.ElideMiddle, area.width())
+        painter.drawText(third, Qt.AlignmentFlag.AlignTop, place)
+
+
+def _draw_words(painter: QPainter, area: QRectF, text: str, font: QFont) -> int:
+    """One line, or two where there is room, and how many; all is in the tooltip and in the accessible text."""
+    metrics = QFontMetricsF(font)
+    flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
+    if area.height() > 2 * metrics.height() and metrics.horizontalAdvance(text) > area.width():
+        wrapped = flags | Qt.TextFlag.TextWordWrap
+        short = text
+        while len(short) > 8 and metrics.boundingRect(area, wrapped, short).height() > area.height():
+            short = f"{short[: -max(2, len(short) // 16)].rstrip('…')}…"
+        painter.drawText(area, wrapped, short)
+        return 2
+    painter.drawText(area, flags, metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()))
+    return 1
+
+
+def draw_share(painter: QPainter, bar: QRectF, share: float | None, colour: str) -> None:
+    """A bar that is filled to a share, 0-1; hatched where nobody knows it."""
+    colours, radius = theme.current(), bar.height() / 2
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colours.track))
+    painter.drawRoundedRect(bar, radius, radius)
+    if share is None:
+        painter.setBrush(QBrush(QColor(colours.dim), Qt.BrushStyle.BDiagPattern))
+        painter.drawRoundedRect(bar, radius, radius)
+    elif share > 0:
+        painter.setBrush(QColor(colour))
+        width = max(bar.height(), share * bar.width())
+        painter.drawRoundedRect(QRectF(bar.left(), bar.top(), width, bar.height()), radius, radius)
+
+
+def _draw_bar(painter: QPainter, area: QRectF, share: float | None, running: bool, font: QFont) -> None:
+    colours, metrics = theme.current(), QFontMetricsF(font)
+    percent = "" if share is None else translate("mien", "{percent} %").format(percent=int(100 * share))
+    room = metrics.horizontalAdvance(translate("mien", "{percent} %").format(percent=100)) + 0.6 * metrics.height()
+    bar = QRectF(area.left(), area.center().y() - 0.25 * area.height(), area.width() - room, 0.5 * area.height())
+    draw_share(painter, bar, share, colours.accent if running else colours.dim)
+    painter.setPen(QColor(colours.text))
+    painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, percent)
+
+
+def _draw_button(painter: QPainter, box: QRect, command: RowButton, font: QFont, hovered: bool) -> None:
+    colours, em = theme.current(), QFontMetricsF(font).height()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(colours.accent if hovered else colours.line), 1.5 if hovered else 1.0))
+    painter.setBrush(QColor(colours.track if hovered else colours.panel))
+    painter.drawRoundedRect(QRectF(box), 0.25 * em, 0.25 * em)
+    painter.setPen(QColor(colours.text))
+    if isinstance(command, JobCommand):
+        painter.setFont(font)
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, command_words(command))
+        return
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colours.text))
+    for step in (-1, 0, 1):
+        middle = QRectF(box).center()
+        painter.drawEllipse(
+            QRectF(middle.x() - 0.09 * em, middle.y() + 0.36 * em * step - 0.09 * em, 0.18 * em, 0.18 * em)
+        )

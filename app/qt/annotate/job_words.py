@@ -1,0 +1,211 @@
+"""What a job is called, what its state reads like, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QLocale
+
+from app.jobs.job_pace import rounded
+from app.jobs.job_queue import ACTIVE, Job, JobState
+
+#: Texts of this file stand in the calls, for the translation of the program.
+translate = QCoreApplication.translate
+
+
+class Phase(str, Enum):
+    """What the job that holds the place is at."""
+
+    OPENING = "opening"  # the source and, before the first job, the models
+    CATCHING_UP = "catching up"  # reads again what its journal holds
+    ANALYSING = "analysing"
+    WRITING = "writing"  # all frames are done; tables and video get their names
+    STOPPING = "stopping"
+
+
+class JobCommand(str, Enum):
+    """What can be done with a job."""
+
+    PAUSE = "pause"
+    GO_ON = "go on"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    REVIEW = "review"
+    SHOW_FOLDER = "show folder"
+    AFRESH = "afresh"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with what is known of it at this moment."""
+
+    job: Job
+    phase: Phase = Phase.ANALYSING  # counts while it is active
+    fps: float | None = None
+    left_s: float | None = None
+
+
+_COMMANDS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
+    JobState.WAITING: (JobCommand.REMOVE, JobCommand.CANCEL),
+    JobState.RUNNING: (JobCommand.PAUSE, JobCommand.CANCEL),
+    JobState.PAUSED: (JobCommand.GO_ON, JobCommand.CANCEL),
+    JobState.DONE: (JobCommand.REVIEW, JobCommand.REMOVE),
+    JobState.FAILED: (JobCommand.RETRY, JobCommand.AFRESH, JobCommand.REMOVE),
+    JobState.CANCELLED: (JobCommand.GO_ON, JobCommand.AFRESH, JobCommand.REMOVE),
+    JobState.INTERRUPTED: (JobCommand.GO_ON, JobCommand.AFRESH, JobCommand.CANCEL, JobCommand.REMOVE),
+}
+#: Commands that stand on the row as buttons, the first for Enter and double click too; the others are in its menu.
+_BUTTONS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
+    JobState.WAITING: (JobCommand.REMOVE,),
+    JobState.RUNNING: (JobCommand.PAUSE, JobCommand.CANCEL),
+    JobState.PAUSED: (JobCommand.GO_ON, JobCommand.CANCEL),
+    JobState.DONE: (JobCommand.REVIEW,),
+    JobState.FAILED: (JobCommand.RETRY,),
+    JobState.CANCELLED: (JobCommand.GO_ON,),
+    JobState.INTERRUPTED: (JobCommand.GO_ON,),
+}
+
+
+def commands_of(view: JobView) -> tuple[JobCommand, ...]:
+    """What can be done with the job now."""
+    stopping = view.job.state in ACTIVE and view.phase is Phase.STOPPING
+    folder = (JobCommand.SHOW_FOLDER,) if view.job.begun else ()
+    return folder if stopping else _COMMANDS[view.job.state] + folder
+
+
+def buttons_of(view: JobView) -> tuple[JobCommand, ...]:
+    """What of it stands on the row as buttons."""
+    if view.job.state in ACTIVE and view.phase is Phase.STOPPING:
+        return ()
+    return _BUTTONS[view.job.state]
+
+
+def command_words(command: JobCommand) -> str:
+    """Text of a button."""
+    return {
+        JobCommand.PAUSE: translate("mien", "Pause"),
+        JobCommand.GO_ON: translate("mien", "Resume"),
+        JobCommand.RETRY: translate("mien", "Retry"),
+        JobCommand.CANCEL: translate("mien", "Cancel"),
+        JobCommand.REVIEW: translate("mien", "Open in review"),
+        JobCommand.SHOW_FOLDER: translate("mien", "Show folder"),
+        JobCommand.AFRESH: translate("mien", "Start again"),
+        JobCommand.REMOVE: translate("mien", "Remove"),
+    }[command]
+
+
+def state_words(view: JobView) -> str:
+    """The line that says how the job stands."""
+    job = view.job
+    if job.state in ACTIVE and view.phase is Phase.STOPPING:
+        return translate("mien", "Stopping")
+    if job.state is JobState.RUNNING:
+        return _running_words(view)
+    if job.state is JobState.WAITING:
+        told = (
+            translate("mien", "Waiting")
+            if not job.done
+            else translate("mien", "Waiting, goes on after {frames}").format(frames=_frames(job.done))
+        )
+        extent = "" if job.total is None or job.done else _frames(job.total)
+        return _joined(told, extent, job.fault)
+    if job.state is JobState.DONE:
+        result = "" if job.result is None else _joined(_frames(job.result.frames), _faces(job.result.faces))
+        return _joined(translate("mien", "Done"), result, job.fault)
+    if job.state is JobState.FAILED:
+        return _joined(translate("mien", "Failed"), job.fault)
+    told = {
+        JobState.PAUSED: translate("mien", "Paused"),
+        JobState.CANCELLED: translate("mien", "Cancelled"),
+        JobState.INTERRUPTED: translate("mien", "Interrupted"),
+    }[job.state]
+    kept = job.begun and job.state is not JobState.PAUSED
+    # how far it was is not known after a crash, until its journal is read
+    return _joined(told, _extent(job) if job.done else "", translate("mien", "what is done is kept") if kept else "")
+
+
+def _running_words(view: JobView) -> str:
+    job = view.job
+    if view.phase is Phase.ANALYSING:
+        fps = (
+            ""
+            if view.fps is None
+            else translate("mien", "{fps} frames/s").format(fps=_locale().toString(view.fps, "f", 1))
+        )
+        left = "" if view.left_s is None else time_words(view.left_s)
+        return _joined(translate("mien", "Running"), _extent(job), fps, left)
+    return {
+        Phase.OPENING: translate("mien", "Opening the file and the models"),
+        Phase.CATCHING_UP: translate("mien", "Going back to where it stopped, after {frames}").format(
+            frames=_frames(job.done)
+        ),
+        Phase.WRITING: translate("mien", "Writing the results"),
+    }[view.phase]
+
+
+def preset_words(name: str) -> str:
+    """What a preset is called."""
+    known = {
+        "speed": translate("mien", "Speed"),
+        "balanced": translate("mien", "Balanced"),
+        "thorough": translate("mien", "Thorough"),
+    }
+    return known.get(name, name)
+
+
+def time_words(left_s: float) -> str:
+    """Time left, as finely as it is known."""
+    told = rounded(left_s)
+    if told.seconds:
+        return translate("mien", "about {seconds} s left").format(seconds=told.seconds)
+    if not told.hours:
+        return translate("mien", "about {minutes} min left").format(minutes=told.minutes)
+    return translate("mien", "about {hours} h {minutes:02} min left").format(hours=told.hours, minutes=told.minutes)
+
+
+def size_words(size_bytes: int) -> str:
+    """Bytes as people read them."""
+    return _locale().formattedDataSize(size_bytes, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+
+
+def place_words(job: Job) -> str:
+    """Where the results are, once there are any; else where the source is."""
+    if job.state is JobState.DONE:
+        return translate("mien", "Results in {folder}").format(folder=job.folder)
+    return job.spec if Path(job.spec).name != job.spec else ""
+
+
+def share_of(job: Job) -> float | None:
+    """How much of the job is done, 0-1; None while nobody knows."""
+    if job.state is JobState.DONE:
+        return 1.0
+    return min(1.0, job.done / job.total) if job.total else None
+
+
+def _extent(job: Job) -> str:
+    done = _locale().toString(job.done)
+    if job.total is None or job.done > job.total:
+        return _frames(job.done)
+    return translate("mien", "{done} of {frames}").format(done=done, frames=_frames(job.total))
+
+
+def _frames(count: int) -> str:
+    text = translate("mien", "{count} frame") if count == 1 else translate("mien", "{count} frames")
+    return text.format(count=_locale().toString(count))
+
+
+def _faces(count: int) -> str:
+    text = translate("mien", "{count} face") if count == 1 else translate("mien", "{count} faces")
+    return text.format(count=_locale().toString(count))
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _locale() -> QLocale:
+    return QLocale()

@@ -1,0 +1,286 @@
+"""The window around the pages: navigation, notices, menus, and what is remembered of all that."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QByteArray, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMenu,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.dropped import dropped_session, dropped_sources
+from app.qt.appearance import Appearance
+from app.qt.icons import IconName
+from app.qt.navigation import NavigationRail
+from app.qt.notice_bar import Notice, NoticeBar, Weight
+from app.qt.page import Page
+from app.qt.preference_store import PreferenceStore
+from app.qt.shortcut_sheet import ShortcutGroup, ShortcutSheet
+from engine.errors import EngineError
+
+#: Logical pixels: what is used at first, and the least that everything can be worked in.
+_FIRST_SIZE: Final = (1280, 800)
+_LEAST_SIZE: Final = (960, 600)
+#: So much of the window must be on a screen for its place to be restored.
+_VISIBLE_PX: Final = 100
+_ICONS: Final = {
+    "start": IconName.HOME,
+    "live": IconName.CAMERA,
+    "annotate": IconName.QUEUE,
+    "review": IconName.LANES,
+    "settings": IconName.GEAR,
+    "about": IconName.ABOUT,
+}
+
+
+class MainWindow(QMainWindow):
+    """Shows one page at a time. Keys of pages that are not shown do nothing."""
+
+    #: A session folder (pathlib.Path) was dropped, or chosen in the menu.
+    session_wanted = Signal(object)
+    #: A source to be opened on the page Live, as the engine opens it.
+    live_wanted = Signal(str)
+
+    def __init__(self, store: PreferenceStore, pages: Mapping[str, Page], parent: QWidget | None = None) -> None:
+        """``pages`` by their names in preferences.PAGES, in the order of the navigation; the window owns them."""
+        super().__init__(parent)
+        self._store = store
+        self._pages = dict(pages)
+        self._shown: str | None = None
+        self._closed = False
+        self._faults: list[EngineError] = []
+        self.setWindowTitle("Mien")
+        self.setAcceptDrops(True)
+        self._appearance = Appearance(store, self)
+        self._notices = NoticeBar()
+        self._stack = QStackedWidget()
+        self._rail = NavigationRail()
+        self._lay_out()
+        self._page_menu = QMenu(self)
+        self._page_entries: list[QAction] = []
+        self._window_actions: list[QAction] = []
+        self._fill_menus()
+        store.noticed.connect(self._notices.show_notice)
+        self._appearance.applied.connect(self._show_notice_again)
+        for page in self._pages.values():
+            page.noticed.connect(self._notices.show_notice)
+        self._restore()
+        for sentence in store.told:
+            self._notices.show_notice(Notice(sentence, Weight.WARNING))
+
+    @property
+    def faults(self) -> tuple[EngineError, ...]:
+        """Errors of pages that could not end what they had begun; to be told when the window is closed."""
+        return tuple(self._faults)
+
+    @property
+    def shown(self) -> str | None:
+        """Name of the page that is shown."""
+        return self._shown
+
+    @property
+    def notice(self) -> Notice | None:
+        """What the notice bar shows."""
+        return self._notices.notice
+
+    def show_page(self, name: str) -> None:
+        """Show a page in place of the one before.
+
+        Raises:
+            KeyError: there is no such page.
+        """
+        page = self._pages[name]
+        if name == self._shown:
+            return
+        if self._shown is not None:
+            self._pages[self._shown].leave()
+        self._shown = name
+        self._stack.setCurrentWidget(page)
+        self._rail.mark(list(self._pages).index(name))
+        self._page_entries[list(self._pages).index(name)].setChecked(True)
+        self._fill_page_menu(page)
+        self._store.change(page=name)
+        page.enter()
+
+    def show_notice(self, notice: Notice) -> None:
+        """Show a sentence above the pages."""
+        self._notices.show_notice(notice)
+
+    def shortcut_groups(self) -> tuple[ShortcutGroup, ...]:
+        """All keys: those of the window, then those of each page; taken from the actions as they are now."""
+        groups = [ShortcutGroup(self.tr("Everywhere"), tuple(self._window_actions))]
+        groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in self._pages.values()]
+        return tuple(groups)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
+        """End every page, even where one cannot end, and keep what is remembered."""
+        if not self._closed:
+            self._closed = True
+            self._remember()
+            self._end_pages()
+        super().closeEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
+        """Take session folders, and videos over Live; elsewhere parts of pages say what they do with videos."""
+        paths = _paths_of(event)
+        if dropped_session(paths) is not None or (self._shown == "live" and dropped_sources(paths)):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
+        """Open what was dropped."""
+        paths = _paths_of(event)
+        folder, sources = dropped_session(paths), dropped_sources(paths)
+        if folder is not None:
+            event.acceptProposedAction()
+            self.session_wanted.emit(folder)
+        elif self._shown == "live" and sources:
+            event.acceptProposedAction()
+            self.live_wanted.emit(sources[0])
+
+    def _lay_out(self) -> None:
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(self._notices)
+        right.addWidget(self._stack, 1)
+        whole = QWidget()
+        row = QHBoxLayout(whole)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._rail)
+        row.addLayout(right, 1)
+        self.setCentralWidget(whole)
+        for place, (name, page) in enumerate(self._pages.items()):
+            page.setAccessibleName(page.page_title())
+            self._stack.addWidget(page)
+            self._rail.add(_ICONS[name], page.page_title(), f"Ctrl+{place + 1}")
+        self._rail.wanted.connect(lambda place: self.show_page(list(self._pages)[place]))
+
+    def _fill_menus(self) -> None:
+        bar = self.menuBar()
+        file_menu = bar.addMenu(self.tr("&File"))
+        self._add(file_menu, self.tr("Open session…"), ("Ctrl+Shift+O",), self._choose_session)
+        if "settings" in self._pages:
+            self._add(file_menu, self.tr("Settings"), ("Ctrl+,",), lambda: self.show_page("settings"))
+        file_menu.addSeparator()
+        self._add(file_menu, self.tr("Quit"), ("Ctrl+Q",), lambda: self.close())
+        bar.addMenu(self._page_menu)
+        view_menu = bar.addMenu(self.tr("&View"))
+        group = QActionGroup(self)
+        for place, (name, page) in enumerate(self._pages.items()):
+            entry = self._add(view_menu, page.page_title(), (f"Ctrl+{place + 1}",), partial(self.show_page, name))
+            entry.setCheckable(True)
+            group.addAction(entry)
+            self._page_entries.append(entry)
+        view_menu.addSeparator()
+        self._window_actions += self._appearance.fill(view_menu)
+        self._add(view_menu, self.tr("Full screen"), ("F11",), self._toggle_full_screen)
+        help_menu = bar.addMenu(self.tr("&Help"))
+        self._add(help_menu, self.tr("Keys"), ("?", "F1", "Shift+?"), self._show_shortcuts)
+        if "about" in self._pages:
+            self._add(help_menu, self.tr("About Mien"), (), lambda: self.show_page("about"))
+
+    def _add(self, menu: QMenu, text: str, keys: tuple[str, ...], slot: Callable[[], object]) -> QAction:
+        action = QAction(text, self)
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        action.triggered.connect(lambda checked=False: slot())
+        menu.addAction(action)
+        self._window_actions.append(action)
+        return action
+
+    def _fill_page_menu(self, page: Page) -> None:
+        self._page_menu.clear()
+        self._page_menu.setTitle(page.page_title())
+        actions = page.page_actions()
+        self._page_menu.addActions(list(actions))
+        self._page_menu.menuAction().setVisible(bool(actions))
+
+    def _choose_session(self) -> None:
+        folder = QFileDialog.getExistingDirectory(
+            self, self.tr("Open session"), str(self._store.now.recordings), QFileDialog.Option.ShowDirsOnly
+        )
+        if folder:
+            self.session_wanted.emit(Path(folder))
+
+    def _show_shortcuts(self) -> None:
+        sheet = ShortcutSheet(self.shortcut_groups(), self)
+        sheet.show()
+
+    def _toggle_full_screen(self) -> None:
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()
+
+    def _restore(self) -> None:
+        screen = QGuiApplication.primaryScreen().availableGeometry()
+        self.setMinimumSize(min(_LEAST_SIZE[0], screen.width()), min(_LEAST_SIZE[1], screen.height()))
+        kept = self._store.now.window
+        if not (kept and self.restoreGeometry(_bytes_of(kept)) and self._is_on_a_screen()):
+            self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height()))
+            self.move(screen.center() - self.rect().center())
+        for name, splitter in self._splitters():
+            state = self._store.now.splitters.get(name)
+            if state:
+                splitter.restoreState(_bytes_of(state))
+        wanted, first = self._store.now.page, next(iter(self._pages))
+        self.show_page(wanted if wanted in self._pages and self._store.now.told else first)
+
+    def _is_on_a_screen(self) -> bool:
+        for screen in QGuiApplication.screens():
+            seen = screen.availableGeometry().intersected(self.frameGeometry())
+            if seen.width() >= _VISIBLE_PX and seen.height() >= _VISIBLE_PX:
+                return True
+        return False
+
+    def _splitters(self) -> list[tuple[str, QSplitter]]:
+        """Splitters that have an object name, with it."""
+        return [(splitter.objectName(), splitter) for splitter in self.findChildren(QSplitter) if splitter.objectName()]
+
+    def _show_notice_again(self) -> None:
+        """In the colours of the theme that is in force now."""
+        if self._notices.notice is not None:
+            self._notices.show_notice(self._notices.notice)
+
+    def _remember(self) -> None:
+        splitters = {name: _text_of(splitter.saveState()) for name, splitter in self._splitters()}
+        self._store.change(window=_text_of(self.saveGeometry()), splitters={**self._store.now.splitters, **splitters})
+
+    def _end_pages(self) -> None:
+        with contextlib.ExitStack() as ends:  # runs all of them, whatever one raises
+            ends.callback(self._store.save)
+            for page in reversed(self._pages.values()):
+                ends.callback(self._end, page.shut)
+            if self._shown is not None:
+                ends.callback(self._end, self._pages[self._shown].leave)
+
+    def _end(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except EngineError as error:
+            self._faults.append(error)
+
+
+def _paths_of(event: QDropEvent) -> tuple[str, ...]:
+    return tuple(url.toLocalFile() for url in event.mimeData().urls())
+
+
+def _text_of(raw: QByteArray) -> str:
+    return bytes(raw.toBase64().data()).decode("ascii")
+
+
+def _bytes_of(text: str) -> QByteArray:
+    return QByteArray.fromBase64(QByteArray(text.encode("ascii", "replace")))

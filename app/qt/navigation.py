@@ -1,0 +1,118 @@
+"""The rail at the left edge of the window: one button per page, an icon above its word."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from app.qt import theme
+from app.qt.icons import IconName, draw_icon
+
+_ICON_EM: Final = 1.5
+_PAD_EM: Final = 0.55
+
+
+class NavigationButton(QAbstractButton):
+    """A page's button. The page shown is marked by a bar at the edge and bold text, not by colour alone."""
+
+    def __init__(self, icon: IconName, word: str, keys: str, parent: QWidget | None = None) -> None:
+        """``word`` names the page, ``keys`` tells its shortcut."""
+        super().__init__(parent)
+        self._icon = icon
+        self.setText(word)
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip(f"{word} ({keys})")
+        self.setAccessibleName(word)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Icon above bold text, with air."""
+        em = theme.em(self)
+        width = QFontMetricsF(_bold(self.font())).horizontalAdvance(self.text()) + 2.4 * _PAD_EM * em
+        return QSize(round(max(width, 4.6 * em)), round((_ICON_EM + 1.2 + 2 * _PAD_EM) * em))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Nothing may be cut."""
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """Ground, mark, icon, word and the frame of the focus."""
+        colours, em = theme.current(), theme.em(self)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        whole = QRectF(self.rect())
+        if self.isChecked() or self.underMouse():
+            painter.fillRect(whole, colours.colour("panel" if self.isChecked() else "track"))
+        if self.isChecked():
+            painter.fillRect(QRectF(0, 0, 0.25 * em, whole.height()), colours.colour("accent"))
+        text = colours.colour("text")
+        place = QRectF(whole.center().x() - _ICON_EM * em / 2, _PAD_EM * em, _ICON_EM * em, _ICON_EM * em)
+        draw_icon(painter, self._icon, place, colours.colour("accent") if self.isChecked() else text)
+        painter.setFont(_bold(self.font()) if self.isChecked() else self.font())
+        painter.setPen(text)
+        words = QRectF(QPointF(0, place.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
+        painter.drawText(words, Qt.AlignmentFlag.AlignCenter, self.text())
+        if self.hasFocus():
+            painter.setPen(QPen(colours.colour("text"), max(1.0, 0.1 * em)))
+            inset = 0.15 * em
+            painter.drawRoundedRect(whole.adjusted(inset, inset, -inset, -inset), inset, inset)
+        painter.end()
+
+
+class NavigationRail(QScrollArea):
+    """One button per page. Up and Down move from page to page; scrolls where the window is too low."""
+
+    #: The place of the page that was asked for.
+    wanted = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName(self.tr("Pages"))
+        self._inside = QWidget()
+        self._column = QVBoxLayout(self._inside)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addStretch()
+        self.setWidget(self._inside)
+        self.verticalScrollBar().rangeChanged.connect(self.updateGeometry)
+        self._group = QButtonGroup(self)
+        self._group.idClicked.connect(self.wanted)
+
+    def add(self, icon: IconName, word: str, keys: str) -> None:
+        """Add the button of the next page."""
+        button = NavigationButton(icon, word, keys)
+        place = len(self._group.buttons())
+        self._group.addButton(button, place)
+        self._column.insertWidget(place, button)
+
+    def mark(self, place: int) -> None:
+        """Mark the page that is shown."""
+        button = self._group.button(place)
+        button.setChecked(True)
+        self.ensureWidgetVisible(button, 0)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """As wide as the longest word; room for a scroll bar only where one is needed."""
+        inside = self._inside.sizeHint()
+        bar = self.verticalScrollBar()
+        return QSize(inside.width() + (bar.sizeHint().width() if bar.maximum() > 0 else 0), inside.height())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Full width, any height."""
+        return QSize(self.sizeHint().width(), 0)
+
+
+def _bold(font: QFont) -> QFont:
+    bold = QFont(font)
+    bold.setBold(True)
+    return bold

@@ -1,0 +1,140 @@
+"""What pages of text and controls are built from: cards, wrapped texts, rows that turn, a column that scrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from app.qt import theme
+
+#: Lines of text longer than this are hard to read.
+_COLUMN_EM: Final = 54.0
+_CARD_PAD_EM: Final = 0.9
+
+
+def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
+    """A label that wraps; ``role`` as in app/qt/theme.py."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        label.setProperty("role", role)
+    if selectable:
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return label
+
+
+def breakable(text: str) -> str:
+    """The text with invisible places to break a line in paths and names that are longer than one."""
+    return text.replace("_", "_\u200b").replace("/", "/\u200b").replace("\\", "\\\u200b")
+
+
+def scrolled(inside: QWidget) -> QScrollArea:
+    """A frameless area that scrolls where there is too little room."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(inside)
+    return area
+
+
+class Column(QWidget):
+    """A column in the middle of a page, no wider than text can be read; fill ``body``."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.body = QVBoxLayout(self)
+        self._measure()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Share the room that is left over between both sides."""
+        self._measure()
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Follow the size of text."""
+        if event.type() is QEvent.Type.FontChange:
+            self._measure()
+        super().changeEvent(event)
+
+    def _measure(self) -> None:
+        em = theme.em(self)
+        side = max(round(1.2 * em), round((self.width() - _COLUMN_EM * em) / 2))
+        self.body.setContentsMargins(side, round(1.2 * em), side, round(1.5 * em))
+        self.body.setSpacing(round(0.9 * em))
+
+
+class Card(QFrame):
+    """A framed part of a page with a heading; fill ``body``."""
+
+    def __init__(self, heading: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.body = QVBoxLayout(self)
+        if heading:
+            self.body.addWidget(text_label(heading, "heading"))
+            self.setAccessibleName(heading)
+        self._measure()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Follow the size of text."""
+        if event.type() is QEvent.Type.FontChange:
+            self._measure()
+        super().changeEvent(event)
+
+    def _measure(self) -> None:
+        em = theme.em(self)
+        pad = round(_CARD_PAD_EM * em)
+        self.body.setContentsMargins(pad, pad, pad, pad)
+        self.body.setSpacing(round(0.5 * em))
+
+
+class TurningRow(QWidget):
+    """Widgets of equal width beside each other, or below each other where that would cut them."""
+
+    def __init__(self, widgets: Sequence[QWidget], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._widgets = tuple(widgets)
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        for widget in self._widgets:
+            self._row.addWidget(widget, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Turn where needed."""
+        self._turn()
+        super().resizeEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Measure again when a part wants another size."""
+        if event.type() is QEvent.Type.LayoutRequest:
+            self._turn()
+        return super().event(event)
+
+    def _turn(self) -> None:
+        self._row.setSpacing(round(0.7 * theme.em(self)))
+        widest = max(widget.minimumSizeHint().width() for widget in self._widgets)
+        needed = len(self._widgets) * widest + (len(self._widgets) - 1) * self._row.spacing()
+        fits = needed <= self.width()
+        direction = QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        if direction is not self._row.direction():
+            self._row.setDirection(direction)
+
+
+class WheelGuard(QObject):
+    """Leaves the wheel to the page while a control has no focus, so that scrolling changes no setting."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """Hand the wheel on."""
+        if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False

@@ -1,0 +1,309 @@
+"""The panel of the expression beside the picture: decision, distribution over the labels, the two uncertainties.
+
+The two uncertainties stay apart: one says that people disagree about such a face, the other that the model does not
+know such faces. A face that is not assessed has empty bars, which is not the same as bars of zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QBrush, QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from app.overlay import STANDING_LINE
+from app.qt import theme
+from app.qt.drawn import DrawnPanel, bold, draw_icon, expression_word, hatch, told
+from app.qt.panels.decision_chip import DecisionChip, percent_tip
+from app.thresholds import Thresholds
+from engine.facs import EXPRESSIONS
+from engine.recording import FaceRow, RunHeader
+
+#: Height of a line of the distribution, in em.
+_PITCH: Final = 1.4
+#: Steps of a bar between 0 and 1; a smaller change is not painted.
+_STEPS: Final = 250
+#: The largest aleatoric uncertainty there can be: all labels as likely as each other, in nats.
+MOST_NATS: Final = math.log(len(EXPRESSIONS))
+
+
+class DistributionBars(DrawnPanel):
+    """A bar per expression in their fixed order; those of labels that compete are hatched."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("", parent)
+        self.setAccessibleName(self.tr("Share of each expression"))
+        self.setToolTip(
+            percent_tip()
+            + "\n"
+            + self.tr("The bars tell of this picture alone; the label above follows the last half second.")
+        )
+        self._values: tuple[int, ...] = ()
+        self._labels: tuple[str, ...] = ()
+        self._numbers: dict[int, QStaticText] = {}
+        self._left = 0.0  # where the bars begin
+
+    def show_row(self, row: FaceRow | None) -> None:
+        """Show the probabilities of a face, or empty bars where it has none."""
+        values = () if row is None else tuple(round(_STEPS * value) for value in row.probabilities)
+        labels = row.labels if row is not None and values else ()
+        kept = labels != self._labels or bool(values) != bool(self._values)
+        if values != self._values or kept:
+            self._values, self._labels = values, labels
+            self.redraw(kept)
+            self._describe()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Eight lines."""
+        return self.minimumSizeHint() + QSize(round(6 * theme.em(self)), 0)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Eight lines with short bars."""
+        em = theme.em(self)
+        return QSize(round(self._bar_left() + 7 * em), round(len(EXPRESSIONS) * _PITCH * em) + 4)
+
+    def draw_kept(self, painter: QPainter) -> None:
+        """Words and empty bars."""
+        colours, em = theme.current(), theme.em(self)
+        self._left = self._bar_left()
+        self._numbers.clear()
+        heavy = bold(self.font())
+        for place, label in enumerate(EXPRESSIONS):
+            chosen = label in self._labels
+            painter.setFont(heavy if chosen else self.font())
+            painter.setPen(colours.colour("text" if self._values else "dim"))
+            line = QRectF(0.3 * em, 2 + place * _PITCH * em, self._left - 0.8 * em, _PITCH * em)
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_word(label))
+            if self._values:
+                painter.fillRect(self._bar(place), colours.colour("track"))
+            else:
+                painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
+                painter.drawRect(self._bar(place))
+
+    def draw_values(self, painter: QPainter) -> None:
+        """Bars and percents."""
+        colours, em = theme.current(), theme.em(self)
+        several = len(self._labels) > 1
+        painter.setPen(colours.colour("text"))
+        for place, value in enumerate(self._values):
+            bar = self._bar(place)
+            percent = round(100 * value / _STEPS)
+            full = bar.width()
+            bar.setWidth(full * value / _STEPS)
+            colour = colours.expression(EXPRESSIONS[place])
+            stripes = several and EXPRESSIONS[place] in self._labels
+            fill = hatch(colour.name(), colours.track, round(0.18 * em)) if stripes else QBrush(colour)
+            painter.fillRect(bar, fill)
+            number = self._number(percent)
+            right = bar.left() + full + 3.0 * em - number.size().width()
+            painter.drawStaticText(QPointF(right, bar.center().y() - number.size().height() / 2), number)
+
+    def _bar_left(self) -> float:
+        metrics = QFontMetricsF(bold(self.font()))
+        em = theme.em(self)
+        return 1.1 * em + max(metrics.horizontalAdvance(expression_word(label)) for label in EXPRESSIONS)
+
+    def _bar(self, place: int) -> QRectF:
+        em, left = theme.em(self), self._left
+        return QRectF(
+            left, 2 + (place + 0.24) * _PITCH * em, max(self.width() - left - 3.4 * em, em), 0.52 * _PITCH * em
+        )
+
+    def _number(self, percent: int) -> QStaticText:
+        if percent not in self._numbers:
+            made = QStaticText(f"{percent}%")
+            made.setTextFormat(Qt.TextFormat.PlainText)
+            made.prepare(font=self.font())
+            self._numbers[percent] = made
+        return self._numbers[percent]
+
+    def _describe(self) -> None:
+        """In tens of percent, so that a screen reader is not told thirty times a second."""
+        rounded = [
+            (round(10 * value / _STEPS) * 10, label) for value, label in zip(self._values, EXPRESSIONS, strict=False)
+        ]
+        words = [f"{expression_word(label)} {tens}%" for tens, label in sorted(rounded, reverse=True) if tens]
+        text = self.tr("about {words}").format(words=", ".join(words)) if words else self.tr("not assessed")
+        if text != self.accessibleDescription():
+            self.setAccessibleDescription(text)
+
+
+class LimitGauge(DrawnPanel):
+    """One uncertainty on its scale, with a mark at the limit; what lies beyond the limit is hatched."""
+
+    def __init__(self, icon: str, title: str, tip: str, most: float, form: str, parent: QWidget | None = None) -> None:
+        """Make an empty gauge.
+
+        Args:
+            icon: of `draw_icon`.
+            title: what the uncertainty means.
+            tip: its tooltip.
+            most: the right end of the scale.
+            form: how a value is written, a format with ``{value}``.
+            parent: owner.
+        """
+        super().__init__(title, parent)
+        self.setToolTip(tip)
+        self._icon, self._title, self._most, self._form = icon, title, most, form
+        self._value: float | None = None
+        self._limit: float | None = None
+        self._shown: tuple[object, ...] = (None, None)
+
+    def show_value(self, value: float | None, limit: float | None) -> None:
+        """Show a value and its limit on the gauge's scale; None: not known."""
+        self._value, self._limit = value, limit
+        shown = (None if value is None else round(_STEPS * value / self._most), limit)
+        if shown == self._shown:
+            return
+        kept = (shown[0] is None) != (self._shown[0] is None) or limit != self._shown[1]
+        self._shown = shown
+        self.redraw(kept)
+        told_now = self._words()
+        if told_now != self.accessibleDescription():
+            self.setAccessibleDescription(told_now)
+
+    @property
+    def over(self) -> bool:
+        """Whether the value is above its limit."""
+        return self._value is not None and self._limit is not None and self._value > self._limit
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """A title and a bar."""
+        em = theme.em(self)
+        return QSize(round(18 * em), round(2.7 * em))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """The same with a short bar."""
+        em = theme.em(self)
+        return QSize(round(12 * em), round(2.7 * em))
+
+    def draw_kept(self, painter: QPainter) -> None:
+        """Icon, title, the empty scale and the mark of the limit."""
+        colours, em, bar = theme.current(), theme.em(self), self._bar()
+        draw_icon(painter, self._icon, QRectF(0.3 * em, 0.2 * em, em, em), colours.colour("dim"))
+        painter.setPen(colours.colour("text"))
+        wide = self.width() - 1.9 * em
+        title = QFontMetricsF(self.font()).elidedText(self._title, Qt.TextElideMode.ElideRight, wide)
+        painter.drawText(QRectF(1.6 * em, 0.1 * em, wide, 1.2 * em), Qt.AlignmentFlag.AlignVCenter, title)
+        if self._value is None:
+            painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
+            painter.drawRect(bar)
+        else:
+            painter.fillRect(bar, colours.colour("track"))
+        if self._limit is not None:
+            x = bar.left() + bar.width() * min(max(self._limit / self._most, 0.0), 1.0)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colours.colour("text"))
+            painter.drawRect(QRectF(x - 1, bar.top() - 2, 2, bar.height() + 4))
+            corner = 0.25 * em
+            tip = QPointF(x, bar.top() - 1)
+            painter.drawPolygon(QPolygonF([tip, tip + QPointF(-corner, -corner), tip + QPointF(corner, -corner)]))
+
+    def draw_values(self, painter: QPainter) -> None:
+        """The bar and its number."""
+        if self._value is None:
+            return
+        colours, em, bar = theme.current(), theme.em(self), self._bar()
+        share = min(self._value / self._most, 1.0)
+        limit = 1.0 if self._limit is None else min(max(self._limit / self._most, 0.0), 1.0)
+        below, beyond = QRectF(bar), QRectF(bar)
+        below.setWidth(bar.width() * min(share, limit))
+        painter.fillRect(below.adjusted(0, 2, 0, -2), colours.colour("present"))
+        if share > limit:
+            beyond.setLeft(bar.left() + bar.width() * limit + 1)
+            beyond.setRight(bar.left() + bar.width() * share)
+            painter.fillRect(beyond.adjusted(0, 2, 0, -2), hatch(colours.text, colours.track, round(0.15 * em)))
+        painter.setPen(colours.colour("text"))
+        painter.setFont(bold(self.font()) if self.over else self.font())
+        where = QRectF(bar.right() + 0.4 * em, bar.center().y() - em, self.width() - bar.right() - 0.6 * em, 2 * em)
+        painter.drawText(where, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._number())
+
+    def _bar(self) -> QRectF:
+        em = theme.em(self)
+        number = QFontMetricsF(bold(self.font())).horizontalAdvance(self._form.format(value=self._most)) + 0.9 * em
+        return QRectF(0.3 * em, 1.65 * em, max(self.width() - 0.3 * em - number, em), 0.7 * em)
+
+    def _number(self) -> str:
+        return "" if self._value is None else self._form.format(value=self._value)
+
+    def _words(self) -> str:
+        if self._value is None:
+            return self.tr("not assessed")
+        tens = self._form.format(value=round(10 * self._value / self._most) / 10 * self._most)
+        if self._limit is None:
+            return self.tr("about {value}").format(value=tens)
+        limit = self._form.format(value=self._limit)
+        form = (
+            self.tr("about {value}, above the limit {limit}")
+            if self.over
+            else self.tr("about {value}, not above the limit {limit}")
+        )
+        return form.format(value=tens, limit=limit)
+
+
+class ExpressionPanel(QWidget):
+    """What is known of the expression of one face."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.chip = DecisionChip()
+        self.bars = DistributionBars()
+        self.disagreement = LimitGauge(
+            "or",
+            self.tr("people disagree"),
+            self.tr(
+                "Aleatoric uncertainty: how much people disagree about faces like this one. "
+                "Above the mark, the labels that compete are shown instead of one. "
+                "The decision follows the last half second, this bar the picture alone."
+            ),
+            MOST_NATS,
+            self.tr("{value:.2f} nats"),
+        )
+        self.strangeness = LimitGauge(
+            "crossed",
+            self.tr("unlike the training pictures"),
+            self.tr(
+                "Epistemic uncertainty: the share of the faces the model was checked on that were less strange to it. "
+                "Above the mark, no label is given. "
+                "The decision follows the last half second, this bar the picture alone."
+            ),
+            1.0,
+            "{value:.0%}",
+        )
+        standing = QLabel(told(STANDING_LINE))
+        standing.setProperty("role", "dim")
+        standing.setWordWrap(True)
+        standing.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self.chip, self.bars, self.disagreement, self.strangeness, standing):
+            layout.addWidget(part)
+        layout.addStretch(1)
+        self._limits: Thresholds | None = None
+        self._row: FaceRow | None = None
+
+    def set_header(self, header: RunHeader | None) -> None:
+        """Take over the limits of a run; None: no run."""
+        self._limits = None if header is None else Thresholds(header.tau_accept, header.tau_ood)
+        self.show_row(None)
+
+    def set_limits(self, limits: Thresholds) -> None:
+        """Move the marks of the limits."""
+        self._limits = limits
+        self._show_gauges()
+
+    def show_row(self, row: FaceRow | None) -> None:
+        """Show a face; None: no picture has come yet."""
+        self._row = row
+        self.chip.show_row(row)
+        self.bars.show_row(row)
+        self._show_gauges()
+
+    def _show_gauges(self) -> None:
+        row, limits = self._row, self._limits
+        aleatoric, ood_score = (None, None) if row is None else (row.aleatoric, row.ood_score)
+        tau_accept, tau_ood = (None, None) if limits is None else (limits.tau_accept, limits.tau_ood)
+        self.disagreement.show_value(aleatoric, tau_accept)
+        self.strangeness.show_value(ood_score, tau_ood)

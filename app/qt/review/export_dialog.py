@@ -1,0 +1,248 @@
+"""The dialog that writes files from a session: what, where, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.qt import theme
+from app.qt.background import Worker
+from app.qt.page_parts import scrolled, text_label
+from app.review.export import ExportChoice, export
+from app.review.notes import Notes
+from app.review.session import Session
+
+#: Steps of the progress bar.
+_STEPS: Final = 1000
+#: Writes what was chosen; as app.review.export.export.
+Export = Callable[[Session, Notes, ExportChoice, Path, Callable[[float], None], Callable[[], bool]], tuple[Path, ...]]
+
+
+class _Progress(QObject):
+    """Brings the share that is done from the worker's thread."""
+
+    told = Signal(float)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    choice: ExportChoice
+    folder: Path
+
+
+class ExportDialog(QDialog):
+    """One export after the other, until it is closed; faults are told inside it."""
+
+    def __init__(
+        self, session: Session, notes: Notes, parent: QWidget | None = None, *, write: Export = export
+    ) -> None:
+        """``session`` must stay open until `shut`, or until the dialog is closed."""
+        super().__init__(parent)
+        self._session, self._notes, self._write = session, notes, write
+        self._stop = threading.Event()
+        self._running = False
+        self._progress = _Progress()
+        self._progress.told.connect(self._show_share, Qt.ConnectionType.QueuedConnection)
+        self._worker = Worker("mien-export", self._work, self._done, self._fail)
+        self.setWindowTitle(self.tr("Export"))
+        self._make_choices()
+        self.folder = QLineEdit(str(session.folder.path / "review"))
+        self.folder.setAccessibleName(self.tr("Folder"))
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _STEPS)
+        self.bar.setAccessibleName(self.tr("Progress"))
+        self.bar.hide()
+        self.told = text_label("", selectable=True)
+        self.start = QPushButton(self.tr("Export"))
+        self.start.setProperty("role", "main")
+        self.start.setDefault(True)
+        self.start.clicked.connect(self.run)
+        self.show_folder = QPushButton(self.tr("Open folder"))
+        self.show_folder.setAutoDefault(False)
+        self.show_folder.clicked.connect(self._open_folder)
+        self.show_folder.hide()
+        self.close_button = QPushButton(self.tr("Close"))
+        self.close_button.setAutoDefault(False)
+        self.close_button.clicked.connect(self.reject)
+        self._lay_out()
+        self._follow()
+
+    @property
+    def running(self) -> bool:
+        """Whether files are being written."""
+        return self._running
+
+    @property
+    def choice(self) -> ExportChoice:
+        """What is ticked."""
+        return ExportChoice(
+            table=self.table.isChecked(),
+            notes=self.notes.isChecked(),
+            agreement=self.agreement.isChecked(),
+            video=self.video.isChecked(),
+            without_excluded=self.without_excluded.isChecked(),
+            replace=self.replace.isChecked(),
+        )
+
+    def run(self) -> None:
+        """Write what is ticked."""
+        if self._running:
+            return
+        self._stop.clear()
+        self._running = True
+        self.bar.setValue(0)
+        self.told.setText(self.tr("Writing ..."))
+        self._follow()
+        self._worker.ask(_Job(self.choice, Path(self.folder.text().strip()).expanduser()))
+
+    def reject(self) -> None:
+        """Break off what is being written; with nothing to break off, close."""
+        if self._running:
+            self._stop.set()
+            self.told.setText(self.tr("Breaking off ..."))
+            return
+        self.shut()
+        super().reject()
+
+    def shut(self) -> None:
+        """Break off and end the thread; for the end of the session. A second call does nothing."""
+        self._stop.set()
+        self._worker.close()
+        self._running = False
+        self.hide()
+
+    def _work(self, job: _Job) -> tuple[Path, ...]:
+        return self._write(
+            self._session, self._notes, job.choice, job.folder, self._progress.told.emit, self._stop.is_set
+        )
+
+    def _show_share(self, share: float) -> None:
+        self.bar.setValue(round(share * _STEPS))
+
+    def _done(self, written: tuple[Path, ...]) -> None:
+        self._running = False
+        names = "\n".join(path.name for path in written)
+        if self._stop.is_set():
+            text = (
+                self.tr("Broken off. Whole files: {names}") if written else self.tr("Broken off. Nothing was written.")
+            )
+        else:
+            text = self.tr("Written to {folder}:\n{names}")
+        self.told.setText(text.format(folder=self.folder.text(), names=names))
+        self.show_folder.setVisible(bool(written))
+        self._follow()
+
+    def _fail(self, error: Exception) -> None:
+        self._running = False
+        self.told.setText(f"⚠ {error}")
+        self._follow()
+
+    def _follow(self) -> None:
+        """Let what makes sense be done."""
+        choice = self.choice
+        some = choice.table or choice.notes or choice.agreement or choice.video
+        self.start.setEnabled(some and bool(self.folder.text().strip()) and not self._running)
+        self.close_button.setText(self.tr("Cancel") if self._running else self.tr("Close"))
+        self.bar.setVisible(self._running)
+        self._inputs.setEnabled(not self._running)
+
+    def _choose_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder"), self.folder.text())
+        if chosen:
+            self.folder.setText(chosen)
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(self.folder.text()))
+
+    # Making
+
+    def _make_choices(self) -> None:
+        self.table = QCheckBox(self.tr("Reviewed table"))
+        self.notes = QCheckBox(self.tr("Notes"))
+        self.agreement = QCheckBox(self.tr("Agreement"))
+        self.video = QCheckBox(self.tr("Video with overlay"))
+        self.without_excluded = QCheckBox(self.tr("Leave excluded ranges out"))
+        self.replace = QCheckBox(self.tr("Replace files of an earlier export"))
+        for box in (self.table, self.notes):
+            box.setChecked(True)
+        labelled = bool(self._notes.labels)
+        self.agreement.setEnabled(labelled)
+        self.agreement.setChecked(labelled)
+        self.video.setEnabled(self._session.video is not None and not self._session.video.annotated)
+
+    def _lines(self) -> tuple[tuple[QCheckBox, str], ...]:
+        """What each choice gives, in a line."""
+        no_labels = self.tr("Nothing is labelled yet, so there is no agreement to write.")
+        no_video = self.tr("Needs a video without the overlay; this session has none.")
+        return (
+            (self.table, self.tr("CSV: all columns as the model gave them, your label, and whether it is excluded.")),
+            (self.notes, self.tr("CSV: markers, excluded ranges and your labels, one per line.")),
+            (
+                self.agreement,
+                self.tr("JSON: Cohen's kappa with its interval, all counts and the whole table of labels.")
+                if self.agreement.isEnabled()
+                else no_labels,
+            ),
+            (
+                self.video,
+                self.tr("MP4: the clean pictures with boxes and labels drawn again. This takes a while.")
+                if self.video.isEnabled()
+                else no_video,
+            ),
+            (self.without_excluded, self.tr("Frames of excluded ranges stand neither in the table nor in the video.")),
+            (self.replace, self.tr("Otherwise files that are there already are never written over.")),
+        )
+
+    def _lay_out(self) -> None:
+        em = theme.em(self)
+        self._inputs = QWidget()
+        column = QVBoxLayout(self._inputs)
+        column.setContentsMargins(0, 0, 0, 0)
+        for box, line in self._lines():
+            told = text_label(line, "dim")
+            told.setContentsMargins(round(1.7 * em), 0, 0, round(0.3 * em))
+            box.setAccessibleDescription(line)
+            box.toggled.connect(self._follow)
+            column.addWidget(box)
+            column.addWidget(told)
+        column.addSpacing(round(0.5 * em))
+        column.addWidget(text_label(self.tr("Folder"), "heading"))
+        row = QHBoxLayout()
+        row.addWidget(self.folder, 1)
+        choose = QPushButton(self.tr("Choose..."))
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose_folder)
+        row.addWidget(choose)
+        column.addLayout(row)
+        column.addStretch(1)
+        self.folder.textChanged.connect(self._follow)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.show_folder)
+        buttons.addStretch(1)
+        buttons.addWidget(self.start)
+        buttons.addWidget(self.close_button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(scrolled(self._inputs), 1)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.told)
+        layout.addLayout(buttons)
+        parent = self.parentWidget()
+        room = QSize(1280, 800) if parent is None else parent.window().size()
+        self.resize(min(round(36 * em), max(room.width(), 480)), min(round(34 * em), max(room.height(), 360)))

@@ -1,0 +1,188 @@
+"""Notes on a session: the range and face in hand, what the model says of it, what a person says, a list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QGridLayout,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.qt import theme
+from app.qt.page_parts import Card, text_label
+from app.qt.review.agreement_box import AgreementBox
+from app.qt.review.note_list import NoteList
+from app.qt.review.timeline_painter import label_word
+from app.review.notes import HUMAN_LABELS, UNCLEAR, Notes
+
+#: Buttons beside each other, where there is room for them.
+_MOST_COLUMNS: Final = 3
+
+
+class LabelButton(QToolButton):
+    """Gives one label to the range: the colour, the word and the key of it."""
+
+    def __init__(self, label: str, action: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.given = action
+        self._label = label
+        self._word = label_word(label)
+        self._key = action.shortcut().toString()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(action.text())
+        self.setToolTip(action.toolTip())
+        self.setEnabled(action.isEnabled())
+        self.clicked.connect(action.trigger)
+        action.changed.connect(lambda: self.setEnabled(action.isEnabled()))
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Colour, word and key."""
+        em = theme.em(self)
+        words = self.fontMetrics().horizontalAdvance(f"{self._word}{self._key}")
+        return QSize(words + round(2.5 * em), round(2.0 * em))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Nothing is cut."""
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """The style's button and what stands on it."""
+        super().paintEvent(event)
+        colours, em = theme.current(), theme.em(self)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        place = QRectF(self.rect()).adjusted(0.5 * em, 0, -0.5 * em, 0)
+        swatch = QRectF(place.left(), place.center().y() - 0.35 * em, 0.7 * em, 0.7 * em)
+        if self._label == UNCLEAR:
+            painter.setPen(QPen(colours.colour("dim"), 1.5, Qt.PenStyle.DotLine))
+            painter.drawRect(swatch)
+        else:
+            painter.fillRect(swatch, colours.expression(self._label))
+        painter.setPen(colours.colour("text" if self.isEnabled() else "dim"))
+        painter.drawText(place.adjusted(1.1 * em, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._word)
+        painter.setPen(colours.colour("dim"))
+        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._key)
+        if self.hasFocus():
+            painter.setPen(QPen(colours.colour("accent"), 2))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 3, 3)
+        painter.end()
+
+
+class LabelGrid(QWidget):
+    """The buttons of all labels, in as many columns as the width has room for."""
+
+    def __init__(self, actions: Mapping[str, QAction], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._buttons = [LabelButton(label, actions[label]) for label in HUMAN_LABELS]
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._columns = 0
+        self._arrange(1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Use the width."""
+        super().resizeEvent(event)
+        gap = self._grid.horizontalSpacing()
+        widest = max(button.sizeHint().width() for button in self._buttons)
+        self._arrange(min(max((self.width() + gap) // (widest + gap), 1), _MOST_COLUMNS))
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        for column in range(_MOST_COLUMNS):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        for place, button in enumerate(self._buttons):
+            self._grid.addWidget(button, place // columns, place % columns)
+        self._columns = columns
+
+
+class LabelPanel(QWidget):
+    """Thin: the page decides what the buttons do."""
+
+    #: The coder's name, when it was changed.
+    coder_named = Signal(str)
+
+    def __init__(
+        self,
+        labels: Mapping[str, QAction],
+        exclude: QAction,
+        remove: QAction,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make the panel.
+
+        Args:
+            labels: an action for each of notes.HUMAN_LABELS.
+            exclude: leaves the range out.
+            remove: takes the chosen note away.
+            parent: owner.
+        """
+        super().__init__(parent)
+        self.notes = NoteList()
+        self.agreement = AgreementBox()
+        self.coder = QLineEdit()
+        self._range = text_label("", "heading")
+        self._model = text_label("", "dim")
+        self.coder.setPlaceholderText(self.tr("Your name or initials"))
+        self.coder.setAccessibleName(self.tr("Coder"))
+        self.coder.setToolTip(self.tr("Stands with your labels in everything that is exported"))
+        self.coder.editingFinished.connect(lambda: self.coder_named.emit(self.coder.text().strip()))
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._label_card(labels, exclude))
+        layout.addWidget(self._list_card(remove), 1)
+        layout.addWidget(self.agreement)
+        self.show_range("", "")
+
+    def show_range(self, told: str, model: str) -> None:
+        """Which face and range a label goes to, and what the model says there; empty: no range yet."""
+        hint = self.tr("Mark a range first: I at its start, O at its end, or drag over the lanes with Shift.")
+        for label, text in ((self._range, told or hint), (self._model, model)):
+            if label.text() != text:
+                label.setText(text)
+        self._model.setVisible(bool(model))
+
+    def show_notes(self, notes: Notes, duration_s: float) -> None:
+        """List the notes and name their coder."""
+        self.notes.show_notes(notes, duration_s)
+        if not self.coder.hasFocus():
+            self.coder.setText(notes.coder)
+
+    def _label_card(self, labels: Mapping[str, QAction], exclude: QAction) -> Card:
+        card = Card(self.tr("Label the range"))
+        card.body.addWidget(self._range)
+        card.body.addWidget(self._model)
+        card.body.addWidget(LabelGrid(labels))
+        card.body.addWidget(text_label(self.tr("Yours stand beside the model's labels and never change them."), "dim"))
+        card.body.addWidget(_button_of(exclude))
+        form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.addRow(self.tr("Coder"), self.coder)
+        card.body.addLayout(form)
+        return card
+
+    def _list_card(self, remove: QAction) -> Card:
+        card = Card(self.tr("Notes"))
+        card.body.addWidget(self.notes, 1)
+        card.body.addWidget(_button_of(remove))
+        return card
+
+
+def _button_of(action: QAction) -> QPushButton:
+    """A button for an action; the key stands in its tooltip."""
+    button = QPushButton(action.text())
+    button.setToolTip(action.toolTip())
+    button.setEnabled(action.isEnabled())
+    button.clicked.connect(action.trigger)
+    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
+    return button

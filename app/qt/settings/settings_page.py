@@ -1,0 +1,100 @@
+"""The settings: one column of cards that scrolls. Every change is in force at once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.doctor import Check, examine
+from app.model_facts import read_model_facts
+from app.qt.page import Page
+from app.qt.page_parts import Card, Column, breakable, scrolled, text_label
+from app.qt.preference_store import PreferenceStore
+from app.qt.settings.diagnostics_card import DiagnosticsCard
+from app.qt.settings.model_cards import ModelsCard
+from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, RuntimeCard, ThresholdCard, ask_folder
+from engine.errors import ModelError
+
+
+class SettingsPage(Page):
+    """Runtime, models, limits, folders, appearance, privacy, diagnostics."""
+
+    def __init__(
+        self,
+        store: PreferenceStore,
+        app_version: str,
+        parent: QWidget | None = None,
+        *,
+        ask: AskFolder = ask_folder,
+        look: Callable[[Path], list[Check]] = examine,
+    ) -> None:
+        super().__init__(parent)
+        self.appearance = AppearanceCard(store)
+        self.runtime = RuntimeCard(store)
+        self.limits = self._limits(store)
+        self.folders = FolderCard(store, ask)
+        self.diagnostics = DiagnosticsCard(store, app_version, look)
+        self.diagnostics.noticed.connect(self.noticed)
+        column = Column()
+        column.body.addWidget(text_label(self.page_title(), "title"))
+        cards = (
+            self.appearance,
+            self.limits,
+            self.folders,
+            self.runtime,
+            ModelsCard(whole=False),
+            self._privacy(store),
+            self.diagnostics,
+        )
+        for card in cards:
+            column.body.addWidget(card)
+        column.body.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolled(column))
+
+    def page_title(self) -> str:
+        """Settings."""
+        return self.tr("Settings")
+
+    def page_actions(self) -> tuple[QAction, ...]:
+        """None: Tab and the controls do it all."""
+        return ()
+
+    def shut(self) -> None:
+        """End the examination."""
+        self.diagnostics.shut()
+
+    def _limits(self, store: PreferenceStore) -> ThresholdCard | Card:
+        """The card of the limits; a sentence in its place where the model cannot be read."""
+        try:
+            own = read_model_facts("expression").thresholds
+        except ModelError as error:
+            card = Card(self.tr("Limits"))
+            card.body.addWidget(text_label(str(error)))
+            return card
+        if own is None:
+            raise AssertionError("the contract of the expression model has limits")
+        return ThresholdCard(store, own)
+
+    def _privacy(self, store: PreferenceStore) -> Card:
+        card = Card(self.tr("Privacy"))
+        kept = self.tr("Nowhere: they end with the program") if store.path is None else breakable(str(store.path))
+        for sentence in (
+            self.tr(
+                "Nothing leaves this computer. The network is used only for addresses that you enter, and by the "
+                "command 'mien prepare', which fetches the face networks."
+            ),
+            self.tr(
+                "Nothing is stored unless you press Record, take a snapshot, or annotate a file. A recording keeps the "
+                "picture; Annotate keeps it only in the annotated video."
+            ),
+            self.tr("Faces are numbered, not recognised: no name and nothing to tell one person from another is kept."),
+            self.tr("An address with a user or password is never stored."),
+            self.tr("These settings and the list of recent sessions stand in: {path}").format(path=kept),
+        ):
+            card.body.addWidget(text_label(f"•  {sentence}"))
+        return card

@@ -1,0 +1,195 @@
+"""The first page: three ways in, two places to drop a video, what was open lately, and what is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.dropped import is_session
+from app.overlay import STANDING_LINE
+from app.qt.icons import IconName, IconView
+from app.qt.notice_bar import Notice, Weight
+from app.qt.page import Page
+from app.qt.page_parts import Card, Column, TurningRow, scrolled, text_label
+from app.qt.preference_store import PreferenceStore
+from app.qt.shortcut_sheet import key_words
+from app.qt.start.action_card import ActionCard, DropZone, LinkButton
+from app.qt.start.first_notice import FirstNotice
+
+#: Asks for files or a folder; gives nothing when the user thinks better of it.
+Ask = Callable[[QWidget, str], tuple[str, ...]]
+
+
+def ask_videos(parent: QWidget, title: str) -> tuple[str, ...]:
+    """Let the user choose videos."""
+    where = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
+    patterns = "*.mp4 *.m4v *.mov *.mkv *.webm *.avi *.mpg *.mpeg *.ts *.wmv"
+    kinds = QCoreApplication.translate("mien", "Videos ({patterns});;All files (*)").format(patterns=patterns)
+    return tuple(QFileDialog.getOpenFileNames(parent, title, where, kinds)[0])
+
+
+def ask_session(parent: QWidget, title: str) -> tuple[str, ...]:
+    """Let the user choose a session folder."""
+    folder = QFileDialog.getExistingDirectory(parent, title)
+    return (folder,) if folder else ()
+
+
+class StartPage(Page):
+    """Opens nothing by itself: it says what is wanted."""
+
+    #: A source for Live: "0" for the first camera, or a path.
+    live_wanted = Signal(str)
+    #: Paths (tuple of texts) for the queue of Annotate.
+    annotate_wanted = Signal(object)
+
+    def __init__(
+        self,
+        store: PreferenceStore,
+        parent: QWidget | None = None,
+        *,
+        ask_for_videos: Ask = ask_videos,
+        ask_for_session: Ask = ask_session,
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._ask_videos = ask_for_videos
+        self._ask_session = ask_for_session
+        self._camera = self.make_action(self.tr("Use my camera"), "C", self._use_camera)
+        self._video = self.make_action(self.tr("Open video"), "V", self._open_video)
+        self._session = self.make_action(self.tr("Open session"), "S", self._open_session)
+        self._notice = FirstNotice()
+        self._notice.read.connect(lambda: self._store.change(told=True))
+        self._recent = Card(self.tr("Recent sessions"))
+        self._links: list[QWidget] = []
+        self._listed: tuple[Path, ...] | None = None
+        self._lay_out()
+        store.changed.connect(self._follow)
+        self._follow()
+
+    def page_title(self) -> str:
+        """Start."""
+        return self.tr("Start")
+
+    def page_actions(self) -> tuple[QAction, ...]:
+        """The three ways in."""
+        return (self._camera, self._video, self._session)
+
+    def enter(self) -> None:
+        """Sessions may be gone since."""
+        self._list_sessions()
+
+    def _lay_out(self) -> None:
+        column = Column()
+        title = text_label("Mien", "title")
+        column.body.addWidget(title)
+        column.body.addWidget(
+            text_label(
+                self.tr(
+                    "Mien follows every face in a video and shows what its expression looks like, how sure that is, "
+                    "and when it cannot be told."
+                )
+            )
+        )
+        column.body.addWidget(
+            _promise(self.tr("Nothing leaves this computer. Nothing is stored unless you press Record."))
+        )
+        column.body.addWidget(self._notice)
+        column.body.addWidget(TurningRow(self._buttons()))
+        column.body.addWidget(TurningRow(self._drop_zones()))
+        column.body.addWidget(self._recent)
+        column.body.addStretch()
+        column.body.addWidget(text_label(QCoreApplication.translate("mien", STANDING_LINE), "dim"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolled(column))
+
+    def _buttons(self) -> tuple[ActionCard, ...]:
+        lines = (
+            (IconName.CAMERA, self._camera, self.tr("Live, at once. Nothing is recorded.")),
+            (IconName.FILM, self._video, self.tr("Watch a file as if it were live.")),
+            (IconName.FOLDER, self._session, self.tr("Review what was recorded or annotated.")),
+        )
+        cards = []
+        for icon, action, line in lines:
+            card = ActionCard(icon, action.text(), line, self.tr("Key: {key}").format(key=key_words(action)))
+            card.clicked.connect(action.trigger)
+            cards.append(card)
+        return tuple(cards)
+
+    def _drop_zones(self) -> tuple[DropZone, ...]:
+        watch = DropZone(
+            IconName.DROP, self.tr("Drop a video to watch it"), self.tr("Opens in Live. Nothing is written.")
+        )
+        watch.clicked.connect(self._video.trigger)
+        watch.dropped.connect(lambda paths: self.live_wanted.emit(paths[0]))
+        queue = DropZone(
+            IconName.QUEUE,
+            self.tr("Drop videos to annotate them"),
+            self.tr("Adds them to the queue of Annotate: tables and an annotated video for each."),
+        )
+        queue.clicked.connect(self._choose_for_queue)
+        queue.dropped.connect(self.annotate_wanted)
+        return watch, queue
+
+    def _use_camera(self) -> None:
+        source = self._store.now.source
+        is_camera = source.isdecimal() or source.startswith("/dev/")
+        self.live_wanted.emit(source if is_camera else "0")
+
+    def _open_video(self) -> None:
+        paths = self._ask_videos(self, self.tr("Open video"))
+        if paths:
+            self.live_wanted.emit(paths[0])
+
+    def _open_session(self) -> None:
+        paths = self._ask_session(self, self.tr("Open session"))
+        if paths:
+            self._want_session(Path(paths[0]))
+
+    def _choose_for_queue(self) -> None:
+        paths = self._ask_videos(self, self.tr("Videos to annotate"))
+        if paths:
+            self.annotate_wanted.emit(paths)
+
+    def _want_session(self, folder: Path) -> None:
+        if is_session(folder):
+            self.session_wanted.emit(folder)
+            return
+        told = self.tr("{folder} holds no session: choose a folder that a recording or Annotate has written.")
+        self.noticed.emit(Notice(told.format(folder=folder), Weight.WARNING, "start"))
+
+    def _follow(self) -> None:
+        self._notice.setVisible(not self._store.now.told)
+        if self._listed != self._store.now.sessions:
+            self._list_sessions()
+
+    def _list_sessions(self) -> None:
+        self._listed = self._store.now.sessions
+        for link in self._links:
+            link.setParent(None)
+            link.deleteLater()
+        self._links = [self._link(folder) for folder in self._listed if is_session(folder)]
+        if not self._links:
+            self._links = [text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim")]
+        for link in self._links:
+            self._recent.body.addWidget(link)
+            link.show()
+
+    def _link(self, folder: Path) -> LinkButton:
+        link = LinkButton(folder.name, str(folder.parent))
+        link.clicked.connect(lambda checked=False: self._want_session(folder))
+        return link
+
+
+def _promise(text: str) -> QWidget:
+    """The privacy line with its sign."""
+    line = QWidget()
+    row = QHBoxLayout(line)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(IconView(IconName.SHIELD, 1.6), 0, Qt.AlignmentFlag.AlignTop)
+    row.addWidget(text_label(text, "heading"), 1, Qt.AlignmentFlag.AlignVCenter)
+    return line

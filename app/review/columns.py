@@ -1,0 +1,212 @@
+"""The columns of a session that review needs of all frames at once: from faces.parquet, or from the journal.
+
+The table is read whole, since its reader cannot pick columns (0.4 s for a session of two hours); only what is needed is
+kept. The journal takes ten times as long and is read where there is no table yet, or none that fits the journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from app.review.lanes import Int16, LaneState, RowColumns
+from engine.errors import OutputError
+from engine.recording import LOW_QUALITY, NO_FACE, FaceRow, RunHeader, read_journal
+from engine.table import column_names
+from engine.types import Float32, Float64, Int64, Route, UInt8
+
+#: State of a row by its decision.
+LANE_STATES: Final[dict[str, LaneState]] = {
+    NO_FACE: LaneState.ABSENT,
+    Route.ACCEPT.value: LaneState.ACCEPT,
+    Route.AMBIGUOUS.value: LaneState.AMBIGUOUS,
+    Route.REJECT.value: LaneState.REJECT,
+    LOW_QUALITY: LaneState.LOW_QUALITY,
+}
+_ROWS_AT_ONCE: Final = 8192
+_NO_FACE_ID: Final = -1
+_PARQUET_MAGIC: Final = b"PAR1"
+
+
+class UnreadableTableError(Exception):
+    """faces.parquet is missing, damaged or another table; the journal must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionColumns:
+    """All N frames of a session and their rows."""
+
+    frames: Int64  # (N,) index in the source, rising
+    times_s: Float64  # (N,) FaceRow.time_s
+    pts_s: Float64  # (N,) FaceRow.pts_s; NaN = the source gave none
+    rows: RowColumns
+
+
+def read_table(path: Path, header: RunHeader) -> SessionColumns:
+    """The columns from faces.parquet.
+
+    Raises:
+        UnreadableTableError: it cannot be read, or does not belong to this header.
+    """
+    from arro3.io import read_parquet  # here, so that only a review pays for it
+
+    parts = _Parts(header)
+    try:
+        with path.open("rb") as handle:
+            handle.seek(-len(_PARQUET_MAGIC), 2)
+            if handle.read() != _PARQUET_MAGIC:  # the reader would print a crash report
+                raise UnreadableTableError(f"{path} was cut off")
+        with _native_errors(path):
+            for batch in read_parquet(path, batch_size=_ROWS_AT_ONCE):
+                if tuple(batch.column_names) != column_names(header):
+                    raise UnreadableTableError(f"{path} has other columns than the journal")
+                parts.add_batch(batch)
+    except (OSError, KeyError, ValueError) as error:
+        raise UnreadableTableError(f"{path}: {error}") from error
+    return parts.joined()
+
+
+def read_rows(journal: Path, header: RunHeader) -> SessionColumns:
+    """The same columns from a journal, finished or not.
+
+    Raises:
+        OutputError: it cannot be read, or is damaged before its last line.
+    """
+    parts = _Parts(header)
+    waiting: list[FaceRow] = []
+    try:
+        for entry in read_journal(journal):
+            waiting.extend(entry.rows)
+            if len(waiting) >= _ROWS_AT_ONCE:
+                parts.add_rows(waiting)
+                waiting.clear()
+        parts.add_rows(waiting)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"{journal} is damaged ({error!r}): annotate the source again") from error
+    return parts.joined()
+
+
+class _Parts:
+    """Columns that grow part by part; labels are kept as places in a list of all sets met."""
+
+    def __init__(self, header: RunHeader) -> None:
+        self._units = len(header.au_codes)
+        self._unit_names = [f"au_{code:02d}" for code in header.au_codes]
+        self._expressions = {name: place for place, name in enumerate(header.expressions)}
+        self._sets: dict[tuple[int, ...], int] = {}
+        self._numbers: list[Float64] = []  # (R, 3) frame, time, presentation time
+        self._face_ids: list[Int64] = []
+        self._states: list[UInt8] = []
+        self._label_sets: list[Int16] = []
+        self._occurrences: list[Float32] = []  # (R, K)
+
+    def add_batch(self, batch: Any) -> None:
+        """Rows of an arro3 RecordBatch, whose values become numpy arrays only where none is null."""
+        from arro3.core import Array
+
+        count = batch.num_rows
+        decisions, decision = _encoded(batch.column("decision"))
+        state = np.array([LANE_STATES[name] for name in decisions], np.uint8)[decision]
+        face_id = np.full(count, _NO_FACE_ID, np.int64)
+        some = np.flatnonzero(state != LaneState.ABSENT)
+        face_id[some] = batch.column("face_id").take(Array.from_numpy(some)).to_numpy()
+        label_set = np.full(count, -1, np.int16)
+        occurrence = np.full((count, self._units), np.nan, np.float32)
+        assessed = np.flatnonzero((state == LaneState.ACCEPT) | (state == LaneState.AMBIGUOUS))
+        if len(assessed):
+            chosen = batch.select(["set", *self._unit_names]).take(Array.from_numpy(assessed))
+            texts, codes = _encoded(chosen.column("set"))
+            label_set[assessed] = np.array([self._set_of(text.split("|")) for text in texts], np.int16)[codes]
+            for place, name in enumerate(self._unit_names):
+                occurrence[assessed, place] = chosen.column(name).to_numpy()
+        numbers = (
+            batch.column("frame").to_numpy(),
+            batch.column("time_s").to_numpy(),
+            _with_gaps(batch.column("pts_s")),
+        )
+        self._add(np.stack(numbers, axis=1), face_id, state, label_set, occurrence)
+
+    def add_rows(self, rows: list[FaceRow]) -> None:
+        """Rows of a journal."""
+        nothing = (np.nan,) * self._units
+        gap = float("nan")
+        numbers = [(row.frame, row.time_s, gap if row.pts_s is None else row.pts_s) for row in rows]
+        self._add(
+            np.array(numbers, np.float64).reshape(-1, 3),
+            np.array([_NO_FACE_ID if row.face_id is None else row.face_id for row in rows], np.int64),
+            np.array([LANE_STATES[row.decision] for row in rows], np.uint8),
+            np.array([self._set_of(row.labels) if row.labels else -1 for row in rows], np.int16),
+            np.array([row.occurrence or nothing for row in rows], np.float32).reshape(-1, self._units),
+        )
+
+    def joined(self) -> SessionColumns:
+        """All parts as one."""
+        numbers = np.concatenate(self._numbers) if self._numbers else np.zeros((0, 3))
+        frame = numbers[:, 0].astype(np.int64)
+        begins = np.ones(len(frame), np.bool_)  # the first row of each frame
+        begins[1:] = frame[1:] != frame[:-1]
+        rows = RowColumns(
+            position=(np.cumsum(begins) - 1).astype(np.int32),
+            face_id=_joined(self._face_ids, np.int64),
+            state=_joined(self._states, np.uint8),
+            label_set=_joined(self._label_sets, np.int16),
+            occurrence=np.concatenate(self._occurrences)
+            if self._occurrences
+            else np.zeros((0, self._units), np.float32),
+            label_sets=tuple(self._sets),
+        )
+        return SessionColumns(frame[begins], numbers[begins, 1], numbers[begins, 2], rows)
+
+    def _add(self, numbers: Float64, face_id: Int64, state: UInt8, label_set: Int16, occurrence: Float32) -> None:
+        self._numbers.append(numbers)
+        self._face_ids.append(face_id)
+        self._states.append(state)
+        self._label_sets.append(label_set)
+        self._occurrences.append(occurrence)
+
+    def _set_of(self, names: Iterable[str]) -> int:
+        places = tuple(self._expressions[name] for name in names)
+        return self._sets.setdefault(places, len(self._sets))
+
+
+def _encoded(column: Any) -> tuple[list[str], Int64]:
+    """A text column without nulls as its different texts and the place of each row's text among them."""
+    from arro3.core import DataType, dictionary_dictionary, dictionary_indices
+
+    encoded = column.cast(DataType.dictionary(DataType.int64(), DataType.utf8()))
+    return dictionary_dictionary(encoded).to_pylist(), dictionary_indices(encoded).to_numpy()
+
+
+def _with_gaps(column: Any) -> Float64:
+    """A column of floats; NaN for null."""
+    if column.null_count == 0:
+        return np.asarray(column.to_numpy(), np.float64)
+    return np.array(column.to_pylist(), np.float64)
+
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def _joined(parts: list[npt.NDArray[_Scalar]], kind: type[_Scalar]) -> npt.NDArray[_Scalar]:
+    return np.concatenate(parts) if parts else np.zeros(0, kind)
+
+
+@contextlib.contextmanager
+def _native_errors(path: Path) -> Iterator[None]:
+    """Tell a damaged table from all else: its reader raises bare Exception, or Rust's panic, which is not even that.
+
+    Raises:
+        UnreadableTableError: for both.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is Exception or type(error).__name__ == "PanicException":
+            raise UnreadableTableError(f"{path}: {error}") from error
+        raise

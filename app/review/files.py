@@ -1,0 +1,34 @@
+"""Files that a review writes: each whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import OutputError
+from engine.table import part_name, publish
+
+
+@contextlib.contextmanager
+def saved_whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``; as engine.table.written_whole, with the remedy for someone at a window.
+
+    Raises:
+        OutputError: the file cannot be written; what was at ``path`` before stays.
+    """
+    part = part_name(path)
+    try:
+        yield part
+        publish(part, path)
+    except OSError as error:
+        raise save_failed(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def save_failed(path: Path, error: OSError) -> OutputError:
+    """The error for a file that cannot be written: what, why, and what to do."""
+    reason = error.strerror or str(error)
+    return OutputError(f"{path} cannot be written ({reason}): free space or choose another folder, then save again")

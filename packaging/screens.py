@@ -1,0 +1,214 @@
+"""Make docs/screens/*.jpg: every screen of the program on the built-in demo, with the real engine, without a display.
+
+.venv/bin/python packaging/screens.py
+.venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200    # others, to look at
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+#: The window, in pixels, and the small panel of a kiosk.
+SIZE, KIOSK_SIZE = (1280, 800), (1280, 720)
+#: Longest wait for anything.
+LIMIT_S = 120.0
+
+
+def main() -> None:
+    """Make all screens of one theme and scale."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screens")
+    parser.add_argument("--theme", default="light", choices=("light", "dark", "high-contrast"))
+    parser.add_argument("--scale", type=int, default=100)
+    parser.add_argument("--only", default="", help="make only the screens whose name begins so")
+    arguments = parser.parse_args()
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mien-screens-") as home:
+        os.environ["HOME"] = home  # no folder of this machine shows
+        Screens(arguments.out, arguments.theme, arguments.scale, arguments.only).make_all()
+
+
+@dataclass
+class Screens:
+    """Goes through the program as a user would, and takes pictures."""
+
+    out: Path
+    theme: str
+    scale: int
+    only: str
+
+    def make_all(self) -> None:
+        """One window for all pages, and one for the kiosk."""
+        from app.qt.application import make_application
+        from app.qt.preference_store import PreferenceStore
+        from app.qt.program import build_window
+        from engine.config import EngineConfig
+
+        self.application = make_application()
+        self.store = PreferenceStore(None, theme=self.theme, scale_percent=self.scale, source="demo")
+        self.window = build_window(self.store, EngineConfig(), "0.1.0")
+        self.window.resize(*SIZE)
+        self.window.show()
+        self.pages = {name: self.window.page(name) for name in ("start", "live", "annotate", "review")}
+        try:
+            self.make_start()
+            session = self.make_live()
+            self.make_annotate()
+            self.make_review(session)
+            for name in ("settings", "about"):
+                self.window.show_page(name)
+                self.wait(1.5)
+                self.take(name)
+        finally:
+            self.window.close()
+            self.window.deleteLater()
+            self.application.processEvents()
+        self.make_kiosk()
+
+    def make_start(self) -> None:
+        """The first start, with its notice, and the one that follows."""
+        self.window.show_page("start")
+        self.take("start_first")
+        self.store.change(told=True)
+        self.take("start")
+
+    def make_live(self) -> Path:
+        """Before the start, running, with limits that let labels compete, the graph, the end; gives the recording."""
+        live = self.pages["live"]
+        self.window.show_page("live")
+        self.take("live_idle")
+        live.open_source("demo")
+        self.until(lambda: live.bridge.shown is not None)
+        live.record_or_stop()
+        recorded: list[Path] = []
+        live.bridge.recording.recorded.connect(recorded.append)
+        self.until(lambda: live.bridge.recording.duration_s > 8.5)
+        self.until(lambda: self.decision() == "accept" and live.bridge.recording.duration_s > 9)
+        self.wait(0.4)
+        self.take("live")
+        live.record_or_stop()
+        self.until(lambda: bool(recorded))
+        live.side_tabs.setCurrentWidget(live.thresholds)
+        live.thresholds.accept.setValue(2)
+        self.until(lambda: self.decision() == "ambiguous")
+        self.wait(0.4)
+        self.take("live_ambiguous")
+        live.thresholds.reset.click()
+        live.side_tabs.setCurrentWidget(live.graph)
+        self.until(lambda: self.decision() == "accept")
+        self.wait(0.4)
+        self.take("live_graph")
+        self.until(lambda: self.decision() == "low_quality")
+        self.take("live_not_assessed")
+        live.show_performance()
+        self.wait(0.2)
+        self.take_widget(live.performance, "live_performance")
+        live.performance.hide()
+        live.start_or_stop()
+        self.wait(0.5)
+        return recorded[0]
+
+    def make_annotate(self) -> None:
+        """The empty queue, and one at work."""
+        annotate = self.pages["annotate"]
+        self.window.show_page("annotate")
+        self.take("annotate_empty")
+        annotate.add(("demo", "demo", str(ROOT / "assets" / "demo" / "portrait.jpg")))
+        self.wait(1.0)
+        annotate.start_queue()
+        self.until(lambda: annotate.finished_jobs() >= 1)
+        self.wait(1.0)
+        self.take("annotate")
+        self.until(lambda: annotate.finished_jobs() >= 3)
+
+    def make_review(self, session: Path) -> None:
+        """The empty page, and the recording with some notes."""
+        review = self.pages["review"]
+        self.window.show_page("review")
+        self.take("review_empty")
+        review.open_path(session)
+        self.until(lambda: review.desk.session is not None)
+        self.wait(1.0)
+        desk = review.desk
+        desk.go_to(1.0)
+        desk.mark_in()
+        desk.go_to(2.5)
+        desk.mark_out()
+        desk.label_range("happiness")
+        desk.go_to(3.6)
+        desk.add_marker()
+        desk.mark_in()
+        desk.go_to(4.4)
+        desk.mark_out()
+        desk.exclude_range()
+        desk.go_to(1.6)
+        self.wait(1.5)
+        self.take("review")
+        review.export()
+        self.wait(0.5)
+        self.take_widget(review.export_dialog, "review_export")
+        review.export_dialog.reject()
+
+    def make_kiosk(self) -> None:
+        """The kiosk as it stands in a room, and its page when the camera is missing."""
+        from app.kiosk import KioskOptions
+        from app.qt.live.bridge import LiveBridge
+        from app.qt.kiosk.kiosk_window import KioskWindow
+        from engine.config import EngineConfig
+
+        for name, source in (("kiosk", "demo"), ("kiosk_no_camera", "97")):
+            bridge = LiveBridge(EngineConfig(), "litert", "0.1.0")
+            window = KioskWindow(bridge, KioskOptions(source))
+            window.resize(*KIOSK_SIZE)
+            window.show()
+            window.begin()
+            self.until(lambda bridge=bridge: bridge.shown is not None or bridge.state.value == "failed")
+            self.wait(1.5)
+            self.take_widget(window, name)
+            window.close()
+            bridge.shut()
+            window.deleteLater()
+
+    def decision(self) -> str:
+        """Of the first face shown."""
+        shown = self.pages["live"].bridge.shown
+        return shown.rows[0].decision if shown is not None else ""
+
+    def take(self, name: str) -> None:
+        """A picture of the window."""
+        self.wait(0.2)
+        self.take_widget(self.window, name)
+
+    def take_widget(self, widget: object, name: str) -> None:
+        """A picture of one widget."""
+        if name.startswith(self.only):
+            widget.grab().save(str(self.out / f"{name}.jpg"), "JPG", 90)
+            print(name)
+
+    def wait(self, seconds: float) -> None:
+        """Let the program run."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self.application.processEvents()
+            time.sleep(0.002)
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Let the program run until something is so."""
+        end_s = time.monotonic() + LIMIT_S
+        while not done():
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"nothing came within {LIMIT_S:.0f} s")
+            self.application.processEvents()
+            time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    main()

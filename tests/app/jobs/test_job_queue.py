@@ -1,0 +1,286 @@
+"""The queue of jobs: legal commands, one at a time, what is kept, and what comes back after a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.jobs.job_file import SCHEMA, read_jobs, write_jobs
+from app.jobs.job_queue import ACTIVE, STOPPED, EngineChoice, Job, JobQueue, JobResult, JobState
+from engine.errors import OutputError, RuntimeStateError
+
+OUT = Path("results")
+ENGINE = EngineChoice("onnxruntime", "litert", 2)
+TOTALS: dict[str, int | None] = {"speed": 12, "balanced": 35}
+RESULT = JobResult(10, 2, 12)
+
+
+def queue_of(*names: str) -> JobQueue:
+    queue = JobQueue()
+    for name in names:
+        queue.add(name, OUT / Path(name).stem, "balanced", TOTALS)
+    return queue
+
+
+def names(queue: JobQueue) -> list[str]:
+    return [job.spec for job in queue.jobs]
+
+
+# Every command as it can be given, by number.
+COMMANDS: tuple[Any, ...] = (
+    lambda queue, job_id: queue.add(f"{job_id}.mp4", OUT / str(job_id), "speed", {"speed": job_id}),
+    lambda queue, job_id: queue.begin(job_id, ENGINE),
+    lambda queue, job_id: queue.count(job_id, job_id, 35),
+    lambda queue, job_id: queue.pause(job_id),
+    lambda queue, job_id: queue.resume(job_id),
+    lambda queue, job_id: queue.finish(job_id, RESULT, "cut off"),
+    lambda queue, job_id: queue.fail(job_id, "made to fail"),
+    lambda queue, job_id: queue.interrupt(job_id),
+    lambda queue, job_id: queue.fail(job_id, "made to fail", touched=False),
+    lambda queue, job_id: queue.put_back(job_id, "disk full"),
+    lambda queue, job_id: queue.cancel(job_id),
+    lambda queue, job_id: queue.queue(job_id),
+    lambda queue, job_id: queue.queue(job_id, afresh=True),
+    lambda queue, job_id: queue.set_preset(job_id, "thorough"),
+    lambda queue, job_id: queue.move(job_id, job_id - 2),
+    lambda queue, job_id: queue.remove(job_id),
+    lambda queue, job_id: queue.clear_done(),
+)
+#: Sixty commands on a few jobs; the first of each kind is drawn more often, so that there are jobs.
+SEQUENCES = st.lists(
+    st.tuples(st.sampled_from((0, 1, 1, 5, *range(len(COMMANDS)))), st.integers(1, 5)), min_size=20, max_size=60
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEQUENCES)
+def test_any_sequence_of_commands_keeps_the_laws(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
+) -> None:
+    kept: list[tuple[Job, ...]] = [()]
+    queue = JobQueue((), kept.append)
+    for number, job_id in steps:
+        before = queue.jobs
+        try:
+            COMMANDS[number](queue, job_id)
+        except RuntimeStateError:
+            assert queue.jobs == before
+        assert queue.count_of(*ACTIVE) <= 1
+        assert (queue.active is None) == (queue.count_of(*ACTIVE) == 0)
+        assert len({job.job_id for job in queue.jobs}) == len(queue.jobs)
+        assert all(job.begun for job in queue.jobs if job.state in ACTIVE)
+        # What was kept last is what is, but for frames that were counted since.
+        assert [without_count(job) for job in kept[-1]] == [without_count(job) for job in queue.jobs]
+    path = tmp_path_factory.mktemp("queue") / "jobs.json"
+    write_jobs(path, queue.jobs)
+    assert read_jobs(path).jobs == queue.jobs
+    again = JobQueue(read_jobs(path).jobs)
+    assert again.active is None
+    assert again.count_of(JobState.INTERRUPTED) == queue.count_of(*ACTIVE, JobState.INTERRUPTED)
+    assert not {job.job_id for job in queue.jobs} & {again.add("new.mp4", OUT, "speed", {}).job_id}
+
+
+def without_count(job: Job) -> Job:
+    return dataclasses.replace(job, done=0, total=None)
+
+
+def test_jobs_run_in_the_order_of_the_list() -> None:
+    queue = queue_of("a.mp4", "b.mp4", "c.mp4")
+    queue.move(3, 0)
+    assert names(queue) == ["c.mp4", "a.mp4", "b.mp4"]
+    seen = []
+    while (job := queue.next_waiting) is not None:
+        queue.begin(job.job_id, ENGINE)
+        queue.finish(job.job_id, RESULT)
+        seen.append(job.spec)
+    assert seen == ["c.mp4", "a.mp4", "b.mp4"]
+
+
+def test_only_one_job_runs_at_a_time() -> None:
+    queue = queue_of("a.mp4", "b.mp4")
+    queue.begin(1, ENGINE)
+    with pytest.raises(RuntimeStateError, match="cannot begin job 2 while job 1 is running"):
+        queue.begin(2, ENGINE)
+    queue.pause(1)
+    with pytest.raises(RuntimeStateError, match="while job 1 is paused"):
+        queue.begin(2, ENGINE)
+
+
+def test_a_wrong_command_names_job_and_states() -> None:
+    queue = queue_of("clips/a.mp4")
+    with pytest.raises(RuntimeStateError, match=r"cannot pause job 1 \(a.mp4\), which is waiting: it must be running"):
+        queue.pause(1)
+    with pytest.raises(RuntimeStateError, match="job 7 is not in the queue any more"):
+        queue.cancel(7)
+
+
+def test_a_running_job_cannot_be_removed() -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    with pytest.raises(RuntimeStateError, match="cannot remove"):
+        queue.remove(1)
+
+
+@pytest.mark.parametrize("state", STOPPED)
+def test_a_stopped_job_goes_on_with_the_engine_it_was_begun_with(state: JobState) -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    {JobState.FAILED: lambda: queue.fail(1, "gone"), JobState.CANCELLED: lambda: queue.cancel(1)}.get(
+        state, lambda: queue.interrupt(1)
+    )()
+    assert not queue.job(1).resumes
+    queue.queue(1)
+    job = queue.begin(1, EngineChoice("openvino"))
+    assert job.engine == ENGINE
+    assert job.resumes
+    assert not job.fault
+
+
+def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its_own() -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    assert not queue.fail(1, "no such file", touched=False).begun
+    queue.queue(1)
+    job = queue.begin(1, EngineChoice("openvino"))
+    assert not job.resumes
+    assert job.engine == EngineChoice("openvino")
+    queue.put_back(1, "disk full")
+    assert queue.begin(1, ENGINE).resumes
+
+
+def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    queue.count(1, 20, 35)
+    queue.cancel(1)
+    assert queue.queue(1, afresh=True).done == 0
+    job = queue.begin(1, EngineChoice("openvino"))
+    assert job.engine == EngineChoice("openvino")
+    assert job.afresh
+    assert not job.resumes
+
+
+def test_a_job_that_started_afresh_and_broke_off_goes_on() -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    queue.cancel(1)
+    queue.queue(1, afresh=True)
+    queue.begin(1, ENGINE)
+    again = JobQueue(queue.jobs)  # the program was killed
+    again.queue(1)
+    assert again.begin(1, ENGINE).resumes
+
+
+def test_the_preset_is_fixed_once_the_job_has_begun() -> None:
+    queue = queue_of("a.mp4")
+    assert queue.set_preset(1, "speed").total == 12
+    queue.begin(1, ENGINE)
+    queue.put_back(1, "disk full")
+    with pytest.raises(RuntimeStateError, match="goes on as it was begun"):
+        queue.set_preset(1, "speed")
+
+
+def test_clearing_leaves_what_can_still_be_done() -> None:
+    queue = queue_of("a.mp4", "b.mp4", "c.mp4")
+    queue.begin(1, ENGINE)
+    queue.finish(1, RESULT)
+    queue.begin(2, ENGINE)
+    queue.fail(2, "gone")
+    queue.clear_done()
+    assert names(queue) == ["b.mp4", "c.mp4"]
+
+
+def test_counting_frames_writes_nothing() -> None:
+    kept: list[tuple[Job, ...]] = []
+    queue = JobQueue((), kept.append)
+    queue.add("a.mp4", OUT, "speed", {})
+    queue.begin(1, ENGINE)
+    before = len(kept)
+    for done in range(30):
+        queue.count(1, done, 35)
+    assert len(kept) == before
+    queue.pause(1)
+    assert kept[-1][0].done == 29
+
+
+def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "jobs.json"
+    queue = queue_of("a.mp4", "ü b.mp4")
+    queue.begin(1, ENGINE)
+    queue.finish(1, RESULT, "it ends at 2.0 s")
+    write_jobs(path, queue.jobs)
+    assert read_jobs(path).jobs == queue.jobs
+    assert [one.name for one in path.parent.iterdir()] == ["jobs.json"]
+
+
+def test_no_file_is_an_empty_queue(tmp_path: Path) -> None:
+    assert read_jobs(tmp_path / "jobs.json") == read_jobs(tmp_path / "nowhere" / "jobs.json")
+    assert read_jobs(tmp_path / "jobs.json").fault == ""
+
+
+def job_item(**changed: Any) -> dict[str, Any]:
+    raw = json.loads(json.dumps(dataclasses.asdict(queue_of("a.mp4").jobs[0]), default=str))
+    return {**raw, **changed}
+
+
+DAMAGED_JOBS: tuple[Any, ...] = (
+    7,
+    [7],
+    [{}],
+    [job_item(), job_item()],
+    [job_item(state="flying")],
+    [job_item(done=-1)],
+    [job_item(done=True)],
+    [job_item(totals={"speed": "many"})],
+    [job_item(spec=None)],
+    [job_item(extra=1)],
+    [job_item(engine={"backend": None, "tracker": "guess", "threads": 1})],
+    [job_item(engine={"backend": None})],
+    [job_item(result={"frames": "ten", "faces": 1, "rows": 1})],
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": "mien-jobs/99", "jobs": []}',
+        '{"schema": "mien-jobs/1"}',
+        "[" * 100_000,
+        *(json.dumps({"schema": SCHEMA, "jobs": jobs}) for jobs in DAMAGED_JOBS),
+    ],
+    ids=range(19),
+)
+def test_a_damaged_file_is_kept_aside(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text(text)
+    read = read_jobs(path)
+    assert read.jobs == ()
+    assert "cannot be read" in read.fault
+    assert "jobs.json.damaged" in read.fault
+    assert (tmp_path / "jobs.json.damaged").read_text() == text
+    assert read_jobs(path).fault == ""
+
+
+def test_bytes_that_are_no_text_are_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "jobs.json").write_bytes(b"\xff\xfe\x00")
+    assert "kept as jobs.json.damaged" in read_jobs(tmp_path / "jobs.json").fault
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders without the right to write are a matter of POSIX")
+def test_a_file_that_cannot_be_written_is_one_error_and_the_old_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.json"
+    write_jobs(path, queue_of("a.mp4").jobs)
+    (tmp_path / "jobs.part.json").mkdir()  # in the way of the new file
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_jobs(path, ())
+    assert [job.spec for job in read_jobs(path).jobs] == ["a.mp4"]

@@ -1,0 +1,180 @@
+"""One job from beginning to end, on made frames: every way in which it may end, and going on."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.annotate import JobControl
+from app.jobs.job_queue import EngineChoice, Job, JobState
+from app.jobs.job_run import EndKind, JobEngines, config_of, in_window_words
+from app.output import OutputFolder, OutputState
+from app.run_record import Engine
+from engine.assembly import TrackerName
+from engine.capture.source import FrameSource
+from engine.config import EngineConfig
+from engine.errors import BackendError, SourceError
+from engine.recording import write_failed
+from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine
+
+FRAMES = 35
+
+
+class MadeKeeper:
+    """Gives an engine with the settings asked for."""
+
+    def __init__(self, pipeline: MadePipeline) -> None:
+        self.pipeline = pipeline
+        self.configs: list[tuple[EngineConfig, TrackerName]] = []
+        self.closed = 0
+
+    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
+        self.configs.append((config, tracker))
+
+    def engine_for(self, source: FrameSource) -> Engine:
+        return dataclasses.replace(make_engine(self.pipeline), config=self.configs[-1][0])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def engines_of(
+    pipeline: MadePipeline, open_source: Callable[[str], FrameSource] = lambda spec: MadeSource(FRAMES)
+) -> JobEngines:
+    return JobEngines("0.1", open_source, lambda: MadeKeeper(pipeline))
+
+
+def job_in(folder: Path, preset: str = "speed", tries: int = 1, afresh: bool = False) -> Job:
+    choice = EngineChoice("onnxruntime", "litert", 2)
+    return Job(1, "made.mp4", folder, preset, {}, JobState.RUNNING, tries=tries, engine=choice, afresh=afresh)
+
+
+def table_of(folder: Path) -> list[list[str]]:
+    with OutputFolder(folder).csv.open(newline="") as handle:
+        rows = list(csv.reader(handle))
+    place = rows[0].index("latency_ms")
+    return [row[:place] + row[place + 1 :] for row in rows]
+
+
+def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
+    keeper = MadeKeeper(MadePipeline())
+    engines = JobEngines("0.1", lambda spec: MadeSource(FRAMES), lambda: keeper)
+    ending = engines.run(job_in(tmp_path / "a", "thorough"), SilentWatch(), JobControl())
+    assert ending.kind is EndKind.FINISHED
+    assert ending.result is not None
+    assert (ending.result.frames, ending.result.faces) == (FRAMES, 2)
+    config, tracker = keeper.configs[0]
+    assert (config.backends, config.threads, config.tracking.threads, tracker) == (("onnxruntime",), 2, 2, "litert")
+    assert config.tracking.detect_every_s == 0.0
+    engines.close()
+    assert keeper.closed == 1
+
+
+@pytest.mark.parametrize("preset", ["speed", "balanced"])
+def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path: Path, preset: str) -> None:
+    control = JobControl()
+
+    def stop_at(index: int) -> None:
+        if index >= 15:
+            control.stop()
+
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    engines = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(FRAMES * 40))
+    assert engines.run(job_in(broken, preset), SilentWatch(), control).kind is EndKind.STOPPED
+    fresh = engines_of(MadePipeline(), lambda spec: MadeSource(FRAMES * 40))
+    assert fresh.run(job_in(broken, preset, tries=2), SilentWatch(), JobControl()).kind is EndKind.FINISHED
+    assert fresh.run(job_in(whole, preset), SilentWatch(), JobControl()).kind is EndKind.FINISHED
+    assert table_of(broken) == table_of(whole)
+
+
+def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> None:
+    engines = engines_of(MadePipeline())
+    engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    assert ending.kind is EndKind.FAILED
+    assert 'choose "Start again", or add it with another folder' in ending.fault
+    assert "--" not in ending.fault
+
+
+def test_starting_again_writes_over_what_is_there(tmp_path: Path) -> None:
+    engines = engines_of(MadePipeline())
+    engines.run(job_in(tmp_path / "a", "speed"), SilentWatch(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentWatch(), JobControl())
+    assert ending.result is not None
+    assert ending.result.frames == FRAMES
+
+
+def test_resuming_with_what_is_finished_leaves_it_alone(tmp_path: Path) -> None:
+    engines = engines_of(MadePipeline())
+    engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a", tries=2), SilentWatch(), JobControl())
+    assert (ending.kind, ending.result) == (EndKind.FINISHED, None)
+
+
+def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> None:
+    def refuse(spec: str) -> FrameSource:
+        raise SourceError(f"{spec} is gone")
+
+    ending = engines_of(MadePipeline(), refuse).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    assert (ending.kind, ending.fault) == (EndKind.FAILED, "made.mp4 is gone")
+    assert OutputFolder(tmp_path / "a").state() is OutputState.EMPTY
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
+    def full() -> Exception:
+        error = write_failed(tmp_path / "journal.jsonl", OSError(number, "No space left on device"))
+        error.__cause__ = OSError(number, "No space left on device")
+        return error
+
+    ending = engines_of(MadePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    assert ending.kind is EndKind.HELD
+    assert "No space left on device): free space, then start the queue" in ending.fault
+
+
+def test_missing_models_hold_the_queue(tmp_path: Path) -> None:
+    def missing() -> Exception:
+        return BackendError("no backend can run it: install onnxruntime")
+
+    pipeline = MadePipeline(fail_at=0, error=missing)
+    ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    assert ending.kind is EndKind.HELD
+
+
+def test_a_fault_of_the_program_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="made to fail"):
+        engines_of(MadePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+
+
+def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
+    control, stop_first = JobControl(), JobControl()
+
+    class SlowToSkip(MadeSource):
+        def skip_to(self, frame_index: int) -> None:
+            super().skip_to(frame_index)
+            if frame_index:
+                control.stop()
+
+    def stop_at(index: int) -> None:
+        if index >= 900:
+            stop_first.stop()
+
+    first = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(10**6))
+    assert first.run(job_in(tmp_path / "a"), SilentWatch(), stop_first).kind is EndKind.STOPPED
+    journal = OutputFolder(tmp_path / "a").journal.read_bytes()
+    second = engines_of(MadePipeline(), lambda spec: SlowToSkip(10**6))
+    assert second.run(job_in(tmp_path / "a", tries=2), SilentWatch(), control).kind is EndKind.STOPPED
+    assert OutputFolder(tmp_path / "a").journal.read_bytes() == journal
+
+
+def test_the_choice_without_a_backend_keeps_the_order_of_the_settings() -> None:
+    assert config_of(EngineChoice()) == EngineConfig()
+
+
+def test_remedies_are_those_of_the_window() -> None:
+    assert in_window_words("x is damaged: use --force to start again") == 'x is damaged: choose "Start again"'

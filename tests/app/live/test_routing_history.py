@@ -1,0 +1,92 @@
+"""Where the faces of the last half minute went, and where they had gone at other limits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from app.live.routing_history import HISTORY_S, RoutingHistory, redecided
+from engine.backends.contract import ExpressionCalibration
+from engine.config import RoutingConfig
+from engine.types import FaceQuality, FrameResult, QualityReason, Reason, Route, Uncertainty
+from tests.app.made import make_face, make_frame, make_result
+
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "made")
+
+
+def result(index: int, *, fps: float = 10.0, aleatoric: float = 0.4, epistemic: float = 0.05, dark: bool = False):
+    face = make_face(
+        *((Route.REJECT, Reason.LOW_QUALITY, (), ()) if dark else ()),
+        quality=FaceQuality(0.1, (QualityReason.DARK,)) if dark else None,
+    )
+    face = dataclasses.replace(face, uncertainty=Uncertainty(aleatoric + epistemic, aleatoric, epistemic, 0.5))
+    return make_result(make_frame(index, fps=fps), face)
+
+
+def filled(*results: FrameResult) -> RoutingHistory:
+    history = RoutingHistory(RoutingConfig())
+    for one in results:
+        history.add(one)
+    return history
+
+
+def test_nothing_is_known_before_the_first_face():
+    assert not filled().shares().known
+    assert not filled(make_result(make_frame(0))).shares().known
+
+
+def test_shares_count_faces_by_route_and_sum_to_one():
+    dark = [result(index, dark=True) for index in range(5)]
+    shares = filled(*dark, *(result(index) for index in range(5, 20))).shares()
+    assert (shares.accepted, shares.seen_badly, shares.faces) == (15 / 20, 5 / 20, 20)
+    assert shares.accepted + shares.ambiguous + shares.not_assessed + shares.seen_badly == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "share"),
+    [
+        ({"max_aleatoric": 0.3}, "ambiguous"),
+        ({"max_aleatoric": 0.5}, "accepted"),
+        ({"max_epistemic": 0.01}, "not_assessed"),
+    ],
+)
+def test_other_limits_route_the_past_anew(limits, share):
+    history = filled(*(result(index) for index in range(50)))
+    history.reroute(dataclasses.replace(CALIBRATION, **limits))
+    assert getattr(history.shares(), share) == 1
+
+
+def test_routing_anew_and_back_gives_what_was():
+    history = filled(*(result(index) for index in range(50)))
+    before = history.shares()
+    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
+    assert history.shares() != before
+    history.reroute(CALIBRATION)
+    assert history.shares() == before
+
+
+def test_only_the_last_half_minute_counts():
+    history = filled(*(result(index, dark=True) for index in range(100)))
+    for index in range(100, 100 + round(10 * HISTORY_S) + 1):
+        history.add(result(index))
+    assert history.shares().seen_badly == 0
+
+
+def test_frames_that_come_thick_are_thinned():
+    history = filled(*(result(index, fps=60.0) for index in range(600)))
+    assert 90 <= history.shares().faces <= 110  # ten per second of ten seconds
+
+
+def test_a_time_that_runs_back_starts_anew():
+    history = filled(*(result(index, dark=True) for index in range(50)), result(0))
+    assert history.shares().faces == 1
+    assert history.shares().accepted == 1
+
+
+def test_decisions_of_the_newest_frame_can_be_put_into_a_result():
+    history = filled(*(result(index) for index in range(5)))
+    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
+    changed = redecided(result(4), history.decisions())
+    assert changed.faces[0].decision.route is Route.AMBIGUOUS
+    assert redecided(result(4), {}).faces[0].decision.route is Route.ACCEPT

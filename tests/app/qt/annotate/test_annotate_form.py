@@ -1,0 +1,34 @@
+"""The room on the disk, in words. What the form changes is tested with its page."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from app.jobs.job_intake import Disk
+from app.qt.annotate.annotate_form import AnnotateForm
+from app.qt.preference_store import PreferenceStore
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (Disk(120 * 10**9, True), "120.0 GB free"),
+        (Disk(10**9, True), "⚠ Only 1.0 GB free: make room before long videos."),
+        (Disk(120 * 10**9, False), "⚠ Nothing can be written here: choose another folder."),
+        (None, ""),
+    ],
+)
+def test_the_room_on_the_disk_is_told(qtbot: QtBot, disk: Disk | None, words: str) -> None:
+    form = AnnotateForm(PreferenceStore(None))
+    qtbot.addWidget(form)
+    form.show_disk(Disk(1, True))
+    form.show_disk(disk)
+    assert words in [label.text() for label in form.findChildren(QLabel)]
+    assert sum("free" in label.text() for label in form.findChildren(QLabel)) == ("free" in words)

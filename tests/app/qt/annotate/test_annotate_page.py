@@ -1,0 +1,396 @@
+"""The page of the queue, without a screen: dropping, choosing, every state in words, keys, menu, and the results."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QPushButton, QWidget
+
+from app.jobs.job_file import write_jobs
+from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
+from app.jobs.job_run import JobEngines
+from app.qt.annotate.annotate_page import AnnotatePage
+from app.qt.drop_area import DropVeil, EmptyQueue
+from app.qt.notice_bar import Notice
+from app.qt.preference_store import PreferenceStore
+from app.qt.theme import ThemeName, apply_theme
+from engine.capture.source import FrameSource
+from engine.errors import SourceError
+from tests.app.made import MadePipeline, MadeSource
+from tests.app.qt.annotate.test_job_runner import LONG, MadeKeeper
+from tests.app.qt.conftest import Until
+
+FRAMES = 35
+
+
+def open_made(spec: str) -> FrameSource:
+    if "bad" in spec:
+        raise SourceError(f"{spec} holds no frame that can be decoded: copy it again")
+    return MadeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
+
+
+class Made:
+    """Pages over one queue file, with all that they told and asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = PreferenceStore(None)
+        self.store.change(annotations=folder / "out", preset="speed")
+        self.notices: list[Notice] = []
+        self.sessions: list[Path] = []
+        self.shown: list[Path] = []
+        self.pages: list[AnnotatePage] = []
+        self.files: tuple[str, ...] = ()
+        self.chosen_folder = ""
+
+    def page(self, jobs: tuple[Job, ...] = (), pipeline: MadePipeline | None = None) -> AnnotatePage:
+        if jobs:
+            write_jobs(self.folder / "jobs.json", jobs)
+        made = AnnotatePage(
+            self.store,
+            self.folder / "jobs.json",
+            JobEngines("0.1", open_made, lambda: MadeKeeper(pipeline or MadePipeline())),
+            ask_for_files=lambda parent, title: self.files,
+            ask_for_folder=lambda parent, title, begin: self.chosen_folder,
+            show=self.shown.append,
+        )
+        made.noticed.connect(self.notices.append)
+        made.session_wanted.connect(self.sessions.append)
+        made.resize(1100, 760)
+        made.show()
+        made.enter()
+        self.pages.append(made)
+        return made
+
+    def told(self) -> list[str]:
+        return [notice.text for notice in self.notices if notice.text]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    holder = Made(tmp_path)
+    yield holder
+    for page in holder.pages:
+        page.leave()
+        page.shut()
+        page.close()
+        page.deleteLater()
+    holder.store.deleteLater()
+
+
+def job(number: int, state: JobState = JobState.WAITING, name: str = "", done: int = 0, fault: str = "") -> Job:
+    begun = state is not JobState.WAITING
+    return Job(
+        number,
+        f"/films/{name or number}.mp4",
+        Path(f"/results/{name or number}"),
+        "balanced",
+        {"speed": 12, "balanced": 35, "thorough": 35},
+        state,
+        done,
+        35,
+        tries=int(begun),
+        engine=EngineChoice() if begun else None,
+        result=JobResult(35, 2, 42) if state is JobState.DONE else None,
+        fault=fault,
+    )
+
+
+def states(page: AnnotatePage) -> list[JobState]:
+    return [one.state for one in page.runner.jobs]
+
+
+def action(page: AnnotatePage, text: str) -> QAction:
+    return next(one for one in page.page_actions() if one.text() == text)
+
+
+def drop(page: AnnotatePage, *urls: QUrl) -> bool:
+    """Drag over the page and drop; whether the page took the drag."""
+    data = QMimeData()
+    data.setUrls(list(urls))
+    place = QPointF(400, 400)
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(place.toPoint(), Qt.DropAction.CopyAction, data, buttons, keys)
+    enter.setAccepted(False)
+    QApplication.sendEvent(page, enter)
+    if not enter.isAccepted():
+        return False
+    veil = page.findChild(DropVeil)
+    assert isinstance(veil, DropVeil)
+    assert veil.isVisible()
+    assert not page.grab().isNull()
+    QApplication.sendEvent(page, QDropEvent(place, Qt.DropAction.CopyAction, data, buttons, keys))
+    assert not veil.isVisible()
+    return True
+
+
+def test_files_are_dropped_run_and_opened_in_review(made: Made, until: Until) -> None:
+    page = made.page()
+    assert page.findChildren(EmptyQueue)[0].isVisible()
+    assert drop(page, QUrl.fromLocalFile("/films/a.mp4"), QUrl.fromLocalFile("/films/b.mp4"))
+    until(lambda: len(page.runner.jobs) == 2)
+    assert not page.findChildren(EmptyQueue)[0].isVisible()
+    action(page, "Start queue").trigger()
+    until(lambda: states(page) == [JobState.DONE] * 2)
+    assert page.foot.words == "2 of 2 done"
+    page.list.choose(2)
+    action(page, "Open in review").trigger()
+    assert made.sessions == [made.folder / "out" / "b"]
+    action(page, "Clear finished").trigger()
+    assert page.runner.jobs == ()
+
+
+def test_the_same_file_twice_gets_another_folder(made: Made, until: Until) -> None:
+    page = made.page()
+    page.add(("a.mp4",))
+    page.add(("a.mp4", "a.mp4"))
+    until(lambda: len(page.runner.jobs) == 3)
+    assert [one.folder.name for one in page.runner.jobs] == ["a", "a-2", "a-3"]
+
+
+def test_cameras_empty_folders_and_bad_files_are_told_in_one_notice(made: Made, until: Until, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    page = made.page()
+    page.add(("0", str(tmp_path / "empty"), "bad.mp4", "bad2.mp4", "good.mp4"))
+    until(lambda: len(page.runner.jobs) == 1)
+    assert len(made.told()) == 1
+    for words in ("use Live to watch", "holds neither pictures nor videos", "copy it again", "Not added in all: 4."):
+        assert words in made.told()[0]
+
+
+def test_an_address_that_is_dropped_is_refused_without_its_password(made: Made, until: Until) -> None:
+    page = made.page()
+    assert drop(page, QUrl("rtsp://me:secret@10.0.0.7/live"))
+    until(lambda: bool(made.told()))
+    assert "use Live" in made.told()[0]
+    assert "secret" not in made.told()[0]
+
+
+def test_a_session_is_left_to_the_window(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "session").mkdir()
+    (tmp_path / "session" / "journal.jsonl").touch()
+    assert not drop(made.page(), QUrl.fromLocalFile(str(tmp_path / "session")))
+
+
+def test_buttons_ask_for_files_and_folders(made: Made, until: Until) -> None:
+    page = made.page()
+    made.files = ("/films/a.mp4",)
+    made.chosen_folder = str(made.folder)  # holds no pictures
+    action(page, "Add files…").trigger()
+    action(page, "Add the demo clip").trigger()
+    until(lambda: len(page.runner.jobs) == 2)
+    assert page.runner.jobs[1].spec == "demo"
+    action(page, "Add folder…").trigger()
+    until(lambda: bool(made.told()))
+    made.files = ()
+    action(page, "Add files…").trigger()  # thought better of it
+    assert len(page.runner.jobs) == 2
+
+
+def test_keys_start_and_pause_the_queue(made: Made, until: Until) -> None:
+    page = made.page()
+    page.add(("long.mp4",))
+    until(lambda: len(page.runner.jobs) == 1)
+    page.activateWindow()
+    until(page.isActiveWindow)
+    QTest.keyClick(page, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    until(lambda: page.runner.jobs[0].done > 0)
+    assert action(page, "Pause queue").isEnabled()
+    QTest.keyClick(page, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    assert states(page) == [JobState.PAUSED]
+    assert action(page, "Start queue").isEnabled()
+    page.list.choose(1)
+    QTest.keyClick(page, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    until(lambda: states(page) == [JobState.CANCELLED])
+    QTest.keyClick(page, Qt.Key.Key_Delete)
+    assert page.runner.jobs == ()
+
+
+def test_enter_presses_the_first_button_but_never_throws_away(made: Made) -> None:
+    page = made.page((job(1, JobState.DONE), job(2)))
+    page.list.choose(1)
+    QTest.keyClick(page.list, Qt.Key.Key_Return)
+    assert made.sessions == [Path("/results/1")]
+    page.list.choose(2)
+    QTest.keyClick(page.list, Qt.Key.Key_Return)
+    assert len(page.runner.jobs) == 2
+
+
+def test_the_mouse_presses_buttons_of_a_row(made: Made) -> None:
+    page = made.page((job(1, JobState.DONE), job(2)))
+    row = page.list.visualRect(page.list.model().index(0, 0))
+    em = page.list.fontMetrics().height()
+    beside_menu = row.center()
+    beside_menu.setX(round(row.right() - 4 * em))
+    QTest.mouseMove(page.list.viewport(), beside_menu)
+    QTest.mouseClick(page.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, beside_menu)
+    assert made.sessions == [Path("/results/1")]
+    assert page.list.chosen() == (1,)
+
+
+def test_the_menu_sets_the_preset_of_files_that_wait(made: Made) -> None:
+    page = made.page((job(1), job(2, JobState.FAILED, fault="gone")))
+    page.list.selectAll()
+    page.list.menu_wanted.emit(page.mapToGlobal(page.rect().center()))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    texts = [one.text() for one in menu.actions() if one.text()]
+    assert texts == ["Retry", "Cancel", "Show folder", "Start again", "Remove", "Preset", "Move up", "Move down"]
+    presets = next(one.menu() for one in menu.actions() if one.text() == "Preset")
+    assert isinstance(presets, QMenu)
+    assert [one.text() for one in presets.actions() if one.isChecked()] == ["Balanced"]
+    next(one for one in presets.actions() if one.text() == "Speed").trigger()
+    assert [(one.preset, one.total) for one in page.runner.jobs] == [("speed", 12), ("balanced", 35)]
+    menu.close()
+
+
+def test_jobs_are_moved_up_and_down(made: Made, until: Until) -> None:
+    page = made.page((job(1), job(2), job(3)))
+    page.activateWindow()
+    until(page.isActiveWindow)
+    page.list.choose(3)
+    QTest.keyClick(page, Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
+    assert [one.job_id for one in page.runner.jobs] == [1, 3, 2]
+    assert page.list.chosen() == (3,)
+    action(page, "Move down").trigger()
+    assert [one.job_id for one in page.runner.jobs] == [1, 2, 3]
+
+
+def test_only_what_can_be_done_is_offered(made: Made) -> None:
+    page = made.page((job(1, JobState.DONE), job(2), job(3, JobState.FAILED, fault="gone")))
+    page.list.choose(1)
+    assert action(page, "Open in review").isEnabled()
+    assert not action(page, "Cancel").isEnabled()
+    action(page, "Show folder").trigger()
+    assert made.shown == [Path("/results/1")]
+    page.list.clearSelection()
+    assert not action(page, "Remove").isEnabled()
+
+
+def test_an_interrupted_job_is_told_and_resumed(made: Made, until: Until) -> None:
+    first = made.page(pipeline=MadePipeline())
+    first.add(("long.mp4",))
+    until(lambda: len(first.runner.jobs) == 1)
+    action(first, "Start queue").trigger()
+    until(lambda: first.runner.jobs[0].done > 0)
+    first.shut()
+    second = made.page()
+    until(lambda: "1 job was interrupted: resume it in Annotate." in made.told())
+    assert second.interrupted.isVisible()
+    assert second.interrupted.words == "1 job was interrupted. What is done is kept."
+    second.interrupted.findChildren(QPushButton)[0].click()
+    assert not second.interrupted.isVisible()
+    until(lambda: states(second) == [JobState.RUNNING])
+
+
+def test_a_damaged_queue_is_told(made: Made, until: Until) -> None:
+    (made.folder / "jobs.json").write_text("nonsense")
+    made.page()
+    until(lambda: any("jobs.json.damaged" in text for text in made.told()))
+
+
+def test_the_form_is_tied_to_the_preferences(made: Made) -> None:
+    page = made.page()
+    box = page.form.findChildren(QComboBox)[0]
+    box.setCurrentIndex(2)
+    box.activated.emit(2)
+    assert made.store.now.preset == "thorough"
+    field = page.form.findChildren(QLineEdit)[0]
+    field.setText(str(made.folder / "other"))
+    field.editingFinished.emit()
+    assert made.store.now.annotations == made.folder / "other"
+    field.setText(" ")
+    field.editingFinished.emit()
+    assert field.text() == str(made.folder / "other")
+    made.chosen_folder = str(made.folder / "third")
+    action(page, "Choose folder for the results…").trigger()
+    assert field.text() == str(made.folder / "third")
+    made.store.change(preset="of another version")
+    assert page.form.preset == "balanced"
+
+
+def test_rows_are_read_to_those_who_cannot_see_them(made: Made) -> None:
+    page = made.page((job(1, JobState.DONE), job(2, JobState.FAILED, fault="gone")))
+    model = page.list.model()
+    role = Qt.ItemDataRole.AccessibleTextRole
+    assert model.data(model.index(0, 0), role) == "1.mp4: Done · 35 frames · 2 faces"
+    assert model.data(model.index(1, 0), Qt.ItemDataRole.AccessibleDescriptionRole) == "Enter: Retry"
+    assert "Results: /results/2" in model.data(model.index(1, 0), Qt.ItemDataRole.ToolTipRole)
+    assert page.list.accessibleName() == "Files to annotate"
+
+
+def test_every_action_has_a_text_and_a_key_of_its_own(made: Made) -> None:
+    actions = made.page().page_actions()
+    keys = [one.shortcut().toString(QKeySequence.SequenceFormat.PortableText) for one in actions]
+    assert all(one.text() for one in actions)
+    assert "" not in keys
+    assert len(set(keys)) == len(keys)
+    assert "Ctrl+Shift+O" not in keys  # the window opens sessions with it
+
+
+def test_selection_stays_while_jobs_come_go_and_change(made: Made, until: Until) -> None:
+    page = made.page((job(1, JobState.DONE), job(2), job(3)))
+    page.list.choose(3)
+    page.runner.move(3, -1)
+    page.runner.remove(2)
+    page.add(("new.mp4",))
+    until(lambda: len(page.runner.jobs) == 3)
+    page.runner.clear_done()
+    assert page.list.chosen() == (3,)
+
+
+@pytest.mark.parametrize("name", [ThemeName.LIGHT, ThemeName.DARK, ThemeName.HIGH_CONTRAST])
+@pytest.mark.parametrize("scale", [100, 200])
+def test_all_states_are_painted_in_every_theme_and_scale(made: Made, name: ThemeName, scale: int) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    apply_theme(application, name, scale)
+    page = made.page((job(1, JobState.DONE), job(2, JobState.FAILED, fault="gone " * 60), job(3, JobState.CANCELLED)))
+    page.list.choose(2)
+    page.list.setFocus()
+    page.resize(700, 500)
+    assert page.minimumSizeHint().width() <= 960
+    image = page.grab().toImage()
+    colours = {image.pixelColor(x, y).rgb() for x in range(0, image.width(), 7) for y in range(0, image.height(), 7)}
+    assert len(colours) > 4
+    rows = [page.list.visualRect(page.list.model().index(row, 0)) for row in range(3)]
+    assert all(rect.height() >= 4.5 * page.list.fontMetrics().height() for rect in rows)
+    assert rows[0].bottom() < rows[1].top()
+
+
+def test_reachable_by_tab(made: Made) -> None:
+    page = made.page((job(1, JobState.DONE),))
+    seen: list[QWidget] = []
+    widget: QWidget | None = page
+    while widget is not None and widget not in seen:
+        seen.append(widget)
+        widget = widget.nextInFocusChain()
+    wanted = [one for one in (*page.findChildren(QPushButton), page.list, *page.findChildren(QComboBox))]
+    assert all(one in seen and one.focusPolicy() & Qt.FocusPolicy.TabFocus for one in wanted)
+    assert all(one.accessibleName() or one.text() for one in page.findChildren(QPushButton))
+
+
+def test_what_waits_to_be_looked_at_is_told(made: Made, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def slow(spec: str) -> FrameSource:
+        gate.wait(5)
+        return MadeSource(FRAMES)
+
+    monkeypatch.setattr(__name__ + ".open_made", slow, raising=True)
+    page = made.page()
+    page.add(("a.mp4",))
+    assert page.foot.words == "Looking at the files"
+    gate.set()
+    until(lambda: page.foot.words == "0 of 1 done")

@@ -1,0 +1,528 @@
+"""The kiosk on a made bridge and a made clock: what it shows in every state, and how it is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from app.kiosk import CAMERA_NOTICE, MAX_NOTICE, MAX_TRIES, RECORDING_NOTICE, RETRY_S, SLOW_S, STUCK_S, KioskOptions
+from app.live.live_run import Presented
+from app.overlay import STANDING_LINE, OverlayParts
+from app.qt.application import make_application
+from app.qt.kiosk import kiosk_window
+from app.qt.kiosk.kiosk_window import KioskWindow, run_kiosk
+from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.notice_bar import Notice, Weight
+from app.qt.theme import ThemeName, apply_theme
+from engine.capture.camera_list import Camera
+from engine.config import EngineConfig
+from engine.errors import SourceError
+from tests.app.made import MadePipeline, MadeSource, make_engine, make_frame, make_result
+
+
+class MadeBridge(QObject):
+    """Does what it is told, and remembers it."""
+
+    state_changed = Signal(object)
+    presented = Signal(object)
+    noticed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = LiveState.IDLE
+        self.opened: list[str] = []
+        self.stopped = 0
+        self.parts: OverlayParts | None = None
+        self.space_px = (0, 0)
+
+    def open(self, spec: str) -> None:
+        self.opened.append(spec)
+        self.go(LiveState.OPENING)
+
+    def stop(self) -> None:
+        self.stopped += 1
+        self.go(LiveState.IDLE)
+
+    def set_overlay(self, parts: OverlayParts) -> None:
+        self.parts = parts
+
+    def set_view_size(self, width_px: int, height_px: int) -> None:
+        self.space_px = (width_px, height_px)
+
+    def go(self, state: LiveState) -> None:
+        self.state = state
+        self.state_changed.emit(state)
+
+    def present(self, index: int = 0) -> None:
+        frame = make_frame(index)
+        self.presented.emit(Presented(make_result(frame), (), np.array(frame.image)))
+
+    def fail(self, text: str, state: LiveState = LiveState.FAILED) -> None:
+        self.go(state)
+        self.noticed.emit(Notice(text, Weight.FAULT, "source"))
+
+
+class Stand:
+    """A kiosk, its bridge, its clock and its cameras."""
+
+    def __init__(self, options: KioskOptions, width: int = 1280, height: int = 800) -> None:
+        self.now_s = 1000.0
+        self.cameras: tuple[Camera, ...] = ()
+        self.bridge = MadeBridge()
+        self.window = KioskWindow(self.bridge, options, lambda: self.now_s, lambda: self.cameras)
+        self.window.resize(width, height)
+        self.window.show()
+        self.window.begin()
+
+    @property
+    def on_page(self) -> bool:
+        return self.window.page.isVisible()
+
+    @property
+    def told(self) -> tuple[str, str, str]:
+        page = self.window.page
+        return page.title.text(), page.detail.text(), page.next_try.text()
+
+    def run(self) -> None:
+        self.bridge.go(LiveState.RUNNING)
+        self.bridge.present()
+
+    def later(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.window.look()
+
+
+@pytest.fixture
+def stand() -> Iterator[Callable[..., Stand]]:
+    make_application()
+    made: list[Stand] = []
+
+    def make(options: KioskOptions | None = None, **size: int) -> Stand:
+        made.append(Stand(options or KioskOptions(), **size))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.window.close()
+        one.window.deleteLater()
+        one.bridge.deleteLater()
+
+
+def texts_fit(shown: Stand) -> bool:
+    """Whether every visible text has all the height that it needs and lies within the window."""
+    window = shown.window
+    page = window.page
+    QApplication.processEvents()
+    for label in (window.band.notice, window.band.line, page.title, page.detail, page.next_try):
+        if label.isVisible():
+            corner = label.mapTo(window, QPoint(label.width(), label.height()))
+            if label.height() < label.heightForWidth(label.width()):
+                return False
+            if corner.x() > window.width() or corner.y() > window.height():
+                return False
+    return True
+
+
+def test_it_opens_its_source_and_waits_for_a_picture(stand):
+    shown = stand(KioskOptions("demo"))
+    assert shown.bridge.opened == ["demo"]
+    assert shown.told[0] == "Starting …"
+    shown.bridge.go(LiveState.RUNNING)
+    assert shown.on_page  # there is no picture yet
+    shown.bridge.present(7)
+    assert not shown.on_page
+    assert (shown.window.view.picture == 7).all()
+    QApplication.processEvents()
+    assert shown.bridge.space_px == shown.window.view.space_px
+
+
+def test_no_label_reaches_the_screen_unless_asked_for(stand):
+    plain = stand()
+    assert plain.bridge.parts == OverlayParts(boxes=True, chips=False, units=False, line=False)
+    assert not plain.window.band.line.isVisible()
+    named = stand(KioskOptions(labels=True))
+    assert named.bridge.parts == OverlayParts(boxes=True, chips=True, units=False, line=False)
+    assert named.window.band.line.isVisible()
+    assert named.window.band.line.text() == STANDING_LINE
+
+
+@pytest.mark.parametrize(
+    ("options", "notice"),
+    [
+        (KioskOptions("0"), CAMERA_NOTICE),
+        (KioskOptions("demo"), RECORDING_NOTICE),
+        (KioskOptions(notice="<b>Ask & see</b>"), "<b>Ask & see</b>"),
+    ],
+)
+def test_the_notice_stands_in_every_state(stand, options, notice):
+    shown = stand(options)
+    for state in (LiveState.RUNNING, LiveState.LOST, LiveState.FAILED, LiveState.ENDED):
+        shown.bridge.go(state)
+        assert shown.window.band.notice.isVisible()
+        assert shown.window.band.notice.text() == shown.window.band.notice.accessibleName() == notice
+        assert shown.window.band.notice.textFormat() is Qt.TextFormat.PlainText
+        assert texts_fit(shown)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 800), (800, 480), (480, 800)])
+@pytest.mark.parametrize("scale_percent", [100, 200])
+def test_no_text_is_cut_off_on_any_screen(stand, width, height, scale_percent):
+    apply_theme(make_application(), ThemeName.DARK, scale_percent)
+    notice = ("Expressions are estimated here. " * 30)[:MAX_NOTICE]
+    shown = stand(KioskOptions("0", notice, labels=True), width=width, height=height)
+    shown.bridge.fail("camera 0 may not be used: add yourself to the group video (sudo usermod -aG video $USER)")
+    assert (shown.window.width(), shown.window.height()) == (width, height)
+    assert texts_fit(shown)
+    shown.run()
+    assert texts_fit(shown)
+    assert shown.window.view.height() >= 0.4 * height
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    assert not shown.window.ring.geometry().intersects(shown.window.band.geometry())
+
+
+@pytest.mark.parametrize("scale_percent", [100, 200])
+def test_a_long_reason_fits_too(stand, scale_percent):
+    apply_theme(make_application(), ThemeName.DARK, scale_percent)
+    shown = stand(width=800, height=480)
+    shown.bridge.fail("a file with a long path cannot be opened: check the path. " * 6)
+    assert texts_fit(shown)
+
+
+def test_a_notice_without_spaces_widens_no_window(stand):
+    shown = stand(KioskOptions(notice="x" * MAX_NOTICE), width=800, height=480)
+    QApplication.processEvents()
+    assert (shown.window.width(), shown.window.height()) == (800, 480)
+    assert shown.window.band.geometry().right() < 800
+
+
+def test_a_lost_camera_is_told_until_a_picture_comes(stand):
+    shown = stand()
+    shown.run()
+    shown.bridge.go(LiveState.LOST)
+    assert shown.on_page
+    assert shown.told[0] == "The camera is not there."
+    assert shown.told[1] == "This goes on by itself as soon as it is back."
+    assert shown.window.view.picture is None
+    shown.bridge.noticed.emit(Notice("camera 0 gave no new picture: plug it in again", Weight.FAULT, "source"))
+    assert shown.told[1] == "camera 0 gave no new picture: plug it in again"
+    shown.later(300)
+    assert shown.bridge.opened == ["0"]  # the bridge itself tries again
+    shown.run()
+    assert not shown.on_page
+
+
+def test_a_failure_is_told_with_the_time_of_the_next_try(stand):
+    shown = stand()
+    shown.bridge.fail("the model is missing: run mien prepare")
+    assert shown.told == ("There is no picture now.", "the model is missing: run mien prepare", "Next try in 2 s")
+    shown.later(1.2)
+    assert shown.told[2] == "Next try in 1 s"
+    assert shown.bridge.opened == ["0"]
+    shown.later(RETRY_S - 1.2)
+    assert shown.bridge.opened == ["0", "0"]
+    shown.later(100)
+    assert shown.bridge.opened == ["0", "0"]  # it is being opened
+    shown.run()
+    assert not shown.on_page
+
+
+def test_a_failure_that_stays_asks_for_help_and_is_tried_once_a_minute(stand):
+    shown = stand()
+    for _ in range(MAX_TRIES):
+        shown.bridge.fail("no camera")
+        shown.later(RETRY_S)
+    shown.bridge.fail("no camera")
+    assert "tell somebody" in shown.told[0]
+    assert shown.told[1:] == ("no camera", "Next try in 60 s")
+    shown.later(SLOW_S - 1)
+    assert len(shown.bridge.opened) == 1 + MAX_TRIES
+    shown.later(1)
+    assert len(shown.bridge.opened) == 2 + MAX_TRIES
+
+
+def test_a_minute_of_pictures_makes_all_failures_good(stand):
+    shown = stand()
+    for _ in range(MAX_TRIES + 1):
+        shown.bridge.fail("no camera")
+        shown.later(RETRY_S)
+    shown.later(SLOW_S)
+    shown.run()
+    for index in range(13):
+        shown.later(5)
+        shown.bridge.present(index)
+    shown.bridge.fail("no camera")
+    assert shown.told[2] == "Next try in 2 s"
+
+
+def test_a_picture_that_stays_is_stuck(stand):
+    shown = stand()
+    shown.run()
+    shown.later(STUCK_S - 1)
+    shown.bridge.present(1)
+    shown.later(STUCK_S - 1)
+    assert shown.bridge.stopped == 0
+    shown.later(1)
+    assert shown.bridge.stopped == 1
+    assert shown.told == ("There is no picture now.", "No new picture came for 10 s.", "Next try in 2 s")
+    shown.later(RETRY_S)
+    assert shown.bridge.opened == ["0", "0"]
+
+
+def test_a_run_that_never_gives_a_picture_is_stuck(stand):
+    shown = stand()
+    shown.later(STUCK_S * 9)  # opening may take long
+    shown.bridge.go(LiveState.RUNNING)
+    shown.later(STUCK_S)
+    assert shown.bridge.stopped == 1
+
+
+def test_a_file_begins_again(stand):
+    shown = stand(KioskOptions("clip.mp4"))
+    for turn in range(2 * MAX_TRIES):
+        shown.run()
+        shown.bridge.go(LiveState.ENDED)
+        shown.later(RETRY_S - 0.1)
+        assert len(shown.bridge.opened) == turn + 1
+        shown.later(0.1)
+        assert len(shown.bridge.opened) == turn + 2
+        assert not shown.on_page  # the last picture stays
+
+
+def test_a_camera_that_is_plugged_in_is_tried_soon(stand):
+    shown = stand()
+    for _ in range(MAX_TRIES + 1):
+        shown.bridge.fail("no camera")
+        shown.later(RETRY_S)
+    tries = len(shown.bridge.opened)
+    shown.window._watcher.directoryChanged.emit("/dev")  # something else came
+    shown.later(RETRY_S)
+    assert len(shown.bridge.opened) == tries
+    shown.cameras = (Camera("0", "Cam", True, ""),)
+    shown.window._watcher.directoryChanged.emit("/dev")
+    shown.later(RETRY_S)
+    assert len(shown.bridge.opened) == tries + 1
+
+
+def test_devices_are_watched_for_a_camera_of_this_machine_only(stand):
+    assert stand(KioskOptions("rtsp://host/live")).window._watcher.directories() == []
+    assert stand(KioskOptions("demo")).window._watcher.directories() == []
+
+
+def hold(shown: Stand, seconds: float) -> None:
+    """Let time pass while something is held."""
+    shown.now_s += seconds
+    shown.window._filling.timeout.emit()
+
+
+def test_holding_escape_leaves(stand):
+    shown = stand()
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    assert shown.window.ring.isVisible()
+    hold(shown, 1.5)
+    assert shown.window.ring.share == pytest.approx(0.5)
+    assert shown.window.isVisible()
+    hold(shown, 1.5)
+    assert not shown.window.isVisible()
+
+
+def test_a_keyboard_that_repeats_does_not_break_off(stand):
+    shown = stand()
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    hold(shown, 2.0)
+    for kind in (QEvent.Type.KeyRelease, QEvent.Type.KeyPress):
+        repeated = QKeyEvent(kind, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier, "", autorep=True)
+        QApplication.sendEvent(shown.window, repeated)
+    hold(shown, 1.0)
+    assert not shown.window.isVisible()
+
+
+def test_a_short_escape_does_nothing(stand):
+    shown = stand()
+    for _ in range(5):
+        QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+        hold(shown, 2.9)
+        QTest.keyRelease(shown.window, Qt.Key.Key_Escape)
+        assert not shown.window.ring.isVisible()
+    hold(shown, 60)
+    assert shown.window.isVisible()
+
+
+@pytest.mark.parametrize("at", [(1275, 5), (1200, 60)])
+def test_holding_the_corner_leaves(stand, at):
+    shown = stand(KioskOptions(hold_s=1.0))
+    QTest.mousePress(shown.window, Qt.MouseButton.LeftButton, pos=QPoint(*at))
+    hold(shown, 0.9)
+    assert shown.window.isVisible()
+    hold(shown, 0.1)
+    assert not shown.window.isVisible()
+
+
+@pytest.mark.parametrize("at", [(640, 400), (5, 5), (1275, 790)])
+def test_holding_another_place_does_nothing(stand, at):
+    shown = stand()
+    QTest.mousePress(shown.window, Qt.MouseButton.LeftButton, pos=QPoint(*at))
+    assert not shown.window.ring.isVisible()
+    hold(shown, 60)
+    assert shown.window.isVisible()
+
+
+def test_leaving_the_corner_or_letting_go_breaks_off(stand):
+    shown = stand()
+    corner = QPoint(1275, 5)
+    QTest.mousePress(shown.window, Qt.MouseButton.LeftButton, pos=corner)
+    QTest.mouseRelease(shown.window, Qt.MouseButton.LeftButton, pos=corner)
+    assert not shown.window.ring.isVisible()
+    QTest.mousePress(shown.window, Qt.MouseButton.LeftButton, pos=corner)
+    QTest.mouseMove(shown.window, QPoint(600, 400))
+    QApplication.processEvents()
+    assert not shown.window.ring.isVisible()
+    hold(shown, 60)
+    assert shown.window.isVisible()
+
+
+def test_a_press_reaches_the_corner_through_the_picture(stand):
+    shown = stand()
+    shown.run()
+    QTest.mousePress(shown.window.windowHandle(), Qt.MouseButton.LeftButton, pos=QPoint(1275, 5))
+    assert shown.window.ring.isVisible()
+    QTest.mouseRelease(shown.window.windowHandle(), Qt.MouseButton.LeftButton, pos=QPoint(1275, 5))
+    assert not shown.window.ring.isVisible()
+
+
+def test_losing_the_keys_breaks_off(stand, monkeypatch):
+    shown = stand()
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    monkeypatch.setattr(shown.window, "isActiveWindow", lambda: False)
+    QApplication.sendEvent(shown.window, QEvent(QEvent.Type.ActivationChange))
+    assert not shown.window.ring.isVisible()
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Q, Qt.Key.Key_Space, Qt.Key.Key_F11, Qt.Key.Key_F4, Qt.Key.Key_Tab])
+def test_no_other_key_does_anything(stand, key):
+    shown = stand()
+    shown.run()
+    for modifier in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.AltModifier):
+        QTest.keyClick(shown.window, key, modifier)
+    assert shown.window.isVisible()
+    assert not shown.window.ring.isVisible()
+    assert shown.bridge.opened == ["0"]
+
+
+def test_the_window_manager_cannot_close_it(stand):
+    shown = stand()
+    event = QCloseEvent()
+    QApplication.sendEvent(shown.window, event)
+    assert not event.isAccepted()
+    assert shown.window.isVisible()
+    shown.window.windowHandle().close()
+    assert shown.window.isVisible()
+    assert shown.window.close()  # the program can
+    assert not shown.window.isVisible()
+
+
+def test_the_pointer_hides_and_comes_back(stand, until):
+    shown = stand()
+    shown.window._still.timeout.emit()
+    assert shown.window.cursor().shape() is Qt.CursorShape.BlankCursor
+    shown.run()
+    QApplication.processEvents()
+    for x in (100, 120):  # over the picture
+        QTest.mouseMove(shown.window.windowHandle(), QPoint(x, 100))
+    until(lambda: shown.window.cursor().shape() is not Qt.CursorShape.BlankCursor)
+
+
+def test_the_ring_is_painted_as_far_as_it_was_held(stand):
+    shown = stand()
+    apply_theme(make_application(), ThemeName.DARK, 100)
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    counts = []
+    for _ in range(3):
+        image = shown.window.ring.grab().toImage()
+        accent = "#56b4e9"
+        at = [QPointF(x, y) for x in range(image.width()) for y in range(image.height())]
+        counts.append(sum(image.pixelColor(point.toPoint()).name() == accent for point in at))
+        hold(shown, 1.0)
+    assert counts[0] == 0
+    assert 0 < counts[1] < counts[2]
+
+
+def test_everything_is_named_for_a_screen_reader(stand):
+    shown = stand()
+    shown.bridge.fail("no camera: plug one in")
+    page = shown.window.page
+    assert (page.accessibleName(), page.accessibleDescription()) == (shown.told[0], "no camera: plug one in")
+    QTest.keyPress(shown.window, Qt.Key.Key_Escape)
+    hold(shown, 1.5)
+    assert shown.window.ring.accessibleName() == "Keep holding to leave"
+    assert shown.window.ring.accessibleDescription() == "50%"
+    assert shown.window.accessibleName()
+
+
+def test_with_the_real_bridge_it_recovers_from_a_failing_engine(until):
+    """The first engine fails once its pictures are shown; the second one runs."""
+
+    def fail(index: int) -> None:
+        if bridge.shown is not None:
+            raise RuntimeError("made to fail")
+
+    pipelines = iter([MadePipeline(on_frame=fail), MadePipeline()])
+    make_application()
+    bridge = LiveBridge(
+        EngineConfig(),
+        "litert",
+        "0",
+        open_source=lambda spec: MadeSource(10**6, live=True),
+        engine_for=lambda source: make_engine(next(pipelines)),
+    )
+    clock = [0.0]
+    window = KioskWindow(bridge, KioskOptions("demo"), lambda: clock[0])
+    window.show()
+    window.begin()
+    try:
+        until(lambda: bridge.state is LiveState.FAILED)
+        assert window.page.isVisible()
+        assert "made to fail" in window.page.detail.text()
+        clock[0] += RETRY_S
+        until(lambda: window.view.picture is not None and bridge.state is LiveState.RUNNING)
+        assert not window.page.isVisible()
+    finally:
+        window.close()
+        window.deleteLater()
+        bridge.shut()
+        bridge.deleteLater()
+
+
+def test_run_kiosk_ends_bridge_and_window(monkeypatch):
+    shown: list[KioskWindow] = []
+
+    def refuse(spec: str) -> MadeSource:
+        raise SourceError("no camera here")
+
+    def leave(application: QApplication, window: KioskWindow) -> None:
+        shown.append(window)
+        assert window.isFullScreen()
+        window.close()
+
+    bridges: list[LiveBridge] = []
+
+    def make(config: EngineConfig, tracker: str, app_version: str) -> LiveBridge:
+        bridges.append(LiveBridge(config, tracker, app_version, open_source=refuse))
+        return bridges[-1]
+
+    monkeypatch.setattr(kiosk_window, "run_until_closed", leave)
+    monkeypatch.setattr(kiosk_window, "LiveBridge", make)
+    run_kiosk(KioskOptions("demo"), EngineConfig(), "litert", "0")
+    assert not shown[0].isVisible()
+    shown[0].deleteLater()
+    bridges[0].deleteLater()

@@ -1,0 +1,381 @@
+"""The bridge: opens, runs, pauses, ends; loses sources and finds them again; and never holds the window up."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QTimer
+
+from app.live.live_run import Presented
+from app.overlay import OverlayParts
+from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.live.live_recording import RecordState
+from app.qt.notice_bar import Notice, Weight
+from app.thresholds import Thresholds
+from engine.capture.source import FrameSource
+from engine.config import EngineConfig
+from engine.errors import BackendError, SourceError
+from engine.recording import read_header, read_journal
+from engine.types import Frame
+from tests.app.made import MadePipeline, MadeSource, make_engine
+
+
+class LiveSource(MadeSource):
+    """A camera at about 100 frames per second that can be unplugged."""
+
+    def __init__(self) -> None:
+        super().__init__(10**7, live=True, source_id="camera:0")
+        self.unplugged = threading.Event()
+
+    def read(self) -> Frame | None:
+        if self.unplugged.wait(0.01):
+            raise SourceError("camera 0 gave no new picture for 2 s: plug it in again, or open its shutter")
+        return super().read()
+
+
+class Desk:
+    """A bridge with made sources and a made engine, and all that it said."""
+
+    def __init__(self) -> None:
+        self.pipeline = MadePipeline()
+        self.sources: list[FrameSource] = []
+        self.opening: list[str] = []
+        self.make_source = LiveSource
+        self.bridge = LiveBridge(
+            EngineConfig(),
+            "litert",
+            "0.1",
+            open_source=self._open,
+            engine_for=lambda source: make_engine(self.pipeline),
+        )
+        self.states: list[LiveState] = []
+        self.shown: list[Presented] = []
+        self.notices: list[Notice] = []
+        self.bridge.state_changed.connect(self.states.append)
+        self.bridge.presented.connect(self.shown.append)
+        self.bridge.noticed.connect(lambda notice: self.notices.append(notice) if notice.text else None)
+
+    def _open(self, spec: str) -> FrameSource:
+        self.opening.append(spec)
+        self.sources.append(self.make_source())
+        return self.sources[-1]
+
+    @property
+    def threads(self) -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("mien-")]
+
+
+@pytest.fixture
+def desk(_offscreen):
+    made = Desk()
+    yield made
+    made.bridge.shut()
+    made.bridge.deleteLater()
+
+
+def test_a_source_opens_runs_and_is_let_go_of(desk, until):
+    desk.bridge.open("0")
+    assert desk.bridge.state is LiveState.OPENING
+    until(lambda: len(desk.shown) > 3)
+    assert desk.states == [LiveState.OPENING, LiveState.RUNNING]
+    desk.bridge.stop()
+    until(lambda: desk.sources[0].closed)
+    assert desk.bridge.state is LiveState.IDLE
+
+
+def test_every_picture_shown_is_of_the_frame_of_its_result(desk, until):
+    desk.bridge.set_overlay(OverlayParts(boxes=False, chips=False, units=False, line=False))
+    desk.bridge.set_view_size(160, 120)
+    desk.bridge.open("0")
+    until(lambda: len(desk.shown) > 40)
+    for shown in desk.shown:
+        assert (shown.picture == shown.result.frame.index % 200).all()  # made frames have the level of their index
+        assert all(row.frame == shown.result.frame.index for row in shown.rows)
+
+
+def test_pictures_fit_the_space_of_the_view(desk, until):
+    desk.bridge.set_view_size(320, 300)
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    assert desk.shown[0].picture.shape == (240, 320, 3)
+
+
+def test_pause_stands_still_a_step_is_one_frame_and_it_goes_on(desk, until):
+    desk.make_source = lambda: MadeSource(10**7)
+    desk.pipeline.on_frame = lambda index: time.sleep(0.005)
+    desk.bridge.open("clip.mp4")
+    until(lambda: len(desk.shown) > 3)
+    desk.bridge.step()  # of a run that goes on: pauses
+    assert desk.bridge.state is LiveState.PAUSED
+    until(lambda: not desk.bridge._run.runtime._going.is_set())
+    index = _settled(desk, until)
+    for expected in (index + 1, index + 2):
+        desk.bridge.step()
+        until(lambda expected=expected: desk.shown[-1].result.frame.index == expected)
+        assert _settled(desk, until) == expected
+    desk.bridge.resume()
+    until(lambda: desk.shown[-1].result.frame.index > index + 5)
+    assert desk.bridge.state is LiveState.RUNNING
+
+
+def _settled(desk, until) -> int:
+    """Index of the frame that stays on the screen."""
+    before, since = -1, time.monotonic()
+
+    def still() -> bool:
+        nonlocal before, since
+        now = desk.shown[-1].result.frame.index
+        if now != before:
+            before, since = now, time.monotonic()
+        return time.monotonic() - since > 0.1
+
+    until(still)
+    return before
+
+
+def test_a_file_ends_with_its_last_picture_and_can_be_played_again(desk, until):
+    desk.make_source = lambda: MadeSource(12)
+    desk.bridge.open("clip.mp4")
+    until(lambda: desk.bridge.state is LiveState.ENDED)
+    assert desk.shown[-1].result.frame.index == 11
+    assert "has come to its end" in desk.notices[-1].text
+    desk.bridge.open("clip.mp4")
+    until(lambda: desk.states[-2:] == [LiveState.RUNNING, LiveState.ENDED] and len(desk.sources) == 2)
+
+
+def test_a_source_that_cannot_be_opened_is_one_sentence(desk, until):
+    def fail() -> FrameSource:
+        raise SourceError("camera 9 cannot be opened: plug it in")
+
+    desk.make_source = fail
+    desk.bridge.open("9")
+    until(lambda: desk.bridge.state is LiveState.FAILED)
+    assert [notice.text for notice in desk.notices] == ["camera 9 cannot be opened: plug it in"]
+    assert desk.notices[0].weight is Weight.FAULT
+
+
+def test_an_engine_that_cannot_be_opened_lets_go_of_the_source(desk, until):
+    def refuse(source: FrameSource):
+        raise BackendError("no backend can run the model: run mien doctor")
+
+    desk.bridge._engine_for = refuse
+    desk.bridge.open("0")
+    until(lambda: desk.bridge.state is LiveState.FAILED)
+    assert desk.sources[0].closed
+    assert "mien doctor" in desk.notices[-1].text
+
+
+def test_an_engine_that_fails_on_the_first_frame_is_told(desk, until):
+    desk.pipeline.fail_at = 0
+    desk.make_source = lambda: MadeSource(10**7)
+    for _ in range(20):  # the run may be over before the window knows that it began
+        desk.bridge.open("0")
+        until(lambda: desk.bridge.state is LiveState.FAILED)
+        assert desk.notices[-1].text == "RuntimeError: made to fail"
+
+
+def test_an_engine_that_is_stuck_is_told_and_never_used_again(desk, until, monkeypatch):
+    free, stuck = threading.Event(), threading.Event()
+
+    def hang(index: int) -> None:
+        stuck.set()
+        assert free.wait(10)
+
+    desk.pipeline.on_frame = hang
+    abandoned = []
+    monkeypatch.setattr(desk.bridge._engines, "abandon", lambda: abandoned.append(True))
+    desk.bridge.open("0")
+    until(stuck.is_set)
+    desk.bridge.open("1")
+    until(lambda: len(desk.sources) == 2 and desk.bridge.state is LiveState.RUNNING)
+    free.set()
+    assert abandoned == [True]
+
+
+def test_pictures_that_cannot_be_made_end_the_run_with_a_sentence(desk, until, monkeypatch):
+    def fail(*args: object) -> None:
+        raise ValueError("made to fail")
+
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    monkeypatch.setattr("app.live.live_run.present", fail)
+    until(lambda: desk.bridge.state is LiveState.FAILED)
+    assert desk.notices[-1].text == "ValueError: made to fail"
+    assert desk.sources[0].closed
+
+
+def test_an_unplugged_camera_is_told_once_and_goes_on_by_itself(desk, until):
+    desk.bridge._retry.setInterval(30)
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    working = desk.make_source
+
+    def gone() -> FrameSource:
+        raise SourceError("camera 0 cannot be opened: plug it in")
+
+    desk.make_source = gone
+    desk.sources[0].unplugged.set()
+    until(lambda: desk.bridge.state is LiveState.LOST)
+    until(lambda: len(desk.opening) > 4)  # tried again and again
+    assert [notice.weight for notice in desk.notices] == [Weight.FAULT]  # no storm
+    assert "goes on by itself" in desk.notices[0].text
+    desk.make_source = working
+    until(lambda: desk.bridge.state is LiveState.RUNNING)
+    assert "is back" in desk.notices[-1].text
+    count = len(desk.shown)
+    until(lambda: len(desk.shown) > count + 2)
+
+
+def test_a_camera_plugged_in_again_is_tried_at_once(desk, until):
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.sources[0].unplugged.set()
+    until(lambda: desk.bridge.state is LiveState.LOST)
+    desk.bridge.try_now()  # the next try by itself is two seconds away
+    until(lambda: desk.bridge.state is LiveState.RUNNING)
+
+
+def test_a_hundred_unpluggings_leave_no_thread(desk, until):
+    desk.bridge._retry.setInterval(1)
+    desk.bridge.open("0")
+    for cycle in range(100):
+        until(lambda cycle=cycle: desk.bridge.state is LiveState.RUNNING and len(desk.sources) == cycle + 1)
+        desk.sources[-1].unplugged.set()
+        until(lambda: desk.bridge.state is not LiveState.RUNNING)
+    until(lambda: desk.bridge.state is LiveState.RUNNING)
+    assert len([name for name in desk.threads if name.startswith("mien-capture")]) == 1
+    assert all(source.closed for source in desk.sources[:-1])
+
+
+def test_a_slow_inference_never_freezes_the_window(desk, until, qtbot):
+    desk.pipeline.on_frame = lambda index: time.sleep(0.5)
+    gaps, last = [], [time.monotonic()]
+
+    def tick() -> None:
+        now = time.monotonic()
+        gaps.append(now - last[0])
+        last[0] = now
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(5)
+    desk.bridge.open("0")
+    until(lambda: len(desk.shown) >= 2)
+    desk.bridge.set_thresholds(Thresholds(0.5, 0.9))
+    desk.bridge.pause()
+    desk.bridge.resume()
+    desk.bridge.set_view_size(200, 100)
+    desk.bridge.stop()
+    desk.bridge.open("0")
+    until(lambda: len(desk.sources) == 2 and desk.bridge.state is LiveState.RUNNING)
+    timer.stop()
+    assert max(gaps) < 0.4  # the window went on while every frame took 0.5 s
+
+
+def test_what_is_asked_for_last_counts(desk, until):
+    for spec in ("a", "b", "c"):
+        desk.bridge.open(spec)
+    until(lambda: desk.bridge.state is LiveState.RUNNING)
+    assert desk.opening[-1] == "c"
+    assert all(source.closed for source in desk.sources[:-1])
+    desk.bridge.open("d")
+    desk.bridge.stop()
+    until(lambda: all(source.closed for source in desk.sources))
+    assert desk.bridge.state is LiveState.IDLE
+
+
+def test_limits_reach_the_router_the_header_and_the_picture_that_stands(desk, until):
+    desk.make_source = lambda: MadeSource(10**7)
+    desk.pipeline.on_frame = lambda index: time.sleep(0.002)
+    desk.bridge.open("clip.mp4")
+    until(lambda: len(desk.shown) > 20)
+    desk.bridge.pause()
+    while _settled(desk, until) % 5 != 1:  # a frame with faces that are accepted
+        desk.bridge.step()
+    assert desk.shown[-1].rows[0].decision == "accept"
+    desk.bridge.set_thresholds(Thresholds(0.1, 0.95))
+    until(lambda: desk.shown[-1].rows[0].decision == "ambiguous")
+    assert desk.bridge.header.tau_accept == 0.1
+    assert desk.pipeline.calibration.max_aleatoric == 0.1
+    assert desk.bridge.shares().ambiguous > desk.bridge.shares().accepted
+    desk.bridge.set_thresholds(None)
+    until(lambda: desk.shown[-1].rows[0].decision == "accept")
+    assert desk.bridge.header.tau_accept == desk.bridge.model_thresholds.tau_accept
+
+
+def test_a_recording_holds_what_was_shown_meanwhile(desk, until, tmp_path):
+    saved = []
+    desk.bridge.recording.recorded.connect(saved.append)
+    desk.bridge.open("0")
+    until(lambda: len(desk.shown) > 3)
+    desk.bridge.start_recording(tmp_path)
+    assert desk.bridge.recording.state is RecordState.ON
+    until(lambda: desk.bridge.recording.duration_s > 0.5)
+    desk.bridge.set_thresholds(Thresholds(0.1, 0.95))  # refused while recording
+    desk.bridge.recording.stop()
+    until(lambda: bool(saved))
+    assert desk.bridge.recording.state is RecordState.OFF
+    assert desk.bridge.state is LiveState.RUNNING
+    folder = saved[0]
+    entries = list(read_journal(folder / "journal.jsonl"))
+    assert entries[0].frame == 0
+    assert entries[0].rows[0].time_s == 0
+    assert {path.name for path in folder.iterdir()} >= {"journal.jsonl", "faces.csv", "video.mp4", "metadata.json"}
+    assert read_header(folder / "journal.jsonl").tau_accept == desk.bridge.model_thresholds.tau_accept
+
+
+def test_stopping_the_run_finishes_its_recording(desk, until, tmp_path):
+    saved = []
+    desk.bridge.recording.recorded.connect(saved.append)
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.start_recording(tmp_path)
+    until(lambda: desk.bridge.recording.duration_s > 0.2)
+    desk.bridge.stop()
+    until(lambda: bool(saved))
+    assert '"completed": true' in (saved[0] / "metadata.json").read_text()
+
+
+def test_a_folder_that_cannot_be_written_ends_the_recording_not_the_run(desk, until, tmp_path):
+    (tmp_path / "taken").write_text("a file, no folder")
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.start_recording(tmp_path / "taken")
+    until(lambda: any(notice.topic == "record" for notice in desk.notices))
+    until(lambda: desk.bridge.recording.state is RecordState.OFF)
+    assert desk.notices[-1].weight is Weight.FAULT
+    count = len(desk.shown)
+    until(lambda: len(desk.shown) > count + 2)
+
+
+def test_closing_while_recording_keeps_the_recording(desk, until, tmp_path):
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.start_recording(tmp_path)
+    until(lambda: desk.bridge.recording.duration_s > 0.2)
+    desk.bridge.shut()
+    folder = next(tmp_path.iterdir())
+    assert '"completed": true' in (folder / "metadata.json").read_text()
+
+
+def test_a_snapshot_is_the_picture_shown_in_the_size_of_its_source(desk, until, tmp_path):
+    import cv2
+
+    desk.bridge.set_view_size(50, 50)
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.save_snapshot(tmp_path / "new")
+    until(lambda: any(notice.topic == "snapshot" for notice in desk.notices))
+    path = next((tmp_path / "new").glob("mien-*.png"))
+    assert cv2.imread(str(path)).shape == (120, 160, 3)
+    (tmp_path / "file").write_text("")
+    desk.bridge.save_snapshot(tmp_path / "file")
+    until(lambda: desk.notices[-1].weight is Weight.FAULT)
+    assert "choose another folder" in desk.notices[-1].text

@@ -1,0 +1,63 @@
+"""Which face is shown beside the picture."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from app.qt.live.face_chooser import FaceChooser
+from engine.recording import rows_of
+from tests.app.made import make_face, make_frame, make_result
+
+LARGE = make_face(track_id=5, box=(10.0, 10.0, 100.0, 100.0))
+SMALL = make_face(track_id=2, box=(60.0, 60.0, 90.0, 90.0))
+BOTH = rows_of(make_result(make_frame(), LARGE, SMALL))
+NONE = rows_of(make_result(make_frame()))
+
+
+@pytest.fixture
+def chooser(qtbot):
+    made = FaceChooser()
+    qtbot.addWidget(made)
+    return made
+
+
+def text(chooser) -> str:
+    return chooser._label.text()
+
+
+def test_the_largest_face_is_shown_until_one_is_chosen(chooser):
+    assert chooser.choose(BOTH).face_id == 5
+    assert text(chooser) == "Face 5, one of 2"
+
+
+def test_a_frame_without_a_face_says_so(chooser):
+    assert chooser.choose(NONE) is None
+    assert text(chooser) == "No face in view"
+
+
+def test_next_goes_round_all_faces(chooser):
+    shown = [chooser.choose(BOTH).face_id]
+    for _ in range(3):
+        chooser.go_on()
+        shown.append(chooser.choose(BOTH).face_id)
+    assert shown == [5, 2, 5, 2]
+
+
+def test_a_click_picks_the_smallest_face_under_it(chooser):
+    chooser.pick(BOTH, 70, 70)
+    assert chooser.choose(BOTH).face_id == 2
+    chooser.pick(BOTH, 20, 20)
+    assert chooser.choose(BOTH).face_id == 5
+    chooser.pick(BOTH, 150, 110)  # beside both: nothing changes
+    assert chooser.chosen == 5
+
+
+def test_a_chosen_face_that_is_gone_gives_way_and_comes_back(chooser):
+    chooser.pick(BOTH, 70, 70)
+    alone = rows_of(make_result(make_frame(), LARGE))
+    assert chooser.choose(alone).face_id == 5
+    assert chooser.choose(BOTH).face_id == 2

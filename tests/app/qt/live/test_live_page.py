@@ -1,0 +1,260 @@
+"""The live page: every state has its words and its actions, and panels follow the frame that is shown."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from app.qt.live import source_chooser
+from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.live.live_page import LivePage
+from app.qt.live.live_recording import RecordState
+from app.qt.preference_store import PreferenceStore
+from app.thresholds import Thresholds
+from engine.capture.camera_list import Camera
+from engine.capture.source import FrameSource
+from engine.config import EngineConfig
+from engine.errors import SourceError
+from engine.types import Frame
+from tests.app.made import MadePipeline, MadeSource, make_engine
+
+
+class Slow(MadeSource):
+    """About 100 frames per second, until it is unplugged."""
+
+    def __init__(self, live: bool = True) -> None:
+        super().__init__(10**7, live=live, source_id="camera:0" if live else "talk.mp4")
+        self.unplugged = threading.Event()
+
+    def read(self) -> Frame | None:
+        if self.unplugged.wait(0.01):
+            raise SourceError("camera 0 gave no new picture for 2 s: plug it in again, or open its shutter")
+        return super().read()
+
+
+class Stage:
+    """A page on made sources."""
+
+    def __init__(self, tmp_path) -> None:
+        self.store = PreferenceStore(None, recordings=tmp_path)
+        self.pipeline = MadePipeline()
+        self.sources: list[FrameSource] = []
+        self.make_source = Slow
+        bridge = LiveBridge(
+            EngineConfig(),
+            "litert",
+            "0.1",
+            open_source=self._open,
+            engine_for=lambda source: make_engine(self.pipeline),
+        )
+        self.page = LivePage(self.store, EngineConfig(), bridge)
+        self.bridge = bridge
+        self.notices: list[str] = []
+        self.page.noticed.connect(lambda notice: self.notices.append(notice.text) if notice.text else None)
+
+    def _open(self, spec: str) -> FrameSource:
+        self.sources.append(self.make_source())
+        return self.sources[-1]
+
+    def press(self, action) -> None:
+        assert action.isEnabled(), action.text()
+        action.trigger()
+
+
+@pytest.fixture
+def stage(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr(source_chooser, "list_cameras", lambda: (Camera("0", "Front camera", True, ""),))
+    made = Stage(tmp_path)
+    qtbot.addWidget(made.page)
+    made.page.resize(1100, 700)
+    made.page.show()
+    made.page.enter()
+    yield made
+    made.page.leave()
+    made.page.shut()
+
+
+@pytest.fixture
+def running(stage, until):
+    stage.press(stage.page.actions_.start)
+    until(lambda: stage.page.view.picture is not None)
+    return stage
+
+
+def enabled(stage) -> set[str]:
+    names = ("start", "pause", "step", "snapshot", "record")
+    return {name for name in names if getattr(stage.page.actions_, name).isEnabled()}
+
+
+def test_before_the_start_it_says_what_to_do_and_that_nothing_is_stored(stage):
+    assert "press Start" in stage.page.view.words
+    assert "Nothing is stored" in stage.page.view.words
+    assert enabled(stage) == {"start"}
+    assert stage.page.chooser.list.currentText() == "Front camera"
+
+
+def test_start_shows_the_picture_and_the_face_and_becomes_stop(running, until):
+    assert running.page.actions_.start.text() == "Stop"
+    assert enabled(running) == {"start", "pause", "step", "snapshot", "record"}
+    running.press(running.page.actions_.start)
+    assert running.page.view.picture is None
+    assert running.page.actions_.start.text() == "Start"
+    until(lambda: running.sources[0].closed)
+
+
+def test_the_picture_panels_and_result_are_of_one_frame(running, until):
+    seen = []
+    panel_rows = []
+    running.page.expression.show_row = panel_rows.append
+    running.bridge.presented.connect(lambda presented: seen.append((presented, running.page.view.picture)))
+    until(lambda: len(seen) > 25)
+    for (presented, picture), row in zip(seen, panel_rows, strict=False):
+        assert picture is presented.picture
+        assert row is None or row.frame == presented.result.frame.index
+
+
+def test_pause_becomes_go_on_and_step_takes_one_frame(running, until):
+    running.press(running.page.actions_.pause)
+    assert running.page.actions_.pause.text() == "Go on"
+    assert running.bridge.state is LiveState.PAUSED
+    shown = running.bridge.shown
+    running.press(running.page.actions_.step)
+    until(lambda: running.bridge.shown is not shown)
+    running.press(running.page.actions_.pause)
+    assert running.bridge.state is LiveState.RUNNING
+
+
+def test_keys_do_what_the_actions_say(running, until):
+    running.page.activateWindow()
+    running.page.view.setFocus()
+    for key, state in ((Qt.Key.Key_Space, LiveState.PAUSED), (Qt.Key.Key_Space, LiveState.RUNNING)):
+        QTest.keyClick(running.page, key)
+        until(lambda state=state: running.bridge.state is state)
+
+
+def test_space_presses_a_button_that_has_the_focus_and_does_not_pause(running, until):
+    running.page.activateWindow()
+    button = running.page.thresholds.reset
+    running.page.thresholds.set_thresholds(Thresholds(1.2, 0.95), Thresholds(0.5, 0.8))
+    running.page.side_tabs.setCurrentWidget(running.page.thresholds)
+    button.setFocus()
+    QTest.keyClick(button, Qt.Key.Key_Space)
+    assert running.bridge.state is LiveState.RUNNING
+    assert running.page.thresholds.thresholds == Thresholds(1.2, 0.95)
+
+
+def test_sliders_reach_the_engine_and_are_remembered(running, until):
+    running.page.thresholds.accept.setValue(30)
+    assert running.store.now.thresholds == Thresholds(0.3, 0.95)
+    until(lambda: running.bridge.header.tau_accept == 0.3)
+    assert running.pipeline.calibration.max_aleatoric == 0.3
+    until(lambda: "accepted" in running.page.thresholds.told.text())
+
+
+def test_a_recording_locks_the_sliders_shows_a_sign_and_ends_in_a_session(running, until, tmp_path):
+    running.press(running.page.actions_.record)
+    assert running.page.actions_.record.text() == "Stop recording"
+    assert not running.page.thresholds.accept.isEnabled()
+    assert "Fixed while recording" in running.page.thresholds.lock_reason.text()
+    until(lambda: "REC" in running.page.rec_sign.text())
+    until(lambda: running.bridge.recording.duration_s > 0.3)
+    running.press(running.page.actions_.record)
+    until(lambda: running.bridge.recording.state is RecordState.OFF)
+    assert running.page.thresholds.accept.isEnabled()
+    assert running.page.rec_sign.text() == ""
+    assert running.store.now.sessions[0].parent == tmp_path
+    assert any("Recording saved" in text for text in running.notices)
+
+
+def test_a_snapshot_is_saved_where_recordings_go(running, until, tmp_path):
+    running.press(running.page.actions_.snapshot)
+    until(lambda: any("Picture saved" in text for text in running.notices))
+    assert len(list(tmp_path.glob("mien-*.png"))) == 1
+
+
+def test_a_lost_camera_is_told_and_tried_at_once_when_something_is_plugged_in(running, until, monkeypatch):
+    running.sources[0].unplugged.set()
+    until(lambda: running.bridge.state is LiveState.LOST)
+    assert "as soon as it is back" in running.page.view.words
+    assert enabled(running) == {"start"}
+    running.page.chooser.cameras_changed.emit((Camera("0", "Front camera", True, ""),))
+    until(lambda: running.bridge.state is LiveState.RUNNING)
+
+
+def test_a_source_that_fails_leaves_the_words_and_a_notice(stage, until):
+    def fail() -> FrameSource:
+        raise SourceError("camera 0 may not be used: join the group video")
+
+    stage.make_source = fail
+    stage.press(stage.page.actions_.start)
+    until(lambda: stage.bridge.state is LiveState.FAILED)
+    assert "cannot be shown" in stage.page.view.words
+    assert stage.notices == ["camera 0 may not be used: join the group video"]
+    assert stage.page.actions_.start.text() == "Start"
+
+
+def test_the_end_of_a_file_keeps_its_last_picture(stage, until):
+    stage.make_source = lambda: MadeSource(8)
+    stage.page.open_source("talk.mp4")
+    until(lambda: stage.bridge.state is LiveState.ENDED)
+    assert stage.page.view.picture is not None
+    assert enabled(stage) == {"start", "snapshot"}
+    assert stage.store.now.source == "talk.mp4"
+
+
+def test_overlay_parts_follow_their_switches(running, until):
+    running.page.actions_.boxes.trigger()
+    running.page.actions_.labels.trigger()
+    until(lambda: running.bridge.shown.rows[0].decision == "accept" and _is_flat(running.page.view.picture))
+
+
+def _is_flat(picture) -> bool:
+    return picture is not None and bool((picture == picture[0, 0, 0]).all())
+
+
+def test_a_click_on_a_face_chooses_it(stage, until):
+    stage.page.actions_.labels.trigger()
+    stage.press(stage.page.actions_.start)
+    until(lambda: stage.bridge.shown is not None and len(stage.bridge.shown.rows) == 2)
+    stage.press(stage.page.actions_.pause)
+    until(lambda: stage.bridge.state is LiveState.PAUSED)
+    while len(stage.bridge.shown.rows) != 2:
+        before = stage.bridge.shown
+        stage.bridge.step()
+        until(lambda before=before: stage.bridge.shown is not before)
+    place = stage.page.view._place()
+    row = stage.bridge.shown.rows[1]
+    point = QPoint(
+        round(place.left() + (row.x + row.w / 2) / 160 * place.width()),
+        round(place.top() + (row.y + row.h / 2) / 120 * place.height()),
+    )
+    QTest.mouseClick(stage.page.view, Qt.MouseButton.LeftButton, pos=point)
+    assert stage.page.faces.chosen == row.face_id
+
+
+def test_leaving_the_page_pauses_unless_it_records(running, until):
+    running.page.leave()
+    assert running.bridge.state is LiveState.PAUSED
+    running.bridge.resume()
+    running.press(running.page.actions_.record)
+    running.page.leave()
+    assert running.bridge.state is LiveState.RUNNING
+
+
+def test_the_performance_sheet_tells_rates_and_what_runs(running, until):
+    until(lambda: running.bridge.performance().fps_out > 0)
+    running.page.show_performance()
+    sheet = running.page.performance
+    assert sheet.isVisible()
+    assert "made expression: made CPU" in sheet._models.text()
+    assert any("ms, 95 %" in label.text() for label in sheet._values)
+    running.page.leave()
+    assert not sheet.isVisible()

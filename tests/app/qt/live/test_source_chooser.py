@@ -1,0 +1,113 @@
+"""The list of sources, with cameras that come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import Qt
+
+from app.qt.live import source_chooser
+from app.qt.live.source_chooser import SourceChooser
+from engine.capture.camera_list import Camera
+
+FRONT = Camera("0", "Front camera", True, "")
+DENIED = Camera("2", "Microscope", False, "it may not be used: join the group video")
+
+
+@pytest.fixture
+def cameras(monkeypatch, tmp_path):
+    """The cameras that the machine seems to have; append to it and touch the folder to plug one in."""
+    here: list[Camera] = [FRONT]
+    monkeypatch.setattr(source_chooser, "list_cameras", lambda: tuple(here))
+    monkeypatch.setattr(source_chooser, "watch_folders", lambda: (tmp_path,))
+    return here
+
+
+@pytest.fixture
+def chooser(qtbot, cameras):
+    made = SourceChooser()
+    qtbot.addWidget(made)
+    yield made
+    made.shut()
+
+
+def names(chooser) -> list[str]:
+    return [chooser.list.itemText(place) for place in range(chooser.list.count())]
+
+
+def pick(chooser, name: str) -> list[str]:
+    heard: list[str] = []
+    chooser.chosen.connect(heard.append)
+    place = names(chooser).index(name)
+    chooser.list.setCurrentIndex(place)
+    chooser.list.activated.emit(place)
+    return heard
+
+
+def test_cameras_come_first_then_demo_file_and_address(chooser):
+    assert names(chooser) == ["Front camera", "Demo clip", "Video file...", "Address or number..."]
+
+
+def test_picking_a_camera_tells_its_spec(chooser):
+    assert pick(chooser, "Front camera") == ["0"]
+    assert chooser.spec == "0"
+
+
+def test_a_camera_that_cannot_be_used_says_so_and_why(cameras, chooser):
+    cameras.append(DENIED)
+    chooser.refresh()
+    place = names(chooser).index("Microscope (cannot be used)")
+    assert "group video" in chooser.list.itemData(place, Qt.ItemDataRole.ToolTipRole)
+
+
+def test_a_camera_that_is_plugged_in_appears_by_itself(chooser, cameras, tmp_path, until):
+    heard: list[tuple[Camera, ...]] = []
+    chooser.cameras_changed.connect(heard.append)
+    cameras.append(Camera("4", "Second camera", True, ""))
+    (tmp_path / "video4").touch()
+    until(lambda: bool(heard))
+    assert "Second camera" in names(chooser)
+    assert [camera.spec for camera in heard[-1]] == ["0", "4"]
+
+
+def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, cameras):
+    pick(chooser, "Front camera")
+    cameras.clear()
+    chooser.refresh()
+    assert chooser.list.currentText() == "Camera 0"
+    assert chooser.spec == "0"
+
+
+def test_an_address_is_asked_for_and_shown_without_its_password(chooser, qtbot):
+    assert pick(chooser, "Address or number...") == []
+    assert not chooser.address.isHidden()
+    heard: list[str] = []
+    chooser.chosen.connect(heard.append)
+    qtbot.keyClicks(chooser.address, "rtsp://me:secret@10.0.0.7/live")
+    qtbot.keyClick(chooser.address, Qt.Key.Key_Return)
+    assert heard == ["rtsp://me:secret@10.0.0.7/live"]
+    assert chooser.address.isHidden()
+    assert "secret" not in chooser.list.currentText()
+
+
+def test_an_empty_address_opens_nothing(chooser, qtbot):
+    pick(chooser, "Address or number...")
+    heard: list[str] = []
+    chooser.chosen.connect(heard.append)
+    qtbot.keyClick(chooser.address, Qt.Key.Key_Return)
+    assert heard == []
+    assert not chooser.address.isHidden()
+
+
+def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser, monkeypatch):
+    pick(chooser, "Front camera")
+    monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("", ""))
+    assert pick(chooser, "Video file...") == []
+    assert chooser.list.currentText() == "Front camera"
+    monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("/clips/talk.mp4", ""))
+    assert pick(chooser, "Video file...") == ["/clips/talk.mp4"]
+    assert chooser.list.currentText() == "talk.mp4"

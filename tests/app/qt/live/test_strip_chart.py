@@ -1,0 +1,197 @@
+"""The strip chart: which lines there are, where they break, limits, and that it rests while it cannot be seen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.qt import theme
+from app.qt.live.strip_chart import StripChart
+from app.thresholds import Thresholds
+from engine.recording import LOW_QUALITY, FaceRow, RunHeader
+from engine.types import Float64
+
+HAPPY = FaceRow(
+    *(0, None, 0.0, "accept", 5.0),
+    labels=("happiness",),
+    shares=(0.8,),
+    probabilities=(0.1, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0),
+    ood_score=0.5,
+    aleatoric=0.6,
+)
+SURPRISED = dataclasses.replace(HAPPY, probabilities=(0.1, 0.1, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0))
+BADLY_SEEN = dataclasses.replace(HAPPY, decision=LOW_QUALITY, probabilities=(), ood_score=None, aleatoric=None)
+
+
+@pytest.fixture
+def chart(qtbot: QtBot, header: RunHeader) -> StripChart:
+    made = StripChart()
+    qtbot.addWidget(made)
+    made.resize(340, 380)
+    made.set_header(header)
+    made.show()
+    QApplication.processEvents()
+    return made
+
+
+def feed(chart: StripChart, start_s: float, stop_s: float, row: FaceRow | None) -> None:
+    for time_s in np.arange(start_s, stop_s, 1 / 15):
+        chart.add(float(time_s), row)
+
+
+def line(chart: StripChart, place: int, name: str) -> tuple[Float64, Float64]:
+    times, values = chart._rows[place].lines[name].getData()
+    return times, values
+
+
+def picture(chart: StripChart) -> QImage:
+    return chart.grab().toImage()
+
+
+def test_only_expressions_that_reached_the_share_have_a_line(chart: StripChart) -> None:
+    feed(chart, 0, 10, HAPPY)
+    feed(chart, 10, 20, SURPRISED)
+    chart.refresh()
+    assert chart.key.labels == ("happiness", "surprise")
+    assert set(chart._rows[0].lines) == {"happiness", "surprise"}
+    assert chart.accessibleDescription() == "Expressions that reached 15%: happy, surprised"
+
+
+def test_lines_of_the_past_go(chart: StripChart) -> None:
+    feed(chart, 0, 5, SURPRISED)
+    feed(chart, 5, 70, HAPPY)
+    chart.refresh()
+    assert chart.key.labels == ("happiness",)
+    assert set(chart._rows[0].lines) == {"happiness"}
+
+
+def test_lines_break_where_the_face_is_not_assessed(chart: StripChart) -> None:
+    feed(chart, 0, 10, HAPPY)
+    feed(chart, 10, 15, BADLY_SEEN)
+    feed(chart, 15, 20, None)
+    feed(chart, 20, 30, HAPPY)
+    chart.refresh()
+    for place, name in ((0, "happiness"), (1, "value"), (2, "value")):
+        times, values = line(chart, place, name)
+        ago = times + 30
+        assert np.isnan(values[(ago > 10.5) & (ago < 19.5)]).all()
+        assert not np.isnan(values[(ago < 9.5) | (ago > 20.5)]).any()
+
+
+def test_spans_that_were_not_assessed_are_shaded(chart: StripChart) -> None:
+    feed(chart, 0, 30, HAPPY)
+    chart.refresh()
+    assert chart._rows[0].refused._spans == ()
+    feed(chart, 30, 40, BADLY_SEEN)
+    feed(chart, 40, 50, HAPPY)
+    chart.refresh()
+    ((start, stop),) = chart._rows[0].refused._spans
+    assert start == pytest.approx(-20, abs=0.5)
+    assert stop == pytest.approx(-10, abs=0.5)
+
+
+def test_lines_of_two_expressions_differ_without_their_colours(chart: StripChart) -> None:
+    both = dataclasses.replace(HAPPY, probabilities=(0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0))
+    feed(chart, 0, 60, both)
+    chart.refresh()
+    broken = [np.isnan(line(chart, 0, name)[1]).any() for name in ("happiness", "surprise")]
+    assert broken == [False, True]
+
+
+def test_limits_are_drawn_and_move(chart: StripChart, header: RunHeader) -> None:
+    assert set(chart._rows[1].limit.getData()[1]) == {header.tau_accept}
+    assert set(chart._rows[2].limit.getData()[1]) == {header.tau_ood}
+    before = picture(chart)
+    chart.set_limits(Thresholds(0.4, 0.3))
+    assert set(chart._rows[1].limit.getData()[1]) == {0.4}
+    assert set(chart._rows[2].limit.getData()[1]) == {0.3}
+    assert picture(chart) != before
+
+
+def test_without_a_run_there_are_no_limits(chart: StripChart) -> None:
+    chart.set_header(None)
+    times, _ = chart._rows[1].limit.getData()
+    assert times is None or not len(times)
+
+
+def test_time_that_jumps_back_begins_anew(chart: StripChart) -> None:
+    feed(chart, 100, 120, SURPRISED)
+    feed(chart, 0, 3, HAPPY)
+    chart.refresh()
+    assert chart.key.labels == ("happiness",)
+    assert line(chart, 0, "happiness")[0][0] > -3.1
+
+
+def test_clear_takes_all_lines_away(chart: StripChart) -> None:
+    feed(chart, 0, 10, HAPPY)
+    chart.refresh()
+    chart.clear()
+    assert chart.key.labels == ()
+    assert not len(line(chart, 1, "value")[0])
+    assert chart.accessibleDescription() == "No expression in the last 60 seconds"
+
+
+def test_it_draws_by_itself_while_it_is_seen(chart: StripChart, qtbot: QtBot) -> None:
+    feed(chart, 0, 10, HAPPY)
+    qtbot.waitUntil(lambda: chart.key.labels == ("happiness",), timeout=5000)
+
+
+def test_while_hidden_it_collects_and_draws_nothing(chart: StripChart) -> None:
+    chart.hide()
+    assert not chart._timer.isActive()
+    feed(chart, 0, 10, HAPPY)
+    assert chart.key.labels == ()
+    chart.show()
+    assert chart.key.labels == ("happiness",)
+
+
+def test_it_follows_the_theme(chart: StripChart) -> None:
+    feed(chart, 0, 10, HAPPY)
+    light = picture(chart).pixelColor(chart.width() // 2, chart.height() - 40)
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    theme.apply_theme(application, theme.ThemeName.DARK, 150)
+    QApplication.processEvents()
+    dark = picture(chart).pixelColor(chart.width() // 2, chart.height() - 40)
+    assert dark.lightness() < 100 < light.lightness()
+
+
+def test_the_wheel_and_the_mouse_change_nothing(chart: StripChart, qtbot: QtBot) -> None:
+    inside = chart.rect().center()
+    target = chart.childAt(inside) or chart
+    wheel = QWheelEvent(
+        QPointF(target.mapFrom(chart, inside)) if target is not chart else QPointF(inside),
+        QPointF(chart.mapToGlobal(inside)),
+        QPoint(),
+        QPoint(0, 240),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(target, wheel)
+    qtbot.mouseClick(target, Qt.MouseButton.RightButton)
+    assert [row.view.viewRange()[0] for row in chart._rows] == [[-60.0, 0.0]] * 3
+    assert QApplication.activePopupWidget() is None
+
+
+def test_many_names_take_more_lines(chart: StripChart) -> None:
+    low = chart.key.minimumHeight()
+    chart.resize(220, 500)
+    for place in range(8):
+        probabilities = tuple(1.0 if place == other else 0.0 for other in range(8))
+        feed(chart, 3.0 * place, 3.0 * place + 2, dataclasses.replace(HAPPY, probabilities=probabilities))
+    chart.refresh()
+    assert len(chart.key.labels) == 8
+    assert chart.key.minimumHeight() > low

@@ -1,0 +1,224 @@
+"""The expression panel: words for every decision, empty bars where nothing is known, marks that follow the limits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.overlay import STANDING_LINE
+from app.qt import theme
+from app.qt.panels.expression_panel import ExpressionPanel
+from app.thresholds import Thresholds
+from engine.recording import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
+from engine.types import QualityReason, Route
+
+ACCEPTED = FaceRow(
+    *(0, None, 0.0, Route.ACCEPT.value, 5.0),
+    face_id=1,
+    labels=("happiness",),
+    shares=(0.824,),
+    probabilities=(0.1, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0),
+    ood_score=0.5,
+    aleatoric=0.6,
+    epistemic=0.01,
+)
+AMBIGUOUS = dataclasses.replace(
+    ACCEPTED,
+    decision=Route.AMBIGUOUS.value,
+    labels=("happiness", "surprise"),
+    shares=(0.48, 0.41),
+    probabilities=(0.05, 0.45, 0.45, 0.01, 0.01, 0.01, 0.01, 0.01),
+    aleatoric=1.3,
+)
+REFUSED = dataclasses.replace(
+    ACCEPTED, decision=Route.REJECT.value, labels=(), shares=(), probabilities=(), ood_score=0.99
+)
+BADLY_SEEN = dataclasses.replace(
+    REFUSED, decision=LOW_QUALITY, ood_score=None, aleatoric=None, quality_reasons=("dark", "blurred", "cut_off")
+)
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, header: RunHeader) -> ExpressionPanel:
+    made = ExpressionPanel()
+    qtbot.addWidget(made)
+    made.resize(320, 560)
+    made.set_header(header)
+    made.show()
+    return made
+
+
+def picture(widget: QWidget) -> QImage:
+    return widget.grab().toImage()
+
+
+def count(widget: QWidget, colour: QColor) -> int:
+    image = picture(widget)
+    return sum(image.pixel(x, y) == colour.rgb() for x in range(image.width()) for y in range(image.height()))
+
+
+def test_one_label_with_its_percent(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    assert panel.chip.said.icon == "check"
+    assert panel.chip.said.headline == "happy 82%"
+    assert "FERPlus PrivateTest" in panel.chip.toolTip()
+    assert "Not measured for your camera" in panel.chip.toolTip()
+    assert panel.chip.accessibleName() == "happy 82%"
+
+
+def test_competing_labels_stand_in_one_line_of_one_size(panel: ExpressionPanel) -> None:
+    panel.show_row(AMBIGUOUS)
+    assert panel.chip.said.icon == "or"
+    assert panel.chip.said.headline == "happy or surprised"
+    assert panel.chip.said.parts == (("happiness", 48), ("surprise", 41))
+    assert panel.chip.toolTip().startswith("Both labels fit. In pictures like this, people disagree too.")
+
+
+def test_three_labels(panel: ExpressionPanel) -> None:
+    labels, shares = ("contempt", "disgust", "anger"), (0.34, 0.3, 0.25)
+    panel.show_row(dataclasses.replace(AMBIGUOUS, labels=labels, shares=shares))
+    assert panel.chip.said.headline == "contemptuous, disgusted or angry"
+    assert "Both" not in panel.chip.toolTip()
+
+
+def test_not_assessed_has_empty_bars_which_are_not_bars_of_zero(panel: ExpressionPanel) -> None:
+    panel.show_row(dataclasses.replace(ACCEPTED, probabilities=(0.0,) * 8))
+    zero = picture(panel.bars)
+    panel.show_row(REFUSED)
+    assert panel.chip.said.icon == "crossed"
+    assert panel.chip.said.headline.startswith("Not assessed: unlike")
+    assert picture(panel.bars) != zero
+    assert panel.bars.accessibleDescription() == "not assessed"
+    assert "above the limit" in panel.strangeness.accessibleDescription()
+
+
+@pytest.mark.parametrize("reason", list(QualityReason))
+def test_every_reason_for_a_bad_view_comes_with_advice(panel: ExpressionPanel, reason: QualityReason) -> None:
+    panel.show_row(dataclasses.replace(BADLY_SEEN, quality_reasons=(reason.value,)))
+    assert panel.chip.said.icon == "camera"
+    assert panel.chip.said.headline.startswith("Can't see well: ")
+    assert panel.chip.said.note.endswith(".")
+    assert panel.disagreement.accessibleDescription() == "not assessed"
+
+
+def test_of_many_reasons_two_are_told(panel: ExpressionPanel) -> None:
+    panel.show_row(BADLY_SEEN)
+    assert panel.chip.said.headline == "Can't see well: too dark, blurred"
+
+
+def test_no_face_and_no_picture_are_told_apart(panel: ExpressionPanel) -> None:
+    panel.show_row(FaceRow(0, None, 0.0, NO_FACE, 5.0))
+    assert panel.chip.said.headline == "No face in view"
+    panel.show_row(None)
+    assert panel.chip.said.headline == "Waiting for a picture"
+
+
+def test_the_percent_follows_while_the_label_stays(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    before = picture(panel.chip)
+    panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.55,)))
+    assert picture(panel.chip) != before
+    assert panel.chip.said.headline == "happy 55%"
+    assert panel.chip.accessibleName() == "happy 55%"
+
+
+def test_bars_are_hatched_only_where_labels_compete(panel: ExpressionPanel) -> None:
+    colour = theme.current().expression("happiness")
+    panel.show_row(dataclasses.replace(ACCEPTED, probabilities=AMBIGUOUS.probabilities))
+    full = count(panel.bars, colour)
+    panel.show_row(AMBIGUOUS)
+    assert 0 < count(panel.bars, colour) < 0.7 * full
+
+
+def test_bars_are_described_in_tens_of_percent(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+
+
+def test_the_two_uncertainties_have_their_own_limits(panel: ExpressionPanel) -> None:
+    panel.show_row(AMBIGUOUS)
+    assert panel.disagreement.over
+    assert not panel.strangeness.over
+
+
+def test_marks_follow_the_limits(panel: ExpressionPanel, header: RunHeader) -> None:
+    panel.show_row(ACCEPTED)
+    assert not panel.disagreement.over
+    before = picture(panel.disagreement)
+    panel.set_limits(Thresholds(0.5, 0.4))
+    assert panel.disagreement.over
+    assert panel.strangeness.over
+    assert picture(panel.disagreement) != before
+    panel.set_header(header)
+    panel.show_row(ACCEPTED)
+    assert not panel.disagreement.over
+
+
+def test_without_a_run_there_is_nothing_to_show(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    panel.set_header(None)
+    assert panel.chip.said.headline == "Waiting for a picture"
+    panel.show_row(ACCEPTED)
+    assert not panel.disagreement.over
+
+
+def test_long_words_make_the_chip_higher(panel: ExpressionPanel) -> None:
+    low = panel.chip.minimumHeight()
+    panel.resize(170, 700)
+    panel.show_row(dataclasses.replace(AMBIGUOUS, labels=("contempt", "disgust", "surprise"), shares=(0.3, 0.3, 0.3)))
+    assert panel.chip.minimumHeight() > low
+
+
+def test_the_standing_line_is_there(panel: ExpressionPanel) -> None:
+    assert STANDING_LINE in [label.text() for label in panel.findChildren(QLabel)]
+
+
+def test_every_part_can_be_reached_by_tab(panel: ExpressionPanel, qtbot: QtBot) -> None:
+    panel.activateWindow()
+    panel.chip.setFocus()
+    reached = []
+    for _ in range(4):
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        reached.append(focused.accessibleName())
+        plain = picture(focused)
+        panel.focusNextChild()
+        assert picture(focused) != plain  # the frame of the focus is gone
+    assert len(set(reached)) == 4
+
+
+def test_a_change_of_theme_draws_all_of_it_again(panel: ExpressionPanel) -> None:
+    panel.show_row(AMBIGUOUS)
+    light = picture(panel.chip).pixelColor(40, 20)
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    theme.apply_theme(application, theme.ThemeName.DARK, 100)
+    QApplication.processEvents()
+    dark = picture(panel.chip).pixelColor(40, 20)
+    assert dark.lightness() < 100 < light.lightness()
+
+
+def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    panel.show_row(AMBIGUOUS)
+    assert panel.chip._pause.isActive()
+    panel.hide()
+    panel.show_row(ACCEPTED)
+    assert not panel.chip._pause.isActive()
+    panel.show()
+    assert panel.chip.said.headline == "happy 82%"
+
+
+def test_rows_that_come_fast_are_painted_in_the_end(panel: ExpressionPanel, qtbot: QtBot) -> None:
+    for share in (0.5, 0.6, 0.7):
+        panel.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
+    qtbot.waitUntil(lambda: panel.chip.said.headline == "happy 70%", timeout=5000)

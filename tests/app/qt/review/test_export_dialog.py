@@ -1,0 +1,190 @@
+"""The export dialog: what is offered, progress, breaking off, faults as text."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QUrl
+
+from app.output import OutputFolder
+from app.qt.review.export_dialog import Export, ExportDialog
+from app.review.export import ExportChoice
+from app.review.made_session import make_session
+from app.review.notes import HumanLabel, Notes
+from app.review.session import Session, SessionVideo, open_session
+from engine.errors import OutputError
+
+Until = Callable[[Callable[[], bool]], None]
+Make = Callable[..., ExportDialog]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "made"
+    make_session(OutputFolder(path), 12.0, 10.0, 2, 5)
+    return path
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    with open_session(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make(qtbot, session: Session, tmp_path: Path) -> Iterator[Make]:
+    made: list[ExportDialog] = []
+
+    def build(notes: Notes | None = None, write: Export | None = None) -> ExportDialog:
+        options = {} if write is None else {"write": write}
+        dialog = ExportDialog(session, notes or Notes(), **options)
+        dialog.folder.setText(str(tmp_path / "out"))
+        qtbot.addWidget(dialog)
+        made.append(dialog)
+        dialog.show()
+        return dialog
+
+    yield build
+    for dialog in made:
+        dialog.shut()
+
+
+def labelled(session: Session) -> Notes:
+    lane = session.lanes[0]
+    start = float(session.times_s[lane.first])
+    return Notes("ab", labels=(HumanLabel(lane.face_id, start, start + 2.0, "anger"),))
+
+
+def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, session: Session) -> None:
+    dialog = make(labelled(session))
+    dialog.start.click()
+    assert dialog.running
+    until(lambda: not dialog.running)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["agreement.json", "reviewed_faces.csv", "reviewed_notes.csv"]
+    assert all(name in dialog.told.text() for name in names)
+    assert not dialog.show_folder.isHidden()
+
+
+def test_what_cannot_be_had_is_not_offered_and_says_why(make: Make, session: Session) -> None:
+    dialog = make()
+    assert not dialog.agreement.isEnabled()
+    assert "Nothing is labelled yet" in dialog.agreement.accessibleDescription()
+    assert not dialog.video.isEnabled()
+    session.video = SessionVideo(Path("clean.mp4"), annotated=False)
+    assert make().video.isEnabled()
+    session.video = SessionVideo(Path("annotated.mp4"), annotated=True)
+    assert not make().video.isEnabled()
+
+
+def test_the_choice_is_what_is_ticked(make: Make) -> None:
+    dialog = make()
+    assert dialog.choice == ExportChoice(table=True, notes=True)
+    dialog.without_excluded.click()
+    dialog.replace.click()
+    dialog.notes.click()
+    assert dialog.choice == ExportChoice(table=True, notes=False, without_excluded=True, replace=True)
+
+
+def test_nothing_ticked_or_no_folder_cannot_be_started(make: Make) -> None:
+    dialog = make()
+    dialog.table.click()
+    dialog.notes.click()
+    assert not dialog.start.isEnabled()
+    dialog.notes.click()
+    assert dialog.start.isEnabled()
+    dialog.folder.setText("  ")
+    assert not dialog.start.isEnabled()
+
+
+def test_a_fault_is_told_inside_and_can_be_mended(make: Make, until: Until, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    dialog = make()
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert "cannot be written" in dialog.told.text()
+    (tmp_path / "out").unlink()
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert "reviewed_faces.csv" in dialog.told.text()
+
+
+class SlowExport:
+    """Reports a half, then waits until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.finish = threading.Event()
+
+    def __call__(
+        self,
+        session: Session,
+        notes: Notes,
+        choice: ExportChoice,
+        folder: Path,
+        report: Callable[[float], None],
+        stopped: Callable[[], bool],
+    ) -> tuple[Path, ...]:
+        report(0.5)
+        while not stopped() and not self.finish.wait(0.01):
+            pass
+        return ()
+
+
+def test_progress_is_shown(make: Make, until: Until) -> None:
+    slow = SlowExport()
+    dialog = make(write=slow)
+    dialog.run()
+    until(lambda: dialog.bar.value() == dialog.bar.maximum() // 2)
+    assert not dialog.bar.isHidden()
+    assert not dialog.start.isEnabled()
+    slow.finish.set()
+    until(lambda: not dialog.running)
+    assert dialog.bar.isHidden()
+
+
+def test_cancel_breaks_off_and_then_closes(make: Make, until: Until) -> None:
+    dialog = make(write=SlowExport())
+    dialog.run()
+    assert dialog.close_button.text() == "Cancel"
+    dialog.close_button.click()
+    assert not dialog.isHidden()
+    until(lambda: not dialog.running)
+    assert "Nothing was written" in dialog.told.text()
+    assert dialog.close_button.text() == "Close"
+    dialog.close_button.click()
+    assert dialog.isHidden()
+
+
+def test_shutting_ends_what_runs(make: Make) -> None:
+    dialog = make(write=SlowExport())
+    dialog.run()
+    dialog.shut()
+    assert not dialog.running
+
+
+def test_the_folder_can_be_opened(make: Make, until: Until, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[QUrl] = []
+    monkeypatch.setattr("app.qt.review.export_dialog.QDesktopServices.openUrl", opened.append)
+    dialog = make()
+    dialog.run()
+    until(lambda: not dialog.running)
+    dialog.show_folder.click()
+    assert [Path(url.toLocalFile()) for url in opened] == [tmp_path / "out"]
+
+
+def test_an_error_of_another_kind_is_told_too(make: Make, until: Until) -> None:
+    def refuse(*given: object) -> tuple[Path, ...]:
+        raise OutputError("disk full: free space")
+
+    dialog = make(write=refuse)
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert "disk full: free space" in dialog.told.text()

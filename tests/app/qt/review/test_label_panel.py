@@ -1,0 +1,213 @@
+"""The notes panel: buttons, list, agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
+
+from app.qt.review.agreement_box import AgreementBox
+from app.qt.review.label_panel import LabelButton, LabelPanel
+from app.qt.review.note_list import NoteList
+from app.qt.theme import ThemeName, apply_theme
+from app.review.agreement import Agreement, NoKappa
+from app.review.notes import HUMAN_LABELS, Exclusion, HumanLabel, Marker, Notes
+
+Until = Callable[[Callable[[], bool]], None]
+MARKER, EXCLUSION, LABEL = Marker(2.0, "door"), Exclusion(3.0, 4.5), HumanLabel(7, 5.0, 6.0, "anger")
+NOTES = Notes("ab", (MARKER,), (EXCLUSION,), (LABEL,))
+
+
+@pytest.fixture
+def triggered() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def panel(qtbot, triggered: list[str]) -> Iterator[LabelPanel]:
+    owner = QWidget()
+    qtbot.addWidget(owner)
+
+    def make(text: str) -> QAction:
+        action = QAction(text, owner)
+        action.triggered.connect(lambda: triggered.append(text))
+        return action
+
+    made = LabelPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    qtbot.addWidget(made)
+    yield made
+    owner.close()
+
+
+def agreement(**changes: object) -> Agreement:
+    fields: dict[str, object] = {
+        "coder": "ab",
+        "kappa": 0.614,
+        "kappa_missing": None,
+        "interval": (0.4, 0.81),
+        "interval_missing": None,
+        "table": np.diag([30, 12]).astype(np.int64),
+        "ranges": 5,
+        "agreeing": 42,
+        "within_set": 42,
+        "not_assessed": 9,
+        "unclear": 0,
+        "excluded": 4,
+    }
+    return Agreement(**{**fields, **changes})  # type: ignore[arg-type]  # the fields above, by name
+
+
+def test_every_label_has_a_button_that_triggers_it(panel: LabelPanel, triggered: list[str]) -> None:
+    buttons = panel.findChildren(LabelButton)
+    assert len(buttons) == len(HUMAN_LABELS)
+    for button in buttons:
+        button.click()
+    assert tuple(triggered) == HUMAN_LABELS
+
+
+def test_buttons_follow_their_action(panel: LabelPanel) -> None:
+    button = panel.findChildren(LabelButton)[0]
+    assert button.isEnabled()
+    button.given.setEnabled(False)
+    assert not button.isEnabled()
+
+
+@pytest.mark.parametrize("width", [260, 420, 700])
+def test_no_button_is_cut_at_any_width(panel: LabelPanel, width: int) -> None:
+    panel.resize(width, 700)
+    panel.show()
+    for button in panel.findChildren(LabelButton):
+        assert button.width() >= button.sizeHint().width()
+
+
+def test_the_panel_can_be_narrow_at_twice_the_scale(panel: LabelPanel) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    apply_theme(application, ThemeName.DARK, 200)
+    panel.show()
+    panel.resize(480, 700)
+    assert panel.minimumSizeHint().width() <= 480
+
+
+def test_without_a_range_it_says_how_to_get_one(panel: LabelPanel) -> None:
+    panel.show_range("", "")
+    texts = [label.text() for label in panel.findChildren(type(panel._range))]
+    assert any("Mark a range first" in text for text in texts)
+    panel.show_range("Face 1, 0:01 – 0:02", "The model: happy")
+    assert panel._range.text() == "Face 1, 0:01 – 0:02"
+    assert panel._model.text() == "The model: happy"
+
+
+def test_the_coder_is_named_once_the_field_is_left(panel: LabelPanel) -> None:
+    named: list[str] = []
+    panel.coder_named.connect(named.append)
+    QTest.keyClicks(panel.coder, " cd ")
+    assert named == []
+    QTest.keyClick(panel.coder, Qt.Key.Key_Return)
+    assert named == ["cd"]
+
+
+def test_notes_stand_in_groups(panel: LabelPanel) -> None:
+    panel.show_notes(NOTES, 10.0)
+    assert panel.coder.text() == "ab"
+    groups = [panel.notes.topLevelItem(place) for place in range(panel.notes.topLevelItemCount())]
+    assert [group.text(0) for group in groups] == ["Markers: 1", "Excluded ranges: 1", "People's labels: 1"]
+    assert [groups[0].child(0).text(column) for column in (0, 1)] == ["0:02.0", "door"]
+    assert groups[1].child(0).text(0) == "0:03.0 – 0:04.5"
+    assert groups[2].child(0).text(1) == "Face 7: angry"
+
+
+@pytest.fixture
+def notes(qtbot) -> NoteList:
+    made = NoteList()
+    qtbot.addWidget(made)
+    made.show_notes(NOTES, 10.0)
+    made.show()
+    return made
+
+
+@pytest.mark.parametrize(("group", "time_s"), [(0, 2.0), (1, 3.0), (2, 5.0)])
+def test_a_click_goes_to_the_note(notes: NoteList, group: int, time_s: float) -> None:
+    sought: list[float] = []
+    notes.sought.connect(sought.append)
+    item = notes.topLevelItem(group).child(0)
+    QTest.mouseClick(
+        notes.viewport(),
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+        notes.visualItemRect(item).center(),
+    )
+    assert sought == [time_s]
+
+
+def test_what_is_chosen_stays_chosen(notes: NoteList) -> None:
+    notes.choose(LABEL)
+    assert notes.current_note == LABEL
+    notes.show_notes(NOTES.with_marker(Marker(1.0, "first")), 10.0)
+    assert notes.current_note == LABEL
+    notes.show_notes(NOTES.without_label(LABEL), 10.0)
+    assert notes.current_note is None
+
+
+def test_a_marker_can_be_renamed_and_a_label_cannot(notes: NoteList, until: Until) -> None:
+    renamed: list[tuple[Marker, str]] = []
+    notes.renamed.connect(lambda marker, text: renamed.append((marker, text)))
+    notes.choose(LABEL)
+    notes.rename_current()
+    assert notes.findChildren(QLineEdit) == []
+    notes.choose(MARKER)
+    notes.rename_current()
+    editor = notes.findChild(QLineEdit)
+    assert isinstance(editor, QLineEdit)
+    editor.selectAll()
+    QTest.keyClicks(editor, "window")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    until(lambda: bool(renamed))
+    assert renamed == [(MARKER, "window")]
+
+
+@pytest.fixture
+def box(qtbot) -> AgreementBox:
+    made = AgreementBox()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_agreement_names_the_number_its_interval_what_it_counts_and_its_bias(box: AgreementBox) -> None:
+    box.show_agreement(agreement())
+    assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.told
+    assert "42 frames in 5 labelled ranges" in box.told
+    assert "not assessed by the model: 9, excluded: 4" in box.told
+    assert "unclear to you" not in box.told  # there were none
+    assert "looked wrong bias this number" in box.told
+
+
+def test_agreement_without_a_number_says_why(box: AgreementBox) -> None:
+    box.show_agreement(
+        agreement(kappa=None, kappa_missing=NoKappa.ONE_LABEL, interval=None, interval_missing=NoKappa.ONE_LABEL)
+    )
+    assert NoKappa.ONE_LABEL.value in box.told
+    box.show_agreement(agreement(interval=None, interval_missing=NoKappa.TOO_FEW_RANGES))
+    assert NoKappa.TOO_FEW_RANGES.value in box.told
+
+
+def test_without_labels_the_box_says_what_to_do(box: AgreementBox) -> None:
+    box.show_agreement(agreement())
+    box.show_agreement(None)
+    assert "Label some ranges" in box.told
+    assert "kappa" not in box.told
+
+
+def test_a_fault_of_counting_is_told(box: AgreementBox) -> None:
+    box.show_fault("disk gone")
+    assert box.told == "It could not be counted: disk gone"

@@ -1,0 +1,450 @@
+"""The review page: opening, the desk's keys, notes, and faults as notices."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import numpy as np
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QSplitter
+
+from app.output import OutputFolder
+from app.qt.notice_bar import Notice, Weight
+from app.qt.preference_store import PreferenceStore
+from app.qt.review.export_dialog import ExportDialog
+from app.qt.review.review_page import ReviewPage
+from app.qt.start.action_card import LinkButton
+from app.review.made_session import make_session
+from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
+from app.review.session import SessionVideo
+from engine.facs import EXPRESSIONS
+from engine.types import UInt8
+
+Until = Callable[[Callable[[], bool]], None]
+FPS = 10.0
+
+
+class MadeClip:
+    """Grey pictures whose level tells the position."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def picture_at(self, time_s: float) -> UInt8:
+        return np.full((720, 1280, 3), round(time_s * FPS) % 256, np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "made"
+    make_session(OutputFolder(path), 20.0, FPS, 2, 5)
+    return path
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "made"))
+
+
+@pytest.fixture
+def store(qapp) -> Iterator[PreferenceStore]:
+    kept = PreferenceStore(None)
+    yield kept
+    kept.deleteLater()
+
+
+@pytest.fixture
+def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
+    shown = ReviewPage(store, open_clip=MadeClip)
+    qtbot.addWidget(shown)
+    shown.resize(1080, 740)
+    shown.show()
+    shown.enter()
+    yield shown
+    shown.leave()
+    shown.shut()
+
+
+@pytest.fixture
+def told(page: ReviewPage) -> list[Notice]:
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
+    return notices
+
+
+@pytest.fixture
+def opened(page: ReviewPage, folder: Path, until: Until) -> ReviewPage:
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None and page.desk._shown is not None)
+    return page
+
+
+def press(page: ReviewPage, keys: str) -> None:
+    """Trigger the action that has these keys, as the window does."""
+    found = [action for action in page.page_actions() if action.shortcut() == QKeySequence(keys)]
+    assert len(found) == 1, f"{keys} has {len(found)} actions"
+    found[0].trigger()
+
+
+def position(page: ReviewPage) -> int:
+    assert page.desk.player is not None
+    return page.desk.player.position
+
+
+def test_without_a_session_it_offers_to_open_one(page: ReviewPage) -> None:
+    assert page.start.isVisible()
+    assert not page.desk_page.isVisible()
+    enabled = [action for action in page.page_actions() if action.isEnabled()]
+    assert enabled == [page.actions_.open]
+
+
+def test_recent_sessions_can_be_opened(
+    page: ReviewPage, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
+) -> None:
+    store.remember_session(tmp_path / "gone")
+    store.remember_session(folder)
+    page.enter()
+    links = page.start.findChildren(LinkButton)
+    assert [link.text() for link in links] == ["made"]
+    links[0].click()
+    until(lambda: page.desk.session is not None)
+    assert page.desk_page.isVisible()
+
+
+def test_an_opened_session_is_remembered_and_named(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
+    assert store.now.sessions == (folder,)
+    assert opened._name.text().startswith("made · faces: ")
+    assert all(action.isEnabled() for action in opened.page_actions())
+
+
+def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Path, until: Until) -> None:
+    shown = ReviewPage(store, ask_for_session=lambda parent, title: (str(folder),))
+    qtbot.addWidget(shown)
+    shown.actions_.open.trigger()
+    until(lambda: shown.desk.session is not None)
+    shown.shut()
+
+
+def test_a_folder_that_is_no_session_is_told(
+    page: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+) -> None:
+    page.open_path(tmp_path)
+    until(lambda: bool(told))
+    assert told[-1].weight is Weight.FAULT
+    assert "no session" in told[-1].text
+    assert page.start.isVisible()
+
+
+def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
+    opened: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+) -> None:
+    before = opened.desk.session
+    opened.open_path(tmp_path)
+    until(lambda: any(notice.weight is Weight.FAULT for notice in told))
+    assert opened.desk.session is before
+
+
+def test_another_session_takes_the_place_of_the_first(opened: ReviewPage, made: Path, until: Until) -> None:
+    before = opened.desk.session
+    opened.open_path(made)
+    until(lambda: opened.desk.session is not before)
+    assert opened.desk.session is not None
+    assert opened.desk.session.folder.path == made
+
+
+def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    assert told[-1].weight is Weight.WARNING
+    assert told[-1].text  # there is no video
+    assert "no pictures" in page.desk.view.words
+
+
+def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Until) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(folder / "journal.jsonl"))])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    page.dropEvent(event)
+    until(lambda: page.desk.session is not None)
+
+
+def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path, until: Until) -> None:
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    desk = page.desk
+    assert desk.session is not None
+    desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
+    desk.go_to(7.0)
+    until(lambda: desk._shown is not None and desk._shown.position == 70)
+    assert desk.view.picture is not None
+    assert int(desk.view.picture[5, 5, 0]) == 70
+    assert "frame 70" in desk.transport._time.text()
+    assert "0:07.00" in desk.transport._time.text()
+
+
+def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
+    for keys, expected in (
+        ("Right", 1),
+        ("Right", 2),
+        ("Left", 1),
+        ("Shift+Right", 11),
+        ("Shift+Left", 1),
+        ("End", 199),
+        ("Home", 0),
+    ):
+        press(opened, keys)
+        assert position(opened) == expected, keys
+    assert opened.desk.timeline._time_s == 0.0
+
+
+def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> None:
+    opened.activateWindow()
+    opened.desk.timeline.setFocus()
+    qtbot.waitUntil(opened.desk.timeline.hasFocus)
+    QTest.keyClick(opened.desk.timeline, Qt.Key.Key_Right)
+    assert position(opened) == 1
+    QTest.keyClick(opened.desk.timeline, Qt.Key.Key_M)
+    assert opened.desk.notes.markers == (Marker(1 / FPS, ""),)
+
+
+def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
+    opened.desk.tabs.setCurrentIndex(1)
+    coder = opened.desk.panel.coder
+    coder.setFocus()
+    QTest.keyClicks(coder, "Mo 1")
+    QTest.keyClick(coder, Qt.Key.Key_Return)
+    assert opened.desk.notes == Notes("Mo 1")
+    assert store.now.coder == "Mo 1"
+
+
+def test_playing_stops_when_the_page_is_left(opened: ReviewPage) -> None:
+    assert opened.desk.player is not None
+    press(opened, "Space")
+    assert opened.desk.player.playing
+    opened.leave()
+    assert not opened.desk.player.playing
+    press(opened, "J")
+    assert opened.desk.player.rate == -1.0
+    press(opened, "K")
+    press(opened, "L")
+    press(opened, "L")
+    assert opened.desk.player.rate == 2.0
+    press(opened, "K")
+    assert not opened.desk.player.playing
+
+
+def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Path, until: Until) -> None:
+    desk = opened.desk
+    desk.go_to(5.0)
+    press(opened, "I")
+    assert "press O" in desk.panel._range.text()
+    desk.go_to(5.9)
+    press(opened, "O")
+    face = desk.timeline.selected
+    assert face is not None
+    press(opened, "5")
+    assert desk.notes.labels == (HumanLabel(face, 5.0, 6.0, "anger"),)
+    assert f"Face {face}" in desk.panel._range.text()
+    assert desk.panel._model.text().startswith("The model")
+    assert desk.keeper is not None
+    until(lambda: desk.keeper is not None and not desk.keeper.unwritten)
+    assert read_notes(OutputFolder(folder)).labels == desk.notes.labels
+
+
+def test_every_label_has_its_key(opened: ReviewPage) -> None:
+    opened.desk._mark(1.0, 2.0)
+    for place, label in enumerate((*EXPRESSIONS, "unclear")):
+        press(opened, str((place + 1) % 9))
+        assert opened.desk.notes.labels[0].label == label
+
+
+def test_a_label_without_a_range_is_not_given_and_told(opened: ReviewPage, told: list[Notice]) -> None:
+    press(opened, "1")
+    assert opened.desk.notes.labels == ()
+    assert "Mark a range first" in told[-1].text
+    press(opened, "O")
+    press(opened, "X")
+    assert opened.desk.notes.exclusions == ()
+
+
+def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None:
+    desk = opened.desk
+    desk._mark(5.0, 6.0)
+    desk.go_to(8.0)
+    press(opened, "I")
+    assert (desk._in_s, desk._out_s) == (8.0, None)
+    desk.go_to(3.0)
+    press(opened, "O")
+    assert (desk._in_s, desk._out_s) == (None, pytest.approx(3.1))
+
+
+def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
+    opened.desk._mark(2.0, 2.9)
+    press(opened, "X")
+    excluded = (Exclusion(2.0, 3.0),)
+    assert opened.desk.notes.exclusions == excluded
+    press(opened, "Ctrl+Z")
+    assert opened.desk.notes.exclusions == ()
+    press(opened, "Ctrl+Shift+Z")
+    assert opened.desk.notes.exclusions == excluded
+
+
+def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
+    desk = opened.desk
+    press(opened, "M")
+    marker = desk.notes.markers[0]
+    desk._rename(marker, "door")
+    assert desk.notes.markers == (Marker(0.0, "door"),)
+    assert desk.panel.notes.current_note == Marker(0.0, "door")
+    desk._mark(1.0, 2.0)
+    press(opened, "X")
+    press(opened, "2")
+    for note in (*desk.notes.exclusions, *desk.notes.labels, *desk.notes.markers):
+        desk.panel.notes.choose(note)
+        press(opened, "Del")
+    assert desk.notes == Notes()
+    press(opened, "Del")  # nothing is chosen
+    assert desk.notes == Notes()
+
+
+def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: Until) -> None:
+    desk = opened.desk
+    session = desk.session
+    assert session is not None
+    both = next(
+        place
+        for place in range(len(session.frames))
+        if len([row for row in session.rows_at(place) if row.face_id is not None]) == 2
+    )
+    assert desk.player is not None
+    desk.player.go_to(both)
+    until(lambda: desk._shown is not None and desk._shown.position == both)
+    first = desk.timeline.selected
+    press(opened, "F")
+    second = desk.timeline.selected
+    press(opened, "F")
+    assert (desk.timeline.selected, second != first) == (first, True)
+
+
+def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder: Path, until: Until) -> None:
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    desk = page.desk
+    assert desk.session is not None
+    desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
+    last = desk.session.lanes[-1]
+    assert desk.player is not None
+    desk.player.go_to(last.last)
+    until(lambda: desk._shown is not None and desk._shown.position == last.last)
+    assert desk._shown is not None
+    row = next(row for row in desk._shown.rows if row.face_id == last.face_id)
+    assert row.x is not None
+    assert row.y is not None
+    desk.view.face_picked.emit((row.x + 2) / 1280, (row.y + 2) / 720)
+    assert desk.timeline.selected == last.face_id
+    desk.view.face_picked.emit(0.999, 0.999)
+    assert desk.timeline.selected == last.face_id
+
+
+def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
+    opened.desk._mark(2.0, 10.0)
+    press(opened, "1")
+    until(
+        lambda: (
+            "labelled ranges" in opened.desk.panel.agreement.told or "No labelled" in opened.desk.panel.agreement.told
+        )
+    )
+    press(opened, "Ctrl+Z")
+    until(lambda: "Label some ranges" in opened.desk.panel.agreement.told)
+
+
+def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
+    kept = Notes("ab", markers=(Marker(3.0, "door"),))
+    write_notes(OutputFolder(folder), kept)
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    assert page.desk.notes == kept
+    assert page.desk.panel.coder.text() == "ab"
+
+
+def test_damaged_notes_are_told_and_never_written_over(
+    page: ReviewPage, told: list[Notice], folder: Path, until: Until
+) -> None:
+    OutputFolder(folder).notes.write_text("{")
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    assert told[-1].weight is Weight.FAULT
+    assert "nothing can be noted" in told[-1].text
+    assert not page.actions_.marker.isEnabled()
+    assert page.actions_.play.isEnabled()
+    page.desk.add_marker()
+    page.desk.close_session()
+    assert OutputFolder(folder).notes.read_text() == "{"
+
+
+def test_notes_are_whole_when_the_window_closes_at_once(
+    qtbot, store: PreferenceStore, folder: Path, until: Until
+) -> None:
+    shown = ReviewPage(store)
+    qtbot.addWidget(shown)
+    shown.open_path(folder)
+    until(lambda: shown.desk.session is not None)
+    press(shown, "M")
+    shown.shut()
+    assert read_notes(OutputFolder(folder)).markers == (Marker(0.0, ""),)
+
+
+def test_closing_while_a_session_is_read_leaves_nothing_open(qtbot, store: PreferenceStore, folder: Path) -> None:
+    shown = ReviewPage(store)
+    qtbot.addWidget(shown)
+    shown.open_path(folder)
+    shown.shut()
+    assert shown.desk.session is None
+
+
+def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
+    press(opened, "Ctrl+E")
+    dialog = opened.findChild(ExportDialog)
+    assert isinstance(dialog, ExportDialog)
+    assert dialog.isVisible()
+    dialog.reject()
+    assert not dialog.isVisible()
+    press(opened, "Ctrl+E")  # again
+    assert opened._export is not None
+
+
+def test_zoom_keys(opened: ReviewPage) -> None:
+    whole = opened.desk.timeline.scale
+    press(opened, "+")
+    assert opened.desk.timeline.scale.span_s < whole.span_s
+    press(opened, "-")
+    press(opened, "A")
+    assert opened.desk.timeline.scale.span_s == pytest.approx(whole.span_s)
+
+
+def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) -> None:
+    keys = [action.shortcut().toString() for action in page.page_actions()]
+    assert len(set(keys)) == len(keys)
+    for action in page.page_actions():
+        assert action.text()
+        assert action.shortcut().toString() in action.toolTip()
+
+
+def test_splitters_have_names_to_be_remembered_by(page: ReviewPage) -> None:
+    names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
+    assert names == ["columns", "rows"]

@@ -1,0 +1,274 @@
+"""Playing a session: real time whatever decoding costs, and picture and rows that belong together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import numpy as np
+
+from app.output import OutputFolder
+from app.qt.review.review_player import ReviewPlayer, Shown
+from app.review.made_session import make_session
+from app.review.session import Session, SessionVideo, open_session
+from engine.errors import SourceError
+from engine.types import UInt8
+
+Until = Callable[[Callable[[], bool]], None]
+FPS = 10.0
+
+
+class MadeClip:
+    """Grey pictures whose level tells the position."""
+
+    opened: list[MadeClip] = []
+
+    def __init__(self, path: Path) -> None:
+        self.closed = False
+        self.asked: list[float] = []
+        MadeClip.opened.append(self)
+
+    def picture_at(self, time_s: float) -> UInt8:
+        self.asked.append(time_s)
+        return np.full((72, 128, 3), round(time_s * FPS) % 256, np.uint8)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Clock:
+    """Time that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("player") / "made"
+    make_session(OutputFolder(path), 12.0, FPS, 2, 5)
+    return path
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    with open_session(folder) as opened:
+        opened.video = SessionVideo(folder / "made.mp4", annotated=True)
+        yield opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def player(session: Session, clock: Clock) -> Iterator[ReviewPlayer]:
+    MadeClip.opened.clear()
+    made = ReviewPlayer(session, open_clip=MadeClip, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def seen(player: ReviewPlayer) -> list[Shown]:
+    shown: list[Shown] = []
+    player.shown.connect(shown.append)
+    return shown
+
+
+def test_picture_and_rows_are_of_the_same_frame(
+    player: ReviewPlayer, session: Session, seen: list[Shown], until: Until
+) -> None:
+    for position in (7, 3, 99):
+        player.go_to(position)
+        until(lambda position=position: bool(seen) and seen[-1].position == position)
+        assert seen[-1].picture is not None
+        assert int(seen[-1].picture[5, 5, 0]) == position
+        assert {row.frame for row in seen[-1].rows} == {position}
+        assert seen[-1].frame_px == (128, 72)
+
+
+def test_the_picture_fits_the_view(player: ReviewPlayer, seen: list[Shown], until: Until) -> None:
+    player.set_view_size(256, 1000)
+    until(lambda: bool(seen))
+    assert seen[-1].picture is not None
+    assert seen[-1].picture.shape == (144, 256, 3)
+
+
+def test_a_clean_video_gets_the_overlay_and_an_annotated_one_none(
+    session: Session, player: ReviewPlayer, seen: list[Shown], until: Until
+) -> None:
+    player.set_view_size(128, 72)
+    until(lambda: bool(seen))
+    assert seen[-1].picture is not None
+    assert (seen[-1].picture == 0).all()
+    session.video = SessionVideo(Path("made.mp4"), annotated=False)
+    clean = ReviewPlayer(session, open_clip=MadeClip)
+    drawn: list[Shown] = []
+    clean.shown.connect(drawn.append)
+    clean.set_view_size(128, 72)
+    until(lambda: bool(drawn))
+    clean.close()
+    assert drawn[-1].picture is not None
+    assert not (drawn[-1].picture == 0).all()
+
+
+def test_steps_and_jumps_stay_within_the_session(player: ReviewPlayer, session: Session) -> None:
+    player.step(-1)
+    assert player.position == 0
+    player.step(3)
+    assert player.position == 3
+    player.go_to_time(player.time_s + 1.0)
+    assert player.position == 3 + FPS
+    player.go_to_time(1e9)
+    assert player.position == len(session.frames) - 1
+    player.go_to_time(-5.0)
+    assert player.position == 0
+
+
+def test_playing_follows_the_clock_and_leaves_positions_out(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+    moved: list[int] = []
+    player.moved.connect(moved.append)
+    player.toggle()
+    assert player.playing
+    clock.now += 2.05
+    until(lambda: bool(moved))
+    assert moved == [20]  # not 1, 2, 3 ...: what could not be shown in time is left out
+    player.toggle()
+    assert not player.playing
+
+
+def test_playing_ends_at_the_end_and_starts_anew(
+    player: ReviewPlayer, session: Session, clock: Clock, until: Until
+) -> None:
+    states: list[bool] = []
+    player.playing_changed.connect(states.append)
+    player.toggle()
+    clock.now += 1000
+    until(lambda: not player.playing)
+    assert player.position == len(session.frames) - 1
+    assert states == [True, False]
+    player.toggle()
+    assert player.position == 0
+    player.pause()
+
+
+@pytest.mark.parametrize(("rate", "position"), [(0.25, 5), (4.0, 80)])
+def test_rates(player: ReviewPlayer, clock: Clock, until: Until, rate: float, position: int) -> None:
+    player.set_rate(rate)
+    player.toggle()
+    clock.now += 2.01
+    until(lambda: player.position == position)
+
+
+def test_a_rate_that_changes_while_playing_does_not_jump(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+    player.toggle()
+    clock.now += 2.01
+    until(lambda: player.position == 20)
+    player.set_rate(2.0)
+    assert player.position == 20
+    clock.now += 1.0
+    until(lambda: player.position == 40)
+
+
+def test_the_shuttle_goes_both_ways_and_faster(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+    player.go_to(100)
+    player.shuttle(-1)
+    assert player.rate == -1.0
+    player.shuttle(-1)
+    assert player.rate == -2.0
+    clock.now += 1.0
+    until(lambda: player.position == 80)
+    player.shuttle(1)
+    assert player.rate == 2.0
+    player.shuttle(1)
+    player.shuttle(1)
+    assert player.rate == 4.0  # no faster
+    player.pause()
+    assert not player.playing
+
+
+def test_playing_backwards_ends_at_the_start(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+    player.go_to(10)
+    player.shuttle(-1)
+    clock.now += 60
+    until(lambda: not player.playing)
+    assert player.position == 0
+
+
+def test_a_jump_while_playing_goes_on_from_there(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+    player.toggle()
+    clock.now += 1.0
+    player.go_to(50)
+    clock.now += 1.0
+    until(lambda: player.position == 60)
+
+
+def test_slow_decoding_shows_the_newest_and_never_an_old_queue(session: Session, clock: Clock, until: Until) -> None:
+    gate = threading.Semaphore(0)
+
+    class SlowClip(MadeClip):
+        def picture_at(self, time_s: float) -> UInt8:
+            gate.acquire()
+            return super().picture_at(time_s)
+
+    player = ReviewPlayer(session, open_clip=SlowClip, clock=clock)
+    shown: list[Shown] = []
+    player.shown.connect(shown.append)
+    player.go_to(1)
+    for position in range(2, 40):
+        player.go_to(position)
+    for _ in range(3):
+        gate.release()
+    until(lambda: bool(shown) and shown[-1].position == 39)
+    assert len(shown) <= 2
+    for _ in range(3):
+        gate.release()
+    player.close()
+
+
+def test_a_session_without_video_shows_its_rows(session: Session, until: Until) -> None:
+    session.video = None
+    player = ReviewPlayer(session, open_clip=MadeClip)
+    shown: list[Shown] = []
+    player.shown.connect(shown.append)
+    player.go_to(5)
+    until(lambda: bool(shown))
+    player.close()
+    assert shown[-1].picture is None
+    assert shown[-1].fault == ""
+    assert shown[-1].rows[0].frame == 5
+
+
+def test_a_video_that_cannot_be_read_is_told_and_the_rows_come(session: Session, until: Until) -> None:
+    def refuse(path: Path) -> MadeClip:
+        raise SourceError(f"{path} is gone: put it back")
+
+    player = ReviewPlayer(session, open_clip=refuse)
+    shown: list[Shown] = []
+    player.shown.connect(shown.append)
+    player.go_to(5)
+    until(lambda: bool(shown))
+    player.close()
+    assert "put it back" in shown[-1].fault
+    assert shown[-1].rows[0].frame == 5
+
+
+def test_closing_ends_the_clip(player: ReviewPlayer, seen: list[Shown], until: Until) -> None:
+    player.set_view_size(64, 64)
+    until(lambda: bool(seen))
+    player.toggle()
+    player.close()
+    assert MadeClip.opened[0].closed
+    assert not player.playing

@@ -1,0 +1,366 @@
+"""The timeline: what is painted, and what mouse, wheel and keys do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QAction, QColor, QImage, QMouseEvent, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.output import OutputFolder
+from app.qt.review.timeline_box import LaneKey, TimelineBox
+from app.qt.review.timeline_tip import timeline_tip
+from app.qt.review.timeline_view import TimelineView
+from app.qt.theme import ThemeName, apply_theme, current
+from app.review.lanes import LaneState
+from app.review.made_session import make_session
+from app.review.notes import Exclusion, HumanLabel, Marker, Notes
+from app.review.session import Session, open_session
+from app.review.timeline_rows import RowKind, rows_of_lanes
+
+NONE = Qt.KeyboardModifier.NoModifier
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("timeline") / "made"
+    make_session(OutputFolder(path), 60.0, 10.0, 3, 5)
+    return path
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    with open_session(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def view(qtbot, session: Session) -> TimelineView:
+    made = TimelineView()
+    qtbot.addWidget(made)
+    made.resize(800, 300)
+    made.set_session(session)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def box(qtbot) -> Iterator[TimelineBox]:
+    owner = QWidget()
+    closer, wider, whole = (QAction(text, owner) for text in ("in", "out", "all"))
+    made = TimelineBox((closer, wider, whole))
+    qtbot.addWidget(owner)
+    qtbot.addWidget(made)
+    yield made
+    owner.close()
+
+
+def lane_x(view: TimelineView, time_s: float) -> int:
+    return round(view._names_px() + view.scale.x_of(time_s))
+
+
+def face_y(view: TimelineView, face_id: int) -> int:
+    row = next(row for row in view._rows if row.face_id == face_id and row.kind is RowKind.FACE)
+    return view._head_px() + row.top_px - view.verticalScrollBar().value() + row.height_px // 2
+
+
+def picture(view: TimelineView) -> QImage:
+    return view.viewport().grab().toImage()
+
+
+def move(view: TimelineView, at: QPoint, keys: Qt.KeyboardModifier = NONE) -> None:
+    """A move with the left button down, which QTest.mouseMove does not tell."""
+    where = QPointF(at)
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, where, QPointF(view.viewport().mapToGlobal(at)), Qt.MouseButton.NoButton, LEFT, keys
+    )
+    QApplication.sendEvent(view.viewport(), event)
+
+
+def wheel(view: TimelineView, notches: int, keys: Qt.KeyboardModifier = NONE, x: int = 400) -> None:
+    place = QPointF(x, 200)
+    event = QWheelEvent(
+        place,
+        QPointF(view.viewport().mapToGlobal(place.toPoint())),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        keys,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(view.viewport(), event)
+
+
+def test_the_whole_session_is_shown_at_first(view: TimelineView, session: Session) -> None:
+    assert view.scale.start_s == 0.0
+    assert view.scale.span_s == pytest.approx(session.duration_s)
+    assert view.lanes == session.lanes
+
+
+def test_a_lane_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
+    lane = session.lanes[0]
+    accepted = lane.positions[lane.states == LaneState.ACCEPT]
+    view.zoom(9, float(session.times_s[accepted[len(accepted) // 2]]))
+    start, end = np.searchsorted(session.times_s, (view.scale.start_s, view.scale.end_s))
+    position = next(p for p in accepted if start < p < end - 1)
+    label = session.header.expressions[int(lane.view(np.array([position, position + 1])).label[0])]
+    image = picture(view)
+    row_top = face_y(view, lane.face_id) - 8
+    x = round(view._names_px() + view.scale.x_of((session.times_s[position] + session.times_s[position + 1]) / 2))
+    assert image.pixelColor(x, row_top).name() == current().expression(label).name()
+
+
+def test_other_themes_paint_other_colours(view: TimelineView) -> None:
+    light = picture(view)
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    apply_theme(application, ThemeName.DARK, 200)
+    dark = picture(view)
+    assert dark.pixelColor(3, 20) != light.pixelColor(3, 20)
+    assert view._head_px() > 40
+
+
+def test_without_a_session_nothing_happens(qtbot) -> None:
+    made = TimelineView()
+    qtbot.addWidget(made)
+    made.resize(400, 200)
+    asked = []
+    made.sought.connect(asked.append)
+    made.show()
+    assert picture(made).pixelColor(100, 50) == current().colour("panel")
+    QTest.mouseClick(made.viewport(), LEFT, NONE, QPoint(200, 5))
+    QTest.keyClick(made, Qt.Key.Key_Down)
+    wheel(made, 1)
+    made.zoom(1)
+    assert asked == []
+
+
+def test_a_drag_on_the_ruler_scrubs(view: TimelineView) -> None:
+    asked: list[float] = []
+    view.sought.connect(asked.append)
+    QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 10.0), 5))
+    move(view, QPoint(lane_x(view, 20.0), 5))
+    QTest.mouseRelease(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 20.0), 5))
+    move(view, QPoint(lane_x(view, 40.0), 5))
+    assert asked == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
+
+
+def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
+    marked: list[tuple[float, float]] = []
+    view.range_marked.connect(lambda start, end: marked.append((start, end)))
+    shift = Qt.KeyboardModifier.ShiftModifier
+    QTest.mousePress(view.viewport(), LEFT, shift, QPoint(lane_x(view, 30.0), 200))
+    move(view, QPoint(lane_x(view, 12.0), 200), shift)
+    assert marked[-1] == (pytest.approx(12.0, abs=0.1), pytest.approx(30.0, abs=0.1))
+
+
+def test_a_click_chooses_the_face_of_the_lane(view: TimelineView, session: Session) -> None:
+    chosen: list[int] = []
+    view.face_chosen.connect(chosen.append)
+    second = session.lanes[1].face_id
+    QTest.mouseClick(view.viewport(), LEFT, NONE, QPoint(300, face_y(view, second)))
+    assert chosen == [second]
+
+
+def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
+    view.face_chosen.connect(view.select_face)
+    first, second = (lane.face_id for lane in session.lanes[:2])
+    for key, expected in ((Qt.Key.Key_Down, first), (Qt.Key.Key_Down, second), (Qt.Key.Key_Up, first)):
+        QTest.keyClick(view, key)
+        assert view.selected == expected
+    QTest.keyClick(view, Qt.Key.Key_Up)
+    assert view.selected == first  # there is none above
+
+
+def test_a_double_click_goes_there(view: TimelineView) -> None:
+    asked: list[float] = []
+    view.sought.connect(asked.append)
+    QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 33.0), 200))
+    assert asked == [pytest.approx(33.0, abs=0.1)]
+
+
+def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
+    x = lane_x(view, 40.0)
+    wheel(view, 2, Qt.KeyboardModifier.ControlModifier, x)
+    assert view.scale.span_s < 60.0 / 2
+    assert lane_x(view, 40.0) == pytest.approx(x, abs=1)
+    wheel(view, -9, Qt.KeyboardModifier.ControlModifier, x)
+    assert view.scale.span_s == pytest.approx(view.scale.duration_s)
+
+
+def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: TimelineView) -> None:
+    view.zoom(4, 30.0)
+    start = view.scale.start_s
+    wheel(view, -1, Qt.KeyboardModifier.ShiftModifier)
+    assert view.scale.start_s > start
+    later = view.scale.start_s
+    assert view.verticalScrollBar().maximum() == 0
+    wheel(view, 1)
+    assert view.scale.start_s < later
+
+
+def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineView) -> None:
+    view.resize(800, 120)
+    view.select_face(view.lanes[0].face_id)
+    bar = view.verticalScrollBar()
+    assert bar.maximum() > 0
+    before = bar.value()
+    wheel(view, -1)
+    assert bar.value() > before
+    assert view.scale.start_s == 0.0
+
+
+def test_the_page_turns_with_the_playhead(view: TimelineView) -> None:
+    view.zoom(5, 0.0)
+    view.set_time(50.0)
+    assert view.scale.start_s < 50.0 < view.scale.end_s
+
+
+def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: TimelineView) -> None:
+    view.set_time(1.0)
+    view.zoom(5, 1.0)
+    view.horizontalScrollBar().setValue(view.horizontalScrollBar().maximum())
+    start = view.scale.start_s
+    view.set_time(1.1, reveal=False)
+    assert view.scale.start_s == start
+
+
+def test_a_chosen_face_below_the_edge_is_scrolled_to(view: TimelineView, session: Session) -> None:
+    view.resize(800, 120)
+    last = session.lanes[-1].face_id
+    view.select_face(last)
+    assert view._head_px() <= face_y(view, last) <= 120
+
+
+def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, session: Session) -> None:
+    short = dataclasses.replace(session.lanes[0], positions=session.lanes[0].positions[:3])
+    session.lanes = (short, *session.lanes[1:])
+    box.timeline.set_session(session)
+    box.follow_session()
+    assert short not in box.timeline.lanes
+    assert box.timeline.short_count() == 1
+    assert not box.short.isHidden()
+    box.short.setChecked(True)
+    assert short in box.timeline.lanes
+    box.short.setChecked(False)
+    box.timeline.select_face(short.face_id)
+    assert short in box.timeline.lanes
+
+
+def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: TimelineView, session: Session) -> None:
+    face = session.lanes[0].face_id
+    before = picture(view)
+    view.set_notes(Notes(labels=(HumanLabel(face, 10.0, 50.0, "anger"),)))
+    after = picture(view)
+    y = face_y(view, face)
+    xs = range(lane_x(view, 1.0), lane_x(view, 59.0))
+    assert [before.pixel(x, y) for x in xs] == [after.pixel(x, y) for x in xs]
+    noted = next(row for row in view._rows if row.kind is RowKind.NOTED)
+    frame = after.pixelColor(lane_x(view, 30.0), view._head_px() + noted.top_px + 2)
+    assert frame.name() == current().expression("anger").name()
+
+
+def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> None:
+    before = picture(view)
+    view.set_notes(Notes(markers=(Marker(5.0, "here"),), exclusions=(Exclusion(20.0, 30.0),)))
+    after = picture(view)
+    for y in range(view._ruler_px() + 2, 280, 20):
+        row = [after.pixel(x, y) != before.pixel(x, y) for x in range(lane_x(view, 21.0), lane_x(view, 29.0))]
+        assert any(row)
+    flag = after.pixelColor(lane_x(view, 5.0) + 2, (view._ruler_px() + view._head_px()) // 2)
+    assert flag == current().colour("text")
+
+
+def test_units_can_be_folded(view: TimelineView) -> None:
+    view.select_face(view.lanes[0].face_id)
+    assert any(row.kind is RowKind.UNITS for row in view._rows)
+    view.set_with_units(False)
+    assert all(row.kind is not RowKind.UNITS for row in view._rows)
+
+
+def test_only_what_moved_is_painted_again_with_the_playhead(view: TimelineView) -> None:
+    view.set_time(10.0)
+    picture(view)
+    still = view._still
+    view.set_time(11.0)
+    picture(view)
+    assert view._still is still
+    assert picture(view).pixelColor(lane_x(view, 11.0), 270) == current().colour("text")
+
+
+def test_a_range_is_shown_between_two_lines(view: TimelineView) -> None:
+    before = picture(view)
+    view.set_range((10.0, 20.0))
+    after = picture(view)
+    assert after.pixel(lane_x(view, 15.0), 280) != before.pixel(lane_x(view, 15.0), 280)
+    assert after.pixel(lane_x(view, 25.0), 280) == before.pixel(lane_x(view, 25.0), 280)
+
+
+def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
+    lane = session.lanes[0]
+    rows = rows_of_lanes((lane,), lane.face_id, set(), 18, 16.0)
+    time_s = float(session.times_s[lane.positions[5]])
+    notes = Notes(exclusions=(Exclusion(0.0, 60.0),), labels=(HumanLabel(lane.face_id, 0.0, 60.0, "unclear"),))
+    texts = [timeline_tip(session, notes, row, 0.5, time_s) for row in rows]
+    assert all(f"Face {lane.face_id}" in text and "excluded" in text for text in texts)
+    assert "A person says: unclear" in texts[1]
+    assert "AU" in texts[2]
+    assert "No label by a person here" in timeline_tip(session, Notes(), rows[1], 0.5, time_s)
+    assert timeline_tip(session, Notes(markers=(Marker(1.0, "door"),)), None, 0.0, 1.0) == "0:01.00\ndoor"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (LaneState.REJECT, "Not assessed: unlike training data"),
+        (LaneState.LOW_QUALITY, "Can't see well"),
+        (LaneState.AMBIGUOUS, "ambiguous between"),
+    ],
+)
+def test_the_tip_says_each_state_in_words(session: Session, state: LaneState, said: str) -> None:
+    lane = next(lane for lane in session.lanes if (lane.states == state).any())
+    time_s = float(session.times_s[lane.positions[np.flatnonzero(lane.states == state)[0]]])
+    row = rows_of_lanes((lane,), None, set(), 0, 16.0)[0]
+    assert said in timeline_tip(session, Notes(), row, 0.5, time_s)
+
+
+def test_the_tip_of_a_face_that_is_not_there(session: Session) -> None:
+    lane = max(session.lanes, key=lambda lane: lane.first)
+    assert lane.first > 0
+    row = rows_of_lanes((lane,), None, set(), 0, 16.0)[0]
+    assert "not in the picture" in timeline_tip(session, Notes(), row, 0.5, 0.0)
+
+
+def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
+    assert view.focusPolicy() & Qt.FocusPolicy.TabFocus
+    assert view.accessibleName()
+    view.set_time(12.0)
+    view.setFocus()
+    assert "0:12.0" in view.accessibleDescription() or not view.hasFocus()
+
+
+def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
+    box.resize(300, 300)
+    box.show()
+    image = box.grab().toImage()
+    assert not image.isNull()
+    key = box.findChild(LaneKey)
+    assert isinstance(key, LaneKey)
+    assert key.heightForWidth(200) > key.heightForWidth(2000)
+    ground = QColor(key.grab().toImage().pixelColor(0, key.height() - 1))
+    assert ground.isValid()
+    box.key.setChecked(False)
+    assert key.isHidden()

@@ -1,0 +1,246 @@
+"""Every setting changes its field at once, shows changes made elsewhere, and says what it does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.doctor import Check
+from app.model_facts import read_model_facts
+from app.qt.notice_bar import Notice
+from app.qt.preference_store import PreferenceStore
+from app.qt.settings.settings_cards import AppearanceCard, RuntimeCard, ThresholdCard
+from app.qt.settings.settings_page import SettingsPage
+from app.thresholds import Thresholds
+from engine.backends.registry import BACKENDS
+from engine.errors import ModelError
+from tests.app.qt.conftest import Until
+
+CHECKS = [
+    Check("Python", True, "3.11.7"),
+    Check("face network", False, "run 'mien prepare'"),
+    Check("openvino", False, "for more: pip install openvino", needed=False),
+]
+
+
+@pytest.fixture
+def store() -> PreferenceStore:
+    return PreferenceStore(None)
+
+
+@pytest.fixture
+def page(qtbot: QtBot, store: PreferenceStore, tmp_path: Path) -> Iterator[SettingsPage]:
+    made = SettingsPage(store, "0.9", ask=lambda parent, title, first: tmp_path / "chosen", look=lambda out: CHECKS)
+    qtbot.addWidget(made)
+    made.resize(900, 700)
+    made.show()
+    yield made
+    made.shut()
+
+
+def choose(box: QComboBox, value: object) -> None:
+    place = next(place for place in range(box.count()) if box.itemData(place) == value)
+    box.setCurrentIndex(place)
+    box.activated.emit(place)
+
+
+def words_of(widget: QWidget) -> str:
+    return "\n".join(label.text().replace("\u200b", "") for label in widget.findChildren(QLabel))
+
+
+def test_appearance_changes_at_once_and_follows(page: SettingsPage, store: PreferenceStore) -> None:
+    choose(page.appearance.theme, "dark")
+    choose(page.appearance.scale, 150)
+    assert (store.now.theme, store.now.scale_percent) == ("dark", 150)
+    store.change(theme="light", scale_percent=100)
+    assert (page.appearance.theme.currentData(), page.appearance.scale.currentData()) == ("light", 100)
+
+
+def test_runtime_changes_and_follows(page: SettingsPage, store: PreferenceStore) -> None:
+    choose(page.runtime.backend, "onnxruntime")
+    page.runtime.threads.setValue(page.runtime.threads.maximum())
+    assert (store.now.backend, store.now.threads) == ("onnxruntime", page.runtime.threads.maximum())
+    choose(page.runtime.backend, None)
+    assert store.now.backend is None
+    store.change(backend="onnxruntime")
+    assert page.runtime.backend.currentData() == "onnxruntime"
+    assert "when a source is started next" in words_of(page.runtime)
+
+
+def test_backends_are_those_of_the_registry_and_what_is_not_installed_cannot_be_chosen(
+    qtbot: QtBot, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.qt.settings.settings_cards.find_spec", lambda name: name == "onnxruntime" or None)
+    card = RuntimeCard(store)
+    qtbot.addWidget(card)
+    box = card.backend
+    assert [box.itemData(place) for place in range(box.count())] == [None, *BACKENDS]
+    usable = {
+        box.itemData(place): bool(box.model().flags(box.model().index(place, 0)) & Qt.ItemFlag.ItemIsEnabled)
+        for place in range(box.count())
+    }
+    assert usable == {None: True, "onnxruntime": True, "openvino": False, "tensorrt": False}
+    assert box.itemText(2) == "openvino (not installed)"
+    assert card.tracker.itemData(0) == "litert"
+    choose(card.tracker, "mediapipe")
+    assert store.now.tracker == "mediapipe"
+
+
+def test_limits_keep_the_one_that_was_not_moved_exact(page: SettingsPage, store: PreferenceStore) -> None:
+    own = read_model_facts("expression").thresholds
+    assert own is not None
+    card = page.limits
+    assert isinstance(card, ThresholdCard)
+    assert card.accept.value() == pytest.approx(own.tau_accept, abs=1e-3)
+    assert not card.reset.isEnabled()
+    card.ood.setValue(0.8)
+    assert store.now.thresholds == Thresholds(own.tau_accept, 0.8)
+    card.accept.setValue(0.5)
+    assert store.now.thresholds == Thresholds(0.5, 0.8)
+    card.reset.click()
+    assert store.now.thresholds is None
+    assert card.ood.value() == pytest.approx(own.tau_ood, abs=1e-3)
+    store.change(thresholds=Thresholds(0.25, 0.75))
+    assert (card.accept.value(), card.ood.value()) == (0.25, 0.75)
+
+
+def test_a_model_that_cannot_be_read_is_told_where_its_settings_would_be(
+    qtbot: QtBot, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(task: str) -> None:
+        raise ModelError(f"{task}.onnx is missing: install the program again")
+
+    monkeypatch.setattr("app.qt.settings.settings_page.read_model_facts", missing)
+    monkeypatch.setattr("app.qt.settings.model_cards.read_model_facts", missing)
+    page = SettingsPage(store, "0.9", look=lambda out: CHECKS)
+    qtbot.addWidget(page)
+    assert words_of(page).count("expression.onnx is missing") == 2
+    assert "action_units.onnx is missing" in words_of(page)
+    page.shut()
+
+
+def test_models_are_named_with_hash_and_licence(page: SettingsPage) -> None:
+    words = words_of(page)
+    for task in ("expression", "action_units"):
+        facts = read_model_facts(task)
+        assert facts.name in words
+        assert facts.sha256[:12] in words
+        assert facts.licence in words
+    assert "8 of 18" in words or f"of {len(read_model_facts('action_units').labels)}" in words
+
+
+def test_folders_are_chosen_and_shown(page: SettingsPage, store: PreferenceStore, tmp_path: Path) -> None:
+    page.folders.buttons["recordings"].click()
+    assert store.now.recordings == tmp_path / "chosen"
+    assert str(tmp_path / "chosen") in words_of(page.folders)
+    store.change(annotations=tmp_path / "else")
+    assert str(tmp_path / "else") in words_of(page.folders)
+
+
+def test_privacy_tells_where_the_settings_stand(qtbot: QtBot, tmp_path: Path) -> None:
+    page = SettingsPage(PreferenceStore(tmp_path / "desktop.json"), "0.9", look=lambda out: CHECKS)
+    qtbot.addWidget(page)
+    assert str(tmp_path / "desktop.json") in words_of(page)
+    page.shut()
+
+
+def test_a_language_can_be_chosen_where_there_is_one(qtbot: QtBot, store: PreferenceStore) -> None:
+    alone = AppearanceCard(store, {})
+    card = AppearanceCard(store, {"de": Path("mien_de.qm")})
+    for one in (alone, card):
+        qtbot.addWidget(one)
+    assert alone.language is None
+    assert "Language" not in words_of(alone)
+    assert card.language is not None
+    assert [card.language.itemText(place) for place in range(3)][2] == "Deutsch"
+    choose(card.language, "de")
+    assert store.now.language == "de"
+
+
+def test_the_wheel_scrolls_the_page_and_changes_nothing(page: SettingsPage, store: PreferenceStore) -> None:
+    box = page.appearance.scale
+    box.clearFocus()
+    middle = QPointF(box.rect().center())
+    turn = QWheelEvent(
+        middle,
+        box.mapToGlobal(middle),
+        QPoint(0, -120),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(box, turn)
+    assert store.now.scale_percent == 100
+
+
+def test_every_control_is_named(page: SettingsPage) -> None:
+    controls = (page.appearance.theme, page.appearance.scale, page.runtime.backend, page.runtime.threads)
+    assert all(control.accessibleName() for control in (*controls, page.runtime.tracker))
+    names = {button.accessibleName() for button in page.folders.buttons.values()}
+    assert len(names) == 2
+
+
+def test_the_examination_is_shown_and_copied(page: SettingsPage, until: Until) -> None:
+    card = page.diagnostics
+    told: list[Notice] = []
+    page.noticed.connect(told.append)
+    assert not card.copy.isEnabled()
+    card.start.click()
+    assert not card.start.isEnabled()
+    until(card.start.isEnabled)
+    words = words_of(card)
+    assert all(text in words for text in ("✓ ok", "✗ missing", "○ optional", "face network", "run 'mien prepare'"))
+    card.copy.click()
+    assert QGuiApplication.clipboard().text().startswith("Mien 0.9\n")
+    assert len(told) == 1
+    card.start.click()
+    until(card.start.isEnabled)
+    assert words_of(card).count("✗ missing") == 1
+
+
+def test_an_examination_that_breaks_off_is_told(qtbot: QtBot, store: PreferenceStore, until: Until) -> None:
+    def broken(out: Path) -> list[Check]:
+        raise RuntimeError("no such thing")
+
+    page = SettingsPage(store, "0.9", look=broken)
+    qtbot.addWidget(page)
+    told: list[Notice] = []
+    page.noticed.connect(told.append)
+    page.diagnostics.start.click()
+    until(lambda: bool(told))
+    assert "no such thing" in told[0].text
+    assert page.diagnostics.start.isEnabled()
+    page.shut()
+
+
+def test_the_window_may_close_during_an_examination(qtbot: QtBot, store: PreferenceStore) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(out: Path) -> list[Check]:
+        begun.set()
+        go_on.wait(5)
+        return CHECKS
+
+    page = SettingsPage(store, "0.9", look=slow)
+    qtbot.addWidget(page)
+    page.diagnostics.start.click()
+    assert begun.wait(5)
+    go_on.set()
+    page.shut()
+    QTest.qWait(1)
+    assert "face network" not in words_of(page.diagnostics)

@@ -1,0 +1,331 @@
+"""One page at a time, its keys alone, and a window that remembers and ends everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QSplitter, QVBoxLayout
+from pytestqt.qtbot import QtBot
+
+from app.qt import theme
+from app.qt.main_window import MainWindow
+from app.qt.navigation import NavigationButton
+from app.qt.notice_bar import Notice, Weight
+from app.qt.page import Page
+from app.qt.preference_store import PreferenceStore
+from app.qt.shortcut_sheet import ShortcutSheet
+from engine.errors import ThreadStuckError
+
+
+class MadePage(Page):
+    """Writes down what happens to it."""
+
+    def __init__(self, title: str, keys: tuple[str, ...] = ("Space",), stuck: bool = False) -> None:
+        super().__init__()
+        self.title, self.stuck = title, stuck
+        self.log: list[str] = []
+        self.acts = tuple(
+            self.make_action(f"Do {key} in {title}", key, lambda key=key: self.log.append(key)) for key in keys
+        )
+        layout = QVBoxLayout(self)
+        self.line = QLineEdit()
+        self.splitter = QSplitter()
+        self.splitter.setObjectName(f"{title}-parts")
+        for _ in range(2):
+            self.splitter.addWidget(QLabel(title))
+        for part in (self.line, self.splitter):
+            layout.addWidget(part)
+
+    def page_title(self) -> str:
+        return self.title
+
+    def page_actions(self) -> tuple[QAction, ...]:
+        return self.acts
+
+    def enter(self) -> None:
+        self.log.append("enter")
+
+    def leave(self) -> None:
+        self.log.append("leave")
+
+    def shut(self) -> None:
+        self.log.append("shut")
+        if self.stuck:
+            raise ThreadStuckError(f"{self.title} is stuck")
+
+
+Pages = dict[str, MadePage]
+
+
+@pytest.fixture
+def pages() -> Pages:
+    return {"start": MadePage("Start"), "live": MadePage("Live"), "settings": MadePage("Settings", keys=())}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PreferenceStore:
+    made = PreferenceStore(tmp_path / "desktop.json")
+    made.change(told=True)
+    return made
+
+
+@pytest.fixture
+def window(qtbot: QtBot, store: PreferenceStore, pages: Pages) -> MainWindow:
+    made = MainWindow(store, pages)
+    qtbot.addWidget(made)
+    made.show()
+    assert QTest.qWaitForWindowActive(made)
+    return made
+
+
+def press(window: MainWindow, key: Qt.Key, how: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    QTest.keyClick(window, key, how)
+
+
+def test_keys_reach_the_shown_page_alone(window: MainWindow, pages: Pages) -> None:
+    press(window, Qt.Key.Key_Space)
+    window.show_page("live")
+    press(window, Qt.Key.Key_Space)
+    window.show_page("settings")
+    press(window, Qt.Key.Key_Space)
+    assert pages["start"].log == ["enter", "Space", "leave"]
+    assert pages["live"].log == ["enter", "Space", "leave"]
+    assert pages["settings"].log == ["enter"]
+
+
+def test_control_and_a_digit_shows_a_page(window: MainWindow, store: PreferenceStore) -> None:
+    press(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert (window.shown, store.now.page) == ("live", "live")
+    press(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    press(window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
+    assert window.shown == "settings"
+
+
+def buttons(window: MainWindow) -> list[NavigationButton]:
+    return window.findChildren(NavigationButton)
+
+
+def test_the_rail_is_worked_by_arrows_and_clicks_and_marks_the_page(window: MainWindow, qtbot: QtBot) -> None:
+    first, second, third = buttons(window)
+    first.setFocus()
+    QTest.keyClick(first, Qt.Key.Key_Down)
+    assert window.shown == "live"
+    assert second.hasFocus()
+    qtbot.mouseClick(third, Qt.MouseButton.LeftButton)
+    assert window.shown == "settings"
+    window.show_page("start")
+    assert [button.isChecked() for button in buttons(window)] == [True, False, False]
+    assert [button.accessibleName() for button in buttons(window)] == ["Start", "Live", "Settings"]
+
+
+def test_the_mark_of_the_page_is_not_colour_alone(window: MainWindow) -> None:
+    first = buttons(window)[0]
+    marked = first.grab().toImage()
+    window.show_page("live")
+    plain = first.grab().toImage()
+    edge = [(marked.pixelColor(1, y).lightness(), plain.pixelColor(1, y).lightness()) for y in (5, 20)]
+    assert all(abs(one - other) > 60 for one, other in edge)  # a bar of another lightness stands at the edge
+
+
+def test_the_menu_of_the_page_holds_its_actions(window: MainWindow, pages: Pages) -> None:
+    def titles() -> list[str]:
+        return [action.text().replace("&", "") for action in window.menuBar().actions() if action.isVisible()]
+
+    assert titles() == ["File", "Start", "View", "Help"]
+    window.show_page("live")
+    assert titles() == ["File", "Live", "View", "Help"]
+    shown = window.menuBar().actions()[1].menu()
+    assert tuple(shown.actions()) == pages["live"].acts  # type: ignore[attr-defined]  # PySide6 types menu() as object
+    window.show_page("settings")
+    assert titles() == ["File", "View", "Help"]
+
+
+def test_an_unknown_page_is_an_error_and_changes_nothing(window: MainWindow) -> None:
+    with pytest.raises(KeyError):
+        window.show_page("kiosk")
+    assert window.shown == "start"
+
+
+def test_notices_of_pages_and_store_stand_above_the_pages(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
+    pages["live"].noticed.emit(Notice("Camera lost", Weight.FAULT, "camera"))
+    assert window.notice is not None
+    assert window.notice.text == "Camera lost"
+    pages["live"].noticed.emit(Notice("", topic="camera"))
+    assert window.notice is None
+
+
+def test_settings_that_could_not_be_read_are_told(qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "desktop.json").write_text("{")
+    window = MainWindow(PreferenceStore(tmp_path / "desktop.json"), {"start": MadePage("Start")})
+    qtbot.addWidget(window)
+    assert window.notice is not None
+    assert "desktop.json" in window.notice.text
+    window.close()
+
+
+def test_closing_ends_every_page_even_if_one_is_stuck(window: MainWindow, pages: Pages, store: PreferenceStore) -> None:
+    pages["start"].stuck = pages["settings"].stuck = True
+    window.close()
+    assert [page.log[-1] for page in pages.values()] == ["shut", "shut", "shut"]
+    assert pages["start"].log == ["enter", "leave", "shut"]
+    assert [str(fault) for fault in window.faults] == ["Start is stuck", "Settings is stuck"]
+    window.close()
+    assert pages["live"].log == ["shut"]
+    assert store.path is not None
+    assert store.path.exists()
+
+
+def reopened(qtbot: QtBot, store: PreferenceStore) -> tuple[MainWindow, Pages, PreferenceStore]:
+    """Another start of the program with the same file."""
+    kept = PreferenceStore(store.path)
+    pages = {"start": MadePage("Start"), "live": MadePage("Live")}
+    window = MainWindow(kept, pages)
+    qtbot.addWidget(window)
+    return window, pages, kept
+
+
+def test_place_page_and_splitters_are_remembered(
+    window: MainWindow, pages: Pages, store: PreferenceStore, qtbot: QtBot
+) -> None:
+    screen = QGuiApplication.primaryScreen().availableGeometry()
+    width, height = min(1000, screen.width()), min(620, screen.height())
+    window.resize(width, height)
+    window.show_page("live")
+    pages["live"].splitter.setSizes([100, 300])
+    sizes = pages["live"].splitter.saveState()
+    window.close()
+    again, again_pages, _ = reopened(qtbot, store)
+    assert again.size().toTuple() == (width, height)
+    assert again.shown == "live"
+    assert again_pages["live"].splitter.saveState() == sizes
+    again.close()
+
+
+def test_until_the_notice_was_read_the_first_page_comes_first(
+    window: MainWindow, store: PreferenceStore, qtbot: QtBot
+) -> None:
+    window.show_page("live")
+    store.change(told=False)
+    window.close()
+    again, _, kept = reopened(qtbot, store)
+    assert again.shown == "start"
+    kept.change(told=True)
+    again.show_page("live")
+    again.close()
+    third, _, _ = reopened(qtbot, store)
+    assert third.shown == "live"
+    third.close()
+
+
+@pytest.mark.parametrize("kept", ["", "no base64 at all!", "AAAA"])
+def test_a_place_that_cannot_be_restored_gives_the_first_size(qtbot: QtBot, kept: str) -> None:
+    window = MainWindow(PreferenceStore(None, window=kept), {"start": MadePage("Start")})
+    qtbot.addWidget(window)
+    screen = QGuiApplication.primaryScreen().availableGeometry()
+    assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height()))
+    window.close()
+
+
+def test_theme_and_scale_follow_the_store_at_once_and_the_menu_changes_them(
+    window: MainWindow, store: PreferenceStore
+) -> None:
+    store.change(theme="dark", scale_percent=150)
+    assert theme.current().name is theme.ThemeName.DARK
+    size = window.font().pointSizeF()
+    press(window, Qt.Key.Key_Minus, Qt.KeyboardModifier.ControlModifier)
+    assert store.now.scale_percent == 125
+    assert window.font().pointSizeF() == pytest.approx(size * 125 / 150)
+    for _ in range(5):
+        press(window, Qt.Key.Key_Plus, Qt.KeyboardModifier.ControlModifier)
+    assert store.now.scale_percent == 200
+    named = {action.text(): action for action in window.findChildren(QAction)}
+    named["High contrast"].trigger()
+    assert store.now.theme == "high-contrast"
+    assert theme.current().name is theme.ThemeName.HIGH_CONTRAST
+    assert [text for text in ("Light", "Dark", "High contrast") if named[text].isChecked()] == ["High contrast"]
+    assert named["200 %"].isChecked()
+
+
+def test_the_desktops_change_of_light_is_followed_only_if_wanted(
+    window: MainWindow, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied: list[theme.ThemeName] = []
+    monkeypatch.setattr("app.qt.appearance.apply_theme", lambda application, name, percent: applied.append(name))
+    hints = QGuiApplication.styleHints()
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert applied == [theme.ThemeName.SYSTEM]
+    store.change(theme="light")
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Light)
+    assert applied == [theme.ThemeName.SYSTEM, theme.ThemeName.LIGHT]
+
+
+def test_the_sheet_lists_every_key_of_window_and_pages(window: MainWindow, pages: Pages) -> None:
+    late = pages["live"].make_action("Added late", "Ctrl+L", lambda: None)
+    pages["live"].acts = (*pages["live"].acts, late)
+    press(window, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+    sheet = window.findChild(QDialog)
+    assert isinstance(sheet, ShortcutSheet)
+    words = {label.text() for label in sheet.findChildren(QLabel)}
+    wanted = {action for group in window.shortcut_groups() for action in group.actions if action.shortcuts()}
+    assert {action.text().replace("&", "") for action in wanted} <= words
+    assert {"Added late", "Ctrl+L", "Quit", "Ctrl+Q", "Do Space in Start"} <= words
+    assert "Settings" in words  # the window's action; the page has no keys and no heading of its own
+    sheet.close()
+
+
+def test_full_screen_comes_and_goes(window: MainWindow) -> None:
+    press(window, Qt.Key.Key_F11)
+    assert window.isFullScreen()
+    press(window, Qt.Key.Key_F11)
+    assert not window.isFullScreen()
+
+
+def drop(window: MainWindow, *paths: Path) -> bool:
+    """Drag paths over the window and let go where it takes them."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    buttons, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    over = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, buttons, none)
+    over.ignore()
+    window.dragEnterEvent(over)
+    if over.isAccepted():
+        window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, none))
+    return over.isAccepted()
+
+
+def test_sessions_are_taken_anywhere_and_videos_over_live(window: MainWindow, tmp_path: Path) -> None:
+    session, video = tmp_path / "session", tmp_path / "a.mp4"
+    session.mkdir()
+    (session / "journal.jsonl").write_text("x")
+    video.write_bytes(b"x")
+    wanted: list[object] = []
+    window.session_wanted.connect(wanted.append)
+    window.live_wanted.connect(wanted.append)
+    assert drop(window, session)
+    assert not drop(window, video)
+    window.show_page("live")
+    assert drop(window, video)
+    assert not drop(window, tmp_path / "gone.mp4")
+    assert wanted == [session, str(video)]
+
+
+@pytest.mark.parametrize("scale", [100, 200])
+def test_the_rail_shows_every_word_at_any_scale(qtbot: QtBot, scale: int) -> None:
+    store = PreferenceStore(None, scale_percent=scale, theme="light")
+    window = MainWindow(store, {"start": MadePage("A title that is long"), "live": MadePage("Live")})
+    qtbot.addWidget(window)
+    window.resize(960, 600)
+    window.show()
+    for button in buttons(window):
+        assert button.width() >= button.sizeHint().width()
+        assert button.visibleRegion().boundingRect().width() >= button.sizeHint().width()
+    window.close()

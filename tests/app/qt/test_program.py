@@ -1,0 +1,174 @@
+"""All pages in one window: wired, with keys that do not collide, and nothing left when it closes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import PySide6
+from PySide6.QtCore import QCoreApplication, QTranslator
+from pytestqt.qtbot import QtBot
+
+from app.preferences import PAGES, Preferences, load_preferences, save_preferences
+from app.qt import program
+from app.qt.annotate.annotate_page import AnnotatePage
+from app.qt.application import make_application
+from app.qt.live.live_page import LivePage
+from app.qt.main_window import MainWindow
+from app.qt.preference_store import PreferenceStore
+from app.qt.review.review_page import ReviewPage
+from app.qt.start.start_page import StartPage
+from engine.config import EngineConfig
+from engine.errors import ConfigError, ThreadStuckError
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
+    made = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
+    qtbot.addWidget(made)
+    made.show()
+    yield made
+    made.close()
+    assert made.faults == ()
+
+
+def test_every_page_can_be_shown(window: MainWindow) -> None:
+    for name in (*PAGES, *reversed(PAGES)):
+        window.show_page(name)
+        assert window.shown == name
+        assert window.notice is None
+
+
+def test_no_two_actions_that_work_together_share_a_key(window: MainWindow) -> None:
+    everywhere, *pages = window.shortcut_groups()
+    assert len(pages) == len(PAGES)
+    for page in pages:
+        keys = [key.toString() for action in (*everywhere.actions, *page.actions) for key in action.shortcuts()]
+        assert [key for key, count in Counter(keys).items() if count > 1] == []
+
+
+def test_every_action_has_words_and_every_page_a_name(window: MainWindow) -> None:
+    for group in window.shortcut_groups():
+        assert group.title
+        assert all(action.text() for action in group.actions)
+
+
+def heard(monkeypatch: pytest.MonkeyPatch, page: type, name: str) -> list[object]:
+    """What reaches a method of a page, in its place."""
+    calls: list[object] = []
+    monkeypatch.setattr(page, name, lambda self, what: calls.append(what))
+    return calls
+
+
+def test_what_is_wanted_opens_on_its_page(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot, tmp_path: Path) -> None:
+    lived = heard(monkeypatch, LivePage, "open_source")
+    queued = heard(monkeypatch, AnnotatePage, "add")
+    reviewed = heard(monkeypatch, ReviewPage, "open_path")
+    window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
+    qtbot.addWidget(window)
+    start, annotate = window.findChild(StartPage), window.findChild(AnnotatePage)
+    start.live_wanted.emit("2")
+    assert (lived, window.shown) == (["2"], "live")
+    start.annotate_wanted.emit(("a.mp4", "b.mp4"))
+    assert (queued, window.shown) == ([("a.mp4", "b.mp4")], "annotate")
+    annotate.session_wanted.emit(tmp_path)
+    assert (reviewed, window.shown) == ([tmp_path], "review")
+    session = tmp_path / "session"
+    session.mkdir()
+    (session / "journal.jsonl").write_text("x")
+    program.open_in(window, "demo")
+    assert (lived[-1], window.shown) == ("demo", "live")
+    program.open_in(window, str(session))
+    assert (reviewed[-1], window.shown) == (session, "review")
+    window.close()
+
+
+@pytest.fixture
+def no_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The program closes as soon as it is shown; its settings stand in this file."""
+    path = tmp_path / "mien" / "desktop.json"
+    monkeypatch.setenv("MIEN_CONFIG", str(path))
+    monkeypatch.setattr(program, "run_until_closed", lambda application, window: closed(window))
+    return path
+
+
+def closed(window: MainWindow) -> None:
+    window.close()
+    window.deleteLater()
+
+
+def test_the_program_keeps_its_settings_but_not_those_of_the_run(no_loop: Path) -> None:
+    save_preferences(no_loop, Preferences(threads=2, told=True))
+    program.run_program(EngineConfig(), "0.9", None, "settings", backend="onnxruntime")
+    kept = load_preferences(no_loop)
+    assert (kept.backend, kept.threads, kept.page) == (None, 2, "settings")
+    assert kept.window
+
+
+def test_a_page_that_is_stuck_ends_the_program_with_its_error(no_loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = LivePage.shut
+
+    def stuck(page: LivePage) -> None:
+        shut(page)
+        raise ThreadStuckError("mien-capture did not end")
+
+    monkeypatch.setattr(LivePage, "shut", stuck)
+    with pytest.raises(ThreadStuckError, match="mien-capture"):
+        program.run_program(EngineConfig(), "0.9")
+
+
+def test_without_a_display_it_is_said_what_to_do() -> None:
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    code = (
+        "from app.qt.program import run_program\n"
+        "from engine.config import EngineConfig\n"
+        "run_program(EngineConfig(), '0')"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=Path(__file__).resolve().parents[3],
+        timeout=60,
+    )
+    if sys.platform == "linux":
+        assert finished.returncode == 1
+        assert f"{ConfigError.__name__}: no display is set" in finished.stderr
+
+
+def test_a_translation_that_is_installed_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = Path(PySide6.__file__).parent / "lrelease"
+    if not release.exists():
+        pytest.skip("needs lrelease of PySide6")
+    (tmp_path / "mien_de.ts").write_text(
+        '<?xml version="1.0" encoding="utf-8"?><!DOCTYPE TS><TS version="2.1" language="de"><context>'
+        "<name>StartPage</name><message><source>Start</source><translation>Anfang</translation></message>"
+        "</context></TS>"
+    )
+    made = tmp_path / "mien_de.qm"
+    subprocess.run([str(release), str(made.with_suffix(".ts")), "-qm", str(made)], check=True, capture_output=True)
+    monkeypatch.setattr(program, "installed_languages", lambda: {"de": made})
+    application = make_application()
+    before = set(application.findChildren(QTranslator))
+    try:
+        program.use_language(application, "de")
+        assert QCoreApplication.translate("StartPage", "Start") == "Anfang"
+    finally:
+        for translator in set(application.findChildren(QTranslator)) - before:
+            application.removeTranslator(translator)
+            translator.deleteLater()
+    program.use_language(application, "en")
+    assert QCoreApplication.translate("StartPage", "Start") == "Start"

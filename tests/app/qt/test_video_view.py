@@ -1,0 +1,73 @@
+"""The picture, its borders, and where it was clicked."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+import numpy as np
+from PySide6.QtCore import QPoint, Qt
+
+from app.qt.video_view import VideoView
+
+
+@pytest.fixture
+def view(qtbot):
+    made = VideoView()
+    qtbot.addWidget(made)
+    made.resize(400, 200)
+    return made
+
+
+def picture(width: int, height: int, level: int = 200):
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def lightness(view, x: int, y: int) -> int:
+    return view.grab().toImage().pixelColor(x, y).lightness()
+
+
+def test_a_fitted_picture_stands_in_the_middle_between_dark_borders(view):
+    view.show_picture(picture(200, 200))
+    assert lightness(view, 200, 100) == 200
+    assert lightness(view, 101, 1) == 200
+    assert lightness(view, 50, 100) < 30
+    assert lightness(view, 350, 100) < 30
+
+
+def test_a_picture_of_another_size_is_fitted_as_well(view):
+    view.show_picture(picture(50, 100))  # 1 : 2, so 100 x 200 here
+    assert lightness(view, 200, 100) == 200
+    assert lightness(view, 160, 100) == 200
+    assert lightness(view, 140, 100) < 30
+
+
+def test_words_take_the_place_of_the_picture_and_are_told(view):
+    view.show_picture(picture(200, 200))
+    view.show_words("Choose a source")
+    assert view.picture is None
+    assert view.accessibleDescription() == "Choose a source"
+    image = view.grab().toImage()
+    assert any(image.pixelColor(x, 100).lightness() > 150 for x in range(400))
+
+
+def test_a_new_size_is_told_in_device_pixels(view, qtbot):
+    view.show()
+    with qtbot.waitSignal(view.resized_px) as heard:
+        view.resize(300, 250)
+    assert heard.args == [300, 250]
+
+
+def test_a_click_is_told_as_shares_of_the_picture_and_only_inside(view):
+    heard: list[tuple[float, float]] = []
+    view.face_picked.connect(lambda x, y: heard.append((x, y)))
+    from PySide6.QtTest import QTest
+
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))  # no picture
+    view.show_picture(picture(200, 200))
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(50, 100))  # the border
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(150, 50))
+    assert heard == [(pytest.approx(0.25, abs=0.01), pytest.approx(0.25, abs=0.01))]

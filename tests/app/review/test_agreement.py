@@ -1,0 +1,149 @@
+"""Cohen's kappa by hand, by scikit-learn, and where there is none."""
+
+import numpy as np
+import pytest
+
+from app.review.agreement import NoKappa, agree, kappas
+from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Notes
+from app.review.session import open_session
+from engine.facs import EXPRESSIONS
+from tests.app.review.made_runs import badly_seen, face, write_run
+
+HAPPINESS, SURPRISE, ANGER = 1, 2, 4
+
+
+def agreement_of(tmp_path, frames, *labels, exclusions=()):
+    """Labels as (face id, first frame, frame behind the last, label), 10 frames per second."""
+    notes = Notes("Ada")
+    for face_id, first, end, label in labels:
+        notes = notes.with_label(HumanLabel(face_id, first / 10, end / 10, label))
+    for first, end in exclusions:
+        notes = notes.with_exclusion(Exclusion(first / 10, end / 10))
+    with open_session(write_run(tmp_path, frames).path) as session:
+        return agree(session, notes)
+
+
+def test_kappa_by_hand():
+    # agree on 20 + 15 of 50; by chance 25/50 * 30/50 + 25/50 * 20/50 = 0.5
+    assert kappas(np.array([[20.0, 5.0], [10.0, 15.0]])) == pytest.approx((0.7 - 0.5) / (1 - 0.5))
+    tables = np.array([[[3.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [2.0, 0.0]], [[4.0, 0.0], [0.0, 0.0]], np.zeros((2, 2))])
+    assert kappas(tables) == pytest.approx([1.0, -1.0, np.nan, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kappa_is_that_of_scikit_learn(seed):
+    metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn")
+    rng = np.random.default_rng(seed)
+    human = rng.integers(0, 8, 300)
+    model = np.where(rng.random(300) < 0.5, human, rng.integers(0, 8, 300))
+    table = np.zeros((8, 8))
+    np.add.at(table, (human, model), 1)
+    assert float(kappas(table)) == pytest.approx(metrics.cohen_kappa_score(human, model))
+
+
+def test_nobody_labelled_nothing_is_found(tmp_path):
+    assert agreement_of(tmp_path, [(face(1, "anger"),)]) is None
+
+
+def test_frames_are_counted_where_they_belong(tmp_path):
+    frames = [
+        *[(face(1, "happiness"),)] * 4,  # 0-3 labelled happiness: agree
+        *[(face(1, "surprise", "happiness"),)] * 3,  # 4-6 labelled happiness: within the set
+        *[(face(1, "anger"),)] * 2,  # 7-8 labelled happiness: neither
+        *[(face(1),)] * 2,  # 9-10 labelled happiness: not assessed
+        (badly_seen(1),),  # 11 likewise
+        *[(face(1, "anger"), face(2, "anger"))] * 5,  # 12-16 labelled anger, 14-15 excluded
+        *[(face(1, "anger"),)] * 3,  # 17-19 labelled unclear, 19 excluded
+        (),  # 20 labelled anger, but the face is not there
+        (face(1, "fear"),),  # 21 not labelled
+    ]
+    found = agreement_of(
+        tmp_path,
+        frames,
+        (1, 0, 12, "happiness"),
+        (1, 12, 17, "anger"),
+        (1, 17, 20, UNCLEAR),
+        (1, 20, 21, "anger"),
+        (9, 0, 5, "anger"),  # no such face
+        exclusions=[(14, 16), (19, 20)],
+    )
+    table = np.zeros((8, 8), np.int64)
+    table[HAPPINESS, HAPPINESS], table[HAPPINESS, SURPRISE], table[HAPPINESS, ANGER] = 4, 3, 2
+    table[ANGER, ANGER] = 3
+    assert np.array_equal(found.table, table)
+    assert (found.compared, found.agreeing, found.within_set) == (12, 7, 10)
+    assert (found.not_assessed, found.unclear, found.excluded) == (3, 2, 3)
+    assert (found.ranges, found.coder) == (2, "Ada")
+    by_chance = (9 / 12) * (4 / 12) + (3 / 12) * (5 / 12)
+    assert found.kappa == pytest.approx((7 / 12 - by_chance) / (1 - by_chance))
+    assert found.kappa_missing is None
+
+
+def test_one_label_everywhere_has_no_kappa(tmp_path):
+    found = agreement_of(tmp_path, [(face(1, "anger"),)] * 9, (1, 0, 4, "anger"), (1, 5, 9, "anger"))
+    assert (found.kappa, found.kappa_missing) == (None, NoKappa.ONE_LABEL)
+    assert (found.interval, found.interval_missing) == (None, NoKappa.ONE_LABEL)
+    assert found.agreeing == found.compared == 8
+
+
+def test_labels_that_meet_no_assessed_frame_have_no_kappa(tmp_path):
+    found = agreement_of(tmp_path, [(face(1),)] * 4, (1, 0, 4, "anger"), (2, 0, 4, "fear"))
+    assert (found.kappa, found.kappa_missing, found.compared) == (None, NoKappa.NOTHING_COMPARED, 0)
+    assert found.not_assessed == 4
+
+
+def test_all_wrong_gives_a_kappa_of_zero_or_less(tmp_path):
+    frames = [(face(1, "anger"),)] * 2 + [(face(1, "fear"),)] * 2
+    found = agreement_of(tmp_path, frames, (1, 0, 2, "fear"), (1, 2, 4, "anger"))
+    assert found.kappa == pytest.approx(-1.0)
+    found = agreement_of(tmp_path / "b", [(face(1, "anger"),)] * 2, (1, 0, 2, "fear"))
+    assert found.kappa == pytest.approx(0.0)
+
+
+def test_one_range_has_no_interval(tmp_path):
+    frames = [(face(1, "anger"),)] * 3 + [(face(1, "fear"),)] * 2
+    found = agreement_of(tmp_path, frames, (1, 0, 5, "anger"))
+    assert found.kappa == pytest.approx(0.0)
+    assert (found.interval, found.interval_missing) == (None, NoKappa.TOO_FEW_RANGES)
+
+
+def ranges_of(rng, count):
+    """Frames and labels of ``count`` ranges of 10 frames, on whose whole length the model is right or wrong."""
+    frames, labels = [], []
+    for place in range(count):
+        human, other = rng.permutation(EXPRESSIONS[:4])[:2].tolist()
+        shown = human if rng.random() < 0.7 else other
+        frames += [(face(1, shown),)] * 10
+        labels.append((1, 10 * place, 10 * place + 10, human))
+    return frames, labels
+
+
+def test_interval_resamples_ranges_not_frames_and_is_the_same_each_time(tmp_path):
+    frames, labels = ranges_of(np.random.default_rng(3), 30)
+    found = agreement_of(tmp_path, frames, *labels)
+    assert agreement_of(tmp_path, frames, *labels).interval == found.interval
+    low, high = found.interval
+    assert low < found.kappa < high
+    # of one table per range, all frames of a range alike, as if each range were one observation: plain resampling
+    with open_session(tmp_path) as session:
+        tops = {label[1]: session.rows_at(label[1])[0].labels[0] for label in labels}
+    pairs = np.array([(EXPRESSIONS.index(label[3]), EXPRESSIONS.index(tops[label[1]])) for label in labels])
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(2000):
+        table = np.zeros((8, 8))
+        np.add.at(table, tuple(pairs[rng.integers(0, 30, 30)].T), 1)
+        drawn.append(float(kappas(table)))
+    assert (low, high) == pytest.approx(tuple(np.nanpercentile(drawn, (2.5, 97.5))), abs=0.05)
+    assert high - low > 0.25  # resampling 300 frames one by one would give about 0.12
+
+
+def test_resamples_without_a_kappa_are_passed_over(tmp_path):
+    frames = [(face(1, "anger"),)] * 2 + [(face(1, "fear"),)] * 2
+    found = agreement_of(tmp_path, frames, (1, 0, 2, "anger"), (1, 2, 4, "fear"))
+    assert found.kappa == 1.0
+    assert found.interval == (1.0, 1.0)
+
+
+def test_reasons_are_sentences():
+    assert all(reason.value.endswith(".") for reason in NoKappa)

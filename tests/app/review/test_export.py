@@ -1,0 +1,270 @@
+"""What leaves a review: complete, apart from the model's files, whole or not at all."""
+
+import csv
+import errno
+import io
+import json
+
+import numpy as np
+import pytest
+
+from app.review import export as exporting
+from app.review import files
+from app.review.clip import ClipReader
+from app.review.export import ExportChoice, export
+from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
+from app.review.session import open_session
+from app.video_writer import VideoSink
+from engine.errors import OutputError, SourceError
+from engine.types import Frame
+from tests.app.review.made_runs import face, write_run
+
+FRAMES = [(), *[(face(1, "anger"), face(2, "fear", "anger"))] * 60, (face(2),)]
+NOTES = (
+    Notes("Ada")
+    .with_label(HumanLabel(1, 0.15, 0.35, "anger"))
+    .with_label(HumanLabel(1, 0.5, 0.6, UNCLEAR))
+    .with_label(HumanLabel(2, 0.0, 99.0, "fear"))
+    .with_exclusion(Exclusion(0.2, 0.4))
+    .with_marker(Marker(0.3, "=look, here"))
+)
+ALL = ExportChoice(agreement=True)
+
+
+@pytest.fixture
+def session(tmp_path):
+    write_run(tmp_path / "run", FRAMES)
+    with open_session(tmp_path / "run") as opened:
+        yield opened
+
+
+def run(session, choice, folder, notes=NOTES, report=lambda share: None, stopped=lambda: False):
+    return export(session, notes, choice, folder, report, stopped)
+
+
+def rows_of(path):
+    return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def test_table_is_the_models_with_two_columns_more(session, tmp_path):
+    written = run(session, ExportChoice(notes=False), tmp_path / "out")
+    assert written == (tmp_path / "out" / "reviewed_faces.csv",)
+    rows, model = rows_of(written[0]), rows_of(session.folder.csv)
+    assert [row[:-2] for row in rows] == model
+    assert rows[0][-2:] == ["human_label", "excluded"]
+    added = {(int(row[1]), row[4]): (row[-2], row[-1]) for row in rows[1:]}
+    assert added[0, ""] == ("", "0")
+    assert [added[frame, "1"] for frame in (1, 2, 3, 4, 5, 6)] == [
+        ("", "0"),
+        ("anger", "1"),
+        ("anger", "1"),
+        ("", "0"),
+        ("unclear", "0"),
+        ("", "0"),
+    ]
+    assert all(added[frame, "2"][0] == "fear" for frame in range(1, 62))
+
+
+def test_excluded_frames_can_be_left_out(session, tmp_path):
+    (path,) = run(session, ExportChoice(notes=False, without_excluded=True), tmp_path / "out")
+    frames = {int(row[1]) for row in rows_of(path)[1:]}
+    assert frames == set(range(62)) - {2, 3}
+
+
+def test_session_without_tables_gives_the_same_table(session, tmp_path):
+    write_run(tmp_path / "open", FRAMES, tables=False, completed=False)
+    (whole,) = run(session, ExportChoice(notes=False), tmp_path / "a")
+    with open_session(tmp_path / "open") as unfinished:
+        (path,) = run(unfinished, ExportChoice(notes=False), tmp_path / "b")
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_notes_are_one_line_each_in_the_order_of_time(session, tmp_path):
+    (path,) = run(session, ExportChoice(table=False), tmp_path / "out")
+    assert rows_of(path) == [
+        ["kind", "start_s", "end_s", "face_id", "text", "coder"],
+        ["label", "0.0", "99.0", "2", "fear", "Ada"],
+        ["label", "0.15", "0.35", "1", "anger", "Ada"],
+        ["exclusion", "0.2", "0.4", "", "", "Ada"],
+        ["marker", "0.3", "", "", "=look, here", "Ada"],
+        ["label", "0.5", "0.6", "1", "unclear", "Ada"],
+    ]
+
+
+def test_agreement_is_json_that_says_what_it_is_of(session, tmp_path):
+    choice = ExportChoice(table=False, notes=False, agreement=True)
+    (path,) = run(session, choice, tmp_path / "out", NOTES.without_exclusion(NOTES.exclusions[0]))
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert raw["source_id"] == "made.mp4"
+    assert raw["coder"] == "Ada"
+    assert raw["frames_compared"] == sum(map(sum, raw["table_human_by_model"])) == 62
+    assert raw["frames_unclear"] == 1
+    assert raw["frames_not_assessed"] == 1
+    assert raw["kappa"] == pytest.approx(1.0)
+    assert raw["interval_95"] == pytest.approx([1.0, 1.0])
+    (path,) = run(session, choice, tmp_path / "other")
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert raw["kappa"] is None
+    assert raw["kappa_missing"].startswith("You and the model gave one and the same label")
+
+
+def test_agreement_without_labels_is_refused_before_anything_is_written(session, tmp_path):
+    with pytest.raises(OutputError, match="Nothing is labelled yet"):
+        run(session, ALL, tmp_path / "out", Notes())
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_in_the_way_are_kept_unless_they_may_be_replaced(session, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "reviewed_notes.csv").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"reviewed_notes\.csv exists: choose another folder, or let it be replaced"):
+        run(session, ALL, out)
+    assert [path.name for path in out.iterdir()] == ["reviewed_notes.csv"]
+    assert len(run(session, ExportChoice(replace=True), out)) == 2
+    assert (out / "reviewed_notes.csv").read_text(encoding="utf-8").startswith("kind,")
+
+
+def test_models_files_stay_as_they_are(session):
+    folder = session.folder.path
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    written = run(session, ALL, folder)
+    assert {path.name for path in written} == {"reviewed_faces.csv", "reviewed_notes.csv", "agreement.json"}
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_report_rises_to_one(session, tmp_path):
+    shares = []
+    run(session, ALL, tmp_path / "out", report=shares.append)
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(shares) > 3
+
+
+def test_stopped_export_leaves_no_part(session, tmp_path):
+    asked = []
+
+    def stopped():
+        asked.append(1)
+        return len(asked) == 2
+
+    assert run(session, ALL, tmp_path / "out", stopped=stopped) == ()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "choice", [ExportChoice(notes=False), ExportChoice(table=False), ExportChoice(False, False, True)]
+)
+def test_full_disk_leaves_no_part_and_says_what_to_do(session, tmp_path, monkeypatch, choice):
+    def full(part, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "publish", full)
+    with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another folder"):
+        run(session, choice, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_folder_that_cannot_be_made_is_told(session, tmp_path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(OutputError, match="choose another folder"):
+        run(session, ExportChoice(), tmp_path / "file" / "out")
+
+
+def test_journal_that_changed_meanwhile_is_told(session, tmp_path):
+    write_run(session.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
+    with pytest.raises(OutputError, match="has changed: open the session again"):
+        run(session, ExportChoice(), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def level(position):
+    return 40 + 2 * position
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A recording whose pictures are grey, brighter from frame to frame."""
+    folder = write_run(tmp_path / "run", FRAMES)
+    sink = VideoSink(folder.recording, None)
+    sink.open()
+    for position in range(len(FRAMES)):
+        sink.write_rows(Frame(np.full((120, 160, 3), level(position), np.uint8), position, position / 10, "made"), ())
+    sink.close(completed=True)
+    sink.publish()
+    with open_session(folder.path) as opened:
+        yield opened
+
+
+VIDEO = ExportChoice(table=False, notes=False, video=True)
+
+
+def test_video_is_the_clean_one_with_the_overlay(recorded, tmp_path):
+    (path,) = run(recorded, VIDEO, tmp_path / "out")
+    assert path.name == "reviewed.mp4"
+    clip, clean = ClipReader(path), ClipReader(recorded.folder.recording)
+    for position in (0, 30, 61):
+        drawn, plain = (reader.picture_at(position / 10).astype(int) for reader in (clip, clean))
+        assert np.median(drawn) == pytest.approx(level(position), abs=6)
+        assert (abs(drawn - plain) > 40).mean() > 0.02  # the overlay
+    clip.close()
+    clean.close()
+
+
+def test_video_stands_still_over_excluded_ranges(recorded, tmp_path):
+    notes = Notes().with_exclusion(Exclusion(1.0, 5.0))
+    choice = ExportChoice(table=False, notes=False, video=True, without_excluded=True)
+    (path,) = run(recorded, choice, tmp_path / "out", notes)
+    clip = ClipReader(path)
+    assert [np.median(clip.picture_at(time_s)) for time_s in (0.9, 3.0, 4.9, 5.0)] == pytest.approx(
+        [level(9), level(9), level(9), level(50)], abs=6
+    )
+    clip.close()
+
+
+def test_video_needs_one_without_overlay(session, tmp_path):
+    with pytest.raises(OutputError, match=r"without the overlay is needed .* put made\.mp4 into"):
+        run(session, VIDEO, tmp_path / "out")
+    (session.folder.video).write_bytes(b"x")
+    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="without the overlay"):
+        run(annotated, VIDEO, tmp_path / "out")
+
+
+def test_stopped_video_leaves_no_part(recorded, tmp_path):
+    asked = []
+
+    def stopped():
+        asked.append(1)
+        return len(asked) == 2
+
+    assert run(recorded, VIDEO, tmp_path / "out", stopped=stopped) == ()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_video_on_a_full_disk_leaves_no_part(recorded, tmp_path, monkeypatch):
+    class FullSink(VideoSink):
+        def write_rows(self, frame, rows):
+            if frame.index == 5:
+                error = OSError(errno.ENOSPC, "No space left on device")
+                raise OutputError("use --resume") from error
+            super().write_rows(frame, rows)
+
+    monkeypatch.setattr(exporting, "VideoSink", FullSink)
+    with pytest.raises(OutputError, match=r"reviewed\.mp4 cannot be written .*free space or choose another folder"):
+        run(recorded, VIDEO, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_damaged_video_is_told_and_leaves_no_part(session, tmp_path):
+    session.folder.recording.write_bytes(b"no video")
+    with open_session(session.folder.path) as broken, pytest.raises(SourceError, match="no video that can be read"):
+        run(broken, VIDEO, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_video_of_the_session_is_never_written_over(recorded):
+    path = recorded.folder.recording.rename(recorded.folder.path / "reviewed.mp4")
+    recorded.video = type(recorded.video)(path, annotated=False)
+    choice = ExportChoice(table=False, notes=False, video=True, replace=True)
+    with pytest.raises(OutputError, match="is the video of this session"):
+        run(recorded, choice, recorded.folder.path)

@@ -1,0 +1,29 @@
+"""The made session is a session like any other, and the same each time."""
+
+from app.output import OutputFolder, OutputState, read_metadata
+from app.review.lanes import LaneState
+from app.review.made_session import make_session
+from app.review.session import open_session
+
+
+def test_made_session_opens_with_every_state_and_many_frames(tmp_path):
+    folder = OutputFolder(tmp_path)
+    make_session(folder, 240.0, 5.0, 2, seed=3)
+    assert folder.state() is OutputState.FINISHED
+    metadata = read_metadata(folder.metadata)
+    with open_session(tmp_path) as session:
+        assert len(session.frames) == 1200
+        assert session.duration_s == 240.0
+        assert metadata.faces == len(session.lanes) >= 2
+        states = {state for lane in session.lanes for state in lane.states.tolist()}
+        assert states == {state.value for state in LaneState} - {LaneState.ABSENT}
+        shown = sum(len(lane.positions) for lane in session.lanes)
+        assert shown > 0.8 * 2 * 1200
+
+
+def test_same_seed_gives_the_same_rows(tmp_path):
+    journals = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_session(OutputFolder(tmp_path / name), 20.0, 10.0, 1, seed)
+        journals.append((tmp_path / name / "journal.jsonl").read_bytes())
+    assert journals[0] == journals[1] != journals[2]

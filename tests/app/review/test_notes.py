@@ -1,0 +1,183 @@
+"""Notes: pure changes, and a file that is whole, checked, and knows its run."""
+
+import dataclasses
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from app.output import OutputFolder
+from app.review import files
+from app.review.notes import (
+    HUMAN_LABELS,
+    UNCLEAR,
+    Exclusion,
+    HumanLabel,
+    Marker,
+    Notes,
+    notes_fit,
+    read_notes,
+    write_notes,
+)
+from engine.errors import OutputError
+from engine.facs import EXPRESSIONS
+from tests.app.review.made_runs import face, write_run
+
+
+def labels(notes, face_id=1):
+    return [(each.start_s, each.end_s, each.label) for each in notes.labels if each.face_id == face_id]
+
+
+def test_human_labels_are_the_expressions_and_unclear():
+    assert list(HUMAN_LABELS) == [*EXPRESSIONS, "unclear"]
+
+
+def test_new_label_cuts_away_what_it_overlaps_of_its_face_only():
+    notes = Notes().with_label(HumanLabel(1, 0.0, 10.0, "anger")).with_label(HumanLabel(2, 0.0, 10.0, "fear"))
+    notes = notes.with_label(HumanLabel(1, 4.0, 6.0, UNCLEAR))
+    assert labels(notes) == [(0.0, 4.0, "anger"), (4.0, 6.0, UNCLEAR), (6.0, 10.0, "anger")]
+    assert labels(notes, 2) == [(0.0, 10.0, "fear")]
+    notes = notes.with_label(HumanLabel(1, 3.0, 7.0, "sadness"))
+    assert labels(notes) == [(0.0, 3.0, "anger"), (3.0, 7.0, "sadness"), (7.0, 10.0, "anger")]
+    assert labels(notes.with_label(HumanLabel(1, 0.0, 10.0, "fear"))) == [(0.0, 10.0, "fear")]
+
+
+def test_labels_that_touch_stay_two():
+    notes = Notes().with_label(HumanLabel(1, 5.0, 6.0, "anger")).with_label(HumanLabel(1, 4.0, 5.0, "anger"))
+    assert labels(notes) == [(4.0, 5.0, "anger"), (5.0, 6.0, "anger")]
+    assert notes.label_at(1, 4.99) == notes.labels[0]
+    assert notes.label_at(1, 5.0) == notes.labels[1]
+    assert notes.label_at(1, 6.0) is None
+    assert notes.label_at(2, 5.5) is None
+
+
+def test_exclusions_that_touch_or_overlap_become_one():
+    notes = Notes()
+    for start_s, end_s in ((8.0, 9.0), (1.0, 3.0), (3.0, 4.0), (2.0, 2.5)):
+        notes = notes.with_exclusion(Exclusion(start_s, end_s))
+    assert notes.exclusions == (Exclusion(1.0, 4.0), Exclusion(8.0, 9.0))
+    assert notes.with_exclusion(Exclusion(0.0, 10.0)).exclusions == (Exclusion(0.0, 10.0),)
+    assert notes.excluded(np.array([0.9, 1.0, 3.9, 4.0, 8.5])).tolist() == [False, True, True, False, True]
+    assert notes.is_excluded(3.0)
+    assert not notes.is_excluded(5.0)
+
+
+def test_markers_are_kept_in_order_and_once():
+    notes = Notes().with_marker(Marker(5.0, "b")).with_marker(Marker(1.0, "a")).with_marker(Marker(5.0, "b"))
+    assert [each.text for each in notes.markers] == ["a", "b"]
+
+
+def test_taking_away_gives_what_was_before_and_asks_nothing_of_what_is_not_there():
+    marker, exclusion, label = Marker(1.0, "x"), Exclusion(1.0, 2.0), HumanLabel(1, 0.0, 1.0, "fear")
+    full = Notes("Ada").with_marker(marker).with_exclusion(exclusion).with_label(label)
+    empty = full.without_marker(marker).without_exclusion(exclusion).without_label(label)
+    assert empty == Notes("Ada")
+    assert empty.without_marker(marker).without_exclusion(exclusion).without_label(label) == empty
+    assert full.with_coder("Bo").coder == "Bo"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: HumanLabel(1, 2.0, 2.0, "anger"),
+        lambda: HumanLabel(1, 0.0, 1.0, "happy"),
+        lambda: Exclusion(3.0, 1.0),
+        lambda: Exclusion(-1.0, 1.0),
+        lambda: Exclusion(0.0, float("inf")),
+        lambda: Marker(float("nan"), ""),
+        lambda: Notes(labels=(HumanLabel(1, 0.0, 2.0, "anger"), HumanLabel(1, 1.0, 3.0, "fear"))),
+    ],
+)
+def test_what_makes_no_sense_cannot_be_made(make):
+    with pytest.raises(ValueError, match=r"range of time|is none of|two labels"):
+        make()
+
+
+def some_notes():
+    notes = Notes("Zoë").with_marker(Marker(1.25, 'says "hi",\nleaves'))
+    notes = notes.with_exclusion(Exclusion(0.1, 0.7)).with_exclusion(Exclusion(2.0, 3.0))
+    return notes.with_label(HumanLabel(3, 0.5, 1.5, "contempt")).with_label(HumanLabel(1, 0.5, 2.5, UNCLEAR))
+
+
+def test_file_gives_back_what_was_written(tmp_path):
+    folder = OutputFolder(tmp_path)
+    assert read_notes(folder) == Notes()
+    write_notes(folder, some_notes())
+    assert read_notes(folder) == some_notes()
+    assert [path.name for path in tmp_path.iterdir()] == ["review.json"]
+
+
+def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
+    folder = OutputFolder(tmp_path)
+    write_notes(folder, some_notes())
+
+    def full(part, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "publish", full)
+    with pytest.raises(OutputError, match=r"No space left on device\): free space"):
+        write_notes(folder, Notes("other"))
+    assert read_notes(folder) == some_notes()
+    assert [path.name for path in tmp_path.iterdir()] == ["review.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw.pop("labels"),
+        lambda raw: raw.update(coder=3),
+        lambda raw: raw.update(markers=None),
+        lambda raw: raw["labels"][0].update(label="happy"),
+        lambda raw: raw["labels"].append(dict(raw["labels"][0])),
+        lambda raw: raw["exclusions"][0].update(end_s="soon"),
+    ],
+)
+def test_damaged_file_is_told_and_not_touched(tmp_path, change):
+    folder = OutputFolder(tmp_path)
+    write_notes(folder, some_notes())
+    raw = json.loads(folder.notes.read_text(encoding="utf-8"))
+    change(raw)
+    folder.notes.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(OutputError, match=r"review\.json is damaged .*: mend it, or move it away"):
+        read_notes(folder)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_file_that_is_no_json_is_told(tmp_path, raw):
+    (tmp_path / "review.json").write_bytes(raw)
+    with pytest.raises(OutputError, match="is damaged"):
+        read_notes(OutputFolder(tmp_path))
+    assert notes_fit(OutputFolder(tmp_path))
+
+
+def test_file_of_a_later_version_is_told(tmp_path):
+    (tmp_path / "review.json").write_text('{"review": 2}', encoding="utf-8")
+    with pytest.raises(OutputError, match="update the program"):
+        read_notes(OutputFolder(tmp_path))
+
+
+def test_notes_know_the_run_that_they_were_made_on(tmp_path):
+    frames = [(face(1, "anger"),)] * 3
+    folder = write_run(tmp_path, frames, mark="9:aa")
+    assert notes_fit(folder)
+    write_notes(folder, some_notes())
+    assert notes_fit(folder)
+    write_run(tmp_path, frames, mark="9:aa")  # the same run once more
+    assert notes_fit(folder)
+    write_run(tmp_path, frames, mark="9:bb")  # of another file
+    assert not notes_fit(folder)
+
+
+def test_live_runs_are_told_apart_by_their_start(tmp_path):
+    folder = write_run(tmp_path, [()], mark="")
+    write_notes(folder, some_notes())
+    assert notes_fit(folder)
+    raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
+    folder.metadata.write_text(json.dumps(raw | {"start": "2025-01-01T00:00:00+00:00"}), encoding="utf-8")
+    assert not notes_fit(folder)
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        some_notes().coder = "x"

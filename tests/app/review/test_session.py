@@ -1,0 +1,317 @@
+"""Sessions as they are found on a disk: finished, broken off, moved, damaged."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from app.output import OutputFolder, source_mark
+from app.review.notes import Notes, write_notes
+from app.review.session import SessionVideo, open_session
+from engine.errors import OutputError
+from engine.recording import read_journal
+from tests.app.review.made_runs import badly_seen, face, write_run
+
+FRAMES = [
+    (),
+    (face(1, "anger", level=0.123456),),
+    (face(2, "fear", "anger", "sadness"), face(1, "happiness")),
+    (face(1),),
+    (badly_seen(2),),
+    (),
+]
+
+
+def test_finished_session_tells_frames_times_and_rows(tmp_path):
+    folder = write_run(tmp_path, FRAMES, indices=[0, 1, 2, 7, 8, 9])
+    with open_session(tmp_path) as session:
+        assert session.folder == folder
+        assert session.frames.tolist() == [0, 1, 2, 7, 8, 9]
+        assert session.frames.dtype == np.int64
+        assert session.times_s == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+        assert session.duration_s == pytest.approx(0.6)
+        assert session.metadata is not None
+        assert session.header.source_id == "made.mp4"
+        entries = list(read_journal(folder.journal))
+        assert [session.rows_at(position) for position in range(6)] == [entry.rows for entry in entries]
+        assert [session.label_sets[place] for place in session.lanes[1].sets[:1]] == [(6, 4, 3)]
+
+
+def test_time_finds_the_frame_that_is_shown(tmp_path):
+    write_run(tmp_path, FRAMES[:4], times_s=[0.0, 0.5, 0.7, 2.0])
+    with open_session(tmp_path) as session:
+        times_s = (-1.0, 0.0, 0.49, 0.5, 1.99, 2.0, 99.0)
+        assert [session.position_at(time_s) for time_s in times_s] == [0, 0, 0, 1, 2, 3, 3]
+        assert [session.end_of(position) for position in range(3)] == [0.5, 0.7, 2.0]
+        assert session.end_of(3) == session.duration_s == pytest.approx(2.5)  # the median of the steps
+
+
+def test_only_frame_has_a_length(tmp_path):
+    write_run(tmp_path, FRAMES[:1])
+    with open_session(tmp_path) as session:
+        assert session.duration_s > 0.0
+        assert session.lanes == ()
+
+
+def same(one, other):
+    assert np.array_equal(one.frames, other.frames)
+    assert np.array_equal(one.times_s, other.times_s)
+    assert [one.video_time_at(p) for p in range(len(one.frames))] == [
+        other.video_time_at(p) for p in range(len(other.frames))
+    ]
+    marks = np.arange(len(one.frames) + 1, dtype=np.int64)
+    for lane, twin in zip(one.lanes, other.lanes, strict=True):
+        assert lane.face_id == twin.face_id
+        view, copy = lane.view(marks), twin.view(marks)
+        assert np.array_equal(view.state, copy.state)
+        assert np.array_equal(view.label, copy.label)
+        assert np.array_equal(view.second, copy.second)
+        assert np.array_equal(view.occurrence, copy.occurrence, equal_nan=True)
+
+
+@pytest.mark.parametrize("pts_from_s", [None, 5.0])
+def test_journal_gives_the_same_as_the_table(tmp_path, pts_from_s):
+    video = tmp_path / "made.mp4"
+    video.write_bytes(b"not looked into")
+    options = {"pts_from_s": pts_from_s, "mark": source_mark(video)}
+    write_run(tmp_path / "whole", FRAMES * 50, **options)
+    write_run(tmp_path / "open", FRAMES * 50, tables=False, completed=False, **options)
+    with open_session(tmp_path / "whole") as whole, open_session(tmp_path / "open") as unfinished:
+        assert whole.told == ()
+        assert unfinished.told == ("This session was not finished: what was analysed until then is shown.",)
+        same(whole, unfinished)
+
+
+def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
+    video = tmp_path / "made.mp4"
+    video.write_bytes(b"not looked into")
+    folder = write_run(tmp_path, FRAMES, mark=source_mark(video), tables=False)
+    lines = folder.journal.read_text(encoding="utf-8").splitlines()
+    lines[2] = lines[2].replace("[1,100.1,", "[1,null,")
+    folder.journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    from engine.table import write_tables
+
+    write_tables(folder.journal, folder.csv, folder.parquet)
+    with open_session(tmp_path) as session:
+        assert [session.video_time_at(position) for position in range(3)] == [100.0, 0.1, 100.2]
+
+
+def test_last_line_that_was_torn_is_left_out(tmp_path):
+    folder = write_run(tmp_path, FRAMES, tables=False, completed=False)
+    folder.journal.write_bytes(folder.journal.read_bytes()[:-20])
+    with open_session(tmp_path) as session:
+        assert session.frames.tolist() == [0, 1, 2, 3, 4]
+        assert session.rows_at(4)[0].face_id == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other columns", "older than the journal", "empty"])
+def test_damaged_or_strange_table_gives_way_to_the_journal(tmp_path, damage, capfd):
+    folder = write_run(tmp_path / "run", FRAMES * 20)
+    write_run(tmp_path / "short", FRAMES * 19)
+    raw = bytearray(folder.parquet.read_bytes())
+    if damage == "cut":
+        raw = raw[: len(raw) // 2]
+    elif damage == "flipped":
+        raw[-300] ^= 0x40
+    elif damage == "other columns":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"frame": [1, 2]}), tmp_path / "other.parquet")
+        raw = bytearray((tmp_path / "other.parquet").read_bytes())
+    elif damage == "empty":
+        raw = bytearray()
+    else:
+        raw = bytearray((tmp_path / "short" / "faces.parquet").read_bytes())
+    folder.parquet.write_bytes(raw)
+    with open_session(folder.path) as session:
+        assert len(session.frames) == 120
+        assert "faces.parquet is damaged or of another run: the journal was read in its place." in session.told[0]
+
+
+def test_rows_are_found_among_states_and_resumes(tmp_path):
+    folder = write_run(tmp_path, FRAMES * 100, state_bytes=9000, tables=False, completed=False)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    cut = next(place for place, line in enumerate(lines) if line.startswith(b'{"frame":299,"snapshot"')) + 1
+    lines.insert(cut, b'{"resumed_at":300}\n')
+    folder.journal.write_bytes(b"".join(lines))
+    with open_session(tmp_path) as session:
+        for position in range(600):
+            assert session.rows_at(position)[0].frame == position
+
+
+def test_rows_are_found_where_halving_meets_the_state_behind_them(tmp_path):
+    write_run(tmp_path, FRAMES * 200, state_bytes=10)
+    with open_session(tmp_path) as session:
+        assert all(session.rows_at(position)[0].frame == position for position in range(9, 1200, 10))
+
+
+def test_rows_can_be_read_from_several_threads(tmp_path):
+    write_run(tmp_path, FRAMES * 60, state_bytes=2000)
+    wrong = []
+    with open_session(tmp_path) as session:
+
+        def read(seed):
+            for position in np.random.default_rng(seed).integers(0, 360, 100).tolist():
+                if session.rows_at(position)[0].frame != position:
+                    wrong.append(position)
+
+        threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+
+
+def test_journal_that_was_begun_again_meanwhile_is_told(tmp_path):
+    folder = write_run(tmp_path, FRAMES * 10)
+    with open_session(tmp_path) as session:
+        with folder.journal.open("r+b") as handle:
+            handle.truncate(3000)
+        with pytest.raises(OutputError, match="open the session again"):
+            session.rows_at(55)
+    with pytest.raises(OutputError, match="open the session again"):
+        session.rows_at(0)
+
+
+def test_folder_without_journal_is_told(tmp_path):
+    with pytest.raises(OutputError, match=r"is no session \(it has no journal\.jsonl\): choose a folder that has one"):
+        open_session(tmp_path)
+    with pytest.raises(OutputError, match="is no session"):
+        open_session(tmp_path / "nowhere")
+
+
+def test_session_without_a_frame_is_told(tmp_path):
+    write_run(tmp_path, [], tables=False)
+    with pytest.raises(OutputError, match="no analysed frame yet"):
+        open_session(tmp_path)
+
+
+def test_journal_of_another_version_is_told(tmp_path):
+    folder = write_run(tmp_path, FRAMES)
+    raw = folder.journal.read_bytes()
+    folder.journal.write_bytes(raw.replace(b'{"journal":2,', b'{"journal":1,', 1))
+    with pytest.raises(OutputError, match=r"another version of this program \(journal 1, this one reads 2\)"):
+        open_session(tmp_path)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\n", b"[]\n", b'{"frame":1}\n', b'{"journal":2,"header":{}}\n', b"\xff\x00\n"])
+def test_journal_without_a_header_is_told(tmp_path, raw):
+    (tmp_path / "journal.jsonl").write_bytes(raw)
+    with pytest.raises(OutputError, match="damaged at its beginning"):
+        open_session(tmp_path)
+
+
+def test_journal_with_rows_that_are_none_is_told(tmp_path):
+    folder = write_run(tmp_path, FRAMES, tables=False)
+    raw = folder.journal.read_bytes()
+    folder.journal.write_bytes(raw.replace(b'"no_face"', b'"nobody"'))
+    with pytest.raises(OutputError, match="is damaged"):
+        open_session(tmp_path)
+
+
+@pytest.mark.parametrize("raw", [None, b"{", b'{"source": 3}'])
+def test_session_opens_without_its_metadata(tmp_path, raw):
+    folder = write_run(tmp_path, FRAMES)
+    folder.metadata.unlink()
+    if raw is not None:
+        folder.metadata.write_bytes(raw)
+    with open_session(tmp_path) as session:
+        assert session.metadata is None
+        assert "metadata.json is missing or damaged" in session.told[0]
+        assert len(session.frames) == 6
+
+
+def test_what_was_lost_of_the_source_is_told(tmp_path):
+    folder = write_run(tmp_path, FRAMES)
+    raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
+    folder.metadata.write_text(json.dumps(raw | {"fault": "camera:0 was unplugged"}), encoding="utf-8")
+    with open_session(tmp_path) as session:
+        assert "Part of the source was lost: camera:0 was unplugged." in session.told
+
+
+class TestVideo:
+    """Which pictures are shown."""
+
+    @staticmethod
+    def original(tmp_path):
+        path = tmp_path / "films" / "film.mp4"
+        path.parent.mkdir()
+        path.write_bytes(b"a film " * 100)
+        return path
+
+    def opened(self, path, **options):
+        write_run(path, FRAMES, **options)
+        return path
+
+    def test_recording_comes_first(self, tmp_path):
+        original = self.original(tmp_path)
+        path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
+        for name in ("video.mp4", "annotated.mp4"):
+            (path / name).write_bytes(b"x")
+        with open_session(path) as session:
+            assert session.video == SessionVideo(path / "video.mp4", annotated=False)
+            assert session.video_time_at(2) == 0.2
+            assert session.told == ()
+
+    def test_original_has_the_clock_of_its_file(self, tmp_path):
+        original = self.original(tmp_path)
+        path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
+        (path / "annotated.mp4").write_bytes(b"x")
+        with open_session(path) as session:
+            assert session.video == SessionVideo(original, annotated=False)
+            assert session.video_time_at(2) == pytest.approx(100.2)
+
+    @pytest.mark.parametrize("place", ["run", "."])
+    @pytest.mark.parametrize("has_metadata", [True, False])
+    def test_original_is_found_beside_a_session_that_was_moved(self, tmp_path, place, has_metadata):
+        original = self.original(tmp_path)
+        path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
+        moved = original.rename(tmp_path / place / "film.mp4")
+        if not has_metadata:
+            (path / "metadata.json").unlink()
+        with open_session(path) as session:
+            assert session.video is not None
+            assert session.video.path.resolve() == moved.resolve()
+
+    def test_another_file_of_that_name_is_not_taken(self, tmp_path):
+        original = self.original(tmp_path)
+        path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
+        original.write_bytes(b"another film " * 100)
+        (path / "annotated.mp4").write_bytes(b"x")
+        with open_session(path) as session:
+            assert session.video == SessionVideo(path / "annotated.mp4", annotated=True)
+            assert session.video_time_at(2) == 0.2
+            assert session.told == ("film.mp4 was not found or has changed: annotated.mp4 is shown in its place.",)
+
+    def test_session_without_pictures_says_what_to_do(self, tmp_path):
+        path = self.opened(tmp_path / "run", source="/nowhere/film.mp4", mark="3:aa")
+        with open_session(path) as session:
+            assert session.video is None
+            assert "put film.mp4 into" in session.told[0]
+
+    def test_pictures_of_a_camera_are_only_in_its_recording(self, tmp_path):
+        path = self.opened(tmp_path / "run", source="camera:0", kind="camera")
+        with open_session(path) as session:
+            assert session.video is None
+            assert session.told == ("No pictures of this session were kept: its results are shown without them.",)
+
+
+def test_notes_of_another_run_are_told(tmp_path):
+    folder = write_run(tmp_path, FRAMES, mark="1:a")
+    write_notes(folder, Notes("Ada"))
+    with open_session(tmp_path) as session:
+        assert not any("review.json" in sentence for sentence in session.told)
+    write_run(tmp_path, FRAMES, mark="1:b")
+    with open_session(tmp_path) as session:
+        assert any("review.json was made on another run" in sentence for sentence in session.told)
+
+
+def test_opening_leaves_the_folder_as_it_was(tmp_path):
+    folder = write_run(tmp_path, FRAMES)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with open_session(OutputFolder(tmp_path).path) as session:
+        session.rows_at(3)
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before

@@ -1,0 +1,88 @@
+"""The lanes as pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.review.lanes import LaneState, LaneView
+from app.review.timeline_picture import LaneColours, lane_pixels, packed, ramp, runs, unit_pixels
+
+GROUND, GREY, INK = packed(255, 255, 255), packed(200, 200, 200), packed(90, 90, 90)
+RED, GREEN = packed(255, 0, 0), packed(0, 255, 0)
+COLOURS = LaneColours(
+    GROUND,
+    GREY,
+    INK,
+    np.array([RED, GREEN], np.uint32),
+    ramp(GROUND, packed(0, 0, 255), 0.3),
+    ramp(GROUND, packed(0, 0, 100), 0.0),
+    ramp(GROUND, packed(50, 50, 50), 0.0),
+)
+
+
+def view(*columns: tuple[LaneState, int, int]) -> LaneView:
+    states, labels, seconds = zip(*columns, strict=True)
+    return LaneView(
+        np.array(states, np.uint8),
+        np.array(labels, np.int8),
+        np.array(seconds, np.int8),
+        np.zeros((len(columns), 0), np.float32),
+    )
+
+
+def colours_of(state: LaneState, label: int = -1, second: int = -1) -> set[int]:
+    pixels = lane_pixels(view(*[(state, label, second)] * 24), COLOURS, 12, 0, 6)
+    assert pixels.shape == (12, 24)
+    return set(pixels.flatten().tolist())
+
+
+def test_one_label_is_solid() -> None:
+    assert colours_of(LaneState.ACCEPT, 0) == {RED}
+
+
+def test_two_labels_are_a_hatch_of_both() -> None:
+    assert colours_of(LaneState.AMBIGUOUS, 0, 1) == {RED, GREEN}
+
+
+def test_not_assessed_and_seen_badly_are_marks_on_grey_that_differ() -> None:
+    assert colours_of(LaneState.REJECT) == colours_of(LaneState.LOW_QUALITY) == {GREY, INK}
+    rejected = lane_pixels(view(*[(LaneState.REJECT, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    unseen = lane_pixels(view(*[(LaneState.LOW_QUALITY, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    assert (rejected != unseen).any()
+
+
+def test_no_face_is_empty() -> None:
+    assert colours_of(LaneState.ABSENT) == {GROUND}
+
+
+def test_patterns_move_with_the_time_they_stand_on() -> None:
+    columns = [(LaneState.AMBIGUOUS, 0, 1)] * 24
+    whole = lane_pixels(view(*columns), COLOURS, 12, 100, 6)
+    scrolled = lane_pixels(view(*columns[5:]), COLOURS, 12, 105, 6)
+    assert (whole[:, 5:] == scrolled).all()
+
+
+def test_units_show_how_likely_they_are_and_whether_they_count() -> None:
+    occurrence = np.array([[0.9, 0.9], [0.2, 0.2], [np.nan, np.nan]], np.float32)
+    pixels = unit_pixels(occurrence, (0.5, 0.5), (True, False), COLOURS)
+    assert pixels.shape == (2, 3)
+    present, untrusted = pixels
+    assert present[0] == COLOURS.present[round(0.9 * 255)]
+    assert present[1] == COLOURS.below[round(0.2 * 255)]
+    assert untrusted[0] == COLOURS.untrusted[round(0.9 * 255)]  # never looks present
+    assert present[2] == untrusted[2] == GROUND
+
+
+def test_a_ramp_ends_in_its_colour() -> None:
+    levels = ramp(packed(0, 0, 0), packed(10, 20, 30), 0.5)
+    assert levels[-1] == packed(10, 20, 30)
+    assert levels[0] == packed(5, 10, 15)
+
+
+def test_runs_are_what_stands_side_by_side() -> None:
+    happy, both, gone = (LaneState.ACCEPT, 1, -1), (LaneState.AMBIGUOUS, 1, 0), (LaneState.ABSENT, -1, -1)
+    found = runs(view(happy, happy, happy, both, both, gone, gone, gone, happy), 2)
+    assert [(run.left, run.right, run.state, run.label, run.second) for run in found] == [
+        (0, 3, LaneState.ACCEPT, 1, -1),
+        (3, 5, LaneState.AMBIGUOUS, 1, 0),
+    ]

@@ -1,0 +1,145 @@
+"""Pausing and stopping a job: in the middle, before it begins, while it catches up, and for live sources."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from app.annotate import JobControl
+from app.output import OutputState
+from engine.recording import read_journal
+from tests.app.conftest import Annotator
+from tests.app.made import MadePipeline, MadeSource, SilentWatch
+
+ENDLESS = 10**9
+
+
+class StandstillWatch(SilentWatch):
+    """Tells when the count stood still between two looks, and when it moved again after that."""
+
+    def __init__(self, stands: Callable[[], None], moves: Callable[[], None]) -> None:
+        super().__init__()
+        self.stood_at: int | None = None
+        self.moved = False
+        self._stands, self._moves = stands, moves
+
+    def update(self, done: int) -> None:
+        if self.stood_at is None and done and done == self.done:
+            self.stood_at = done
+            self._stands()
+        elif self.stood_at is not None and done > self.stood_at:
+            self.moved = True
+            self._moves()
+        super().update(done)
+
+
+def test_a_control_is_neither_stopped_nor_paused_at_first() -> None:
+    control = JobControl()
+    assert not control.stopped
+    assert not control.paused
+    control.wait_while_paused()
+
+
+def test_stopping_ends_a_pause_for_good() -> None:
+    control = JobControl()
+    control.pause()
+    assert control.paused
+    control.stop()
+    assert (control.stopped, control.paused) == (True, False)
+    control.pause()
+    assert not control.paused
+    control.wait_while_paused()
+
+
+@pytest.mark.parametrize("command", ["resume", "stop"])
+def test_whoever_waits_goes_on(command: str) -> None:
+    control = JobControl()
+    control.pause()
+    waiter = threading.Thread(target=control.wait_while_paused)
+    waiter.start()
+    assert waiter.is_alive()
+    getattr(control, command)()
+    waiter.join(10.0)
+    assert not waiter.is_alive()
+
+
+def test_a_paused_file_waits_and_goes_on(run_annotate: Annotator) -> None:
+    control = JobControl()
+    watch = StandstillWatch(control.resume, control.stop)
+    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
+    outcome = run_annotate(pipeline, MadeSource(ENDLESS), control, watch=watch, video=False)
+    assert not outcome.finished
+    assert watch.stood_at is not None
+    assert watch.moved
+    frames = [entry.frame for entry in read_journal(run_annotate.folder.journal)]
+    assert frames == list(range(len(frames)))  # nothing was lost in the pause
+
+
+def test_a_paused_job_can_be_stopped(run_annotate: Annotator) -> None:
+    control = JobControl()
+    watch = StandstillWatch(control.stop, lambda: None)
+    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
+    assert not run_annotate(pipeline, MadeSource(ENDLESS), control, watch=watch, video=False).finished
+    assert watch.stood_at is not None
+    assert run_annotate.folder.state() is OutputState.UNFINISHED
+
+
+def test_a_paused_live_source_drops_what_comes(run_annotate: Annotator) -> None:
+    control = JobControl()
+    watch = StandstillWatch(control.stop, lambda: None)
+    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index > 10 else None)
+    assert run_annotate(pipeline, MadeSource(ENDLESS, live=True), control, watch=watch, video=False).finished
+    frames = json.loads(run_annotate.folder.metadata.read_text())["frames"]
+    assert frames["dropped"] > 0
+    assert frames["read"] == frames["analysed"] + frames["dropped"]
+
+
+class Impatient(JobControl):
+    """Counts how often the job waited, and lets it go on, or stops it."""
+
+    def __init__(self, stops: bool) -> None:
+        super().__init__()
+        self.waited = 0
+        self._stops = stops
+
+    def wait_while_paused(self) -> None:
+        if self.paused:
+            self.waited += 1
+            if self._stops:
+                self.stop()
+            else:
+                self.resume()
+        super().wait_while_paused()
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_resumed_job_can_be_paused_while_it_catches_up(run_annotate: Annotator, stops: bool) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=27))
+    before = run_annotate.folder.journal.read_bytes()
+    control = Impatient(stops)
+    control.pause()
+    outcome = run_annotate(control=control, resume=True)
+    assert control.waited == 1
+    assert outcome.finished is not stops
+    if stops:
+        assert run_annotate.folder.journal.read_bytes() == before
+        assert not (run_annotate.folder.path / "annotated.part.mp4").exists()
+
+
+def test_progress_counts_the_frames_that_were_drawn_again(run_annotate: Annotator) -> None:
+    counts: list[int] = []
+
+    class Counting(SilentWatch):
+        def update(self, done: int) -> None:
+            counts.append(done)
+
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=27))
+    run_annotate(resume=True, watch=Counting())
+    assert counts == sorted(counts)
+    assert counts[:21] == list(range(1, 22))  # up to the state that was kept at frame 20
+    assert counts[-1] == 35

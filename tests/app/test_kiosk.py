@@ -1,0 +1,147 @@
+"""The set-up of a kiosk, and its rule for trying again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from app.cli import USER_ERROR, app, app_version
+from app.kiosk import (
+    CAMERA_NOTICE,
+    GOOD_S,
+    MAX_NOTICE,
+    MAX_TRIES,
+    RECORDING_NOTICE,
+    RETRY_S,
+    SLOW_S,
+    WINDOW_S,
+    KioskOptions,
+    RecoveryRule,
+)
+from engine.config import EngineConfig
+from engine.errors import ConfigError
+
+
+@pytest.mark.parametrize("source", ["0", "12", "/dev/video2", "rtsp://host/live"])
+def test_a_camera_is_announced(source):
+    assert KioskOptions(source).notice_shown == CAMERA_NOTICE
+
+
+@pytest.mark.parametrize("source", ["demo", "clip.mp4", "pictures/0", "²"])
+def test_no_camera_is_announced_where_none_is_on(source):
+    assert KioskOptions(source).notice_shown == RECORDING_NOTICE
+
+
+def test_nothing_is_claimed_of_what_people_feel():
+    for notice in (CAMERA_NOTICE, RECORDING_NOTICE):
+        assert not {"emotion", "feel", "feels", "mood", "detects"} & set(notice.lower().replace(".", "").split())
+
+
+def test_the_owners_notice_is_shown_as_it_is():
+    assert KioskOptions("demo", " Ask at the desk. ").notice_shown == "Ask at the desk."
+    assert KioskOptions("demo", " ").notice_shown == RECORDING_NOTICE
+
+
+def test_labels_are_off_unless_asked_for():
+    assert not KioskOptions().labels
+
+
+def test_a_notice_that_does_not_fit_is_refused():
+    KioskOptions(notice="x" * MAX_NOTICE)
+    with pytest.raises(ConfigError, match=f"the notice has {MAX_NOTICE + 1} letters: {MAX_NOTICE} are the most"):
+        KioskOptions(notice="x" * (MAX_NOTICE + 1))
+
+
+@pytest.mark.parametrize("hold_s", [0.0, 0.99, 15.5, float("nan")])
+def test_a_time_to_hold_out_of_range_is_refused(hold_s):
+    with pytest.raises(ConfigError, match="hold_s is .*: give 1 to 15 seconds"):
+        KioskOptions(hold_s=hold_s)
+
+
+def fail_at_once(rule: RecoveryRule, now_s: float, times: int) -> tuple[list[float], float]:
+    """Fail, wait as told, fail again; the waits, and the time after them."""
+    waits = []
+    for _ in range(times):
+        waits.append(rule.failed(now_s))
+        now_s += waits[-1]
+    return waits, now_s
+
+
+def test_it_tries_soon_a_few_times_and_then_seldom():
+    rule = RecoveryRule()
+    waits, _ = fail_at_once(rule, 0.0, MAX_TRIES + 3)
+    assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S] * 3
+    assert rule.gave_up
+
+
+def test_failures_far_apart_are_always_tried_soon():
+    rule = RecoveryRule()
+    for step in range(50):
+        assert rule.failed(step * (WINDOW_S / MAX_TRIES + RETRY_S)) == RETRY_S
+    assert not rule.gave_up
+
+
+def test_a_failure_every_few_seconds_is_too_many():
+    rule = RecoveryRule()
+    waits = [rule.failed(step * (WINDOW_S / MAX_TRIES - 1)) for step in range(MAX_TRIES + 1)]
+    assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S]
+
+
+def test_a_minute_of_pictures_makes_all_good():
+    rule = RecoveryRule()
+    _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
+    rule.good(now_s)
+    rule.good(now_s + GOOD_S)
+    assert not rule.gave_up
+    waits, _ = fail_at_once(rule, now_s + GOOD_S, MAX_TRIES + 1)
+    assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S]
+
+
+def test_a_few_pictures_do_not_make_good():
+    rule = RecoveryRule()
+    _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
+    for _ in range(5):
+        rule.good(now_s)
+        rule.good(now_s + GOOD_S - 1)
+        now_s += GOOD_S
+        assert rule.failed(now_s) == SLOW_S
+        now_s += SLOW_S
+
+
+@given(st.lists(st.floats(0.0, 200.0), min_size=1, max_size=80))
+def test_never_more_than_the_limit_within_the_window(pauses_s):
+    rule, now_s, tries_s = RecoveryRule(), 0.0, []
+    for pause_s in pauses_s:
+        now_s += rule.failed(now_s)
+        tries_s.append(now_s)
+        rule.good(now_s)
+        rule.good(now_s + pause_s)
+        now_s += pause_s
+    for tried_s in tries_s:
+        assert sum(tried_s <= other < tried_s + WINDOW_S for other in tries_s) <= MAX_TRIES
+
+
+def test_the_command_hands_its_options_over(monkeypatch):
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6", exc_type=ImportError)
+    from app.qt.kiosk import kiosk_window
+
+    run: list[tuple[object, ...]] = []
+    monkeypatch.setattr(kiosk_window, "run_kiosk", lambda *given: run.append(given))
+    runner = CliRunner()
+    assert runner.invoke(app, ["kiosk"]).exit_code == 0
+    arguments = ["demo", "--notice", "Ask at the desk.", "--labels", "--hold-s", "1.5", "--tracker", "mediapipe"]
+    assert runner.invoke(app, ["kiosk", *arguments, "--backend", "openvino", "--threads", "3"]).exit_code == 0
+    plain, full = run
+    assert plain == (KioskOptions(), EngineConfig(), "litert", app_version())
+    options, config, tracker, _ = full
+    assert options == KioskOptions("demo", "Ask at the desk.", labels=True, hold_s=1.5)
+    assert isinstance(config, EngineConfig)
+    assert (config.backends, config.threads, tracker) == (("openvino",), 3, "mediapipe")
+
+
+def test_the_command_refuses_what_does_not_fit_in_one_line():
+    done = CliRunner().invoke(app, ["kiosk", "--hold-s", "99"])
+    assert done.exit_code == USER_ERROR
+    assert done.stderr == "mien: hold_s is 99: give 1 to 15 seconds\n"
