@@ -35,6 +35,18 @@ def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, spac
     return canvas
 
 
+def face_at(rows: Sequence[FaceRow], x: float, y: float) -> int | None:
+    """Id of the smallest face whose box holds this point of the frame, in pixels; None where there is none."""
+    hits = [(row.w * row.h, row.face_id) for row in rows if _holds(row, x, y) and row.w and row.h]
+    return min(hits)[1] if hits else None
+
+
+def _holds(row: FaceRow, x: float, y: float) -> bool:
+    if row.x is None or row.y is None or row.w is None or row.h is None:
+        return False
+    return row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h
+
+
 def _scaled(row: FaceRow, x: float, y: float) -> FaceRow:
     if row.x is None or row.y is None or row.w is None or row.h is None:
         return row

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,8 +31,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="make only the screens whose name begins so")
     arguments = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from engine.tracking.face_models import cache_folder
+
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mien-screens-") as home:
+        os.environ.setdefault("MIEN_MODELS", str(cache_folder()))
         os.environ["HOME"] = home  # no folder of this machine shows
         Screens(arguments.out, arguments.theme, arguments.scale, arguments.only).make_all()
 
@@ -47,17 +51,23 @@ class Screens:
 
     def make_all(self) -> None:
         """One window for all pages, and one for the kiosk."""
+        from app.qt.annotate.annotate_page import AnnotatePage
         from app.qt.application import make_application
+        from app.qt.live.live_page import LivePage
         from app.qt.preference_store import PreferenceStore
         from app.qt.program import build_window
+        from app.qt.review.review_page import ReviewPage
         from engine.config import EngineConfig
 
         self.application = make_application()
         self.store = PreferenceStore(None, theme=self.theme, scale_percent=self.scale, source="demo")
-        self.window = build_window(self.store, EngineConfig(), "0.1.0")
+        queue = Path(os.environ["HOME"]) / "queue.json"
+        self.window = build_window(self.store, EngineConfig(), "0.1.0", queue)
         self.window.resize(*SIZE)
         self.window.show()
-        self.pages = {name: self.window.page(name) for name in ("start", "live", "annotate", "review")}
+        self.live = self.window.findChild(LivePage)
+        self.annotate = self.window.findChild(AnnotatePage)
+        self.review = self.window.findChild(ReviewPage)
         try:
             self.make_start()
             session = self.make_live()
@@ -82,7 +92,7 @@ class Screens:
 
     def make_live(self) -> Path:
         """Before the start, running, with limits that let labels compete, the graph, the end; gives the recording."""
-        live = self.pages["live"]
+        live = self.live
         self.window.show_page("live")
         self.take("live_idle")
         live.open_source("demo")
@@ -96,12 +106,13 @@ class Screens:
         self.take("live")
         live.record_or_stop()
         self.until(lambda: bool(recorded))
-        live.side_tabs.setCurrentWidget(live.thresholds)
+        live.chart_tabs.setCurrentIndex(1)
         live.thresholds.accept.setValue(2)
         self.until(lambda: self.decision() == "ambiguous")
         self.wait(0.4)
         self.take("live_ambiguous")
         live.thresholds.reset.click()
+        live.chart_tabs.setCurrentIndex(0)
         live.side_tabs.setCurrentWidget(live.graph)
         self.until(lambda: self.decision() == "accept")
         self.wait(0.4)
@@ -118,20 +129,22 @@ class Screens:
 
     def make_annotate(self) -> None:
         """The empty queue, and one at work."""
-        annotate = self.pages["annotate"]
+        annotate = self.annotate
         self.window.show_page("annotate")
         self.take("annotate_empty")
-        annotate.add(("demo", "demo", str(ROOT / "assets" / "demo" / "portrait.jpg")))
+        picture = Path(os.environ["HOME"]) / "portrait.jpg"
+        shutil.copy(ROOT / "assets" / "demo" / "portrait.jpg", picture)
+        annotate.add(("demo", "demo", str(picture)))
         self.wait(1.0)
-        annotate.start_queue()
-        self.until(lambda: annotate.finished_jobs() >= 1)
+        annotate.runner.start()
+        self.until(lambda: self.finished_jobs() >= 1)
         self.wait(1.0)
         self.take("annotate")
-        self.until(lambda: annotate.finished_jobs() >= 3)
+        self.until(lambda: self.finished_jobs() >= 3)
 
     def make_review(self, session: Path) -> None:
         """The empty page, and the recording with some notes."""
-        review = self.pages["review"]
+        review = self.review
         self.window.show_page("review")
         self.take("review_empty")
         review.open_path(session)
@@ -152,16 +165,19 @@ class Screens:
         desk.go_to(1.6)
         self.wait(1.5)
         self.take("review")
+        from app.qt.review.export_dialog import ExportDialog
+
         review.export()
         self.wait(0.5)
-        self.take_widget(review.export_dialog, "review_export")
-        review.export_dialog.reject()
+        dialog = self.window.findChild(ExportDialog)
+        self.take_widget(dialog, "review_export")
+        dialog.reject()
 
     def make_kiosk(self) -> None:
         """The kiosk as it stands in a room, and its page when the camera is missing."""
         from app.kiosk import KioskOptions
-        from app.qt.live.bridge import LiveBridge
         from app.qt.kiosk.kiosk_window import KioskWindow
+        from app.qt.live.bridge import LiveBridge
         from engine.config import EngineConfig
 
         for name, source in (("kiosk", "demo"), ("kiosk_no_camera", "97")):
@@ -177,13 +193,20 @@ class Screens:
             bridge.shut()
             window.deleteLater()
 
+    def finished_jobs(self) -> int:
+        """Jobs of the queue that are done."""
+        return sum(job.state.value == "done" for job in self.annotate.runner.jobs)
+
     def decision(self) -> str:
         """Of the first face shown."""
-        shown = self.pages["live"].bridge.shown
+        shown = self.live.bridge.shown
         return shown.rows[0].decision if shown is not None else ""
 
     def take(self, name: str) -> None:
-        """A picture of the window."""
+        """A picture of the window, without what another page has said before."""
+        from app.qt.notice_bar import NoticeBar
+
+        self.window.findChild(NoticeBar).clear()
         self.wait(0.2)
         self.take_widget(self.window, name)
 
@@ -191,7 +214,6 @@ class Screens:
         """A picture of one widget."""
         if name.startswith(self.only):
             widget.grab().save(str(self.out / f"{name}.jpg"), "JPG", 90)
-            print(name)
 
     def wait(self, seconds: float) -> None:
         """Let the program run."""

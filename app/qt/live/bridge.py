@@ -109,8 +109,8 @@ class LiveBridge(QObject):
         self._history = RoutingHistory(config.routing)
         self._meter = PerformanceMeter()
         self._metered_s = 0.0
-        self._opener: Worker[_Change, _Changed] = Worker("mien-open", self._change, self._on_changed, self._on_bug)
-        self._saver: Worker[Snapshot, Path] = Worker("mien-save", save_snapshot, self._on_saved, self._on_save_error)
+        self._opener: Worker[_Change, _Changed] = Worker("mien-open", self._change, self._on_changed, self._tell)
+        self._saver: Worker[Snapshot, Path] = Worker("mien-save", save_snapshot, self._on_saved, self._tell)
         self.recording = LiveRecording(self)
         self.recording.noticed.connect(self.noticed)
         self._display = self._make_timer(_DISPLAY_MS, self._look, single=False)
@@ -131,6 +131,11 @@ class LiveBridge(QObject):
     def spec(self) -> str | None:
         """What was opened last, as the user gave it."""
         return self._spec
+
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """The user's limits; None = the model's own."""
+        return self._thresholds
 
     @property
     def model_thresholds(self) -> Thresholds | None:
@@ -156,8 +161,6 @@ class LiveBridge(QObject):
     def performance(self) -> Performance:
         """How fast the run goes."""
         return self._meter.figures()
-
-    # Commands.
 
     def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
         """Other settings of the engine, from the next `open` on."""
@@ -377,11 +380,8 @@ class LiveBridge(QObject):
     def _on_saved(self, path: Path) -> None:
         self._say(self.tr("Picture saved: {path}").format(path=path), topic="snapshot")
 
-    def _on_save_error(self, error: Exception) -> None:
-        self._say(str(error), Weight.FAULT, "snapshot")
-
-    def _on_bug(self, error: Exception) -> None:
-        self._say(f"{type(error).__name__}: {error}", Weight.FAULT, "source")
+    def _tell(self, error: Exception) -> None:
+        self._say(str(error), Weight.FAULT)
 
     def _say(self, text: str, weight: Weight = Weight.NEWS, topic: str = "") -> None:
         self.noticed.emit(Notice(text, weight, topic))

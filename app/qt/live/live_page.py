@@ -7,10 +7,8 @@ from typing import Final
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
-    QScrollArea,
     QSplitter,
     QTabWidget,
     QToolBar,
@@ -20,9 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.live.live_run import Presented
-from app.overlay import OverlayParts
+from app.overlay import STANDING_LINE, OverlayParts
 from app.preferences import chosen_config
 from app.qt import theme
+from app.qt.drawn import told
 from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.face_chooser import FaceChooser
 from app.qt.live.live_actions import LiveActions
@@ -34,6 +33,7 @@ from app.qt.live.threshold_panel import ThresholdPanel
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page import Page
+from app.qt.page_parts import scrolled, text_label
 from app.qt.panels.action_unit_panel import ActionUnitPanel
 from app.qt.panels.expression_panel import ExpressionPanel
 from app.qt.preference_store import PreferenceStore
@@ -41,10 +41,13 @@ from app.qt.video_view import VideoView
 from app.thresholds import Thresholds
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
-from engine.recording import FaceRow, RunHeader
+from engine.recording import NO_FACE, FaceRow, RunHeader
 
 #: Milliseconds between two updates of what need not follow every frame.
 _SLOW_MS: Final = 500
+#: First widths of picture and side, in ems.
+_PICTURE_EM: Final = 56.0
+_SIDE_EM: Final = 22.0
 
 
 class LivePage(Page):
@@ -67,7 +70,7 @@ class LivePage(Page):
         self.graph = UnitGraphView()
         self.chart = StripChart()
         self.thresholds = ThresholdPanel()
-        self.side_tabs = QTabWidget()
+        self.side_tabs, self.chart_tabs = QTabWidget(), QTabWidget()
         self.performance = PerformanceView(self)
         self.rec_sign = QLabel()
         self.rec_sign.setAccessibleName(self.tr("Recording"))
@@ -79,7 +82,7 @@ class LivePage(Page):
         self._slow.setInterval(_SLOW_MS)
         self._slow.timeout.connect(self._update_slowly)
         self.chooser.set_spec(store.now.source)
-        self.bridge.set_thresholds(store.now.thresholds)
+        self._follow_store()
         self._apply_overlay()
         self._follow_state(bridge.state)
 
@@ -182,11 +185,12 @@ class LivePage(Page):
         if header is not self._header and header is not None:
             self._take_header(header)
         self.view.show_picture(presented.picture)
-        before = self.faces.shown
+        before = self.faces.followed
         row = self.faces.choose(presented.rows)
-        if row is not None and before is not None and row.face_id != before:
+        if before not in (None, self.faces.followed):
             self.chart.clear()  # it shows one face
-        self._show_row(row or presented.rows[0])
+        first = presented.rows[0]
+        self._show_row(row or FaceRow(first.frame, first.pts_s, first.time_s, NO_FACE, first.latency_ms))
         face = next((face for face in presented.result.faces if row and face.track.track_id == row.face_id), None)
         self.graph.show_estimate(face.action_units if face is not None and row and row.occurrence else None)
         self.chart.add(presented.result.frame.timestamp_s, row)
@@ -228,12 +232,15 @@ class LivePage(Page):
         self.thresholds.lock(
             self.tr("Fixed while recording, so that the whole table rests on the same limits.") if locked else ""
         )
+        self._follow_store()
         self._update_slowly()
 
-    def _change_thresholds(self, thresholds: Thresholds | None) -> None:
-        self._store.change(thresholds=thresholds)
-        self.bridge.set_thresholds(thresholds)
-        self.thresholds.show_shares(self.bridge.shares())
+    def _follow_store(self) -> None:
+        """Take over limits that were changed here or in the settings; while recording they wait."""
+        thresholds = self._store.now.thresholds
+        if thresholds != self.bridge.thresholds:
+            self.bridge.set_thresholds(thresholds)
+            self.thresholds.show_shares(self.bridge.shares())
 
     def _follow_cameras(self, cameras: tuple[Camera, ...]) -> None:
         """Try a lost camera at once when something was plugged in."""
@@ -276,7 +283,8 @@ class LivePage(Page):
         self.view.face_picked.connect(self._pick)
         self.chooser.chosen.connect(self._open)
         self.chooser.cameras_changed.connect(self._follow_cameras)
-        self.thresholds.changed.connect(self._change_thresholds)
+        self.thresholds.changed.connect(lambda thresholds: self._store.change(thresholds=thresholds))
+        self._store.changed.connect(self._follow_store)
 
     def _pick(self, x: float, y: float) -> None:
         shown = self.bridge.shown
@@ -289,7 +297,7 @@ class LivePage(Page):
         rows.setObjectName("live-rows")  # the main window remembers splitters by their names
         columns.setObjectName("live-columns")
         rows.addWidget(self.view)
-        rows.addWidget(self.chart)
+        rows.addWidget(self._below())
         rows.setStretchFactor(0, 3)
         rows.setStretchFactor(1, 1)
         rows.setCollapsible(0, False)
@@ -297,6 +305,7 @@ class LivePage(Page):
         columns.addWidget(self._side())
         columns.setStretchFactor(0, 1)
         columns.setCollapsible(0, False)
+        columns.setSizes([round(_PICTURE_EM * theme.em(self)), round(_SIDE_EM * theme.em(self))])
         layout = QVBoxLayout(self)
         layout.addLayout(self._bars())
         layout.addWidget(columns, 1)
@@ -320,19 +329,26 @@ class LivePage(Page):
         bars.addWidget(bar)
         return bars
 
-    def _side(self) -> QScrollArea:
+    def _side(self) -> QWidget:
         tabs = self.side_tabs
         tabs.addTab(self.units, self.tr("Action units"))
         tabs.addTab(self.graph, self.tr("AU graph"))
-        tabs.addTab(self.thresholds, self.tr("Limits"))
         column = QWidget()
         layout = QVBoxLayout(column)
         for part in (self.faces, self.expression, tabs):
             layout.addWidget(part)
         layout.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(column)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
+        area = scrolled(column)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        return area
+        side = QWidget()
+        whole = QVBoxLayout(side)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area, 1)
+        whole.addWidget(text_label(told(STANDING_LINE), "dim"))
+        return side
+
+    def _below(self) -> QTabWidget:
+        """What stands under the picture: it must be seen together with what it changes."""
+        self.chart_tabs.addTab(self.chart, self.tr("Last minute"))
+        self.chart_tabs.addTab(scrolled(self.thresholds), self.tr("Limits"))
+        return self.chart_tabs

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 
 from app.live.routing_history import RouteShares
 from app.qt import theme
+from app.qt.page_parts import TurningRow, text_label
 from app.thresholds import Thresholds
 from engine.facs import EXPRESSIONS
 
@@ -150,8 +151,7 @@ class ThresholdPanel(QWidget):
         return slider
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
-        rows = (
+        parts = (
             (self.accept, self.accept_value, self.tr("More labels compete"), self.tr("More single labels")),
             (
                 self.ood,
@@ -160,27 +160,12 @@ class ThresholdPanel(QWidget):
                 self.tr("Assess more faces"),
             ),
         )
-        for place, (slider, value, low, high) in enumerate(rows):
-            title = QLabel(slider.accessibleName())
-            title.setBuddy(slider)
-            title.setProperty("role", "heading")
-            grid.addWidget(title, 3 * place, 0)
-            grid.addWidget(value, 3 * place, 1, Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(slider, 3 * place + 1, 0, 1, 2)
-            for column, text in enumerate((low, high)):
-                end = QLabel(text)
-                end.setProperty("role", "dim")
-                end.setWordWrap(True)
-                side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
-                end.setAlignment(side | Qt.AlignmentFlag.AlignTop)
-                grid.addWidget(end, 3 * place + 2, column)
-        grid.setColumnStretch(0, 3)
-        grid.setColumnStretch(1, 2)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        for part in (self.bar, self.told, self.reset, self.lock_reason):
+        layout.addWidget(TurningRow([_titled(*part) for part in parts]))
+        for part in (self.bar, self.told, self.lock_reason):
             layout.addWidget(part)
+        layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addStretch(1)
 
     def _moved(self) -> None:
         self._write_values()
@@ -197,3 +182,22 @@ class ThresholdPanel(QWidget):
         self.accept_value.setText(self.tr("{value} nats").format(value=f"{now.tau_accept:.2f}"))
         self.ood_value.setText(self.tr("stranger than {value} %").format(value=round(100 * now.tau_ood)))
         self.reset.setEnabled(self._model is not None and now != self._model)
+
+
+def _titled(slider: QSlider, value: QLabel, low: str, high: str) -> QWidget:
+    """A slider under its name and value, over what its two ends mean."""
+    title = QLabel(slider.accessibleName())
+    title.setBuddy(slider)
+    title.setProperty("role", "heading")
+    part = QWidget()
+    grid = QGridLayout(part)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.addWidget(title, 0, 0)
+    grid.addWidget(value, 0, 1, Qt.AlignmentFlag.AlignRight)
+    grid.addWidget(slider, 1, 0, 1, 2)
+    for column, text in enumerate((low, high)):
+        end = text_label(text, "dim")
+        side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
+        end.setAlignment(side | Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(end, 2, column)
+    return part

@@ -11,11 +11,10 @@ from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.overlay import STANDING_LINE
 from app.qt import theme
-from app.qt.drawn import DrawnPanel, bold, draw_icon, expression_word, hatch, told
+from app.qt.drawn import DrawnPanel, bold, draw_icon, expression_word, hatch
 from app.qt.panels.decision_chip import DecisionChip, percent_tip
 from app.thresholds import Thresholds
 from engine.facs import EXPRESSIONS
@@ -272,13 +271,9 @@ class ExpressionPanel(QWidget):
             1.0,
             "{value:.0%}",
         )
-        standing = QLabel(told(STANDING_LINE))
-        standing.setProperty("role", "dim")
-        standing.setWordWrap(True)
-        standing.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self.chip, self.bars, self.disagreement, self.strangeness, standing):
+        for part in (self.chip, self.bars, self.disagreement, self.strangeness):
             layout.addWidget(part)
         layout.addStretch(1)
         self._limits: Thresholds | None = None

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from app.overlay import STANDING_LINE
+from app.qt.drawn import told
 from app.qt.page_parts import text_label
 from app.qt.panels.action_unit_panel import ActionUnitPanel
 from app.qt.panels.expression_panel import ExpressionPanel
@@ -34,6 +36,7 @@ class FacePanel(QWidget):
         layout.addLayout(head)
         layout.addWidget(self.expression)
         layout.addWidget(self.units)
+        layout.addWidget(text_label(told(STANDING_LINE), "dim"))
         layout.addStretch(1)
 
     def set_header(self, header: RunHeader | None) -> None:
@@ -56,15 +59,3 @@ class FacePanel(QWidget):
         self.expression.chip.setVisible(mine is not None)  # the line above says that the face is not there
         self.expression.show_row(mine)
         self.units.show_row(mine)
-
-    @staticmethod
-    def face_at(rows: Sequence[FaceRow], x: float, y: float) -> int | None:
-        """The smallest face whose box holds this point of the frame, in pixels."""
-        hits = [row for row in rows if _holds(row, x, y)]
-        return min(hits, key=lambda row: (row.w or 0.0) * (row.h or 0.0)).face_id if hits else None
-
-
-def _holds(row: FaceRow, x: float, y: float) -> bool:
-    if row.x is None or row.y is None or row.w is None or row.h is None:
-        return False
-    return row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h

@@ -10,6 +10,7 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from app.presentation import face_at
 from app.qt import theme
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page_parts import scrolled
@@ -301,7 +302,7 @@ class ReviewDesk(QWidget):
         shown = self._shown
         if shown is None or not shown.frame_px[0]:
             return
-        face_id = self.face.face_at(shown.rows, x * shown.frame_px[0], y * shown.frame_px[1])
+        face_id = face_at(shown.rows, x * shown.frame_px[0], y * shown.frame_px[1])
         if face_id is not None:
             self._choose_face(face_id)
 
@@ -373,14 +374,14 @@ class ReviewDesk(QWidget):
         column.addWidget(self.view, 1)
         column.addWidget(self.transport)
         rows = QSplitter(Qt.Orientation.Vertical)
-        rows.setObjectName("rows")
+        rows.setObjectName("review-rows")
         rows.addWidget(upper)
         rows.addWidget(self.box)
         rows.setSizes([430, 260])
         self.tabs.addTab(scrolled(self.face), self.tr("Face"))
         self.tabs.addTab(scrolled(self.panel), self.tr("Notes"))
         columns = QSplitter(Qt.Orientation.Horizontal)
-        columns.setObjectName("columns")
+        columns.setObjectName("review-columns")
         columns.addWidget(rows)
         columns.addWidget(self.tabs)
         columns.setStretchFactor(0, 1)

@@ -56,8 +56,30 @@ def test_a_click_picks_the_smallest_face_under_it(chooser):
     assert chooser.chosen == 5
 
 
-def test_a_chosen_face_that_is_gone_gives_way_and_comes_back(chooser):
-    chooser.pick(BOTH, 70, 70)
-    alone = rows_of(make_result(make_frame(), LARGE))
-    assert chooser.choose(alone).face_id == 5
+def test_the_face_shown_is_followed_when_another_grows_larger(chooser):
+    alone = rows_of(make_result(make_frame(), SMALL))
+    assert chooser.choose(alone).face_id == 2
     assert chooser.choose(BOTH).face_id == 2
+    assert chooser.choose(NONE) is None
+    assert chooser.followed == 2
+    assert chooser.choose(BOTH).face_id == 2
+
+
+def test_a_face_that_is_gone_is_waited_for_then_gives_way_and_comes_back(chooser):
+    chooser.pick(BOTH, 70, 70)
+    assert chooser.choose(BOTH).face_id == 2
+    assert chooser.choose(alone_at(1.0)) is None
+    assert text(chooser) == "Face 2 is out of view"
+    assert chooser.choose(alone_at(1.6)).face_id == 5
+    assert chooser.choose(BOTH).face_id == 2  # it was chosen
+
+
+def test_the_next_face_can_be_chosen_while_one_is_waited_for(chooser):
+    assert chooser.choose(rows_of(make_result(make_frame(), SMALL))).face_id == 2
+    assert chooser.choose(alone_at(0.5)) is None
+    chooser.go_on()
+    assert chooser.choose(alone_at(0.6)).face_id == 5
+
+
+def alone_at(time_s: float):
+    return rows_of(make_result(make_frame(round(10 * time_s)), LARGE))

@@ -144,7 +144,7 @@ def test_space_presses_a_button_that_has_the_focus_and_does_not_pause(running, u
     running.page.activateWindow()
     button = running.page.thresholds.reset
     running.page.thresholds.set_thresholds(Thresholds(1.2, 0.95), Thresholds(0.5, 0.8))
-    running.page.side_tabs.setCurrentWidget(running.page.thresholds)
+    running.page.chart_tabs.setCurrentIndex(1)
     button.setFocus()
     QTest.keyClick(button, Qt.Key.Key_Space)
     assert running.bridge.state is LiveState.RUNNING
@@ -157,6 +157,21 @@ def test_sliders_reach_the_engine_and_are_remembered(running, until):
     until(lambda: running.bridge.header.tau_accept == 0.3)
     assert running.pipeline.calibration.max_aleatoric == 0.3
     until(lambda: "accepted" in running.page.thresholds.told.text())
+
+
+def test_limits_of_the_settings_reach_a_run_that_goes_on(running, until):
+    running.store.change(thresholds=Thresholds(0.25, 0.8))
+    until(lambda: running.page.thresholds.thresholds == Thresholds(0.25, 0.8))
+    assert running.bridge.header.tau_accept == 0.25
+
+
+def test_limits_changed_while_recording_wait_for_its_end(running, until):
+    running.press(running.page.actions_.record)
+    running.store.change(thresholds=Thresholds(0.25, 0.8))
+    until(lambda: running.bridge.recording.duration_s > 0.1)
+    assert running.bridge.header.tau_accept == running.bridge.model_thresholds.tau_accept
+    running.press(running.page.actions_.record)
+    until(lambda: running.bridge.header.tau_accept == 0.25)
 
 
 def test_a_recording_locks_the_sliders_shows_a_sign_and_ends_in_a_session(running, until, tmp_path):

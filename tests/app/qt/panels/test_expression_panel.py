@@ -11,10 +11,9 @@ pytest.importorskip(
 )
 
 from PySide6.QtGui import QColor, QImage
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay import STANDING_LINE
 from app.qt import theme
 from app.qt.panels.expression_panel import ExpressionPanel
 from app.thresholds import Thresholds
@@ -176,10 +175,6 @@ def test_long_words_make_the_chip_higher(panel: ExpressionPanel) -> None:
     panel.resize(170, 700)
     panel.show_row(dataclasses.replace(AMBIGUOUS, labels=("contempt", "disgust", "surprise"), shares=(0.3, 0.3, 0.3)))
     assert panel.chip.minimumHeight() > low
-
-
-def test_the_standing_line_is_there(panel: ExpressionPanel) -> None:
-    assert STANDING_LINE in [label.text() for label in panel.findChildren(QLabel)]
 
 
 def test_every_part_can_be_reached_by_tab(panel: ExpressionPanel, qtbot: QtBot) -> None:

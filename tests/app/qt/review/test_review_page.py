@@ -447,4 +447,4 @@ def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) 
 
 def test_splitters_have_names_to_be_remembered_by(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
-    assert names == ["columns", "rows"]
+    assert names == ["review-columns", "review-rows"]
