@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # it imports numpy, which the command line must not wait for
 
 PresetName = Literal["speed", "balanced", "thorough"]
 
-#: Frames left out must leave so many per second: the tracker forgets a new face that it does not see again within
-#: 0.15 s (TrackingConfig.confirm_s), so that fewer than 7 would find no face at all. Ten, less a little for 29.97 / 3.
+#: Frames left out must leave so many per second: decisions are averaged over half a second and shown after 0.15 s,
+#: for which fewer would be too few. Ten, less a little for 29.97 / 3.
 _MIN_RATE_FPS: Final = 9.9
 
 
@@ -62,7 +62,7 @@ PRESETS: Final = (
     BALANCED,
     Preset(
         "thorough",
-        "As balanced, but looks for new faces in every frame; takes about 1.4 times as long.",
+        "As balanced, but looks for new faces in every frame; takes up to 1.5 times as long.",
         detect_every_s=0.0,
     ),
 )

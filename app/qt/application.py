@@ -1,4 +1,4 @@
-"""The one application of a process: made once, with a display that is there, and keys that do not take Space away."""
+"""The one application of a process: made once, with a display that is there; controls keep the keys that work them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QSlider, QTabBar, QWidget
 
 from app.qt.theme import ThemeName, apply_theme
 from engine.errors import ConfigError
 
 #: One of them must be set on Linux.
 _DISPLAY_VARIABLES: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-#: Controls that Space presses; a page's shortcut must not take it from them.
+#: Controls that Space presses, and those that arrows move; a page's shortcuts must not take these keys from them.
 _PRESSED_BY_SPACE: Final = (QAbstractButton, QAbstractItemView, QComboBox)
+_MOVED_BY_ARROWS: Final = (QSlider, QTabBar)
+_ARROWS: Final = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
 #: Milliseconds between two moments at which Python hears a signal such as Ctrl-C.
 _SIGNAL_MS: Final = 200
 
 
-class _SpacePresses(QObject):
-    """Leaves Space to the control that has the focus, so that everything can be worked by keys alone."""
+class _OwnKeys(QObject):
+    """Leaves its keys to the control that has the focus, so that everything can be worked by keys alone."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Claim Space before shortcuts get it."""
-        if (
-            event.type() is QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.key() == Qt.Key.Key_Space
-            and isinstance(watched, _PRESSED_BY_SPACE)
-        ):
-            event.accept()
-            return True
+        """Claim them before shortcuts get them."""
+        if event.type() is QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            pressed = event.key() == Qt.Key.Key_Space and isinstance(watched, _PRESSED_BY_SPACE)
+            if pressed or (event.key() in _ARROWS and isinstance(watched, _MOVED_BY_ARROWS)):
+                event.accept()
+                return True
         return False
 
 
@@ -55,7 +54,7 @@ def make_application() -> QApplication:
             del os.environ[variable]
     application = QApplication(["mien"])
     application.setApplicationName("Mien")
-    application.installEventFilter(_SpacePresses(application))
+    application.installEventFilter(_OwnKeys(application))
     apply_theme(application, ThemeName.SYSTEM, 100)
     return application
 

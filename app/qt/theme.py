@@ -193,6 +193,7 @@ def _sheet(theme: Theme, em_px: float) -> str:
     *[role="card"] {{ background: {theme.panel}; border: 1px solid {theme.line}; border-radius: {pad}px; }}
     QLabel[role="heading"] {{ font-weight: 600; }}
     QLabel[role="title"] {{ font-size: {round(1.5 * em_px)}px; font-weight: 600; }}
+    QLabel[role="recording"] {{ color: {theme.recording}; font-weight: 600; }}
     QLabel[role="dim"] {{ color: {theme.dim}; }}
     QPushButton[role="main"] {{ background: {theme.accent}; color: {theme.on_accent}; border: 1px solid {theme.accent};
         border-radius: {pad // 2}px; padding: {pad}px {2 * pad}px; font-weight: 600; }}

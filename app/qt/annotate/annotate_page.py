@@ -190,7 +190,7 @@ class AnnotatePage(Page):
             self.tr("Add the demo clip"),
             "Ctrl+Shift+D",
             lambda: self.add((DEMO_SPEC,)),
-            self.tr("Add a short clip with a drawn face, made by the program"),
+            self.tr("Add the short clip that comes with the program"),
         )
         self._choose_out = make(self.tr("Choose folder for the results…"), "Ctrl+L", lambda: self.form.choose_folder())
         self._start = make(self.tr("Start queue"), "Ctrl+R", self._toggle)

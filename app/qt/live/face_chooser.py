@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from app.presentation import face_at
 from engine.recording import FaceRow
 
-
 #: A face that goes out of view is waited for so long before another one takes its place.
 _WAIT_S: Final = 1.5
 
@@ -46,7 +45,7 @@ class FaceChooser(QWidget):
         return self._followed
 
     def choose(self, rows: Sequence[FaceRow]) -> FaceRow | None:
-        """The row to show, of those of one frame; None where there is no face, or where the one to show is waited for."""
+        """The row to show, of those of one frame; None where there is no face, or where one is waited for."""
         faces = [row for row in rows if row.face_id is not None]
         ids = tuple(sorted(row.face_id for row in faces if row.face_id is not None))
         row = self._find(faces, rows[0].time_s if rows else 0.0)

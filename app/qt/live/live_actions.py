@@ -33,7 +33,7 @@ class LiveActions:
         self.units = self._toggle(tr("Units"), "U", tr("Action units over the picture"))
         self.units.setChecked(False)  # they stand beside the picture
         self.next_face = make(tr("Next face"), "F", page.faces.go_on, tr("Show the next face beside the picture"))
-        self.open = make(tr("Open video..."), "Ctrl+O", page.chooser.open_file)
+        self.open = make(tr("Open video…"), "Ctrl+O", page.chooser.open_file)
         self.performance = make(tr("Performance"), "P", page.show_performance, tr("Rates and times of this run"))
 
     @property

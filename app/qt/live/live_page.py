@@ -33,7 +33,7 @@ from app.qt.live.threshold_panel import ThresholdPanel
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page import Page
-from app.qt.page_parts import scrolled, text_label
+from app.qt.page_parts import SideArea, scrolled, text_label
 from app.qt.panels.action_unit_panel import ActionUnitPanel
 from app.qt.panels.expression_panel import ExpressionPanel
 from app.qt.preference_store import PreferenceStore
@@ -74,6 +74,7 @@ class LivePage(Page):
         self.performance = PerformanceView(self)
         self.rec_sign = QLabel()
         self.rec_sign.setAccessibleName(self.tr("Recording"))
+        self.rec_sign.setProperty("role", "recording")
         self.actions_ = LiveActions(self)
         self._performance_button = QToolButton()
         self._lay_out()
@@ -163,7 +164,7 @@ class LivePage(Page):
         self.actions_.follow(state, self.bridge.recording.state)
         words = {
             LiveState.IDLE: self.tr("Choose a source and press Start.\nNothing is stored unless you press Record."),
-            LiveState.OPENING: self.tr("Opening {source} ...").format(source=self._source_name()),
+            LiveState.OPENING: self.tr("Opening {source} …").format(source=self._source_name()),
             LiveState.LOST: self.tr("{source} is gone.\nThis goes on by itself as soon as it is back.").format(
                 source=self._source_name()
             ),
@@ -219,7 +220,7 @@ class LivePage(Page):
             seconds = int(recording.duration_s)
             self.rec_sign.setText(f"● REC {seconds // 60}:{seconds % 60:02d}")
         else:
-            self.rec_sign.setText(self.tr("Saving...") if recording.state is RecordState.FINISHING else "")
+            self.rec_sign.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
         self.thresholds.show_shares(self.bridge.shares())
         figures = self.bridge.performance()
         self._performance_button.setText(self.tr("{fps} fps").format(fps=f"{figures.fps_out:.0f}"))
@@ -298,13 +299,13 @@ class LivePage(Page):
         columns.setObjectName("live-columns")
         rows.addWidget(self.view)
         rows.addWidget(self._below())
-        rows.setStretchFactor(0, 3)
-        rows.setStretchFactor(1, 1)
+        rows.setStretchFactor(0, 1)
+        rows.setSizes([430, 290])
         rows.setCollapsible(0, False)
         columns.addWidget(rows)
         columns.addWidget(self._side())
         columns.setStretchFactor(0, 1)
-        columns.setCollapsible(0, False)
+        columns.setChildrenCollapsible(False)
         columns.setSizes([round(_PICTURE_EM * theme.em(self)), round(_SIDE_EM * theme.em(self))])
         layout = QVBoxLayout(self)
         layout.addLayout(self._bars())
@@ -338,17 +339,15 @@ class LivePage(Page):
         for part in (self.faces, self.expression, tabs):
             layout.addWidget(part)
         layout.addStretch(1)
-        area = scrolled(column)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         side = QWidget()
         whole = QVBoxLayout(side)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(area, 1)
+        whole.addWidget(SideArea(column), 1)
         whole.addWidget(text_label(told(STANDING_LINE), "dim"))
         return side
 
     def _below(self) -> QTabWidget:
         """What stands under the picture: it must be seen together with what it changes."""
-        self.chart_tabs.addTab(self.chart, self.tr("Last minute"))
+        self.chart_tabs.addTab(scrolled(self.chart), self.tr("Last minute"))
         self.chart_tabs.addTab(scrolled(self.thresholds), self.tr("Limits"))
         return self.chart_tabs

@@ -99,8 +99,8 @@ class SourceChooser(QWidget):
         self.list.addItem(self.tr("Demo clip"), DEMO)
         if self._spec and self.list.findData(self._spec) < 0:
             self.list.addItem(self._name(self._spec), self._spec)
-        self.list.addItem(self.tr("Video file..."), _FILE)
-        self.list.addItem(self.tr("Address or number..."), _ADDRESS)
+        self.list.addItem(self.tr("Video file…"), _FILE)
+        self.list.addItem(self.tr("Address or number…"), _ADDRESS)
         self.list.setCurrentIndex(self.list.findData(self._spec) if self._spec else -1)
         self.list.setToolTip("" if listable() else self.tr(NOT_LISTED))
         self.list.blockSignals(False)

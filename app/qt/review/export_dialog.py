@@ -226,7 +226,7 @@ class ExportDialog(QDialog):
         column.addWidget(text_label(self.tr("Folder"), "heading"))
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
-        choose = QPushButton(self.tr("Choose..."))
+        choose = QPushButton(self.tr("Choose…"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_folder)
         row.addWidget(choose)

@@ -21,8 +21,8 @@ class ReviewActions:
 
     def __init__(self, page: ReviewPage) -> None:
         tr, make = page.tr, page.make_action
-        self.open = make(tr("Open session..."), "Ctrl+O", page.choose_session)
-        self.export = make(tr("Export..."), "Ctrl+E", page.export, tr("Write tables, notes or a video of this session"))
+        self.open = make(tr("Open session…"), "Ctrl+O", page.choose_session)
+        self.export = make(tr("Export…"), "Ctrl+E", page.export, tr("Write tables, notes or a video of this session"))
         self._make_player(page)
         self.marker = make(tr("Add marker"), "M", lambda: page.desk.add_marker(), tr("Remember this moment"))
         self.mark_in = make(tr("Range starts here"), "I", lambda: page.desk.mark_in())

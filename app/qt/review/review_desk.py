@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 from app.presentation import face_at
 from app.qt import theme
 from app.qt.notice_bar import Notice, Weight
-from app.qt.page_parts import scrolled
+from app.qt.page_parts import SideArea
 from app.qt.review.face_panel import FacePanel
 from app.qt.review.label_panel import LabelPanel
 from app.qt.review.note_keeper import NoteKeeper
@@ -378,8 +378,8 @@ class ReviewDesk(QWidget):
         rows.addWidget(upper)
         rows.addWidget(self.box)
         rows.setSizes([430, 260])
-        self.tabs.addTab(scrolled(self.face), self.tr("Face"))
-        self.tabs.addTab(scrolled(self.panel), self.tr("Notes"))
+        self.tabs.addTab(SideArea(self.face), self.tr("Face"))
+        self.tabs.addTab(SideArea(self.panel), self.tr("Notes"))
         columns = QSplitter(Qt.Orientation.Horizontal)
         columns.setObjectName("review-columns")
         columns.addWidget(rows)

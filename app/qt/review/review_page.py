@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.dropped import dropped_session
 from app.qt.background import Worker
@@ -72,22 +71,6 @@ class _Opener:
         self._waiting.clear()
 
 
-class _KeysOfTabs(QObject):
-    """Leaves Left and Right to a row of tabs that has the focus."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Claim them before shortcuts get them."""
-        if (
-            event.type() is QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right)
-            and isinstance(watched, QTabBar)
-        ):
-            event.accept()
-            return True
-        return False
-
-
 class ReviewPage(Page):
     """Shows how to open a session, or the desk with one."""
 
@@ -116,8 +99,6 @@ class ReviewPage(Page):
         self.desk.noticed.connect(self.noticed)
         self.desk.coder_named.connect(lambda coder: store.change(coder=coder))
         self.start.chosen.connect(self.open_path)
-        self._keys = _KeysOfTabs(self)
-        self.desk.tabs.tabBar().installEventFilter(self._keys)
 
     def page_title(self) -> str:
         """Name of the page."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -79,8 +79,9 @@ class StartPage(Page):
         return (self._camera, self._video, self._session)
 
     def enter(self) -> None:
-        """Sessions may be gone since."""
+        """Sessions may be gone since; the page begins at its top, whatever has the focus."""
         self._list_sessions()
+        QTimer.singleShot(0, self, lambda: self._area.verticalScrollBar().setValue(0))
 
     def _lay_out(self) -> None:
         column = Column()
@@ -105,7 +106,8 @@ class StartPage(Page):
         column.body.addWidget(text_label(QCoreApplication.translate("mien", STANDING_LINE), "dim"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scrolled(column))
+        self._area = scrolled(column)
+        layout.addWidget(self._area)
 
     def _buttons(self) -> tuple[ActionCard, ...]:
         lines = (

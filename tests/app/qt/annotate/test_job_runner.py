@@ -67,7 +67,7 @@ def open_made(spec: str) -> FrameSource:
 
 
 def held(gate: threading.Event) -> None:
-    gate.wait(5)
+    gate.wait(30)
 
 
 class Desk:

@@ -49,7 +49,7 @@ def pick(chooser, name: str) -> list[str]:
 
 
 def test_cameras_come_first_then_demo_file_and_address(chooser):
-    assert names(chooser) == ["Front camera", "Demo clip", "Video file...", "Address or number..."]
+    assert names(chooser) == ["Front camera", "Demo clip", "Video file…", "Address or number…"]
 
 
 def test_picking_a_camera_tells_its_spec(chooser):
@@ -83,7 +83,7 @@ def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, ca
 
 
 def test_an_address_is_asked_for_and_shown_without_its_password(chooser, qtbot):
-    assert pick(chooser, "Address or number...") == []
+    assert pick(chooser, "Address or number…") == []
     assert not chooser.address.isHidden()
     heard: list[str] = []
     chooser.chosen.connect(heard.append)
@@ -95,7 +95,7 @@ def test_an_address_is_asked_for_and_shown_without_its_password(chooser, qtbot):
 
 
 def test_an_empty_address_opens_nothing(chooser, qtbot):
-    pick(chooser, "Address or number...")
+    pick(chooser, "Address or number…")
     heard: list[str] = []
     chooser.chosen.connect(heard.append)
     qtbot.keyClick(chooser.address, Qt.Key.Key_Return)
@@ -106,8 +106,8 @@ def test_an_empty_address_opens_nothing(chooser, qtbot):
 def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser, monkeypatch):
     pick(chooser, "Front camera")
     monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("", ""))
-    assert pick(chooser, "Video file...") == []
+    assert pick(chooser, "Video file…") == []
     assert chooser.list.currentText() == "Front camera"
     monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("/clips/talk.mp4", ""))
-    assert pick(chooser, "Video file...") == ["/clips/talk.mp4"]
+    assert pick(chooser, "Video file…") == ["/clips/talk.mp4"]
     assert chooser.list.currentText() == "talk.mp4"
