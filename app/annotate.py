@@ -7,13 +7,14 @@ a folder is either finished or can go on from its journal.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.output import OutputFolder, OutputState, check_same_run, file_sha256, write_metadata
+from app.output import OutputFolder, OutputState, check_same_run, file_sha256, read_metadata, write_metadata
 from app.presets import BALANCED, Preset
 from app.run_record import Engine, first_metadata, last_metadata, run_header
 from app.video_writer import VideoSink
@@ -184,6 +185,9 @@ class _Job:
         has_video = options.video and options.preset.video
         self._video = VideoSink(folder.video, self._header) if has_video else None
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset)
+        if self._resume is not None:
+            with contextlib.suppress(OutputError):  # else the run counts as begun now
+                self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
 
     def run(self, watch: Watch, control: JobControl) -> Outcome:
         """From the first frame, or the resume point, to the last file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import traceback
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from app.presets import PresetName
-from engine.errors import EngineError, SourceError
+from engine.errors import EngineError, SourceError, ThreadStuckError
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome, Watch
@@ -37,6 +38,9 @@ class _Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except ThreadStuckError as error:
+            _say_error(str(error))
+            os._exit(USER_ERROR)  # else the thread that does not end would keep the program, and the camera, for ever
         except EngineError as error:
             _say_error(str(error))
             raise typer.Exit(USER_ERROR) from None
@@ -310,10 +314,9 @@ def kiosk_command(
 def _no_window(error: ImportError) -> EngineError:
     from engine.errors import ConfigError
 
-    missing = error.name.split(".")[0] if error.name is not None else ""
-    if missing in ("PySide6", "pyqtgraph"):
-        install = 'pip install "PySide6-Essentials<6.12" "pyqtgraph<0.15"'
-        return ConfigError(f"the window needs {missing}: run {install} (without a window: see mien --help)")
+    if error.name is not None and error.name.split(".")[0] == "PySide6":
+        install = 'pip install "PySide6-Essentials<6.12"'
+        return ConfigError(f"the window needs PySide6: run {install} (without a window: see mien --help)")
     return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what the system lacks")
 
 
@@ -344,13 +347,33 @@ def bench_command(
     clip: Annotated[str, typer.Argument(help="Clip to annotate.")] = "demo",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
+    gui: Annotated[bool, typer.Option("--gui", help="Measure the window instead, without a screen.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Live seconds to measure with --gui.")] = 20.0,
     backend: Backend = None,
     threads: Threads = None,
 ) -> None:
-    """Measure annotate on a clip in a process of its own: speed, time to the first result, memory, milliseconds."""
+    """Measure annotate on a clip in a process of its own: speed, time to the first result, memory, milliseconds.
+
+    With --gui: what a live frame costs the main thread of the window, and how long a two-hour session takes to open.
+    """
+    if gui:
+        _bench_window(seconds, _settings(None, backend, threads), json_file)
+        return
     from app.bench import measure, show, write
 
     figures = measure(clip, backend, threads, not no_video)
     show(figures, Console())
     if json_file is not None:
         write(figures, json_file)
+
+
+def _bench_window(seconds: float, settings: EngineConfig, json_file: Path | None) -> None:
+    try:
+        from app.qt.gui_bench import measure_window, show_figures, write_figures
+    except ImportError as error:
+        raise _no_window(error) from None
+
+    figures = measure_window(seconds, settings, lambda line: _errors.print(line, markup=False, highlight=False))
+    show_figures(figures, Console())
+    if json_file is not None:
+        write_figures(figures, json_file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import shutil
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.system_libraries import QT_LIBRARIES, X11_LIBRARIES, is_there
 from engine.backends.contract import AUCalibration
 from engine.backends.registry import BACKENDS, open_backend
 from engine.errors import EngineError
@@ -42,13 +42,6 @@ _OPTIONAL: Final = {
     "PySide6-Essentials": "PySide6-Essentials<6.12",
     "openvino": "openvino",
     "mediapipe": "mediapipe==1.2.2",
-}
-#: Libraries of the system that Qt loads on Linux, with their Debian and Ubuntu packages.
-_QT_LIBRARIES: Final = {
-    "libEGL.so.1": "libegl1",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
 }
 _OLDEST_PYTHON: Final = (3, 10)
 #: Below so many bytes free a film of an hour may not fit.
@@ -154,13 +147,10 @@ def _trusted(labels: tuple[str, ...], calibration: AUCalibration) -> str:
 
 
 def _qt_libraries() -> Iterator[Check]:
-    for library, package in _QT_LIBRARIES.items():
-        try:
-            ctypes.CDLL(library)
-            yield Check(library, True, "found", needed=False)
-        except OSError:
-            told = f"the window needs it: 'sudo apt-get install {package}'"
-            yield Check(library, False, told, needed=False)
+    for library, package in (QT_LIBRARIES | X11_LIBRARIES).items():
+        there = is_there(library)
+        told = "found" if there else f"the window needs it: 'sudo apt-get install {package}'"
+        yield Check(library, there, told, needed=False)
 
 
 def _space(out: Path) -> Check:

@@ -24,7 +24,14 @@ def dropped_session(paths: Iterable[str]) -> Path | None:
 
 def dropped_sources(paths: Iterable[str]) -> tuple[str, ...]:
     """Those that may be videos, pictures or folders of them: all that are there and no sessions."""
-    return tuple(path for path in filter(None, paths) if Path(path).exists() and dropped_session([path]) is None)
+    return tuple(path for path in filter(None, paths) if _is_there(path) and dropped_session([path]) is None)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # it may not be looked at
+        return False
 
 
 def is_session(folder: Path) -> bool:

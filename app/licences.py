@@ -19,7 +19,6 @@ PACKAGES: Final = (
     "arro3-core",
     "arro3-io",
     "PySide6-Essentials",
-    "pyqtgraph",
     "openvino",
     "mediapipe",
 )

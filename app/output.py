@@ -121,7 +121,7 @@ class OutputFolder:
 def _is_completed(path: Path) -> bool:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return False
     return isinstance(raw, dict) and raw.get("completed") is True
 
@@ -205,7 +205,7 @@ def read_metadata(path: Path) -> Metadata:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"{path} cannot be read ({error.strerror}): copy the folder again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutputError(f"{path} is damaged (no JSON): copy the folder again") from error
     try:
         metadata: Metadata = _typed(raw, Metadata, "metadata")
@@ -237,7 +237,10 @@ def _typed(raw: Any, kind: Any, name: str) -> Any:
     if origin is dict and isinstance(raw, dict):
         return {key: _typed(value, inner[1], name) for key, value in raw.items()}
     if kind is float and type(raw) in (int, float):
-        return float(raw)
+        try:
+            return float(raw)
+        except OverflowError:
+            raise ValueError(f"{name} is too large for a number of its type") from None
     if type(raw) is kind:
         return raw
     raise ValueError(f"{name} is of another type than it must be")

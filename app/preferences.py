@@ -18,7 +18,7 @@ from engine.backends.registry import BACKENDS
 from engine.capture.stream import redact_url
 from engine.config import EngineConfig
 from engine.errors import OutputError
-from engine.table import part_name, publish
+from engine.table import replaced
 
 #: Values of ``theme``; the windows know them as app.qt.theme.ThemeName.
 THEMES: Final = ("system", "light", "dark", "high-contrast")
@@ -119,11 +119,10 @@ def save_preferences(path: Path, preferences: Preferences) -> None:
     if "://" in preferences.source and redact_url(preferences.source) != preferences.source:
         preferences = dataclasses.replace(preferences, source=Preferences().source)
     text = json.dumps(dataclasses.asdict(preferences), indent=1, default=str) + "\n"
-    part = part_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        publish(part, path)
+        with replaced(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"settings cannot be kept in {path} ({error.strerror or error}): mend this, or name a file in MIEN_CONFIG"
@@ -167,9 +166,12 @@ def _filled(raw: Any) -> str:
 
 
 def _folder(raw: Any) -> Path:
-    if "\0" in _filled(raw):
-        raise ValueError("names no folder")
-    return Path(raw)
+    try:
+        if b"\0" not in os.fsencode(_filled(raw)):
+            return Path(raw)
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("names no folder")
 
 
 def _yes_or_no(raw: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,11 @@ def recalibrated(calibration: ExpressionCalibration, thresholds: Thresholds) -> 
     """The calibration with other limits; the model's own limits give the model's own calibration back.
 
     Raises:
-        ValueError: tau_accept below 0 or tau_ood outside 0-1.
+        ValueError: tau_accept below 0 or not finite, or tau_ood outside 0-1.
     """
     if thresholds == thresholds_of(calibration):
         return calibration
-    if thresholds.tau_accept < 0 or not 0 <= thresholds.tau_ood <= 1:
+    if not (0 <= thresholds.tau_accept < math.inf and 0 <= thresholds.tau_ood <= 1):
         raise ValueError(f"{thresholds} cannot be used: tau_accept must be 0 or more, tau_ood between 0 and 1")
     moved = dataclasses.replace(calibration, max_aleatoric=thresholds.tau_accept)
     if thresholds.tau_ood == thresholds_of(calibration).tau_ood:

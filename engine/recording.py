@@ -272,10 +272,13 @@ def read_header(path: Path) -> RunHeader:
     """
     first = next((line for line, _ in _lines(path)), None)
     if first is None or first.get("journal") != JOURNAL_FORMAT or first.get("fields") != list(ROW_FIELDS):
-        raise OutputError(f"{path} is no journal that this version reads: use --force to start again")
-    raw: dict[str, Any] = first["header"]
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    return RunHeader(**values)
+        raise _no_journal(path)
+    raw: Any = first.get("header")
+    try:
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        return RunHeader(**values)
+    except (AttributeError, TypeError) as error:
+        raise _no_journal(path) from error
 
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
@@ -311,6 +314,10 @@ def write_failed(path: Path, error: OSError) -> OutputError:
     """The error for a file that cannot be written: what, why, and what to do."""
     reason = error.strerror or str(error)
     return OutputError(f"{path} cannot be written ({reason}): free space or choose another --out, then use --resume")
+
+
+def _no_journal(path: Path) -> OutputError:
+    return OutputError(f"{path} is no journal that this version reads: use --force to start again")
 
 
 def _as_list(row: FaceRow) -> list[Any]:
@@ -349,6 +356,6 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
         return None
     try:
         line = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) else None

@@ -94,9 +94,10 @@ class Attachment:
         self._detached = True
         self._lane.results.end()
 
-    def wait(self) -> None:
-        """Wait until the sink has closed, whatever became of it."""
-        self._thread.join()
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the sink has closed, whatever became of it; whether it has."""
+        self._thread.join(timeout_s)
+        return self.ended
 
     def join(self, timeout_s: float | None = None) -> SinkCounters:
         """Wait until the sink has closed, after `detach` or the end of the run.

@@ -97,12 +97,24 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
+    try:
+        with replaced(path) as part:
+            yield part
+    except OSError as error:
+        raise write_failed(path, error) from error
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """As `written_whole`, for those who tell the user of an error in words of their own.
+
+    Raises:
+        OSError: the file cannot be written; what was at ``path`` before stays.
+    """
     part = part_name(path)
     try:
         yield part
         publish(part, path)
-    except OSError as error:
-        raise write_failed(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

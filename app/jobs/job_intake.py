@@ -87,10 +87,10 @@ def take_in(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: 
 
 def disk_of(out: Path) -> Disk | None:
     """The disk of a folder that need not be there yet; None when it cannot be told."""
-    there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
-    if there is None:
-        return None
     try:
+        there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
+        if there is None:
+            return None
         return Disk(shutil.disk_usage(there).free, there.is_dir() and os.access(there, os.W_OK))
     except OSError:
         return None
@@ -112,9 +112,9 @@ def _sources_of(given: str) -> list[str]:
         SourceError: a folder cannot be read.
     """
     path = Path(given)
-    if given == DEMO or not path.is_dir():
-        return [given]
     try:
+        if given == DEMO or not path.is_dir():
+            return [given]
         suffixes = {one.name: one.suffix.lower() for one in path.iterdir()}
     except OSError as error:
         raise SourceError(f"{given} cannot be read ({error.strerror}): check that you may open it") from error

@@ -193,17 +193,18 @@ class JobQueue:
         """It cannot go on, for a reason of its own; not ``touched``: it did not get to work in its folder."""
         return self._end(self._legal("fail", job_id), JobState.FAILED, fault, touched)
 
-    def interrupt(self, job_id: int) -> Job:
-        """The program ends."""
-        return self._change(self._legal("interrupt", job_id), state=JobState.INTERRUPTED, afresh=False)
+    def interrupt(self, job_id: int, *, touched: bool = True) -> Job:
+        """The program ends; not ``touched``: see `fail`."""
+        return self._end(self._legal("interrupt", job_id), JobState.INTERRUPTED, "", touched)
 
     def put_back(self, job_id: int, fault: str, *, touched: bool = True) -> Job:
         """It cannot go on now, for a reason that is not its own, such as a full disk: it waits where it stands."""
         return self._end(self._legal("put back", job_id), JobState.WAITING, fault, touched)
 
-    def cancel(self, job_id: int) -> Job:
-        """Take it out of the line."""
-        return self._change(self._legal("cancel", job_id), state=JobState.CANCELLED, afresh=False)
+    def cancel(self, job_id: int, *, touched: bool = True) -> Job:
+        """Take it out of the line; not ``touched``, of one that runs: see `fail`."""
+        job = self._legal("cancel", job_id)
+        return self._end(job, JobState.CANCELLED, job.fault, touched or job.state not in ACTIVE)
 
     def queue(self, job_id: int, *, afresh: bool = False) -> Job:
         """Put a stopped job in line again, where it stands: to go on from its journal, or ``afresh``.

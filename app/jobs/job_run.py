@@ -17,10 +17,9 @@ from app.output import OutputFolder
 from app.presets import preset_of
 from engine.assembly import TrackerName
 from engine.capture.opening import open_source
-from engine.capture.source import FrameSource
+from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
-from engine.types import Frame
 
 #: The disk has no room: not the fault of one job, and it can be mended.
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -165,35 +164,17 @@ class _Stopped(SourceError):
     """The control asked to stop where `annotate` does not look."""
 
 
-class _Stoppable(FrameSource):
+class _Stoppable(WrappedSource):
     """A source whose skipping, which may take minutes in a long film, ends when the control asks to stop."""
 
     def __init__(self, source: FrameSource, control: JobControl) -> None:
-        super().__init__()
-        self._source = source
+        super().__init__(source)
         self._control = control
-        self.info = source.info
-
-    def read(self) -> Frame | None:
-        frame = self._source.read()
-        self.damaged = self._source.damaged
-        return frame
 
     def skip_to(self, frame_index: int) -> None:
         for index in range(0, frame_index, _SKIP_AT_ONCE):
-            self._source.skip_to(index)
+            super().skip_to(index)
             self._control.wait_while_paused()
             if self._control.stopped:
                 raise _Stopped(f"{self.info.source_id} was stopped at frame {index}")
-        self._source.skip_to(frame_index)
-        self.damaged = self._source.damaged
-
-    def interrupt(self) -> None:
-        super().interrupt()
-        self._source.interrupt()
-
-    def fault(self) -> str | None:
-        return self._source.fault()
-
-    def close(self) -> None:
-        self._source.close()
+        super().skip_to(frame_index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from app.overlay import Overlay, OverlayParts
 from app.presentation import present
@@ -22,6 +23,9 @@ from engine.recording import FaceRow, RunHeader, rows_of
 from engine.runtime import Attachment, Runtime
 from engine.sink import FrameSink
 from engine.types import FrameResult, UInt8
+
+#: A recorder may take so long for the tables of hours; one that takes longer waits for a disk that is gone.
+_CLOSE_S: Final = 90.0
 
 SourceOpener = Callable[[str], FrameSource]
 EngineOpener = Callable[[FrameSource], Engine]
@@ -54,6 +58,7 @@ class PresentingSink:
         self.parts = parts
         self.space_px = space_px
         self.newest: Presented | None = None
+        self.failed = False  # it ended before the last result, or the run failed
         self._overlay = Overlay(header, parts)
         self._drawn_with = (header, parts)
 
@@ -69,7 +74,8 @@ class PresentingSink:
         self.newest = Presented(result, rows, present(result.frame.image, rows, self._overlay, self.space_px))
 
     def close(self, completed: bool) -> None:
-        """Nothing to close; the last picture stays."""
+        """The last picture stays."""
+        self.failed = not completed
 
 
 class LiveRun:
@@ -151,10 +157,11 @@ class LiveRun:
         try:
             self.runtime.stop()
         finally:
-            self.presenting.newest = None
             for attachment in self._attachments:
                 attachment.detach()
-                attachment.wait()
+                if not attachment.wait(_CLOSE_S):
+                    attachment.join(0)  # raises ThreadStuckError with its name
+            self.presenting.newest = None  # behind the last one that could be made
         self._attachments[0].join()  # raises what the pictures failed with
 
 

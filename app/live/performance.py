@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from engine.types import StageTimes
 
 #: Names of the stages, in the order of StageTimes.
 STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
+_of_stages: Final = operator.attrgetter(*(f"{name}_ms" for name in STAGES))
 #: Seconds over which rates are averaged.
 _RATE_OVER_S: Final = 3.0
 #: Frames whose stage times are remembered.
@@ -45,7 +47,7 @@ class PerformanceMeter:
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int, int]] = deque()  # time, captured, processed
-        self._times: deque[StageTimes] = deque(maxlen=_TIMES)
+        self._times: deque[tuple[float, ...]] = deque(maxlen=_TIMES)  # of the stages, in their order
         self._counters = RuntimeCounters(0, 0, 0, ())
 
     def look(self, now_s: float, counters: RuntimeCounters) -> None:
@@ -57,7 +59,7 @@ class PerformanceMeter:
 
     def add(self, times: StageTimes) -> None:
         """Note the stage times of one frame."""
-        self._times.append(times)
+        self._times.append(_of_stages(times))
 
     def figures(self) -> Performance:
         """What was noted."""
@@ -72,6 +74,5 @@ class PerformanceMeter:
     def _stages(self) -> tuple[StageTiming, ...]:
         if not self._times:
             return ()
-        table = np.array([[getattr(times, f"{name}_ms") for name in STAGES] for times in self._times])
-        p50, p95 = np.percentile(table, (50, 95), axis=0).tolist()
+        p50, p95 = np.percentile(np.array(self._times), (50, 95), axis=0).tolist()
         return tuple(map(StageTiming, STAGES, p50, p95))

@@ -183,7 +183,8 @@ def recording_folder(root: Path, spec: str, now: datetime) -> OutputFolder:
     """
     name = f"{source_stem(spec)}-{now:%Y%m%d-%H%M%S}"
     path, number = root / name, 1
-    while path.exists():
-        number += 1
-        path = root / f"{name}-{number}"
+    with contextlib.suppress(OSError):  # a place that may not be looked at: to begin the recording tells
+        while path.exists():
+            number += 1
+            path = root / f"{name}-{number}"
     return OutputFolder(path)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QSlider, QTabBar, QWidget
 
 from app.qt.theme import ThemeName, apply_theme
+from app.system_libraries import missing_for_window
 from engine.errors import ConfigError
 
 #: One of them must be set on Linux.
@@ -25,7 +26,15 @@ _SIGNAL_MS: Final = 200
 
 
 class _OwnKeys(QObject):
-    """Leaves its keys to the control that has the focus, so that everything can be worked by keys alone."""
+    """Leaves its keys to the control that has the focus, so that everything can be worked by keys alone.
+
+    It looks at the events of such controls only: Python in the way of all events costs a live picture half a
+    millisecond.
+    """
+
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        application.focusChanged.connect(self._follow)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
         """Claim them before shortcuts get them."""
@@ -36,25 +45,32 @@ class _OwnKeys(QObject):
                 return True
         return False
 
+    def _follow(self, before: QWidget | None, now: QWidget | None) -> None:
+        if isinstance(now, (*_PRESSED_BY_SPACE, *_MOVED_BY_ARROWS)):
+            now.installEventFilter(self)  # a second time changes nothing
+
 
 def make_application() -> QApplication:
     """The one application of this process.
 
     Raises:
-        ConfigError: there is no display, for which Qt would end the process.
+        ConfigError: there is no display, or a library is missing, for which Qt would end the process.
     """
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
         return existing
     if sys.platform == "linux" and not any(os.environ.get(name) for name in _DISPLAY_VARIABLES):
         raise ConfigError("no display is set (DISPLAY, WAYLAND_DISPLAY): run it on a desktop, or use 'mien annotate'")
+    missing = missing_for_window()
+    if missing:
+        raise ConfigError(f"the window needs libraries of the system: run 'sudo apt install {' '.join(missing)}'")
     # A full OpenCV, if somebody installed one, points Qt to its own old plugins.
     for variable in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
         if "cv2" in os.environ.get(variable, ""):
             del os.environ[variable]
     application = QApplication(["mien"])
     application.setApplicationName("Mien")
-    application.installEventFilter(_OwnKeys(application))
+    _OwnKeys(application)
     apply_theme(application, ThemeName.SYSTEM, 100)
     return application
 

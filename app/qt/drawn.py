@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
+import time
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import (
     QBrush,
     QColor,
@@ -20,13 +22,17 @@ from PySide6.QtGui import (
     QPixmap,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QTabWidget, QWidget
 
 from app.qt import theme
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 
 #: Milliseconds between two paintings: numbers that change faster cannot be read.
 REDRAW_MS: Final = 100
+#: Shares of that time from which on, and after which, a change is painted. Most are then painted together with the
+#: picture that they came with, which spares the window a turn of its own.
+_EARLY: Final = 0.9
+_LATE: Final = 1.4
 #: For drawText: words go to the next line.
 WRAP: Final = int(Qt.TextFlag.TextWordWrap) | int(Qt.AlignmentFlag.AlignLeft.value)
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
@@ -55,7 +61,8 @@ def expression_word(label: str) -> str:
 class DrawnPanel(QWidget):
     """Paints itself: `draw_kept` into a picture that stays until size or looks change, `draw_values` over it.
 
-    It can have the focus, and shows it. However often `redraw` is called, it paints at most every ``redraw_ms``.
+    It can have the focus, and shows it. However often `redraw` is called, it paints at most every ``redraw_ms``. What
+    lies below it has one colour and becomes part of the picture: else Qt would paint all of that first, every time.
     """
 
     def __init__(self, name: str, parent: QWidget | None = None, redraw_ms: int = REDRAW_MS) -> None:
@@ -63,12 +70,15 @@ class DrawnPanel(QWidget):
         super().__init__(parent)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.seen = QRect()  # what of the panel is being painted; drawing outside of it is for nothing
         self._kept: QPixmap | None = None
-        self._late = False
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(redraw_ms)
-        self._pause.timeout.connect(self._catch_up)
+        self._redrawn_s = -math.inf
+        self._every_s = _EARLY * redraw_ms / 1000
+        self._late = QTimer(self)  # for the last change; while changes go on, one of them comes before it
+        self._late.setSingleShot(True)
+        self._late.setInterval(round(_LATE * redraw_ms))
+        self._late.timeout.connect(self._redraw_now)
 
     def draw_kept(self, painter: QPainter) -> None:
         """Draw what stays."""
@@ -77,20 +87,23 @@ class DrawnPanel(QWidget):
         """Draw what changes."""
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Make ready what `draw_values` needs: called as seldom as it is painted."""
+
     def redraw(self, kept: bool = False) -> None:
         """Paint soon; ``kept``: what stays has changed as well."""
         if kept:
             self._kept = None
         if not self.isVisible():  # it is painted whole when it is shown
             return
-        if self._pause.isActive():
-            self._late = True
-            return
-        self.update()
-        self._pause.start()
+        if time.monotonic() - self._redrawn_s >= self._every_s:
+            self._redraw_now()
+        elif not self._late.isActive():
+            self._late.start()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
         """Both layers and the frame of the focus."""
+        self.seen = event.rect()
         painter = QPainter(self)
         if self._kept is None or self._kept.devicePixelRatio() != self.devicePixelRatioF():
             self._kept = self._picture()
@@ -117,8 +130,7 @@ class DrawnPanel(QWidget):
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (Qt's name)
         """No timer runs while nobody looks."""
-        self._pause.stop()
-        self._late = False
+        self._late.stop()
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt's name)
         """Show the frame."""
@@ -132,7 +144,7 @@ class DrawnPanel(QWidget):
         ratio = self.devicePixelRatioF()
         picture = QPixmap(self.size() * ratio)
         picture.setDevicePixelRatio(ratio)
-        picture.fill(Qt.GlobalColor.transparent)
+        picture.fill(_ground_of(self))
         painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self.font())
@@ -140,10 +152,21 @@ class DrawnPanel(QWidget):
         painter.end()
         return picture
 
-    def _catch_up(self) -> None:
-        if self._late:
-            self._late = False
-            self.redraw()
+    def _redraw_now(self) -> None:
+        self._late.stop()
+        self._redrawn_s = time.monotonic()
+        self.prepare()
+        self.update()
+
+
+def _ground_of(widget: QWidget) -> QColor:
+    """The colour that lies below a widget: of the next one around it that fills its ground."""
+    around = widget.parentWidget()
+    while around is not None and not around.isWindow() and not around.autoFillBackground():
+        if isinstance(around, QTabWidget):
+            return theme.current().colour("panel")
+        around = around.parentWidget()
+    return (around or widget).palette().color((around or widget).backgroundRole())
 
 
 def bold(font: QFont, factor: float = 1.0) -> QFont:

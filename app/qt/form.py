@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
@@ -55,6 +57,13 @@ def choice_box(choices: Sequence[Choice], now: object, chosen: Callable[[object]
     select(box, now)
     box.activated.connect(lambda place: chosen(box.itemData(place)))
     return box
+
+
+def typed_folder(text: str) -> Path:
+    """The folder that a user typed, as a whole path; a home that is nobody's is a name like any other."""
+    with contextlib.suppress(RuntimeError):
+        return Path(text.strip()).expanduser().absolute()
+    return Path(text.strip()).absolute()
 
 
 def select(box: QComboBox, value: object) -> None:

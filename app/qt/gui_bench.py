@@ -1,11 +1,18 @@
 """Measuring the window: what a live frame costs its thread, and how long a long session takes to open.
 
-Everything runs in this process without a screen; the engine is the real one.
+Everything runs in this process without a screen; what a screen's driver does with a finished picture is not in the
+figures. The engine is the real one and does all of its work, so that its threads compete with the window as always; but
+what it finds in the one face of the demo hardly changes, and would leave the panels nothing to paint. So its findings
+are replaced by made ones that change with every frame, and the chart begins with a full minute.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import json
 import os
+import platform
 import statistics
 import tempfile
 import time
@@ -14,8 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from PySide6.QtCore import QAbstractEventDispatcher, QEventLoop
 from PySide6.QtWidgets import QApplication
+from rich.console import Console
+from rich.table import Table
 
+from app.engine_setup import EngineKeeper
+from app.live.live_run import Presented
+from app.live.trace import SPAN_S
 from app.output import OutputFolder
 from app.qt.application import make_application
 from app.qt.live.bridge import LiveBridge, LiveState
@@ -23,11 +36,16 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
-from app.review.made_session import make_session
+from app.review.made_session import made_results, make_session
+from app.run_record import Engine, ResumablePipeline
+from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
 from engine.capture.synthetic import SyntheticSource
 from engine.config import EngineConfig
 from engine.errors import EngineError
+from engine.recording import rows_of
+from engine.table import written_whole
+from engine.types import FaceResult, Frame, FrameResult
 
 #: The window, in pixels.
 _SIZE: Final = (1280, 800)
@@ -40,19 +58,27 @@ _LIMIT_S: Final = 120.0
 _SESSION_HOURS: Final = 2.0
 _OPENS: Final = 5
 _SCROLL_STEPS: Final = 120
-#: Seconds between two turns of the event loop, which is turned by hand so that each can be timed.
-_NAP_S: Final = 0.001
+#: Made findings, which begin anew after so many seconds.
+_MADE_S: Final = 30.0
+_FPS: Final = 30.0
+#: Seconds between two turns of the event loop, which is turned by hand so that each can be timed. An empty turn costs
+#: 0.02 ms: a turn every millisecond would show as 0.6 ms of processor time per frame.
+_NAP_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """Main-thread milliseconds per frame shown, everything counted: timers, panels, charts, painting."""
+    """Main-thread milliseconds per frame shown, everything counted: timers, panels, charts, painting.
+
+    ``busy_ms`` is the strict one: a main thread that waits for the interpreter, which it shares with the engine's
+    threads, answers nobody either.
+    """
 
     frames: int
     seconds: float
     busy_ms: float  # wall time of the event loop; its waits for the interpreter and for a core are in it
     cpu_ms: float  # processor time of the main thread
-    turn_p95_ms: float  # of one turn of the event loop
+    turn_p95_ms: float  # wall time of one turn of the event loop, of those that found something to do
     turn_worst_ms: float
 
 
@@ -69,6 +95,53 @@ class ReviewFigures:
     scroll_p95_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class WindowFigures:
+    """What was measured."""
+
+    live: LiveFigures
+    review: ReviewFigures
+    machine: str
+    cores: int
+
+
+def measure_window(seconds: float, config: EngineConfig, tell: Callable[[str], None]) -> WindowFigures:
+    """Both measurements, one after the other.
+
+    Raises:
+        EngineError: the engine cannot be opened, or the made session not be written.
+    """
+    live = measure_live(seconds, config, tell)
+    machine = f"{platform.machine()} {platform.system()}"
+    return WindowFigures(live, measure_review(tell), machine, os.cpu_count() or 1)
+
+
+def show_figures(figures: WindowFigures, console: Console) -> None:
+    """Print the figures."""
+    live, review = figures.live, figures.review
+    length = f"{review.hours:.0f} h ({review.frames} frames)"
+    table = Table(show_edge=False, show_header=False)
+    for what, value in (
+        ("main thread per live frame, 1280x720", f"{live.busy_ms:.2f} ms, {live.cpu_ms:.2f} ms of processor time"),
+        ("frames shown", f"{live.frames} in {live.seconds:.0f} s"),
+        ("one turn of the event loop", f"95 % under {live.turn_p95_ms:.1f} ms, worst {live.turn_worst_ms:.1f} ms"),
+        (f"opening {length}", f"{review.open_s:.2f} s, worst {review.open_worst_s:.2f} s"),
+        ("scrolling, one step", f"{review.scroll_ms:.1f} ms, 95 % under {review.scroll_p95_ms:.1f} ms"),
+    ):
+        table.add_row(what, value)
+    console.print(table)
+
+
+def write_figures(figures: WindowFigures, path: Path) -> None:
+    """Write the figures as JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with written_whole(path) as part:
+        part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
+
+
 def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], None] = lambda line: None) -> LiveFigures:
     """A live run of 1280 x 720 at 30 frames per second with one face, in a window of 1280 x 800.
 
@@ -77,13 +150,16 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
     """
     application = offscreen_application()
     store = PreferenceStore(None)
-    bridge = LiveBridge(config, "litert", "bench", open_source=_one_face)
+    engines = EngineKeeper(config, "litert")
+    bridge = LiveBridge(
+        config, "litert", "bench", open_source=_one_face, engine_for=lambda source: _lively(engines.engine_for(source))
+    )
     page = LivePage(store, config, bridge)
     window = MainWindow(store, {"live": page})
     faults: list[str] = []
-    shown: list[int] = []
+    shown: list[Presented] = []
     bridge.noticed.connect(lambda notice: faults.append(notice.text) if notice.text else None)
-    bridge.presented.connect(lambda presented: shown.append(presented.result.frame.index))
+    bridge.presented.connect(shown.append)
     try:
         window.resize(*_SIZE)
         window.show()
@@ -93,16 +169,18 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
         _run_until(application, lambda: bool(shown) or bridge.state is LiveState.FAILED)
         if not shown:
             raise EngineError(faults[-1] if faults else "no picture came: run 'mien doctor'")
-        _run_for(application, _WARM_UP_S)
+        _fill_chart(page, shown[-1])
+        _run_for(_WARM_UP_S)
         tell(f"measuring for {seconds:.0f} s")
         shown.clear()
         cpu_s = time.thread_time()
-        turns_ms = _run_for(application, seconds)
+        turns_ms = _run_for(seconds)
         cpu_s = time.thread_time() - cpu_s
         return _live_figures(seconds, len(shown), turns_ms, cpu_s)
     finally:
         window.close()
         window.deleteLater()
+        engines.close()
 
 
 def measure_review(tell: Callable[[str], None] = lambda line: None) -> ReviewFigures:
@@ -137,7 +215,54 @@ def offscreen_application() -> QApplication:
 
 
 def _one_face(spec: str) -> FrameSource:
-    return SyntheticSource(duration_s=_CLIP_S, fps=30.0, size=(1280, 720), live=True)
+    return SyntheticSource(duration_s=_CLIP_S, fps=_FPS, size=(1280, 720), live=True)
+
+
+class _Lively:
+    """A pipeline whose faces keep their places and get the findings of made ones."""
+
+    def __init__(self, pipeline: ResumablePipeline) -> None:
+        self._pipeline = pipeline
+        made = (result.faces[0] for result in made_results(2 * _MADE_S, _FPS, 1, 1) if result.faces)
+        self._made = itertools.cycle(list(itertools.islice(made, round(_MADE_S * _FPS))))
+
+    def process(self, frame: Frame) -> FrameResult:
+        result = self._pipeline.process(frame)
+        return dataclasses.replace(result, faces=tuple(_told_of(face, next(self._made)) for face in result.faces))
+
+    def snapshot(self) -> str:
+        return self._pipeline.snapshot()
+
+    def restore(self, text: str) -> None:
+        self._pipeline.restore(text)
+
+    def recalibrate(self, calibration: ExpressionCalibration) -> None:
+        self._pipeline.recalibrate(calibration)
+
+
+def _lively(engine: Engine) -> Engine:
+    return dataclasses.replace(engine, pipeline=_Lively(engine.pipeline))
+
+
+def _told_of(face: FaceResult, made: FaceResult) -> FaceResult:
+    units = dataclasses.replace(
+        face.action_units,
+        occurrence=made.action_units.occurrence,
+        occurrence_std=made.action_units.occurrence_std,
+    )
+    return dataclasses.replace(
+        face, expression=made.expression, action_units=units, uncertainty=made.uncertainty, decision=made.decision
+    )
+
+
+def _fill_chart(page: LivePage, newest: Presented) -> None:
+    """A minute of made findings before the newest frame."""
+    page.chart.clear()
+    steps = round(SPAN_S * _FPS)
+    for place, result in enumerate(made_results(SPAN_S, _FPS, 1, 2)):
+        rows = rows_of(result)
+        time_s = newest.result.frame.timestamp_s - (steps - place) / _FPS
+        page.chart.add(time_s, rows[0] if rows[0].face_id is not None else None)
 
 
 def _live_figures(seconds: float, frames: int, turns_ms: list[float], cpu_s: float) -> LiveFigures:
@@ -190,14 +315,18 @@ def _scroll(application: QApplication, page: ReviewPage) -> list[float]:
     return sorted(steps_ms)
 
 
-def _run_for(application: QApplication, seconds: float) -> list[float]:
-    """Run the event loop; milliseconds of every turn, those that found nothing to do among them."""
+def _run_for(seconds: float) -> list[float]:
+    """Run the event loop; wall milliseconds of every turn that found something to do, until nothing is left of it."""
+    dispatcher = QAbstractEventDispatcher.instance()
     turns_ms = []
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         begun_s = time.perf_counter()
-        application.processEvents()
-        turns_ms.append((time.perf_counter() - begun_s) * 1000)
+        worked = False
+        while dispatcher.processEvents(QEventLoop.ProcessEventsFlag.AllEvents):
+            worked = True
+        if worked:
+            turns_ms.append((time.perf_counter() - begun_s) * 1000)
         time.sleep(_NAP_S)
     return turns_ms
 

@@ -130,6 +130,7 @@ class MainWindow(QMainWindow):
         if not self._closed:
             self._closed = True
             self._remember()
+            self.hide()  # the tables of a long recording take a while, and a window that stands still looks broken
             self._end_pages()
         super().closeEvent(event)
 
@@ -166,7 +167,8 @@ class MainWindow(QMainWindow):
         for place, (name, page) in enumerate(self._pages.items()):
             page.setAccessibleName(page.page_title())
             self._stack.addWidget(page)
-            self._rail.add(_ICONS[name], page.page_title(), f"Ctrl+{place + 1}")
+            keys = QKeySequence(f"Ctrl+{place + 1}").toString(QKeySequence.SequenceFormat.NativeText)
+            self._rail.add(_ICONS[name], page.page_title(), keys)
         self._rail.wanted.connect(lambda place: self.show_page(list(self._pages)[place]))
 
     def _fill_menus(self) -> None:
@@ -216,8 +218,9 @@ class MainWindow(QMainWindow):
             self.session_wanted.emit(Path(folder))
 
     def _show_shortcuts(self) -> None:
-        sheet = ShortcutSheet(self.shortcut_groups(), self)
+        sheet = self.findChild(ShortcutSheet) or ShortcutSheet(self.shortcut_groups(), self)
         sheet.show()
+        sheet.raise_()
 
     def _toggle_full_screen(self) -> None:
         if self.isFullScreen():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
@@ -42,6 +42,7 @@ class NoticeBar(QFrame):
         self._sign = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)  # file names may look like markup
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self._close = QToolButton()
         self._close.setText("✕")
@@ -64,10 +65,17 @@ class NoticeBar(QFrame):
         return self._notice
 
     def show_notice(self, notice: Notice) -> None:
-        """Show it in place of what is there; an empty one only takes the notice of its topic away."""
+        """Show it in place of what is there.
+
+        An empty one only takes the notice of its topic away. News do not take the place of a fault about something
+        else, which would be gone with them.
+        """
+        other = self._notice is not None and self._notice.topic != notice.topic
         if not notice.text:
-            if self._notice is not None and self._notice.topic == notice.topic:
+            if not other:
                 self.clear()
+            return
+        if other and notice.weight is Weight.NEWS and self._notice is not None and self._notice.weight is Weight.FAULT:
             return
         self._notice = notice
         self._sign.setText({Weight.NEWS: "✓", Weight.WARNING: "⚠", Weight.FAULT: "⚠"}[notice.weight])

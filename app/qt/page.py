@@ -42,7 +42,8 @@ class Page(QWidget):
         if keys:
             action.setShortcut(QKeySequence(keys))
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
-        action.setToolTip(f"{tip or text} ({action.shortcut().toString()})" if keys else tip or text)
+        told = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{tip or text} ({told})" if keys else tip or text)
         action.triggered.connect(lambda checked=False: slot())
         self.addAction(action)
         return action

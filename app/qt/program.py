@@ -22,6 +22,7 @@ from app.qt.review.review_page import ReviewPage
 from app.qt.settings.about_page import AboutPage
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.start.start_page import StartPage
+from app.qt.theme import ThemeName, apply_theme
 from app.translations import chosen_language, installed_languages
 from engine.config import EngineConfig
 
@@ -38,6 +39,8 @@ def build_window(store: PreferenceStore, config: EngineConfig, app_version: str,
         app_version: for metadata and the page About.
         queue_file: where Annotate keeps its queue.
     """
+    # Before the pages, some parts of which measure in em when they are made.
+    apply_theme(make_application(), ThemeName(store.now.theme), store.now.scale_percent)
     start, review = StartPage(store), ReviewPage(store)
     bridge = LiveBridge(chosen_config(config, store.now), store.now.tracker, app_version)
     live = LivePage(store, config, bridge)

@@ -46,7 +46,8 @@ class ShortcutSheet(QDialog):
             grid.setRowMinimumHeight(row, round(0.7 * em))
             row += 1
         grid.setRowStretch(row, 1)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = QDialogButtonBox()
+        buttons.addButton(self.tr("Close"), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
         area = scrolled(inside)

@@ -30,7 +30,7 @@ _AT_ONCE: Final = 100
 class NoKappa(str, Enum):
     """Why there is no kappa, or no interval; the value is the sentence to show."""
 
-    NOTHING_COMPARED = "No labelled frame was assessed by the model."
+    NOTHING_COMPARED = "No frame has both a label of yours and one of the model."
     ONE_LABEL = "You and the model gave one and the same label everywhere: agreement beyond chance is not defined."
     TOO_FEW_RANGES = "An interval needs at least two labelled ranges."
 

@@ -117,8 +117,10 @@ class _Work:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow((*column_names(header), "human_label", "excluded"))
             # a run that still goes on has frames that the session, as opened, does not know
-            for position, entry in zip(self._positions(report), read_journal(session.folder.journal), strict=False):
-                if entry.frame != session.frames[position]:
+            entries = read_journal(session.folder.journal)
+            for position in self._positions(report):
+                entry = next(entries, None)
+                if entry is None or entry.frame != session.frames[position]:
                     raise OutputError(f"{session.folder.journal} has changed: open the session again")
                 excluded = bool(self._excluded[position])
                 if excluded and self._choice.without_excluded:
@@ -135,7 +137,8 @@ class _Work:
             *(("exclusion", each.start_s, each.end_s, None, "") for each in notes.exclusions),
             *(("label", each.start_s, each.end_s, each.face_id, each.label) for each in notes.labels),
         ]
-        with saved_whole(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
+        # what a keyboard cannot give, such as half a character, must not cost the rest
+        with saved_whole(path) as part, part.open("w", encoding="utf-8", errors="replace", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow(("kind", "start_s", "end_s", "face_id", "text", "coder"))
             writer.writerows((*row, notes.coder) for row in sorted(rows, key=lambda row: row[1]))
@@ -219,9 +222,14 @@ def _check(session: Session, notes: Notes, choice: ExportChoice, paths: list[Pat
     if choice.video and (session.video is None or session.video.annotated):
         raise _no_clean_video(session)
     for path in paths:
-        if session.video is not None and path.resolve() == session.video.path.resolve():
+        try:
+            is_video = session.video is not None and path.resolve() == session.video.path.resolve()
+            is_there = path.exists()
+        except OSError as error:
+            raise save_failed(path, error) from error
+        if is_video:
             raise OutputError(f"{path} is the video of this session: choose another folder")
-        if path.exists() and not choice.replace:
+        if is_there and not choice.replace:
             raise OutputError(f"{path} exists: choose another folder, or let it be replaced")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import OutputError
-from engine.table import part_name, publish
+from engine.table import replaced
 
 
 @contextlib.contextmanager
@@ -17,15 +17,11 @@ def saved_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written; what was at ``path`` before stays.
     """
-    part = part_name(path)
     try:
-        yield part
-        publish(part, path)
+        with replaced(path) as part:
+            yield part
     except OSError as error:
         raise save_failed(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def save_failed(path: Path, error: OSError) -> OutputError:

@@ -157,7 +157,7 @@ def read_notes(folder: OutputFolder) -> Notes:
         raise OutputError(f"{folder.notes} is of a version that this program does not read: update the program")
     try:
         return _as_notes(raw)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _damaged(folder.notes, str(error)) from error
 
 
@@ -200,7 +200,7 @@ def run_mark(folder: OutputFolder) -> str:
 
 
 def _as_notes(raw: dict[str, Any]) -> Notes:
-    """Notes from JSON. ValueError, KeyError or TypeError when it is none."""
+    """Notes from JSON. ValueError, KeyError, OverflowError or TypeError when it is none."""
     coder = raw["coder"]
     if not isinstance(coder, str):
         raise ValueError("coder is no text")
@@ -227,7 +227,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise OutputError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "no JSON") from error
     if not isinstance(raw, dict):
         raise _damaged(path, "no record")

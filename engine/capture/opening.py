@@ -39,9 +39,11 @@ def open_source(spec: str, *, live: bool = False) -> FrameSource:
             raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
         return StreamSource(spec)
     path = Path(spec)
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
-        return PictureSource(path)
-    return VideoFileSource(path)
+    try:
+        is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
+    except OSError as error:
+        raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
+    return PictureSource(path) if is_pictures else VideoFileSource(path)
 
 
 def source_stem(spec: str) -> str:

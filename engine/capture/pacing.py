@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from engine.capture.source import FrameSource
+from engine.capture.source import FrameSource, WrappedSource
 from engine.types import Frame
 
 #: A frame that comes so late is not caught up with: the reader paused or is too slow, and must not be rushed.
 MAX_LATE_S: Final = 0.25
 
 
-class PacedSource(FrameSource):
+class PacedSource(WrappedSource):
     """Hands out each frame of a recording when its time has come, and drops none.
 
     Small delays are caught up with, so that the speed is true over minutes. After a longer one (the reader paused, or
@@ -29,21 +29,18 @@ class PacedSource(FrameSource):
         """Take over a recording.
 
         Args:
-            source: not live, for live frames come when they come; closed with this one.
+            source: not live, for live frames come when they come.
             now: seconds on a clock that never goes back.
             wait: sleeps so many seconds; None sleeps on the interrupt, which ends the sleep at once.
         """
-        super().__init__()
-        self._source = source
+        super().__init__(source)
         self._now = now
         self._wait = wait or self._interrupted.wait
         self._start_s: float | None = None  # when the recording's second 0 would have been shown
-        self.info = source.info
 
     def read(self) -> Frame | None:
         """The next frame, when its time has come; None at the end or after `interrupt`."""
-        frame = self._source.read()
-        self.damaged = self._source.damaged
+        frame = super().read()
         if frame is None or self._interrupted.is_set():
             return None
         now_s = self._now()
@@ -56,18 +53,5 @@ class PacedSource(FrameSource):
 
     def skip_to(self, frame_index: int) -> None:
         """Go on at this frame, at once; see the base."""
-        self._source.skip_to(frame_index)
+        super().skip_to(frame_index)
         self._start_s = None
-
-    def interrupt(self) -> None:
-        """Make `read` return None at once; see the base."""
-        super().interrupt()
-        self._source.interrupt()
-
-    def fault(self) -> str | None:
-        """What was lost; see the base."""
-        return self._source.fault()
-
-    def close(self) -> None:
-        """Close the recording."""
-        self._source.close()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from engine.capture.opencv_log import quiet_opencv
-from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_size
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_size, source_name
 from engine.errors import SourceError
 from engine.types import Frame, UInt8
 
@@ -40,7 +40,7 @@ class PictureSource(FrameSource):
         height_px, width_px = first.shape[:2]
         count = len(self._paths)
         self.info = SourceInfo(
-            path.resolve().name,
+            source_name(path.resolve()),
             SourceKind.PICTURES,
             width_px,
             height_px,

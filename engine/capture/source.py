@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
@@ -87,6 +88,48 @@ class FrameSource(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class WrappedSource(FrameSource):
+    """A source that hands out the frames of another in its own way. It takes that one over and closes it."""
+
+    def __init__(self, source: FrameSource) -> None:
+        super().__init__()
+        self._source = source
+        self.info = source.info
+
+    def read(self) -> Frame | None:
+        """The next frame of the source; see the base."""
+        frame = self._source.read()
+        self.damaged = self._source.damaged
+        return frame
+
+    def skip_to(self, frame_index: int) -> None:
+        """Go on at this frame; see the base."""
+        self._source.skip_to(frame_index)
+        self.damaged = self._source.damaged
+
+    def interrupt(self) -> None:
+        """Make `read` return None soon; see the base."""
+        super().interrupt()
+        self._source.interrupt()
+
+    def fault(self) -> str | None:
+        """What was lost; see the base."""
+        return self._source.fault()
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
+def source_name(path: Path) -> str:
+    """Name of a file or folder as text for every table; bytes that are no UTF-8, as on old disks, become U+FFFD.
+
+    >>> source_name(Path("clips/talk.mp4"))
+    'talk.mp4'
+    """
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def check_size(name: str, width_px: int, height_px: int) -> None:

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engine.capture.decoding import UprightRgb, decoded, mean_rate, reason_of, video_stream
-from engine.capture.source import FrameSource, SourceInfo, SourceKind
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, source_name
 from engine.errors import SourceError
 from engine.types import Frame
 
@@ -188,5 +188,5 @@ def _info(path: Path, container: InputContainer, stream: VideoStream, size: tupl
     elif container.duration:
         duration_s = container.duration / av.time_base
     return SourceInfo(
-        path.name, SourceKind.VIDEO, *size, stream.frames or None, duration_s, mean_rate(stream), is_live=False
+        source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, mean_rate(stream), is_live=False
     )

@@ -152,6 +152,15 @@ def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
             assert sum(1 for _ in container.decode(video=0)) == FRAMES
 
 
+def test_a_resumed_run_began_when_its_first_part_did(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(MadePipeline(fail_at=20), video=False)
+    path = run_annotate.folder.metadata
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"start": "2026-01-01T00:00:00+00:00"}))
+    assert run_annotate(resume=True, video=False).finished
+    assert json.loads(path.read_text())["start"] == "2026-01-01T00:00:00+00:00"
+
+
 def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
     whole = Annotator(OutputFolder(tmp_path / "whole"))
     whole(video=False)

@@ -296,3 +296,22 @@ def test_the_window_opens_and_ends_on_sigterm(arguments: tuple[str, ...], tmp_pa
     assert "Traceback" not in said
     kept = json.loads(settings.read_text())
     assert (kept["threads"], kept["page"]) == (3, "live" if arguments else "start")
+
+
+def test_a_thread_that_does_not_end_is_told_and_cannot_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    from app import cli
+    from engine.errors import ThreadStuckError
+
+    def stuck(out: Path) -> None:
+        raise ThreadStuckError("mien-capture did not end within 2 s")
+
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    monkeypatch.setattr("app.doctor.examine", stuck)
+    monkeypatch.setattr(cli.os, "_exit", end)
+    with pytest.raises(Ended, match=str(cli.USER_ERROR)):
+        cli.app(["doctor"])

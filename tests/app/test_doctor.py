@@ -35,7 +35,7 @@ def test_missing_face_networks_are_fatal_and_name_the_remedy(monkeypatch: pytest
 def test_missing_qt_libraries_are_not_fatal_and_name_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(doctor, "_QT_LIBRARIES", {"libnowhere.so.9": "libnowhere9"})
+    monkeypatch.setattr(doctor, "QT_LIBRARIES", {"libnowhere.so.9": "libnowhere9"})
     monkeypatch.setattr(doctor.sys, "platform", "linux")
     check = by_name(examine(tmp_path))["libnowhere.so.9"]
     assert not check.good

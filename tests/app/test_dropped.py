@@ -34,3 +34,7 @@ def test_sources_are_what_is_there_and_no_session(tmp_path: Path) -> None:
 def test_what_cannot_be_looked_at_is_no_session() -> None:
     assert not is_session(Path("a\0b"))
     assert not is_session(Path("x" * 5000))
+
+
+def test_what_cannot_be_looked_at_is_no_source() -> None:
+    assert dropped_sources(["a\0b", "x" * 5000]) == ()

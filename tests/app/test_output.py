@@ -70,6 +70,7 @@ def test_whole_numbers_count_as_floats(tmp_path):
         {"frames": 3},
         {"thresholds": {"tau_accept": True}},
         {"thresholds": []},
+        {"thresholds": {"tau_accept": 10**400}},
         {"fault": 3},
     ],
 )
@@ -78,11 +79,12 @@ def test_values_of_another_kind_are_told(tmp_path, changes):
         read_metadata(changed(tmp_path, **changes))
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"3", b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000])
 def test_what_is_no_metadata_is_told(tmp_path, raw):
     (tmp_path / "metadata.json").write_bytes(raw)
     with pytest.raises(OutputError, match="is damaged"):
         read_metadata(tmp_path / "metadata.json")
+    assert OutputFolder(tmp_path).state() is OutputState.EMPTY
 
 
 def test_missing_metadata_are_told(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from app.preferences import (
     save_preferences,
 )
 from app.thresholds import Thresholds
+from engine import table
 from engine.config import EngineConfig
 from engine.errors import OutputError
 
@@ -89,6 +91,7 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
         ("source", ""),
         ("recordings", ""),
         ("recordings", "a\0b"),
+        ("recordings", "\ud800"),
         ("annotations", 7),
         ("backend", "cuda"),
         ("tracker", None),
@@ -117,6 +120,22 @@ def test_a_bad_value_costs_its_field_alone(tmp_path: Path, name: str, value: obj
     assert found == dataclasses.replace(CHANGED, **{name: getattr(Preferences(), name)})
     assert len(told) == 1
     assert f"{name} " in told[0]
+
+
+def test_a_full_disk_keeps_the_settings_from_before_and_leaves_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "desktop.json"
+    save_preferences(path, CHANGED)
+
+    def full(part: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(table, "publish", full)
+    with pytest.raises(OutputError, match=r"cannot be kept in .*\(No space left on device\)"):
+        save_preferences(path, Preferences())
+    assert load_preferences(path) == CHANGED
+    assert [one.name for one in tmp_path.iterdir()] == ["desktop.json"]
 
 
 def test_numbers_that_json_knows_and_we_do_not_are_no_thresholds(tmp_path: Path) -> None:

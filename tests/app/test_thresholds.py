@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -40,7 +41,17 @@ def test_a_larger_share_never_assesses_fewer(a, b):
         assert limits[0] <= limits[1]
 
 
-@pytest.mark.parametrize("wrong", [Thresholds(-0.1, 0.9), Thresholds(1.0, 1.1), Thresholds(1.0, -0.1)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Thresholds(-0.1, 0.9),
+        Thresholds(1.0, 1.1),
+        Thresholds(1.0, -0.1),
+        Thresholds(math.nan, 0.9),
+        Thresholds(math.inf, 0.9),
+        Thresholds(1.0, math.nan),
+    ],
+)
 def test_limits_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="cannot be used"):
         recalibrated(CALIBRATION, wrong)

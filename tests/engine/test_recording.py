@@ -157,6 +157,25 @@ def test_damage_inside_is_an_error(tmp_path: Path) -> None:
         list(read_journal(path))
 
 
+def test_a_line_nested_too_deep_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, 5)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"[" * 100_000 + b"\n", *lines[3:]]))
+    with pytest.raises(OutputError, match=r"damaged at byte \d+: use --force"):
+        find_resume_point(path)
+
+
+@pytest.mark.parametrize("header", [None, [], {}, {"shoe_size": 43}])
+def test_a_damaged_header_is_told(tmp_path: Path, header: object) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, 1)
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(json.dumps(json.loads(first) | {"header": header}) + "\n" + rest)
+    with pytest.raises(OutputError, match="no journal that this version reads: use --force to start again"):
+        read_header(path)
+
+
 def test_another_file_is_no_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"journal": 99}\n')

@@ -23,7 +23,7 @@ from app.jobs.job_intake import Disk
 from app.presets import PRESETS, preset_of
 from app.qt import theme
 from app.qt.annotate.job_words import preset_words, size_words, translate
-from app.qt.form import Choice, choice_box, select
+from app.qt.form import Choice, choice_box, select, typed_folder
 from app.qt.page_parts import WheelGuard, text_label
 from app.qt.preference_store import PreferenceStore
 
@@ -149,6 +149,6 @@ class AnnotateForm(QWidget):
     def _take_folder(self) -> None:
         text = self._folder.text().strip()
         if text:
-            self._store.change(annotations=Path(text).expanduser())
+            self._store.change(annotations=typed_folder(text))
         else:
             self._folder.setText(str(self.out))

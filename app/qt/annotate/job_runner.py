@@ -246,7 +246,7 @@ class JobRunner(QObject):
         order, self._order = self._order, None
         if order is not None:
             order.control.stop()
-            self._queue.interrupt(order.job.job_id)
+            self._queue.interrupt(order.job.job_id, touched=order.watch.begun)
         self._keeper.close()
         with contextlib.suppress(OutputError):  # was told with the change before
             write_jobs(self._queue_file, self.jobs)
@@ -295,7 +295,7 @@ class JobRunner(QObject):
         if ending.kind is EndKind.FINISHED:
             self._queue.finish(job_id, ending.result, ending.fault)
         elif ending.kind is EndKind.STOPPED:
-            self._queue.cancel(job_id)
+            self._queue.cancel(job_id, touched=touched)
         elif ending.kind is EndKind.FAILED:
             self._queue.fail(job_id, ending.fault, touched=touched)
         else:

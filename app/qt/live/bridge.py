@@ -6,6 +6,7 @@ worker. A display timer takes the newest picture, so that the window never waits
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from app.thresholds import Thresholds, thresholds_of
 from engine.assembly import TrackerName
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig
-from engine.errors import EngineError, SourceError, ThreadStuckError
+from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
 from engine.recording import RunHeader, rows_of
 from engine.runtime import RuntimeState
 from engine.thread_top import error_of
@@ -183,9 +184,17 @@ class LiveBridge(QObject):
 
     def pause(self) -> None:
         """Stand still after the frame at hand; nothing when it does not run."""
-        if self._run is not None and self._run.runtime.state is RuntimeState.RUNNING:
-            self._run.runtime.pause()
-            self._set_state(LiveState.PAUSED)
+        if self._run is not None and self._state is LiveState.RUNNING:
+            with contextlib.suppress(RuntimeStateError):  # it may come to its end this moment
+                self._run.runtime.pause()
+                self._set_state(LiveState.PAUSED)
+
+    def rest(self) -> None:
+        """Nobody looks: a file waits; a camera or stream, and what is still being opened, is let go of."""
+        if self._state in (LiveState.RUNNING, LiveState.PAUSED) and self._run and not self._run.info.is_live:
+            self.pause()
+        elif self._state not in (LiveState.ENDED, LiveState.FAILED):
+            self.stop()
 
     def resume(self) -> None:
         """Go on; nothing when it is not paused."""
@@ -214,13 +223,10 @@ class LiveBridge(QObject):
         for timer in (self._display, self._retry, self._rerouting):
             timer.stop()
         self.blockSignals(True)
-        self._opener.close()
-        try:
-            self._end_running()
-        finally:
-            self.recording.shut()
-            self._saver.close()
-            self._engines.close()
+        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
+            for end in (self._engines.close, self._saver.close, self.recording.shut, self._end_running):
+                ends.callback(end)
+            ends.callback(self._opener.close)
 
     def set_view_size(self, width_px: int, height_px: int) -> None:
         """The space of the picture in device pixels."""
@@ -284,7 +290,7 @@ class LiveBridge(QObject):
         if self._state not in (LiveState.RUNNING, LiveState.PAUSED):
             return
         state = run.runtime.state
-        if state is RuntimeState.FAILED or (run.presented_all and state is not RuntimeState.STOPPED):
+        if state is RuntimeState.FAILED or (run.presented_all and run.presenting.failed):
             self._set_state(LiveState.OPENING)
             self._ask(None)
         elif state is RuntimeState.STOPPED and run.presented_all and run.presenting.newest is self._shown:
@@ -328,15 +334,8 @@ class LiveBridge(QObject):
         return _Changed(change.number, self._running, error)
 
     def _open_run(self, spec: str) -> None:
-        self._running = open_run(
-            spec,
-            self._open_source,
-            self._engine_for,
-            self._app_version,
-            self._thresholds,
-            self._parts,
-            self._space_px,
-        )
+        how = (self._app_version, self._thresholds, self._parts, self._space_px)
+        self._running = open_run(spec, self._open_source, self._engine_for, *how)
 
     def _end_running(self) -> Exception | None:
         run, self._running = self._running, None
@@ -352,6 +351,8 @@ class LiveBridge(QObject):
             self._begin(changed.run)
         elif changed.error is not None and self._state is not LiveState.IDLE:
             self._fail(changed.error)
+        elif isinstance(changed.error, ThreadStuckError):
+            self._tell(changed.error)
 
     def _begin(self, run: LiveRun) -> None:
         back = self._state is LiveState.LOST

@@ -64,6 +64,12 @@ class FaceChooser(QWidget):
             self._followed, self._seen_s = row.face_id, now_s
         return row
 
+    def forget(self) -> None:
+        """Another source comes, whose faces have other ids."""
+        self._chosen = self._shown = self._followed = None
+        self._ids = ()
+        self._write()
+
     def go_on(self) -> None:
         """Choose the next face; after the last comes the first."""
         if self._ids:

@@ -33,6 +33,9 @@ class LiveActions:
         self.units = self._toggle(tr("Units"), "U", tr("Action units over the picture"))
         self.units.setChecked(False)  # they stand beside the picture
         self.next_face = make(tr("Next face"), "F", page.faces.go_on, tr("Show the next face beside the picture"))
+        self.limits = make(tr("Limits"), "T", page.show_limits, tr("Show the limits and move them with the arrow keys"))
+        own = tr("Route by the model's own limits again")
+        self.reset = make(tr("The model's own limits"), "Ctrl+0", page.thresholds.go_back, own)
         self.open = make(tr("Open video…"), "Ctrl+O", page.chooser.open_file)
         self.performance = make(tr("Performance"), "P", page.show_performance, tr("Rates and times of this run"))
 
@@ -42,6 +45,7 @@ class LiveActions:
         return (
             *(self.open, self.start, self.pause, self.step, self.snapshot, self.record),
             *(self.boxes, self.labels, self.units, self.next_face, self.performance),
+            *(self.limits, self.reset),
         )
 
     @property
@@ -56,7 +60,7 @@ class LiveActions:
         """Let what makes sense be done, and say what it would do."""
         tr = self._page.tr
         self.start.setText(tr("Start") if state in _IDLE else tr("Stop"))
-        self.pause.setText(tr("Go on") if state is LiveState.PAUSED else tr("Pause"))
+        self.pause.setText(tr("Resume") if state is LiveState.PAUSED else tr("Pause"))
         self.pause.setEnabled(state in _GOING)
         self.step.setEnabled(state in _GOING)
         self.snapshot.setEnabled(state in _SHOWN)

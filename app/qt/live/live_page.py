@@ -45,9 +45,9 @@ from engine.recording import NO_FACE, FaceRow, RunHeader
 
 #: Milliseconds between two updates of what need not follow every frame.
 _SLOW_MS: Final = 500
-#: First widths of picture and side, in ems.
-_PICTURE_EM: Final = 56.0
+#: Width of the side at first, in ems, and of both columns in a window of 1280 pixels.
 _SIDE_EM: Final = 22.0
+_FIRST_PX: Final = 1090
 
 
 class LivePage(Page):
@@ -105,8 +105,8 @@ class LivePage(Page):
     def leave(self) -> None:
         """Another page is shown: a file waits, a camera is let go of unless it is recorded."""
         self.performance.hide()
-        if self.bridge.recording.state is RecordState.OFF:
-            self.bridge.pause()
+        if self.bridge.recording.state is not RecordState.ON:
+            self.bridge.rest()
 
     def shut(self) -> None:
         """End all."""
@@ -154,6 +154,11 @@ class LivePage(Page):
         self.performance.show_performance(self.bridge.performance(), self.bridge.models)
         self.performance.open_below(self._performance_button)
 
+    def show_limits(self) -> None:
+        """Show the limits, and give the keys to the first of them."""
+        self.chart_tabs.setCurrentIndex(1)
+        self.thresholds.accept.setFocus()
+
     def apply_overlay(self) -> None:
         """Draw what is switched on."""
         self._apply_overlay()
@@ -172,6 +177,7 @@ class LivePage(Page):
         }.get(state)
         if words is not None:
             self.view.show_words(words)
+            self.faces.forget()
             self._show_row(None)
             self.graph.show_estimate(None)
         if state is LiveState.RUNNING:
@@ -242,6 +248,9 @@ class LivePage(Page):
         if thresholds != self.bridge.thresholds:
             self.bridge.set_thresholds(thresholds)
             self.thresholds.show_shares(self.bridge.shares())
+        model = self.bridge.model_thresholds
+        if model is not None and thresholds == self.bridge.thresholds:
+            self.thresholds.set_thresholds(model, thresholds or model)
 
     def _follow_cameras(self, cameras: tuple[Camera, ...]) -> None:
         """Try a lost camera at once when something was plugged in."""
@@ -306,7 +315,8 @@ class LivePage(Page):
         columns.addWidget(self._side())
         columns.setStretchFactor(0, 1)
         columns.setChildrenCollapsible(False)
-        columns.setSizes([round(_PICTURE_EM * theme.em(self)), round(_SIDE_EM * theme.em(self))])
+        side = min(round(_SIDE_EM * theme.em(self)), _FIRST_PX * 9 // 20)
+        columns.setSizes([_FIRST_PX - side, side])
         layout = QVBoxLayout(self)
         layout.addLayout(self._bars())
         layout.addWidget(columns, 1)

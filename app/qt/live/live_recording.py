@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -15,6 +16,9 @@ from app.qt.notice_bar import Notice, Weight
 from app.run_record import first_metadata
 from engine.errors import EngineError
 from engine.runtime import Attachment
+
+#: The tables of a recording of hours may take so long.
+_TABLES_S: Final = 90.0
 
 
 class RecordState(str, Enum):
@@ -80,9 +84,9 @@ class LiveRecording(QObject):
     def shut(self) -> None:
         """Wait until all is written; call it after the run has ended."""
         self.blockSignals(True)
-        self._finisher.close()
         if self._attachment is not None:
-            self._attachment.wait()
+            self._attachment.wait(_TABLES_S)  # before the finisher, which waits for it and has less patience
+        self._finisher.close()
 
     def _on_finished(self, folder: Path | None) -> None:
         self._drop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QFileSystemWatcher, QTimer, Signal
+from PySide6.QtCore import QFileSystemWatcher, Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from engine.capture.camera_list import NOT_LISTED, Camera, list_cameras, listable, watch_folders
@@ -34,6 +34,7 @@ class SourceChooser(QWidget):
         self.address = QLineEdit()
         self.address.setAccessibleName(self.tr("Address or number of a camera"))
         self.address.setPlaceholderText(self.tr("rtsp://, http:// or a camera's number"))
+        self.address.setToolTip(self.address.placeholderText())
         self.address.returnPressed.connect(self._entered)
         self.go = QPushButton(self.tr("Open"))
         self.go.clicked.connect(self._entered)
@@ -73,6 +74,7 @@ class SourceChooser(QWidget):
     def set_spec(self, spec: str) -> None:
         """Show this source as picked; `chosen` is not emitted."""
         self._spec = spec
+        self._ask_address(False)
         self._fill()
 
     def shut(self) -> None:
@@ -95,13 +97,14 @@ class SourceChooser(QWidget):
         for camera in self._cameras:
             name = camera.name if camera.usable else self.tr("{name} (cannot be used)").format(name=camera.name)
             self.list.addItem(name, camera.spec)
-            self.list.setItemData(self.list.count() - 1, camera.told, 3)  # Qt.ItemDataRole.ToolTipRole
+            self.list.setItemData(self.list.count() - 1, camera.told, Qt.ItemDataRole.ToolTipRole)
         self.list.addItem(self.tr("Demo clip"), DEMO)
         if self._spec and self.list.findData(self._spec) < 0:
             self.list.addItem(self._name(self._spec), self._spec)
         self.list.addItem(self.tr("Video file…"), _FILE)
         self.list.addItem(self.tr("Address or number…"), _ADDRESS)
-        self.list.setCurrentIndex(self.list.findData(self._spec) if self._spec else -1)
+        shown = self._spec if self.address.isHidden() else _ADDRESS
+        self.list.setCurrentIndex(self.list.findData(shown) if shown else -1)
         self.list.setToolTip("" if listable() else self.tr(NOT_LISTED))
         self.list.blockSignals(False)
 
@@ -123,7 +126,6 @@ class SourceChooser(QWidget):
     def _entered(self) -> None:
         spec = self.address.text().strip()
         if spec:
-            self._ask_address(False)
             self._choose(spec)
 
     def _choose(self, spec: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
@@ -15,8 +17,9 @@ from app.qt.page_parts import TurningRow, text_label
 from app.thresholds import Thresholds
 from engine.facs import EXPRESSIONS
 
-#: Steps of the slider per nat, and its end, where all expressions are equally likely.
-_PER_NAT: Final = 100
+#: Steps of a slider per nat, or for all faces that the model was checked on.
+_PER_ONE: Final = 100
+#: End of the first slider, where all expressions are equally likely.
 _MOST_NATS: Final = math.log(len(EXPRESSIONS))
 #: The other slider goes over these percents of the faces that the model was checked on.
 _LEAST_PERCENT: Final = 50
@@ -69,25 +72,26 @@ class ThresholdPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model: Thresholds | None = None
-        self.accept = self._slider(0, round(_MOST_NATS * _PER_NAT), self.tr("Limit of one label"))
+        self._now = Thresholds(0.0, 0.0)
+        self.accept = self._slider("tau_accept", 0, round(_MOST_NATS * _PER_ONE), self.tr("Limit of one label"))
         self.accept.setToolTip(
             self.tr(
                 "Aleatoric uncertainty (nats): how much people disagree about such faces. Above it, labels compete."
             )
         )
-        self.ood = self._slider(_LEAST_PERCENT, 100, self.tr("Limit of assessment"))
+        self.ood = self._slider("tau_ood", _LEAST_PERCENT, 100, self.tr("Limit of assessment"))
         self.ood.setToolTip(
             self.tr(
                 "Epistemic uncertainty, as a share of the faces that the model was checked on: a face that is stranger "
                 "than so many of them is not assessed."
             )
         )
-        self.accept_value, self.ood_value = QLabel(), QLabel()
+        self.accept_value, self.ood_value = text_label(""), text_label("")
         self.bar = SharesBar()
         self.told = QLabel(self.tr("No face in the last 30 s."))
         self.told.setWordWrap(True)
         self.reset = QPushButton(self.tr("Back to the model's own limits"))
-        self.reset.clicked.connect(self._reset)
+        self.reset.clicked.connect(self.go_back)
         self.lock_reason = QLabel()
         self.lock_reason.setWordWrap(True)
         self.lock_reason.hide()
@@ -96,18 +100,16 @@ class ThresholdPanel(QWidget):
 
     @property
     def thresholds(self) -> Thresholds:
-        """As the sliders stand."""
-        model = self._model
-        accept, ood = self.accept.value() / _PER_NAT, self.ood.value() / 100
-        if model is not None:  # a slider that stands at the model's value means that value, not its rounding
-            accept = model.tau_accept if round(model.tau_accept * _PER_NAT) == self.accept.value() else accept
-            ood = model.tau_ood if round(model.tau_ood * 100) == self.ood.value() else ood
-        return Thresholds(accept, ood)
+        """Those in force, until a slider is moved."""
+        return self._now
 
     def set_thresholds(self, model: Thresholds, now: Thresholds) -> None:
         """The model's own limits and those in force; `changed` is not emitted."""
-        self._model = model
-        for slider, value in ((self.accept, round(now.tau_accept * _PER_NAT)), (self.ood, round(now.tau_ood * 100))):
+        self._model, self._now = model, now
+        for slider, value in (
+            (self.accept, round(now.tau_accept * _PER_ONE)),
+            (self.ood, round(now.tau_ood * _PER_ONE)),
+        ):
             slider.blockSignals(True)
             slider.setValue(value)
             slider.blockSignals(False)
@@ -142,12 +144,12 @@ class ThresholdPanel(QWidget):
             self.told.setText(text)
             self.bar.setAccessibleDescription(text)
 
-    def _slider(self, low: int, high: int, name: str) -> QSlider:
+    def _slider(self, field: str, low: int, high: int, name: str) -> QSlider:
         slider = QSlider(Qt.Orientation.Horizontal)
         slider.setRange(low, high)
         slider.setPageStep(5)
         slider.setAccessibleName(name)
-        slider.valueChanged.connect(self._moved)
+        slider.valueChanged.connect(partial(self._moved, field))
         return slider
 
     def _lay_out(self) -> None:
@@ -167,12 +169,17 @@ class ThresholdPanel(QWidget):
         layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
 
-    def _moved(self) -> None:
+    def _moved(self, field: str, step: int) -> None:
+        """Take one limit; the other stays, even where it lies between two steps or beyond its slider's end."""
+        own = getattr(self._model, field, None)
+        # a slider that stands at the model's value means that value, not its rounding
+        value = own if own is not None and round(own * _PER_ONE) == step else step / _PER_ONE
+        self._now = dataclasses.replace(self._now, **{field: value})
         self._write_values()
-        now = self.thresholds
-        self.changed.emit(None if now == self._model else now)
+        self.changed.emit(None if self._now == self._model else self._now)
 
-    def _reset(self) -> None:
+    def go_back(self) -> None:
+        """Go back to the model's own limits."""
         if self._model is not None:
             self.set_thresholds(self._model, self._model)
             self.changed.emit(None)
@@ -186,18 +193,19 @@ class ThresholdPanel(QWidget):
 
 def _titled(slider: QSlider, value: QLabel, low: str, high: str) -> QWidget:
     """A slider under its name and value, over what its two ends mean."""
-    title = QLabel(slider.accessibleName())
+    title = text_label(slider.accessibleName(), "heading")
     title.setBuddy(slider)
-    title.setProperty("role", "heading")
     part = QWidget()
     grid = QGridLayout(part)
     grid.setContentsMargins(0, 0, 0, 0)
     grid.addWidget(title, 0, 0)
-    grid.addWidget(value, 0, 1, Qt.AlignmentFlag.AlignRight)
+    value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+    grid.addWidget(value, 0, 1)
     grid.addWidget(slider, 1, 0, 1, 2)
     for column, text in enumerate((low, high)):
         end = text_label(text, "dim")
         side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
         end.setAlignment(side | Qt.AlignmentFlag.AlignTop)
         grid.addWidget(end, 2, column)
+    grid.setRowStretch(3, 1)  # the sliders stand at one height, however many lines are below them
     return part

@@ -54,6 +54,7 @@ class ActionUnitPanel(DrawnPanel):
         super().__init__("", parent)
         self.setAccessibleName(self.tr("Action units"))
         self._units: tuple[_Unit, ...] = ()
+        self._trusted = 0  # of them
         self._row: FaceRow | None = None
         self._values: tuple[tuple[int, int], ...] = ()
         self._present: tuple[int, ...] = ()
@@ -75,6 +76,7 @@ class ActionUnitPanel(DrawnPanel):
             for place, (number, threshold) in enumerate(units)
         ]
         self._units = tuple(sorted(made, key=lambda unit: not unit.trusted))
+        self._trusted = sum(unit.trusted for unit in made)
         self._chosen = None
         self.show_row(None)
         self.updateGeometry()
@@ -143,27 +145,29 @@ class ActionUnitPanel(DrawnPanel):
         colours, em = theme.current(), theme.em(self)
         striped = hatch(colours.hatch, colours.track, max(round(0.15 * em), 2))
         present, below = QBrush(colours.colour("present")), QBrush(colours.colour("below"))
-        strong, weak = (QPen(colours.colour(name), max(0.08 * em, 1.0)) for name in ("text", "dim"))
-        for line, unit in enumerate(self._units):
+        whiskers: dict[bool, list[QLineF]] = {True: [], False: []}
+        up, highest, lowest = 0.22 * em, self.seen.top() - em, self.seen.bottom() + em
+        for unit, bar in zip(self._units, self._bars, strict=True):
+            top = bar.top()
+            if not highest <= top <= lowest:
+                continue
             mean, std = self._values[unit.place]
-            bar = self._bars[line]
-            full = bar.width()
+            left, full, height = bar.left(), bar.width(), bar.height()
             here = unit.number in self._present
             painter.fillRect(
-                QRectF(bar.left(), bar.top(), full * mean / _STEPS, bar.height()),
+                QRectF(left, top, full * mean / _STEPS, height),
                 (present if here else below) if unit.trusted else striped,
             )
-            low = bar.left() + full * max(mean - std, 0) / _STEPS
-            high = bar.left() + full * min(mean + std, _STEPS) / _STEPS
-            middle, up = bar.center().y(), 0.22 * em
-            painter.setPen(strong if unit.trusted else weak)
-            painter.drawLines(
-                [
-                    QLineF(low, middle, high, middle),
-                    QLineF(low, middle - up, low, middle + up),
-                    QLineF(high, middle - up, high, middle + up),
-                ]
-            )
+            low, high = left + full * max(mean - std, 0) / _STEPS, left + full * min(mean + std, _STEPS) / _STEPS
+            middle = top + height / 2
+            whiskers[unit.trusted] += [
+                QLineF(low, middle, high, middle),
+                QLineF(low, middle - up, low, middle + up),
+                QLineF(high, middle - up, high, middle + up),
+            ]
+        for trusted, lines in whiskers.items():
+            painter.setPen(QPen(colours.colour("text" if trusted else "dim"), max(0.08 * em, 1.0)))
+            painter.drawLines(lines)
 
     def event(self, event: QEvent) -> bool:
         """Tell the numbers of the unit under the pointer."""
@@ -235,8 +239,7 @@ class ActionUnitPanel(DrawnPanel):
 
     def _top(self, line: int) -> float:
         """Upper edge of a line; under the trusted ones the caption takes a line."""
-        trusted = sum(unit.trusted for unit in self._units)
-        caption = line >= trusted and trusted < len(self._units)
+        caption = line >= self._trusted and self._trusted < len(self._units)
         return (_SUMMARY_LINES + 0.8 + (line + caption) * _PITCH) * theme.em(self)
 
     def _bar(self, line: int) -> QRectF:

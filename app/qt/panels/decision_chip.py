@@ -58,7 +58,7 @@ class DecisionChip(DrawnPanel):
             self.redraw(kept=True)
         elif percents != self._percents:  # the words are made when they are painted
             self._percents = percents
-            self.redraw(kept=True)
+            self.redraw()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """As many lines as most decisions need."""
@@ -75,16 +75,16 @@ class DecisionChip(DrawnPanel):
         super().resizeEvent(event)
         self._grow()
 
-    def draw_values(self, painter: QPainter) -> None:
-        """All of it changes at once, and seldom: it stands in the layer below."""
-
     def draw_kept(self, painter: QPainter) -> None:
+        """The frame."""
+        self._draw_frame(painter)
+
+    def draw_values(self, painter: QPainter) -> None:
         """Icon, headline, bar and note, in the middle of the frame."""
         self._settle()
         said, em, colours = self._said, theme.em(self), theme.current()
-        self._draw_frame(painter)
-        head, note, bar = self._heights()
-        top = (self.height() - self._needed()) / 2 + 0.5 * em
+        head, note, bar = heights = self._heights()
+        top = (self.height() - self._needed(heights)) / 2 + 0.5 * em
         side = 1.4 * em if said.icon else 0.0
         if said.icon:
             single = said.icon == "check"
@@ -161,12 +161,12 @@ class DecisionChip(DrawnPanel):
         note = QFontMetricsF(self.font()).boundingRect(wide, WRAP, said.note).height() if said.note else 0.0
         return max(head, side + 0.1 * em), note, 0.9 * em if said.parts else 0.0
 
-    def _needed(self) -> float:
-        return sum(self._heights()) + theme.em(self) * (1.2 if self._said.note else 1.0)
+    def _needed(self, heights: tuple[float, float, float]) -> float:
+        return sum(heights) + theme.em(self) * (1.2 if self._said.note else 1.0)
 
     def _grow(self) -> None:
         """Long words in a narrow chip need more lines; the height never shrinks while the width stays."""
-        needed = round(self._needed() + 1)
+        needed = round(self._needed(self._heights()) + 1)
         if needed > max(self.minimumHeight(), self.minimumSizeHint().height()):
             self.setMinimumHeight(needed)
 

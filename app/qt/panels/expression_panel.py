@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
+from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.qt import theme
@@ -42,7 +42,7 @@ class DistributionBars(DrawnPanel):
         self._values: tuple[int, ...] = ()
         self._labels: tuple[str, ...] = ()
         self._numbers: dict[int, QStaticText] = {}
-        self._left = 0.0  # where the bars begin
+        self._full: list[QRectF] = []  # the bars when full; as painted last
 
     def show_row(self, row: FaceRow | None) -> None:
         """Show the probabilities of a face, or empty bars where it has none."""
@@ -66,49 +66,46 @@ class DistributionBars(DrawnPanel):
     def draw_kept(self, painter: QPainter) -> None:
         """Words and empty bars."""
         colours, em = theme.current(), theme.em(self)
-        self._left = self._bar_left()
+        left, pitch = self._bar_left(), _PITCH * em
+        width = max(self.width() - left - 3.4 * em, em)
+        self._full = [
+            QRectF(left, 2 + (place + 0.24) * pitch, width, 0.52 * pitch) for place in range(len(EXPRESSIONS))
+        ]
         self._numbers.clear()
         heavy = bold(self.font())
         for place, label in enumerate(EXPRESSIONS):
             chosen = label in self._labels
             painter.setFont(heavy if chosen else self.font())
             painter.setPen(colours.colour("text" if self._values else "dim"))
-            line = QRectF(0.3 * em, 2 + place * _PITCH * em, self._left - 0.8 * em, _PITCH * em)
+            line = QRectF(0.3 * em, 2 + place * pitch, left - 0.8 * em, pitch)
             painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_word(label))
             if self._values:
-                painter.fillRect(self._bar(place), colours.colour("track"))
+                painter.fillRect(self._full[place], colours.colour("track"))
             else:
                 painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
-                painter.drawRect(self._bar(place))
+                painter.drawRect(self._full[place])
 
     def draw_values(self, painter: QPainter) -> None:
         """Bars and percents."""
         colours, em = theme.current(), theme.em(self)
         several = len(self._labels) > 1
         painter.setPen(colours.colour("text"))
-        for place, value in enumerate(self._values):
-            bar = self._bar(place)
-            percent = round(100 * value / _STEPS)
-            full = bar.width()
-            bar.setWidth(full * value / _STEPS)
-            colour = colours.expression(EXPRESSIONS[place])
-            stripes = several and EXPRESSIONS[place] in self._labels
-            fill = hatch(colour.name(), colours.track, round(0.18 * em)) if stripes else QBrush(colour)
-            painter.fillRect(bar, fill)
-            number = self._number(percent)
-            right = bar.left() + full + 3.0 * em - number.size().width()
-            painter.drawStaticText(QPointF(right, bar.center().y() - number.size().height() / 2), number)
+        for label, value, full in zip(EXPRESSIONS, self._values, self._full, strict=False):
+            colour = colours.expression(label)
+            bar = QRectF(full.left(), full.top(), full.width() * value / _STEPS, full.height())
+            if several and label in self._labels:
+                painter.fillRect(bar, hatch(colour.name(), colours.track, round(0.18 * em)))
+            else:
+                painter.fillRect(bar, colour)
+            number = self._number(round(100 * value / _STEPS))
+            size = number.size()
+            right = full.right() + 3.0 * em - size.width()
+            painter.drawStaticText(QPointF(right, full.center().y() - size.height() / 2), number)
 
     def _bar_left(self) -> float:
         metrics = QFontMetricsF(bold(self.font()))
         em = theme.em(self)
         return 1.1 * em + max(metrics.horizontalAdvance(expression_word(label)) for label in EXPRESSIONS)
-
-    def _bar(self, place: int) -> QRectF:
-        em, left = theme.em(self), self._left
-        return QRectF(
-            left, 2 + (place + 0.24) * _PITCH * em, max(self.width() - left - 3.4 * em, em), 0.52 * _PITCH * em
-        )
 
     def _number(self, percent: int) -> QStaticText:
         if percent not in self._numbers:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.qt import theme
 from app.qt.background import Worker
+from app.qt.form import typed_folder
 from app.qt.page_parts import scrolled, text_label
 from app.review.export import ExportChoice, export
 from app.review.notes import Notes
@@ -58,6 +59,7 @@ class ExportDialog(QDialog):
         self._session, self._notes, self._write = session, notes, write
         self._stop = threading.Event()
         self._running = False
+        self._written_to = Path()
         self._progress = _Progress()
         self._progress.told.connect(self._show_share, Qt.ConnectionType.QueuedConnection)
         self._worker = Worker("mien-export", self._work, self._done, self._fail)
@@ -110,7 +112,8 @@ class ExportDialog(QDialog):
         self.bar.setValue(0)
         self.told.setText(self.tr("Writing ..."))
         self._follow()
-        self._worker.ask(_Job(self.choice, Path(self.folder.text().strip()).expanduser()))
+        self._written_to = typed_folder(self.folder.text())
+        self._worker.ask(_Job(self.choice, self._written_to))
 
     def reject(self) -> None:
         """Break off what is being written; with nothing to break off, close."""
@@ -145,7 +148,7 @@ class ExportDialog(QDialog):
             )
         else:
             text = self.tr("Written to {folder}:\n{names}")
-        self.told.setText(text.format(folder=self.folder.text(), names=names))
+        self.told.setText(text.format(folder=self._written_to, names=names))
         self.show_folder.setVisible(bool(written))
         self._follow()
 
@@ -161,6 +164,7 @@ class ExportDialog(QDialog):
         self.start.setEnabled(some and bool(self.folder.text().strip()) and not self._running)
         self.close_button.setText(self.tr("Cancel") if self._running else self.tr("Close"))
         self.bar.setVisible(self._running)
+        self.told.setVisible(bool(self.told.text()))  # Tab would come to it though it says nothing
         self._inputs.setEnabled(not self._running)
 
     def _choose_folder(self) -> None:
@@ -169,7 +173,7 @@ class ExportDialog(QDialog):
             self.folder.setText(chosen)
 
     def _open_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self.folder.text()))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written_to)))
 
     # Making
 

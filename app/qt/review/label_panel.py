@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QFormLayout,
     QGridLayout,
@@ -37,7 +37,7 @@ class LabelButton(QToolButton):
         self.given = action
         self._label = label
         self._word = label_word(label)
-        self._key = action.shortcut().toString()
+        self._key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(action.text())
@@ -137,7 +137,7 @@ class LabelPanel(QWidget):
         self.coder.setPlaceholderText(self.tr("Your name or initials"))
         self.coder.setAccessibleName(self.tr("Coder"))
         self.coder.setToolTip(self.tr("Stands with your labels in everything that is exported"))
-        self.coder.editingFinished.connect(lambda: self.coder_named.emit(self.coder.text().strip()))
+        self.coder.editingFinished.connect(self._name_coder)
         layout = QVBoxLayout(self)
         layout.addWidget(self._label_card(labels, exclude))
         layout.addWidget(self._list_card(remove), 1)
@@ -155,8 +155,16 @@ class LabelPanel(QWidget):
     def show_notes(self, notes: Notes, duration_s: float) -> None:
         """List the notes and name their coder."""
         self.notes.show_notes(notes, duration_s)
-        if not self.coder.hasFocus():
+        if not self.coder.isModified():  # what is being typed stays
             self.coder.setText(notes.coder)
+
+    def show_coder(self, coder: str) -> None:
+        """Who labels another session, in place of what was being typed."""
+        self.coder.setText(coder)
+
+    def _name_coder(self) -> None:
+        self.coder.setModified(False)
+        self.coder_named.emit(self.coder.text().strip())
 
     def _label_card(self, labels: Mapping[str, QAction], exclude: QAction) -> Card:
         card = Card(self.tr("Label the range"))

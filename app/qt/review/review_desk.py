@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ class ReviewDesk(QWidget):
             self.keeper = NoteKeeper(session.folder, notes, self)
             self.keeper.noticed.connect(self.noticed)
             self.keeper.changed.connect(self._follow_notes)
+        self.panel.show_coder(self.notes.coder)
         self._scoring = Scoring(session, self.panel.agreement, self)
         self.face.set_header(session.header)
         self.timeline.set_session(session)
@@ -116,16 +118,17 @@ class ReviewDesk(QWidget):
 
     def close_session(self) -> None:
         """End what belongs to the session, write what is not written, and show nothing."""
-        for part in (self.player, self._scoring, self.keeper):
-            if part is not None:
-                part.close()
-                part.deleteLater()
-        self.player = self.keeper = self._scoring = self._shown = None
+        parts, session = (self.keeper, self._scoring, self.player), self._session
+        self.player = self.keeper = self._scoring = self._shown = self._session = None
         self.timeline.set_session(None)
         self.face.set_header(None)
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
+            if session is not None:
+                ends.callback(session.close)
+            for part in parts:
+                if part is not None:
+                    ends.callback(part.deleteLater)
+                    ends.callback(part.close)
 
     # What the actions do
 

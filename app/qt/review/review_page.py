@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLay
 
 from app.dropped import dropped_session
 from app.qt.background import Worker
+from app.qt.drawn import told
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page import Page
 from app.qt.page_parts import text_label
@@ -41,19 +43,26 @@ class _Read:
     notes_fault: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A folder that is no session that can be read."""
+
+    folder: Path
+    fault: str
+
+
 class _Opener:
     """Reads sessions; lives on the worker's thread and closes those that nobody came to take."""
 
     def __init__(self) -> None:
         self._waiting: list[Session] = []
 
-    def read(self, folder: Path) -> _Read:
-        """A session with its notes; notes that cannot be read are told and keep it from no one.
-
-        Raises:
-            OutputError: it is no session that can be read.
-        """
-        session = open_session(folder)
+    def read(self, folder: Path) -> _Read | _Unread:
+        """A session with its notes; notes that cannot be read are told and keep it from no one."""
+        try:
+            session = open_session(folder)
+        except OutputError as error:
+            return _Unread(folder, str(error))
         self._waiting.append(session)
         try:
             return _Read(folder, session, read_notes(session.folder), "")
@@ -121,10 +130,9 @@ class ReviewPage(Page):
     def shut(self) -> None:
         """End all; notes that are not written yet are written now."""
         self._wanted = None
-        self._worker.close()
-        self._opener.close()
-        self._end_export()
-        self.desk.close_session()
+        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
+            for end in (self.desk.close_session, self._end_export, self._opener.close, self._worker.close):
+                ends.callback(end)
 
     def open_path(self, path: Path) -> None:
         """Open a session folder; what is shown stays until it is read."""
@@ -163,14 +171,18 @@ class ReviewPage(Page):
             event.acceptProposedAction()
             self.open_path(folder)
 
-    def _take(self, read: _Read) -> None:
+    def _take(self, read: _Read | _Unread) -> None:
         """Put a session on the desk, unless another one was asked for meanwhile."""
+        if isinstance(read, _Unread):
+            if read.folder == self._wanted:
+                self._end_opening()
+            self.noticed.emit(Notice(read.fault, Weight.FAULT, _TOPIC))
+            return
         self._opener.taken(read.session)
         if read.folder != self._wanted:
             read.session.close()
             return
-        self._wanted = None
-        self.start.show_opening(None)
+        self._end_opening()
         self._end_export()
         self.desk.show_session(OpenedSession(read.session, read.notes), self._store.now.coder)
         self._store.remember_session(read.folder)
@@ -188,10 +200,10 @@ class ReviewPage(Page):
     def _tell(self, read: _Read) -> None:
         """What is missing; a fault of the notes matters most."""
         if read.notes_fault:
-            told = self.tr("{fault}. Until then nothing can be noted.").format(fault=read.notes_fault)
-            self.noticed.emit(Notice(told, Weight.FAULT, _TOPIC))
+            text = self.tr("{fault}. Until then nothing can be noted.").format(fault=read.notes_fault)
+            self.noticed.emit(Notice(text, Weight.FAULT, _TOPIC))
         else:
-            self.noticed.emit(Notice(" ".join(read.session.told), Weight.WARNING, _TOPIC))
+            self.noticed.emit(Notice(" ".join(map(told, read.session.told)), Weight.WARNING, _TOPIC))
 
     def _told_of(self, session: Session) -> str:
         text = self.tr("{name} · faces: {faces} · {duration}")
@@ -202,9 +214,12 @@ class ReviewPage(Page):
         )
 
     def _fail(self, error: Exception) -> None:
+        self._end_opening()
+        self.noticed.emit(Notice(str(error), Weight.FAULT, _TOPIC))
+
+    def _end_opening(self) -> None:
         self._wanted = None
         self.start.show_opening(None)
-        self.noticed.emit(Notice(str(error), Weight.FAULT, _TOPIC))
 
     def _lay_out(self) -> None:
         self.desk_page = QWidget()

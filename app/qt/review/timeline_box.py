@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.qt import theme
+from app.qt.page_parts import TurningRow
 from app.qt.review.timeline_painter import draw_excluded, draw_lane_sample
 from app.qt.review.timeline_view import TimelineView
 from app.review.lanes import LaneState
@@ -121,24 +122,18 @@ class TimelineBox(QWidget):
         self.short = QCheckBox()
         self.short.setToolTip(self.tr("Faces that were there for less than a second"))
         self.short.toggled.connect(self.timeline.set_with_short)
-        switches = QHBoxLayout()
-        for action, sign in zip(zooms, ("+", "−", self.tr("All")), strict=True):
-            switches.addWidget(_zoom_button(action, sign))
-        switches.addSpacing(12)
-        switches.addWidget(self.units)
-        switches.addWidget(self.short)
-        switches.addStretch(1)
         key = LaneKey()
         self.key = QCheckBox(self.tr("Key"))
         self.key.setToolTip(self.tr("What the patterns of the lanes mean"))
         self.key.toggled.connect(key.setVisible)
         self.key.setChecked(True)
         self.key.setChecked(theme.em(self) < _KEY_EM_PX)
-        switches.addWidget(self.key)
+        buttons = [_zoom_button(action, sign) for action, sign in zip(zooms, ("+", "−", self.tr("All")), strict=True)]
+        switches = TurningRow((_row(*buttons, self.units), _row(self.short, None, self.key)))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(switches)
+        layout.addWidget(switches)
         layout.addWidget(self.timeline, 1)
         layout.addWidget(key)
 
@@ -148,6 +143,21 @@ class TimelineBox(QWidget):
         self.short.setText(self.tr("Short tracks ({count})").format(count=count))
         self.short.setVisible(count > 0)
         self.short.setChecked(self.timeline.with_short)
+
+
+def _row(*parts: QWidget | None) -> QWidget:
+    """Parts beside each other; None takes what room is left, which else is at the end."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        if part is None:
+            layout.addStretch(1)
+        else:
+            layout.addWidget(part)
+    if None not in parts:
+        layout.addStretch(1)
+    return row
 
 
 def _zoom_button(action: QAction, sign: str) -> QToolButton:

@@ -113,7 +113,8 @@ class TransportBar(QWidget):
             row.addWidget(button)
         self._time = QLabel()
         self._time.setAccessibleName(self.tr("Time"))
-        self._time.setMinimumWidth(1)  # a long line must not widen the window
+        # The moment alone; the whole line must not widen the window.
+        self._time.setMinimumWidth(self.fontMetrics().horizontalAdvance("0:00:00.00"))
         row.addSpacing(8)
         row.addWidget(self._time, 1)
         self._rates = QComboBox()

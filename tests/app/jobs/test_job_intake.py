@@ -102,3 +102,14 @@ def test_nothing_can_be_written_inside_a_file(tmp_path: Path) -> None:
     disk = disk_of(tmp_path / "file")
     assert disk is not None
     assert not disk.writable
+
+
+def test_what_cannot_be_looked_at_has_no_disk() -> None:
+    assert disk_of(Path("x" * 5000)) is None
+
+
+def test_a_name_that_no_disk_takes_is_one_fault() -> None:
+    intake = take_in(["x" * 5000, "a.mp4"], Path("out"), (), open_made)
+    assert [one.spec for one in intake.found] == ["a.mp4"]
+    assert len(intake.faults) == 1
+    assert "cannot be read (File name too long)" in intake.faults[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,23 @@ def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its
     assert job.engine == EngineChoice("openvino")
     queue.put_back(1, "disk full")
     assert queue.begin(1, ENGINE).resumes
+
+
+@pytest.mark.parametrize("command", [JobQueue.interrupt, JobQueue.cancel])
+def test_a_job_that_was_broken_off_before_it_touched_its_folder_still_starts_afresh(
+    command: Callable[..., Job],
+) -> None:
+    queue = queue_of("a.mp4")
+    queue.begin(1, ENGINE)
+    queue.cancel(1)
+    queue.queue(1, afresh=True)
+    queue.begin(1, ENGINE)
+    assert not command(queue, 1, touched=False).begun
+    queue.queue(1)
+    job = queue.begin(1, EngineChoice("openvino"))
+    assert job.afresh
+    assert not job.resumes
+    assert job.engine == EngineChoice("openvino")
 
 
 def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:

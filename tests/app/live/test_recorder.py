@@ -349,3 +349,9 @@ def test_a_folder_is_named_after_source_and_time(tmp_path: Path, spec: str, name
     assert recording_folder(tmp_path, spec, now).path.name == f"{name}-2"
     recording_folder(tmp_path, spec, now).make()
     assert recording_folder(tmp_path, spec, now).path.name == f"{name}-3"
+
+
+def test_a_root_that_cannot_be_looked_at_is_told_when_the_recording_begins() -> None:
+    recorder = make_recorder(recording_folder(Path("x" * 5000), "0", datetime(2026, 3, 1)).path)
+    with pytest.raises(OutputError, match="choose another folder in the settings"):
+        recorder.open()

@@ -27,6 +27,7 @@ from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
+from app.qt.settings.model_cards import ModelCardSheet, ModelsCard
 from app.qt.shortcut_sheet import ShortcutSheet
 from app.review.made_session import make_session
 from app.run_record import Engine
@@ -44,6 +45,7 @@ Make = Callable[..., "MadeWindow"]
 SIZE = (1280, 800)
 CAMERAS = (Camera("0", "Front camera", True, ""), Camera("2", "Back camera", False, "camera 2 is in use: close it"))
 FILM, SESSION = "film", "a session"
+UNPLUGGED = "camera 0 gave no new picture for 2 s: plug it in again, or open its shutter"
 
 
 class MadeCamera(MadeSource):
@@ -55,7 +57,7 @@ class MadeCamera(MadeSource):
 
     def read(self) -> Frame | None:
         if self.unplugged.wait(0.01):
-            raise SourceError("camera 0 gave no new picture for 2 s: plug it in again, or open its shutter")
+            raise SourceError(UNPLUGGED)
         return super().read()
 
 
@@ -211,14 +213,17 @@ def walk_states(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple
         window.show_page("start")
         yield ("start" if told else "start, first"), window
     yield from _walk_live(made, until)
-    window.show_page("annotate")
-    until(lambda: not made.annotate._adder.busy)
-    made.annotate.list.setCurrentIndex(made.annotate.list.model().index(0, 0))
-    yield "annotate", window
+    yield from _walk_annotate(made, until)
     yield from _walk_review(made, until, session)
     for name in ("settings", "about"):
         window.show_page(name)
         yield name, window
+    cards = next(card for card in window.findChildren(ModelsCard) if card.buttons)
+    cards.buttons[0].click()
+    card = window.findChild(ModelCardSheet)
+    assert card is not None
+    yield "about, model card", card
+    card.close()
     window._show_shortcuts()
     sheet = window.findChild(ShortcutSheet)
     assert sheet is not None
@@ -238,8 +243,6 @@ def _walk_live(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
     live.show_performance()
     yield "live, performance", live.performance
     live.performance.hide()
-    window.hide()  # without a screen nothing gives the focus of a popup back to a window that stays
-    window.show()
     live.record_or_stop()
     until(lambda: live.bridge.recording.duration_s > 0.2)
     yield "live, recording", window
@@ -255,6 +258,20 @@ def _walk_live(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
     live.open_source("7")
     until(lambda: live.bridge.state is LiveState.FAILED)
     yield "live, failed", window
+
+
+def _walk_annotate(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
+    window, annotate = made.window, made.annotate
+    window.show_page("annotate")
+    annotate.add(("/films/long.mp4",))
+    until(lambda: not annotate._adder.busy)
+    annotate.list.setCurrentIndex(annotate.list.model().index(0, 0))
+    yield "annotate", window
+    annotate.runner.start()
+    until(lambda: any(job.spec.endswith("long.mp4") and job.done for job in annotate.runner.jobs))
+    yield "annotate, running", window
+    annotate.runner.pause()
+    yield "annotate, paused", window
 
 
 def _walk_review(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple[str, QWidget]]:

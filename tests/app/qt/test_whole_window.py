@@ -1,10 +1,9 @@
-"""The whole window with all its pages: names, keys, Tab, room for every text, contrast, faults, the end, the restart."""
+"""The whole window on made sources: faults are one notice and no dialog, closing ends all, a restart remembers all."""
 
 from __future__ import annotations
 
+import functools
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,246 +13,225 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible, QAction, QColor, QKeySequence, QShortcut, QTextLayout, QTextOption
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractScrollArea,
-    QAbstractSpinBox,
-    QApplication,
-    QComboBox,
-    QDialog,
-    QHeaderView,
-    QLabel,
-    QLineEdit,
-    QMenu,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QScrollBar,
-    QSlider,
-    QSplitter,
-    QStyle,
-    QStyleOptionComboBox,
-    QTabBar,
-    QToolButton,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QDialog, QSplitter
 from pytestqt.qtbot import QtBot
 
 from app.jobs.job_file import read_jobs
 from app.jobs.job_queue import JobState
-from app.preferences import PAGES
+from app.output import OutputFolder, read_metadata
+from app.preferences import load_preferences
 from app.qt import theme
-from app.qt.application import make_application
-from app.qt.icons import IconView
 from app.qt.live.bridge import LiveState
 from app.qt.live.live_recording import RecordState
-from app.qt.notice_bar import NoticeBar, Notice, Weight
-from app.qt.preference_store import PreferenceStore
+from app.qt.notice_bar import NoticeBar, Weight
+from app.qt.review import review_page
 from app.qt.review.export_dialog import ExportDialog
-from app.qt.shortcut_sheet import ShortcutSheet
-from app.qt.start.action_card import LinkButton
-from app.qt.theme import ThemeName, apply_theme
+from app.qt.settings.settings_page import SettingsPage
+from app.review.notes import Notes, read_notes
+from app.review.session import Session
 from app.thresholds import Thresholds
-from engine.errors import SourceError
-from engine.facs import EXPRESSIONS
-from tests.app.qt.made_window import SIZE, MadeWindow, Until, made_jobs, made_session, prepared, walk_states
-
-#: What a user works with.
-CONTROLS = (QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QSlider, QTabBar)
-Make = Callable[..., MadeWindow]
+from engine.errors import BackendError, FaceModelError, SourceError
+from tests.app.qt.made_window import MadeWindow, Make, Until, made_session, made_windows
 
 
 @pytest.fixture
-def make(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes windows on one preferences file, and closes them."""
-    windows: list[MadeWindow] = []
+def make(qtbot: QtBot, tmp_path: Path) -> Iterator[Make]:
+    with made_windows(qtbot, tmp_path) as make:
+        yield make
 
-    def made(**changes: object) -> MadeWindow:
-        store = PreferenceStore(tmp_path / "desktop.json")
-        store.change(**{"told": True, "recordings": tmp_path / "out", "annotations": tmp_path / "out", **changes})
-        windows.append(prepared(MadeWindow(tmp_path, store), monkeypatch))
-        qtbot.addWidget(windows[-1].window)
-        return windows[-1]
 
-    yield made
-    for one in windows:
-        one.window.close()
-        assert one.window.faults == ()
+class Dialogs(QObject):
+    """Writes down every dialog that is ever shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        if event.type() is QEvent.Type.Show and isinstance(watched, QDialog):
+            self.shown.append(type(watched).__name__)
+        return False
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Path:
-    return made_session(tmp_path / "a session")
+def dialogs(qapp: QApplication) -> Iterator[Dialogs]:
+    listener = Dialogs()
+    qapp.installEventFilter(listener)
+    yield listener
+    qapp.removeEventFilter(listener)
 
 
-def visible(top: QWidget) -> list[QWidget]:
-    return [widget for widget in (top, *top.findChildren(QWidget)) if widget.isVisible()]
+def bars(made: MadeWindow) -> list[NoticeBar]:
+    return [bar for bar in made.window.findChildren(NoticeBar) if bar.isVisible()]
 
 
-def told(widget: QWidget) -> str:
-    """Which widget it is, for the message of a failed test."""
-    words = widget.property("text") or widget.accessibleName() or widget.objectName()
-    return f"{type(widget).__name__} {words!r} in {type(widget.parentWidget()).__name__}"
-
-
-def is_drawn(widget: QWidget) -> bool:
-    """Whether the program paints it itself."""
-    return any("paintEvent" in vars(kind) and kind.__module__.startswith("app.") for kind in type(widget).__mro__)
-
-
-def spoken_name(widget: QWidget) -> str:
-    """What a screen reader says first: the name, or the text of the widget or of its label."""
-    interface = QAccessible.queryAccessibleInterface(widget)
-    return str(interface.text(QAccessible.Text.Name)).strip() if interface is not None else ""
-
-
-# Names and Tab.
-
-
-def unnamed(top: QWidget) -> list[str]:
-    found = []
-    for widget in visible(top):
-        area = widget.parentWidget()
-        is_inner = isinstance(area, QAbstractScrollArea) and area.viewport() is widget
-        if widget.isWindow() or widget.focusProxy() is not None or is_inner or widget.objectName().startswith("qt_"):
-            continue
-        if isinstance(widget, IconView):
-            continue  # stands beside the words that it goes with
-        works = widget.focusPolicy() is not Qt.FocusPolicy.NoFocus
-        around = "" if works or area is None else area.accessibleName()  # of a drawn widget that this is a part of
-        if (works or is_drawn(widget)) and not spoken_name(widget) and not around:
-            found.append(told(widget))
-    return found
-
-
-def not_reached(top: QWidget) -> list[str]:
-    """Controls that Tab never comes to and that nothing else stands for."""
-    reached = set(tab_round(top))
-    found = []
-    for widget in visible(top):
-        if not isinstance(widget, CONTROLS) or isinstance(widget, (QHeaderView, QScrollBar)) or not widget.isEnabled():
-            continue
-        if isinstance(widget.parentWidget(), (QAbstractSpinBox, QComboBox)) or widget in reached:
-            continue
-        action = widget.defaultAction() if isinstance(widget, QToolButton) else None
-        group = widget.group() if isinstance(widget, QAbstractButton) else None
-        has_key = action is not None and not action.shortcut().isEmpty()  # and so stands in the menu of the page
-        by_arrows = group is not None and any(button in reached for button in group.buttons())
-        if not has_key and not by_arrows and widget.objectName() != "qt_toolbar_ext_button":
-            found.append(told(widget))
-    return found
-
-
-def tab_round(top: QWidget) -> list[QWidget]:
-    """Everything that has the focus on a round by Tab."""
-    top.activateWindow()
-    assert QTest.qWaitForWindowActive(top)
-    seen: list[QWidget] = []
-    while True:
-        QTest.keyClick(QApplication.focusWidget() or top, Qt.Key.Key_Tab)
-        focus = QApplication.focusWidget()
-        assert focus is not None
-        assert len(seen) < 200, "Tab never comes round"
-        if focus in seen[:1]:
-            return seen
-        seen.append(focus)
-
-
-def test_everything_has_a_name_and_tab_comes_to_every_control(make: Make, until: Until, session: Path) -> None:
+def test_ten_faults_in_a_row_are_one_notice_at_a_time_and_no_dialog(
+    make: Make, until: Until, dialogs: Dialogs, tmp_path: Path
+) -> None:
     made = make()
-    found = []
-    for state, top in walk_states(made, until, session):
-        found += [f"{state}: no name: {widget}" for widget in unnamed(top)]
-        found += [f"{state}: not by Tab: {widget}" for widget in not_reached(top)]
-        tops = [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
-        assert all(isinstance(widget, (QMenu, type(made.window), type(top))) for widget in tops), tops
-    assert found == []
+    told: list[str] = []
+
+    def is_told(words: str) -> bool:
+        notice = made.window.notice
+        if notice is not None and notice.text not in told[-1:]:
+            told.append(notice.text)
+        assert len(bars(made)) == (notice is not None)
+        return bool(told) and words in told[-1]
+
+    def fault(cause: Callable[[], None], words: str) -> None:
+        """Cause a fault; wait until it is told, in place of the one before."""
+        cause()
+        until(lambda: is_told(words))
+        assert made.window.notice is not None
+        assert made.window.notice.weight is not Weight.NEWS
+
+    for number, kind in enumerate((SourceError, FaceModelError, BackendError, SourceError)):
+        made.faults.append(kind(f"fault {number}: do this"))
+        fault(lambda number=number: made.live.open_source(str(number)), f"fault {number}")
+    for number in range(4, 7):
+        fault(lambda number=number: made.window.session_wanted.emit(tmp_path / f"no-{number}"), f"no-{number}")
+    made.window.show_page("annotate")
+    for number in range(7, 9):
+        fault(lambda number=number: made.annotate.add((f"/films/bad-{number}.mp4",)), f"bad-{number}")
+    made.run_live(until)
+    fault(made.cameras[-1].unplugged.set, "It goes on by itself")
+    assert len(told) == 10
+    assert dialogs.shown == []
+    made.run_live(until)
+    assert made.window.notice is None, "what is mended is told no longer"
 
 
-def test_arrows_move_what_has_the_focus_though_pages_have_keys_too(make: Make, until: Until, session: Path) -> None:
+def test_a_fault_of_a_page_that_is_not_shown_is_told(make: Make, until: Until) -> None:
     made = make()
-    found = []
-    moved = set()
-    for state, top in walk_states(made, until, session):
-        top.activateWindow()
-        assert QTest.qWaitForWindowActive(top)
-        for widget in visible(top):
-            if not isinstance(widget, (QTabBar, QSlider)) or not widget.isEnabled():
-                continue
-            now = widget.currentIndex if isinstance(widget, QTabBar) else widget.value
-            before = now()
-            widget.setFocus()
-            there, back = Qt.Key.Key_Right, Qt.Key.Key_Left
-            if before == (widget.count() - 1 if isinstance(widget, QTabBar) else widget.maximum()):
-                there, back = back, there
-            QTest.keyClick(widget, there)
-            if now() == before:
-                found.append(f"{state}: {told(widget)}")
-            QTest.keyClick(widget, back)
-            assert now() == before
-            moved.add(type(widget))
-    assert found == []
-    assert moved == {QTabBar, QSlider}
+    made.run_live(until)
+    made.live.record_or_stop()  # else the page pauses when it is left
+    made.window.show_page("about")
+    made.cameras[-1].unplugged.set()
+    until(lambda: made.window.notice is not None and "unplug" not in made.window.notice.text)
+    until(lambda: made.live.bridge.recording.state is RecordState.OFF)
+    assert made.window.shown == "about"
 
 
-# Actions and keys.
+def wait_until_stopped(
+    session: Session,
+    notes: Notes,
+    choice: object,
+    folder: Path,
+    report: Callable[[float], None],
+    stopped: Callable[[], bool],
+) -> tuple[Path, ...]:
+    """An export that has no end."""
+    pause = threading.Event()
+    while not stopped():
+        pause.wait(0.01)
+    return ()
 
 
-def keys_of(action: QAction) -> list[str]:
-    return [key.toString() for key in action.shortcuts()]
-
-
-def test_every_key_stands_in_the_menu_and_on_the_sheet(make: Make) -> None:
-    window = make().window
-    everywhere, *pages = window.shortcut_groups()
-    listed = {id(action) for group in (everywhere, *pages) for action in group.actions}
-    for action in window.findChildren(QAction):
-        if keys_of(action):
-            assert action.text().strip(), keys_of(action)
-            assert id(action) in listed, f"{action.text()} {keys_of(action)} is not on the sheet"
-    for page, group in zip(PAGES, pages, strict=True):
-        window.show_page(page)
-        shown = {id(action) for action in in_menus(window.menuBar().actions())}
-        for action in (*everywhere.actions, *group.actions):
-            assert id(action) in shown, f"{action.text()} is not in the menus of {page}"
-    assert window.findChildren(QShortcut) == []  # a key without a text
-
-
-def in_menus(actions: list[QAction]) -> list[QAction]:
-    """All actions of these menus and of those inside."""
-    found = []
-    for action in actions:
-        menu = action.menu()
-        if not action.isVisible():
-            continue
-        found += in_menus(menu.actions()) if isinstance(menu, QMenu) else [action]
-    return found
-
-
-def test_no_key_means_two_things_on_a_page(make: Make, until: Until, session: Path) -> None:
+def test_closing_while_everything_runs_ends_everything_and_keeps_what_was_made(
+    make: Make, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_page, "ExportDialog", functools.partial(ExportDialog, write=wait_until_stopped))
+    session = made_session(tmp_path)
     made = make()
+    before = set(threading.enumerate())
+    made.run_live(until)
+    made.live.record_or_stop()
+    until(lambda: made.live.bridge.recording.duration_s > 0.2)
+    made.window.show_page("annotate")
+    made.job_pipeline.on_frame = lambda index: threading.Event().wait(0.005)
+    made.annotate.add(("/films/long.mp4",))
+    until(lambda: bool(made.annotate.runner.jobs))
+    made.annotate.runner.start()
+    until(lambda: made.job_pipeline.seen > 3)
+    made.window.findChild(SettingsPage).diagnostics.start.click()
     made.open_session(until, session)
-    made.live._ask_address = None
-    everywhere, *groups = made.window.shortcut_groups()
-    for page, group in zip(PAGES, groups, strict=True):
-        made.window.show_page(page)
-        keys = [key for action in (*everywhere.actions, *group.actions) for key in keys_of(action)]
-        keys += [QKeySequence.mnemonic(text).toString() for text in mnemonics(made.window)]
-        twice = [key for key, count in Counter(filter(None, keys)).items() if count > 1]
-        assert twice == [], f"{page}: {twice}"
+    made.review.export()
+    export = made.window.findChild(ExportDialog)
+    export.start.click()
+    made.review.desk.toggle()
+    assert made.review.desk.player.playing
+    assert export.running
+    assert made.live.bridge.recording.state is RecordState.ON
+    made.window.close()
+    assert made.window.faults == ()
+    assert [thread.name for thread in threading.enumerate() if thread not in before] == []
+    (recording,) = (tmp_path / "out").glob("camera-0-*")
+    metadata = read_metadata(OutputFolder(recording).metadata)
+    assert metadata.completed
+    assert OutputFolder(recording).csv.exists()
+    assert [job.state for job in read_jobs(tmp_path / "queue.json").jobs] == [JobState.INTERRUPTED]
+    notes = read_notes(OutputFolder(session))
+    assert len(notes.labels) == len(notes.exclusions) == len(notes.markers) == 1
 
 
-def mnemonics(window: QWidget) -> list[str]:
-    """Texts that may hold a letter for Alt."""
-    texts = [action.text() for action in window.menuBar().actions() if action.isVisible()]  # type: ignore[attr-defined]  # of QMainWindow
-    for widget in visible(window):
-        if isinstance(widget, QAbstractButton) or (isinstance(widget, QLabel) and widget.buddy() is not None):
-            texts.append(widget.text())
-        if isinstance(widget, QTabBar):
-            texts += [widget.tabText(place) for place in range(widget.count())]
-    return texts
+@pytest.mark.parametrize("state", ["opening", "lost", "saving", "looking", "starting a job"])
+def test_closing_in_the_middle_of_something_leaves_no_thread(
+    make: Make, until: Until, tmp_path: Path, state: str
+) -> None:
+    made = make()
+    before = set(threading.enumerate())
+    if state == "opening":
+        made.window.show_page("live")
+        made.live.open_source("0")
+    elif state == "starting a job":
+        made.annotate.add(("/films/long.mp4",))
+        until(lambda: bool(made.annotate.runner.jobs))
+        made.annotate.runner.start()
+    elif state == "looking":
+        made.annotate.add(("/films/long.mp4",))
+    else:
+        made.run_live(until)
+        if state == "lost":
+            made.cameras[-1].unplugged.set()
+            until(lambda: made.live.bridge.state is LiveState.LOST)
+        else:
+            made.live.record_or_stop()
+            until(lambda: made.live.bridge.recording.duration_s > 0.1)
+            made.live.save_snapshot()
+            made.live.record_or_stop()
+    made.window.close()
+    assert made.window.faults == ()
+    assert [thread.name for thread in threading.enumerate() if thread not in before] == []
+    assert all(camera.closed for camera in made.cameras)
+
+
+def test_a_restart_remembers_page_place_splitters_theme_scale_and_limits(
+    make: Make, until: Until, tmp_path: Path
+) -> None:
+    session = made_session(tmp_path)
+    made = make()
+    made.store.change(theme="dark", scale_percent=125, preset="speed")
+    screen = QGuiApplication.primaryScreen().availableGeometry()
+    size = (min(1000, screen.width()), min(700, screen.height()))
+    made.window.resize(*size)
+    made.run_live(until)
+    made.live.thresholds.accept.setValue(31)
+    made.window.session_wanted.emit(session)
+    until(lambda: made.review.desk.session is not None)
+    splitters = {one.objectName(): one for one in made.window.findChildren(QSplitter)}
+    assert len(splitters) == 4
+    assert "" not in splitters, "a splitter without a name is not remembered"
+    for place, splitter in enumerate(splitters.values()):
+        splitter.setSizes([300 + 20 * place, 300])
+    QTest.qWait(0)
+    sizes = {name: splitter.sizes() for name, splitter in splitters.items()}
+    made.window.close()
+
+    kept = load_preferences(tmp_path / "desktop.json", pytest.fail)
+    assert (kept.page, kept.theme, kept.scale_percent, kept.preset) == ("review", "dark", 125, "speed")
+    assert kept.sessions == (session,)
+    again = make()
+    assert again.window.shown == "review"
+    assert again.window.size().toTuple() == size
+    assert theme.current().name is theme.ThemeName.DARK
+    assert again.annotate.form.preset == "speed"
+    again.run_live(until)
+    assert again.live.thresholds.thresholds.tau_accept == 0.31
+    assert again.store.now.thresholds == Thresholds(0.31, again.live.bridge.model_thresholds.tau_ood)
+    again.window.session_wanted.emit(session)
+    until(lambda: again.review.desk.session is not None)
+    QTest.qWait(0)
+    assert {one.objectName(): one.sizes() for one in again.window.findChildren(QSplitter)} == sizes

@@ -4,17 +4,18 @@ import csv
 import errno
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.review import export as exporting
-from app.review import files
 from app.review.clip import ClipReader
 from app.review.export import ExportChoice, export
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import open_session
 from app.video_writer import VideoSink
+from engine import table
 from engine.errors import OutputError, SourceError
 from engine.types import Frame
 from tests.app.review.made_runs import face, write_run
@@ -125,6 +126,24 @@ def test_files_in_the_way_are_kept_unless_they_may_be_replaced(session, tmp_path
     assert (out / "reviewed_notes.csv").read_text(encoding="utf-8").startswith("kind,")
 
 
+def test_a_journal_that_was_begun_anew_gives_no_table(session, tmp_path):
+    lines = session.folder.journal.read_bytes().splitlines(keepends=True)
+    session.folder.journal.write_bytes(b"".join(lines[:30]))
+    with pytest.raises(OutputError, match="has changed: open the session again"):
+        run(session, ExportChoice(notes=False), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told(session):
+    with pytest.raises(OutputError, match=r"cannot be written \(File name too long\).*choose another folder"):
+        run(session, ALL, Path("x" * 5000))
+
+
+def test_notes_that_are_no_utf8_are_written_all_the_same(session, tmp_path):
+    (path,) = run(session, ExportChoice(table=False), tmp_path / "out", Notes("\udce9").with_marker(Marker(1.0, "a")))
+    assert rows_of(path)[1] == ["marker", "1.0", "", "", "a", "?"]
+
+
 def test_models_files_stay_as_they_are(session):
     folder = session.folder.path
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -159,7 +178,7 @@ def test_full_disk_leaves_no_part_and_says_what_to_do(session, tmp_path, monkeyp
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "publish", full)
+    monkeypatch.setattr(table, "publish", full)
     with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another folder"):
         run(session, choice, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from app.output import OutputFolder
-from app.review import files
 from app.review.notes import (
     HUMAN_LABELS,
     UNCLEAR,
@@ -20,6 +19,7 @@ from app.review.notes import (
     read_notes,
     write_notes,
 )
+from engine import table
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
 from tests.app.review.made_runs import face, write_run
@@ -115,7 +115,7 @@ def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "publish", full)
+    monkeypatch.setattr(table, "publish", full)
     with pytest.raises(OutputError, match=r"No space left on device\): free space"):
         write_notes(folder, Notes("other"))
     assert read_notes(folder) == some_notes()
@@ -131,6 +131,8 @@ def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
         lambda raw: raw["labels"][0].update(label="happy"),
         lambda raw: raw["labels"].append(dict(raw["labels"][0])),
         lambda raw: raw["exclusions"][0].update(end_s="soon"),
+        lambda raw: raw["markers"].append({"time_s": 10**400, "text": ""}),
+        lambda raw: raw["labels"][0].update(face_id=float("inf")),
     ],
 )
 def test_damaged_file_is_told_and_not_touched(tmp_path, change):
@@ -143,7 +145,7 @@ def test_damaged_file_is_told_and_not_touched(tmp_path, change):
         read_notes(folder)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
 def test_file_that_is_no_json_is_told(tmp_path, raw):
     (tmp_path / "review.json").write_bytes(raw)
     with pytest.raises(OutputError, match="is damaged"):

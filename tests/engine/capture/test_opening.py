@@ -54,6 +54,11 @@ def test_what_is_missing_is_named(tmp_path, spec):
         open_source(str(tmp_path / spec))
 
 
+def test_a_name_that_no_disk_takes_is_told():
+    with pytest.raises(SourceError, match=r"cannot be opened \(File name too long\): check the path"):
+        open_source("x" * 5000)
+
+
 def test_other_addresses_are_refused_without_their_password():
     with pytest.raises(SourceError, match=r"ftp://\*\*\*@host/clip.mp4 is not read: use http, https, rtsp or a file"):
         open_source("ftp://me:pw@host/clip.mp4")

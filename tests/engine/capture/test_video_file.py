@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -202,6 +203,13 @@ def test_a_folder_is_no_video(tmp_path):
 def test_a_file_with_a_colon_in_its_name_is_a_file(write_clip, pictures):
     with VideoFileSource(write_clip("http:clip.mp4", pictures[:2])) as source:
         assert len(read_all(source)) == 2
+
+
+def test_a_name_that_is_no_utf8_can_be_written_into_tables(write_clip, pictures, tmp_path):
+    clip = write_clip("cafe.mp4", pictures[:2]).rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    with VideoFileSource(clip) as source:
+        assert source.info.source_id == "caf\N{REPLACEMENT CHARACTER}.mp4"
+        assert {frame.source_id for frame in read_all(source)} == {source.info.source_id}
 
 
 def test_a_file_without_frames_is_refused(write_clip, pictures):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.jobs.job_intake import Disk
@@ -32,3 +34,22 @@ def test_the_room_on_the_disk_is_told(qtbot: QtBot, disk: Disk | None, words: st
     form.show_disk(disk)
     assert words in [label.text() for label in form.findChildren(QLabel)]
     assert sum("free" in label.text() for label in form.findChildren(QLabel)) == ("free" in words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("~/results", Path.home() / "results"),
+        ("~nobody-of-this-name", Path.cwd() / "~nobody-of-this-name"),
+        ("results", Path.cwd() / "results"),
+    ],
+)
+def test_a_folder_that_is_typed_is_a_whole_path(qtbot: QtBot, typed: str, taken: Path) -> None:
+    store = PreferenceStore(None)
+    form = AnnotateForm(store)
+    qtbot.addWidget(form)
+    field = form.findChild(QLineEdit)
+    assert isinstance(field, QLineEdit)
+    field.setText(typed)
+    field.editingFinished.emit()
+    assert store.now.annotations == taken

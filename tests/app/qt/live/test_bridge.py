@@ -21,7 +21,7 @@ from app.qt.notice_bar import Notice, Weight
 from app.thresholds import Thresholds
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
-from engine.errors import BackendError, SourceError
+from engine.errors import BackendError, SourceError, ThreadStuckError
 from engine.recording import read_header, read_journal
 from engine.types import Frame
 from tests.app.made import MadePipeline, MadeSource, make_engine
@@ -379,3 +379,57 @@ def test_a_snapshot_is_the_picture_shown_in_the_size_of_its_source(desk, until, 
     desk.bridge.save_snapshot(tmp_path / "file")
     until(lambda: desk.notices[-1].weight is Weight.FAULT)
     assert "choose another folder" in desk.notices[-1].text
+
+
+class SlowToEnd(MadeSource):
+    """A file whose run takes a while to end after its last picture."""
+
+    def __init__(self) -> None:
+        super().__init__(6)
+        self.free = threading.Event()
+
+    def interrupt(self) -> None:
+        assert self.free.wait(10)
+        super().interrupt()
+
+
+def test_a_run_that_ends_after_its_last_picture_has_not_failed(desk, until):
+    desk.make_source = SlowToEnd
+    desk.bridge.open("clip.mp4")
+    until(lambda: desk.bridge._run is not None and desk.bridge._run.presented_all)
+    until(lambda: desk.shown and desk.shown[-1].result.frame.index == 5)
+    desk.bridge._look()
+    desk.sources[0].free.set()
+    until(lambda: desk.bridge.state is LiveState.ENDED)
+    assert desk.states == [LiveState.OPENING, LiveState.RUNNING, LiveState.ENDED]
+
+
+def test_what_is_being_opened_cannot_be_paused(desk, until):
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.open("1")
+    desk.bridge.pause()
+    assert desk.bridge.state is LiveState.OPENING
+    until(lambda: desk.bridge.state is LiveState.RUNNING)
+
+
+def test_an_opener_that_is_stuck_keeps_nothing_else_from_ending(desk, until, tmp_path, monkeypatch):
+    desk.bridge.open("0")
+    until(lambda: bool(desk.shown))
+    desk.bridge.save_snapshot(tmp_path)
+    free, stuck = threading.Event(), threading.Event()
+
+    def hang() -> FrameSource:
+        stuck.set()
+        assert free.wait(10)
+        return LiveSource()
+
+    desk.make_source = hang
+    desk.bridge.open("rtsp://nowhere")
+    until(stuck.is_set)
+    monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
+    with pytest.raises(ThreadStuckError):
+        desk.bridge.shut()
+    assert "mien-save" not in desk.threads
+    free.set()
+    until(lambda: not desk.threads)

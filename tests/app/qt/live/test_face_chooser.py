@@ -83,3 +83,12 @@ def test_the_next_face_can_be_chosen_while_one_is_waited_for(chooser):
 
 def alone_at(time_s: float):
     return rows_of(make_result(make_frame(round(10 * time_s)), LARGE))
+
+
+def test_another_source_begins_with_its_largest_face(chooser):
+    chooser.choose(BOTH)
+    chooser.go_on()
+    assert chooser.choose(BOTH).face_id == 2
+    chooser.forget()
+    assert text(chooser) == "No face in view"
+    assert chooser.choose(BOTH).face_id == 5

@@ -123,7 +123,7 @@ def test_the_picture_panels_and_result_are_of_one_frame(running, until):
 
 def test_pause_becomes_go_on_and_step_takes_one_frame(running, until):
     running.press(running.page.actions_.pause)
-    assert running.page.actions_.pause.text() == "Go on"
+    assert running.page.actions_.pause.text() == "Resume"
     assert running.bridge.state is LiveState.PAUSED
     shown = running.bridge.shown
     running.press(running.page.actions_.step)
@@ -172,6 +172,12 @@ def test_limits_changed_while_recording_wait_for_its_end(running, until):
     assert running.bridge.header.tau_accept == running.bridge.model_thresholds.tau_accept
     running.press(running.page.actions_.record)
     until(lambda: running.bridge.header.tau_accept == 0.25)
+
+
+def test_the_sliders_follow_the_settings_while_nothing_runs(running):
+    running.press(running.page.actions_.start)
+    running.store.change(thresholds=Thresholds(0.5, 0.6))
+    assert running.page.thresholds.thresholds == Thresholds(0.5, 0.6)
 
 
 def test_a_recording_locks_the_sliders_shows_a_sign_and_ends_in_a_session(running, until, tmp_path):
@@ -255,13 +261,35 @@ def test_a_click_on_a_face_chooses_it(stage, until):
     assert stage.page.faces.chosen == row.face_id
 
 
-def test_leaving_the_page_pauses_unless_it_records(running, until):
-    running.page.leave()
-    assert running.bridge.state is LiveState.PAUSED
-    running.bridge.resume()
+def test_leaving_the_page_lets_go_of_a_camera_unless_it_records(running, until):
     running.press(running.page.actions_.record)
     running.page.leave()
     assert running.bridge.state is LiveState.RUNNING
+    running.press(running.page.actions_.record)
+    running.page.leave()
+    assert running.bridge.state is LiveState.IDLE
+    until(lambda: running.sources[0].closed)
+
+
+def test_leaving_the_page_while_a_camera_opens_lets_go_of_it(stage, until):
+    stage.press(stage.page.actions_.start)
+    stage.page.leave()
+    assert stage.bridge.state is LiveState.IDLE
+    until(lambda: not stage.sources or stage.sources[0].closed)
+
+
+def test_leaving_the_page_lets_a_file_wait(stage, until):
+    stage.make_source = lambda: Slow(live=False)
+    stage.page.open_source("talk.mp4")
+    until(lambda: stage.page.view.picture is not None)
+    stage.page.leave()
+    assert stage.bridge.state is LiveState.PAUSED
+
+
+def test_stopping_leaves_no_face_of_the_source_that_was(running, until):
+    until(lambda: running.page.faces.followed is not None)
+    running.press(running.page.actions_.start)
+    assert running.page.faces.followed is None
 
 
 def test_the_performance_sheet_tells_rates_and_what_runs(running, until):

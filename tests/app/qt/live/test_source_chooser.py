@@ -111,3 +111,13 @@ def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser
     monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("/clips/talk.mp4", ""))
     assert pick(chooser, "Video file…") == ["/clips/talk.mp4"]
     assert chooser.list.currentText() == "talk.mp4"
+
+
+def test_the_field_for_an_address_goes_when_something_else_is_shown(chooser, cameras):
+    pick(chooser, "Address or number…")
+    chooser.refresh()  # a camera was plugged in meanwhile: the user goes on typing
+    assert not chooser.address.isHidden()
+    assert chooser.list.currentText() == "Address or number…"
+    chooser.set_spec("talk.mp4")
+    assert chooser.address.isHidden()
+    assert chooser.list.currentText() == "talk.mp4"

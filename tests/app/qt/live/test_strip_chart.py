@@ -11,13 +11,13 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.live.strip_chart import StripChart
+from app.qt.panels.expression_panel import MOST_NATS
 from app.thresholds import Thresholds
 from engine.recording import LOW_QUALITY, FaceRow, RunHeader
 from engine.types import Float64
@@ -51,8 +51,16 @@ def feed(chart: StripChart, start_s: float, stop_s: float, row: FaceRow | None) 
 
 
 def line(chart: StripChart, place: int, name: str) -> tuple[Float64, Float64]:
-    times, values = chart._rows[place].lines[name].getData()
-    return times, values
+    plot = chart.plots.plots[place]
+    return plot.times_s, plot.lines[name]
+
+
+def limits(chart: StripChart) -> list[float]:
+    """In nats, and as a share."""
+    _, first, second = (plot.limit for plot in chart.plots.plots)
+    assert first is not None
+    assert second is not None
+    return [first * MOST_NATS, second]
 
 
 def picture(chart: StripChart) -> QImage:
@@ -64,7 +72,7 @@ def test_only_expressions_that_reached_the_share_have_a_line(chart: StripChart) 
     feed(chart, 10, 20, SURPRISED)
     chart.refresh()
     assert chart.key.labels == ("happiness", "surprise")
-    assert set(chart._rows[0].lines) == {"happiness", "surprise"}
+    assert set(chart.plots.plots[0].lines) == {"happiness", "surprise"}
     assert chart.accessibleDescription() == "Expressions that reached 15%: happy, surprised"
 
 
@@ -73,7 +81,7 @@ def test_lines_of_the_past_go(chart: StripChart) -> None:
     feed(chart, 5, 70, HAPPY)
     chart.refresh()
     assert chart.key.labels == ("happiness",)
-    assert set(chart._rows[0].lines) == {"happiness"}
+    assert set(chart.plots.plots[0].lines) == {"happiness"}
 
 
 def test_lines_break_where_the_face_is_not_assessed(chart: StripChart) -> None:
@@ -92,11 +100,11 @@ def test_lines_break_where_the_face_is_not_assessed(chart: StripChart) -> None:
 def test_spans_that_were_not_assessed_are_shaded(chart: StripChart) -> None:
     feed(chart, 0, 30, HAPPY)
     chart.refresh()
-    assert chart._rows[0].refused._spans == ()
+    assert chart.plots.plots[0].refused == ()
     feed(chart, 30, 40, BADLY_SEEN)
     feed(chart, 40, 50, HAPPY)
     chart.refresh()
-    ((start, stop),) = chart._rows[0].refused._spans
+    ((start, stop),) = chart.plots.plots[0].refused
     assert start == pytest.approx(-20, abs=0.5)
     assert stop == pytest.approx(-10, abs=0.5)
 
@@ -110,19 +118,16 @@ def test_lines_of_two_expressions_differ_without_their_colours(chart: StripChart
 
 
 def test_limits_are_drawn_and_move(chart: StripChart, header: RunHeader) -> None:
-    assert set(chart._rows[1].limit.getData()[1]) == {header.tau_accept}
-    assert set(chart._rows[2].limit.getData()[1]) == {header.tau_ood}
+    assert limits(chart) == pytest.approx([header.tau_accept, header.tau_ood])
     before = picture(chart)
     chart.set_limits(Thresholds(0.4, 0.3))
-    assert set(chart._rows[1].limit.getData()[1]) == {0.4}
-    assert set(chart._rows[2].limit.getData()[1]) == {0.3}
+    assert limits(chart) == pytest.approx([0.4, 0.3])
     assert picture(chart) != before
 
 
 def test_without_a_run_there_are_no_limits(chart: StripChart) -> None:
     chart.set_header(None)
-    times, _ = chart._rows[1].limit.getData()
-    assert times is None or not len(times)
+    assert [plot.limit for plot in chart.plots.plots] == [None, None, None]
 
 
 def test_time_that_jumps_back_begins_anew(chart: StripChart) -> None:
@@ -144,13 +149,14 @@ def test_clear_takes_all_lines_away(chart: StripChart) -> None:
 
 def test_it_draws_by_itself_while_it_is_seen(chart: StripChart, qtbot: QtBot) -> None:
     feed(chart, 0, 10, HAPPY)
+    assert len(chart.trace) > 100
     qtbot.waitUntil(lambda: chart.key.labels == ("happiness",), timeout=5000)
 
 
 def test_while_hidden_it_collects_and_draws_nothing(chart: StripChart) -> None:
     chart.hide()
-    assert not chart._timer.isActive()
     feed(chart, 0, 10, HAPPY)
+    assert not chart.plots._late.isActive()
     assert chart.key.labels == ()
     chart.show()
     assert chart.key.labels == ("happiness",)
@@ -167,23 +173,16 @@ def test_it_follows_the_theme(chart: StripChart) -> None:
     assert dark.lightness() < 100 < light.lightness()
 
 
-def test_the_wheel_and_the_mouse_change_nothing(chart: StripChart, qtbot: QtBot) -> None:
-    inside = chart.rect().center()
-    target = chart.childAt(inside) or chart
-    wheel = QWheelEvent(
-        QPointF(target.mapFrom(chart, inside)) if target is not chart else QPointF(inside),
-        QPointF(chart.mapToGlobal(inside)),
-        QPoint(),
-        QPoint(0, 240),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(target, wheel)
-    qtbot.mouseClick(target, Qt.MouseButton.RightButton)
-    assert [row.view.viewRange()[0] for row in chart._rows] == [[-60.0, 0.0]] * 3
-    assert QApplication.activePopupWidget() is None
+def test_the_plots_stand_where_their_axes_are(chart: StripChart) -> None:
+    chart.set_header(None)
+    empty = picture(chart)
+    feed(chart, 0, 60, dataclasses.replace(HAPPY, probabilities=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    chart.refresh()
+    full, colour = picture(chart), theme.current().expression("happiness")
+    first = chart.plots._places()[0].translated(chart.plots.pos())
+    top, middle = (full.pixelColor(first.center().x(), y) for y in (first.top() + 1, first.center().y()))
+    assert abs(top.hue() - colour.hue()) < 10
+    assert middle == empty.pixelColor(first.center())
 
 
 def test_many_names_take_more_lines(chart: StripChart) -> None:

@@ -106,3 +106,12 @@ def test_the_bar_tells_its_parts_apart_without_colour(qtbot):
     assert all(len(set(look)) > 1 for look in looks[1:])  # hatched, slashes, dots
     edges = [tuple(lightness == look[0] for lightness in look) for look in looks]
     assert len(set(edges)) == 4  # and no two in the same pattern
+
+
+def test_a_slider_that_is_not_moved_keeps_a_limit_between_its_steps_or_beyond_its_end(panel, qtbot):
+    panel.set_thresholds(MODEL, Thresholds(0.123, 0.3))
+    assert "30 %" in panel.ood_value.text()
+    heard = emitted(panel)
+    qtbot.keyClick(panel.accept, Qt.Key.Key_Right)
+    qtbot.keyClick(panel.ood, Qt.Key.Key_Right)
+    assert heard == [Thresholds(0.13, 0.3), Thresholds(0.13, 0.51)]

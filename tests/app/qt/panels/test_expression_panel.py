@@ -205,10 +205,10 @@ def test_a_change_of_theme_draws_all_of_it_again(panel: ExpressionPanel) -> None
 def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
     panel.show_row(AMBIGUOUS)
-    assert panel.chip._pause.isActive()
+    assert panel.chip._late.isActive()
     panel.hide()
     panel.show_row(ACCEPTED)
-    assert not panel.chip._pause.isActive()
+    assert not panel.chip._late.isActive()
     panel.show()
     assert panel.chip.said.headline == "happy 82%"
 

@@ -188,3 +188,29 @@ def test_an_error_of_another_kind_is_told_too(make: Make, until: Until) -> None:
     dialog.run()
     until(lambda: not dialog.running)
     assert "disk full: free space" in dialog.told.text()
+
+
+def test_a_home_that_is_nobodys_is_a_folder_like_any_other(make: Make, until: Until) -> None:
+    given: list[Path] = []
+
+    def write(session, notes, choice, folder, report, stopped) -> tuple[Path, ...]:
+        given.append(folder)
+        raise OutputError(f"{folder} cannot be written")
+
+    dialog = make(write=write)
+    dialog.folder.setText("~nobody-of-this-name/out")
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert given == [Path.cwd() / "~nobody-of-this-name/out"]
+
+
+def test_the_folder_that_was_written_is_opened_whatever_the_field_says(make: Make, until: Until, monkeypatch) -> None:
+    dialog = make(write=lambda *args: (args[3] / "a.csv",))
+    dialog.folder.setText("~/out")
+    dialog.run()
+    until(lambda: not dialog.running)
+    dialog.folder.setText("/elsewhere")
+    seen: list[QUrl] = []
+    monkeypatch.setattr("app.qt.review.export_dialog.QDesktopServices.openUrl", seen.append)
+    dialog.show_folder.click()
+    assert seen == [QUrl.fromLocalFile(str(Path.home() / "out"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from app.qt.review.review_page import ReviewPage
 from app.qt.start.action_card import LinkButton
 from app.review.made_session import make_session
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
-from app.review.session import SessionVideo
+from app.review.session import Session, SessionVideo, open_session
+from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
 
@@ -448,3 +450,85 @@ def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) 
 def test_splitters_have_names_to_be_remembered_by(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
     assert names == ["review-columns", "review-rows"]
+
+
+def test_a_folder_that_fails_late_does_not_keep_the_next_one_away(
+    page: ReviewPage, told: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> Session:
+        begun.set()
+        assert go_on.wait(10)
+        return open_session(path)
+
+    monkeypatch.setattr("app.qt.review.review_page.open_session", slow)
+    page.open_path(tmp_path)
+    until(begun.is_set)
+    page.open_path(folder)
+    go_on.set()
+    until(lambda: page.desk.session is not None)
+    assert any("no session" in notice.text for notice in told)
+
+
+def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
+    opened: ReviewPage, folder: Path, tmp_path: Path, until: Until, monkeypatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stuck(path: Path) -> Session:
+        begun.set()
+        assert go_on.wait(10)
+        raise OutputError(f"{path} is gone")
+
+    monkeypatch.setattr("app.qt.review.review_page.open_session", stuck)
+    opened.open_path(tmp_path)
+    until(begun.is_set)
+    press(opened, "M")
+    monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
+    with pytest.raises(ThreadStuckError):
+        opened.shut()
+    go_on.set()
+    assert opened.desk.session is None
+    assert len(read_notes(OutputFolder(folder)).markers) == 1
+
+
+def test_a_picture_that_is_stuck_costs_no_notes(page: ReviewPage, folder: Path, until: Until, monkeypatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class StuckClip(MadeClip):
+        def picture_at(self, time_s: float) -> UInt8:
+            begun.set()
+            assert go_on.wait(10)
+            return super().picture_at(time_s)
+
+    monkeypatch.setattr(page.desk, "_open_clip", StuckClip)
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    assert page.desk.session is not None
+    page.desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
+    page.desk.go_to(7.0)
+    until(begun.is_set)
+    press(page, "M")
+    monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
+    with pytest.raises(ThreadStuckError):
+        page.desk.close_session()
+    go_on.set()
+    assert page.desk.session is None
+    assert len(read_notes(OutputFolder(folder)).markers) == 1
+
+
+def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
+    opened: ReviewPage, made: Path, tmp_path: Path, until: Until
+) -> None:
+    coder = opened.desk.panel.coder
+    opened.desk.tabs.setCurrentIndex(1)
+    coder.setFocus()
+    QTest.keyClicks(coder, "Ann")
+    other = OutputFolder(Path(shutil.copytree(made, tmp_path / "other")))
+    write_notes(other, Notes("Bob"))
+    opened.open_path(other.path)
+    until(lambda: opened.desk.session is not None and opened.desk.session.folder == other)
+    assert coder.text() == "Bob"
+    opened.desk.timeline.setFocus()
+    assert opened.desk.notes.coder == "Bob"

@@ -13,7 +13,7 @@ pytest.importorskip(
 )
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QAction, QColor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -364,3 +364,17 @@ def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
     assert ground.isValid()
     box.key.setChecked(False)
     assert key.isHidden()
+
+
+def test_the_switches_keep_their_words_where_there_is_little_room(box: TimelineBox, session: Session, qapp) -> None:
+    apply_theme(qapp, ThemeName.LIGHT, 200)
+    box.timeline.set_session(session)
+    box.follow_session()
+    box.short.show()
+    for width in (1200, 480):
+        box.resize(width, 400)
+        box.show()
+        qapp.processEvents()
+        switches = (box.units, box.short, box.key)
+        assert all(switch.width() >= switch.sizeHint().width() for switch in switches), width
+        assert all(box.rect().contains(QRect(switch.mapTo(box, QPoint()), switch.size())) for switch in switches), width

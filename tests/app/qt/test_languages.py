@@ -1,0 +1,241 @@
+"""Every text that a user sees passes the translator, and has room when it becomes 40 % longer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+
+from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QModelIndex, Qt, QTranslator
+from PySide6.QtGui import QAction, QPainter
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QTabBar,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.kiosk import KioskOptions
+from app.licences import codecs, installed_packages
+from app.model_facts import TASKS, read_model_facts
+from app.qt.kiosk.kiosk_window import KioskWindow
+from app.qt.live.bridge import LiveBridge, LiveState
+from engine.config import EngineConfig
+from tests.app.made import MadePipeline, make_engine
+from tests.app.qt.made_window import (
+    CAMERAS,
+    FILM,
+    SESSION,
+    UNPLUGGED,
+    MadeCamera,
+    Until,
+    made_session,
+    made_windows,
+    walk_states,
+    write_queue,
+)
+from tests.app.qt.room import without_room
+
+#: Contexts of Qt's own texts, which Qt translates; but for the names of keys, which stand in texts of ours.
+_OF_QT: Final = re.compile(r"Q(?!Shortcut)")
+#: Words that are the same in every language.
+_SAME: Final = (
+    r"Mien",
+    r"AU\d+",
+    r"REC",  # the sign that cameras show
+    r"Scroll (Left|Right)",  # buttons in a row of tabs, which are Qt's
+    r"onnxruntime|openvino",
+    r"made (expression|action_units): made CPU",  # models and what they run on
+    r"[\w.-]*/\S*",  # folders
+    rf"({FILM}-\d|long)\.mp4",
+    SESSION,
+    r"camera-\d-[\d-]+",  # a recording
+)
+
+
+class Longer(QTranslator):
+    """Puts every text into brackets, 40 % longer."""
+
+    def isEmpty(self) -> bool:  # noqa: N802 (Qt's name)
+        return False
+
+    def translate(self, context: str, text: str, disambiguation: str | None = None, number: int = -1) -> str | None:
+        if _OF_QT.match(context) or not text:
+            return None
+        return f"⟦{text}{' ~~~~~' * round(0.4 * len(text) / 6)}⟧"
+
+
+@pytest.fixture
+def longer(qapp: QApplication) -> Iterator[None]:
+    translator = Longer()
+    qapp.installTranslator(translator)
+    yield
+    qapp.removeTranslator(translator)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that the program paints itself."""
+    texts: list[str] = []
+    draw = QPainter.drawText
+
+    def listen(painter: QPainter, *arguments: Any) -> object:
+        texts.extend(argument for argument in arguments if isinstance(argument, str))
+        return draw(painter, *arguments)
+
+    monkeypatch.setattr(QPainter, "drawText", listen)
+    return texts
+
+
+def outside(text: str) -> str:
+    """What of a text stands in no bracket."""
+    depth, left = 0, []
+    for letter in text:
+        depth += {"⟦": 1, "⟧": -1}.get(letter, 0)
+        if depth == 0 and letter != "⟧":
+            left.append(letter)
+    return "".join(left)
+
+
+def strange_words(text: str, same: re.Pattern[str]) -> str:
+    """What of a text did not pass the translator, without what is the same in every language."""
+    left = same.sub("", outside(text.replace("\u200b", "")))
+    return left.strip() if re.search(r"[^\W\d_]{2}", left) else ""
+
+
+def same_everywhere() -> re.Pattern[str]:
+    """Names and texts that no translator gets: those of `_SAME`, of cameras, packages and the models' cards."""
+    names = [
+        text for package in installed_packages() for text in (f"{package.name} {package.version}", package.licence)
+    ]
+    names += [f"FFmpeg {codecs().version}", codecs().licence]
+    for facts in map(read_model_facts, TASKS):
+        names += [
+            facts.name,
+            f"{facts.sha256[:12]}…",
+            "\n".join(facts.data),
+            facts.fitted_on,
+            facts.trained,
+            facts.licence,
+        ]
+    names += [text for camera in CAMERAS for text in (camera.name, camera.told)]
+    longest_first = sorted(filter(None, names), key=len, reverse=True)
+    return re.compile("|".join([*map(re.escape, longest_first), *_SAME]))
+
+
+def texts_of(widget: QWidget) -> Iterator[str]:
+    """All texts of a widget, those of its actions too."""
+    yield widget.windowTitle() if widget.isWindow() else ""
+    yield from (widget.toolTip(), widget.accessibleName(), widget.accessibleDescription())
+    if isinstance(widget, (QLabel, QAbstractButton, QAbstractSpinBox, QProgressBar)):
+        yield widget.text()
+    if isinstance(widget, QLineEdit):
+        yield widget.placeholderText()
+    if isinstance(widget, QTabBar):
+        for place in range(widget.count()):
+            yield from (widget.tabText(place), widget.tabToolTip(place))
+    if isinstance(widget, (QAbstractItemView, QComboBox)) and widget.model() is not None:
+        yield from texts_in(widget.model(), QModelIndex())
+    for action in (*widget.actions(), *widget.findChildren(QAction)):
+        yield from (action.text(), action.toolTip())
+
+
+def texts_in(model: QAbstractItemModel, parent: QModelIndex) -> Iterator[str]:
+    """All texts of a list or tree, from ``parent`` on."""
+    item = Qt.ItemDataRole
+    columns = 1 if isinstance(model, QAbstractListModel) else model.columnCount(parent)
+    for column in range(columns):
+        yield str(model.headerData(column, Qt.Orientation.Horizontal) or "")
+        for row in range(model.rowCount(parent)):
+            index = model.index(row, column, parent)
+            roles = (item.DisplayRole, item.ToolTipRole, item.AccessibleTextRole, item.AccessibleDescriptionRole)
+            yield from (text for role in roles if isinstance(text := model.data(index, role), str))
+            if column == 0 and not isinstance(model, QAbstractListModel):
+                yield from texts_in(model, index)
+
+
+def test_outside_of_nested_brackets() -> None:
+    assert outside("a ⟦b ⟦c⟧ d⟧ e⟦f⟧") == "a  e"
+    assert strange_words("⟦Start ~~~⟧ (Ctrl)", re.compile("Mien")) == "(Ctrl)"
+
+
+def test_every_text_of_the_window_passes_the_translator(
+    qtbot: QtBot, tmp_path: Path, until: Until, longer: None, drawn: list[str]
+) -> None:
+    write_queue(tmp_path)
+    session = made_session(tmp_path)
+    same = same_everywhere()
+    found: dict[str, str] = {}
+    counted = 0
+    with made_windows(qtbot, tmp_path) as make:
+        for state, top in walk_states(make(), until, session):
+            top.grab()
+            texts = [*(text for widget in (top, *top.findChildren(QWidget)) for text in texts_of(widget)), *drawn]
+            drawn.clear()
+            counted += len(texts)
+            for text in texts:
+                if words := strange_words(text, same):
+                    found.setdefault(words, state)
+    assert found == {}
+    assert counted > 5000
+
+
+def test_no_text_is_cut_when_all_are_longer(qtbot: QtBot, tmp_path: Path, until: Until, longer: None) -> None:
+    write_queue(tmp_path)
+    session = made_session(tmp_path)
+    found: dict[str, str] = {}
+    with made_windows(qtbot, tmp_path) as make:
+        for state, top in walk_states(make(), until, session):
+            for _ in range(3):
+                QTest.qWait(0)
+            for words in without_room(top):
+                found.setdefault(words, state)
+    assert found == {}
+
+
+def test_every_text_of_the_kiosk_passes_the_translator(
+    qtbot: QtBot, until: Until, longer: None, drawn: list[str]
+) -> None:
+    camera = MadeCamera()
+    bridge = LiveBridge(
+        EngineConfig(),
+        "litert",
+        "0.9",
+        open_source=lambda spec: camera,
+        engine_for=lambda source: make_engine(MadePipeline()),
+    )
+    window = KioskWindow(bridge, KioskOptions("0", labels=True), cameras=lambda: CAMERAS)
+    qtbot.addWidget(window)
+    window.show()
+    texts: list[str] = []
+
+    def look() -> None:
+        window.grab()
+        texts.extend(text for widget in (window, *window.findChildren(QWidget)) for text in texts_of(widget))
+
+    window.begin()
+    until(lambda: bridge.shown is not None)
+    look()
+    camera.unplugged.set()
+    until(lambda: bridge.state is LiveState.LOST)
+    look()
+    window.close()
+    bridge.shut()
+    # What the camera's error says is a sentence of the engine.
+    same = re.compile(f"Mien|{re.escape(UNPLUGGED)}")
+    assert {words for text in (*texts, *drawn) if (words := strange_words(text, same))} == set()

@@ -1,0 +1,196 @@
+"""One story in the real window: a display of its own, keys alone, and what is on the disk afterwards."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.preferences import Preferences, save_preferences
+from app.system_libraries import X11_LIBRARIES, is_there
+from engine.recording import read_header, read_journal
+from engine.tracking.face_models import models_folder
+
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
+)
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xdotool") and all(map(is_there, X11_LIBRARIES))),
+    reason="needs Xvfb, xdotool and the libraries of Qt on X11",
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Longest wait for anything, on a busy machine.
+LIMIT_S = 60.0
+
+
+class User:
+    """Somebody at the keyboard of a window."""
+
+    def __init__(self, display: str, folder: Path) -> None:
+        self.recordings = folder / "Mien"
+        preferences = folder / "desktop.json"
+        save_preferences(preferences, Preferences(told=True, recordings=self.recordings, annotations=self.recordings))
+        self.environment = os.environ | {
+            "DISPLAY": display,
+            "QT_QPA_PLATFORM": "xcb",
+            "HOME": str(folder),
+            "MIEN_CONFIG": str(preferences),
+            "MIEN_MODELS": str(models_folder()),
+            "PYTHONPATH": str(ROOT),
+        }
+        self.said = folder / "said.txt"
+        with self.said.open("w") as said:
+            command = [sys.executable, "-m", "app", "live", "demo"]
+            self.program = subprocess.Popen(command, env=self.environment, cwd=folder, stderr=said, stdout=said)
+        self.focus()
+
+    def xdotool(self, *words: str) -> str:
+        done = subprocess.run(
+            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S
+        )
+        return done.stdout
+
+    def focus(self, title: str = "^Mien") -> None:
+        """Give the keys to a window, as a window manager would."""
+        windows = self.until(lambda: self.xdotool("search", "--onlyvisible", "--name", title), f"a window {title}")
+        self.xdotool("windowfocus", "--sync", windows.split()[-1])
+
+    def press(self, *keys: str) -> None:
+        self.xdotool("key", "--delay", "40", *keys)
+
+    def until(self, look: Callable[[], object], what: str, keys: tuple[str, ...] = ()) -> str:
+        """Wait for something, pressing keys now and then; what the look gave."""
+        end_s = time.monotonic() + LIMIT_S
+        while not (seen := look()):
+            assert self.program.poll() is None, f"the program ended: {self.said.read_text()}"
+            assert time.monotonic() < end_s, f"waited in vain for {what}: {self.said.read_text()}"
+            if keys:
+                self.press(*keys)
+            time.sleep(0.3 if keys else 0.1)
+        return str(seen)
+
+    def snapshot(self) -> np.ndarray:
+        """The picture shown, as Snapshot saves it."""
+        before = set(self.recordings.glob("mien-*.png"))
+        self.press("s")
+        self.until(lambda: set(self.recordings.glob("mien-*.png")) - before, "a snapshot")
+        path = (set(self.recordings.glob("mien-*.png")) - before).pop()
+        picture = cv2.imread(str(path))
+        assert picture is not None
+        return picture
+
+    def record(self, frames: int) -> Path:
+        """Record so many frames at least; the finished folder."""
+        before = set(self.folders())
+        self.press("r")
+        self.until(lambda: set(self.folders()) - before, "a recording")
+        folder = (set(self.folders()) - before).pop()
+        self.until(lambda: _frames(folder) >= frames, f"{frames} frames")
+        self.press("r")
+        self.until(lambda: '"completed": true' in _text(folder / "metadata.json"), "a finished recording")
+        return folder
+
+    def folders(self) -> list[Path]:
+        return list(self.recordings.glob("demo-*"))
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _frames(folder: Path) -> int:
+    return _text(folder / "journal.jsonl").count('{"frame":')
+
+
+def _decisions(folder: Path) -> set[str]:
+    """Without the first half second, in which decisions still hold."""
+    entries = read_journal(folder / "journal.jsonl")
+    return {row.decision for entry in entries for row in entry.rows if row.time_s > 0.5}
+
+
+@pytest.fixture
+def user(face_models: None, tmp_path: Path) -> Iterator[User]:
+    read, write = os.pipe()
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as told:
+        display = f":{told.readline().strip()}"
+    someone = User(display, tmp_path)
+    try:
+        yield someone
+    finally:
+        someone.program.kill()
+        someone.program.wait()
+        screen.terminate()
+        screen.wait()
+
+
+def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
+    # It runs; paused it stands still, a step moves it on.
+    user.until(lambda: list(user.recordings.glob("mien-*.png")), "the first picture", keys=("s",))
+    user.press("space")
+    user.snapshot()  # the frame at hand still comes
+    first, second = user.snapshot(), user.snapshot()
+    np.testing.assert_array_equal(first, second)
+    for _ in range(60):  # the demo rests for a moment now and then
+        user.press("Right")
+        if not np.array_equal(user.snapshot(), second):
+            break
+    else:
+        pytest.fail("sixty steps changed nothing")
+    user.press("space")
+
+    # With the limit at nothing every label competes; the recording says so, and which limit was in force.
+    user.press("t", "Home")
+    doubtful = user.record(80)
+    assert read_header(doubtful / "journal.jsonl").tau_accept == 0.0
+    assert "ambiguous" in _decisions(doubtful)
+    assert "accept" not in _decisions(doubtful)
+    user.press("ctrl+0")
+    plain = user.record(80)
+    assert read_header(plain / "journal.jsonl").tau_accept > 0.5
+    assert "accept" in _decisions(plain)
+
+    # Review: a marker, a label and an excluded range, kept apart from the model's files.
+    model_said = (plain / "faces.csv").read_bytes()
+    user.press("ctrl+shift+o")
+    user.focus("^Open session")
+    user.xdotool("type", "--delay", "20", str(plain))
+    user.press("Return")
+    user.focus()
+    notes = plain / "review.json"
+    user.until(notes.exists, "a marker", keys=("m",))
+    user.press("Home", "i", *(10 * ["Right"]), "o", "2")
+    user.until(lambda: "happiness" in _text(notes), "a label")
+    user.press("Right", "i", *(5 * ["Right"]), "o", "x")
+    user.until(lambda: json.loads(_text(notes))["exclusions"], "an excluded range")
+
+    user.press("ctrl+e")
+    user.focus("^Export")
+    user.press("Return")
+    table = Path(user.until(lambda: next(iter(plain.rglob("reviewed_faces.csv")), None), "the reviewed table"))
+    rows = list(csv.DictReader(_text(table).splitlines()))
+    assert {row["human_label"] for row in rows} == {"", "happiness"}
+    assert {row["excluded"] for row in rows} == {"0", "1"}
+    assert (plain / "faces.csv").read_bytes() == model_said
+
+    user.press("Escape")
+    user.focus()
+    user.press("ctrl+q")
+    assert user.program.wait(LIMIT_S) == 0
+    assert "Traceback" not in user.said.read_text()
