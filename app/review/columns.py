@@ -1,6 +1,6 @@
 """The columns of a session that review needs of all frames at once: from faces.parquet, or from the journal.
 
-The table is read whole, since its reader cannot pick columns (0.4 s for a session of two hours); only what is needed is
+The table is read whole, since its reader cannot pick columns (0.3 s for a session of two hours); only what is needed is
 kept. The journal takes ten times as long and is read where there is no table yet, or none that fits the journal.
 """
 

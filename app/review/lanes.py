@@ -2,11 +2,13 @@
 
 A bucket (one column of pixels) shows the state that most of its frames with this face have, so a face that was there
 for a moment stays visible however far one zooms out. Two sums and a difference answer for any bucket, whatever the
-length of the session; the sums wrap at 32 bits, which their differences do not notice below two million frames.
+length of the session; the sums wrap at 32 bits, which their differences do not notice below two million frames. The
+sums of a face are made when it is first looked at: of a long session, few faces ever are.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -57,7 +59,6 @@ class LaneView:
     state: UInt8  # (W,) LaneState
     label: Int8  # (W,) place in RunHeader.expressions of the commonest first label; -1 = none
     second: Int8  # (W,) of an ambiguous bucket, the commonest label that competes with it; -1 = none
-    occurrence: Float32  # (W, K) mean over the frames that have it, order of RunHeader.au_codes; NaN = not computed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,17 +86,79 @@ class FaceLane:
 
         A bucket without a frame of its own (more pixels than frames) shows the frame before it, as the player does.
         """
-        width, units = len(edges) - 1, self._sums.units.shape[1] - 1
+        width = len(edges) - 1
         state, label, second = np.zeros(width, np.uint8), np.full(width, -1, np.int8), np.full(width, -1, np.int8)
-        occurrence = np.full((width, units), np.nan, np.float32)
-        # only the buckets that this face can lie in: most faces of a long session are short
+        reached = self._reached(edges)
+        if reached.start < reached.stop:
+            part = _view(self._between(self._sums.counts, edges[reached.start : reached.stop + 1]))
+            state[reached], label[reached], second[reached] = part.state, part.label, part.second
+        return LaneView(state, label, second)
+
+    def occurrence(self, edges: Int64) -> Float32:
+        """Means (W, K) over the frames that have it, for the buckets of `view`; order of RunHeader.au_codes.
+
+        NaN = not computed.
+        """
+        mean = np.full((len(edges) - 1, self._sums.unit_count), np.nan, np.float32)
+        reached = self._reached(edges)
+        if reached.start < reached.stop:
+            sums = self._between(self._sums.units, edges[reached.start : reached.stop + 1])
+            assessed = sums[:, :1]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                known = np.where(assessed > 0, sums[:, 1:] * np.float32(_OCCURRENCE_STEP) / assessed, np.nan)
+            mean[reached] = known
+        return mean
+
+    def _reached(self, edges: Int64) -> slice:
+        """The buckets that this face can lie in: most faces of a long session are short."""
         start = int(np.searchsorted(edges[1:], self.first, side="right"))
-        end = int(np.searchsorted(edges[:-1], self.last + 1, side="right"))
-        if start < end:
-            part = self._sums.view(self.positions, edges[start : end + 1])
-            state[start:end], label[start:end], second[start:end] = part.state, part.label, part.second
-            occurrence[start:end] = part.occurrence
-        return LaneView(state, label, second, occurrence)
+        return slice(start, int(np.searchsorted(edges[:-1], self.last + 1, side="right")))
+
+    def _between(self, sums: Int32, edges: Int64) -> Int32:
+        """What running sums (R + 1, X), whose row 0 stands before the first, grow by in each of W buckets: (W, X)."""
+        rows = np.searchsorted(self.positions, edges)
+        # the frame that a bucket without one shows: the last before it
+        shown = np.searchsorted(self.positions, np.maximum(edges[:-1] - 1, 0))
+        starts = np.where(edges[:-1] == edges[1:], shown, rows[:-1])
+        return np.asarray(sums[rows[1:]] - sums[starts])
+
+
+class _Sums:
+    """Running sums over the rows of one face, made when they are first asked for; row 0 stands before the first."""
+
+    def __init__(self, rows: RowColumns, order: Int64, classes: int) -> None:
+        """``order`` (R,): the face's rows, as the frames stand."""
+        self.unit_count = rows.occurrence.shape[1]
+        self._rows = rows
+        self._order = order
+        self._classes = classes
+
+    @functools.cached_property
+    def counts(self) -> Int32:
+        """(R + 1, 2 + 3 C): reject, low quality; per expression accept, first and second of ambiguous."""
+        states, sets, names = self._rows.state[self._order], self._rows.label_set[self._order], self._rows.label_sets
+        firsts = np.array([name[0] for name in names] + [0], np.int64)[sets]
+        seconds = np.array([name[1] if len(name) > 1 else -1 for name in names] + [-1], np.int64)[sets]
+        counts = np.zeros((len(states) + 1, 2 + 3 * self._classes), np.int32)
+        after = np.arange(1, len(states) + 1)
+        counts[1:, 0] = states == LaneState.REJECT
+        counts[1:, 1] = states == LaneState.LOW_QUALITY
+        for which, place in ((LaneState.ACCEPT, 2), (LaneState.AMBIGUOUS, 2 + self._classes)):
+            chosen = states == which
+            counts[after[chosen], place + firsts[chosen]] = 1
+        chosen = (states == LaneState.AMBIGUOUS) & (seconds >= 0)
+        counts[after[chosen], 2 + 2 * self._classes + seconds[chosen]] = 1
+        return np.cumsum(counts, axis=0, out=counts)
+
+    @functools.cached_property
+    def units(self) -> Int32:
+        """(R + 1, 1 + K): rows with occurrences, and their thousandths per unit."""
+        occurrence = self._rows.occurrence[self._order]
+        units = np.zeros((len(occurrence) + 1, 1 + self.unit_count), np.int32)
+        assessed = np.isfinite(occurrence).all(axis=1)
+        units[1:, 0] = assessed
+        units[1:, 1:][assessed] = np.rint(occurrence[assessed] / _OCCURRENCE_STEP)
+        return np.cumsum(units, axis=0, out=units)
 
 
 def bucket_edges(times_s: Float64, start_s: float, end_s: float, width: int) -> Int64:
@@ -107,26 +170,8 @@ def bucket_edges(times_s: Float64, start_s: float, end_s: float, width: int) -> 
     return np.searchsorted(times_s, marks, side="left").astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Running sums over the rows of one face; row 0 stands before the first."""
-
-    counts: Int32  # (R + 1, 2 + 3 C): reject, low quality; per expression accept, first and second of ambiguous
-    units: Int32  # (R + 1, 1 + K): rows with occurrences, and their thousandths per unit
-
-    def view(self, positions: Int32, edges: Int64) -> LaneView:
-        """See FaceLane.view."""
-        rows = np.searchsorted(positions, edges)
-        # the frame that a bucket without one shows: the last before it
-        shown = np.searchsorted(positions, np.maximum(edges[:-1] - 1, 0))
-        starts = np.where(edges[:-1] == edges[1:], shown, rows[:-1])
-        counts = self.counts[rows[1:]] - self.counts[starts]
-        units = self.units[rows[1:]] - self.units[starts]
-        return _view(counts, units)
-
-
-def _view(counts: Int32, units: Int32) -> LaneView:
-    """Majorities and means of W buckets, from their sums."""
+def _view(counts: Int32) -> LaneView:
+    """Majorities of W buckets, from what `_Sums.counts` grows by in them."""
     width = len(counts)
     accept, first, second = np.split(counts[:, 2:], 3, axis=1)  # (W, C) each
     totals = {
@@ -144,52 +189,23 @@ def _view(counts: Int32, units: Int32) -> LaneView:
     competing = first + second
     competing[np.arange(width), label] = 0  # of buckets without a label, the last column, which nothing asks for
     rival = np.where(ambiguous & competing.any(axis=1), competing.argmax(axis=1), -1)
-    assessed = units[:, :1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        occurrence = np.where(assessed > 0, units[:, 1:] * np.float32(_OCCURRENCE_STEP) / assessed, np.nan)
-    return LaneView(state, label.astype(np.int8), rival.astype(np.int8), occurrence.astype(np.float32))
+    return LaneView(state, label.astype(np.int8), rival.astype(np.int8))
 
 
 def face_lanes(rows: RowColumns, classes: int) -> tuple[FaceLane, ...]:
     """One lane per face id, in the order of their first frames."""
     order = np.lexsort((rows.position, rows.face_id))  # by face, then by time
     order = order[rows.face_id[order] >= 0]
-    faces = rows.face_id[order]
-    sums = _running_sums(rows, order, classes)
-    cuts = [0, *(np.flatnonzero(np.diff(faces)) + 1).tolist(), len(faces)]
-    positions, states, sets = rows.position[order], rows.state[order], rows.label_set[order]
-    lanes = [
-        FaceLane(
-            int(faces[start]),
-            positions[start:end],
-            states[start:end],
-            sets[start:end],
-            _Sums(sums.counts[start : end + 1], sums.units[start : end + 1]),
-        )
-        for start, end in zip(cuts, cuts[1:], strict=False)
-        if start < end
-    ]
+    cuts = np.flatnonzero(np.diff(rows.face_id[order])) + 1
+    lanes = [_lane(rows, part, classes) for part in np.split(order, cuts) if len(part)]
     return tuple(sorted(lanes, key=lambda lane: (lane.first, lane.face_id)))
 
 
-def _running_sums(rows: RowColumns, order: Int64, classes: int) -> _Sums:
-    """Sums over the rows in this order, all faces behind each other: each lane takes differences in its own part."""
-    state, label_set, occurrence = rows.state[order], rows.label_set[order], rows.occurrence[order]
-    firsts = np.array([names[0] for names in rows.label_sets] + [0], np.int64)[label_set]
-    seconds = np.array([names[1] if len(names) > 1 else -1 for names in rows.label_sets] + [-1], np.int64)[label_set]
-    counts = np.zeros((len(order) + 1, 2 + 3 * classes), np.int32)
-    after = np.arange(1, len(order) + 1)
-    counts[1:, 0] = state == LaneState.REJECT
-    counts[1:, 1] = state == LaneState.LOW_QUALITY
-    for which, place in ((LaneState.ACCEPT, 2), (LaneState.AMBIGUOUS, 2 + classes)):
-        chosen = state == which
-        counts[after[chosen], place + firsts[chosen]] = 1
-    chosen = (state == LaneState.AMBIGUOUS) & (seconds >= 0)
-    counts[after[chosen], 2 + 2 * classes + seconds[chosen]] = 1
-    units = np.zeros((len(order) + 1, 1 + occurrence.shape[1]), np.int32)
-    assessed = np.isfinite(occurrence).all(axis=1)
-    units[1:, 0] = assessed
-    units[after[assessed], 1:] = np.rint(occurrence[assessed] / _OCCURRENCE_STEP)
-    np.cumsum(counts, axis=0, out=counts)
-    np.cumsum(units, axis=0, out=units)
-    return _Sums(counts, units)
+def _lane(rows: RowColumns, order: Int64, classes: int) -> FaceLane:
+    return FaceLane(
+        int(rows.face_id[order[0]]),
+        rows.position[order],
+        rows.state[order],
+        rows.label_set[order],
+        _Sums(rows, order, classes),
+    )

@@ -157,7 +157,7 @@ class TimelinePainter:
     def _draw_units(
         self, painter: QPainter, frame: TimelineFrame, row: Row, edges: Int64, colours: LaneColours
     ) -> None:
-        occurrence = row.lane.view(edges).occurrence[:, list(self._order)]
+        occurrence = row.lane.occurrence(edges)[:, list(self._order)]
         heat = unit_pixels(occurrence, self._thresholds, self._trusted, colours)
         lines = round(row.height_px * frame.ratio)
         tops = np.arange(lines) * len(self._order) // max(lines, 1)
@@ -284,7 +284,6 @@ def draw_lane_sample(painter: QPainter, place: QRectF, state: LaneState) -> None
         np.full(width, state, np.uint8),
         np.full(width, EXPRESSIONS.index("happiness"), np.int8),
         np.full(width, EXPRESSIONS.index("surprise"), np.int8),
-        np.zeros((width, 0), np.float32),
     )
     _draw_pixels(painter, lane_pixels(view, _lane_colours(EXPRESSIONS), height, 0, _pitch(height)), place)
 

@@ -16,6 +16,7 @@ from app.review.session import Session
 from app.review.timeline_rows import Row, RowKind, unit_order
 from app.review.timeline_scale import clock_text
 from engine.facs import UNIT_NAMES, unit_code
+from engine.types import Float32
 
 
 def timeline_tip(session: Session, notes: Notes, row: Row | None, line: float, time_s: float) -> str:
@@ -36,16 +37,16 @@ def timeline_tip(session: Session, notes: Notes, row: Row | None, line: float, t
         return "\n".join([*lines, *filter(None, near)])
     lines[0] += " · " + QCoreApplication.translate("mien", "Face {number}").format(number=row.face_id)
     position = session.position_at(time_s)
-    view = row.lane.view(np.array([position, position + 1], np.int64))
+    edges = np.array([position, position + 1], np.int64)
     if row.kind is RowKind.NOTED:
         label = notes.label_at(row.face_id, time_s)
         form = QCoreApplication.translate("mien", "A person says: {label}")
         none = QCoreApplication.translate("mien", "No label by a person here")
         lines.append(none if label is None else form.format(label=label_word(label.label)))
     elif row.kind is RowKind.UNITS:
-        lines.append(_unit_words(session, view, line))
+        lines.append(_unit_words(session, row.lane.occurrence(edges)[0], line))
     else:
-        lines.append(state_words(session.header.expressions, view))
+        lines.append(state_words(session.header.expressions, row.lane.view(edges)))
     return "\n".join(lines)
 
 
@@ -66,13 +67,13 @@ def state_words(expressions: tuple[str, ...], view: LaneView) -> str:
     return QCoreApplication.translate("mien", "not in the picture")
 
 
-def _unit_words(session: Session, view: LaneView, line: float) -> str:
+def _unit_words(session: Session, occurrence: Float32, line: float) -> str:
     header = session.header
     order = unit_order(header)
     place = order[min(int(line * len(order)), len(order) - 1)]
     number = header.au_codes[place]
     name = f"{unit_code(number)} {told(UNIT_NAMES.get(number, ''))}".strip()
-    probability = float(view.occurrence[0, place])
+    probability = float(occurrence[place])
     if math.isnan(probability):
         return QCoreApplication.translate("mien", "{unit}: not computed").format(unit=name)
     percent = f"{100 * probability:.0f}%"

@@ -39,12 +39,13 @@ def test_bucket_shows_what_most_of_its_frames_show(tmp_path):
         (badly_seen(1),),  # 8-11
         *[(badly_seen(1),)] * 4,  # 12-15
     ]
-    view = lanes_of(tmp_path, frames)[0].view(edges(0, 4, 8, 12, 16))
+    lane, marks = lanes_of(tmp_path, frames)[0], edges(0, 4, 8, 12, 16)
+    view, occurrence = lane.view(marks), lane.occurrence(marks)
     assert view.state.tolist() == [LaneState.ACCEPT, LaneState.AMBIGUOUS, LaneState.REJECT, LaneState.LOW_QUALITY]
     assert view.label.tolist() == [HAPPINESS, SURPRISE, -1, -1]
     assert view.second.tolist() == [-1, SADNESS, -1, -1]
-    assert view.occurrence.shape == (4, UNITS)
-    assert view.occurrence[:, 5] == pytest.approx([(3 * 0.2 + 0.6) / 4, 0.5, NAN, NAN], nan_ok=True)
+    assert (occurrence.shape, occurrence.dtype) == ((4, UNITS), np.float32)
+    assert occurrence[:, 5] == pytest.approx([(3 * 0.2 + 0.6) / 4, 0.5, NAN, NAN], nan_ok=True)
 
 
 def test_label_that_comes_second_as_often_as_first_is_not_its_own_rival(tmp_path):
@@ -61,10 +62,11 @@ def test_moment_stays_visible_in_a_wide_bucket(tmp_path):
 
 def test_absence_within_the_span_is_shown(tmp_path):
     frames = [(face(1, "anger"),), (), (), (face(1, "anger"),), ()]
-    view = lanes_of(tmp_path, frames)[0].view(edges(0, 1, 2, 3, 4, 5))
+    lane, marks = lanes_of(tmp_path, frames)[0], edges(0, 1, 2, 3, 4, 5)
+    view = lane.view(marks)
     assert view.state.tolist() == [LaneState.ACCEPT, 0, 0, LaneState.ACCEPT, 0]
     assert view.label.tolist() == [4, -1, -1, 4, -1]
-    assert np.isnan(view.occurrence[1]).all()
+    assert np.isnan(lane.occurrence(marks)).all(axis=1).tolist() == [False, True, True, False, True]
 
 
 def test_equal_counts_go_to_the_more_doubtful_state(tmp_path):
@@ -123,13 +125,13 @@ def test_any_zoom_equals_counting_one_by_one(tmp_path, seed):
         for lane in session.lanes:
             rows = [(position, row) for position, row in every if row.face_id == lane.face_id]
             marks = np.unique(rng.integers(0, 201, 12)).astype(np.int64)
-            view = lane.view(marks)
+            view, means = lane.view(marks), lane.occurrence(marks)
             for bucket, (first, last) in enumerate(zip(marks, marks[1:], strict=False)):
                 state, label, mean = counted(rows, first, last)
                 assert view.state[bucket] == state
                 assert view.label[bucket] == (-1 if label is None else EXPRESSIONS.index(label))
                 wanted = NAN if mean is None else mean
-                assert view.occurrence[bucket, 0] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
+                assert means[bucket, 0] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
 
 
 def test_hundreds_of_short_tracks_take_memory_by_their_rows(tmp_path):
@@ -137,6 +139,16 @@ def test_hundreds_of_short_tracks_take_memory_by_their_rows(tmp_path):
     lanes = lanes_of(tmp_path, frames)
     assert len(lanes) == 300
     assert all(len(lane.positions) == 2 for lane in lanes)
-    sums = {id(lane._sums.counts.base): lane._sums.counts.base.nbytes for lane in lanes}
-    assert len(sums) == 1  # one table, of which each lane is a part
-    assert sum(sums.values()) == 601 * 26 * 4
+    marks = edges(0, 300, 600)
+    assert sum(int(lane.view(marks).state.sum()) for lane in lanes) == 300 * LaneState.ACCEPT
+    assert sum(lane._sums.counts.nbytes for lane in lanes) == 300 * 3 * 26 * 4
+
+
+def test_sums_are_made_for_what_is_looked_at_alone(tmp_path):
+    first, second = lanes_of(tmp_path, [(face(1, "fear"),)] * 3 + [(face(2, "fear"),)])
+    first.view(edges(0, 3))
+    assert ("counts" in vars(first._sums), "units" in vars(first._sums)) == (True, False)
+    first.occurrence(edges(0, 3))
+    assert "units" in vars(first._sums)
+    second.view(edges(0, 3))  # it comes later
+    assert "counts" not in vars(second._sums)

@@ -67,7 +67,7 @@ def same(one, other):
         assert np.array_equal(view.state, copy.state)
         assert np.array_equal(view.label, copy.label)
         assert np.array_equal(view.second, copy.second)
-        assert np.array_equal(view.occurrence, copy.occurrence, equal_nan=True)
+        assert np.array_equal(lane.occurrence(marks), twin.occurrence(marks), equal_nan=True)
 
 
 @pytest.mark.parametrize("pts_from_s", [None, 5.0])

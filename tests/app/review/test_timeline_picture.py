@@ -22,12 +22,7 @@ COLOURS = LaneColours(
 
 def view(*columns: tuple[LaneState, int, int]) -> LaneView:
     states, labels, seconds = zip(*columns, strict=True)
-    return LaneView(
-        np.array(states, np.uint8),
-        np.array(labels, np.int8),
-        np.array(seconds, np.int8),
-        np.zeros((len(columns), 0), np.float32),
-    )
+    return LaneView(np.array(states, np.uint8), np.array(labels, np.int8), np.array(seconds, np.int8))
 
 
 def colours_of(state: LaneState, label: int = -1, second: int = -1) -> set[int]:
