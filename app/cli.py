@@ -349,6 +349,7 @@ def bench_command(
     no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
     gui: Annotated[bool, typer.Option("--gui", help="Measure the window instead, without a screen.")] = False,
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Live seconds to measure with --gui.")] = 20.0,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, help="Session to open with --gui.")] = 2.0,
     backend: Backend = None,
     threads: Threads = None,
 ) -> None:
@@ -357,7 +358,7 @@ def bench_command(
     With --gui: what a live frame costs the main thread of the window, and how long a two-hour session takes to open.
     """
     if gui:
-        _bench_window(seconds, _settings(None, backend, threads), json_file)
+        _bench_window(seconds, hours, _settings(None, backend, threads), json_file)
         return
     from app.bench import measure, show, write
 
@@ -367,13 +368,13 @@ def bench_command(
         write(figures, json_file)
 
 
-def _bench_window(seconds: float, settings: EngineConfig, json_file: Path | None) -> None:
+def _bench_window(seconds: float, hours: float, settings: EngineConfig, json_file: Path | None) -> None:
     try:
         from app.qt.gui_bench import measure_window, show_figures, write_figures
     except ImportError as error:
         raise _no_window(error) from None
 
-    figures = measure_window(seconds, settings, lambda line: _errors.print(line, markup=False, highlight=False))
+    figures = measure_window(seconds, hours, settings, lambda line: _errors.print(line, markup=False, highlight=False))
     show_figures(figures, Console())
     if json_file is not None:
         write_figures(figures, json_file)

@@ -35,6 +35,11 @@ def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, spac
     return canvas
 
 
+def painted_form(picture: UInt8) -> UInt8:
+    """The picture (h, w, 3) RGB as (h, w, 4) BGRX, which Qt paints as it is: others it converts while it paints."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA), np.uint8)
+
+
 def face_at(rows: Sequence[FaceRow], x: float, y: float) -> int | None:
     """Id of the smallest face whose box holds this point of the frame, in pixels; None where there is none."""
     hits = [(row.w * row.h, row.face_id) for row in rows if _holds(row, x, y) and row.w and row.h]

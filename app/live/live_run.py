@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.overlay import Overlay, OverlayParts
-from app.presentation import present
+from app.presentation import painted_form, present
 from app.run_record import Engine, run_header
 from app.thresholds import Thresholds, recalibrated
 from engine.backends.contract import ExpressionCalibration
@@ -47,7 +47,7 @@ class Presented:
 
     result: FrameResult
     rows: tuple[FaceRow, ...]
-    picture: UInt8  # (h, w, 3) RGB, fitted into the space asked for, with the overlay
+    picture: UInt8  # (h, w, 4) BGRX, fitted into the space asked for, with the overlay
 
 
 class PresentingSink:
@@ -71,7 +71,8 @@ class PresentingSink:
         if wanted != self._drawn_with:
             self._overlay, self._drawn_with = Overlay(*wanted), wanted
         rows = rows_of(result)
-        self.newest = Presented(result, rows, present(result.frame.image, rows, self._overlay, self.space_px))
+        picture = present(result.frame.image, rows, self._overlay, self.space_px)
+        self.newest = Presented(result, rows, painted_form(picture))
 
     def close(self, completed: bool) -> None:
         """The last picture stays."""

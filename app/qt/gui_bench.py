@@ -55,7 +55,6 @@ _WARM_UP_S: Final = 3.0
 _CLIP_S: Final = 300.0
 #: Longest wait for anything.
 _LIMIT_S: Final = 120.0
-_SESSION_HOURS: Final = 2.0
 _OPENS: Final = 5
 _SCROLL_STEPS: Final = 120
 #: Made findings, which begin anew after so many seconds.
@@ -105,21 +104,29 @@ class WindowFigures:
     cores: int
 
 
-def measure_window(seconds: float, config: EngineConfig, tell: Callable[[str], None]) -> WindowFigures:
+def measure_window(
+    seconds: float, hours: float, config: EngineConfig, tell: Callable[[str], None] = lambda line: None
+) -> WindowFigures:
     """Both measurements, one after the other.
+
+    Args:
+        seconds: of the live run.
+        hours: length of the session that is opened.
+        config: of the engine.
+        tell: hears what is being done.
 
     Raises:
         EngineError: the engine cannot be opened, or the made session not be written.
     """
     live = measure_live(seconds, config, tell)
     machine = f"{platform.machine()} {platform.system()}"
-    return WindowFigures(live, measure_review(tell), machine, os.cpu_count() or 1)
+    return WindowFigures(live, measure_review(hours, tell), machine, os.cpu_count() or 1)
 
 
 def show_figures(figures: WindowFigures, console: Console) -> None:
     """Print the figures."""
     live, review = figures.live, figures.review
-    length = f"{review.hours:.0f} h ({review.frames} frames)"
+    length = f"{review.hours:g} h ({review.frames} frames)"
     table = Table(show_edge=False, show_header=False)
     for what, value in (
         ("main thread per live frame, 1280x720", f"{live.busy_ms:.2f} ms, {live.cpu_ms:.2f} ms of processor time"),
@@ -176,6 +183,8 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
         cpu_s = time.thread_time()
         turns_ms = _run_for(seconds)
         cpu_s = time.thread_time() - cpu_s
+        if not shown:
+            raise EngineError(f"no picture came for {seconds:.0f} s: run 'mien doctor'")
         return _live_figures(seconds, len(shown), turns_ms, cpu_s)
     finally:
         window.close()
@@ -183,8 +192,8 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
         engines.close()
 
 
-def measure_review(tell: Callable[[str], None] = lambda line: None) -> ReviewFigures:
-    """Open a made session of two hours and scroll through it, in a window of 1280 x 800.
+def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None) -> ReviewFigures:
+    """Open a made session with two faces at a time and scroll through it, in a window of 1280 x 800.
 
     Raises:
         OutputError: the session cannot be written.
@@ -192,13 +201,13 @@ def measure_review(tell: Callable[[str], None] = lambda line: None) -> ReviewFig
     application = offscreen_application()
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as scratch:
         folder = OutputFolder(Path(scratch) / "session")
-        tell("writing a session of two hours (about a minute)")
-        make_session(folder, _SESSION_HOURS * 3600, 25.0, 2, 1)
+        tell(f"writing a session of {hours:g} h (half a minute per hour)")
+        make_session(folder, hours * 3600, 25.0, 2, 1)
         opens = [_open(application, folder.path, scroll=False)[0] for _ in range(_OPENS)]
         tell("scrolling")
         _, steps_ms, frames = _open(application, folder.path, scroll=True)
     return ReviewFigures(
-        hours=_SESSION_HOURS,
+        hours=hours,
         frames=frames,
         open_s=round(statistics.median(opens), 3),
         open_worst_s=round(max(opens), 3),

@@ -29,7 +29,7 @@ class VideoView(QWidget):
 
     @property
     def picture(self) -> UInt8 | None:
-        """The picture shown, (h, w, 3) RGB; None while words are shown."""
+        """The picture shown, as it was given; None while words are shown."""
         return self._picture
 
     @property
@@ -44,7 +44,7 @@ class VideoView(QWidget):
         return round(self.width() * ratio), round(self.height() * ratio)
 
     def show_picture(self, picture: UInt8 | None) -> None:
-        """Show (h, w, 3) RGB, contiguous; the view keeps it. None shows the words."""
+        """Show (h, w, 3) RGB or (h, w, 4) BGRX, contiguous; the view keeps it. None shows the words."""
         self._picture = picture
         self.update()
 
@@ -100,9 +100,9 @@ class VideoView(QWidget):
         )
 
     def _paint_picture(self, painter: QPainter, picture: UInt8) -> None:
-        height, width = picture.shape[:2]
-        # QImage only looks at the array, which self keeps alive
-        image = QImage(picture.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        height, width, parts = picture.shape
+        form = QImage.Format.Format_RGB32 if parts == 4 else QImage.Format.Format_RGB888
+        image = QImage(picture.data, width, height, parts * width, form)  # looks at the array, which self keeps alive
         ratio = self.devicePixelRatioF()
         space_px = self.space_px
         left, top = (space_px[0] - width) // 2, (space_px[1] - height) // 2

@@ -234,6 +234,23 @@ def test_bench_writes_its_figures(clip: Path, tmp_path: Path, models: None) -> N
     assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
 
 
+def test_bench_of_the_window_writes_its_figures(tmp_path: Path, models: None) -> None:
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and its libraries", exc_type=ImportError)
+    finished = mien("bench", "--gui", "--seconds", "1", "--hours", "0.02", "--json", tmp_path / "window.json")
+    assert finished.returncode == 0, finished.stderr
+    assert "main thread per live frame" in finished.stdout
+    assert "opening 0.02 h (1800 frames)" in finished.stdout
+    figures = json.loads((tmp_path / "window.json").read_text())
+    live, review = figures["live"], figures["review"]
+    assert live["frames"] > 0
+    assert 0 < live["cpu_ms"]
+    assert 0 < live["busy_ms"] <= 1000 * live["seconds"]
+    assert live["turn_p95_ms"] <= live["turn_worst_ms"]
+    assert (review["hours"], review["frames"]) == (0.02, 1800)
+    assert 0 < review["open_s"] <= review["open_worst_s"]
+    assert 0 < review["scroll_ms"] <= review["scroll_p95_ms"]
+
+
 def test_a_source_that_cannot_be_read_does_not_stop_the_others(clip: Path, tmp_path: Path, models: None) -> None:
     bad = bad_file(tmp_path, "text")
     finished = mien("annotate", bad, clip, "--out", tmp_path / "out", "--no-video")
@@ -266,10 +283,16 @@ def test_a_window_without_a_display_is_one_line_and_status_2(arguments: tuple[st
     assert not (tmp_path / "desktop.json").exists()
 
 
-def test_a_window_without_pyside_says_what_to_install() -> None:
+@pytest.mark.parametrize("arguments", [("gui",), ("bench", "--gui")])
+def test_a_window_without_pyside_says_what_to_install(arguments: tuple[str, ...]) -> None:
     hide = "import sys\nsys.modules['PySide6'] = None\nfrom app.cli import main\nmain()\n"
     finished = subprocess.run(
-        [sys.executable, "-c", hide, "gui"], capture_output=True, text=True, check=False, cwd=CHECKOUT, timeout=120
+        [sys.executable, "-c", hide, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        timeout=120,
     )
     assert finished.returncode == 2
     assert "pip install" in one_line(finished)

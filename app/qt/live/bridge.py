@@ -23,7 +23,7 @@ from app.live.performance import Performance, PerformanceMeter
 from app.live.routing_history import RouteShares, RoutingHistory, redecided
 from app.live.snapshot import Snapshot, save_snapshot
 from app.overlay import Overlay, OverlayParts
-from app.presentation import present
+from app.presentation import painted_form, present
 from app.qt.background import Worker
 from app.qt.live.live_recording import LiveRecording, RecordState
 from app.qt.notice_bar import Notice, Weight
@@ -42,7 +42,7 @@ _DISPLAY_MS: Final = 15
 _RETRY_MS: Final = 2000
 #: Milliseconds after the last move of a slider until the past is routed anew.
 _REROUTE_MS: Final = 40
-#: Seconds between two looks at the counters.
+#: Seconds between two looks at the counters, and at whether run and recording have ended by themselves.
 _METER_S: Final = 0.25
 #: Sources that come back.
 _RETURNING: Final = (SourceKind.CAMERA, SourceKind.STREAM)
@@ -282,8 +282,8 @@ class LiveBridge(QObject):
         if now_s - self._metered_s >= _METER_S:
             self._metered_s = now_s
             self._meter.look(now_s, run.runtime.counters())
-        self.recording.look()
-        self._follow(run)
+            self.recording.look()
+            self._follow(run)
 
     def _follow(self, run: LiveRun) -> None:
         """See whether the run has ended by itself."""
@@ -306,7 +306,7 @@ class LiveBridge(QObject):
             return
         rows = rows_of(shown.result)
         picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._space_px)
-        self._shown = run.presenting.newest = Presented(shown.result, rows, picture)
+        self._shown = run.presenting.newest = Presented(shown.result, rows, painted_form(picture))
         self.presented.emit(self._shown)
 
     def _reroute(self) -> None:

@@ -11,6 +11,7 @@ pytest.importorskip(
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
+from app.presentation import painted_form
 from app.qt.video_view import VideoView
 
 
@@ -36,6 +37,16 @@ def test_a_fitted_picture_stands_in_the_middle_between_dark_borders(view):
     assert lightness(view, 101, 1) == 200
     assert lightness(view, 50, 100) < 30
     assert lightness(view, 350, 100) < 30
+
+
+def test_both_forms_of_a_picture_look_the_same(view):
+    colours = np.zeros((200, 200, 3), np.uint8)
+    colours[:, :100], colours[:, 100:] = (250, 10, 60), (0, 90, 200)
+    view.show_picture(colours)
+    plain = view.grab().toImage()
+    assert plain.pixelColor(120, 100).getRgb()[:3] == (250, 10, 60)
+    view.show_picture(painted_form(colours))
+    assert view.grab().toImage() == plain
 
 
 def test_a_picture_of_another_size_is_fitted_as_well(view):
