@@ -243,7 +243,7 @@ def test_bench_of_the_window_writes_its_figures(tmp_path: Path, models: None) ->
     figures = json.loads((tmp_path / "window.json").read_text())
     live, review = figures["live"], figures["review"]
     assert live["frames"] > 0
-    assert 0 < live["cpu_ms"]
+    assert live["cpu_ms"] > 0
     assert 0 < live["busy_ms"] <= 1000 * live["seconds"]
     assert live["turn_p95_ms"] <= live["turn_worst_ms"]
     assert (review["hours"], review["frames"]) == (0.02, 1800)
