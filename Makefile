@@ -14,7 +14,7 @@ run: $(VENV)/.runtime
 
 live: $(VENV)/.window
 	$(VENV)/bin/mien prepare
-	$(VENV)/bin/mien live
+	$(VENV)/bin/mien
 
 test: $(VENV)/.test
 	$(VENV)/bin/mien prepare

@@ -332,7 +332,7 @@ def _run_for(seconds: float) -> list[float]:
     while time.monotonic() < end_s:
         begun_s = time.perf_counter()
         worked = False
-        while dispatcher.processEvents(QEventLoop.ProcessEventsFlag.AllEvents):
+        while dispatcher.processEvents(QEventLoop.ProcessEventsFlag.AllEvents) and time.monotonic() < end_s:
             worked = True
         if worked:
             turns_ms.append((time.perf_counter() - begun_s) * 1000)

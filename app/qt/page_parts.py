@@ -144,7 +144,9 @@ class TurningRow(QWidget):
         return super().event(event)
 
     def _turn(self) -> None:
-        self._row.setSpacing(round(0.7 * theme.em(self)))
+        spacing = round(0.7 * theme.em(self))
+        if spacing != self._row.spacing():  # setting it asks for a layout, which would come back here for ever
+            self._row.setSpacing(spacing)
         widest = max(widget.minimumSizeHint().width() for widget in self._widgets)
         needed = len(self._widgets) * widest + (len(self._widgets) - 1) * self._row.spacing()
         fits = needed <= self.width()
