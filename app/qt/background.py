@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
@@ -29,6 +29,21 @@ class _Signals(QObject):
     answered = Signal(object)
     failed = Signal(object)
 
+    def __init__(self, on_answer: Callable[[Any], None], on_error: Callable[[Exception], None]) -> None:
+        super().__init__()
+        self.is_open = True  # what was posted before the end is delivered after it, so each delivery asks
+        self._on_answer, self._on_error = on_answer, on_error
+        self.answered.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+        self.failed.connect(self._fail, Qt.ConnectionType.QueuedConnection)
+
+    def _answer(self, answer: Any) -> None:
+        if self.is_open:
+            self._on_answer(answer)
+
+    def _fail(self, error: Exception) -> None:
+        if self.is_open:
+            self._on_error(error)
+
 
 class Worker(Generic[Request, Answer]):
     """Does one request after the other on a thread of its own; of those that wait only the newest is done.
@@ -46,9 +61,7 @@ class Worker(Generic[Request, Answer]):
         """The thread starts with the first request; ``name`` must tell what it does, as in ``mien-open``."""
         self._work = work
         self._slot: LatestSlot[tuple[Request]] = LatestSlot()
-        self._signals = _Signals()
-        self._signals.answered.connect(on_answer, Qt.ConnectionType.QueuedConnection)
-        self._signals.failed.connect(on_error, Qt.ConnectionType.QueuedConnection)
+        self._signals = _Signals(on_answer, on_error)
         self._thread = threading.Thread(target=self._run, name=name)
         self._started = self._closed = False
 
@@ -70,9 +83,7 @@ class Worker(Generic[Request, Answer]):
         if self._closed:
             return
         self._closed = True
-        self._signals.blockSignals(True)
-        self._signals.answered.disconnect()
-        self._signals.failed.disconnect()
+        self._signals.is_open = False
         self._slot.close()
         if self._started:
             self._thread.join(_CLOSE_S)

@@ -10,7 +10,7 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from PySide6.QtCore import QCoreApplication, QRectF
+from PySide6.QtCore import QCoreApplication, QEvent, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
@@ -54,6 +54,26 @@ def test_nothing_stands_out_sideways_in_the_smallest_window(
         if button.isVisibleTo(page) and not isinstance(button, (ActionCard, DropZone)):
             assert button.width() >= button.minimumSizeHint().width(), button.text()
     page.shut()
+
+
+def test_a_row_comes_to_rest(qtbot: QtBot) -> None:
+    class Counted(TurningRow):
+        asked = 0
+
+        def event(self, event: QEvent) -> bool:
+            self.asked += event.type() is QEvent.Type.LayoutRequest
+            return super().event(event)
+
+    row = Counted([QPushButton("A button with words") for _ in range(2)])
+    qtbot.addWidget(row)
+    row.show()
+    for _ in range(20):
+        QCoreApplication.processEvents()
+    settled = row.asked
+    assert settled > 0
+    for _ in range(20):
+        QCoreApplication.processEvents()
+    assert row.asked == settled
 
 
 def test_a_row_turns_where_it_would_cut_its_parts(qtbot: QtBot) -> None:
