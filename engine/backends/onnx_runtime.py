@@ -36,7 +36,7 @@ class OnnxRuntimeBackend:
             from onnxruntime.capi import onnxruntime_pybind11_state as native
         except ImportError as error:
             raise BackendError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from None
-        onnxruntime.disable_telemetry_events()  # Windows builds have them
+        onnxruntime.disable_telemetry_events()  # for Windows builds; elsewhere engine/telemetry.py has done it
         # ONNX Runtime's own errors have no common base but Exception.
         own = [kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)]
         self._errors: tuple[type[Exception], ...] = (*own, RuntimeError, ValueError, MemoryError)

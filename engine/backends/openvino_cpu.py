@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,8 +29,6 @@ class OpenVinoBackend:
             ModelError: the file is no network that it can run.
             ContractError: the network is not what its contract says.
         """
-        # OpenVINO reports every import to its maker and writes to ~/intel; without this package it does neither.
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None is the documented block of an import
         try:
             import openvino
         except ImportError as error:

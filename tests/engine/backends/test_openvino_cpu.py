@@ -28,15 +28,6 @@ def test_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pyt
         OpenVinoBackend(read_model(expression_model()), threads=1)
 
 
-def test_telemetry_is_blocked_before_the_import(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(BackendError):
-        OpenVinoBackend(read_model(expression_model()), threads=1)
-    with pytest.raises(ImportError):
-        import openvino_telemetry  # noqa: F401
-
-
 @needs_openvino
 def test_opening_writes_nothing_into_the_home_folder(expression_model: ModelMaker, tmp_path: Path) -> None:
     home = tmp_path / "home"
