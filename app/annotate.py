@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.output import OutputFolder, OutputState, check_same_run, file_sha256, read_metadata, write_metadata
-from app.presets import BALANCED, Preset
-from app.run_record import Engine, first_metadata, last_metadata, run_header
-from app.video_writer import VideoSink
-from engine.capture.source import FrameSource
-from engine.capture.thinning import thinned
-from engine.errors import OutputError, RuntimeStateError, SourceError
-from engine.recording import (
+from app.session.folder import OutputFolder, OutputState, check_same_run, file_sha256, read_metadata, write_metadata
+from app.session.journal import (
     JournaledPipeline,
     JournalEntry,
     JournalSink,
@@ -31,9 +25,15 @@ from engine.recording import (
     read_journal,
     resumed_frames,
 )
+from app.session.metadata import Engine, first_metadata, last_metadata, run_header
+from app.session.table import TableCounts, write_tables
+from app.session.video import VideoSink
+from app.settings.presets import BALANCED, Preset
+from engine.capture.source import FrameSource
+from engine.capture.thinning import thinned
+from engine.errors import OutputError, RuntimeStateError, SourceError
 from engine.runtime import Runtime, RuntimeState
 from engine.sink import FrameSink
-from engine.table import TableCounts, write_tables
 
 __all__ = ["AnnotateOptions", "Engine", "JobControl", "Outcome", "Watch", "annotate", "check_free", "run_header"]
 

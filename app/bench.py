@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.session.journal import read_journal
+from app.session.table import written_whole
 from engine.capture.opening import source_stem
 from engine.errors import OutputError
-from engine.recording import read_journal
-from engine.table import written_whole
 
 STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 #: Seconds between two looks at the journal, which bounds the error of the time to the first result.

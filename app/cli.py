@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.presets import PresetName
+from app.settings.presets import PresetName
 from engine.errors import EngineError, SourceError, ThreadStuckError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def annotate_command(
     others; the exit status then is 2.
     """
     from app.annotate import AnnotateOptions
-    from app.presets import preset_of
+    from app.settings.presets import preset_of
 
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
     settings = options.preset.configured(_settings(config, backend, threads))
@@ -161,7 +161,7 @@ def _annotate_all(
     """Annotate one source after the other; the exit status."""
     from app.annotate import annotate, check_free
     from app.engine_setup import EngineShelf
-    from app.output import OutputState, output_folders
+    from app.session.folder import OutputState, output_folders
     from engine.capture.opening import open_source, source_stem
 
     folders = output_folders(out, map(source_stem, sources))
@@ -334,7 +334,7 @@ def doctor_command(
     out: Annotated[Path, typer.Option("--out", help="Folder whose disk is checked.")] = Path(),
 ) -> None:
     """Check what mien needs on this machine. Exit status 1 when something that annotate needs is missing."""
-    from app.doctor import examine, show
+    from app.system.doctor import examine, show
 
     checks = examine(out)
     show(checks, Console())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from app.output import ModelRecord
-from app.run_record import Engine
-from engine.assembly import TrackerName, build_pipeline
+from app.session.folder import ModelRecord
+from app.session.metadata import Engine
 from engine.backends.base import InferenceBackend
 from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig
+from engine.engine import TrackerName, build_pipeline
 from engine.pipeline import Pipeline
 
 
@@ -25,7 +25,7 @@ class EngineShelf:
         """The engine that fits a source.
 
         Raises:
-            FaceModelError, ModelError, BackendError: see engine/assembly.py.
+            FaceModelError, ModelError, BackendError: see engine/engine.py.
         """
         still = source.info.kind is SourceKind.PICTURES
         if still not in self._opened:
@@ -76,7 +76,7 @@ class EngineKeeper:
         """The engine that fits a source and the settings; one of other settings is closed before.
 
         Raises:
-            FaceModelError, ModelError, BackendError: see engine/assembly.py.
+            FaceModelError, ModelError, BackendError: see engine/engine.py.
         """
         wanted = self._wanted
         if self._shelf is None or self._opened != wanted:

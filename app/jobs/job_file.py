@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
-from engine.assembly import TrackerName
-from engine.recording import write_failed
-from engine.table import written_whole
+from app.session.journal import write_failed
+from app.session.table import written_whole
+from engine.engine import TrackerName
 
 #: Name of the format; another one is not read.
 SCHEMA: Final = "mien-jobs/1"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.output import output_folders
-from app.presets import PRESETS
+from app.session.folder import output_folders
+from app.settings.presets import PRESETS
 from engine.capture.opening import source_stem
 from engine.capture.pictures import PICTURE_SUFFIXES
 from engine.capture.source import FrameSource, SourceInfo

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.assembly import TrackerName
+from engine.engine import TrackerName
 from engine.errors import RuntimeStateError
 
 

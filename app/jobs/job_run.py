@@ -13,12 +13,12 @@ from app.annotate import AnnotateOptions, Engine, JobControl, Outcome, Watch, an
 from app.engine_setup import EngineKeeper
 from app.jobs.job_intake import SourceOpener
 from app.jobs.job_queue import EngineChoice, Job, JobResult
-from app.output import OutputFolder
-from app.presets import preset_of
-from engine.assembly import TrackerName
+from app.session.folder import OutputFolder
+from app.settings.presets import preset_of
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
 
 #: The disk has no room: not the fault of one job, and it can be mended.

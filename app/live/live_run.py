@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.overlay import Overlay, OverlayParts
-from app.presentation import painted_form, present
-from app.run_record import Engine, run_header
-from app.thresholds import Thresholds, recalibrated
+from app.overlay.overlay import Overlay, OverlayParts
+from app.overlay.presentation import painted_form, present
+from app.session.journal import FaceRow, RunHeader, rows_of
+from app.session.metadata import Engine, run_header
+from app.settings.limits import Thresholds, recalibrated
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo
-from engine.recording import FaceRow, RunHeader, rows_of
 from engine.runtime import Attachment, Runtime
 from engine.sink import FrameSink
 from engine.types import FrameResult, UInt8
@@ -109,7 +109,7 @@ class LiveRun:
         """Route by these limits from the next frame on; the calibration that stands for them.
 
         Raises:
-            ValueError: see app/thresholds.py.
+            ValueError: see app/settings/limits.py.
         """
         calibration = recalibrated(self.calibration, thresholds)
         self.engine.pipeline.recalibrate(calibration)

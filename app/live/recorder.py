@@ -13,13 +13,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from app.output import Metadata, OutputFolder, write_metadata
-from app.run_record import last_metadata
-from app.video_writer import VideoSink
+from app.session.folder import Metadata, OutputFolder, write_metadata
+from app.session.journal import JournalSink, RunHeader
+from app.session.metadata import last_metadata
+from app.session.table import write_tables
+from app.session.video import VideoSink
 from engine.capture.opening import source_stem
 from engine.errors import OutputError
-from engine.recording import JournalSink, RunHeader
-from engine.table import write_tables
 from engine.types import FrameResult
 
 
@@ -45,7 +45,7 @@ class Recorder:
         Args:
             folder: of this recording alone, see `recording_folder`.
             header: of the run; its thresholds must stay in force while the recording goes on.
-            metadata: see `app.run_record.first_metadata`.
+            metadata: see `app.session.metadata.first_metadata`.
             damaged: how many packets the source could not decode so far.
         """
         self._folder = folder

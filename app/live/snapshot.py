@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cv2
 
-from app.overlay import Overlay, OverlayParts
-from app.presentation import present
+from app.overlay.overlay import Overlay, OverlayParts
+from app.overlay.presentation import present
+from app.session.journal import FaceRow, RunHeader
+from app.session.table import written_whole
 from engine.errors import OutputError
-from engine.recording import FaceRow, RunHeader
-from engine.table import written_whole
 from engine.types import Frame
 
 

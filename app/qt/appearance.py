@@ -9,9 +9,9 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QApplication, QMenu
 
-from app.preferences import SCALE_RANGE
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import SCALES, ThemeName, apply_theme
+from app.settings.preferences import SCALE_RANGE
 
 _STEP_PERCENT: Final = 25
 

@@ -29,7 +29,6 @@ from rich.table import Table
 from app.engine_setup import EngineKeeper
 from app.live.live_run import Presented
 from app.live.trace import SPAN_S
-from app.output import OutputFolder
 from app.qt.application import make_application
 from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.live_page import LivePage
@@ -37,14 +36,15 @@ from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
 from app.review.made_session import made_results, make_session
-from app.run_record import Engine, ResumablePipeline
+from app.session.folder import OutputFolder
+from app.session.journal import rows_of
+from app.session.metadata import Engine, ResumablePipeline
+from app.session.table import written_whole
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
 from engine.capture.synthetic import SyntheticSource
 from engine.config import EngineConfig
 from engine.errors import EngineError
-from engine.recording import rows_of
-from engine.table import written_whole
 from engine.types import FaceResult, Frame, FrameResult
 
 #: The window, in pixels.

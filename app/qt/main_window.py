@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.dropped import dropped_session, dropped_sources
 from app.qt.appearance import Appearance
 from app.qt.icons import IconName
 from app.qt.navigation import NavigationRail
@@ -29,6 +28,7 @@ from app.qt.notice_bar import Notice, NoticeBar, Weight
 from app.qt.page import Page
 from app.qt.preference_store import PreferenceStore
 from app.qt.shortcut_sheet import ShortcutGroup, ShortcutSheet
+from app.session.dropped import dropped_session, dropped_sources
 from engine.errors import EngineError
 
 #: Logical pixels: what is used at first, and the least that everything can be worked in.

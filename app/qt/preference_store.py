@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.preferences import Preferences, load_preferences, save_preferences
 from app.qt.notice_bar import Notice, Weight
+from app.settings.preferences import Preferences, load_preferences, save_preferences
 from engine.errors import OutputError
 
 #: Milliseconds between a change and its saving, so that a moved slider writes the file once.

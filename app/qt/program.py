@@ -8,9 +8,7 @@ from typing import Any, Final
 from PySide6.QtCore import QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
-from app.dropped import is_session
 from app.jobs.job_run import JobEngines
-from app.preferences import chosen_config, preferences_path
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.application import make_application, run_until_closed
 from app.qt.live.bridge import LiveBridge
@@ -23,7 +21,9 @@ from app.qt.settings.about_page import AboutPage
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.start.start_page import StartPage
 from app.qt.theme import ThemeName, apply_theme
-from app.translations import chosen_language, installed_languages
+from app.session.dropped import is_session
+from app.settings.preferences import chosen_config, preferences_path
+from app.settings.translations import chosen_language, installed_languages
 from engine.config import EngineConfig
 
 #: The queue of Annotate stands beside the preferences.

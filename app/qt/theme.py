@@ -13,7 +13,7 @@ from typing import Final
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.overlay import COLOURS
+from app.overlay.overlay import COLOURS
 from engine.facs import EXPRESSIONS
 
 #: Scales that the settings offer, in percent.

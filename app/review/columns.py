@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from app.review.lanes import Int16, LaneState, RowColumns
+from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader, read_journal
+from app.session.table import column_names
 from engine.errors import OutputError
-from engine.recording import LOW_QUALITY, NO_FACE, FaceRow, RunHeader, read_journal
-from engine.table import column_names
 from engine.types import Float32, Float64, Int64, Route, UInt8
 
 #: State of a row by its decision.

@@ -22,10 +22,10 @@ from app.review.agreement import Agreement, agree
 from app.review.files import save_failed, saved_whole
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session
-from app.video_writer import VideoSink
+from app.session.journal import read_journal
+from app.session.table import cells, column_names
+from app.session.video import VideoSink
 from engine.errors import OutputError
-from engine.recording import read_journal
-from engine.table import cells, column_names
 from engine.types import Frame
 
 TABLE_NAME: Final = "reviewed_faces.csv"

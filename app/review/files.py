@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.session.table import replaced
 from engine.errors import OutputError
-from engine.table import replaced
 
 
 @contextlib.contextmanager
 def saved_whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``; as engine.table.written_whole, with the remedy for someone at a window.
+    """A temporary name beside ``path``; as app.session.table.written_whole, with the remedy for someone at a window.
 
     Raises:
         OutputError: the file cannot be written; what was at ``path`` before stays.

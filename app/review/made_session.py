@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from app.output import FrameCounts, Metadata, OutputFolder, SourceRecord, now_utc, write_metadata
+from app.session.folder import FrameCounts, Metadata, OutputFolder, SourceRecord, now_utc, write_metadata
+from app.session.journal import JournalSink, RunHeader
+from app.session.table import write_tables
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from engine.recording import JournalSink, RunHeader
-from engine.table import write_tables
 from engine.types import (
     MESH_POINTS,
     AlignedFace,

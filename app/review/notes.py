@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.output import OutputFolder, read_metadata
 from app.review.files import saved_whole
+from app.session.folder import OutputFolder, read_metadata
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
 from engine.types import Float64

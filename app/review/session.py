@@ -15,14 +15,14 @@ from typing import Final
 
 import numpy as np
 
-from app.output import Metadata, OutputFolder, read_metadata, source_mark
 from app.review.columns import SessionColumns, UnreadableTableError, read_rows, read_table
-from app.review.journal_frames import JournalFrames
 from app.review.lanes import FaceLane, face_lanes
 from app.review.notes import notes_fit
+from app.session.folder import Metadata, OutputFolder, read_metadata, source_mark
+from app.session.journal import JOURNAL_FORMAT, FaceRow, RunHeader, read_header
+from app.session.journal_frames import JournalFrames
 from engine.capture.source import SourceKind
 from engine.errors import OutputError
-from engine.recording import JOURNAL_FORMAT, FaceRow, RunHeader, read_header
 from engine.types import Float64, Int64
 
 #: Steps between frames from which the length of the last one is taken, and that of an only frame.

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from app.review.lanes import FaceLane
-from engine.recording import RunHeader
+from app.session.journal import RunHeader
 from engine.types import Float64
 
 #: Faces that are there for less stay hidden until they are asked for: mostly false finds and people passing by.

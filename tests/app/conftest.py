@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.annotate import AnnotateOptions, JobControl, Outcome, Watch, annotate
-from app.output import OutputFolder
-from app.presets import BALANCED, Preset
+from app.session.folder import OutputFolder
+from app.session.journal import RunHeader
+from app.settings.presets import BALANCED, Preset
 from engine.capture.source import FrameSource
 from engine.facs import BP4D_UNITS, EXPRESSIONS
-from engine.recording import RunHeader
 from tests.app.made import TRUSTED_UNITS, UNITS, MadePipeline, MadeSource, SilentWatch, make_engine
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from app.output import ModelRecord
-from app.run_record import Engine
+from app.session.folder import ModelRecord
+from app.session.metadata import Engine
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import (
     SCHEMA,

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.annotate import AnnotateOptions, JobControl, annotate
-from app.output import OutputFolder, OutputState
+from app.session.folder import OutputFolder, OutputState
+from app.session.journal import find_resume_point, read_header, read_journal
 from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, SourceError
 from engine.facs import BP4D_UNITS
-from engine.recording import find_resume_point, read_header, read_journal
 from engine.types import Frame
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine, make_frame
@@ -294,7 +294,7 @@ import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG, as ENOSPC does
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-from app.output import OutputFolder
+from app.session.folder import OutputFolder
 from engine.errors import OutputError
 from tests.app.conftest import Annotator
 try:
@@ -330,7 +330,7 @@ def test_a_killed_run_goes_on(run_annotate: Annotator, tmp_path: Path) -> None:
     killed = """
 import os, signal, sys
 from pathlib import Path
-from app.output import OutputFolder
+from app.session.folder import OutputFolder
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline
 def kill(index):

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from app.annotate import JobControl
-from app.output import OutputState
-from engine.recording import read_journal
+from app.session.folder import OutputState
+from app.session.journal import read_journal
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline, MadeSource, SilentWatch
 

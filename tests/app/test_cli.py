@@ -135,9 +135,9 @@ def test_the_version_is_shown() -> None:
 
 def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     broken = (
-        "import app.output\n"
+        "import app.session.folder\n"
         "def fail(*_): raise KeyError('broken on purpose')\n"
-        "app.output.output_folders = fail\n"
+        "app.session.folder.output_folders = fail\n"
         "from app.cli import main\nmain()\n"
     )
     command = [sys.executable, "-c", broken, "annotate", "demo", "--out", str(tmp_path)]
@@ -152,7 +152,7 @@ def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
 def test_annotate_never_imports_torch_or_qt(tmp_path: Path) -> None:
     program = (
         "import sys\n"
-        "import app.cli, app.annotate, app.engine_setup, app.progress, app.output, engine.capture.opening\n"
+        "import app.cli, app.annotate, app.engine_setup, app.progress, app.session.folder, engine.capture.opening\n"
         "print([name for name in ('torch', 'PySide6', 'PyQt5', 'mediapipe') if name in sys.modules])\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)
@@ -334,7 +334,7 @@ def test_a_thread_that_does_not_end_is_told_and_cannot_keep_the_program(monkeypa
     def end(status: int) -> None:
         raise Ended(status)
 
-    monkeypatch.setattr("app.doctor.examine", stuck)
+    monkeypatch.setattr("app.system.doctor.examine", stuck)
     monkeypatch.setattr(cli.os, "_exit", end)
     with pytest.raises(Ended, match=str(cli.USER_ERROR)):
         cli.app(["doctor"])

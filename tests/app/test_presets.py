@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.annotate import AnnotateOptions, JobControl, annotate
-from app.output import OutputFolder, read_metadata
-from app.presets import BALANCED, PRESETS, Preset, PresetName, preset_of
+from app.session.folder import OutputFolder, read_metadata
+from app.session.journal import read_journal
+from app.settings.presets import BALANCED, PRESETS, Preset, PresetName, preset_of
 from engine.capture.source import SourceInfo, SourceKind
 from engine.config import EngineConfig, TrackingConfig
 from engine.errors import ConfigError, OutputError
-from engine.recording import read_journal
 from engine.types import Frame
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine

@@ -93,7 +93,7 @@ def test_the_view_at_the_crop_s_own_side_is_the_crop() -> None:
 
 def test_a_live_face_and_a_training_picture_of_it_are_cropped_alike(face_models: None) -> None:
     """The portrait goes through the live path in colour and, cut to 48 grey pixels as FER2013 is, the training path."""
-    from training.datasets.meshes import _one_mesh  # the step without its pool of processes
+    from training.data.meshes import _one_mesh  # the step without its pool of processes
 
     frame = cv2.cvtColor(np.asarray(cv2.imread(str(PORTRAIT))), cv2.COLOR_BGR2RGB)
     detection = FaceDetector().detect(frame)[0]

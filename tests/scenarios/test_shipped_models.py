@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.assembly import build_pipeline
+from engine.engine import build_pipeline
 from engine.capture.synthetic import PASSAGES, SyntheticSource
 from engine.config import EngineConfig
 from engine.pipeline import Pipeline

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from app.preferences import Preferences, save_preferences
-from app.system_libraries import X11_LIBRARIES, is_there
-from engine.recording import read_header, read_journal
+from app.settings.preferences import Preferences, save_preferences
+from app.system.libraries import X11_LIBRARIES, is_there
+from app.session.journal import read_header, read_journal
 from engine.tracking.face_models import models_folder
 
 pytest.importorskip(

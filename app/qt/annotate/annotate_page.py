@@ -11,11 +11,9 @@ from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from app.dropped import dropped_session
 from app.jobs.job_intake import DEMO_SPEC, Intake
 from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
 from app.jobs.job_run import JobEngines
-from app.presets import PRESETS
 from app.qt import theme
 from app.qt.annotate.annotate_foot import AnnotateFoot, InterruptedBar
 from app.qt.annotate.annotate_form import AnnotateForm, AskFolder, ask_folder
@@ -28,6 +26,8 @@ from app.qt.notice_bar import Notice, Weight
 from app.qt.page import Page
 from app.qt.page_parts import scrolled
 from app.qt.preference_store import PreferenceStore
+from app.session.dropped import dropped_session
+from app.settings.presets import PRESETS
 
 #: Keys of what can be done with the chosen jobs.
 _KEYS: Final[dict[JobCommand, str]] = {

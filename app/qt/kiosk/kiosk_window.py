@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.kiosk import RETRY_S, STUCK_S, KioskOptions, RecoveryRule
 from app.live.live_run import Presented
-from app.overlay import STANDING_LINE, OverlayParts
+from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
 from app.qt.drawn import told
@@ -26,9 +26,9 @@ from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.notice_bar import Notice, Weight
 from app.qt.theme import ThemeName, apply_theme
 from app.qt.video_view import VideoView
-from engine.assembly import TrackerName
 from engine.capture.camera_list import Camera, list_cameras, watch_folders
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 
 #: Milliseconds between two looks at what is due.
 _LOOK_MS: Final = 250

@@ -22,17 +22,17 @@ from app.live.live_run import EngineOpener, LiveRun, Presented, SourceOpener, op
 from app.live.performance import Performance, PerformanceMeter
 from app.live.routing_history import RouteShares, RoutingHistory, redecided
 from app.live.snapshot import Snapshot, save_snapshot
-from app.overlay import Overlay, OverlayParts
-from app.presentation import painted_form, present
+from app.overlay.overlay import Overlay, OverlayParts
+from app.overlay.presentation import painted_form, present
 from app.qt.background import Worker
 from app.qt.live.live_recording import LiveRecording, RecordState
 from app.qt.notice_bar import Notice, Weight
-from app.thresholds import Thresholds, thresholds_of
-from engine.assembly import TrackerName
+from app.session.journal import RunHeader, rows_of
+from app.settings.limits import Thresholds, thresholds_of
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
-from engine.recording import RunHeader, rows_of
 from engine.runtime import RuntimeState
 from engine.thread_top import error_of
 

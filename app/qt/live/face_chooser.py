@@ -7,8 +7,8 @@ from typing import Final
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.presentation import face_at
-from engine.recording import FaceRow
+from app.overlay.presentation import face_at
+from app.session.journal import FaceRow
 
 #: A face that goes out of view is waited for so long before another one takes its place.
 _WAIT_S: Final = 1.5

@@ -18,8 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.live.live_run import Presented
-from app.overlay import STANDING_LINE, OverlayParts
-from app.preferences import chosen_config
+from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt import theme
 from app.qt.drawn import told
 from app.qt.live.bridge import LiveBridge, LiveState
@@ -38,10 +37,11 @@ from app.qt.panels.action_unit_panel import ActionUnitPanel
 from app.qt.panels.expression_panel import ExpressionPanel
 from app.qt.preference_store import PreferenceStore
 from app.qt.video_view import VideoView
-from app.thresholds import Thresholds
+from app.session.journal import NO_FACE, FaceRow, RunHeader
+from app.settings.limits import Thresholds
+from app.settings.preferences import chosen_config
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
-from engine.recording import NO_FACE, FaceRow, RunHeader
 
 #: Milliseconds between two updates of what need not follow every frame.
 _SLOW_MS: Final = 500

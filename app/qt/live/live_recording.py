@@ -13,7 +13,7 @@ from app.live.live_run import LiveRun
 from app.live.recorder import Recorder, recording_folder
 from app.qt.background import Worker
 from app.qt.notice_bar import Notice, Weight
-from app.run_record import first_metadata
+from app.session.metadata import first_metadata
 from engine.errors import EngineError
 from engine.runtime import Attachment
 

@@ -25,14 +25,14 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.live.strip_picture import Plot, PlotLooks, plot_picture
 from app.live.trace import SPAN_S, Trace, TraceView
-from app.patches import Colour
+from app.overlay.patches import Colour
 from app.qt import theme
 from app.qt.drawn import DrawnPanel, expression_word
 from app.qt.live.line_key import LineKey, drawn_points
 from app.qt.panels.expression_panel import MOST_NATS
-from app.thresholds import Thresholds
+from app.session.journal import FaceRow, RunHeader
+from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS
-from engine.recording import FaceRow, RunHeader
 from engine.types import Float64
 
 #: Milliseconds between two drawings; in that time the lines move by about a pixel.

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 from app.live.routing_history import RouteShares
 from app.qt import theme
 from app.qt.page_parts import TurningRow, text_label
-from app.thresholds import Thresholds
+from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS
 
 #: Steps of a slider per nat, or for all faces that the model was checked on.

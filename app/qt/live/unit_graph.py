@@ -1,7 +1,8 @@
 """The graph of action units: a node per unit where it stands on a face, and the links that the model learned.
 
 A link is drawn in two halves, since the sampled mask has two directions: the half at a unit is what that unit takes
-from the other one (training/models/ugn.py, Eq. 3). Width and breaks are the mask's mean and deviation for this face.
+from the other one (training/action_units/model.py, Eq. 3). Width and breaks are the mask's mean and deviation for this
+face.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from app.qt import theme
 from app.qt.drawn import WRAP, DrawnPanel, hatch
 from app.qt.live.graph_legend import GraphLegend
 from app.qt.panels.action_unit_panel import full_name
+from app.session.journal import RunHeader
 from engine.facs import unit_code
-from engine.recording import RunHeader
 from engine.types import AUEstimate, Float64, Int64
 
 #: Milliseconds between two paintings; a graph is read slowly.

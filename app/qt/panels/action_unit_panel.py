@@ -12,11 +12,11 @@ from PySide6.QtCore import QEvent, QLineF, QPoint, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
+from app.overlay.unit_panel import CAPTION
 from app.qt import theme
 from app.qt.drawn import WRAP, DrawnPanel, bold, hatch, told
-from app.unit_panel import CAPTION
+from app.session.journal import FaceRow, RunHeader
 from engine.facs import UNIT_NAMES, unit_code
-from engine.recording import FaceRow, RunHeader
 
 #: Height of a line, in em.
 _PITCH: Final = 1.35

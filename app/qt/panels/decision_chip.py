@@ -9,10 +9,10 @@ from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
+from app.overlay.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt import theme
 from app.qt.drawn import WRAP, DrawnPanel, bold, draw_icon, expression_word, hatch, told
-from engine.recording import LOW_QUALITY, NO_FACE, FaceRow
+from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 
 #: Lines of plain text that the chip is high at least, so that it seldom changes its height.

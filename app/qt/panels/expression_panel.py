@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.drawn import DrawnPanel, bold, draw_icon, expression_word, hatch
 from app.qt.panels.decision_chip import DecisionChip, percent_tip
-from app.thresholds import Thresholds
+from app.session.journal import FaceRow, RunHeader
+from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS
-from engine.recording import FaceRow, RunHeader
 
 #: Height of a line of the distribution, in em.
 _PITCH: Final = 1.4

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.overlay import STANDING_LINE
+from app.overlay.overlay import STANDING_LINE
 from app.qt.drawn import told
 from app.qt.page_parts import text_label
 from app.qt.panels.action_unit_panel import ActionUnitPanel
 from app.qt.panels.expression_panel import ExpressionPanel
-from engine.recording import FaceRow, RunHeader
+from app.session.journal import FaceRow, RunHeader
 
 
 class FacePanel(QWidget):

@@ -11,7 +11,7 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from app.presentation import face_at
+from app.overlay.presentation import face_at
 from app.qt import theme
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page_parts import SideArea

@@ -11,7 +11,6 @@ from typing import Final
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from app.dropped import dropped_session
 from app.qt.background import Worker
 from app.qt.drawn import told
 from app.qt.notice_bar import Notice, Weight
@@ -28,6 +27,7 @@ from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
 from app.review.timeline_scale import clock_text
+from app.session.dropped import dropped_session
 from engine.errors import OutputError
 
 _TOPIC: Final = "review-session"

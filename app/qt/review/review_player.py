@@ -11,13 +11,13 @@ from typing import Final, Protocol
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.overlay import Overlay, OverlayParts
-from app.presentation import present
+from app.overlay.overlay import Overlay, OverlayParts
+from app.overlay.presentation import present
 from app.qt.background import Worker
 from app.review.clip import ClipReader
 from app.review.session import Session
+from app.session.journal import FaceRow
 from engine.errors import EngineError
-from engine.recording import FaceRow
 from engine.types import UInt8
 
 #: Milliseconds between two looks at the clock while playing.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from app.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
+from app.overlay.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
 from app.qt.drawn import expression_word, told
 from app.qt.review.timeline_painter import label_word
 from app.review.lanes import LaneState, LaneView

@@ -10,13 +10,13 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.doctor import Check, examine
 from app.qt import theme
 from app.qt.background import Worker
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page_parts import Card, breakable, text_label
 from app.qt.preference_store import PreferenceStore
-from app.report import check_word, report_text
+from app.system.doctor import Check, examine
+from app.system.report import check_word, report_text
 
 _TOPIC: Final = "diagnostics"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
-from app.model_facts import TASKS, ModelFacts, read_model_facts
 from app.qt import theme
 from app.qt.form import fact_rows
 from app.qt.page_parts import Card, text_label
+from app.system.model_facts import TASKS, ModelFacts, read_model_facts
 from engine.errors import ModelError
 
 

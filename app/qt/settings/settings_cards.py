@@ -21,16 +21,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.preferences import MAX_THREADS
 from app.qt.appearance import theme_words
 from app.qt.form import Choice, add_field, choice_box, select
 from app.qt.page_parts import Card, breakable, text_label
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import SCALES
-from app.thresholds import Thresholds
-from app.translations import installed_languages
-from engine.assembly import TrackerName
+from app.settings.limits import Thresholds
+from app.settings.preferences import MAX_THREADS
+from app.settings.translations import installed_languages
 from engine.backends.registry import BACKENDS
+from engine.engine import TrackerName
 from engine.facs import EXPRESSIONS
 
 #: Asks for a folder from a first one on; gives None when the user thinks better of it.
@@ -166,7 +166,7 @@ class AppearanceCard(Card):
     def __init__(
         self, store: PreferenceStore, languages: dict[str, Path] | None = None, parent: QWidget | None = None
     ) -> None:
-        """``languages`` as app.translations.installed_languages gives them, which it does when it is None."""
+        """``languages`` as app.settings.translations.installed_languages gives them, which it does when it is None."""
         super().__init__(QCoreApplication.translate("mien", "Appearance"), parent)
         self._store = store
         themes = [Choice(theme.value, words) for theme, words in theme_words().items()]

@@ -8,14 +8,14 @@ from pathlib import Path
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.doctor import Check, examine
-from app.model_facts import read_model_facts
 from app.qt.page import Page
 from app.qt.page_parts import Card, Column, breakable, scrolled, text_label
 from app.qt.preference_store import PreferenceStore
 from app.qt.settings.diagnostics_card import DiagnosticsCard
 from app.qt.settings.model_cards import ModelsCard
 from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, RuntimeCard, ThresholdCard, ask_folder
+from app.system.doctor import Check, examine
+from app.system.model_facts import read_model_facts
 from engine.errors import ModelError
 
 

@@ -8,10 +8,10 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from app.dropped import dropped_sources
 from app.qt import theme
 from app.qt.icons import IconName, IconView
 from app.qt.page_parts import text_label
+from app.session.dropped import dropped_sources
 
 _PAD_EM: Final = 0.9
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from app.overlay import STANDING_LINE
+from app.overlay.overlay import STANDING_LINE
 from app.qt.page_parts import Card, text_label
 
 

@@ -9,8 +9,7 @@ from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.dropped import is_session
-from app.overlay import STANDING_LINE
+from app.overlay.overlay import STANDING_LINE
 from app.qt.icons import IconName, IconView
 from app.qt.notice_bar import Notice, Weight
 from app.qt.page import Page
@@ -19,6 +18,7 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.shortcut_sheet import key_words
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
 from app.qt.start.first_notice import FirstNotice
+from app.session.dropped import is_session
 
 #: Asks for files or a folder; gives nothing when the user thinks better of it.
 Ask = Callable[[QWidget, str], tuple[str, ...]]

@@ -13,13 +13,13 @@ import pytest
 from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
 from app.jobs.job_run import EndKind, JobEngines, config_of, in_window_words
-from app.output import OutputFolder, OutputState
-from app.run_record import Engine
-from engine.assembly import TrackerName
+from app.session.folder import OutputFolder, OutputState
+from app.session.journal import write_failed
+from app.session.metadata import Engine
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 from engine.errors import BackendError, SourceError
-from engine.recording import write_failed
 from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine
 
 FRAMES = 35

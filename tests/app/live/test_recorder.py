@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from app.live.recorder import Recorder, recording_folder
-from app.output import OutputFolder, OutputState, read_metadata
-from app.run_record import first_metadata, run_header
-from app.thresholds import Thresholds
+from app.session.folder import OutputFolder, OutputState, read_metadata
+from app.session.journal import JournalSink, read_header, read_journal
+from app.session.metadata import first_metadata, run_header
+from app.settings.limits import Thresholds
 from engine.config import RuntimeConfig
 from engine.errors import OutputError
-from engine.recording import JournalSink, read_header, read_journal
 from engine.runtime import Runtime
 from engine.types import Frame, FrameResult
 from tests.app.made import MadePipeline, MadeSource, make_engine, make_frame
@@ -190,7 +190,7 @@ def test_a_full_disk_is_told_once_and_keeps_what_was_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    monkeypatch.setattr("engine.recording.SYNC_EVERY_S", 0.0)
+    monkeypatch.setattr("app.session.journal.SYNC_EVERY_S", 0.0)
     with pytest.raises(OutputError, match="No space left on device.*another folder in the settings.*is kept"):
         recorder.write(written[fail_at])
     recorder.close(False)  # the thread of a sink does this next, and must not hide the error

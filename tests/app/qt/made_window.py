@@ -16,7 +16,6 @@ from pytestqt.qtbot import QtBot
 from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
 from app.jobs.job_run import JobEngines
-from app.output import OutputFolder
 from app.qt import program
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.live import source_chooser
@@ -30,11 +29,12 @@ from app.qt.review.review_page import ReviewPage
 from app.qt.settings.model_cards import ModelCardSheet, ModelsCard
 from app.qt.shortcut_sheet import ShortcutSheet
 from app.review.made_session import make_session
-from app.run_record import Engine
-from engine.assembly import TrackerName
+from app.session.folder import OutputFolder
+from app.session.metadata import Engine
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 from engine.errors import SourceError
 from engine.types import Frame
 from tests.app.made import MadePipeline, MadeSource, make_engine

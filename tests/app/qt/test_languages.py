@@ -31,10 +31,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.kiosk import KioskOptions
-from app.licences import codecs, installed_packages
-from app.model_facts import TASKS, read_model_facts
 from app.qt.kiosk.kiosk_window import KioskWindow
 from app.qt.live.bridge import LiveBridge, LiveState
+from app.system.licences import codecs, installed_packages
+from app.system.model_facts import TASKS, read_model_facts
 from engine.config import EngineConfig
 from tests.app.made import MadePipeline, make_engine
 from tests.app.qt.made_window import (

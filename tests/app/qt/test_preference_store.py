@@ -10,9 +10,9 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from app.preferences import Preferences, load_preferences, save_preferences
 from app.qt.notice_bar import Notice, Weight
 from app.qt.preference_store import PreferenceStore
+from app.settings.preferences import Preferences, load_preferences, save_preferences
 from tests.app.qt.conftest import Until
 
 

@@ -19,7 +19,6 @@ import PySide6
 from PySide6.QtCore import QCoreApplication, QTranslator
 from pytestqt.qtbot import QtBot
 
-from app.preferences import PAGES, Preferences, load_preferences, save_preferences
 from app.qt import program
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.application import make_application
@@ -28,6 +27,7 @@ from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
 from app.qt.start.start_page import StartPage
+from app.settings.preferences import PAGES, Preferences, load_preferences, save_preferences
 from engine.config import EngineConfig
 from engine.errors import ConfigError, ThreadStuckError
 

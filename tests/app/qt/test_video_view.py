@@ -11,7 +11,7 @@ pytest.importorskip(
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
-from app.presentation import painted_form
+from app.overlay.presentation import painted_form
 from app.qt.video_view import VideoView
 
 

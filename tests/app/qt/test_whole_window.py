@@ -21,8 +21,6 @@ from pytestqt.qtbot import QtBot
 
 from app.jobs.job_file import read_jobs
 from app.jobs.job_queue import JobState
-from app.output import OutputFolder, read_metadata
-from app.preferences import load_preferences
 from app.qt import theme
 from app.qt.live.bridge import LiveState
 from app.qt.live.live_recording import RecordState
@@ -32,7 +30,9 @@ from app.qt.review.export_dialog import ExportDialog
 from app.qt.settings.settings_page import SettingsPage
 from app.review.notes import Notes, read_notes
 from app.review.session import Session
-from app.thresholds import Thresholds
+from app.session.folder import OutputFolder, read_metadata
+from app.settings.limits import Thresholds
+from app.settings.preferences import load_preferences
 from engine.errors import BackendError, FaceModelError, SourceError
 from tests.app.qt.made_window import MadeWindow, Make, Until, made_session, made_windows
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.output import Metadata, OutputFolder, SourceRecord, write_metadata
 from app.review.made_session import made_header
+from app.session.folder import Metadata, OutputFolder, SourceRecord, write_metadata
+from app.session.journal import JournalSink
+from app.session.table import write_tables
 from engine.facs import OPEN_UNITS
-from engine.recording import JournalSink
-from engine.table import write_tables
 from engine.types import FaceQuality, FaceResult, Frame, FrameResult, QualityReason, Reason, Route, StageTimes
 from tests.app.made import make_face
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.review.clip import ClipReader
-from app.video_writer import VideoSink
+from app.session.video import VideoSink
 from engine.capture.video_file import VideoFileSource
 from engine.errors import SourceError
 from engine.types import Frame

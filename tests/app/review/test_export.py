@@ -14,8 +14,8 @@ from app.review.clip import ClipReader
 from app.review.export import ExportChoice, export
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import open_session
-from app.video_writer import VideoSink
-from engine import table
+from app.session import table
+from app.session.video import VideoSink
 from engine.errors import OutputError, SourceError
 from engine.types import Frame
 from tests.app.review.made_runs import face, write_run

@@ -1,9 +1,9 @@
 """The made session is a session like any other, and the same each time."""
 
-from app.output import OutputFolder, OutputState, read_metadata
 from app.review.lanes import LaneState
 from app.review.made_session import make_session
 from app.review.session import open_session
+from app.session.folder import OutputFolder, OutputState, read_metadata
 
 
 def test_made_session_opens_with_every_state_and_many_frames(tmp_path):

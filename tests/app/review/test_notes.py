@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from app.output import OutputFolder
 from app.review.notes import (
     HUMAN_LABELS,
     UNCLEAR,
@@ -19,7 +18,8 @@ from app.review.notes import (
     read_notes,
     write_notes,
 )
-from engine import table
+from app.session import table
+from app.session.folder import OutputFolder
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
 from tests.app.review.made_runs import face, write_run

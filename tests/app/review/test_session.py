@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from app.output import OutputFolder, source_mark
 from app.review.notes import Notes, write_notes
 from app.review.session import SessionVideo, open_session
+from app.session.folder import OutputFolder, source_mark
+from app.session.journal import read_journal
 from engine.errors import OutputError
-from engine.recording import read_journal
 from tests.app.review.made_runs import badly_seen, face, write_run
 
 FRAMES = [
@@ -90,7 +90,7 @@ def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
     lines = folder.journal.read_text(encoding="utf-8").splitlines()
     lines[2] = lines[2].replace("[1,100.1,", "[1,null,")
     folder.journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    from engine.table import write_tables
+    from app.session.table import write_tables
 
     write_tables(folder.journal, folder.csv, folder.parquet)
     with open_session(tmp_path) as session:

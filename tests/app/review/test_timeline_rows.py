@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.output import OutputFolder
 from app.review.made_session import make_session
 from app.review.session import Session, open_session
 from app.review.timeline_rows import RowKind, is_short, lanes_shown, rows_of_lanes, unit_order
-from engine.recording import RunHeader
+from app.session.folder import OutputFolder
+from app.session.journal import RunHeader
 
 
 @pytest.fixture

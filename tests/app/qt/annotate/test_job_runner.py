@@ -23,16 +23,16 @@ from app.jobs.job_file import read_jobs, write_jobs
 from app.jobs.job_intake import Found, SourceOpener
 from app.jobs.job_queue import EngineChoice, JobState
 from app.jobs.job_run import JobEngines
-from app.output import OutputFolder
 from app.qt.annotate.job_runner import JobRunner
 from app.qt.annotate.job_words import Phase
 from app.qt.notice_bar import Notice, Weight
-from app.run_record import Engine
-from engine.assembly import TrackerName
+from app.session.folder import OutputFolder
+from app.session.journal import write_failed
+from app.session.metadata import Engine
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
+from engine.engine import TrackerName
 from engine.errors import SourceError
-from engine.recording import write_failed
 from tests.app.made import MadePipeline, MadeSource, make_engine
 from tests.app.qt.conftest import Until
 

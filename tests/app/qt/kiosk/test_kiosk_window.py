@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.kiosk import CAMERA_NOTICE, MAX_NOTICE, MAX_TRIES, RECORDING_NOTICE, RETRY_S, SLOW_S, STUCK_S, KioskOptions
 from app.live.live_run import Presented
-from app.overlay import STANDING_LINE, OverlayParts
+from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt.application import make_application
 from app.qt.kiosk import kiosk_window
 from app.qt.kiosk.kiosk_window import KioskWindow, run_kiosk

@@ -14,15 +14,15 @@ pytest.importorskip(
 from PySide6.QtCore import QTimer
 
 from app.live.live_run import Presented
-from app.overlay import OverlayParts
+from app.overlay.overlay import OverlayParts
 from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.live_recording import RecordState
 from app.qt.notice_bar import Notice, Weight
-from app.thresholds import Thresholds
+from app.session.journal import read_header, read_journal
+from app.settings.limits import Thresholds
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, SourceError, ThreadStuckError
-from engine.recording import read_header, read_journal
 from engine.types import Frame
 from tests.app.made import MadePipeline, MadeSource, make_engine
 

@@ -9,7 +9,7 @@ pytest.importorskip(
 )
 
 from app.qt.live.face_chooser import FaceChooser
-from engine.recording import rows_of
+from app.session.journal import rows_of
 from tests.app.made import make_face, make_frame, make_result
 
 LARGE = make_face(track_id=5, box=(10.0, 10.0, 100.0, 100.0))

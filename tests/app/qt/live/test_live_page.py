@@ -18,7 +18,7 @@ from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.live_page import LivePage
 from app.qt.live.live_recording import RecordState
 from app.qt.preference_store import PreferenceStore
-from app.thresholds import Thresholds
+from app.settings.limits import Thresholds
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig

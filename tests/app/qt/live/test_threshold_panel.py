@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 
 from app.live.routing_history import RouteShares
 from app.qt.live.threshold_panel import SharesBar, ThresholdPanel
-from app.thresholds import Thresholds
+from app.settings.limits import Thresholds
 
 MODEL = Thresholds(0.9075789344327557, 0.95)
 

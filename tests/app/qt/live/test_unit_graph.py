@@ -18,8 +18,8 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.live.unit_graph import UnitGraphView
+from app.session.journal import RunHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from engine.recording import RunHeader
 from engine.types import AUEstimate
 
 K = len(OPEN_UNITS)

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.panels.action_unit_panel import ActionUnitPanel
+from app.session.journal import FaceRow, RunHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from engine.recording import FaceRow, RunHeader
 
 TRUSTED = (4, 12, 25)
 HEADER = RunHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)

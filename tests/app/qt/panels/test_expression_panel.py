@@ -16,8 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.panels.expression_panel import ExpressionPanel
-from app.thresholds import Thresholds
-from engine.recording import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
+from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
+from app.settings.limits import Thresholds
 from engine.types import QualityReason, Route
 
 ACCEPTED = FaceRow(

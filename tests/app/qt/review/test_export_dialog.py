@@ -14,12 +14,12 @@ pytest.importorskip(
 
 from PySide6.QtCore import QUrl
 
-from app.output import OutputFolder
 from app.qt.review.export_dialog import Export, ExportDialog
 from app.review.export import ExportChoice
 from app.review.made_session import make_session
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
+from app.session.folder import OutputFolder
 from engine.errors import OutputError
 
 Until = Callable[[Callable[[], bool]], None]

@@ -11,10 +11,10 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from app.output import OutputFolder
 from app.qt.notice_bar import Notice, Weight
 from app.qt.review.note_keeper import NoteKeeper
 from app.review.notes import Marker, Notes, read_notes
+from app.session.folder import OutputFolder
 
 Until = Callable[[Callable[[], bool]], None]
 ONE = Notes(markers=(Marker(1.0, "one"),))

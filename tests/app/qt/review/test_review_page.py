@@ -19,7 +19,6 @@ from PySide6.QtGui import QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QSplitter
 
-from app.output import OutputFolder
 from app.qt.notice_bar import Notice, Weight
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
@@ -28,6 +27,7 @@ from app.qt.start.action_card import LinkButton
 from app.review.made_session import make_session
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session
+from app.session.folder import OutputFolder
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8

@@ -14,10 +14,10 @@ pytest.importorskip(
 
 import numpy as np
 
-from app.output import OutputFolder
 from app.qt.review.review_player import ReviewPlayer, Shown
 from app.review.made_session import make_session
 from app.review.session import Session, SessionVideo, open_session
+from app.session.folder import OutputFolder
 from engine.errors import SourceError
 from engine.types import UInt8
 

@@ -18,7 +18,6 @@ from PySide6.QtGui import QAction, QColor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.output import OutputFolder
 from app.qt.review.timeline_box import LaneKey, TimelineBox
 from app.qt.review.timeline_tip import timeline_tip
 from app.qt.review.timeline_view import TimelineView
@@ -28,6 +27,7 @@ from app.review.made_session import make_session
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session, open_session
 from app.review.timeline_rows import RowKind, rows_of_lanes
+from app.session.folder import OutputFolder
 
 NONE = Qt.KeyboardModifier.NoModifier
 LEFT = Qt.MouseButton.LeftButton

@@ -14,11 +14,11 @@ pytest.importorskip(
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.licences import codecs, installed_packages
-from app.model_facts import ModelFacts, read_model_facts
-from app.overlay import STANDING_LINE
+from app.overlay.overlay import STANDING_LINE
 from app.qt.settings.about_page import AboutPage
 from app.qt.settings.model_cards import ModelCardSheet, ModelsCard
+from app.system.licences import codecs, installed_packages
+from app.system.model_facts import ModelFacts, read_model_facts
 
 
 def words_of(widget: QWidget) -> str:

@@ -18,13 +18,13 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.doctor import Check
-from app.model_facts import read_model_facts
 from app.qt.notice_bar import Notice
 from app.qt.preference_store import PreferenceStore
 from app.qt.settings.settings_cards import AppearanceCard, RuntimeCard, ThresholdCard
 from app.qt.settings.settings_page import SettingsPage
-from app.thresholds import Thresholds
+from app.settings.limits import Thresholds
+from app.system.doctor import Check
+from app.system.model_facts import read_model_facts
 from engine.backends.registry import BACKENDS
 from engine.errors import ModelError
 from tests.app.qt.conftest import Until

@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay import STANDING_LINE
+from app.overlay.overlay import STANDING_LINE
 from app.qt.notice_bar import Notice
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton

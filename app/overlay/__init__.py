@@ -1,0 +1,1 @@
+"""Drawing on frames: boxes, labels, bars. No Qt."""

@@ -1,0 +1,1 @@
+"""What one session writes to disk: folder, rows, journal, metadata, table, video."""

@@ -1,0 +1,1 @@
+"""Preferences, presets and limits that a user may change."""

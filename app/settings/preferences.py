@@ -1,0 +1,235 @@
+"""What the desktop program remembers from one start to the next, and the file where it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+from app.session.table import replaced
+from app.settings.limits import Thresholds
+from engine.backends.registry import BACKENDS
+from engine.capture.stream import redact_url
+from engine.config import EngineConfig
+from engine.engine import TrackerName
+from engine.errors import OutputError
+
+#: Values of ``theme``; the windows know them as app.qt.theme.ThemeName.
+THEMES: Final = ("system", "light", "dark", "high-contrast")
+#: Smallest and largest ``scale_percent``.
+SCALE_RANGE: Final = (100, 200)
+#: Values of ``page``, in the order of the window's navigation.
+PAGES: Final = ("start", "live", "annotate", "review", "settings", "about")
+#: Sessions that are remembered.
+MAX_SESSIONS: Final = 8
+#: More threads than this help none of our networks.
+MAX_THREADS: Final = 64
+
+
+def _results_folder() -> Path:
+    try:
+        return Path.home() / "Mien"
+    except RuntimeError:  # a user without a home, as services have
+        return Path.cwd() / "Mien"
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """All that is remembered. Nothing of what a camera saw stands here."""
+
+    theme: str = "system"  # one of THEMES
+    scale_percent: int = 100  # of text and controls, within SCALE_RANGE
+    language: str = ""  # such as "de", where a translation is installed; "" = that of the desktop
+    source: str = "0"  # what Live opened last; the file does not get addresses with a login
+    recordings: Path = field(default_factory=_results_folder)
+    annotations: Path = field(default_factory=_results_folder)
+    backend: str | None = None  # a key of registry.BACKENDS; None = the order of the engine's settings
+    tracker: TrackerName = "litert"
+    threads: int = 1  # of the models
+    thresholds: Thresholds | None = None  # None = the model's own
+    preset: str = "balanced"  # of Annotate, see app/settings/presets.py
+    coder: str = ""  # who labels in Review
+    window: str = ""  # saveGeometry() in base64
+    splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
+    page: str = "start"  # one of PAGES
+    sessions: tuple[Path, ...] = ()  # folders opened in Review, the newest first
+    told: bool = False  # whether the notice of the first start was read
+
+    def with_session(self, folder: Path) -> Preferences:
+        """The same with this session as the newest; the oldest are forgotten."""
+        others = tuple(one for one in self.sessions if one != folder)
+        return dataclasses.replace(self, sessions=(folder, *others)[:MAX_SESSIONS])
+
+
+def preferences_path() -> Path:
+    """The file that MIEN_CONFIG names, else ``desktop.json`` in this user's folder for settings."""
+    named = os.environ.get("MIEN_CONFIG")
+    if named:
+        return Path(named)
+    if sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support" / "Mien"
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "Mien"
+    else:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mien"
+    return folder / "desktop.json"
+
+
+def load_preferences(path: Path, tell: Callable[[str], None] = lambda sentence: None) -> Preferences:
+    """What stands in the file; never an error.
+
+    Args:
+        path: the file; the defaults hold when there is none.
+        tell: gets a sentence when the file cannot be read, and one for every value that cannot be used. Fields without
+            a usable value get their default; fields of other versions are passed over.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Preferences()
+    except (OSError, ValueError, RecursionError) as error:
+        tell(f"{path} cannot be read ({error}): the settings of the first start are used")
+        return Preferences()
+    if not isinstance(raw, dict):
+        tell(f"{path} holds no settings: those of the first start are used")
+        return Preferences()
+    values: dict[str, Any] = {}
+    for name, read in _READERS.items():
+        if name not in raw:
+            continue
+        try:
+            values[name] = read(raw[name])
+        except (TypeError, ValueError, OverflowError) as error:
+            tell(f"{path}: {name} {error}: its default is used")
+    return Preferences(**values)
+
+
+def save_preferences(path: Path, preferences: Preferences) -> None:
+    """Write the file whole or not at all; the folder is made. An address that may hold a secret is not kept.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if "://" in preferences.source and redact_url(preferences.source) != preferences.source:
+        preferences = dataclasses.replace(preferences, source=Preferences().source)
+    text = json.dumps(dataclasses.asdict(preferences), indent=1, default=str) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"settings cannot be kept in {path} ({error.strerror or error}): mend this, or name a file in MIEN_CONFIG"
+        ) from error
+
+
+def chosen_config(config: EngineConfig, preferences: Preferences) -> EngineConfig:
+    """The engine's settings with the user's backend and threads laid over; takes effect when an engine is opened."""
+    backends = config.backends if preferences.backend is None else (preferences.backend,)
+    return dataclasses.replace(config, backends=backends, threads=preferences.threads)
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if raw not in choices:
+            raise ValueError(f"is {_short(raw)}, not one of {', '.join(choices)}")
+        return cast(str, raw)
+
+    return read
+
+
+def _within(low: int, high: int) -> Callable[[Any], int]:
+    def read(raw: Any) -> int:
+        if type(raw) is not int or not low <= raw <= high:
+            raise ValueError(f"is {_short(raw)}, not a whole number from {low} to {high}")
+        return raw
+
+    return read
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise TypeError(f"is {_short(raw)}, not a text")
+    return raw
+
+
+def _filled(raw: Any) -> str:
+    if not _text(raw).strip():
+        raise ValueError("is empty")
+    return _text(raw)
+
+
+def _folder(raw: Any) -> Path:
+    try:
+        if b"\0" not in os.fsencode(_filled(raw)):
+            return Path(raw)
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("names no folder")
+
+
+def _yes_or_no(raw: Any) -> bool:
+    if not isinstance(raw, bool):
+        raise TypeError(f"is {_short(raw)}, not true or false")
+    return raw
+
+
+def _folders(raw: Any) -> tuple[Path, ...]:
+    if not isinstance(raw, list):
+        raise TypeError(f"is {_short(raw)}, not a list")
+    return tuple(map(_folder, raw))[:MAX_SESSIONS]
+
+
+def _texts(raw: Any) -> dict[str, str]:
+    if not isinstance(raw, dict):
+        raise TypeError(f"is {_short(raw)}, not an object")
+    return {name: _text(value) for name, value in raw.items()}
+
+
+def _backend(raw: Any) -> str | None:
+    return None if raw is None else _one_of(tuple(BACKENDS))(raw)
+
+
+def _thresholds(raw: Any) -> Thresholds | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, dict) or set(raw) != {item.name for item in dataclasses.fields(Thresholds)}:
+        raise TypeError(f"is {_short(raw)}, not tau_accept and tau_ood")
+    if any(type(value) not in (int, float) or not math.isfinite(value) for value in raw.values()):
+        raise TypeError(f"is {_short(raw)}, not two numbers")
+    if raw["tau_accept"] < 0 or not 0 <= raw["tau_ood"] <= 1:
+        raise ValueError(f"is {_short(raw)}: tau_accept must be 0 or more, tau_ood from 0 to 1")
+    return Thresholds(float(raw["tau_accept"]), float(raw["tau_ood"]))
+
+
+def _short(raw: Any) -> str:
+    text = repr(raw)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+#: How each field is read from JSON.
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "theme": _one_of(THEMES),
+    "scale_percent": _within(*SCALE_RANGE),
+    "language": _text,
+    "source": _filled,
+    "recordings": _folder,
+    "annotations": _folder,
+    "backend": _backend,
+    "tracker": _one_of(get_args(TrackerName)),
+    "threads": _within(1, MAX_THREADS),
+    "thresholds": _thresholds,
+    "preset": _filled,
+    "coder": _text,
+    "window": _text,
+    "splitters": _texts,
+    "page": _one_of(PAGES),
+    "sessions": _folders,
+    "told": _yes_or_no,
+}

@@ -1,0 +1,1 @@
+"""What this installation and machine have: checks, licences, model cards."""

@@ -1,0 +1,109 @@
+"""The folder of a session: what a run may delete, and what its metadata must look like."""
+
+import dataclasses
+import json
+
+import pytest
+
+from app.session.folder import (
+    FrameCounts,
+    Metadata,
+    ModelRecord,
+    OutputFolder,
+    OutputState,
+    SourceRecord,
+    read_metadata,
+    write_metadata,
+)
+from engine.errors import OutputError
+
+METADATA = Metadata(
+    SourceRecord("film.mp4", "video", "ab", 640, 360, 25.0, "cfr"),
+    "1.0",
+    (ModelRecord("m", "expression", "ff", "onnxruntime", "CPU"),),
+    {"tau_accept": 1.0, "tau_ood": 0.95},
+    {"expression": {"quantiles": [0.1, 0.2]}},
+    ("neutral", "happiness"),
+    (1, 12),
+    (12,),
+    "litert",
+    {"tracking": {"threads": 1}},
+    "2024-01-01T00:00:00+00:00",
+    frames=FrameCounts(3, 2, 1, 0),
+    resumed_at=(2,),
+    completed=True,
+)
+
+
+def test_metadata_come_back_as_they_were_written(tmp_path):
+    for metadata in (METADATA, dataclasses.replace(METADATA, frames=None, completed=False, fault="cut off")):
+        write_metadata(tmp_path / "metadata.json", metadata)
+        assert read_metadata(tmp_path / "metadata.json") == metadata
+
+
+def changed(tmp_path, **changes):
+    write_metadata(tmp_path / "metadata.json", METADATA)
+    raw = json.loads((tmp_path / "metadata.json").read_text(encoding="utf-8")) | changes
+    (tmp_path / "metadata.json").write_text(json.dumps(raw), encoding="utf-8")
+    return tmp_path / "metadata.json"
+
+
+def test_keys_of_later_versions_are_passed_over(tmp_path):
+    assert read_metadata(changed(tmp_path, later={"x": 1})) == METADATA
+
+
+def test_whole_numbers_count_as_floats(tmp_path):
+    assert read_metadata(changed(tmp_path, thresholds={"tau_accept": 1, "tau_ood": 0.95})) == METADATA
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": None},
+        {"source": {"source": "x"}},
+        {"models": [{"name": "m"}]},
+        {"models": {}},
+        {"labels": [1, 2]},
+        {"labels": "neutral"},
+        {"au_codes": [1.5]},
+        {"completed": 1},
+        {"frames": 3},
+        {"thresholds": {"tau_accept": True}},
+        {"thresholds": []},
+        {"thresholds": {"tau_accept": 10**400}},
+        {"fault": 3},
+    ],
+)
+def test_values_of_another_kind_are_told(tmp_path, changes):
+    with pytest.raises(OutputError, match=rf"is damaged \(metadata.*{next(iter(changes))[:-1]}.*copy the folder again"):
+        read_metadata(changed(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000])
+def test_what_is_no_metadata_is_told(tmp_path, raw):
+    (tmp_path / "metadata.json").write_bytes(raw)
+    with pytest.raises(OutputError, match="is damaged"):
+        read_metadata(tmp_path / "metadata.json")
+    assert OutputFolder(tmp_path).state() is OutputState.EMPTY
+
+
+def test_missing_metadata_are_told(tmp_path):
+    with pytest.raises(OutputError, match="cannot be read"):
+        read_metadata(tmp_path / "metadata.json")
+
+
+def test_clearing_takes_what_runs_write_and_keeps_what_people_wrote(tmp_path):
+    folder = OutputFolder(tmp_path)
+    runs = (folder.journal, folder.csv, folder.parquet, folder.video, folder.recording, folder.metadata)
+    for path in (*runs, folder.notes, tmp_path / "reviewed_faces.csv"):
+        path.write_bytes(b"x")
+    (tmp_path / "video.part.mp4").write_bytes(b"x")
+    folder.clear()
+    assert {path.name for path in tmp_path.iterdir()} == {"review.json", "reviewed_faces.csv"}
+    assert folder.state() is OutputState.EMPTY
+
+
+def test_folder_with_a_recording_and_no_journal_counts_as_finished(tmp_path):
+    folder = OutputFolder(tmp_path)
+    folder.recording.write_bytes(b"x")
+    assert folder.state() is OutputState.FINISHED

@@ -1,0 +1,134 @@
+"""The two tables: columns, empty cells, equality, and that no half file is left."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.session.journal import JournalSink, RunHeader
+from app.session.table import column_names, part_name, write_tables, written_whole
+from engine.errors import OutputError
+from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
+from tests.app.made import MadePipeline, make_face, make_frame, make_result
+
+HEADER = RunHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, (1, 2, 12), 1.2, 0.95)
+NUMBERS = [f"{code:02d}" for code in BP4D_UNITS]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Two of each route."""
+    path, pipeline = tmp_path / "journal.jsonl", MadePipeline()
+    sink = JournalSink(path, HEADER)
+    sink.open()
+    for index in range(10):
+        sink.write(pipeline.process(make_frame(index)))
+    sink.close(completed=True)
+    return path
+
+
+def test_the_columns_and_their_order() -> None:
+    wanted = ["source_id", "frame", "pts_s", "time_s", "face_id", "x", "y", "w", "h", "det_score", "quality"]
+    wanted += ["quality_reasons", "decision", "label", "label2", *(f"p_{name}" for name in EXPRESSIONS), "set"]
+    wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
+    wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
+    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"]
+    assert list(column_names(HEADER)) == wanted
+    assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
+
+
+def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
+    header = dataclasses.replace(HEADER, au_codes=OPEN_UNITS, au_thresholds=(0.1,) * 18, au_trusted=())
+    path = tmp_path / "journal.jsonl"
+    sink = JournalSink(path, header)
+    sink.open()
+    occurrence = tuple(place / 100 for place in range(18))
+    face = make_face(units=OPEN_UNITS, occurrence=occurrence)
+    sink.write(make_result(make_frame(), face))
+    sink.write(make_result(make_frame(1)))
+    sink.close(completed=True)
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    seen, empty = pq.read_table(tmp_path / "faces.parquet").to_pylist()
+    names = [f"au_{unit:02d}" for unit in OPEN_UNITS]
+    assert [name for name in seen if name.startswith("au_")] == names + [f"{name}_sd" for name in names]
+    assert [seen[name] for name in names] == pytest.approx(occurrence)
+    assert [empty[name] for name in names] == [None] * 18
+
+
+def test_both_tables_hold_the_same(journal: Path, tmp_path: Path) -> None:
+    counts = write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    assert (counts.frames, counts.rows, counts.faces) == (10, 12, 2)
+    assert counts.longest_step_s == pytest.approx(0.1)
+    table = pq.read_table(tmp_path / "faces.parquet")
+    with (tmp_path / "faces.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == table.num_rows == 12
+    for name in table.column_names:
+        for text, value in zip((row[name] for row in rows), table[name].to_pylist(), strict=True):
+            assert (value is None) == (text == "")
+            assert value is None or type(value)(text) == value
+
+
+def test_parquet_columns_are_typed(journal: Path, tmp_path: Path) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    schema = pq.read_schema(tmp_path / "faces.parquet")
+    assert schema.field("frame").type == schema.field("face_id").type == pa.int64()
+    assert schema.field("set").type == schema.field("model_sha256").type == pa.string()
+    assert schema.field("au_12_sd").type == schema.field("pts_s").type == pa.float64()
+
+
+def test_what_was_not_computed_is_empty_and_never_zero(journal: Path, tmp_path: Path) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    rows = {row["decision"]: row for row in pq.read_table(tmp_path / "faces.parquet").to_pylist()}
+    assessed = ["label", "set", "confidence", *(f"p_{name}" for name in EXPRESSIONS), *(f"au_{n}" for n in NUMBERS)]
+    for decision in ("reject", "low_quality", "no_face"):
+        assert [rows[decision][name] for name in assessed] == [None] * len(assessed)
+    assert rows["reject"]["ood_score"] > 0
+    assert rows["low_quality"]["ood_score"] is None
+    assert rows["low_quality"]["quality_reasons"] == "dark|cut_off"
+    assert rows["no_face"]["face_id"] is None
+    ambiguous = rows["ambiguous"]
+    assert (ambiguous["label"], ambiguous["label2"]) == ("happiness", "surprise")
+    assert (ambiguous["set"], ambiguous["confidence"]) == ("happiness|surprise", 0.5)
+    assert (rows["accept"]["label2"], rows["accept"]["set"]) == (None, "happiness")
+    assert not any(isinstance(value, float) and math.isnan(value) for row in rows.values() for value in row.values())
+
+
+def test_a_table_that_cannot_be_written_leaves_no_half_file(journal: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tables(journal, tmp_path / "file" / "faces.csv", tmp_path / "faces.parquet")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tables(journal, tmp_path / "faces.csv", tmp_path / "file" / "faces.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "file", "journal.jsonl"]
+
+
+def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def break_off() -> None:
+        with written_whole(path) as part:
+            assert part == part_name(path) == tmp_path / "a.part.json"
+            part.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_without_frames_has_tables_without_rows(tmp_path: Path) -> None:
+    sink = JournalSink(tmp_path / "journal.jsonl", HEADER)
+    sink.open()
+    sink.close(completed=True)
+    counts = write_tables(tmp_path / "journal.jsonl", tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    assert (counts.frames, counts.rows, counts.longest_step_s, counts.shortest_step_s) == (0, 0, 0.0, 0.0)
+    assert pq.read_table(tmp_path / "faces.parquet").num_rows == 0
