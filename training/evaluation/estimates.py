@@ -14,7 +14,7 @@ from engine.errors import ContractError
 from engine.expression import softmax
 from engine.types import Float32, Float64, UInt8
 from engine.uncertainty.scores import decompose
-from training.export.expression import open_network, run_network
+from training.expression.export import open_network, run_network
 
 
 @dataclass(frozen=True, slots=True, eq=False)

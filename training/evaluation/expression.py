@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from engine.types import MESH_POINTS, Float32, Int64, UInt8
-from training.datasets.fer2013 import read_faces
+from training.data.fer2013 import read_faces
 from training.evaluation.estimates import Estimates, estimates_of, file_estimator
 from training.evaluation.expression_report import ExpressionReport, measure, model_facts
-from training.models.landmark_maps import LANDMARK_POINTS, MIRROR
+from training.expression.landmark_maps import LANDMARK_POINTS, MIRROR
 
 #: Members' probabilities are taken to be at least this where logits are made of them again.
 _LEAST: Final = 1e-30

@@ -16,8 +16,8 @@ from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64, Route
 from engine.uncertainty.calibration import expected_calibration_error
 from engine.uncertainty.scores import entropy
-from training.datasets.fer2013 import FerFaces, majority_labels
-from training.datasets.meshes import MIN_PRESENCE
+from training.data.fer2013 import FerFaces, majority_labels
+from training.data.meshes import MIN_PRESENCE
 from training.evaluation.estimates import Estimates
 from training.metrics.calibration import (
     Bin,

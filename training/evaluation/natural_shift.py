@@ -29,7 +29,7 @@ from engine.facs import EXPRESSIONS
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker
 from engine.types import Float32, Frame, Int64, UInt8
-from training.datasets.meshes import MIN_PRESENCE, meshes_of
+from training.data.meshes import MIN_PRESENCE, meshes_of
 from training.evaluation.estimates import Estimator
 from training.evaluation.uncertainty_tables import Scores, scores_of
 from training.metrics.draws import Draws, draw, drawn_mean, figure_of

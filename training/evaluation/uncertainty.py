@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.types import Float32, Int64, UInt8
 from training.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Strength, corrupt
-from training.datasets.fer2013 import FerFaces, read_faces
+from training.data.fer2013 import FerFaces, read_faces
 from training.evaluation.estimates import Estimates, Estimator, file_estimator
 from training.evaluation.natural_shift import NaturalShift, ShiftSet, media_sets, natural_shift, news_sets
 from training.evaluation.uncertainty_retention import RetentionCurve, retention_curves

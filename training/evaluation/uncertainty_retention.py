@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.types import Float64, Int64
-from training.datasets.fer2013 import majority_labels, vote_shares
+from training.data.fer2013 import majority_labels, vote_shares
 from training.evaluation.uncertainty_tables import Scores, ShiftedScores, vote_entropy
-from training.export.expression import AMBIGUOUS_TOP_SHARE
+from training.expression.export import AMBIGUOUS_TOP_SHARE
 from training.metrics.draws import Draws, figure_of, ratio
 from training.metrics.multiclass import Figure
 from training.metrics.ranking import Limits, rejecting, share_kept, sum_kept

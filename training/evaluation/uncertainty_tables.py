@@ -16,7 +16,7 @@ import numpy as np
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64
 from engine.uncertainty.scores import entropy
-from training.datasets.fer2013 import vote_shares
+from training.data.fer2013 import vote_shares
 from training.evaluation.estimates import Estimates
 from training.metrics.agreement import noise_ceiling
 from training.metrics.binary import average_precision

@@ -1,6 +1,6 @@
 """What the cards of all models share: ``mien-train card`` writes tables between two marks, and the rest stays.
 
-Which tables: training/reports/expression_card.py and training/reports/unit_card.py.
+Which tables: training/reports/expression_card.py and training/reports/action_units_card.py.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class _Opened:
 
 @contextlib.contextmanager
 def _pipeline(model: Path, config: EngineConfig) -> Iterator[_Opened]:
-    """The pipeline of engine/assembly.py with any expression model, and without a model of action units."""
+    """The pipeline of engine/engine.py with any expression model, and without a model of action units."""
     with contextlib.ExitStack() as undo:
         backend = open_backend(model, config.backends, config.threads)
         undo.callback(backend.close)

@@ -11,11 +11,11 @@ import pytest
 from engine.backends.contract import read_contract
 from engine.model_files import model_path
 from engine.types import Float32, UInt8
-from tests.training.made import made_faces
+from tests.training.fake_faces import made_faces
 from training.evaluation import expression as command
 from training.evaluation.estimates import Estimates, estimates_of
 from training.evaluation.expression import before_calibration, evaluate_expression, mirrored
-from training.models.landmark_maps import LANDMARK_POINTS
+from training.expression.landmark_maps import LANDMARK_POINTS
 
 
 def test_a_mirrored_face_has_left_and_right_exchanged() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from engine.uncertainty.calibration import expected_calibration_error
-from tests.training.made import made_faces
-from tests.training.made_report import FACTS, made_estimates, made_report
-from training.datasets.fer2013 import majority_labels
+from tests.training.fake_expression_report import FACTS, made_estimates, made_report
+from tests.training.fake_faces import made_faces
+from training.data.fer2013 import majority_labels
 from training.evaluation.estimates import Estimates
 from training.evaluation.expression_report import (
     flip_figures,
@@ -20,8 +20,8 @@ from training.evaluation.expression_report import (
     route_figures,
     vote_figures,
 )
+from training.loop.json_report import plain
 from training.metrics.calibration import one_hot
-from training.report import plain
 
 NAMES = ("angry", "happy", "sad")
 

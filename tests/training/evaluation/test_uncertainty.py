@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from training.corruptions.catalogue import CORRUPTIONS, Strength
-from training.datasets.fer2013 import FerFaces
+from training.data.fer2013 import FerFaces
 from training.evaluation import uncertainty as module
 from training.evaluation.estimates import Estimates, estimates_of
 from training.evaluation.uncertainty import UncertaintyConfig, at_side, compare, evaluate_uncertainty
-from training.report import write_report
+from training.loop.json_report import write_report
 
 COUNT = 30
 CONFIG = UncertaintyConfig(strengths=(Strength.CIFAR_C,), graded_faces=6, resamples=30)

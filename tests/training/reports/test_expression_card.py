@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.training.made_report import made_report
+from tests.training.fake_expression_report import made_report
+from training.loop.json_report import plain, write_report
 from training.metrics.multiclass import Figure
-from training.report import plain, write_report
 from training.reports.expression_card import expression_tables, write_expression_card
 from training.reports.model_card import BEGIN, END
 

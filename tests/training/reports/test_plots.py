@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 
-from tests.training.made_report import made_report
+from tests.training.fake_expression_report import made_report
 from training.reports.plots import (
     INK,
     class_plot,

@@ -28,7 +28,7 @@ from engine.types import (
     Route,
     Uncertainty,
 )
-from tests.training.made_report import made_strip
+from tests.training.fake_expression_report import made_strip
 from training.reports import strip_chart
 from training.reports.strip_chart import read_strip
 

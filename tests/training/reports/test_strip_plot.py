@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 from matplotlib.patches import Rectangle
 
-from tests.training.made_report import made_strip
+from tests.training.fake_expression_report import made_strip
 from training.reports.strip_chart import Strip
 from training.reports.strip_plot import draw_strip
 

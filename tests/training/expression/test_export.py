@@ -1,0 +1,104 @@
+"""The exported ensemble: one file that answers as torch does, calibrated, with a contract that the engine accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from engine.backends.contract import ExpressionCalibration, read_contract
+from engine.backends.registry import open_backend
+from engine.expression import ExpressionEstimator, softmax
+from engine.facs import EXPRESSIONS
+from engine.types import AlignedFace, FaceQuality
+from engine.uncertainty.scores import decompose
+from tests.training.fake_faces import made_faces, made_run
+from training.expression import export as expression
+from training.expression.export import ArbexEnsemble, calibrate, export_expression
+from training.expression.fit import ExpressionRunConfig
+from training.expression.model import Arbex
+from training.layers.onnx import export_onnx, store_weights_as_half
+from training.layers.parity import largest_difference, require_parity
+
+CONFIG = ExpressionRunConfig(members=2)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model exported from a run of two untrained members."""
+    run = made_run(tmp_path_factory.mktemp("run"), CONFIG)
+    model = run / "expression.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expression, "read_faces", lambda *_: made_faces(40))
+        export_expression(run, run, model, lambda line: None)
+    return model
+
+
+def test_the_engine_reads_the_export_and_agrees_with_it(exported: Path) -> None:
+    backend = open_backend(exported, ["onnxruntime"], threads=1)
+    faces = made_faces(3)
+    aligned = [
+        AlignedFace(row, crop, landmarks, np.eye(2, 3), FaceQuality(1.0))
+        for row, (crop, landmarks) in enumerate(zip(faces.crops, faces.landmarks, strict=True))
+    ]
+    estimates = ExpressionEstimator(backend).estimate(aligned)
+    temperature = backend.contract.calibration.temperature
+    backend.close()
+    expected = softmax(
+        expression.run_network(expression.open_network(exported), faces.crops, faces.landmarks), temperature
+    )
+    for estimate, members in zip(estimates, expected, strict=True):
+        assert estimate.members == pytest.approx(members, abs=1e-5)
+
+
+def test_the_contract_names_order_and_calibration(exported: Path) -> None:
+    contract = read_contract(exported)
+    assert contract.labels == EXPRESSIONS
+    assert isinstance(contract.calibration, ExpressionCalibration)
+    assert "PublicTest" in contract.calibration.fitted_on
+
+
+def test_half_weights_halve_the_file_and_change_little(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ensemble = ArbexEnsemble([Arbex(CONFIG.model).eval()])
+    inputs = {"image": torch.randn(2, 1, 48, 48), "landmarks": torch.rand(2, 468, 2)}
+    path = tmp_path / "model.onnx"
+    dynamic = {name: {0: "batch"} for name in (*inputs, "logits")}
+    export_onnx(ensemble, tuple(inputs.values()), path, tuple(inputs), ("logits",), dynamic)
+    whole = path.stat().st_size
+    exact = largest_difference(ensemble, inputs, path, ("logits",))
+    store_weights_as_half(path)
+    rounded = largest_difference(ensemble, inputs, path, ("logits",))
+    assert path.stat().st_size < 0.6 * whole
+    assert exact["logits"] < 1e-4
+    assert exact["logits"] < rounded["logits"] < 0.05
+    other = {name: value[:1] for name, value in inputs.items()}  # a batch size that was not traced
+    assert largest_difference(ensemble, other, path, ("logits",))["logits"] < 0.05
+
+
+def test_an_export_holds_no_path_of_the_machine(exported: Path) -> None:
+    model = onnx.load(str(exported))
+    assert not any(node.doc_string for node in model.graph.node)
+    assert not model.doc_string
+    assert [entry.key for entry in model.metadata_props] == []
+
+
+def test_an_export_that_differs_is_refused() -> None:
+    with pytest.raises(ValueError, match="'logits'"):
+        require_parity({"logits": 0.2}, 0.05)
+    with pytest.raises(ValueError, match="nan"):
+        require_parity({"logits": float("nan")}, 0.05)
+
+
+def test_limits_are_fitted_after_the_temperature() -> None:
+    faces = made_faces(200)
+    logits = np.log(np.repeat(faces.vote_shares[:, None] + 1e-3, 3, axis=1)) * 4  # too sure by a factor
+    logits += np.random.default_rng(0).normal(0, 0.1, logits.shape)
+    fitted = calibrate(logits.astype(np.float32), faces)
+    assert fitted.temperature == pytest.approx(4, rel=0.2)
+    parts = decompose(softmax(logits.astype(np.float32), fitted.temperature))
+    assert np.mean(parts.epistemic > fitted.max_epistemic) == pytest.approx(0.05, abs=0.006)
+    assert fitted.epistemic_quantiles[0] <= fitted.max_epistemic <= fitted.epistemic_quantiles[-1]

@@ -1,0 +1,94 @@
+"""Action-unit labels with faults and gaps, and a model that reads the brightness, for tests of measuring."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from engine.alignment import CROP_TEMPLATE
+from engine.backends.contract import SCHEMA, AUCalibration, CropSpec, ModelContract, TensorSpec, write_contract
+from engine.facs import BP4D_UNITS, unit_code
+from training.data.action_unit_faces import UnitFaces, fold_of
+
+
+def made_labels(
+    occurs: np.ndarray, known: np.ndarray | None = None, people: np.ndarray | None = None, units: tuple[int, ...] = ()
+) -> UnitFaces:
+    """Labels (N, K) without pictures, everything known and every face another person unless given."""
+    count, k = occurs.shape
+    return UnitFaces(
+        units=units or BP4D_UNITS[:k],
+        crops=np.zeros((count, 1, 1), np.uint8),
+        occurs=occurs,
+        known=np.ones((count, k), bool) if known is None else known,
+        targets=occurs.astype(np.float32),
+        people=np.array([f"{number}" for number in range(count)]) if people is None else people,
+        folds=np.ones(count, np.int64),
+        sources=np.full(count, "made"),
+    )
+
+
+def faulty_faces(people: int = 30, units: tuple[int, ...] = BP4D_UNITS) -> UnitFaces:
+    """Four pictures a person. Bright ones show every unit; a tenth of the labels is wrong, another not known."""
+    random = np.random.default_rng(0)
+    count = 4 * people
+    bright = random.random(count) < 0.5
+    names = np.repeat([f"person {number}" for number in range(people)], 4)
+    occurs = bright[:, np.newaxis] ^ (random.random((count, len(units))) < 0.1)
+    grey = np.where(bright, 200, 40)[:, np.newaxis, np.newaxis]
+    return UnitFaces(
+        units=units,
+        crops=(grey + random.integers(-20, 20, (count, 96, 96))).astype(np.uint8),
+        occurs=occurs,
+        known=random.random(occurs.shape) < 0.9,
+        targets=occurs.astype(np.float32),
+        people=names,
+        folds=np.array([fold_of(str(name)) for name in names], np.int64),
+        sources=np.where(np.arange(count) % 2 == 0, "faces128", "open"),
+    )
+
+
+def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted: tuple[int, ...] = ()) -> Path:
+    """A model whose logits are the mean of the normalised picture plus the mean noise of sample and unit."""
+    k = len(units)
+    inputs, outputs = {"image": ("N", 1, 96, 96), "noise": ("S", 2, k, k)}, {"logits": ("N", "S", k)}
+    infos = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in part.items()]
+        for part in (inputs, outputs)
+    ]
+    axes = {"picture": [1, 2, 3], "edges": [1, 2], "last": [3]}
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "picture"], ["level"], keepdims=1),  # (N, 1, 1, 1)
+        helper.make_node("Squeeze", ["level", "last"], ["grey"]),  # (N, 1, 1)
+        helper.make_node("ReduceMean", ["noise", "edges"], ["shift"], keepdims=0),  # (S, K)
+        helper.make_node("Add", ["grey", "shift"], ["logits"]),  # (N, S, K)
+    ]
+    constants = [numpy_helper.from_array(np.array(places), name) for name, places in axes.items()]
+    graph = helper.make_graph(nodes, "brightness", infos[0], infos[1], constants)
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    onnx.checker.check_model(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "action_units.onnx"
+    path.write_bytes(content)
+    contract = ModelContract(
+        schema=SCHEMA,
+        name="brightness",
+        task="action_units",
+        sha256=hashlib.sha256(content).hexdigest(),
+        inputs=tuple(TensorSpec(name, shape) for name, shape in inputs.items()),
+        outputs=tuple(TensorSpec(name, shape) for name, shape in outputs.items()),
+        crop=CropSpec(CROP_TEMPLATE, 96, "grey", 0.47, 0.21),
+        labels=tuple(unit_code(unit) for unit in units),
+        calibration=AUCalibration(
+            1.0, (0.4,) * k, tuple(not trusted or unit in trusted for unit in units), 20, 7, "made faces"
+        ),
+        data=("made <faces>",),
+        licence="none",
+        trained="never",
+    )
+    write_contract(contract, path)
+    return path

@@ -1,0 +1,179 @@
+"""The study: which people and labels train, for how long, what is kept, what is not repeated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.fake_action_unit_faces import TINY
+from tests.training.fake_action_unit_labels import faulty_faces
+from tests.training.fake_faces import quiet
+from training.action_units.model import Variant
+from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
+from training.loop.json_report import plain
+from training.loop.trainer import TrainerConfig
+from training.studies import action_units as unit_study
+from training.studies.action_units import (
+    PAPER_ORDER,
+    StudyConfig,
+    StudyReport,
+    scaled,
+    share_of_people,
+    study_split,
+    study_units,
+)
+
+WHAT = StudyConfig(folds=(1, 2), shares=(0.5, 1.0), flips=(0.0, 0.2), steps=1, samples=3, resamples=20)
+CPU = torch.device("cpu")
+
+
+class MadeTrainings:
+    """Stands in for the two stages: a "model" answers by the brightness of the crop, the better the later variant."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[tuple[str, UnitSplit]] = []
+        for name in ("fit_features", "fit_head", "head_features", "sampled_logits"):
+            monkeypatch.setattr(unit_study, name, getattr(self, name))
+
+    def fit_features(
+        self, split: UnitSplit, config: Any, folder: Path, balanced: bool, device: Any, facts: Any, report: Any
+    ) -> str:
+        self.seen.append((str(folder), split))
+        return "balanced" if balanced else "plain"
+
+    def fit_head(
+        self, split: UnitSplit, config: Any, trunk: str, variant: Variant, folder: Path, device: Any, facts: Any,
+        report: Any, features: str,
+    ) -> str:  # fmt: skip
+        assert (trunk, features) == ("balanced", "features of balanced")
+        self.seen.append((str(folder), split))
+        return variant.value
+
+    def head_features(self, split: UnitSplit, config: Any, trunk: str, device: Any) -> str:
+        return f"features of {trunk}"
+
+    def sampled_logits(self, model: str, variant: Variant, crops: np.ndarray, samples: int) -> np.ndarray:
+        bright = crops.mean((1, 2)) > 128
+        random = np.random.default_rng(0)
+        wrong = random.random(len(crops)) < 0.1 * PAPER_ORDER.index(variant)
+        logits = np.where(bright ^ wrong, 2.0, -2.0)[:, np.newaxis, np.newaxis]
+        return np.tile(logits, (1, samples, 12)).astype(np.float32)
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> MadeTrainings:
+    return MadeTrainings(monkeypatch)
+
+
+def run_study(folder: Path, faces: UnitFaces | None = None, what: StudyConfig = WHAT) -> StudyReport:
+    return study_units(faces or faulty_faces(), TINY, folder, what, CPU, quiet)
+
+
+def test_every_setting_is_trained_once_and_read_the_second_time(trainings: MadeTrainings, tmp_path: Path) -> None:
+    first = run_study(tmp_path)
+    assert len(trainings.seen) == 2 * 3 * 5  # folds x (half, all, all with noise) x variants
+    again = run_study(tmp_path)
+    assert len(trainings.seen) == 2 * 3 * 5
+    assert plain(again) == plain(first)
+
+
+def test_a_cell_that_was_broken_off_is_trained_again(trainings: MadeTrainings, tmp_path: Path) -> None:
+    first = run_study(tmp_path)
+    (tmp_path / "fold2" / "share100" / "flip20" / "cell.json").unlink()
+    trainings.seen.clear()
+    assert plain(run_study(tmp_path)) == plain(first)
+    assert {Path(folder).name for folder, _ in trainings.seen} == {variant.value for variant in Variant}
+    assert all("fold2/share100/flip20" in folder for folder, _ in trainings.seen)
+
+
+def test_each_cell_tells_its_figures_at_once(trainings: MadeTrainings, tmp_path: Path) -> None:
+    report = run_study(tmp_path)
+    told = json.loads((tmp_path / "fold1" / "share100" / "flip0" / "cell.json").read_text())["variants"]
+    for scores in next(
+        point for point in report.points if (point.share, point.flipped) == (1.0, 0.0)
+    ).compared.variants:
+        assert told[scores.variant]["f1"] == pytest.approx(scores.f1_by_fold[0], abs=1e-4)
+        assert set(told[scores.variant]["units"]) == {unit.unit for unit in scores.units}
+
+
+def test_the_order_is_found_where_it_is_there(trainings: MadeTrainings, tmp_path: Path) -> None:
+    what = replace(WHAT, folds=(1, 2, 3), shares=(1.0,), flips=(0.0,), resamples=100)
+    compared = run_study(tmp_path, faulty_faces(150), what).points[0].compared
+    assert compared.found_order == tuple(variant.value for variant in PAPER_ORDER)
+    assert compared.order_appears
+    assert len(compared.comparisons) == 5 * 4 / 2
+
+
+def test_test_labels_are_never_turned_over(trainings: MadeTrainings, tmp_path: Path) -> None:
+    faces = faulty_faces()
+    run_study(tmp_path, faces)
+    for folder, split in trainings.seen:
+        clean = split_people(faces, int(split.test.folds[0]))
+        assert (split.test.occurs == clean.test.occurs).all()
+        if "share100" in folder:
+            changed = (split.training.occurs != clean.training.occurs).sum(0)
+            share = 0.2 if "flip20" in folder else 0.0
+            assert changed.tolist() == [round(share * n) for n in clean.training.known.sum(0)]
+
+
+def test_another_run_is_not_taken_for_this_one(trainings: MadeTrainings, tmp_path: Path) -> None:
+    run_study(tmp_path)
+    with pytest.raises(ValueError, match="other settings or faces"):
+        run_study(tmp_path, what=replace(WHAT, steps=2))
+    with pytest.raises(ValueError, match="other settings or faces"):
+        run_study(tmp_path, faulty_faces(31))
+
+
+def test_smaller_shares_are_parts_of_larger_ones() -> None:
+    faces = faulty_faces(60)
+    kept = [set(share_of_people(faces, share, 0).people) for share in (0.01, 0.1, 0.5, 1.0)]
+    assert [len(people) for people in kept] == [1, 6, 30, 60]
+    assert all(small <= large for small, large in zip(kept, kept[1:], strict=False))
+    assert set(share_of_people(faces, 0.1, 1).people) != kept[1]
+
+
+def test_a_share_is_of_training_and_validation_people_not_of_test_people() -> None:
+    faces = faulty_faces(60)
+    whole, half = split_people(faces, 2), study_split(faces, 2, 0.5, 0.0, seed=0)
+    for one, other in ((whole.training, half.training), (whole.validation, half.validation)):
+        assert len(set(other.people)) == -(-len(set(one.people)) // 2)
+    assert len(half.test.people) == len(whole.test.people)
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.01])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        share_of_people(faulty_faces(), share, 0)
+
+
+def test_small_sets_get_smaller_batches_and_more_epochs() -> None:
+    config = TrainerConfig(epochs=4, batch_size=64, warmup_epochs=1.0)
+    found = scaled(config, 10, steps=500)
+    assert (found.batch_size, found.epochs, found.warmup_epochs) == (10, 500, 500 / 4)
+    found = scaled(config, 200, steps=500)
+    assert (found.batch_size, found.epochs) == (64, -(-500 // 3))
+    assert scaled(config, 64_000, steps=500) == config
+
+
+def test_the_whole_set_as_it_is_is_always_a_point() -> None:
+    assert StudyConfig(shares=(0.1,), flips=(0.2,)).points() == ((0.1, 0.0), (1.0, 0.0), (1.0, 0.2))
+
+
+def test_a_real_study(tmp_path: Path) -> None:
+    """Both stages, all variants, one fold; the second time nothing is trained."""
+    what = replace(WHAT, folds=(3,), shares=(0.2, 1.0), flips=(0.0,))
+    first = run_study(tmp_path, what=what)
+    trained = sorted(path.parent.name for path in tmp_path.glob("fold3/share20/flip0/*/weights.safetensors"))
+    assert trained == sorted(variant.value for variant in Variant)
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert plain(run_study(tmp_path, what=what)) == plain(first)
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    cell = first.points[0].cells[0]
+    assert cell.training_faces == 4 * cell.training_people  # four pictures each
+    assert cell.steps_features >= 1

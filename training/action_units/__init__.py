@@ -1,0 +1,1 @@
+"""Action-unit recognition: UGN, its losses, training, calibration and export."""

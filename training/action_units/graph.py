@@ -1,0 +1,129 @@
+"""Training of UGN, stage 2: the uncertain graph head on frozen features.
+
+The features do not change any more, so those of a few randomly changed copies of each face are computed once and kept
+(float16, in memory: views x faces x units x width x 2 bytes, 0.2 GB for 10,000 faces at edge size).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from engine.action_units import noise_bank
+from training.action_units.features import (
+    ActionUnitsConfig,
+    TrainingFaces,
+    channels_last,
+    features_of,
+    pictures,
+    unit_means,
+)
+from training.action_units.loss import adaptive_loss, adaptive_weights, label_terms, marginal_terms, mask_divergence
+from training.action_units.model import UGN, GraphOutput, UncertainGraphHead, Variant, decompose
+from training.data.action_unit_faces import UnitSplit
+
+#: Noise bank of validation during training; the contract's own seed is set at export.
+_VALIDATION_SEED: Final = 0
+_VALIDATION_SAMPLES: Final = 20
+_BATCH: Final = 128
+
+
+class GraphTask:
+    """Stage 2 of a variant: the graph head, faces weighed by their epistemic uncertainty where it is UGN-B.
+
+    Targets are occurrences, as in the paper, so that the probabilities speak of occurrence.
+    """
+
+    def __init__(
+        self,
+        split: UnitSplit,
+        config: ActionUnitsConfig,
+        model: UGN,
+        device: torch.device,
+        features: Tensor | None = None,
+    ) -> None:
+        """Take over the head of ``model``; ``features`` are those of `view_features`, computed here without them."""
+        channels_last(model.to(device)).eval()
+        self.model: UncertainGraphHead = model.head
+        self._config, self._device = config, device
+        self._variant = Variant(config.variant)
+        train = TrainingFaces(split.training, config.augment, device)
+        self.samples = train.samples
+        self._occurs, self._known = train.occurs.to(device), train.known.to(device)
+        self._features = view_features(model, train, config, device) if features is None else features
+        if config.model.centred:
+            self.model.set_rest(resting_features(self._features, self._known & ~self._occurs))
+        self._validation = split.validation
+        self._validation_features = features_of(model, pictures(split.validation.crops), device)
+        bank = noise_bank(_VALIDATION_SAMPLES, config.model.units, _VALIDATION_SEED)
+        self._bank = torch.from_numpy(bank).to(device)
+
+    def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """The variant's loss of the training faces with these row numbers (B,), and the prior on the masks."""
+        views = torch.randint(len(self._features), rows.shape, generator=generator)
+        features = self._features[views, rows].float()
+        targets, known = self._occurs[rows].float(), self._known[rows]
+        samples = max(1, self._config.marginal_samples)
+        with torch.autocast(self._device.type, enabled=False):  # the head is small, and its differences are fine
+            output = self.model(features, self._noise(len(rows), samples, generator))
+            if self._config.marginal_samples > 0:
+                terms = marginal_terms(output.logits, targets, known)
+            else:
+                terms = label_terms(output.logits[:, 0], targets, known)
+            return adaptive_loss(terms, self._weights(features, generator)) + self._prior(output)
+
+    def _weights(self, features: Tensor, generator: torch.Generator) -> Tensor:
+        config = self._config
+        if self._variant is not Variant.UGN_B:
+            return torch.ones(len(features), device=self._device)
+        with torch.no_grad():
+            sampled = self.model(features, self._noise(len(features), config.weighting_samples, generator))
+            epistemic = decompose(sampled.logits).epistemic
+        return adaptive_weights(epistemic, config.weighting_group, config.weighting_temperature)
+
+    def _prior(self, output: GraphOutput) -> Tensor:
+        if self._variant is Variant.GN_D:
+            return torch.zeros((), device=self._device)  # a fixed mask has no spread to hold up
+        return self._config.mask_prior * sum(
+            (mask_divergence(layer.mu, layer.sigma) for layer in output.layers), torch.zeros((), device=self._device)
+        )
+
+    def _noise(self, faces: int, samples: int, generator: torch.Generator) -> Tensor:
+        units = self._config.model.units
+        return torch.randn(faces, samples, 2, units, units, generator=generator).to(self._device)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Validation figures of the mean over the fixed bank, and the mean epistemic part in nats."""
+        with torch.no_grad():
+            parts = [model(features, self._bank).logits for features in torch.split(self._validation_features, _BATCH)]
+        uncertainty = decompose(torch.cat(parts))
+        means = unit_means(self._validation, uncertainty.occurrence)
+        return means | {"epistemic": float(uncertainty.epistemic.mean())}
+
+
+@torch.no_grad()
+def view_features(model: UGN, train: TrainingFaces, config: ActionUnitsConfig, device: torch.device) -> Tensor:
+    """Features (V, N, K, D) float16 of randomly changed copies of all training faces; they follow from the seed."""
+    generator = torch.Generator().manual_seed(config.stage2.seed)
+    views = []
+    for _ in range(config.views):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.stage2.bf16):
+            batches = torch.split(torch.arange(train.samples), _BATCH)
+            features = [model.features(train.changed(rows, generator)).half() for rows in batches]
+        views.append(torch.cat(features))  # autocast would refuse to join float16 on a CPU
+    return torch.stack(views)
+
+
+def resting_features(features: Tensor, absent: Tensor) -> Tensor:
+    """Mean feature (K, D) of each unit over the faces that are known not to show it; over all where there is none.
+
+    Features are (V, N, K, D), ``absent`` (N, K) bool.
+    """
+    counted = torch.where(absent.any(0), absent, True).float()  # (N, K)
+    total = torch.zeros(features.shape[2:], device=features.device)  # (K, D)
+    for view in features:
+        for part, weight in zip(torch.split(view, _BATCH), torch.split(counted, _BATCH), strict=True):
+            total += torch.einsum("nkd,nk->kd", part.float(), weight)
+    return total / (counted.sum(0)[:, None] * len(features))

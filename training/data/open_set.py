@@ -1,0 +1,146 @@
+"""The open action-unit set that ``mien-train make-au`` renders.
+
+Folder: ``images/00000.jpg`` (128x128 grey), ``labels.csv`` (image, person, fold, photograph, head turn in degrees,
+presence of a face mesh, intensity 0-1 of each unit) and ``points.npy`` (float16, the face mesh of each picture in 0-1
+of its side, read from the picture by the network that the engine runs).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from engine.alignment import align_picture
+from engine.errors import OutputError, SourceError
+from engine.facs import OPEN_UNITS, unit_code
+from engine.types import MESH_POINTS, Float32, UInt8
+from training.data.meshes import MIN_PRESENCE
+from training.data.action_unit_faces import FOLDS, UnitFaces
+
+LABELS, PICTURES, POINTS = "labels.csv", "images", "points.npy"
+SIDE_PX: Final = 128
+NAME: Final = "open"
+#: A unit occurs from this intensity on: FACS calls the weakest fifth a trace (A), and the published protocols do not
+#: count it.
+OCCURRENCE_INTENSITY: Final = 0.2
+#: The soft target rises from 0 to 1 over this range of intensities around the threshold.
+_TARGET_RANGE: Final = (0.1, 0.3)
+_FACTS: Final = ("image", "person", "fold", "photograph", "pitch_deg", "yaw_deg", "roll_deg", "presence")
+_COLUMNS: Final = (*_FACTS, *(unit_code(unit) for unit in OPEN_UNITS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenAuRow:
+    """One picture of the set."""
+
+    image: str
+    person: str
+    fold: int
+    photograph: str
+    turn_deg: tuple[float, float, float]  # pitch, yaw, roll, beside the photograph's own
+    presence: float
+    intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
+
+
+def write_labels(path: Path, rows: Iterable[OpenAuRow]) -> None:
+    """Write ``labels.csv``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="") as handle:
+            table = csv.writer(handle)
+            table.writerow(_COLUMNS)
+            for row in rows:
+                facts = (row.image, row.person, row.fold, row.photograph, *(f"{turn:.2f}" for turn in row.turn_deg))
+                table.writerow((*facts, f"{row.presence:.4f}", *(f"{value:.3f}" for value in row.intensities)))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): choose another folder") from None
+
+
+def read_labels(path: Path) -> list[OpenAuRow]:
+    """Read ``labels.csv``.
+
+    Raises:
+        SourceError: it is missing, lacks a column, is empty or holds a value that it cannot.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            table = csv.DictReader(handle)
+            absent = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
+            if absent:
+                raise SourceError(f"{path} has no column {absent[0]!r}: make the set again")
+            rows = [_row(values) for values in table]
+    except FileNotFoundError:
+        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au has finished") from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise SourceError(f"{path} is damaged ({error}): make the set again") from None
+    if not rows:
+        raise SourceError(f"{path} lists no picture: make the set again")
+    return rows
+
+
+def _row(values: dict[str, str]) -> OpenAuRow:
+    intensities = np.array([float(values[unit_code(unit)]) for unit in OPEN_UNITS], np.float32)
+    if int(values["fold"]) not in FOLDS or not ((intensities >= 0) & (intensities <= 1)).all():
+        raise ValueError(f"{values['image']} has a fold or an intensity out of range")
+    return OpenAuRow(
+        image=values["image"],
+        person=values["person"],
+        fold=int(values["fold"]),
+        photograph=values["photograph"],
+        turn_deg=(float(values["pitch_deg"]), float(values["yaw_deg"]), float(values["roll_deg"])),
+        presence=float(values["presence"]),
+        intensities=intensities,
+    )
+
+
+def read_open_au(folder: Path) -> UnitFaces:
+    """Read the set and cut the canonical views; pictures in which no face is seen are left out.
+
+    Raises:
+        SourceError: a file is missing or does not fit the others, or no face is seen in any picture.
+    """
+    rows = read_labels(folder / LABELS)
+    points = _read_points(folder / POINTS, len(rows))
+    kept = [number for number, row in enumerate(rows) if row.presence >= MIN_PRESENCE]
+    if not kept:
+        raise SourceError(f"{folder / LABELS} has no picture in which a face is seen: make the set again")
+    intensities = np.stack([rows[number].intensities for number in kept])
+    low, high = _TARGET_RANGE
+    return UnitFaces(
+        units=OPEN_UNITS,
+        crops=np.stack([_crop(folder / PICTURES / rows[number].image, points[number]) for number in kept]),
+        occurs=intensities >= OCCURRENCE_INTENSITY,
+        known=np.ones(intensities.shape, bool),
+        targets=np.asarray(np.clip((intensities - low) / (high - low), 0, 1), np.float32),
+        people=np.array([rows[number].person for number in kept]),
+        folds=np.array([rows[number].fold for number in kept], np.int64),
+        sources=np.full(len(kept), NAME),
+    )
+
+
+def _read_points(path: Path, count: int) -> Float32:
+    try:
+        points = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au has finished") from None
+    except (ValueError, EOFError) as error:
+        raise SourceError(f"{path} is damaged ({error}): make the set again") from None
+    if points.shape != (count, MESH_POINTS, 2):
+        raise SourceError(f"{path} holds {points.shape}, not a mesh for each of {count} pictures: make the set again")
+    return np.asarray(points, np.float32)
+
+
+def _crop(path: Path, points: Float32) -> UInt8:
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if picture is None or picture.shape != (SIDE_PX, SIDE_PX):
+        raise SourceError(f"{path} is missing or no {SIDE_PX}x{SIDE_PX} picture: make the set again")
+    return align_picture(np.asarray(picture, np.uint8), points * SIDE_PX)[0]

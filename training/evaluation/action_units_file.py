@@ -1,0 +1,180 @@
+"""``mien-train evaluate au``: the figures of an exported action-unit model on people it has never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from engine.action_units import sigmoid
+from engine.errors import ContractError
+from engine.facs import unit_code
+from engine.types import Float32
+from training.action_units.exported import ExportedActionUnits
+from training.action_units.expression_check import ExpressionCheck, check_expressions
+from training.data.action_unit_faces import UnitFaces
+from training.data.fer2013 import FerFaces
+from training.evaluation.action_units import RESAMPLES, UnitReport, f1_half, judge, unit_report
+from training.metrics.multiclass import Figure
+
+#: Numbers of sampled masks that are compared (SPEC 3.3).
+SAMPLE_COUNTS: Final = (1, 5, 20, 50)
+#: Samples of the measured time.
+TIMED_SAMPLES: Final = 20
+TIMED_RUNS: Final = 200
+_TIMED_THREADS: Final = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitModelFacts:
+    """What was measured."""
+
+    name: str
+    sha256: str
+    trained: str
+    data: tuple[str, ...]
+    temperature: float
+    mask_samples: int
+    fitted_on: str
+    units: tuple[str, ...]
+    not_trusted: tuple[str, ...]  # units that the program shows greyed
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """The figures on the test faces of one data set."""
+
+    source: str
+    report: UnitReport
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesFigures:
+    """What more sampled masks are worth."""
+
+    samples: int
+    f1_half: Figure  # mean over units, at probability 0.5
+    epistemic_nats: float  # mean over faces and units
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One face with 20 samples on ONNX Runtime, from grey levels to outputs."""
+
+    threads: int
+    samples: int
+    median_ms: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFileReport:
+    """All figures of one model file on held-out people."""
+
+    model: UnitModelFacts
+    test_fold: int
+    test: str  # the faces in words
+    all: UnitReport
+    sources: tuple[SourceReport, ...]
+    by_samples: tuple[SamplesFigures, ...]
+    fer: ExpressionCheck | None
+    latency: tuple[Latency, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FerSplit:
+    """The faces of FERPlus for the check from outside, at 96 pixels."""
+
+    name: str  # PublicTest or PrivateTest
+    faces: FerFaces
+
+
+def evaluate_units_file(
+    model: Path,
+    test: UnitFaces,
+    told: str,
+    fer: FerSplit | None = None,
+    resamples: int = RESAMPLES,
+    threads: int = 1,
+    report: Callable[[str], None] = print,
+) -> UnitFileReport:
+    """Figures of a model file on the faces of one test fold, which ``told`` names in words, and the check on FERPlus.
+
+    Raises:
+        ContractError: the file has no contract, is no action-unit model, or lacks a unit of the faces.
+        ValueError: there is no face.
+    """
+    network = ExportedActionUnits(model, threads)
+    places = _places(network, test.units)
+    calibration = network.calibration
+    most = max(*SAMPLE_COUNTS, calibration.mask_samples)
+    report(f"{len(test.people)} faces with {most} samples each")
+    logits = network.logits(test.crops, most)[..., places]
+
+    def measured(faces: UnitFaces, sampled: Float32) -> UnitReport:
+        thresholds = [calibration.thresholds[place] for place in places]
+        return unit_report(
+            faces, sampled[:, : calibration.mask_samples], calibration.temperature, thresholds, resamples
+        )
+
+    whole = measured(test, logits)
+    chosen = {str(name): test.sources == name for name in np.unique(test.sources)}
+    return UnitFileReport(
+        model=_facts(network),
+        test_fold=int(test.folds[0]),
+        test=told,
+        all=whole,
+        sources=tuple(
+            SourceReport(name, whole if rows.all() else measured(test.where(rows), logits[rows]))
+            for name, rows in chosen.items()
+        ),
+        by_samples=tuple(_with_samples(test, logits, calibration.temperature, count) for count in SAMPLE_COUNTS),
+        fer=None if fer is None else _check(network, fer, resamples),
+        latency=tuple(_latency(model, count, test) for count in _TIMED_THREADS),
+    )
+
+
+def _places(network: ExportedActionUnits, units: tuple[int, ...]) -> list[int]:
+    """Where the model has each of the units that the faces are labelled with."""
+    labels = network.contract.labels
+    lacking = [unit_code(unit) for unit in units if unit_code(unit) not in labels]
+    if lacking:
+        raise ContractError(f"{network.contract.name} does not read {', '.join(lacking)}: give faces without them")
+    return [labels.index(unit_code(unit)) for unit in units]
+
+
+def _facts(network: ExportedActionUnits) -> UnitModelFacts:
+    contract, calibration = network.contract, network.calibration
+    return UnitModelFacts(
+        name=contract.name,
+        sha256=contract.sha256,
+        trained=contract.trained,
+        data=contract.data,
+        temperature=calibration.temperature,
+        mask_samples=calibration.mask_samples,
+        fitted_on=calibration.fitted_on,
+        units=contract.labels,
+        not_trusted=tuple(
+            label for label, trusted in zip(contract.labels, calibration.trusted, strict=True) if not trusted
+        ),
+    )
+
+
+def _with_samples(test: UnitFaces, logits: Float32, temperature: float, count: int) -> SamplesFigures:
+    judged = judge(logits[:, :count], temperature)
+    return SamplesFigures(count, f1_half(test, judged), float(judged.epistemic[test.known].mean()))
+
+
+def _check(network: ExportedActionUnits, fer: FerSplit, resamples: int) -> ExpressionCheck:
+    logits = network.logits(fer.faces.crops)
+    occurrence = sigmoid(logits, network.calibration.temperature).mean(1)
+    units = tuple(int(label.removeprefix("AU")) for label in network.contract.labels)
+    return check_expressions(occurrence, units, fer.faces, fer.name, resamples)
+
+
+def _latency(model: Path, threads: int, test: UnitFaces) -> Latency:
+    median = ExportedActionUnits(model, threads).latency_ms(test.crops[0], TIMED_SAMPLES, TIMED_RUNS)
+    return Latency(threads, TIMED_SAMPLES, median, TIMED_RUNS)

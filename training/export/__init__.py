@@ -1,1 +1,0 @@
-"""From trained weights to model files with contracts."""

@@ -1,0 +1,1 @@
+"""Expression recognition: ARBEx, and its distillation into one network (UAR)."""

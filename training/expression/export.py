@@ -1,0 +1,184 @@
+"""``mien-train export expression``: members -> one calibrated ONNX file with its contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from engine.alignment import CROP_TEMPLATE
+from engine.backends.contract import (
+    SCHEMA,
+    CropSpec,
+    ExpressionCalibration,
+    ModelContract,
+    TensorSpec,
+    write_contract,
+)
+from engine.expression import softmax
+from engine.facs import EXPRESSIONS
+from engine.tracking.face_models import sha256_of
+from engine.types import MESH_POINTS, Float32, UInt8
+from engine.uncertainty.calibration import epistemic_quantiles, fit_max_aleatoric, fit_max_epistemic, fit_temperature
+from engine.uncertainty.scores import decompose
+from training.data.fer2013 import FerFaces, read_faces
+from training.expression.face_set import MEAN, STD
+from training.expression.fit import ExpressionRunConfig, load_members, member_folder
+from training.expression.landmark_maps import LANDMARK_POINTS
+from training.expression.model import Arbex
+from training.expression.stacked import StackedArbex
+from training.layers.onnx import export_onnx, store_weights_as_half
+from training.layers.parity import largest_difference, require_parity
+from training.loop.checkpoint import read_facts
+
+INPUTS: Final = ("image", "landmarks")
+#: Share of clean validation faces that the epistemic limit may reject (SPEC 4.2).
+FALSE_REJECTION: Final = 0.05
+#: A face counts as ambiguous when no label has more than this share of the votes (SPEC 4.2).
+AMBIGUOUS_TOP_SHARE: Final = 0.5
+#: Half-precision weights move the logits by less than this on real faces.
+_PARITY: Final = 0.05
+
+
+class ArbexEnsemble(nn.Module):
+    """Networks side by side: picture and whole mesh in, ln of the fused distribution of each of their branches out.
+
+    ``stacked`` computes the branches of a network at once (training/expression/stacked.py): the same numbers, sooner.
+    """
+
+    def __init__(self, members: Sequence[Arbex], *, stacked: bool = False) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(
+            StackedArbex(member) if stacked and len(member.each_branch()) > 1 else member for member in members
+        )
+        self.register_buffer("points", torch.tensor(LANDMARK_POINTS), persistent=False)
+        self.points: Tensor
+        self._maps_of = members[0].maps_of
+
+    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C)."""
+        maps = self._maps_of(landmarks[:, self.points])
+        fused = [_fused(member, image, maps) for member in self.members]
+        return torch.cat(fused, dim=1).clamp(min=1e-9).log()
+
+
+def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
+    """Fused distributions (N, branches, C) of one network."""
+    if isinstance(network, StackedArbex):
+        return network.fused(image, maps)
+    if isinstance(network, Arbex):
+        return torch.stack([output.fused for output in network.estimate(image, maps)], dim=1)
+    raise TypeError(f"no such network: {type(network).__name__}")
+
+
+def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ModelContract:
+    """Export, calibrate on PublicTest and write MODEL and its contract; the calibration is that of the file itself."""
+    members, config = load_members(run)
+    ensemble = ArbexEnsemble(members)
+    side = config.model.input_side_px
+    validation = read_faces(data, "PublicTest", run / "cache", side)
+    image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])
+    sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
+    export_network(ArbexEnsemble(members, stacked=True), sample, model)
+    store_weights_as_half(model)
+    differences = largest_difference(ensemble, dict(zip(INPUTS, sample, strict=True)), model, ("logits",))
+    require_parity(differences, _PARITY)
+    report(f"exported {model} ({model.stat().st_size / 1e6:.1f} MB), logits differ by {differences['logits']:.4f}")
+    logits = run_network(open_network(model), validation.crops, validation.landmarks)
+    calibration = calibrate(logits, validation)
+    facts = read_facts(member_folder(run, 0) / "weights.safetensors")
+    contract = _contract(config, facts, model, calibration)
+    write_contract(contract, model)
+    report(json.dumps({**asdict(calibration), "epistemic_quantiles": "..."}))
+    return contract
+
+
+def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, Tensor], model: Path) -> None:
+    """Write networks as ONNX for any batch size, traced with an image and landmarks."""
+    batch = {name: {0: "batch"} for name in (*INPUTS, "logits")}
+    export_onnx(ensemble, sample, model, INPUTS, ("logits",), batch)
+
+
+def _contract(
+    config: ExpressionRunConfig, facts: dict[str, Any], model: Path, calibration: ExpressionCalibration
+) -> ModelContract:
+    side, now = config.model.input_side_px, datetime.now(timezone.utc)
+    return ModelContract(
+        schema=SCHEMA,
+        name=f"arbex-{side}px-{facts['uar']['method'] if 'uar' in facts else 'ensemble'}",
+        task="expression",
+        sha256=sha256_of(model),
+        inputs=(TensorSpec("image", ("batch", 1, side, side)), TensorSpec("landmarks", ("batch", MESH_POINTS, 2))),
+        outputs=(TensorSpec("logits", ("batch", config.members * config.model.branches, len(EXPRESSIONS))),),
+        crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
+        labels=EXPRESSIONS,
+        calibration=calibration,
+        data=(facts["data"],),
+        licence="weights MIT; trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)",
+        trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_making(config, facts)}",
+    )
+
+
+def _making(config: ExpressionRunConfig, facts: dict[str, Any]) -> str:
+    """How the networks came to be, in one line."""
+    seed, trunk = config.trainer.seed, config.trunk.epochs
+    if "uar" in facts:
+        teachers, lessons = facts["members"], facts["uar"]["lessons"]
+        versions = lessons["versions"] + lessons["strange_versions"]
+        return (
+            f"mien-train fit uar, {facts['uar']['method']}, {config.trainer.epochs} epochs over {versions} versions of "
+            f"each face, seed {seed}, from {teachers['count']} members of {teachers['trunk']['epochs']} trunk and "
+            f"{teachers['trainer']['epochs']} whole epochs"
+        )
+    epochs = f"{config.trainer.epochs} epochs"
+    if "start" in facts:
+        epochs = f"{facts['start']['trainer']['epochs']} epochs, then {epochs}"
+    elif trunk:
+        epochs = f"{trunk} trunk epochs, then {epochs}"
+    return f"mien-train fit expression, {config.members} members, {epochs}, seeds {seed} to {seed + config.members - 1}"
+
+
+def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
+    """Temperature, then both limits, on logits (N, M, C) of validation faces (SPEC 4.1, 4.2)."""
+    temperature = fit_temperature(logits, validation.vote_shares)
+    parts = decompose(softmax(logits, temperature))
+    ambiguous = validation.vote_shares.max(1) <= AMBIGUOUS_TOP_SHARE
+    return ExpressionCalibration(
+        temperature=temperature,
+        max_aleatoric=fit_max_aleatoric(parts.aleatoric, ambiguous),
+        max_epistemic=fit_max_epistemic(parts.epistemic, FALSE_REJECTION),
+        false_rejection=FALSE_REJECTION,
+        epistemic_quantiles=epistemic_quantiles(parts.epistemic),
+        fitted_on=f"FERPlus PublicTest, {len(validation.rows)} faces with an emotion vote",
+    )
+
+
+def model_inputs(crops: UInt8, landmarks: Float32) -> tuple[Float32, Float32]:
+    """Grey crops (N, S, S) as image (N, 1, S, S), and landmarks (N, 468, 2), as the engine gives them."""
+    images = (crops[:, None].astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+    return images, landmarks
+
+
+def open_network(model: Path) -> onnxruntime.InferenceSession:
+    """The exported file, ready to run on the CPU."""
+    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+
+
+def run_network(
+    network: onnxruntime.InferenceSession, crops: UInt8, landmarks: Float32, batch_size: int = 128
+) -> Float32:
+    """Logits (N, M, C) of an exported file for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1."""
+    found = []
+    for start in range(0, len(crops), batch_size):
+        part = slice(start, start + batch_size)
+        image, points = model_inputs(crops[part], landmarks[part])
+        found.append(network.run(["logits"], {"image": image, "landmarks": points})[0])
+    return np.concatenate(found)

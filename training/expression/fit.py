@@ -1,0 +1,159 @@
+"""``mien-train fit expression``: train the members of the expression ensemble one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.config import read_record, read_toml
+from engine.errors import SourceError
+from engine.facs import EXPRESSIONS
+from training.data.augment import AugmentConfig
+from training.data.sources import SPLITS, Source
+from training.expression.face_set import FaceSet, read_face_set
+from training.expression.loss import ArbexLossConfig
+from training.expression.model import Arbex, ArbexConfig
+from training.expression.task import ExpressionTask
+from training.expression.trunk import TrunkConfig, TrunkTask
+from training.loop.checkpoint import load_weights, read_facts
+from training.loop.distributed import rank_0_first
+from training.loop.trainer import TrainerConfig, fit
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionRunConfig:
+    """All settings of a run; read from TOML, an unknown key is an error."""
+
+    members: int = 5
+    model: ArbexConfig = field(default_factory=ArbexConfig)
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
+    loss: ArbexLossConfig = field(default_factory=ArbexLossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+def read_run_config(path: Path) -> ExpressionRunConfig:
+    """Settings of a TOML file.
+
+    Raises:
+        ConfigError: a key is unknown or a value has the wrong type.
+    """
+    return read_toml(ExpressionRunConfig, path)
+
+
+def member_folder(run: Path, member: int) -> Path:
+    """Where a member's checkpoint and weights stand."""
+    return run / f"member_{member}"
+
+
+def code_version() -> str:
+    """Commit of the checkout, with a mark when files differ from it; "unknown" outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionData:
+    """Where the faces come from."""
+
+    folder: Path
+    source: Source = Source.FER2013
+    split: str = ""  # to train on; empty: the first of the publisher's
+    validation_split: str = ""  # empty: the second
+    keep: Path | None = None  # list of ``mien-train fit rlps``: train on these only
+
+    def splits(self) -> tuple[str, str]:
+        """Names of the two splits.
+
+        Raises:
+            SourceError: the source has no splits of its own and one is not named.
+        """
+        known = SPLITS.get(self.source, ("", ""))
+        training, validation = self.split or known[0], self.validation_split or known[1]
+        if not training or not validation:
+            raise SourceError(f"{self.source.value} has no splits of its own: name --split and --validation-split")
+        return training, validation
+
+
+def fit_expression(
+    config: ExpressionRunConfig,
+    data: ExpressionData,
+    run: Path,
+    members: Sequence[int],
+    device: str = "cpu",
+    start: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, changes).
+
+    A member has two stages: its trunk alone (member_K/trunk), then the whole network from that trunk. ``start`` is a
+    finished run whose members are the initial weights instead: a further cycle of a falling learning rate (warm
+    restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
+    """
+    train, validation = read_both(data, config, run / "cache", report)
+    report(f"to train on: {train.faces.summary()}")
+    report(f"to choose on: {validation.faces.summary()}")
+    for member in members:
+        report(f"member {member}")
+        trainer = replace(config.trainer, seed=config.trainer.seed + member)
+        folder = member_folder(run, member)
+        facts = run_facts(config, data, train.samples)
+        torch.manual_seed(trainer.seed)
+        task = ExpressionTask(train, validation, config.model, config.loss, torch.device(device))
+        if start is not None:
+            facts["start"] = load_weights(member_folder(start, member) / "weights.safetensors", task.model)
+        elif config.trunk.epochs > 0:
+            first = TrunkTask(
+                train, validation, config.model, config.trunk, config.loss.fer2013_weight, torch.device(device)
+            )
+            first_trainer = replace(trainer, epochs=config.trunk.epochs, learning_rate=config.trunk.learning_rate)
+            load_weights(fit(first, first_trainer, folder / "trunk", facts, report), first.model)
+            task.model.trunk.load_state_dict(first.model.trunk.state_dict())
+        fit(task, trainer, folder, facts, report)
+
+
+def load_members(run: Path) -> tuple[list[Arbex], ExpressionRunConfig]:
+    """The finished networks of a run in evaluation mode, and its settings.
+
+    Raises:
+        FileNotFoundError: a member has not finished.
+    """
+    first = member_folder(run, 0) / "weights.safetensors"
+    config = read_record(ExpressionRunConfig, read_facts(first)["config"], str(first))
+    members = []
+    for number in range(config.members):
+        member = Arbex(config.model)
+        load_weights(member_folder(run, number) / "weights.safetensors", member)
+        members.append(member.eval())
+    return members, config
+
+
+def read_both(
+    data: ExpressionData, config: ExpressionRunConfig, cache: Path, report: Callable[[str], None]
+) -> tuple[FaceSet, FaceSet]:
+    """The faces to train on and those to choose on."""
+    training, validation = data.splits()
+    side = config.model.input_side_px
+    with rank_0_first():  # under torchrun the other ranks find its meshes
+        return (
+            read_face_set(data.source, data.folder, training, cache, side, config.augment, data.keep, report),
+            read_face_set(data.source, data.folder, validation, cache, side, config.augment, None, report),
+        )
+
+
+def run_facts(config: ExpressionRunConfig, data: ExpressionData, samples: int) -> dict[str, Any]:
+    """What a checkpoint of a run on ``samples`` faces tells of its making."""
+    told = f"{data.source.value} {data.splits()[0]}, {samples} faces"
+    if data.source is Source.FER2013:
+        told = f"FER2013 Training with FERPlus votes, {samples} faces, pictures shared with a test split left out"
+    if data.keep is not None:
+        told += ", cleaned by mien-train fit rlps"
+    return {"config": asdict(config), "code": code_version(), "labels": list(EXPRESSIONS), "data": told}

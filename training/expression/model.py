@@ -1,0 +1,301 @@
+"""ARBEx: attentive features with reliability balancing.
+
+Wasi, Serbetar, Islam, Rafi, Chae: "ARBEx: Attentive Feature Extraction with Reliability Balancing for Robust Facial
+Expression Learning", arXiv 2305.01486, 2023; feature extractor after POSTER++ (Mao et al., arXiv 2301.12149, MIT).
+In this file: window cross-attention between landmark and image features at three levels, token transformer, 128-d
+embedding (section 3.2), anchors, attentive correction, confidence and fusion (3.3); SPEC is docs/spec.md, our
+reading of both. The official code carries no licence and was read, never copied. Where we differ, and why:
+
+- Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
+- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget the epochs so gained are worth more than the
+  detail so lost (docs/models/expression.md). Its trunk is a small ResNet whose last three stages are the three levels.
+  The published trunk is pretrained on identities; ours first learns the votes alone (training/expression/trunk.py).
+  LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
+- What follows the tokens (transformer to fusion) may stand several times on one trunk: late branches, each with its own
+  answer, are one of the cheap rivals of an ensemble (SPEC 4.4).
+- Attentive correction: the embedding asks the anchors (batch-independent). The official layer attends over the batch.
+- Anchors start on the unit sphere, not at zero, where all of them would get the same gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.expression.landmark_maps import GROUPS, LandmarkMaps
+from training.layers.attention import DropPath, TransformerBlock, WindowCrossAttention
+from training.layers.residual import residual_stage
+
+_EPSILON = 1e-9
+#: FER2013's own labels (training/data/fer2013.py).
+FER2013_CLASSES: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ArbexConfig:
+    """Shape of the network; the defaults are the edge size (48 px grey)."""
+
+    input_side_px: int = 48
+    network_side_px: int = 32  # the picture is shrunk to this inside the network
+    classes: int = 8
+    stem_stride: int = 2
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    blocks: tuple[int, ...] = (2, 2, 2, 1)
+    level_heads: tuple[int, ...] = (2, 4, 4)
+    window: int = 8  # side of the attention windows; smaller maps are one window
+    level_mlp_ratio: float = 1.5
+    layer_scale: float = 0.1
+    level_drop_path: tuple[float, ...] = (0.0, 0.05, 0.1)
+    token_width: int = 128
+    token_depth: int = 1
+    token_heads: int = 4
+    token_mlp_ratio: float = 2.0
+    gate_width: int = 32
+    embedding: int = 128  # D
+    head_width: int = 64
+    dropout: float = 0.2
+    anchors: int = 10  # K per class
+    anchor_scale: float = 0.2  # delta of the geometric correction, for unit vectors
+    attention_heads: int = 8  # of the attentive correction
+    branches: int = 1
+    fer2013_head: bool = False  # a second, plain head for the seven FER2013 labels; training only
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArbexOutput:
+    """What the network gives for a batch; every distribution is (N, C)."""
+
+    embedding: Tensor  # (N, D), unit length
+    logits: Tensor  # (N, C) before softmax, primary
+    primary: Tensor  # p
+    geometric: Tensor  # s
+    attentive: Tensor  # u
+    fused: Tensor  # q
+    fer2013_logits: Tensor | None = None  # (N, 7)
+
+
+class ArbexLevel(nn.Module):
+    """Cross-attention of one level with its residual MLP; the shortcut is the normalised image map (SPEC 2.1)."""
+
+    def __init__(self, width: int, heads: int, grid: int, config: ArbexConfig, drop_path: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = WindowCrossAttention(width, heads, grid, min(config.window, grid), len(GROUPS))
+        self.norm_mlp = nn.LayerNorm(width)
+        hidden = round(width * config.level_mlp_ratio)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.scale_attention = nn.Parameter(torch.full((width,), config.layer_scale))
+        self.scale_mlp = nn.Parameter(torch.full((width,), config.layer_scale))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, image: Tensor, landmark_maps: Tensor) -> Tensor:
+        """Image map (N, C, H, W) and landmark maps (N, H, W, G) to the attended map (N, C, H, W)."""
+        x: Tensor = self.norm(image.permute(0, 2, 3, 1))  # (N, H, W, C)
+        attended = self.attention(x, landmark_maps.to(x.dtype))
+        y: Tensor = x + self.drop_path(self.scale_attention * attended)
+        y = y + self.drop_path(self.scale_mlp * self.mlp(self.norm_mlp(y)))
+        return y.permute(0, 3, 1, 2)  # (N, C, H, W)
+
+
+class Reliability(nn.Module):
+    """Anchors and the two corrections that they give (ARBEx 3.3; SPEC 2.2, 2.3)."""
+
+    def __init__(self, config: ArbexConfig) -> None:
+        super().__init__()
+        self.classes, self.per_class, self.scale = config.classes, config.anchors, config.anchor_scale
+        self.heads = config.attention_heads
+        count = config.classes * config.anchors
+        self.anchors = nn.Parameter(functional.normalize(torch.randn(count, config.embedding), dim=1))
+        self.query = nn.Linear(config.embedding, config.embedding, bias=False)
+        self.key = nn.Linear(config.embedding, config.embedding, bias=False)
+
+    def unit_anchors(self) -> Tensor:
+        """Anchors (C*K, D) on the unit sphere, class after class."""
+        return functional.normalize(self.anchors, dim=1)
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Corrections s and u, each (N, C) with rows that sum to 1, of unit embeddings (N, D)."""
+        anchors = self.unit_anchors()
+        # |e - a|^2 = 2 - 2 e.a for unit vectors; the floor keeps the gradient of the root finite
+        distance = (2 - 2 * embedding @ anchors.T).clamp(min=1e-6).sqrt()  # (N, C*K)
+        geometric = self._by_class(functional.softmax(-distance / self.scale, dim=-1))
+        unit_variance = math.sqrt(
+            embedding.shape[1]
+        )  # unit vectors have entries of 1/sqrt(D): too small to attend with
+        query = self.query(embedding * unit_variance).reshape(
+            -1, self.heads, self.query.out_features // self.heads
+        )  # (N, h, d)
+        key = self.key(anchors * unit_variance).reshape(
+            -1, self.heads, self.key.out_features // self.heads
+        )  # (C*K, h, d)
+        scores = torch.einsum("nhd,ahd->nha", query, key) * query.shape[-1] ** -0.5
+        attentive = self._by_class(functional.softmax(scores, dim=-1).mean(1))
+        return geometric, attentive
+
+    def _by_class(self, weights: Tensor) -> Tensor:
+        return weights.view(-1, self.classes, self.per_class).sum(-1)
+
+
+def confidence(probabilities: Tensor) -> Tensor:
+    """c(p) = 1 - H(p) / ln C of distributions (N, C), as (N, 1)."""
+    clamped = probabilities.clamp(min=_EPSILON)
+    entropy = -(clamped * clamped.log()).sum(-1, keepdim=True)
+    return 1 - entropy / math.log(probabilities.shape[-1])
+
+
+def fuse(primary: Tensor, geometric: Tensor, attentive: Tensor) -> Tensor:
+    """q: high confidence keeps the primary distribution, low confidence hands over to the corrections (SPEC 2.2)."""
+    weight_s, weight_u = confidence(geometric), confidence(attentive)
+    mixed = (weight_s * geometric + weight_u * attentive) / (weight_s + weight_u + _EPSILON)  # t
+    # corrections without any confidence weigh nothing: then t would be 0, so the primary stays
+    mixed = torch.where(weight_s + weight_u > 1e-6, mixed, primary)
+    certain = confidence(primary)
+    return certain * primary + (1 - certain) * mixed
+
+
+class Shrink(nn.Module):
+    """Fixed antialiased bilinear resampling of square pictures, as two products that every runtime knows."""
+
+    def __init__(self, side_in_px: int, side_px: int) -> None:
+        super().__init__()
+        columns = torch.eye(side_in_px)[None, None]
+        weights = functional.interpolate(
+            columns, size=(side_px, side_in_px), mode="bilinear", antialias=True, align_corners=False
+        )
+        self.register_buffer("weights", weights[0, 0], persistent=False)
+        self.weights: Tensor  # (side_px, side_in_px), rows sum to 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pictures (N, 1, S, S) to (N, 1, side_px, side_px)."""
+        return self.weights @ image @ self.weights.T
+
+
+class Trunk(nn.Module):
+    """Stem and four residual stages; the last three are the levels."""
+
+    def __init__(self, config: ArbexConfig) -> None:
+        super().__init__()
+        same = config.network_side_px == config.input_side_px
+        self.shrink = nn.Identity() if same else Shrink(config.input_side_px, config.network_side_px)
+        first, *widths = config.widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, first, 3, config.stem_stride, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU()
+        )
+        self.stage1 = residual_stage(first, first, config.blocks[0], 1)
+        self.stages = nn.ModuleList(
+            residual_stage(config.widths[index], width, config.blocks[index + 1], 2)
+            for index, width in enumerate(widths)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Normalised grey (N, 1, S, S) to the maps (N, C, H, W) of the three levels."""
+        x = self.stage1(self.stem(self.shrink(image)))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+class ArbexBranch(nn.Module):
+    """Tokens to distributions: transformer, gate, 128-d embedding, heads and reliability balancing."""
+
+    def __init__(self, config: ArbexConfig, tokens: int) -> None:
+        super().__init__()
+        width = config.token_width
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.randn(1, tokens + 1, width) * 0.02)
+        blocks = [
+            TransformerBlock(tokens + 1, width, config.token_heads, config.token_mlp_ratio, 0.05)
+            for _ in range(config.token_depth)
+        ]
+        self.transformer = nn.Sequential(*blocks)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.gate = nn.Sequential(
+            nn.Linear(width, config.gate_width), nn.ReLU(), nn.Linear(config.gate_width, width), nn.Sigmoid()
+        )
+        self.reduce = nn.Sequential(nn.Linear(width, config.embedding), nn.LayerNorm(config.embedding))
+        self.head = nn.Sequential(
+            nn.Linear(config.embedding, config.head_width),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.head_width, config.classes),
+        )
+        self.fer2013 = nn.Linear(config.embedding, FER2013_CLASSES) if config.fer2013_head else None
+        self.reliability = Reliability(config)
+
+    def forward(self, tokens: Tensor) -> ArbexOutput:
+        """Tokens (N, T, width) of all levels to the distributions."""
+        joined = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1) + self.positions
+        token = self.norm(self.transformer(joined)[:, 0])  # (N, width)
+        features = self.reduce(token * self.gate(token))  # (N, D)
+        with torch.autocast(features.device.type, enabled=False):  # distances and entropies need single precision
+            features = features.float()
+            logits = self.head(features)
+            embedding = functional.normalize(features, dim=1)
+            primary = functional.softmax(logits, dim=-1)
+            geometric, attentive = self.reliability(embedding)
+            fused = fuse(primary, geometric, attentive)
+            second = self.fer2013(features) if self.fer2013 is not None else None
+        return ArbexOutput(embedding, logits, primary, geometric, attentive, fused, second)
+
+
+class Arbex(nn.Module):
+    """The network: picture and landmarks to the distributions of each branch."""
+
+    def __init__(self, config: ArbexConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config)
+        widths = config.widths[1:]
+        grids = [config.network_side_px // config.stem_stride // 2 ** (index + 1) for index in range(len(widths))]
+        self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids)
+        self.levels = nn.ModuleList(
+            ArbexLevel(width, heads, grid, config, drop_path)
+            for width, heads, grid, drop_path in zip(
+                widths, config.level_heads, grids, config.level_drop_path, strict=True
+            )
+        )
+        self.tokens = nn.ModuleList(
+            _tokens_of(width, config, halvings) for width, halvings in zip(widths, (2, 1, 0), strict=True)
+        )
+        self.cells = grids[-1] ** 2  # tokens of each level
+        self.branches = nn.ModuleList(ArbexBranch(config, 3 * self.cells) for _ in range(config.branches))
+
+    def forward(self, image: Tensor, points: Tensor) -> list[ArbexOutput]:
+        """Normalised grey (N, 1, S, S) and landmark points (N, P, 2) in 0-1 of the crop, order of LANDMARK_POINTS."""
+        return self.estimate(image, self.maps_of(points))
+
+    def maps_of(self, points: Tensor) -> list[Tensor]:
+        """Landmark maps (N, H, W, G) of each level; they hold no weights, so an ensemble needs them once."""
+        return [maps(points) for maps in self.landmark_maps]
+
+    def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> list[ArbexOutput]:
+        """Normalised grey (N, 1, S, S) and landmark maps of each level to the distributions of each branch."""
+        tokens = self.features(image, landmark_maps)
+        return [branch(tokens) for branch in self.each_branch()]
+
+    def each_branch(self) -> list[ArbexBranch]:
+        """The branches with their own type, which a ModuleList forgets."""
+        return [branch for branch in self.branches if isinstance(branch, ArbexBranch)]
+
+    def features(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
+        """Tokens (N, T, token_width) of the three levels."""
+        grids = []
+        for x, level, tokens, maps in zip(self.trunk(image), self.levels, self.tokens, landmark_maps, strict=True):
+            grid = tokens(level(x, maps))
+            grids.append(grid.reshape(-1, self.config.token_width, self.cells).transpose(1, 2))  # (N, T, width)
+        return torch.cat(grids, dim=1)
+
+
+def _tokens_of(width: int, config: ArbexConfig, halvings: int) -> nn.Module:
+    """Map (N, C, H, W) to the grid of the last level with token_width channels (SPEC 2.1: two, one, no halvings)."""
+    if halvings == 0:
+        return nn.Conv2d(width, config.token_width, 1)
+    steps: list[nn.Module] = [nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()] * (halvings - 1)
+    return nn.Sequential(*steps, nn.Conv2d(width, config.token_width, 3, 2, 1))

@@ -1,0 +1,1 @@
+"""Network blocks and ONNX export shared by the methods."""

@@ -1,1 +1,0 @@
-"""Layers that more than one network uses."""

@@ -1,0 +1,1 @@
+"""The open action-unit set: rendering of faces with known action units."""

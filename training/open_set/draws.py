@@ -1,0 +1,146 @@
+"""Random poses of a face for the open set: which units, how strong, which side, how the head turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.facs import OPEN_UNITS
+from training.open_set.shapes import DISTRACTIONS
+
+#: Combinations that FACS books and the expression literature name (Ekman, Friesen and Hager, "FACS Investigator's
+#: Guide", 2002; Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014).
+COMBINATIONS: Final[tuple[tuple[int, ...], ...]] = (
+    (6, 12),
+    (6, 12, 25),
+    (6, 12, 25, 26),
+    (12, 25),
+    (12, 14),
+    (1, 2),
+    (1, 2, 5),
+    (1, 2, 5, 25, 26),
+    (1, 2, 25, 26),
+    (1, 4),
+    (1, 4, 15),
+    (1, 4, 15, 17),
+    (15, 17),
+    (4, 7),
+    (4, 5, 7, 23),
+    (4, 7, 24),
+    (4, 7, 10, 25),
+    (4, 5, 25, 26),
+    (4, 7, 25, 26),
+    (4, 5, 7, 25, 26),
+    (4, 7, 10, 25, 26),
+    (4, 9, 10, 25, 26),
+    (4, 7, 20, 25, 26),
+    (6, 7, 12, 25, 26),
+    (6, 7, 12),
+    (1, 2, 4, 5, 25, 26),
+    (4, 9, 10, 17),
+    (9, 10, 25),
+    (4, 17, 24),
+    (17, 23),
+    (17, 24),
+    (1, 2, 4, 5, 20, 25),
+    (20, 25, 26),
+    (4, 43),
+    (7, 9),
+    (4, 9, 43),
+)
+#: Pairs of which a face shows only one; the second is dropped.
+_EXCLUSIVE: Final = ((43, 5), (26, 24), (26, 23), (25, 24))
+_REST, _SINGLE, _NAMED = 0.10, 0.35, 0.75  # upper ends of the shares; above the last one sets are drawn freely
+_DROPPED: Final = 0.15  # of the members of a combination
+_ADDED: Final = 0.25  # of the combinations get one unit more
+_ONE_SIDED: Final = 0.25
+_DISTRACTED: Final = 0.3
+_MOST_DISTRACTIONS: Final = 2
+#: Intensities of the drawn units; a share of the pictures also shows a trace of one more, too weak to be scored.
+_LEVELS: Final = (0.3, 1.0)
+_WEAKEST: Final = 0.2
+_TRACED: Final = 0.15
+_TRACES: Final = (0.03, 0.17)
+#: AU43 is closed eyes: half closed ones are another matter.
+_CLOSED: Final = (0.8, 1.0)
+_TURN_STD_DEG: Final = (4.0, 6.0, 3.0)  # pitch, yaw, roll
+_TURN_MOST_DEG: Final = (10.0, 15.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitDraw:
+    """What a picture shall show."""
+
+    left: Mapping[int, float]  # unit to intensity 0-1 on the face's left side
+    right: Mapping[int, float]
+    distractions: Mapping[str, float]  # shape to weight
+    turn_deg: tuple[float, float, float]  # pitch, yaw, roll
+    lines: float  # how dark the lines of the skin get, 0-1
+    crease: float
+    teeth: float
+
+    def intensity(self, unit: int) -> float:
+        """0-1, of the stronger side: FACS scores a unit that shows on one side only."""
+        return max(self.left.get(unit, 0.0), self.right.get(unit, 0.0))
+
+
+def draw_units(random: np.random.Generator) -> UnitDraw:
+    """One random draw; the same generator gives the same draw."""
+    level = random.uniform(*_LEVELS)
+    chosen = {unit: _intensity(unit, level, random) for unit in _units(random)}
+    traced, trace = int(random.choice(OPEN_UNITS)), float(random.uniform(*_TRACES))
+    if random.random() < _TRACED and traced not in chosen:
+        chosen[traced] = trace
+    weak_side, weaker = random.integers(2), random.uniform(0.3, 0.9)
+    one_sided = random.random() < _ONE_SIDED
+    faint = {unit: value * weaker for unit, value in chosen.items()} if one_sided else chosen
+    return UnitDraw(
+        left=chosen if weak_side else faint,
+        right=faint if weak_side else chosen,
+        distractions=_distractions(random),
+        turn_deg=_turn(random),
+        lines=float(random.random()),
+        crease=float(random.uniform(0.5, 1.5)),
+        teeth=float(random.uniform(0.75, 1.2)),
+    )
+
+
+def _units(random: np.random.Generator) -> list[int]:
+    kind = random.random()
+    if kind < _REST:
+        return []
+    if kind < _SINGLE:
+        return [int(random.choice(OPEN_UNITS))]
+    if kind < _NAMED:
+        named = COMBINATIONS[int(random.integers(len(COMBINATIONS)))]
+        chosen = {unit for unit in named if random.random() >= _DROPPED}
+        if random.random() < _ADDED:
+            chosen.add(int(random.choice(OPEN_UNITS)))
+    else:
+        chosen = {int(unit) for unit in random.choice(OPEN_UNITS, size=int(random.integers(2, 6)), replace=False)}
+    for kept, dropped in _EXCLUSIVE:
+        if kept in chosen:
+            chosen.discard(dropped)
+    return sorted(chosen)
+
+
+def _intensity(unit: int, level: float, random: np.random.Generator) -> float:
+    if unit == 43:
+        return float(random.uniform(*_CLOSED))
+    return float(np.clip(level * random.uniform(0.7, 1.3), _WEAKEST, 1.0))
+
+
+def _distractions(random: np.random.Generator) -> dict[str, float]:
+    if random.random() >= _DISTRACTED:
+        return {}
+    count = int(random.integers(1, _MOST_DISTRACTIONS + 1))
+    names = random.choice(sorted(DISTRACTIONS), size=count, replace=False)
+    return {str(name): float(random.uniform(0.2, 1.0) * DISTRACTIONS[str(name)]) for name in names}
+
+
+def _turn(random: np.random.Generator) -> tuple[float, float, float]:
+    pitch, yaw, roll = np.clip(random.normal(0.0, _TURN_STD_DEG), np.negative(_TURN_MOST_DEG), _TURN_MOST_DEG)
+    return float(pitch), float(yaw), float(roll)

@@ -1,0 +1,193 @@
+"""``mien-train make-au``: the open action-unit set, rendered from photographs of resting faces.
+
+Picture k shows photograph k mod N (in a random order that the seed gives) and a draw of its own, so the first thousand
+pictures of a large set are those of a small one, whatever the number of workers. A run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import training.open_set
+from engine.errors import OutputError, SourceError
+from engine.types import Float32, Int64, UInt8
+from training.data.action_unit_faces import fold_of
+from training.data.open_set import LABELS, PICTURES, POINTS, SIDE_PX, OpenAuRow, write_labels
+from training.data.worker_pool import worker_pool
+from training.open_set.draws import draw_units
+from training.open_set.face_model import FILE_NAME
+from training.open_set.resting_faces import RestingFaces, read_resting_faces
+from training.open_set.sheets import write_sheets
+from training.open_set.studio import Studio
+
+_JPEG_QUALITY: Final = 95
+_BLOCKS: Final = "blocks"
+_SETTINGS: Final = "settings.json"
+_SHEETS: Final = "sheets"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeAuConfig:
+    """What the set is made of; the same settings give the same set."""
+
+    pictures: int = 40_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1:
+            raise ValueError(f"pictures must be at least 1, not {self.pictures}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """One photograph and the pictures to make of it."""
+
+    photograph: UInt8  # (128, 128)
+    points_px: Float32  # (468, 2)
+    numbers: Int64  # of the pictures
+    seed: int
+    folder: Path
+    block: Path  # receives what the pictures show, when all are written
+
+
+def make_au(
+    faces128: Path,
+    model_folder: Path,
+    out: Path,
+    config: MakeAuConfig,
+    workers: int = 2,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Write the set to ``out``: images/, labels.csv, points.npy, settings.json and a contact sheet per unit in sheets/.
+
+    Raises:
+        SourceError: faces128 or the face model is missing or broken.
+        OutputError: ``out`` holds a set with other settings, or cannot be written.
+    """
+    _make_folders(out)
+    resting = read_resting_faces(faces128, out / "cache", workers)
+    _claim(out / _SETTINGS, config, _recipe(resting, model_folder))
+    people = len(set(resting.people))
+    report(f"{len(resting.names)} photographs of {people} people rest; {config.pictures} pictures are made")
+    places = np.random.default_rng(config.seed).permutation(len(resting.names))
+    waiting = [order for order in _orders(resting, places, out, config) if not order.block.is_file()]
+    with worker_pool(workers, _open_studio, (model_folder,)) as pool:
+        for done, _ in enumerate(pool.map(_fill, waiting), start=1):
+            if done % max(1, len(waiting) // 20) == 0:
+                report(f"{done} of {len(waiting)} photographs are done")
+    _gather(resting, places, out, config)
+    write_sheets(resting, Studio(model_folder), out / _SHEETS, config.seed)
+    report(f"wrote {out / LABELS}; look at {out / _SHEETS}")
+
+
+def _recipe(resting: RestingFaces, model_folder: Path) -> str:
+    """Hash of all that a picture hangs on beside the settings: photographs, face model, and the code that draws."""
+    digest = hashlib.sha256(resting.pictures.tobytes())
+    digest.update(np.ascontiguousarray(resting.points_px).tobytes())
+    if not (model_folder / FILE_NAME).is_file():
+        raise SourceError(f"{model_folder / FILE_NAME} is missing: point to the folder of ICT-FaceKit Light")
+    digest.update((model_folder / FILE_NAME).read_bytes())
+    for source in sorted(Path(training.open_set.__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_folders(out: Path) -> None:
+    try:
+        (out / PICTURES).mkdir(parents=True, exist_ok=True)
+        (out / _BLOCKS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
+
+
+def _claim(settings: Path, config: MakeAuConfig, recipe: str) -> None:
+    """Write what the folder's set is made of, or see that it is the same."""
+    text = json.dumps(asdict(config) | {"recipe_sha256": recipe}, indent=1) + "\n"
+    if not settings.is_file():
+        settings.write_text(text, encoding="utf-8")
+    if settings.read_text(encoding="utf-8") != text:
+        raise OutputError(
+            f"{settings.parent} holds a set with other settings, photographs or code (see {settings.name}): "
+            "choose another folder"
+        )
+
+
+def _orders(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> Iterator[_Order]:
+    for place, row in enumerate(places):
+        numbers = np.arange(place, config.pictures, len(places))
+        if len(numbers):
+            block = out / _BLOCKS / f"{place:05d}.npz"
+            picture, points = resting.pictures[row], resting.points_px[row]
+            yield _Order(picture, points, numbers, config.seed, out / PICTURES, block)
+
+
+_studio: Studio | None = None  # of this worker process
+
+
+def _open_studio(model_folder: Path) -> None:
+    global _studio  # the one value that a worker keeps between its orders
+    threadpool_limits(1)  # each worker holds one core; more threads would also change sums in the last bit
+    cv2.setNumThreads(1)
+    _studio = Studio(model_folder)
+
+
+def _fill(order: _Order) -> None:
+    assert _studio is not None
+    sitting = _studio.sit(order.photograph, order.points_px)
+    intensities, points, presences, turns = [], [], [], []
+    for number in order.numbers:
+        draw = draw_units(np.random.default_rng((order.seed, int(number))))
+        shot = sitting.shoot(draw)
+        path = order.folder / picture_name(int(number))
+        if not cv2.imwrite(str(path), shot.picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
+            raise OutputError(f"{path} cannot be written: is the disk full?")
+        intensities.append(shot.intensities)
+        points.append(shot.points_px / SIDE_PX)
+        presences.append(shot.presence)
+        turns.append(draw.turn_deg)
+    partial = order.block.with_suffix(".part.npz")
+    np.savez(
+        partial,
+        intensities=np.array(intensities, np.float32),
+        points=np.array(points, np.float16),
+        presences=np.array(presences, np.float32),
+        turns=np.array(turns, np.float32),
+    )
+    partial.replace(order.block)
+
+
+def picture_name(number: int) -> str:
+    """File name of a picture."""
+    return f"{number:05d}.jpg"
+
+
+def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> None:
+    """Put the blocks of all photographs together in the order of the pictures."""
+    rows: dict[int, OpenAuRow] = {}
+    points = np.empty((config.pictures, resting.points_px.shape[1], 2), np.float16)
+    for order, row in zip(_orders(resting, places, out, config), places, strict=False):
+        with np.load(order.block) as block:
+            points[order.numbers] = block["points"]
+            shown = zip(order.numbers, block["turns"], block["presences"], block["intensities"], strict=True)
+            for number, turn, presence, intensities in shown:
+                person = str(resting.people[row])
+                rows[int(number)] = OpenAuRow(
+                    image=picture_name(int(number)),
+                    person=person,
+                    fold=fold_of(person),
+                    photograph=resting.names[row],
+                    turn_deg=(float(turn[0]), float(turn[1]), float(turn[2])),
+                    presence=float(presence),
+                    intensities=intensities,
+                )
+    write_labels(out / LABELS, (rows[number] for number in range(config.pictures)))
+    np.save(out / POINTS, points)

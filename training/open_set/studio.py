@@ -1,0 +1,122 @@
+"""From a photograph of a resting face and a draw to a labelled picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from engine.facs import OPEN_UNITS
+from engine.tracking.mesh import FaceMesh, roi_from_mesh
+from engine.types import Float32, UInt8
+from training.open_set.correspondence import bind_mesh
+from training.open_set.draws import UnitDraw
+from training.open_set.face_model import read_face_model
+from training.open_set.fitting import Fit, Fitter
+from training.open_set.portrait import Movement, Portrait
+from training.open_set.shapes import shape_weights
+from training.open_set.wrinkles import line_patterns
+
+#: Upper and lower inner lip, middle and halves.
+_LIPS: Final = ((13, 14), (82, 87), (312, 317))
+#: Lips this far apart (cm, beyond the resting face) are AU25 at full intensity: it is scored by what one sees, because
+#: other units part the lips too.
+_PARTED_CM: Final = 1.0
+_OPEN_CM: Final = 0.1
+#: Inner end and middle of both brows, lower and upper edge. Brows this much lower (cm) than at rest are AU4 at full
+#: intensity, what its own shapes do: the shape of AU9 lowers them too, by a third of that, and a label that denied it
+#: would teach that a wrinkled nose excuses a lowered brow.
+_BROWS: Final = ((55, 107, 65, 105), (285, 336, 295, 334))
+_LOWERED_CM: Final = 0.71
+#: Greatest darkness of a line of the skin, in natural logarithms of the grey level.
+_DARKEST_LINE: Final = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A drawn picture and what it shows."""
+
+    picture: UInt8  # (128, 128) grey
+    intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
+    points_px: Float32  # (468, 2) face mesh, read from the picture by the engine's network
+    presence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a movement shows, whichever units it is made of; beyond the resting face."""
+
+    parted_cm: float  # between the lips
+    lowered_cm: float  # brows, of the lower side
+
+
+class Studio:
+    """Holds the face model; one for each process."""
+
+    def __init__(self, model_folder: Path) -> None:
+        """Read the model and find the mesh points on it; takes two seconds."""
+        self._network = FaceMesh(threads=1)
+        self.model = read_face_model(model_folder)
+        self._binding = bind_mesh(self.model, self._network)
+        self._fitter = Fitter(self.model, self._binding)
+        self._lines = line_patterns(self.model, self._binding)
+
+    def sit(self, picture: UInt8, points_px: Float32) -> Sitting:
+        """Fit the model to a photograph (128, 128) with its mesh (468, 2)."""
+        fit = self._fitter.fit(points_px)
+        return Sitting(self, fit, Portrait(picture, fit, self.model))
+
+    def movement(self, draw: UnitDraw) -> tuple[Movement, Seen]:
+        """How a face moves for a draw, and what that shows."""
+        weights = shape_weights(self.model, draw.left, draw.right)
+        for name, weight in draw.distractions.items():
+            rows = [row for row, known in enumerate(self.model.names) if known in (name, name + "_L", name + "_R")]
+            weights[rows] += weight
+        active = np.flatnonzero(weights)
+        moved = self._binding.points(np.tensordot(weights[active], self.model.expression[active], 1))[:, 1]  # y, cm
+        seen = Seen(
+            parted_cm=float(np.mean([moved[upper] - moved[lower] for upper, lower in _LIPS])),
+            lowered_cm=max(-float(moved[list(side)].mean()) for side in _BROWS),
+        )
+        lines = np.zeros(len(self.model.neutral), np.float32)
+        for unit, pattern in self._lines.items():
+            lines += _DARKEST_LINE * draw.lines * draw.intensity(unit) * pattern
+        turn = cv2.Rodrigues(np.deg2rad(np.array(draw.turn_deg, np.float64)))[0].astype(np.float32)
+        return Movement(weights, turn, lines, seen.parted_cm > _OPEN_CM, draw.crease, draw.teeth), seen
+
+    def read(self, picture: UInt8, near: Float32) -> tuple[Float32, float]:
+        """Mesh (468, 2) and presence of a drawn face whose points are about ``near`` (468, 3)."""
+        colour = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
+        mesh, presence = self._network.locate(colour, roi_from_mesh(near))
+        return mesh[:, :2], presence
+
+    def points(self, placed: Float32) -> Float32:
+        """Mesh points (468, 3) of placed vertices (V, 3)."""
+        return self._binding.points(placed)
+
+
+class Sitting:
+    """A fitted photograph that can be drawn again and again."""
+
+    def __init__(self, studio: Studio, fit: Fit, portrait: Portrait) -> None:
+        self._studio, self._fit, self._portrait = studio, fit, portrait
+
+    def shoot(self, draw: UnitDraw) -> Shot:
+        """Draw the face as the draw says."""
+        movement, seen = self._studio.movement(draw)
+        picture = self._portrait.draw(movement)
+        placed = self._fit.place(self._portrait.moved_shape(movement), movement.turn @ self._fit.turn)
+        points, presence = self._studio.read(picture, self._studio.points(placed))
+        return Shot(picture, shown(draw, seen), points, presence)
+
+
+def shown(draw: UnitDraw, seen: Seen) -> Float32:
+    """Intensities (18,) in the order of OPEN_UNITS: those drawn, but lips and brows by what one sees."""
+    intensities = np.array([draw.intensity(unit) for unit in OPEN_UNITS], np.float32)
+    lips, brows = OPEN_UNITS.index(25), OPEN_UNITS.index(4)
+    intensities[lips] = np.clip(seen.parted_cm / _PARTED_CM, 0.0, 1.0)
+    intensities[brows] = max(float(intensities[brows]), min(seen.lowered_cm / _LOWERED_CM, 1.0))
+    return intensities

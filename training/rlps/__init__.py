@@ -1,0 +1,1 @@
+"""RLPS: reinforcement learning that chooses which training images to keep."""

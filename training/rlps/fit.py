@@ -1,0 +1,302 @@
+"""``mien-train fit rlps``: classifiers, rewards and the policy in turn, until the validation split gains no more.
+
+Each training is a folder of its own (training/loop/trainer.py), so a run that was killed goes on in the training
+where it stood; what lies between trainings takes seconds, follows from the seed, and is done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.config import read_toml
+from engine.errors import ConfigError
+from engine.facs import EXPRESSIONS
+from training.data.augment import AugmentConfig
+from training.data.fer2013 import FER2013_LABELS, FerFaces, read_faces
+from training.data.keep_list import KeepList, write_keep_list
+from training.expression.fit import code_version
+from training.loop.json_report import write_report
+from training.loop.trainer import TrainerConfig
+from training.rlps.classifier import (
+    ClassifierSettings,
+    ClassifierTask,
+    answers_of,
+    fold_of,
+    train_classifier,
+)
+from training.rlps.contact_sheet import write_contact_sheet
+from training.rlps.model import ClassifierConfig, SixConvClassifier
+from training.rlps.policy import Evidence, Mask, PictureSet, PolicyConfig, Selector, decide
+from training.rlps.reward import rewards
+
+#: Place in facs.EXPRESSIONS of each FER2013 label.
+FER_LABELS = np.array([EXPRESSIONS.index(name) for name in FER2013_LABELS])
+#: Folder, in that of a run, of the classifiers trained on all pictures.
+START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class RlpsConfig:
+    """All settings of a run (training/configs/rlps.toml); an unknown key is an error."""
+
+    targets: str = "votes"  # "votes": FERPlus vote shares, 8 classes; "labels": FER2013 labels, 7 classes
+    faces: int = 0  # pictures, drawn evenly within classes; 0 is all
+    folds: int = 4  # of the out-of-fold rewards
+    rl_epochs: int = 4  # at most
+    patience: int = 2  # RL epochs without gain on validation
+    refresh_every: int = 1  # RL epochs between new out-of-fold classifiers
+    finetune_epochs: int = 2  # from the first weights, on the pictures kept
+    finetune_learning_rate: float = 5e-4
+    prior_weight: float = 1.0  # of the balanced softmax; 0 is plain cross-entropy
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only after hours.
+
+        Raises:
+            ConfigError: unknown targets, or too few folds or RL epochs.
+        """
+        if self.targets not in ("votes", "labels"):
+            raise ConfigError(f"targets must be votes or labels, not {self.targets!r}")
+        if self.folds < 2 or self.rl_epochs < 1 or self.refresh_every < 1:
+            raise ConfigError("folds must be at least 2, rl_epochs and refresh_every at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class RlEpoch:
+    """One turn of the loop, judged by the classifier trained on what it keeps."""
+
+    epoch: int
+    kept_share: float
+    validation_nll: float | None = None  # None: the policy keeps less than a batch
+    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The chosen turn's decisions, and how all turns fared."""
+
+    keep_list: KeepList
+    chosen: int  # RL epoch
+    history: tuple[RlEpoch, ...]
+
+
+def read_rlps_config(path: Path) -> RlpsConfig:
+    """Settings of a TOML file.
+
+    Raises:
+        ConfigError: a key is unknown or a value has the wrong type.
+    """
+    return read_toml(RlpsConfig, path)
+
+
+def fit_rlps(
+    config: RlpsConfig,
+    data: Path,
+    run: Path,
+    device: str = "cpu",
+    cache: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> KeepList:
+    """Clean FER2013 Training; PublicTest chooses the RL epoch, PrivateTest is not read.
+
+    Writes RUN/keep.csv, RUN/keep.json (facts) and RUN/contact_sheet.png.
+
+    Raises:
+        ValueError: RUN holds a run with other settings or data.
+    """
+    cache = cache or run / "cache"
+    side = config.classifier.input_side_px
+    train = subset(
+        face_set(read_faces(data, "Training", cache, side), config.targets), config.faces, config.trainer.seed
+    )
+    validation = face_set(read_faces(data, "PublicTest", cache, side), config.targets)
+    found = select_faces(config, train, validation, run, device, report)
+    write_keep_list(found.keep_list, train.names, run / "keep.csv")
+    write_report(_facts(config, train, found), run / "keep.json")
+    write_contact_sheet(train, found.keep_list, run / "contact_sheet.png", seed=config.trainer.seed)
+    report(f"{int(found.keep_list.keep.sum())} of {len(train.rows)} pictures kept; {run / 'keep.csv'}")
+    return found.keep_list
+
+
+def face_set(faces: FerFaces, targets: str) -> PictureSet:
+    """Pictures with FERPlus vote shares ("votes") or one-hot FER2013 labels ("labels")."""
+    if targets == "votes":
+        return PictureSet(faces.rows, faces.crops, faces.vote_shares, EXPRESSIONS)
+    classes = len(FER_LABELS)  # contempt, the eighth and last expression, has no FER2013 label
+    hot = np.eye(classes, dtype=np.float32)[FER_LABELS[faces.labels]]
+    return PictureSet(faces.rows, faces.crops, hot, EXPRESSIONS[:classes])
+
+
+def subset(faces: PictureSet, count: int, seed: int) -> PictureSet:
+    """``count`` pictures in which every class has its share; all of them for 0."""
+    if count == 0 or count >= len(faces.rows):
+        return faces
+    random = np.random.default_rng(seed)
+    shuffled = random.permutation(len(faces.rows))
+    by_class = shuffled[np.argsort(faces.targets.argmax(1)[shuffled], kind="stable")]
+    every = (np.arange(count) * len(by_class)) // count  # evenly spaced over classes
+    return faces.at(np.sort(by_class[every]))
+
+
+def select_faces(
+    config: RlpsConfig,
+    train: PictureSet,
+    validation: PictureSet,
+    folder: Path,
+    device: str = "cpu",
+    report: Callable[[str], None] = print,
+) -> Selection:
+    """The loop of SPEC 5.2 on any pictures.
+
+    In each RL epoch the policy learns from the present rewards and decides; the classifier, from its first weights, is
+    trained on what is kept; its validation NLL judges the epoch, and the best epoch's decisions are returned.
+    """
+    _settle(folder, {"config": {**asdict(config), "policy": None}, "data": train.digest()})
+    turns = folder / turns_folder(config.policy)
+    _settle(turns, {"policy": asdict(config.policy)})
+    networks = _Networks(config, train, validation, folder / START, turns, device)
+    selector = Selector(config.policy, config.classifier.embedding, len(train.names), config.trainer.seed)
+    kept: Mask = np.ones(len(train.rows), bool)
+    evidence = networks.evidence(0, kept)
+    found: list[tuple[RlEpoch, KeepList]] = []
+    for epoch in range(1, config.rl_epochs + 1):
+        selector.train(evidence)
+        keep_list = _decisions(config, train, evidence, selector.keep_probabilities(evidence))
+        kept = keep_list.keep
+        if kept.sum() < config.trainer.batch_size:
+            report(f"RL epoch {epoch}: the policy keeps {kept.sum()} pictures, too few to go on")
+            found = found or [(RlEpoch(epoch, float(kept.mean())), keep_list)]
+            break
+        judged = networks.judge(epoch, kept)
+        found.append((RlEpoch(epoch, float(kept.mean()), judged["nll"], judged["accuracy"]), keep_list))
+        report(f"RL epoch {epoch}  kept {kept.mean():.3f}  validation nll {judged['nll']:.4f}")
+        best = _best(found)
+        if epoch == config.rl_epochs or epoch - best[0].epoch >= config.patience:
+            break
+        evidence = networks.evidence(epoch, kept)
+    best = _best(found)
+    return Selection(best[1], best[0].epoch, tuple(turn for turn, _ in found))
+
+
+def _best(found: list[tuple[RlEpoch, KeepList]]) -> tuple[RlEpoch, KeepList]:
+    judged = [turn for turn in found if turn[0].validation_nll is not None]
+    return min(judged or found, key=lambda turn: turn[0].validation_nll or 0.0)
+
+
+def turns_folder(policy: PolicyConfig) -> str:
+    """Name of the folder with a policy's RL epochs; all policies of a run share its first classifiers."""
+    if policy.method != "x":
+        return policy.method
+    return f"x{'_label' if policy.label_in_state else ''}_b{policy.baseline_share:g}"
+
+
+class _Networks:
+    """The classifiers of a run: one on all kept pictures, and in method x one per fold that it does not see."""
+
+    def __init__(
+        self, config: RlpsConfig, train: PictureSet, validation: PictureSet, start: Path, turns: Path, device: str
+    ) -> None:
+        self._config, self._train, self._validation = config, train, validation
+        self._start, self._turns = start, turns
+        self._settings = ClassifierSettings(config.classifier, config.augment, config.prior_weight, device)
+        self._fold = fold_of(train, config.folds, config.trainer.seed)
+        self._out_of_fold: torch.Tensor | None = None
+
+    def judge(self, epoch: int, kept: Mask) -> dict[str, float]:
+        """Validation figures of the classifier trained on the kept pictures."""
+        task, model = self._trained("main", epoch, kept, number=0)
+        return task.judge(model, self._validation)
+
+    def evidence(self, epoch: int, kept: Mask) -> Evidence:
+        """Features, and probabilities of classifiers trained on the kept pictures."""
+        _, model = self._trained("main", epoch, kept, number=0)
+        main = answers_of(model, self._train.crops, self._settings.device)
+        if self._config.policy.method != "x":
+            probabilities = main.logits.softmax(1)
+        else:
+            if self._out_of_fold is None or epoch % self._config.refresh_every == 0:
+                self._out_of_fold = self._judge_folds(epoch, kept)
+            probabilities = self._out_of_fold
+        return Evidence(main.features, probabilities, torch.from_numpy(self._train.targets))
+
+    def _judge_folds(self, epoch: int, kept: Mask) -> torch.Tensor:
+        found = torch.empty(self._train.targets.shape)
+        for fold in range(self._config.folds):
+            out = np.flatnonzero(self._fold == fold)
+            _, model = self._trained(f"fold_{fold}", epoch, kept & (self._fold != fold), number=fold + 1)
+            found[out] = answers_of(model, self._train.crops[out], self._settings.device).logits.softmax(1)
+        return found
+
+    def _trained(self, name: str, epoch: int, chosen: Mask, number: int) -> tuple[ClassifierTask, SixConvClassifier]:
+        """A classifier trained on the chosen pictures: from nothing in epoch 0, else on from its weights of then."""
+        trainer = replace(self._config.trainer, seed=classifier_seed(self._config, number))
+        task = ClassifierTask(self._train, np.flatnonzero(chosen), self._settings, int(chosen.sum()), trainer.seed)
+        if epoch == 0:
+            return task, train_classifier(task, trainer, self._start / name, {}, None)
+        trainer = replace(
+            trainer, epochs=self._config.finetune_epochs, learning_rate=self._config.finetune_learning_rate
+        )
+        start = self._start / name / "weights.safetensors"
+        return task, train_classifier(task, trainer, self._turns / f"epoch_{epoch}" / name, {}, start)
+
+
+def classifier_seed(config: RlpsConfig, number: int) -> int:
+    """Seed of a run's classifier: 0 for the one on all pictures, 1 and up for those of the folds."""
+    return config.trainer.seed * 100 + number
+
+
+def _decisions(config: RlpsConfig, train: PictureSet, evidence: Evidence, keep_probability: np.ndarray) -> KeepList:
+    kept, floored = decide(keep_probability, train.targets.argmax(1), config.policy)
+    return KeepList(
+        rows=train.rows,
+        keep=kept,
+        keep_probability=keep_probability,
+        reward=rewards(evidence.targets, evidence.probabilities).numpy(),
+        probabilities=evidence.probabilities.numpy(),
+        targets=train.targets,
+        floored=floored,
+    )
+
+
+def _settle(folder: Path, settings: dict[str, Any]) -> None:
+    """Keep the settings beside the run; a finished or killed run is gone on with only under the same ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = json.dumps(settings, indent=1)
+    path = folder / "settings.json"
+    if path.is_file() and path.read_text(encoding="utf-8") != asked:
+        raise ValueError(f"{folder} holds a run with other settings or data; give another folder with --run")
+    partial = path.with_suffix(".part")
+    partial.write_text(asked, encoding="utf-8")
+    partial.replace(path)
+
+
+def _facts(config: RlpsConfig, train: PictureSet, found: Selection) -> dict[str, Any]:
+    listed = found.keep_list
+    owner = train.targets.argmax(1)
+    reasons = listed.reasons()
+    return {
+        "config": asdict(config),
+        "code": code_version(),
+        "pictures": len(train.rows),
+        "kept": int(listed.keep.sum()),
+        "kept_by_a_floor": int(listed.floored.sum()),
+        "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons)) if reason},
+        "kept_share_per_class": {
+            name: float(listed.keep[owner == label].mean())
+            for label, name in enumerate(train.names)
+            if (owner == label).any()
+        },
+        "chosen_rl_epoch": found.chosen,
+        "rl_epochs": found.history,
+    }

@@ -1,0 +1,1 @@
+"""One-off research: rivals, ablations, seeds, robustness to label noise."""

@@ -1,0 +1,168 @@
+"""``mien-train ablate``: what each part of ARBEx's reliability balancing gives (SPEC 2.7).
+
+Trunk, levels and tokens of one finished member are frozen; only what follows them is trained anew, once per variant and
+seed: the number of anchors per class, and the losses. That makes a run cheap enough for three seeds on a CPU, and it
+says nothing about what the anchors do to the trunk. Figures are those of PublicTest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.data.augment import AugmentConfig
+from training.data.fer2013 import read_faces
+from training.data.labelled import LabelledFaces
+from training.expression.face_set import FaceSet
+from training.expression.fit import load_members
+from training.expression.loss import ArbexLossConfig, arbex_loss
+from training.expression.model import Arbex, ArbexBranch, ArbexConfig, ArbexOutput
+from training.loop.checkpoint import load_weights
+from training.loop.trainer import TrainerConfig, fit
+from training.metrics.multiclass import area_under_risk_coverage
+from training.studies.members import DISTRIBUTIONS, OverSeeds, over_seeds
+
+#: Randomly changed versions of each training face that are put through the frozen part once.
+_VERSIONS: Final = 2
+_BATCH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to balance reliability."""
+
+    name: str
+    anchors: int = 10  # K per class
+    loss: ArbexLossConfig = ArbexLossConfig()
+
+
+VARIANTS: Final = (
+    *(Variant(f"K = {count}", count) for count in (1, 2, 5, 10, 20)),
+    Variant("K = 10, without the anchor loss", loss=ArbexLossConfig(anchor_weight=0.0)),
+    Variant("K = 10, without the centre loss", loss=ArbexLossConfig(centre_weight=0.0)),
+    Variant("K = 10, without both", loss=ArbexLossConfig(anchor_weight=0.0, centre_weight=0.0)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRow:
+    """Accuracy and AURC on the majority faces and NLL against the votes, of one distribution of one variant."""
+
+    variant: str
+    distribution: str
+    accuracy: OverSeeds
+    aurc: OverSeeds
+    nll_votes: OverSeeds
+
+
+@dataclass(frozen=True, slots=True)
+class AblationReport:
+    """All variants; the faces are those of PublicTest."""
+
+    member: int
+    trainer: TrainerConfig
+    majority_n: int
+    votes_n: int
+    rows: tuple[AblationRow, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tokens:
+    """What the frozen part makes of faces."""
+
+    tokens: Tensor  # (N, T, width) float16
+    votes: Tensor  # (N, C)
+
+
+class BranchTask:
+    """What the loop needs to know of the part after the tokens."""
+
+    def __init__(self, train: _Tokens, validation: _Tokens, config: ArbexConfig, loss: ArbexLossConfig) -> None:
+        self.model: ArbexBranch = ArbexBranch(config, train.tokens.shape[1])
+        self.samples = len(train.tokens)
+        self._train, self._validation, self._loss = train, validation, loss
+
+    def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """ARBEx's loss for these rows (B,); the changes were made before."""
+        output = self.model(self._train.tokens[rows].float())
+        anchors = self.model.reliability.unit_anchors()
+        return arbex_loss(output, self._train.votes[rows], anchors, progress, self._loss)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """NLL of the fused distribution against the votes."""
+        fused = model(self._validation.tokens.float()).fused
+        return {"nll": float(-(self._validation.votes * fused.clamp(min=1e-9).log()).sum(1).mean())}
+
+
+def ablate(
+    members: Path,
+    data: Path,
+    run: Path,
+    member: int = 0,
+    seeds: Sequence[int] = (0, 1, 2),
+    trainer: TrainerConfig = TrainerConfig(epochs=3, learning_rate=1e-3, warmup_epochs=0.2),  # noqa: B008  (frozen)
+    report: Callable[[str], None] = print,
+) -> AblationReport:
+    """Train every variant into RUN, or go on with it, and measure it.
+
+    Raises:
+        FileNotFoundError: the member has not finished.
+    """
+    networks, config = load_members(members)
+    cache, side = members / "cache", config.model.input_side_px
+    augment = AugmentConfig()
+    faces = read_faces(data, "PublicTest", cache, side).labelled()
+    training = read_faces(data, "Training", cache, side).labelled()
+    validation = _tokens_of(networks[member], FaceSet(faces, augment), changed=False)
+    train = _tokens_of(networks[member], FaceSet(training, augment), changed=True)
+    rows = []
+    for number, variant in enumerate(VARIANTS):
+        outputs = []
+        for seed in seeds:
+            report(f"{variant.name}, seed {seed}")
+            torch.manual_seed(seed)
+            shape = replace(config.model, anchors=variant.anchors, fer2013_head=False)
+            task = BranchTask(train, validation, shape, variant.loss)
+            weights = fit(task, replace(trainer, seed=seed), run / f"variant_{number}" / f"seed_{seed}", {}, report)
+            load_weights(weights, task.model)
+            with torch.no_grad():
+                outputs.append(task.model.eval()(validation.tokens.float()))
+        rows += [_row(variant.name, name, outputs, faces) for name in DISTRIBUTIONS]
+    return AblationReport(member, trainer, int((faces.labels >= 0).sum()), len(faces.labels), tuple(rows))
+
+
+@torch.no_grad()
+def _tokens_of(network: Arbex, faces: FaceSet, *, changed: bool) -> _Tokens:
+    parts, votes = [], torch.from_numpy(faces.faces.targets)
+    versions = _VERSIONS if changed else 1
+    for version in range(versions):
+        generator = torch.Generator().manual_seed(version)
+        for start in range(0, faces.samples, _BATCH):
+            rows = torch.arange(start, min(start + _BATCH, faces.samples))
+            if changed:
+                batch = faces.changed(rows, generator)
+                images, landmarks = batch.images, batch.landmarks
+            else:
+                images, landmarks = faces.unchanged(rows)
+            with torch.autocast("cpu", torch.bfloat16):
+                parts.append(network.features(images, network.maps_of(landmarks)).half())
+    return _Tokens(torch.cat(parts), votes.repeat(versions, 1))
+
+
+def _row(variant: str, name: str, outputs: Sequence[ArbexOutput], faces: LabelledFaces) -> AblationRow:
+    clear = faces.labels >= 0
+    accuracy, aurc, nll = [], [], []
+    for output in outputs:
+        probabilities = getattr(output, name).double().numpy()
+        hits = (probabilities.argmax(1) == faces.labels)[clear].astype(np.float64)
+        accuracy.append(float(hits.mean()))
+        aurc.append(area_under_risk_coverage(probabilities.max(1)[clear], hits))
+        nll.append(float(-(faces.targets * np.log(np.maximum(probabilities, 1e-12))).sum(1).mean()))
+    return AblationRow(variant, name, over_seeds(accuracy), over_seeds(aurc), over_seeds(nll))

@@ -1,0 +1,198 @@
+"""``mien-train evaluate rivals``: an ensemble, its baselines and its cheap rivals in one table (SPEC 4.3 E, 4.4).
+
+The table chooses what is shipped, so it is read on PublicTest; on PrivateTest only the choice is compared with the
+ensemble.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+import torch
+
+from engine.types import Float32
+from engine.uncertainty.calibration import fit_temperature
+from training.data.fer2013 import FerFaces, majority_labels, read_faces
+from training.evaluation.estimates import Estimates, Estimator
+from training.evaluation.uncertainty import MethodRow, UncertaintyConfig, compare
+from training.expression.distil import Method
+from training.expression.export import ArbexEnsemble, export_network, model_inputs
+from training.expression.fit import load_members, member_folder
+from training.expression.model import Arbex
+from training.loop.checkpoint import read_facts
+from training.metrics.multiclass import Figure, bootstrap, mean_of
+from training.studies.density import fit_density
+from training.studies.network_estimators import (
+    density_estimator,
+    dirichlet_estimator,
+    dropout_estimator,
+    embedding_of,
+    fused_logits,
+    network_estimator,
+)
+
+ENSEMBLE: Final = "ensemble"
+_SINGLE: Final = "single network, votes (LDL)"
+_DROPOUT_SAMPLES: Final = 5
+#: Runs of each network whose median time is reported.
+TIMED_RUNS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """One method: what it answers and what it costs."""
+
+    method: str
+    majority_accuracy: Figure
+    nll_votes: float
+    milliseconds: float  # one face, ONNX Runtime, one thread; samples and members included
+    times_one_member: float
+    separation: float  # against the ensemble's, see `separation`
+
+
+@dataclass(frozen=True, slots=True)
+class RivalsReport:
+    """The table of SPEC 4.4: accuracy, rho (A), AUROC (B), 2x2 (C), retention (D), milliseconds."""
+
+    split: str
+    faces: int  # all of the split; the table's AUROCs rest on fewer, see their n
+    rivals: tuple[Rival, ...]
+    table: tuple[MethodRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    estimate: Estimator
+    networks: Sequence[Arbex]
+    passes: int = 1
+
+
+def evaluate_rivals(
+    members: Path,
+    students: Sequence[Path],
+    data: Path,
+    split: str,
+    config: UncertaintyConfig,
+    report: Callable[[str], None] = print,
+) -> RivalsReport:
+    """Compare the ensemble of a run, its baselines and the networks of ``mien-train fit uar``.
+
+    Temperatures are fitted on PublicTest, densities on Training.
+
+    Raises:
+        FileNotFoundError: a run has not finished.
+    """
+    networks, run = load_members(members)
+    side, cache = run.model.input_side_px, members / "cache"
+    validation = read_faces(data, "PublicTest", cache, side)
+    training = read_faces(data, "Training", cache, side)
+    entries = _baselines(networks, validation, training)
+    for student in students:
+        entries |= _student(student, validation, training)
+    faces = validation if split == "PublicTest" else read_faces(data, split, cache, side)
+    compared = compare({name: entry.estimate for name, entry in entries.items()}, faces, config, report)
+    costs = _milliseconds(entries, faces)
+    rows = {name: [row for row in compared.table if row.method == name] for name in entries}
+    rivals = [
+        _rival(name, entry.estimate(faces.crops, faces.landmarks), faces, costs, separation(rows[name], rows[ENSEMBLE]))
+        for name, entry in entries.items()
+    ]
+    return RivalsReport(split, len(faces.rows), tuple(rivals), compared.table)
+
+
+def separation(rows: Sequence[MethodRow], ensemble: Sequence[MethodRow]) -> float:
+    """Least of the method's shares of what the ensemble separates.
+
+    That is (AUROC - 0.5) of epistemic at every strength, and Spearman's rho of aleatoric with the votes' entropy.
+    """
+    shares = [
+        (row.auroc_epistemic.value - 0.5) / (theirs.auroc_epistemic.value - 0.5)
+        for row, theirs in zip(rows, ensemble, strict=True)
+    ]
+    return float(min(*shares, rows[0].rho_aleatoric.value / ensemble[0].rho_aleatoric.value))
+
+
+def _baselines(networks: list[Arbex], validation: FerFaces, training: FerFaces) -> dict[str, _Entry]:
+    single = networks[0]
+    shared, own = _temperature(networks, validation), _temperature([single], validation)
+    return {
+        ENSEMBLE: _Entry(network_estimator(networks, shared), networks),
+        _SINGLE: _Entry(network_estimator([single], own), [single]),
+        "dropout": _Entry(dropout_estimator(single, own, _DROPOUT_SAMPLES), [single], _DROPOUT_SAMPLES),
+        "density": _density(single, own, training),
+    }
+
+
+def _student(run: Path, validation: FerFaces, training: FerFaces) -> dict[str, _Entry]:
+    (network,), _ = load_members(run)
+    method = Method(read_facts(member_folder(run, 0) / "weights.safetensors")["uar"]["method"])
+    if method is Method.DIRICHLET:
+        return {method.value: _Entry(dirichlet_estimator(network), [network])}
+    temperature = _temperature([network], validation)
+    return {
+        method.value: _Entry(network_estimator([network], temperature), [network]),
+        f"{method.value}, density": _density(network, temperature, training),
+    }
+
+
+def _density(network: Arbex, temperature: float, training: FerFaces) -> _Entry:
+    labels = majority_labels(training.votes)
+    clear = labels >= 0
+    features = embedding_of(network, training.crops[clear], training.landmarks[clear])
+    density = fit_density(features, labels[clear], training.vote_shares.shape[1])
+    return _Entry(density_estimator(network, density, temperature), [network])
+
+
+def _temperature(networks: Sequence[Arbex], validation: FerFaces) -> float:
+    return fit_temperature(fused_logits(networks, validation.crops, validation.landmarks), validation.vote_shares)
+
+
+def _rival(name: str, found: Estimates, faces: FerFaces, costs: Mapping[str, float], share: float) -> Rival:
+    labels = majority_labels(faces.votes)
+    clear = labels >= 0
+    hits = (found.probabilities.argmax(1) == labels)[clear].astype(np.float64)
+    logs = np.log(np.maximum(found.probabilities, 1e-12))
+    return Rival(
+        method=name,
+        majority_accuracy=bootstrap(mean_of(hits), len(hits)),
+        nll_votes=float(-(faces.vote_shares * logs).sum(1).mean()),
+        milliseconds=costs[name],
+        times_one_member=costs[name] / costs[_SINGLE],
+        separation=share,
+    )
+
+
+def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, float]:
+    """Median time of one face through each exported network; rivals take turns, so that a busy spell hits all."""
+    image, landmarks = model_inputs(faces.crops[:1], faces.landmarks[:1])
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = {}
+        for number, (name, entry) in enumerate(entries.items()):
+            path = Path(folder) / f"{number}.onnx"
+            sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
+            export_network(ArbexEnsemble(entry.networks, stacked=True), sample, path)
+            sessions[name] = _session(path)
+        times: dict[str, list[float]] = {name: [] for name in entries}
+        for _ in range(TIMED_RUNS):
+            for name, session in sessions.items():
+                times[name].append(_once(session, image, landmarks))
+    return {name: 1e3 * entry.passes * float(np.median(times[name])) for name, entry in entries.items()}
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _once(session: onnxruntime.InferenceSession, image: Float32, landmarks: Float32) -> float:
+    started = time.perf_counter()
+    session.run(["logits"], {"image": image, "landmarks": landmarks})
+    return time.perf_counter() - started
