@@ -14,7 +14,14 @@ from engine.tracking.face_models import MODELS_VARIABLE, cache_folder
 CHECKOUT = Path(__file__).parents[2]
 
 #: Every way in: the two commands, a worker that unpickles a function of the engine, a backend by itself.
-ENTRY_MODULES = ("app.__main__", "app.cli", "training.cli", "engine", "engine.backends.onnx_runtime", "engine.config")
+ENTRY_MODULES = (
+    "app.__main__",
+    "app.cli",
+    "training.cli.main",
+    "engine",
+    "engine.backends.onnx_runtime",
+    "engine.config",
+)
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
