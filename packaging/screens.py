@@ -180,8 +180,8 @@ class Screens:
     def make_kiosk(self) -> None:
         """The kiosk as it stands in a room, and its page when the camera is missing."""
         from app.kiosk import KioskOptions
+        from app.qt.bridge import LiveBridge
         from app.qt.kiosk.kiosk_window import KioskWindow
-        from app.qt.live.bridge import LiveBridge
         from engine.config import EngineConfig
 
         for name, source in (("kiosk", "demo"), ("kiosk_no_camera", "97")):
@@ -208,7 +208,7 @@ class Screens:
 
     def take(self, name: str) -> None:
         """A picture of the window, without what another page has said before."""
-        from app.qt.notice_bar import NoticeBar
+        from app.qt.widgets.notice_bar import NoticeBar
 
         self.window.findChild(NoticeBar).clear()
         self.wait(0.2)

@@ -30,7 +30,7 @@ from app.engine_setup import EngineKeeper
 from app.live.live_run import Presented
 from app.live.trace import SPAN_S
 from app.qt.application import make_application
-from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore

@@ -22,12 +22,12 @@ from PySide6.QtWidgets import (
 )
 
 from app.qt.appearance import Appearance
-from app.qt.icons import IconName
 from app.qt.navigation import NavigationRail
-from app.qt.notice_bar import Notice, NoticeBar, Weight
-from app.qt.page import Page
 from app.qt.preference_store import PreferenceStore
-from app.qt.shortcut_sheet import ShortcutGroup, ShortcutSheet
+from app.qt.widgets.icons import IconName
+from app.qt.widgets.notice_bar import Notice, NoticeBar, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.shortcut_sheet import ShortcutGroup, ShortcutSheet
 from app.session.dropped import dropped_session, dropped_sources
 from engine.errors import EngineError
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.icons import IconName, draw_icon
+from app.qt.widgets.icons import IconName, draw_icon
 
 _ICON_EM: Final = 1.5
 _PAD_EM: Final = 0.55

@@ -9,18 +9,18 @@ from PySide6.QtCore import QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from app.jobs.job_run import JobEngines
+from app.qt.about.about_page import AboutPage
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.application import make_application, run_until_closed
-from app.qt.live.bridge import LiveBridge
+from app.qt.bridge import LiveBridge
 from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
-from app.qt.page import Page
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
-from app.qt.settings.about_page import AboutPage
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.start.start_page import StartPage
 from app.qt.theme import ThemeName, apply_theme
+from app.qt.widgets.page import Page
 from app.session.dropped import is_session
 from app.settings.preferences import chosen_config, preferences_path
 from app.settings.translations import chosen_language, installed_languages

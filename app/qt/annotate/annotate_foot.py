@@ -13,7 +13,7 @@ from app.jobs.job_queue import ACTIVE, JobState
 from app.qt import theme
 from app.qt.annotate.job_delegate import draw_share
 from app.qt.annotate.job_words import JobView, share_of, time_words
-from app.qt.page_parts import text_label
+from app.qt.widgets.page_parts import text_label
 
 
 class AnnotateFoot(QWidget):

@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 from app.jobs.job_intake import Disk
 from app.qt import theme
 from app.qt.annotate.job_words import preset_words, size_words, translate
-from app.qt.form import Choice, choice_box, select, typed_folder
-from app.qt.page_parts import WheelGuard, text_label
 from app.qt.preference_store import PreferenceStore
+from app.qt.widgets.form import Choice, choice_box, select, typed_folder
+from app.qt.widgets.page_parts import WheelGuard, text_label
 from app.settings.presets import PRESETS, preset_of
 
 #: Below it the room is told as a warning: about three hours of annotated video of 720p.

@@ -17,15 +17,15 @@ from app.jobs.job_run import JobEngines
 from app.qt import theme
 from app.qt.annotate.annotate_foot import AnnotateFoot, InterruptedBar
 from app.qt.annotate.annotate_form import AnnotateForm, AskFolder, ask_folder
+from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_adder import JobAdder
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import TOPIC, JobRunner
 from app.qt.annotate.job_words import JobCommand, command_words, commands_of, preset_words
-from app.qt.drop_area import DropVeil, EmptyQueue
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page import Page
-from app.qt.page_parts import scrolled
 from app.qt.preference_store import PreferenceStore
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import scrolled
 from app.session.dropped import dropped_session
 from app.settings.presets import PRESETS
 

@@ -19,7 +19,7 @@ from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
 from app.jobs.job_run import Ending, EndKind, JobEngines, internal_error
 from app.qt.annotate.job_words import JobView, Phase
 from app.qt.background import Worker
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from engine.errors import OutputError
 
 #: Topics of notices.

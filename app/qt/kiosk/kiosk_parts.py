@@ -11,7 +11,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.icons import IconName, IconView
+from app.qt.widgets.icons import IconName, IconView
 
 #: A screen so many lines high shows its texts in plain size; a higher one in a larger size, to be read from afar.
 _PLAIN_LINES: Final = 30.0

@@ -19,13 +19,13 @@ from app.live.live_run import Presented
 from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
-from app.qt.drawn import told
-from app.qt.icons import IconName
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk.kiosk_parts import HoldRing, NoticeBand, RecoveryPage
-from app.qt.live.bridge import LiveBridge, LiveState
-from app.qt.notice_bar import Notice, Weight
 from app.qt.theme import ThemeName, apply_theme
-from app.qt.video_view import VideoView
+from app.qt.widgets.drawn_panel import told
+from app.qt.widgets.icons import IconName
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.video_view import VideoView
 from engine.capture.camera_list import Camera, list_cameras, watch_folders
 from engine.config import EngineConfig
 from engine.engine import TrackerName

@@ -11,7 +11,7 @@ from PySide6.QtGui import QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.qt import theme
-from app.qt.drawn import DrawnPanel, hatch
+from app.qt.widgets.drawn_panel import DrawnPanel, hatch
 
 _PITCH: Final = 1.35  # height of a line, in em
 _MARK_EM: Final = 2.4  # width of a mark

@@ -11,7 +11,7 @@ from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.qt import theme
-from app.qt.drawn import WRAP, DrawnPanel, expression_word
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, expression_word
 from engine.facs import EXPRESSIONS
 
 #: In em: a line's piece with the gap behind it, and the height of a line of text.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QAction
 
-from app.qt.live.bridge import LiveState
+from app.qt.bridge import LiveState
 from app.qt.live.live_recording import RecordState
 
 if TYPE_CHECKING:

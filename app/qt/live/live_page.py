@@ -20,8 +20,7 @@ from PySide6.QtWidgets import (
 from app.live.live_run import Presented
 from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt import theme
-from app.qt.drawn import told
-from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live.face_chooser import FaceChooser
 from app.qt.live.live_actions import LiveActions
 from app.qt.live.live_recording import RecordState
@@ -30,13 +29,14 @@ from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
 from app.qt.live.threshold_panel import ThresholdPanel
 from app.qt.live.unit_graph import UnitGraphView
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page import Page
-from app.qt.page_parts import SideArea, scrolled, text_label
-from app.qt.panels.action_unit_panel import ActionUnitPanel
-from app.qt.panels.expression_panel import ExpressionPanel
 from app.qt.preference_store import PreferenceStore
-from app.qt.video_view import VideoView
+from app.qt.widgets.action_unit_panel import ActionUnitPanel
+from app.qt.widgets.drawn_panel import told
+from app.qt.widgets.expression_panel import ExpressionPanel
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import SideArea, scrolled, text_label
+from app.qt.widgets.video_view import VideoView
 from app.session.journal import NO_FACE, FaceRow, RunHeader
 from app.settings.limits import Thresholds
 from app.settings.preferences import chosen_config

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.live.live_run import LiveRun
 from app.live.recorder import Recorder, recording_folder
 from app.qt.background import Worker
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.session.metadata import first_metadata
 from engine.errors import EngineError
 from engine.runtime import Attachment

@@ -27,9 +27,9 @@ from app.live.strip_picture import Plot, PlotLooks, plot_picture
 from app.live.trace import SPAN_S, Trace, TraceView
 from app.overlay.patches import Colour
 from app.qt import theme
-from app.qt.drawn import DrawnPanel, expression_word
 from app.qt.live.line_key import LineKey, drawn_points
-from app.qt.panels.expression_panel import MOST_NATS
+from app.qt.widgets.drawn_panel import DrawnPanel, expression_word
+from app.qt.widgets.expression_panel import MOST_NATS
 from app.session.journal import FaceRow, RunHeader
 from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS

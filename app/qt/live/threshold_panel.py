@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 
 from app.live.routing_history import RouteShares
 from app.qt import theme
-from app.qt.page_parts import TurningRow, text_label
+from app.qt.widgets.page_parts import TurningRow, text_label
 from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS
 

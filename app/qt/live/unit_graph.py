@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
 
 from app.live.unit_layout import LEAST_LINK, links_of, neighbour, row_count, unit_places
 from app.qt import theme
-from app.qt.drawn import WRAP, DrawnPanel, hatch
 from app.qt.live.graph_legend import GraphLegend
-from app.qt.panels.action_unit_panel import full_name
+from app.qt.widgets.action_unit_panel import full_name
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, hatch
 from app.session.journal import RunHeader
 from engine.facs import unit_code
 from engine.types import AUEstimate, Float64, Int64

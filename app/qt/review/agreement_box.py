@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from app.qt.drawn import told
-from app.qt.page_parts import Card, text_label
+from app.qt.widgets.drawn_panel import told
+from app.qt.widgets.page_parts import Card, text_label
 from app.review.agreement import Agreement
 
 

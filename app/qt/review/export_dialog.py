@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 
 from app.qt import theme
 from app.qt.background import Worker
-from app.qt.form import typed_folder
-from app.qt.page_parts import scrolled, text_label
+from app.qt.widgets.form import typed_folder
+from app.qt.widgets.page_parts import scrolled, text_label
 from app.review.export import ExportChoice, export
 from app.review.notes import Notes
 from app.review.session import Session

@@ -8,10 +8,10 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.overlay.overlay import STANDING_LINE
-from app.qt.drawn import told
-from app.qt.page_parts import text_label
-from app.qt.panels.action_unit_panel import ActionUnitPanel
-from app.qt.panels.expression_panel import ExpressionPanel
+from app.qt.widgets.action_unit_panel import ActionUnitPanel
+from app.qt.widgets.drawn_panel import told
+from app.qt.widgets.expression_panel import ExpressionPanel
+from app.qt.widgets.page_parts import text_label
 from app.session.journal import FaceRow, RunHeader
 
 

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.qt import theme
-from app.qt.page_parts import Card, text_label
 from app.qt.review.agreement_box import AgreementBox
 from app.qt.review.note_list import NoteList
 from app.qt.review.timeline_painter import label_word
+from app.qt.widgets.page_parts import Card, text_label
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Notes
 
 #: Buttons beside each other, where there is room for them.

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.qt.background import Worker
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.review.notes import Notes, write_notes
 from app.session.folder import OutputFolder
 from engine.errors import EngineError

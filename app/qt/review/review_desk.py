@@ -13,8 +13,6 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from app.overlay.presentation import face_at
 from app.qt import theme
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page_parts import SideArea
 from app.qt.review.face_panel import FacePanel
 from app.qt.review.label_panel import LabelPanel
 from app.qt.review.note_keeper import NoteKeeper
@@ -25,7 +23,9 @@ from app.qt.review.scoring import Scoring
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_word
 from app.qt.review.transport_bar import TransportBar
-from app.qt.video_view import VideoView
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page_parts import SideArea
+from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session

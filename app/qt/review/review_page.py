@@ -12,10 +12,6 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.qt.background import Worker
-from app.qt.drawn import told
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page import Page
-from app.qt.page_parts import text_label
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_actions import ReviewActions
@@ -23,6 +19,10 @@ from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
 from app.qt.review.review_start import ReviewStart
 from app.qt.start.start_page import Ask, ask_session
+from app.qt.widgets.drawn_panel import told
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import text_label
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session

@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.qt.page_parts import Card, Column, scrolled, text_label
 from app.qt.start.action_card import LinkButton
+from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
 from app.session.dropped import is_session
 
 

@@ -10,9 +10,9 @@ from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.page_parts import TurningRow
 from app.qt.review.timeline_painter import draw_excluded, draw_lane_sample
 from app.qt.review.timeline_view import TimelineView
+from app.qt.widgets.page_parts import TurningRow
 from app.review.lanes import LaneState
 
 #: With larger letters than these (pixels) the key is folded away at first: the picture needs the room.

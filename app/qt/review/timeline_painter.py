@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap, QPolygonF
 
 from app.qt import theme
-from app.qt.drawn import expression_word, hatch
+from app.qt.widgets.drawn_panel import expression_word, hatch
 from app.review.lanes import LaneState, LaneView, bucket_edges
 from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session

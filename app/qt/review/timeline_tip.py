@@ -8,8 +8,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from app.overlay.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
-from app.qt.drawn import expression_word, told
 from app.qt.review.timeline_painter import label_word
+from app.qt.widgets.drawn_panel import expression_word, told
 from app.review.lanes import LaneState, LaneView
 from app.review.notes import Notes
 from app.review.session import Session

@@ -1,1 +1,1 @@
-"""The pages of settings and about."""
+"""The page Settings."""

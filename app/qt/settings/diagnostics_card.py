@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWi
 
 from app.qt import theme
 from app.qt.background import Worker
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page_parts import Card, breakable, text_label
 from app.qt.preference_store import PreferenceStore
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.system.doctor import Check, examine
 from app.system.report import check_word, report_text
 

@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.qt.appearance import theme_words
-from app.qt.form import Choice, add_field, choice_box, select
-from app.qt.page_parts import Card, breakable, text_label
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import SCALES
+from app.qt.widgets.form import Choice, add_field, choice_box, select
+from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.settings.limits import Thresholds
 from app.settings.preferences import MAX_THREADS
 from app.settings.translations import installed_languages

@@ -8,12 +8,12 @@ from pathlib import Path
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.qt.page import Page
-from app.qt.page_parts import Card, Column, breakable, scrolled, text_label
+from app.qt.about.model_cards import ModelsCard
 from app.qt.preference_store import PreferenceStore
 from app.qt.settings.diagnostics_card import DiagnosticsCard
-from app.qt.settings.model_cards import ModelsCard
 from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, RuntimeCard, ThresholdCard, ask_folder
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import Card, Column, breakable, scrolled, text_label
 from app.system.doctor import Check, examine
 from app.system.model_facts import read_model_facts
 from engine.errors import ModelError

@@ -9,8 +9,8 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPainter
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.icons import IconName, IconView
-from app.qt.page_parts import text_label
+from app.qt.widgets.icons import IconName, IconView
+from app.qt.widgets.page_parts import text_label
 from app.session.dropped import dropped_sources
 
 _PAD_EM: Final = 0.9

@@ -6,7 +6,7 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.overlay.overlay import STANDING_LINE
-from app.qt.page_parts import Card, text_label
+from app.qt.widgets.page_parts import Card, text_label
 
 
 class FirstNotice(Card):

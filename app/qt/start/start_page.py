@@ -10,14 +10,14 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.overlay.overlay import STANDING_LINE
-from app.qt.icons import IconName, IconView
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page import Page
-from app.qt.page_parts import Card, Column, TurningRow, scrolled, text_label
 from app.qt.preference_store import PreferenceStore
-from app.qt.shortcut_sheet import key_words
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
 from app.qt.start.first_notice import FirstNotice
+from app.qt.widgets.icons import IconName, IconView
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import Card, Column, TurningRow, scrolled, text_label
+from app.qt.widgets.shortcut_sheet import key_words
 from app.session.dropped import is_session
 
 #: Asks for files or a folder; gives nothing when the user thinks better of it.

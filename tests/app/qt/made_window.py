@@ -17,17 +17,17 @@ from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
 from app.jobs.job_run import JobEngines
 from app.qt import program
+from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.qt.annotate.annotate_page import AnnotatePage
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live import source_chooser
-from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.live_page import LivePage
 from app.qt.live.live_recording import RecordState
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
-from app.qt.settings.model_cards import ModelCardSheet, ModelsCard
-from app.qt.shortcut_sheet import ShortcutSheet
+from app.qt.widgets.shortcut_sheet import ShortcutSheet
 from app.review.made_session import make_session
 from app.session.folder import OutputFolder
 from app.session.metadata import Engine

@@ -35,8 +35,8 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.application import make_application
-from app.qt.icons import IconView
 from app.qt.theme import ThemeName, apply_theme
+from app.qt.widgets.icons import IconView
 from app.settings.preferences import PAGES
 from engine.facs import EXPRESSIONS
 from tests.app.qt.made_window import Make, Until, made_session, made_windows, walk_states, write_queue

@@ -31,8 +31,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.kiosk import KioskOptions
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk.kiosk_window import KioskWindow
-from app.qt.live.bridge import LiveBridge, LiveState
 from app.system.licences import codecs, installed_packages
 from app.system.model_facts import TASKS, read_model_facts
 from engine.config import EngineConfig

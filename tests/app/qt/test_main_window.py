@@ -19,10 +19,10 @@ from pytestqt.qtbot import QtBot
 from app.qt import theme
 from app.qt.main_window import MainWindow
 from app.qt.navigation import NavigationButton
-from app.qt.notice_bar import Notice, Weight
-from app.qt.page import Page
 from app.qt.preference_store import PreferenceStore
-from app.qt.shortcut_sheet import ShortcutSheet
+from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.page import Page
+from app.qt.widgets.shortcut_sheet import ShortcutSheet
 from engine.errors import ThreadStuckError
 
 

@@ -10,8 +10,8 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from app.qt.notice_bar import Notice, Weight
 from app.qt.preference_store import PreferenceStore
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.settings.preferences import Preferences, load_preferences, save_preferences
 from tests.app.qt.conftest import Until
 

@@ -22,12 +22,12 @@ from pytestqt.qtbot import QtBot
 from app.jobs.job_file import read_jobs
 from app.jobs.job_queue import JobState
 from app.qt import theme
-from app.qt.live.bridge import LiveState
+from app.qt.bridge import LiveState
 from app.qt.live.live_recording import RecordState
-from app.qt.notice_bar import NoticeBar, Weight
 from app.qt.review import review_page
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.settings.settings_page import SettingsPage
+from app.qt.widgets.notice_bar import NoticeBar, Weight
 from app.review.notes import Notes, read_notes
 from app.review.session import Session
 from app.session.folder import OutputFolder, read_metadata

@@ -21,10 +21,10 @@ from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
 from app.jobs.job_run import JobEngines
 from app.qt.annotate.annotate_page import AnnotatePage
-from app.qt.drop_area import DropVeil, EmptyQueue
-from app.qt.notice_bar import Notice
+from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import ThemeName, apply_theme
+from app.qt.widgets.notice_bar import Notice
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
 from tests.app.made import MadePipeline, MadeSource

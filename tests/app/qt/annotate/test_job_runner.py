@@ -25,7 +25,7 @@ from app.jobs.job_queue import EngineChoice, JobState
 from app.jobs.job_run import JobEngines
 from app.qt.annotate.job_runner import JobRunner
 from app.qt.annotate.job_words import Phase
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.session.folder import OutputFolder
 from app.session.journal import write_failed
 from app.session.metadata import Engine

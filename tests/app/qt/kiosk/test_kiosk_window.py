@@ -20,11 +20,11 @@ from app.kiosk import CAMERA_NOTICE, MAX_NOTICE, MAX_TRIES, RECORDING_NOTICE, RE
 from app.live.live_run import Presented
 from app.overlay.overlay import STANDING_LINE, OverlayParts
 from app.qt.application import make_application
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk import kiosk_window
 from app.qt.kiosk.kiosk_window import KioskWindow, run_kiosk
-from app.qt.live.bridge import LiveBridge, LiveState
-from app.qt.notice_bar import Notice, Weight
 from app.qt.theme import ThemeName, apply_theme
+from app.qt.widgets.notice_bar import Notice, Weight
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
 from engine.errors import SourceError

@@ -13,8 +13,8 @@ pytest.importorskip(
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live import source_chooser
-from app.qt.live.bridge import LiveBridge, LiveState
 from app.qt.live.live_page import LivePage
 from app.qt.live.live_recording import RecordState
 from app.qt.preference_store import PreferenceStore

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.live.strip_chart import StripChart
-from app.qt.panels.expression_panel import MOST_NATS
+from app.qt.widgets.expression_panel import MOST_NATS
 from app.session.journal import LOW_QUALITY, FaceRow, RunHeader
 from app.settings.limits import Thresholds
 from engine.types import Float64

@@ -11,8 +11,8 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from app.qt.notice_bar import Notice, Weight
 from app.qt.review.note_keeper import NoteKeeper
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.review.notes import Marker, Notes, read_notes
 from app.session.folder import OutputFolder
 

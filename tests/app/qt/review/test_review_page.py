@@ -19,11 +19,11 @@ from PySide6.QtGui import QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QSplitter
 
-from app.qt.notice_bar import Notice, Weight
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
 from app.qt.start.action_card import LinkButton
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.review.made_session import make_session
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session

@@ -18,10 +18,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.qt.notice_bar import Notice
 from app.qt.preference_store import PreferenceStore
 from app.qt.settings.settings_cards import AppearanceCard, RuntimeCard, ThresholdCard
 from app.qt.settings.settings_page import SettingsPage
+from app.qt.widgets.notice_bar import Notice
 from app.settings.limits import Thresholds
 from app.system.doctor import Check
 from app.system.model_facts import read_model_facts
@@ -124,7 +124,7 @@ def test_a_model_that_cannot_be_read_is_told_where_its_settings_would_be(
         raise ModelError(f"{task}.onnx is missing: install the program again")
 
     monkeypatch.setattr("app.qt.settings.settings_page.read_model_facts", missing)
-    monkeypatch.setattr("app.qt.settings.model_cards.read_model_facts", missing)
+    monkeypatch.setattr("app.qt.about.model_cards.read_model_facts", missing)
     page = SettingsPage(store, "0.9", look=lambda out: CHECKS)
     qtbot.addWidget(page)
     assert words_of(page).count("expression.onnx is missing") == 2

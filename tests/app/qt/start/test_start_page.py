@@ -17,11 +17,11 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.overlay.overlay import STANDING_LINE
-from app.qt.notice_bar import Notice
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
 from app.qt.start.first_notice import FirstNotice
 from app.qt.start.start_page import StartPage
+from app.qt.widgets.notice_bar import Notice
 
 
 class Asked:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from app.overlay.unit_panel import CAPTION
 from app.qt import theme
-from app.qt.drawn import WRAP, DrawnPanel, bold, hatch, told
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch, told
 from app.session.journal import FaceRow, RunHeader
 from engine.facs import UNIT_NAMES, unit_code
 

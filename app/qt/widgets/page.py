@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
-from app.qt.notice_bar import Notice
+from app.qt.widgets.notice_bar import Notice
 
 
 class Page(QWidget):

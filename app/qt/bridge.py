@@ -26,7 +26,7 @@ from app.overlay.overlay import Overlay, OverlayParts
 from app.overlay.presentation import painted_form, present
 from app.qt.background import Worker
 from app.qt.live.live_recording import LiveRecording, RecordState
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.session.journal import RunHeader, rows_of
 from app.settings.limits import Thresholds, thresholds_of
 from engine.capture.source import SourceKind

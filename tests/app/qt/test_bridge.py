@@ -15,9 +15,9 @@ from PySide6.QtCore import QTimer
 
 from app.live.live_run import Presented
 from app.overlay.overlay import OverlayParts
-from app.qt.live.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live.live_recording import RecordState
-from app.qt.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Weight
 from app.session.journal import read_header, read_journal
 from app.settings.limits import Thresholds
 from engine.capture.source import FrameSource

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
-from app.qt.panels.action_unit_panel import ActionUnitPanel
+from app.qt.widgets.action_unit_panel import ActionUnitPanel
 from app.session.journal import FaceRow, RunHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 

@@ -11,8 +11,8 @@ pytest.importorskip(
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QToolButton
 
-from app.qt import notice_bar
-from app.qt.notice_bar import Notice, NoticeBar, Weight
+from app.qt.widgets import notice_bar
+from app.qt.widgets.notice_bar import Notice, NoticeBar, Weight
 
 NEWS = Notice("Recording saved.", Weight.NEWS, "record")
 FAULT = Notice("The disk is full: free space.", Weight.FAULT, "record")

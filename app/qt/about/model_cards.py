@@ -6,8 +6,8 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.form import fact_rows
-from app.qt.page_parts import Card, text_label
+from app.qt.widgets.form import fact_rows
+from app.qt.widgets.page_parts import Card, text_label
 from app.system.model_facts import TASKS, ModelFacts, read_model_facts
 from engine.errors import ModelError
 

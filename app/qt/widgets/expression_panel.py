@@ -14,8 +14,8 @@ from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.drawn import DrawnPanel, bold, draw_icon, expression_word, hatch
-from app.qt.panels.decision_chip import DecisionChip, percent_tip
+from app.qt.widgets.decision_chip import DecisionChip, percent_tip
+from app.qt.widgets.drawn_panel import DrawnPanel, bold, draw_icon, expression_word, hatch
 from app.session.journal import FaceRow, RunHeader
 from app.settings.limits import Thresholds
 from engine.facs import EXPRESSIONS

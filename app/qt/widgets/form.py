@@ -12,7 +12,7 @@ from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QBoxLayout, QComboBox, QGridLayout, QHBoxLayout, QSizePolicy, QWidget
 
 from app.qt import theme
-from app.qt.page_parts import WheelGuard, text_label
+from app.qt.widgets.page_parts import WheelGuard, text_label
 
 
 @dataclass(frozen=True, slots=True)

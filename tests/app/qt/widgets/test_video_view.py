@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
 from app.overlay.presentation import painted_form
-from app.qt.video_view import VideoView
+from app.qt.widgets.video_view import VideoView
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from PySide6.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
+from app.qt.about.about_page import AboutPage
 from app.qt.application import make_application
-from app.qt.icons import IconName, draw_icon
-from app.qt.page import Page
-from app.qt.page_parts import TurningRow, breakable
 from app.qt.preference_store import PreferenceStore
-from app.qt.settings.about_page import AboutPage
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.start.action_card import ActionCard, DropZone
 from app.qt.start.start_page import StartPage
+from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import TurningRow, breakable
 
 
 def made(name: str, folder: Path) -> Page:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.page_parts import scrolled, text_label
+from app.qt.widgets.page_parts import scrolled, text_label
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.qt.form import fact_rows
-from app.qt.page import Page
-from app.qt.page_parts import Card, Column, scrolled, text_label
-from app.qt.settings.model_cards import ModelsCard
+from app.qt.about.model_cards import ModelsCard
 from app.qt.start.first_notice import eu_line, intended_use
+from app.qt.widgets.form import fact_rows
+from app.qt.widgets.page import Page
+from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
 from app.system.licences import codecs, installed_packages
 
 

@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.page_parts import text_label
+from app.qt.widgets.page_parts import text_label
 
 
 class DropPicture(QWidget):

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.overlay.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt import theme
-from app.qt.drawn import WRAP, DrawnPanel, bold, draw_icon, expression_word, hatch, told
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, draw_icon, expression_word, hatch, told
 from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 

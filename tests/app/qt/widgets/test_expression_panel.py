@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
-from app.qt.panels.expression_panel import ExpressionPanel
+from app.qt.widgets.expression_panel import ExpressionPanel
 from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
 from app.settings.limits import Thresholds
 from engine.types import QualityReason, Route

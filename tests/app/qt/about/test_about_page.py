@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.overlay.overlay import STANDING_LINE
-from app.qt.settings.about_page import AboutPage
-from app.qt.settings.model_cards import ModelCardSheet, ModelsCard
+from app.qt.about.about_page import AboutPage
+from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.system.licences import codecs, installed_packages
 from app.system.model_facts import ModelFacts, read_model_facts
 
@@ -76,7 +76,7 @@ def test_the_whole_card_is_opened_where_there_is_one(
     card = tmp_path / "expression.md"
     card.write_text("# A made card\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n")
     monkeypatch.setattr(
-        "app.qt.settings.model_cards.read_model_facts", lambda task: facts_with(card if task == "expression" else None)
+        "app.qt.about.model_cards.read_model_facts", lambda task: facts_with(card if task == "expression" else None)
     )
     models = ModelsCard(whole=True)
     qtbot.addWidget(models)

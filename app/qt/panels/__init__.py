@@ -1,1 +1,0 @@
-"""Panels that more than one page shows."""
