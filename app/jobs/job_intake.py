@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.session.folder import output_folders
+from app.session.folder import session_folders
 from app.settings.presets import PRESETS
 from engine.capture.opening import source_stem
 from engine.capture.pictures import PICTURE_SUFFIXES
@@ -128,4 +128,4 @@ def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path
     except OSError:
         there = []  # not made yet, or not readable: the job will tell
     before = sorted({*there, *taken})
-    return [folder.path for folder in output_folders(out, [*before, *stems])[len(before) :]]
+    return [folder.path for folder in session_folders(out, [*before, *stems])[len(before) :]]

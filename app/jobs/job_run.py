@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from app.annotate import AnnotateOptions, Engine, JobControl, Outcome, Watch, annotate
+from app.annotate import AnnotateOptions, Engine, JobControl, Outcome, ProgressListener, annotate
 from app.engine_setup import EngineKeeper
 from app.jobs.job_intake import SourceOpener
 from app.jobs.job_queue import EngineChoice, Job, JobResult
-from app.session.folder import OutputFolder
+from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
@@ -89,7 +89,7 @@ class JobEngines:
         """What sources are opened with."""
         return self._open_source
 
-    def run(self, job: Job, watch: Watch, control: JobControl) -> Ending:
+    def run(self, job: Job, watch: ProgressListener, control: JobControl) -> Ending:
         """Run a job that has begun until it ends.
 
         Raises:
@@ -107,7 +107,7 @@ class JobEngines:
         """Close the engine; the next job opens it again."""
         self._keeper.close()
 
-    def _run(self, job: Job, watch: Watch, control: JobControl) -> Ending:
+    def _run(self, job: Job, watch: ProgressListener, control: JobControl) -> Ending:
         preset = preset_of(job.preset)
         choice = job.engine or EngineChoice()
         self._keeper.configure(preset.configured(config_of(choice)), choice.tracker)
@@ -115,7 +115,7 @@ class JobEngines:
         options = AnnotateOptions(self._app_version, resume=job.resumes, force=job.afresh, preset=preset)
         outcome = annotate(
             job.spec,
-            OutputFolder(job.folder),
+            SessionFolder(job.folder),
             lambda spec: _Stoppable(self._open_source(spec), control),
             self._keeper.engine_for,
             options,

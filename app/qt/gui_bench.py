@@ -35,10 +35,10 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
-from app.review.made_session import made_results, make_session
-from app.session.folder import OutputFolder
-from app.session.journal import rows_of
+from app.review.synthetic_session import made_results, make_session
+from app.session.folder import SessionFolder
 from app.session.metadata import Engine, ResumablePipeline
+from app.session.rows import rows_of
 from app.session.table import written_whole
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
@@ -200,7 +200,7 @@ def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None
     """
     application = offscreen_application()
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as scratch:
-        folder = OutputFolder(Path(scratch) / "session")
+        folder = SessionFolder(Path(scratch) / "session")
         tell(f"writing a session of {hours:g} h (half a minute per hour)")
         make_session(folder, hours * 3600, 25.0, 2, 1)
         opens = [_open(application, folder.path, scroll=False)[0] for _ in range(_OPENS)]

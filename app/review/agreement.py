@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from app.review.lanes import FaceLane, LaneState
+from app.review.face_timeline import FaceLane, LaneState
 from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session
 from engine.types import Float64, Int64
@@ -44,7 +44,7 @@ class Agreement:
     kappa_missing: NoKappa | None
     interval: tuple[float, float] | None  # 95 % of the resamples lie within
     interval_missing: NoKappa | None
-    table: Int64  # (C, C) rows: the person, columns: the model, order of RunHeader.expressions
+    table: Int64  # (C, C) rows: the person, columns: the model, order of SessionHeader.expressions
     ranges: int  # labelled ranges with a frame in the table
     agreeing: int  # frames of the table on which both say the same
     within_set: int  # frames of the table whose label of the person is the model's, or one of those that compete

@@ -15,8 +15,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.review.lanes import Int16, LaneState, RowColumns
-from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader, read_journal
+from app.review.face_timeline import Int16, LaneState, RowColumns
+from app.session.journal import read_journal
+from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from app.session.table import column_names
 from engine.errors import OutputError
 from engine.types import Float32, Float64, Int64, Route, UInt8
@@ -48,7 +49,7 @@ class SessionColumns:
     rows: RowColumns
 
 
-def read_table(path: Path, header: RunHeader) -> SessionColumns:
+def read_table(path: Path, header: SessionHeader) -> SessionColumns:
     """The columns from faces.parquet.
 
     Raises:
@@ -72,7 +73,7 @@ def read_table(path: Path, header: RunHeader) -> SessionColumns:
     return parts.joined()
 
 
-def read_rows(journal: Path, header: RunHeader) -> SessionColumns:
+def read_rows(journal: Path, header: SessionHeader) -> SessionColumns:
     """The same columns from a journal, finished or not.
 
     Raises:
@@ -95,7 +96,7 @@ def read_rows(journal: Path, header: RunHeader) -> SessionColumns:
 class _Parts:
     """Columns that grow part by part; labels are kept as places in a list of all sets met."""
 
-    def __init__(self, header: RunHeader) -> None:
+    def __init__(self, header: SessionHeader) -> None:
         self._units = len(header.au_codes)
         self._unit_names = [f"au_{code:02d}" for code in header.au_codes]
         self._expressions = {name: place for place, name in enumerate(header.expressions)}

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.review.files import saved_whole
-from app.session.folder import OutputFolder, read_metadata
+from app.session.folder import SessionFolder
+from app.session.metadata import read_metadata
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
 from engine.types import Float64
@@ -144,7 +145,7 @@ class Notes:
         return found
 
 
-def read_notes(folder: OutputFolder) -> Notes:
+def read_notes(folder: SessionFolder) -> Notes:
     """The notes of a session; empty ones where nobody noted anything yet.
 
     Raises:
@@ -161,7 +162,7 @@ def read_notes(folder: OutputFolder) -> Notes:
         raise _damaged(folder.notes, str(error)) from error
 
 
-def write_notes(folder: OutputFolder, notes: Notes) -> None:
+def write_notes(folder: SessionFolder, notes: Notes) -> None:
     """Write review.json whole or not at all.
 
     Raises:
@@ -172,7 +173,7 @@ def write_notes(folder: OutputFolder, notes: Notes) -> None:
         part.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 
-def notes_fit(folder: OutputFolder) -> bool:
+def notes_fit(folder: SessionFolder) -> bool:
     """Whether the notes, if there are any, were made on the run that lies in the folder now.
 
     After another run (``mien annotate --force``) the number of a face may mean another face.
@@ -184,7 +185,7 @@ def notes_fit(folder: OutputFolder) -> bool:
     return raw is None or raw.get("run") in (None, run_mark(folder))
 
 
-def run_mark(folder: OutputFolder) -> str:
+def run_mark(folder: SessionFolder) -> str:
     """Short mark of the run in a folder: of its header and, where that names no file, of its start."""
     try:
         with folder.journal.open("rb") as handle:

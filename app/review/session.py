@@ -16,11 +16,12 @@ from typing import Final
 import numpy as np
 
 from app.review.columns import SessionColumns, UnreadableTableError, read_rows, read_table
-from app.review.lanes import FaceLane, face_lanes
+from app.review.face_timeline import FaceLane, face_lanes
 from app.review.notes import notes_fit
-from app.session.folder import Metadata, OutputFolder, read_metadata, source_mark
-from app.session.journal import JOURNAL_FORMAT, FaceRow, RunHeader, read_header
-from app.session.journal_frames import JournalFrames
+from app.session.folder import SessionFolder, source_mark
+from app.session.journal import JOURNAL_FORMAT, JournalReader, read_header
+from app.session.metadata import Metadata, read_metadata
+from app.session.rows import FaceRow, SessionHeader
 from engine.capture.source import SourceKind
 from engine.errors import OutputError
 from engine.types import Float64, Int64
@@ -41,7 +42,7 @@ class SessionVideo:
 class Session:
     """An opened session. Its reads may come from any thread; close it when done."""
 
-    def __init__(self, folder: OutputFolder, header: RunHeader, columns: SessionColumns, told: list[str]) -> None:
+    def __init__(self, folder: SessionFolder, header: SessionHeader, columns: SessionColumns, told: list[str]) -> None:
         """Take what `open_session` read.
 
         Raises:
@@ -61,7 +62,7 @@ class Session:
             )
         self.told = tuple(told)  # sentences that a person should read: what is missing, what was not finished
         self._pts_s = columns.pts_s
-        self._journal = JournalFrames(folder.journal)
+        self._journal = JournalReader(folder.journal)
 
     @property
     def duration_s(self) -> float:
@@ -74,7 +75,7 @@ class Session:
         Raises:
             OutputError: the journal cannot be read any more.
         """
-        return self._journal.rows_of(int(self.frames[position]))
+        return self._journal.entry_at(int(self.frames[position])).rows
 
     def position_at(self, time_s: float) -> int:
         """Position of the frame that is shown at this time: the last that began by then, or the first of all."""
@@ -111,7 +112,7 @@ def open_session(path: Path) -> Session:
     Raises:
         OutputError: it holds no journal that this version reads, or one without a frame.
     """
-    folder = OutputFolder(path)
+    folder = SessionFolder(path)
     told: list[str] = []
     header = _header(folder)
     columns = _columns(folder, header, told)
@@ -120,7 +121,7 @@ def open_session(path: Path) -> Session:
     return Session(folder, header, columns, told)
 
 
-def _header(folder: OutputFolder) -> RunHeader:
+def _header(folder: SessionFolder) -> SessionHeader:
     """The journal's header.
 
     Raises:
@@ -142,7 +143,7 @@ def _header(folder: OutputFolder) -> RunHeader:
         raise OutputError(f"{folder.journal} is damaged at its beginning: annotate the source again") from error
 
 
-def _columns(folder: OutputFolder, header: RunHeader, told: list[str]) -> SessionColumns:
+def _columns(folder: SessionFolder, header: SessionHeader, told: list[str]) -> SessionColumns:
     """From the table where it is there and fits the journal, else from the journal.
 
     Raises:
@@ -151,7 +152,7 @@ def _columns(folder: OutputFolder, header: RunHeader, told: list[str]) -> Sessio
     if folder.parquet.is_file():
         try:
             columns = read_table(folder.parquet, header)
-            with contextlib.closing(JournalFrames(folder.journal)) as journal:
+            with contextlib.closing(JournalReader(folder.journal)) as journal:
                 if len(columns.frames) and journal.last_frame() == columns.frames[-1]:
                     return columns
         except UnreadableTableError:
@@ -160,7 +161,7 @@ def _columns(folder: OutputFolder, header: RunHeader, told: list[str]) -> Sessio
     return read_rows(folder.journal, header)
 
 
-def _metadata(folder: OutputFolder, told: list[str]) -> Metadata | None:
+def _metadata(folder: SessionFolder, told: list[str]) -> Metadata | None:
     """metadata.json; what it tells of an end that was not reached, or that it cannot be read, goes to ``told``."""
     try:
         metadata = read_metadata(folder.metadata)
@@ -175,7 +176,7 @@ def _metadata(folder: OutputFolder, told: list[str]) -> Metadata | None:
 
 
 def _video(
-    folder: OutputFolder, header: RunHeader, metadata: Metadata | None, told: list[str]
+    folder: SessionFolder, header: SessionHeader, metadata: Metadata | None, told: list[str]
 ) -> tuple[SessionVideo | None, bool]:
     """The best pictures there are, and whether they run on the source's own clock (FaceRow.pts_s)."""
     if folder.recording.is_file():
@@ -193,7 +194,7 @@ def _video(
     return None, False
 
 
-def _original(folder: OutputFolder, header: RunHeader, metadata: Metadata | None) -> Path | None:
+def _original(folder: SessionFolder, header: SessionHeader, metadata: Metadata | None) -> Path | None:
     """The source file, where it was or beside the session, if it is still the file that was annotated."""
     mark = header.settings.get("source file", "")
     if not mark or (metadata is not None and metadata.source.kind != SourceKind.VIDEO.value):

@@ -15,18 +15,17 @@ from app.jobs.job_intake import DEMO_SPEC, Intake
 from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
 from app.jobs.job_run import JobEngines
 from app.qt import theme
-from app.qt.annotate.annotate_foot import AnnotateFoot, InterruptedBar
-from app.qt.annotate.annotate_form import AnnotateForm, AskFolder, ask_folder
+from app.qt.annotate.annotate_panels import AnnotateFoot, AnnotateForm, AskFolder, InterruptedBar, ask_folder
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
-from app.qt.annotate.job_adder import JobAdder
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import TOPIC, JobRunner
-from app.qt.annotate.job_words import JobCommand, command_words, commands_of, preset_words
+from app.qt.annotate.job_view import JobCommand, command_words, commands_of, preset_words
+from app.qt.annotate.source_scan import JobAdder
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import scrolled
-from app.session.dropped import dropped_session
+from app.session.folder import dropped_session
 from app.settings.presets import PRESETS
 
 #: Keys of what can be done with the chosen jobs.
@@ -111,7 +110,7 @@ class AnnotatePage(Page):
         """Look at the disk; it may have been filled meanwhile."""
         self._adder.look_at_disk(self.form.out)
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """Stop what runs, to go on at the next start, and end all threads.
 
         Raises:
@@ -119,9 +118,9 @@ class AnnotatePage(Page):
         """
         self._first.stop()
         try:
-            self._adder.shut()
+            self._adder.shutdown()
         finally:
-            self.runner.shut()
+            self.runner.shutdown()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
         """Take files and folders; sessions are for the window, which opens them in Review."""
@@ -165,7 +164,7 @@ class AnnotatePage(Page):
             case JobCommand.REMOVE:
                 self.runner.remove(job_id)
             case JobCommand.REVIEW:
-                self.session_wanted.emit(folder)
+                self.session_requested.emit(folder)
             case JobCommand.SHOW_FOLDER:
                 self._show(folder)
             case JobCommand.AFRESH:
@@ -335,17 +334,17 @@ class AnnotatePage(Page):
         if refused > sum(map(bool, told)):
             told.append(self.tr("Not added in all: {count}.").format(count=refused))
         if refused:
-            self.noticed.emit(Notice(" ".join(filter(None, told)), Weight.WARNING, TOPIC))
+            self.noticed.emit(Notice(" ".join(filter(None, told)), Severity.WARNING, TOPIC))
 
     def _tell_beginning(self) -> None:
         count = sum(job.state is JobState.INTERRUPTED for job in self.runner.jobs)
         if self.runner.fault:
-            self.noticed.emit(Notice(self.runner.fault, Weight.WARNING, TOPIC))
+            self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
         elif count == 1:
-            self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Weight.WARNING, TOPIC))
+            self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Severity.WARNING, TOPIC))
         elif count:
             told = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
-            self.noticed.emit(Notice(told, Weight.WARNING, TOPIC))
+            self.noticed.emit(Notice(told, Severity.WARNING, TOPIC))
 
 
 def _button(action: QAction) -> QPushButton:

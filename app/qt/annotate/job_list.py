@@ -16,8 +16,8 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
-from app.qt.annotate.job_delegate import MENU, VIEW_ROLE, AnyIndex, JobDelegate
-from app.qt.annotate.job_words import JobCommand, JobView, buttons_of, command_words, state_words, translate
+from app.qt.annotate.job_row import MENU, VIEW_ROLE, AnyIndex, JobDelegate
+from app.qt.annotate.job_view import JobCommand, JobView, buttons_of, command_words, state_words, translate
 
 
 class JobModel(QAbstractListModel):

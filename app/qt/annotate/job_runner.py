@@ -12,14 +12,14 @@ from typing import Final
 from PySide6.QtCore import QObject, Qt, Signal
 
 from app.annotate import JobControl
+from app.jobs.job_eta import Pace, QueueLeft, job_left_s, queue_left
 from app.jobs.job_file import read_jobs, write_jobs
 from app.jobs.job_intake import Found
-from app.jobs.job_pace import Pace, QueueLeft, job_left_s, queue_left
 from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
 from app.jobs.job_run import Ending, EndKind, JobEngines, internal_error
-from app.qt.annotate.job_words import JobView, Phase
+from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from engine.errors import OutputError
 
 #: Topics of notices.
@@ -234,7 +234,7 @@ class JobRunner(QObject):
         self._queue.clear_done()
         self._tell()
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """Stop the job that runs, keep the queue, end the threads and close the engine. A second call does nothing.
 
         Raises:
@@ -263,7 +263,7 @@ class JobRunner(QObject):
     def _next(self) -> None:
         job = self._queue.next_waiting if self._going else None
         if job is None:
-            self._worker.ask(None)  # nothing to do: give the memory of the models back
+            self._worker.submit(None)  # nothing to do: give the memory of the models back
             if self._going:
                 self._going = False
                 self._tell_end()
@@ -272,7 +272,7 @@ class JobRunner(QObject):
         watch.counted.connect(self._counted, Qt.ConnectionType.QueuedConnection)
         self._pace.clear()
         self._order = _Order(self._queue.begin(job.job_id, self._engine_now()), watch, JobControl())
-        self._worker.ask(self._order)
+        self._worker.submit(self._order)
 
     def _counted(self, job_id: int, done: int, total: int | None) -> None:
         if self._order is None or self._order.job.job_id != job_id:
@@ -302,7 +302,7 @@ class JobRunner(QObject):
             self._queue.put_back(job_id, ending.fault, touched=touched)
             self._going = False
             told = self.tr("The queue stands still: {fault}").format(fault=ending.fault)
-            self.noticed.emit(Notice(told, Weight.FAULT, TOPIC))
+            self.noticed.emit(Notice(told, Severity.ERROR, TOPIC))
         self._next()
         self._tell()
 
@@ -310,7 +310,7 @@ class JobRunner(QObject):
         done, failed = self._queue.count_of(JobState.DONE), self._queue.count_of(JobState.FAILED)
         if failed:
             told = self.tr("The queue has ended. Done: {done}. Failed: {failed}, see the list for the reasons.")
-            self.noticed.emit(Notice(told.format(done=done, failed=failed), Weight.WARNING, TOPIC))
+            self.noticed.emit(Notice(told.format(done=done, failed=failed), Severity.WARNING, TOPIC))
         elif done:
             self.noticed.emit(Notice(self.tr("The queue has ended. Done: {done}.").format(done=done), topic=TOPIC))
 
@@ -329,7 +329,7 @@ class JobRunner(QObject):
 
     def _not_kept(self, error: Exception) -> None:
         told = self.tr("The list of jobs is not kept for the next start: {fault}").format(fault=error)
-        self.noticed.emit(Notice(told, Weight.WARNING, _KEEP_TOPIC))
+        self.noticed.emit(Notice(told, Severity.WARNING, _KEEP_TOPIC))
 
     def _tell(self) -> None:
         self.changed.emit()

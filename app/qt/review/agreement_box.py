@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
-from app.qt.widgets.drawn_panel import told
+from app.qt.background import Worker
+from app.qt.translation import translated
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.agreement import Agreement
+from app.review.agreement import Agreement, agree
+from app.review.notes import Notes
+from app.review.session import Session
 
 
 class AgreementBox(Card):
@@ -59,9 +65,9 @@ class AgreementBox(Card):
 
     def _kappa_words(self, agreement: Agreement) -> str:
         if agreement.kappa is None:
-            return "" if agreement.kappa_missing is None else told(agreement.kappa_missing.value)
+            return "" if agreement.kappa_missing is None else translated(agreement.kappa_missing.value)
         if agreement.interval is None:
-            missing = "" if agreement.interval_missing is None else told(agreement.interval_missing.value)
+            missing = "" if agreement.interval_missing is None else translated(agreement.interval_missing.value)
             return self.tr("Cohen's kappa {kappa}. {why}").format(kappa=f"{agreement.kappa:.2f}", why=missing)
         low, high = agreement.interval
         form = self.tr("Cohen's kappa {kappa} (95% interval {low} to {high})")
@@ -85,3 +91,42 @@ class AgreementBox(Card):
         if words:
             lines.append(self.tr("Left out: {words}").format(words=", ".join(words)))
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    notes: Notes
+    agreement: Agreement | None
+
+
+class Scoring(QObject):
+    """Keeps a box with the agreement up to date."""
+
+    def __init__(self, session: Session, box: AgreementBox, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._box = box
+        self._wanted = Notes()
+        self._worker = Worker("mien-agreement", self._count, self._show, self._fail)
+
+    def score(self, notes: Notes) -> None:
+        """Count for these notes."""
+        self._wanted = notes
+        if notes.labels:
+            self._worker.submit(notes)
+        else:
+            self._box.show_agreement(None)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._worker.close()
+
+    def _count(self, notes: Notes) -> _Scored:
+        return _Scored(notes, agree(self._session, notes))
+
+    def _show(self, scored: _Scored) -> None:
+        if scored.notes is self._wanted:
+            self._box.show_agreement(scored.agreement)
+
+    def _fail(self, error: Exception) -> None:
+        self._box.show_fault(str(error))

@@ -113,7 +113,7 @@ class ExportDialog(QDialog):
         self.told.setText(self.tr("Writing ..."))
         self._follow()
         self._written_to = typed_folder(self.folder.text())
-        self._worker.ask(_Job(self.choice, self._written_to))
+        self._worker.submit(_Job(self.choice, self._written_to))
 
     def reject(self) -> None:
         """Break off what is being written; with nothing to break off, close."""
@@ -121,10 +121,10 @@ class ExportDialog(QDialog):
             self._stop.set()
             self.told.setText(self.tr("Breaking off ..."))
             return
-        self.shut()
+        self.shutdown()
         super().reject()
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """Break off and end the thread; for the end of the session. A second call does nothing."""
         self._stop.set()
         self._worker.close()

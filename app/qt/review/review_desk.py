@@ -13,17 +13,16 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from app.overlay.presentation import face_at
 from app.qt import theme
-from app.qt.review.face_panel import FacePanel
-from app.qt.review.label_panel import LabelPanel
-from app.qt.review.note_keeper import NoteKeeper
-from app.qt.review.range_words import range_words
+from app.qt.review.agreement_box import Scoring
+from app.qt.review.note_store import NoteKeeper
 from app.qt.review.review_actions import ReviewActions
+from app.qt.review.review_panels import FacePanel, LabelPanel
 from app.qt.review.review_player import Clip, ReviewPlayer, Shown
-from app.qt.review.scoring import Scoring
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_word
+from app.qt.review.timeline_text import range_words
 from app.qt.review.transport_bar import TransportBar
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page_parts import SideArea
 from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
@@ -109,7 +108,7 @@ class ReviewDesk(QWidget):
         self.face.set_header(session.header)
         self.timeline.set_session(session)
         self.box.follow_session()
-        self.view.show_words(self._words_without_picture(""))
+        self.view.show_message(self._words_without_picture(""))
         if self.timeline.lanes:
             self.timeline.select_face(self.timeline.lanes[0].face_id)
         self._follow_notes()
@@ -257,11 +256,11 @@ class ReviewDesk(QWidget):
             return
         self._shown = shown
         if shown.picture is not None:
-            self.view.show_picture(shown.picture)
+            self.view.show_image(shown.picture)
         else:
-            self.view.show_words(self._words_without_picture(shown.fault))
+            self.view.show_message(self._words_without_picture(shown.fault))
         if shown.fault != ("" if before is None else before.fault):
-            self.noticed.emit(Notice(shown.fault, Weight.FAULT, _VIDEO_TOPIC))
+            self.noticed.emit(Notice(shown.fault, Severity.ERROR, _VIDEO_TOPIC))
         self.transport.show_time(
             float(session.times_s[shown.position]), session.duration_s, int(session.frames[shown.position])
         )
@@ -339,7 +338,7 @@ class ReviewDesk(QWidget):
         """The range; without one the user is told how to get one."""
         if self._in_s is None or self._out_s is None:
             told = self.tr("Mark a range first: I at its start, O at its end, or drag over the lanes with Shift.")
-            self.noticed.emit(Notice(told, Weight.NEWS, _HINT_TOPIC))
+            self.noticed.emit(Notice(told, Severity.INFO, _HINT_TOPIC))
             return None
         return self._in_s, self._out_s
 

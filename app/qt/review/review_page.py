@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -17,17 +18,17 @@ from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_actions import ReviewActions
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
-from app.qt.review.review_start import ReviewStart
+from app.qt.start.action_card import LinkButton
 from app.qt.start.start_page import Ask, ask_session
-from app.qt.widgets.drawn_panel import told
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.translation import translated
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import text_label
+from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
-from app.review.timeline_scale import clock_text
-from app.session.dropped import dropped_session
+from app.review.timeline_layout import clock_text
+from app.session.folder import dropped_session, is_session
 from engine.errors import OutputError
 
 _TOPIC: Final = "review-session"
@@ -127,7 +128,7 @@ class ReviewPage(Page):
         """Nothing plays that nobody sees."""
         self.desk.pause()
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """End all; notes that are not written yet are written now."""
         self._wanted = None
         with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
@@ -139,8 +140,8 @@ class ReviewPage(Page):
         self._wanted = path
         self.start.show_opening(path)
         if self.desk.session is not None:
-            self.noticed.emit(Notice(self.tr("Opening {name} ...").format(name=path.name), Weight.NEWS, _TOPIC))
-        self._worker.ask(path)
+            self.noticed.emit(Notice(self.tr("Opening {name} ...").format(name=path.name), Severity.INFO, _TOPIC))
+        self._worker.submit(path)
 
     def choose_session(self) -> None:
         """Let the user choose a folder."""
@@ -176,7 +177,7 @@ class ReviewPage(Page):
         if isinstance(read, _Unread):
             if read.folder == self._wanted:
                 self._end_opening()
-            self.noticed.emit(Notice(read.fault, Weight.FAULT, _TOPIC))
+            self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
             return
         self._opener.taken(read.session)
         if read.folder != self._wanted:
@@ -193,7 +194,7 @@ class ReviewPage(Page):
 
     def _end_export(self) -> None:
         if self._export is not None:
-            self._export.shut()
+            self._export.shutdown()
             self._export.deleteLater()
             self._export = None
 
@@ -201,9 +202,9 @@ class ReviewPage(Page):
         """What is missing; a fault of the notes matters most."""
         if read.notes_fault:
             text = self.tr("{fault}. Until then nothing can be noted.").format(fault=read.notes_fault)
-            self.noticed.emit(Notice(text, Weight.FAULT, _TOPIC))
+            self.noticed.emit(Notice(text, Severity.ERROR, _TOPIC))
         else:
-            self.noticed.emit(Notice(" ".join(map(told, read.session.told)), Weight.WARNING, _TOPIC))
+            self.noticed.emit(Notice(" ".join(map(translated, read.session.told)), Severity.WARNING, _TOPIC))
 
     def _told_of(self, session: Session) -> str:
         text = self.tr("{name} · faces: {faces} · {duration}")
@@ -215,7 +216,7 @@ class ReviewPage(Page):
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
-        self.noticed.emit(Notice(str(error), Weight.FAULT, _TOPIC))
+        self.noticed.emit(Notice(str(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:
         self._wanted = None
@@ -238,3 +239,73 @@ class ReviewPage(Page):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
+
+
+class ReviewStart(QWidget):
+    """Asks for a session."""
+
+    #: A folder (pathlib.Path) of the list.
+    chosen = Signal(object)
+
+    def __init__(self, open_session: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = Column()
+        column.body.addStretch(1)
+        column.body.addWidget(text_label(self.tr("Review a session"), "title"))
+        column.body.addWidget(
+            text_label(
+                self.tr(
+                    "Play it frame by frame beside its timeline, mark and exclude ranges, label faces yourself, "
+                    "and see how far you and the model agree."
+                )
+            )
+        )
+        button = QPushButton(open_session.text())
+        button.setProperty("role", "main")
+        button.setToolTip(open_session.toolTip())
+        button.clicked.connect(open_session.trigger)
+        self._told = text_label(self.tr("or drop its folder here"), "dim")
+        row = QHBoxLayout()
+        row.addWidget(button)
+        row.addSpacing(10)
+        row.addWidget(self._told, 1, Qt.AlignmentFlag.AlignVCenter)
+        column.body.addLayout(row)
+        self._recent = Card(self.tr("Recent sessions"))
+        self._links: list[QWidget] = []
+        column.body.addWidget(self._recent)
+        column.body.addWidget(
+            text_label(
+                self.tr(
+                    "A session is the folder that a recording in Live or a video in Annotate leaves behind: "
+                    "a table with a row per face and frame, what was run on it, and its video."
+                ),
+                "dim",
+            )
+        )
+        column.body.addStretch(2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolled(column))
+        self.show_sessions(())
+
+    def show_sessions(self, folders: Sequence[Path]) -> None:
+        """List those that are still there."""
+        for link in self._links:
+            link.setParent(None)
+            link.deleteLater()
+        there = [folder for folder in folders if is_session(folder)]
+        self._links = [self._link_to(folder) for folder in there]
+        if not there:
+            self._links.append(text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim"))
+        for link in self._links:
+            self._recent.body.addWidget(link)
+
+    def show_opening(self, folder: Path | None) -> None:
+        """Say that a session is being read; None: none is."""
+        opening = self.tr("Opening {name} ...")
+        self._told.setText(self.tr("or drop its folder here") if folder is None else opening.format(name=folder.name))
+
+    def _link_to(self, folder: Path) -> LinkButton:
+        link = LinkButton(folder.name, str(folder.parent))
+        link.clicked.connect(lambda checked=False, folder=folder: self.chosen.emit(folder))
+        return link

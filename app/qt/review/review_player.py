@@ -16,7 +16,7 @@ from app.overlay.presentation import present
 from app.qt.background import Worker
 from app.review.clip import ClipReader
 from app.review.session import Session
-from app.session.journal import FaceRow
+from app.session.rows import FaceRow
 from engine.errors import EngineError
 from engine.types import UInt8
 
@@ -163,7 +163,7 @@ class ReviewPlayer(QObject):
 
     def show_again(self) -> None:
         """Make the picture of the position once more."""
-        self._worker.ask(_Request(self._position, self._space_px))
+        self._worker.submit(_Request(self._position, self._space_px))
 
     def go_to(self, position: int) -> None:
         """Go to a position, or to the nearest there is."""

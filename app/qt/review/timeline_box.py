@@ -13,7 +13,7 @@ from app.qt import theme
 from app.qt.review.timeline_painter import draw_excluded, draw_lane_sample
 from app.qt.review.timeline_view import TimelineView
 from app.qt.widgets.page_parts import TurningRow
-from app.review.lanes import LaneState
+from app.review.face_timeline import LaneState
 
 #: With larger letters than these (pixels) the key is folded away at first: the picture needs the room.
 _KEY_EM_PX: Final = 24.0

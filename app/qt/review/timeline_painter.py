@@ -11,13 +11,13 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap, QPolygonF
 
 from app.qt import theme
-from app.qt.widgets.drawn_panel import expression_word, hatch
-from app.review.lanes import LaneState, LaneView, bucket_edges
+from app.qt.translation import expression_name
+from app.qt.widgets.drawn_panel import hatch
+from app.review.face_timeline import LaneState, LaneView, bucket_edges
 from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session
-from app.review.timeline_picture import LaneColours, Pixels, Run, lane_pixels, packed, ramp, runs, unit_pixels
-from app.review.timeline_rows import Row, RowKind, unit_order
-from app.review.timeline_scale import TimeScale, clock_text, ruler_marks_s, ruler_step_s
+from app.review.timeline_layout import Row, RowKind, TimeScale, clock_text, ruler_marks_s, ruler_step_s, unit_order
+from app.review.timeline_pixels import LaneColours, Pixels, Run, lane_pixels, packed, ramp, runs, unit_pixels
 from engine.facs import EXPRESSIONS, unit_code
 from engine.types import Int64
 
@@ -50,7 +50,7 @@ def unclear_word() -> str:
 
 def label_word(label: str) -> str:
     """A label that people give, in words of the user's language."""
-    return unclear_word() if label == UNCLEAR else expression_word(label)
+    return unclear_word() if label == UNCLEAR else expression_name(label)
 
 
 class TimelinePainter:
@@ -128,11 +128,11 @@ class TimelinePainter:
         panel = theme.current().panel
         if run.state is LaneState.ACCEPT:
             label = names[run.label]
-            return expression_word(label), theme.current().expression(label).name()
+            return expression_name(label), theme.current().expression(label).name()
         if run.state is LaneState.AMBIGUOUS:
             both = QCoreApplication.translate("mien", "{first} or {second}")
             second = names[run.second] if run.second >= 0 else names[run.label]
-            return both.format(first=expression_word(names[run.label]), second=expression_word(second)), panel
+            return both.format(first=expression_name(names[run.label]), second=expression_name(second)), panel
         if run.state is LaneState.REJECT:
             return QCoreApplication.translate("mien", "not assessed"), panel
         return QCoreApplication.translate("mien", "can't see well"), panel
@@ -379,3 +379,34 @@ def _lane_colours(expressions: Sequence[str]) -> LaneColours:
         ramp(ground, _pixel(colours.colour("below")), 0.0),
         ramp(ground, _pixel(colours.colour("hatch")), 0.0),
     )
+
+
+def draw_range(painter: QPainter, frame: TimelineFrame, marked: tuple[float, float] | None) -> None:
+    """A range of seconds over all rows, with a bar at the ruler; nothing for None or where it is not in view."""
+    if marked is None or marked[1] < frame.scale.start_s or marked[0] > frame.scale.end_s:
+        return
+    accent = theme.current().colour("accent")
+    tint = theme.current().colour("accent")
+    tint.setAlpha(40)
+    place = time_rect(frame, *marked, 0, frame.size.height())
+    painter.fillRect(place, tint)
+    painter.fillRect(QRectF(place.left(), frame.ruler_px - 4, place.width(), 4), accent)
+    painter.setPen(QPen(accent, 1.5))
+    for side, time_s in zip((place.left(), place.right()), marked, strict=True):
+        if frame.scale.start_s <= time_s <= frame.scale.end_s:
+            painter.drawLine(QPointF(side, 0), QPointF(side, frame.size.height()))
+
+
+def draw_playhead(painter: QPainter, frame: TimelineFrame, time_s: float) -> None:
+    """A line with a head on the ruler, where that time is in view."""
+    if not frame.scale.start_s <= time_s <= frame.scale.end_s:
+        return
+    colours = theme.current()
+    x = round(frame.names_px + frame.scale.x_of(time_s)) + 0.5  # between two pixels it would be a blur
+    line = QPointF(x, 0), QPointF(x, frame.size.height())
+    painter.setPen(QPen(colours.colour("panel"), 3))
+    painter.drawLine(*line)
+    painter.setPen(QPen(colours.colour("text"), 1))
+    painter.drawLine(*line)
+    painter.setBrush(colours.colour("text"))
+    painter.drawPolygon(QPolygonF([QPointF(x - 5, 0), QPointF(x + 5, 0), QPointF(x, 7)]))

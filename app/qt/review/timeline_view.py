@@ -20,14 +20,21 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
 
 from app.qt import theme
-from app.qt.review.timeline_marks import draw_playhead, draw_range
-from app.qt.review.timeline_painter import TimelineFrame, TimelinePainter
-from app.qt.review.timeline_tip import timeline_tip
-from app.review.lanes import FaceLane
+from app.qt.review.timeline_painter import TimelineFrame, TimelinePainter, draw_playhead, draw_range
+from app.qt.review.timeline_text import timeline_tip
+from app.review.face_timeline import FaceLane
 from app.review.notes import Notes
 from app.review.session import Session
-from app.review.timeline_rows import Row, is_short, lanes_shown, rows_of_lanes, unit_order
-from app.review.timeline_scale import TimeScale, clock_text, whole_scale
+from app.review.timeline_layout import (
+    Row,
+    TimeScale,
+    clock_text,
+    is_short,
+    lanes_shown,
+    rows_of_lanes,
+    unit_order,
+    whole_scale,
+)
 
 #: Time scrolls in steps of this many seconds.
 _SCROLL_S: Final = 0.01

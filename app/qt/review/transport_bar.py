@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QWidg
 
 from app.qt import theme
 from app.qt.review.review_player import RATES
-from app.review.timeline_scale import clock_text
+from app.review.timeline_layout import clock_text
 
 
 class Glyph(Enum):

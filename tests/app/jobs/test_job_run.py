@@ -13,14 +13,14 @@ import pytest
 from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
 from app.jobs.job_run import EndKind, JobEngines, config_of, in_window_words
-from app.session.folder import OutputFolder, OutputState
+from app.session.folder import SessionFolder, SessionState
 from app.session.journal import write_failed
 from app.session.metadata import Engine
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.engine import TrackerName
 from engine.errors import BackendError, SourceError
-from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine
+from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine
 
 FRAMES = 35
 
@@ -55,7 +55,7 @@ def job_in(folder: Path, preset: str = "speed", tries: int = 1, afresh: bool = F
 
 
 def table_of(folder: Path) -> list[list[str]]:
-    with OutputFolder(folder).csv.open(newline="") as handle:
+    with SessionFolder(folder).csv.open(newline="") as handle:
         rows = list(csv.reader(handle))
     place = rows[0].index("latency_ms")
     return [row[:place] + row[place + 1 :] for row in rows]
@@ -64,7 +64,7 @@ def table_of(folder: Path) -> list[list[str]]:
 def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
     keeper = MadeKeeper(MadePipeline())
     engines = JobEngines("0.1", lambda spec: MadeSource(FRAMES), lambda: keeper)
-    ending = engines.run(job_in(tmp_path / "a", "thorough"), SilentWatch(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
     assert ending.kind is EndKind.FINISHED
     assert ending.result is not None
     assert (ending.result.frames, ending.result.faces) == (FRAMES, 2)
@@ -85,17 +85,17 @@ def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path
 
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     engines = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(FRAMES * 40))
-    assert engines.run(job_in(broken, preset), SilentWatch(), control).kind is EndKind.STOPPED
+    assert engines.run(job_in(broken, preset), SilentListener(), control).kind is EndKind.STOPPED
     fresh = engines_of(MadePipeline(), lambda spec: MadeSource(FRAMES * 40))
-    assert fresh.run(job_in(broken, preset, tries=2), SilentWatch(), JobControl()).kind is EndKind.FINISHED
-    assert fresh.run(job_in(whole, preset), SilentWatch(), JobControl()).kind is EndKind.FINISHED
+    assert fresh.run(job_in(broken, preset, tries=2), SilentListener(), JobControl()).kind is EndKind.FINISHED
+    assert fresh.run(job_in(whole, preset), SilentListener(), JobControl()).kind is EndKind.FINISHED
     assert table_of(broken) == table_of(whole)
 
 
 def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> None:
     engines = engines_of(MadePipeline())
-    engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is EndKind.FAILED
     assert 'choose "Start again", or add it with another folder' in ending.fault
     assert "--" not in ending.fault
@@ -103,16 +103,16 @@ def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> No
 
 def test_starting_again_writes_over_what_is_there(tmp_path: Path) -> None:
     engines = engines_of(MadePipeline())
-    engines.run(job_in(tmp_path / "a", "speed"), SilentWatch(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentWatch(), JobControl())
+    engines.run(job_in(tmp_path / "a", "speed"), SilentListener(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentListener(), JobControl())
     assert ending.result is not None
     assert ending.result.frames == FRAMES
 
 
 def test_resuming_with_what_is_finished_leaves_it_alone(tmp_path: Path) -> None:
     engines = engines_of(MadePipeline())
-    engines.run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a", tries=2), SilentWatch(), JobControl())
+    engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    ending = engines.run(job_in(tmp_path / "a", tries=2), SilentListener(), JobControl())
     assert (ending.kind, ending.result) == (EndKind.FINISHED, None)
 
 
@@ -120,9 +120,9 @@ def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> 
     def refuse(spec: str) -> FrameSource:
         raise SourceError(f"{spec} is gone")
 
-    ending = engines_of(MadePipeline(), refuse).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    ending = engines_of(MadePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert (ending.kind, ending.fault) == (EndKind.FAILED, "made.mp4 is gone")
-    assert OutputFolder(tmp_path / "a").state() is OutputState.EMPTY
+    assert SessionFolder(tmp_path / "a").state() is SessionState.EMPTY
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
@@ -132,7 +132,7 @@ def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
         error.__cause__ = OSError(number, "No space left on device")
         return error
 
-    ending = engines_of(MadePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    ending = engines_of(MadePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is EndKind.HELD
     assert "No space left on device): free space, then start the queue" in ending.fault
 
@@ -142,13 +142,13 @@ def test_missing_models_hold_the_queue(tmp_path: Path) -> None:
         return BackendError("no backend can run it: install onnxruntime")
 
     pipeline = MadePipeline(fail_at=0, error=missing)
-    ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+    ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is EndKind.HELD
 
 
 def test_a_fault_of_the_program_is_raised(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
-        engines_of(MadePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentWatch(), JobControl())
+        engines_of(MadePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
 
 
 def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
@@ -165,11 +165,11 @@ def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
             stop_first.stop()
 
     first = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(10**6))
-    assert first.run(job_in(tmp_path / "a"), SilentWatch(), stop_first).kind is EndKind.STOPPED
-    journal = OutputFolder(tmp_path / "a").journal.read_bytes()
+    assert first.run(job_in(tmp_path / "a"), SilentListener(), stop_first).kind is EndKind.STOPPED
+    journal = SessionFolder(tmp_path / "a").journal.read_bytes()
     second = engines_of(MadePipeline(), lambda spec: SlowToSkip(10**6))
-    assert second.run(job_in(tmp_path / "a", tries=2), SilentWatch(), control).kind is EndKind.STOPPED
-    assert OutputFolder(tmp_path / "a").journal.read_bytes() == journal
+    assert second.run(job_in(tmp_path / "a", tries=2), SilentListener(), control).kind is EndKind.STOPPED
+    assert SessionFolder(tmp_path / "a").journal.read_bytes() == journal
 
 
 def test_the_choice_without_a_backend_keeps_the_order_of_the_settings() -> None:

@@ -28,8 +28,8 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
 from app.qt.widgets.shortcut_sheet import ShortcutSheet
-from app.review.made_session import make_session
-from app.session.folder import OutputFolder
+from app.review.synthetic_session import make_session
+from app.session.folder import SessionFolder
 from app.session.metadata import Engine
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
@@ -106,7 +106,7 @@ class MadeWindow:
 
     def open_session(self, until: Until, session: Path) -> None:
         """Show Review with a session on its desk and all kinds of notes."""
-        self.window.session_wanted.emit(session)
+        self.window.session_requested.emit(session)
         desk = self.review.desk
         until(lambda: desk.session is not None and desk.player is not None)
         desk.go_to(1.0)
@@ -178,7 +178,7 @@ def made_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
 
 def made_session(folder: Path) -> Path:
     """Eight seconds of two faces, without a video."""
-    make_session(OutputFolder(folder / SESSION), 8.0, 10.0, 2, 5)
+    make_session(SessionFolder(folder / SESSION), 8.0, 10.0, 2, 5)
     return folder / SESSION
 
 

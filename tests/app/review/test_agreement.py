@@ -7,7 +7,7 @@ from app.review.agreement import NoKappa, agree, kappas
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Notes
 from app.review.session import open_session
 from engine.facs import EXPRESSIONS
-from tests.app.review.made_runs import badly_seen, face, write_run
+from tests.app.review.write_run import badly_seen, face, write_run
 
 HAPPINESS, SURPRISE, ANGER = 1, 2, 4
 

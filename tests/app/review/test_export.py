@@ -18,7 +18,7 @@ from app.session import table
 from app.session.video import VideoSink
 from engine.errors import OutputError, SourceError
 from engine.types import Frame
-from tests.app.review.made_runs import face, write_run
+from tests.app.review.write_run import face, write_run
 
 FRAMES = [(), *[(face(1, "anger"), face(2, "fear", "anger"))] * 60, (face(2),)]
 NOTES = (

@@ -19,10 +19,10 @@ from app.review.notes import (
     write_notes,
 )
 from app.session import table
-from app.session.folder import OutputFolder
+from app.session.folder import SessionFolder
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
-from tests.app.review.made_runs import face, write_run
+from tests.app.review.write_run import face, write_run
 
 
 def labels(notes, face_id=1):
@@ -101,7 +101,7 @@ def some_notes():
 
 
 def test_file_gives_back_what_was_written(tmp_path):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     assert read_notes(folder) == Notes()
     write_notes(folder, some_notes())
     assert read_notes(folder) == some_notes()
@@ -109,7 +109,7 @@ def test_file_gives_back_what_was_written(tmp_path):
 
 
 def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     write_notes(folder, some_notes())
 
     def full(part, path):
@@ -136,7 +136,7 @@ def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
     ],
 )
 def test_damaged_file_is_told_and_not_touched(tmp_path, change):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     write_notes(folder, some_notes())
     raw = json.loads(folder.notes.read_text(encoding="utf-8"))
     change(raw)
@@ -149,14 +149,14 @@ def test_damaged_file_is_told_and_not_touched(tmp_path, change):
 def test_file_that_is_no_json_is_told(tmp_path, raw):
     (tmp_path / "review.json").write_bytes(raw)
     with pytest.raises(OutputError, match="is damaged"):
-        read_notes(OutputFolder(tmp_path))
-    assert notes_fit(OutputFolder(tmp_path))
+        read_notes(SessionFolder(tmp_path))
+    assert notes_fit(SessionFolder(tmp_path))
 
 
 def test_file_of_a_later_version_is_told(tmp_path):
     (tmp_path / "review.json").write_text('{"review": 2}', encoding="utf-8")
     with pytest.raises(OutputError, match="update the program"):
-        read_notes(OutputFolder(tmp_path))
+        read_notes(SessionFolder(tmp_path))
 
 
 def test_notes_know_the_run_that_they_were_made_on(tmp_path):

@@ -8,10 +8,10 @@ import pytest
 
 from app.review.notes import Notes, write_notes
 from app.review.session import SessionVideo, open_session
-from app.session.folder import OutputFolder, source_mark
+from app.session.folder import SessionFolder, source_mark
 from app.session.journal import read_journal
 from engine.errors import OutputError
-from tests.app.review.made_runs import badly_seen, face, write_run
+from tests.app.review.write_run import badly_seen, face, write_run
 
 FRAMES = [
     (),
@@ -312,6 +312,6 @@ def test_notes_of_another_run_are_told(tmp_path):
 def test_opening_leaves_the_folder_as_it_was(tmp_path):
     folder = write_run(tmp_path, FRAMES)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with open_session(OutputFolder(tmp_path).path) as session:
+    with open_session(SessionFolder(tmp_path).path) as session:
         session.rows_at(3)
     assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before

@@ -66,7 +66,7 @@ class Made:
             show=self.shown.append,
         )
         made.noticed.connect(self.notices.append)
-        made.session_wanted.connect(self.sessions.append)
+        made.session_requested.connect(self.sessions.append)
         made.resize(1100, 760)
         made.show()
         made.enter()
@@ -83,7 +83,7 @@ def made(tmp_path: Path) -> Iterator[Made]:
     yield holder
     for page in holder.pages:
         page.leave()
-        page.shut()
+        page.shutdown()
         page.close()
         page.deleteLater()
     holder.store.deleteLater()
@@ -285,7 +285,7 @@ def test_an_interrupted_job_is_told_and_resumed(made: Made, until: Until) -> Non
     until(lambda: len(first.runner.jobs) == 1)
     action(first, "Start queue").trigger()
     until(lambda: first.runner.jobs[0].done > 0)
-    first.shut()
+    first.shutdown()
     second = made.page()
     until(lambda: "1 job was interrupted: resume it in Annotate." in made.told())
     assert second.interrupted.isVisible()

@@ -24,9 +24,9 @@ from app.jobs.job_intake import Found, SourceOpener
 from app.jobs.job_queue import EngineChoice, JobState
 from app.jobs.job_run import JobEngines
 from app.qt.annotate.job_runner import JobRunner
-from app.qt.annotate.job_words import Phase
-from app.qt.widgets.notice_bar import Notice, Weight
-from app.session.folder import OutputFolder
+from app.qt.annotate.job_view import Phase
+from app.qt.widgets.notice_bar import Notice, Severity
+from app.session.folder import SessionFolder
 from app.session.journal import write_failed
 from app.session.metadata import Engine
 from engine.capture.source import FrameSource
@@ -92,7 +92,7 @@ class Desk:
         runner.add(tuple(Found(name, self.folder / name, {preset: FRAMES}) for name in names), preset)
 
     def faults(self) -> list[str]:
-        return [notice.text for notice in self.notices if notice.text and notice.weight is not Weight.NEWS]
+        return [notice.text for notice in self.notices if notice.text and notice.severity is not Severity.INFO]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
     for runner in made.runners:
-        runner.shut()
+        runner.shutdown()
         runner.deleteLater()
 
 
@@ -113,7 +113,7 @@ def all_in(runner: JobRunner, *wanted: JobState) -> Callable[[], bool]:
 
 
 def table_of(folder: Path) -> list[list[str]]:
-    with OutputFolder(folder).csv.open(newline="") as handle:
+    with SessionFolder(folder).csv.open(newline="") as handle:
         rows = list(csv.reader(handle))
     places = [place for place, name in enumerate(rows[0]) if name not in ("latency_ms", "source_id")]
     return [[row[place] for place in places] for row in rows]
@@ -210,7 +210,7 @@ def test_a_cancelled_job_keeps_its_journal_and_the_next_runs(desk: Desk, until: 
     assert runner.stopping
     assert runner.views()[0].phase is Phase.STOPPING
     until(all_in(runner, JobState.CANCELLED, JobState.DONE))
-    assert OutputFolder(desk.folder / "long").journal.exists()
+    assert SessionFolder(desk.folder / "long").journal.exists()
 
 
 def test_a_paused_job_can_be_cancelled_and_the_queue_stays_paused(desk: Desk, until: Until) -> None:
@@ -271,7 +271,7 @@ def test_the_end_of_the_program_interrupts_and_the_next_start_goes_on(desk: Desk
     desk.add(first, "a", "b", preset=preset)
     first.start()
     until(lambda: first.jobs[0].done >= 20)
-    first.shut()
+    first.shutdown()
     second = desk.runner()
     assert states(second) == [JobState.INTERRUPTED, JobState.WAITING]
     assert not second.going
@@ -291,13 +291,13 @@ def test_a_program_that_was_killed_goes_on_from_the_journal(desk: Desk, until: U
     desk.add(first, "a", "b")
     first.start()
     until(lambda: first.jobs[0].state is JobState.FAILED)
-    first.shut()
+    first.shutdown()
     jobs = read_jobs(desk.queue_file).jobs
     running = dataclasses.replace(jobs[0], state=JobState.RUNNING, fault="")  # as it stood when the plug was pulled
     rest = dataclasses.replace(jobs[1], state=JobState.WAITING, tries=0, fault="")
     write_jobs(desk.queue_file, (running, rest))
-    OutputFolder(desk.folder / "b").clear()
-    with OutputFolder(desk.folder / "a").journal.open("ab") as handle:
+    SessionFolder(desk.folder / "b").clear()
+    with SessionFolder(desk.folder / "a").journal.open("ab") as handle:
         handle.write(b'{"half a li')
     second = desk.runner()
     assert states(second) == [JobState.INTERRUPTED, JobState.WAITING]
@@ -311,7 +311,7 @@ def test_what_was_chosen_in_between_does_not_change_a_job_that_goes_on(desk: Des
     desk.add(first, "long")
     first.start()
     until(lambda: first.jobs[0].done > 0)
-    first.shut()
+    first.shutdown()
     kept = read_jobs(desk.queue_file).jobs[0]
     assert kept.engine == EngineChoice("onnxruntime")
     assert kept.tries == 1
@@ -369,7 +369,7 @@ def test_the_phases_of_a_job_that_goes_on(desk: Desk, until: Until) -> None:
     desk.add(first, "long")
     first.start()
     until(lambda: first.jobs[0].done > 100)
-    first.shut()
+    first.shutdown()
     done = first.jobs[0].done
     gate = threading.Event()
     second = desk.runner(MadePipeline(on_frame=lambda index: held(gate)))

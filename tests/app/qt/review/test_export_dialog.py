@@ -16,10 +16,10 @@ from PySide6.QtCore import QUrl
 
 from app.qt.review.export_dialog import Export, ExportDialog
 from app.review.export import ExportChoice
-from app.review.made_session import make_session
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
-from app.session.folder import OutputFolder
+from app.review.synthetic_session import make_session
+from app.session.folder import SessionFolder
 from engine.errors import OutputError
 
 Until = Callable[[Callable[[], bool]], None]
@@ -29,7 +29,7 @@ Make = Callable[..., ExportDialog]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "made"
-    make_session(OutputFolder(path), 12.0, 10.0, 2, 5)
+    make_session(SessionFolder(path), 12.0, 10.0, 2, 5)
     return path
 
 
@@ -54,7 +54,7 @@ def make(qtbot, session: Session, tmp_path: Path) -> Iterator[Make]:
 
     yield build
     for dialog in made:
-        dialog.shut()
+        dialog.shutdown()
 
 
 def labelled(session: Session) -> Notes:
@@ -166,7 +166,7 @@ def test_cancel_breaks_off_and_then_closes(make: Make, until: Until) -> None:
 def test_shutting_ends_what_runs(make: Make) -> None:
     dialog = make(write=SlowExport())
     dialog.run()
-    dialog.shut()
+    dialog.shutdown()
     assert not dialog.running
 
 

@@ -23,11 +23,11 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
 from app.qt.start.action_card import LinkButton
-from app.qt.widgets.notice_bar import Notice, Weight
-from app.review.made_session import make_session
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session
-from app.session.folder import OutputFolder
+from app.review.synthetic_session import make_session
+from app.session.folder import SessionFolder
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
@@ -52,7 +52,7 @@ class MadeClip:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "made"
-    make_session(OutputFolder(path), 20.0, FPS, 2, 5)
+    make_session(SessionFolder(path), 20.0, FPS, 2, 5)
     return path
 
 
@@ -77,7 +77,7 @@ def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
     shown.enter()
     yield shown
     shown.leave()
-    shown.shut()
+    shown.shutdown()
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Pat
     qtbot.addWidget(shown)
     shown.actions_.open.trigger()
     until(lambda: shown.desk.session is not None)
-    shown.shut()
+    shown.shutdown()
 
 
 def test_a_folder_that_is_no_session_is_told(
@@ -145,7 +145,7 @@ def test_a_folder_that_is_no_session_is_told(
 ) -> None:
     page.open_path(tmp_path)
     until(lambda: bool(told))
-    assert told[-1].weight is Weight.FAULT
+    assert told[-1].severity is Severity.ERROR
     assert "no session" in told[-1].text
     assert page.start.isVisible()
 
@@ -155,7 +155,7 @@ def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
 ) -> None:
     before = opened.desk.session
     opened.open_path(tmp_path)
-    until(lambda: any(notice.weight is Weight.FAULT for notice in told))
+    until(lambda: any(notice.severity is Severity.ERROR for notice in told))
     assert opened.desk.session is before
 
 
@@ -170,9 +170,9 @@ def test_another_session_takes_the_place_of_the_first(opened: ReviewPage, made: 
 def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].weight is Weight.WARNING
+    assert told[-1].severity is Severity.WARNING
     assert told[-1].text  # there is no video
-    assert "no pictures" in page.desk.view.words
+    assert "no pictures" in page.desk.view.message
 
 
 def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Until) -> None:
@@ -193,8 +193,8 @@ def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path
     desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
     desk.go_to(7.0)
     until(lambda: desk._shown is not None and desk._shown.position == 70)
-    assert desk.view.picture is not None
-    assert int(desk.view.picture[5, 5, 0]) == 70
+    assert desk.view.image is not None
+    assert int(desk.view.image[5, 5, 0]) == 70
     assert "frame 70" in desk.transport._time.text()
     assert "0:07.00" in desk.transport._time.text()
 
@@ -265,7 +265,7 @@ def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Pa
     assert desk.panel._model.text().startswith("The model")
     assert desk.keeper is not None
     until(lambda: desk.keeper is not None and not desk.keeper.unwritten)
-    assert read_notes(OutputFolder(folder)).labels == desk.notes.labels
+    assert read_notes(SessionFolder(folder)).labels == desk.notes.labels
 
 
 def test_every_label_has_its_key(opened: ReviewPage) -> None:
@@ -377,7 +377,7 @@ def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
 
 def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
     kept = Notes("ab", markers=(Marker(3.0, "door"),))
-    write_notes(OutputFolder(folder), kept)
+    write_notes(SessionFolder(folder), kept)
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     assert page.desk.notes == kept
@@ -387,16 +387,16 @@ def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until)
 def test_damaged_notes_are_told_and_never_written_over(
     page: ReviewPage, told: list[Notice], folder: Path, until: Until
 ) -> None:
-    OutputFolder(folder).notes.write_text("{")
+    SessionFolder(folder).notes.write_text("{")
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].weight is Weight.FAULT
+    assert told[-1].severity is Severity.ERROR
     assert "nothing can be noted" in told[-1].text
     assert not page.actions_.marker.isEnabled()
     assert page.actions_.play.isEnabled()
     page.desk.add_marker()
     page.desk.close_session()
-    assert OutputFolder(folder).notes.read_text() == "{"
+    assert SessionFolder(folder).notes.read_text() == "{"
 
 
 def test_notes_are_whole_when_the_window_closes_at_once(
@@ -407,15 +407,15 @@ def test_notes_are_whole_when_the_window_closes_at_once(
     shown.open_path(folder)
     until(lambda: shown.desk.session is not None)
     press(shown, "M")
-    shown.shut()
-    assert read_notes(OutputFolder(folder)).markers == (Marker(0.0, ""),)
+    shown.shutdown()
+    assert read_notes(SessionFolder(folder)).markers == (Marker(0.0, ""),)
 
 
 def test_closing_while_a_session_is_read_leaves_nothing_open(qtbot, store: PreferenceStore, folder: Path) -> None:
     shown = ReviewPage(store)
     qtbot.addWidget(shown)
     shown.open_path(folder)
-    shown.shut()
+    shown.shutdown()
     assert shown.desk.session is None
 
 
@@ -487,10 +487,10 @@ def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
     press(opened, "M")
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
-        opened.shut()
+        opened.shutdown()
     go_on.set()
     assert opened.desk.session is None
-    assert len(read_notes(OutputFolder(folder)).markers) == 1
+    assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_a_picture_that_is_stuck_costs_no_notes(page: ReviewPage, folder: Path, until: Until, monkeypatch) -> None:
@@ -515,7 +515,7 @@ def test_a_picture_that_is_stuck_costs_no_notes(page: ReviewPage, folder: Path, 
         page.desk.close_session()
     go_on.set()
     assert page.desk.session is None
-    assert len(read_notes(OutputFolder(folder)).markers) == 1
+    assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
@@ -525,7 +525,7 @@ def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
     opened.desk.tabs.setCurrentIndex(1)
     coder.setFocus()
     QTest.keyClicks(coder, "Ann")
-    other = OutputFolder(Path(shutil.copytree(made, tmp_path / "other")))
+    other = SessionFolder(Path(shutil.copytree(made, tmp_path / "other")))
     write_notes(other, Notes("Bob"))
     opened.open_path(other.path)
     until(lambda: opened.desk.session is not None and opened.desk.session.folder == other)

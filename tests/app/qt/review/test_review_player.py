@@ -15,9 +15,9 @@ pytest.importorskip(
 import numpy as np
 
 from app.qt.review.review_player import ReviewPlayer, Shown
-from app.review.made_session import make_session
 from app.review.session import Session, SessionVideo, open_session
-from app.session.folder import OutputFolder
+from app.review.synthetic_session import make_session
+from app.session.folder import SessionFolder
 from engine.errors import SourceError
 from engine.types import UInt8
 
@@ -56,7 +56,7 @@ class Clock:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("player") / "made"
-    make_session(OutputFolder(path), 12.0, FPS, 2, 5)
+    make_session(SessionFolder(path), 12.0, FPS, 2, 5)
     return path
 
 

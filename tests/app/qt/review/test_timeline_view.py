@@ -19,15 +19,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.qt.review.timeline_box import LaneKey, TimelineBox
-from app.qt.review.timeline_tip import timeline_tip
+from app.qt.review.timeline_text import timeline_tip
 from app.qt.review.timeline_view import TimelineView
 from app.qt.theme import ThemeName, apply_theme, current
-from app.review.lanes import LaneState
-from app.review.made_session import make_session
+from app.review.face_timeline import LaneState
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session, open_session
-from app.review.timeline_rows import RowKind, rows_of_lanes
-from app.session.folder import OutputFolder
+from app.review.synthetic_session import make_session
+from app.review.timeline_layout import RowKind, rows_of_lanes
+from app.session.folder import SessionFolder
 
 NONE = Qt.KeyboardModifier.NoModifier
 LEFT = Qt.MouseButton.LeftButton
@@ -36,7 +36,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("timeline") / "made"
-    make_session(OutputFolder(path), 60.0, 10.0, 3, 5)
+    make_session(SessionFolder(path), 60.0, 10.0, 3, 5)
     return path
 
 

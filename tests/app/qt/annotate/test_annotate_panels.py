@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.jobs.job_intake import Disk
-from app.qt.annotate.annotate_form import AnnotateForm
+from app.qt.annotate.annotate_panels import AnnotateForm
 from app.qt.preference_store import PreferenceStore
 
 

@@ -17,8 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.label_panel import LabelButton, LabelPanel
-from app.qt.review.note_list import NoteList
+from app.qt.review.review_panels import LabelButton, LabelPanel, NoteList
 from app.qt.theme import ThemeName, apply_theme
 from app.review.agreement import Agreement, NoKappa
 from app.review.notes import HUMAN_LABELS, Exclusion, HumanLabel, Marker, Notes

@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.qt.background import Worker
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Notes, write_notes
-from app.session.folder import OutputFolder
+from app.session.folder import SessionFolder
 from engine.errors import EngineError
 
 _TOPIC: Final = "review-notes"
@@ -19,7 +19,7 @@ _TOPIC: Final = "review-notes"
 
 @dataclass(frozen=True, slots=True)
 class _Saving:
-    folder: OutputFolder
+    folder: SessionFolder
     notes: Notes
 
 
@@ -45,7 +45,7 @@ class NoteKeeper(QObject):
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
 
-    def __init__(self, folder: OutputFolder, notes: Notes, parent: QObject | None = None) -> None:
+    def __init__(self, folder: SessionFolder, notes: Notes, parent: QObject | None = None) -> None:
         """Start from what was read; nothing is written before the first change."""
         super().__init__(parent)
         self.stack = QUndoStack(self)
@@ -80,7 +80,7 @@ class NoteKeeper(QObject):
 
     def _hold(self, notes: Notes) -> None:
         self._now = notes
-        self._worker.ask(_Saving(self._folder, notes))
+        self._worker.submit(_Saving(self._folder, notes))
         self.changed.emit()
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class NoteKeeper(QObject):
     def _note_fault(self, error: Exception) -> None:
         self._fails = True
         text = self.tr("Your notes are not saved yet: {fault} They are tried again with the next change.")
-        self.noticed.emit(Notice(text.format(fault=f"{error}."), Weight.FAULT, _TOPIC))
+        self.noticed.emit(Notice(text.format(fault=f"{error}."), Severity.ERROR, _TOPIC))
 
 
 def _write(saving: _Saving) -> Notes:

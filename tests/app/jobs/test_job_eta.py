@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.jobs.job_pace import Pace, QueueLeft, RoundTime, job_left_s, queue_left, rounded
+from app.jobs.job_eta import Pace, QueueLeft, RoundTime, job_left_s, queue_left, rounded
 from app.jobs.job_queue import Job, JobState
 
 JOB = Job(1, "a.mp4", Path("a"), "balanced", {}, JobState.RUNNING, done=40, total=100)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.review.lanes import LaneState, LaneView
+from app.review.face_timeline import LaneState, LaneView
 from engine.types import Float32
 
 Pixels = npt.NDArray[np.uint32]
@@ -27,7 +27,7 @@ class LaneColours:
     ground: int  # where there is no face
     grey: int  # ground of faces that are not assessed
     ink: int  # slashes and dots on it
-    labels: Pixels  # (C,) of each expression, order of RunHeader.expressions
+    labels: Pixels  # (C,) of each expression, order of SessionHeader.expressions
     present: Pixels  # (256,) of a trusted unit above its threshold, by occurrence
     below: Pixels  # (256,) of a trusted unit below it
     untrusted: Pixels  # (256,) of a unit that is not to be built on
@@ -40,7 +40,7 @@ class Run:
     left: int
     right: int  # behind the last
     state: LaneState
-    label: int  # place in RunHeader.expressions, -1 = none
+    label: int  # place in SessionHeader.expressions, -1 = none
     second: int
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.review.made_session import made_header
-from app.session.folder import Metadata, OutputFolder, SourceRecord, write_metadata
+from app.review.synthetic_session import made_header
+from app.session.folder import SessionFolder
 from app.session.journal import JournalSink
+from app.session.metadata import Metadata, SourceRecord, write_metadata
 from app.session.table import write_tables
 from engine.facs import OPEN_UNITS
 from engine.types import FaceQuality, FaceResult, Frame, FrameResult, QualityReason, Reason, Route, StageTimes
@@ -54,9 +55,9 @@ def write_run(
     source: str = "made.mp4",
     kind: str = "video",
     mark: str = "",
-) -> OutputFolder:
+) -> SessionFolder:
     """A folder as a run leaves it; 10 frames per second, presentation times from ``pts_from_s`` on."""
-    folder = OutputFolder(path)
+    folder = SessionFolder(path)
     folder.make()
     header = dataclasses.replace(made_header(), source_id=Path(source).name, settings={"source file": mark})
     sink = JournalSink(folder.journal, header)

@@ -48,8 +48,8 @@ class RowColumns:
     face_id: Int64  # (R,); -1 = no face
     state: UInt8  # (R,) LaneState; ABSENT where there is no face
     label_set: Int16  # (R,) place in label_sets; -1 = not assessed
-    occurrence: Float32  # (R, K), order of RunHeader.au_codes; NaN = not computed
-    label_sets: tuple[tuple[int, ...], ...]  # places in RunHeader.expressions, likeliest first
+    occurrence: Float32  # (R, K), order of SessionHeader.au_codes; NaN = not computed
+    label_sets: tuple[tuple[int, ...], ...]  # places in SessionHeader.expressions, likeliest first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class LaneView:
     """One face over W buckets."""
 
     state: UInt8  # (W,) LaneState
-    label: Int8  # (W,) place in RunHeader.expressions of the commonest first label; -1 = none
+    label: Int8  # (W,) place in SessionHeader.expressions of the commonest first label; -1 = none
     second: Int8  # (W,) of an ambiguous bucket, the commonest label that competes with it; -1 = none
 
 
@@ -95,7 +95,7 @@ class FaceLane:
         return LaneView(state, label, second)
 
     def occurrence(self, edges: Int64) -> Float32:
-        """Means (W, K) over the frames that have it, for the buckets of `view`; order of RunHeader.au_codes.
+        """Means (W, K) over the frames that have it, for the buckets of `view`; order of SessionHeader.au_codes.
 
         NaN = not computed.
         """

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from app.overlay.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
 from app.qt.review.timeline_painter import label_word
-from app.qt.widgets.drawn_panel import expression_word, told
-from app.review.lanes import LaneState, LaneView
+from app.qt.translation import expression_name, translated
+from app.review.face_timeline import LaneState, LaneView
 from app.review.notes import Notes
 from app.review.session import Session
-from app.review.timeline_rows import Row, RowKind, unit_order
-from app.review.timeline_scale import clock_text
+from app.review.timeline_layout import Row, RowKind, clock_text, unit_order
 from engine.facs import UNIT_NAMES, unit_code
 from engine.types import Float32
 
@@ -54,16 +54,16 @@ def state_words(expressions: tuple[str, ...], view: LaneView) -> str:
     """What the model said in the first bucket of a view."""
     state = LaneState(int(view.state[0]))
     if state is LaneState.ACCEPT:
-        return expression_word(expressions[int(view.label[0])])
+        return expression_name(expressions[int(view.label[0])])
     if state is LaneState.AMBIGUOUS:
         form = QCoreApplication.translate("mien", "ambiguous between {first} and {second}")
         places = (int(view.label[0]), int(view.second[0] if view.second[0] >= 0 else view.label[0]))
-        first, second = (expression_word(expressions[place]) for place in places)
+        first, second = (expression_name(expressions[place]) for place in places)
         return form.format(first=first, second=second)
     if state is LaneState.REJECT:
-        return told(REJECT_TEXT)
+        return translated(REJECT_TEXT)
     if state is LaneState.LOW_QUALITY:
-        return told(LOW_QUALITY_TEXT)
+        return translated(LOW_QUALITY_TEXT)
     return QCoreApplication.translate("mien", "not in the picture")
 
 
@@ -72,7 +72,7 @@ def _unit_words(session: Session, occurrence: Float32, line: float) -> str:
     order = unit_order(header)
     place = order[min(int(line * len(order)), len(order) - 1)]
     number = header.au_codes[place]
-    name = f"{unit_code(number)} {told(UNIT_NAMES.get(number, ''))}".strip()
+    name = f"{unit_code(number)} {translated(UNIT_NAMES.get(number, ''))}".strip()
     probability = float(occurrence[place])
     if math.isnan(probability):
         return QCoreApplication.translate("mien", "{unit}: not computed").format(unit=name)
@@ -84,3 +84,37 @@ def _unit_words(session: Session, occurrence: Float32, line: float) -> str:
     else:
         form = QCoreApplication.translate("mien", "{unit}: {percent}, not present")
     return form.format(unit=name, percent=percent)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeWords:
+    """Two lines; empty ones where there is nothing to say."""
+
+    range: str
+    model: str
+
+
+def range_words(session: Session, face_id: int | None, start_s: float | None, end_s: float | None) -> RangeWords:
+    """Both lines for the chosen face; None stands for an end that is not marked yet, or for no face."""
+    start, end = (None if time_s is None else clock_text(time_s, session.duration_s, 2) for time_s in (start_s, end_s))
+    translate = QCoreApplication.translate
+    if start_s is None and end_s is None:
+        return RangeWords("", "")
+    if end_s is None:
+        return RangeWords(translate("mien", "From {start}: press O where it ends").format(start=start), "")
+    if start_s is None:
+        return RangeWords(translate("mien", "To {end}: press I where it starts").format(end=end), "")
+    if face_id is None:
+        text = translate("mien", "{start} – {end}, no face is chosen").format(start=start, end=end)
+        return RangeWords(text, "")
+    text = translate("mien", "Face {number}, {start} – {end}").format(number=face_id, start=start, end=end)
+    return RangeWords(text, _model_words(session, face_id, start_s, end_s))
+
+
+def _model_words(session: Session, face_id: int, start_s: float, end_s: float) -> str:
+    lane = next((lane for lane in session.lanes if lane.face_id == face_id), None)
+    if lane is None:
+        return ""
+    edges = np.searchsorted(session.times_s, [start_s, end_s]).astype(np.int64)
+    words = state_words(session.header.expressions, lane.view(edges))
+    return QCoreApplication.translate("mien", "The model, in most of it: {words}").format(words=words)

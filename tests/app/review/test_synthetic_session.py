@@ -1,15 +1,16 @@
 """The made session is a session like any other, and the same each time."""
 
-from app.review.lanes import LaneState
-from app.review.made_session import make_session
+from app.review.face_timeline import LaneState
 from app.review.session import open_session
-from app.session.folder import OutputFolder, OutputState, read_metadata
+from app.review.synthetic_session import make_session
+from app.session.folder import SessionFolder, SessionState
+from app.session.metadata import read_metadata
 
 
 def test_made_session_opens_with_every_state_and_many_frames(tmp_path):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     make_session(folder, 240.0, 5.0, 2, seed=3)
-    assert folder.state() is OutputState.FINISHED
+    assert folder.state() is SessionState.FINISHED
     metadata = read_metadata(folder.metadata)
     with open_session(tmp_path) as session:
         assert len(session.frames) == 1200
@@ -24,6 +25,6 @@ def test_made_session_opens_with_every_state_and_many_frames(tmp_path):
 def test_same_seed_gives_the_same_rows(tmp_path):
     journals = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make_session(OutputFolder(tmp_path / name), 20.0, 10.0, 1, seed)
+        make_session(SessionFolder(tmp_path / name), 20.0, 10.0, 1, seed)
         journals.append((tmp_path / name / "journal.jsonl").read_bytes())
     assert journals[0] == journals[1] != journals[2]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.review.lanes import LaneState, LaneView
-from app.review.timeline_picture import LaneColours, lane_pixels, packed, ramp, runs, unit_pixels
+from app.review.face_timeline import LaneState, LaneView
+from app.review.timeline_pixels import LaneColours, lane_pixels, packed, ramp, runs, unit_pixels
 
 GROUND, GREY, INK = packed(255, 255, 255), packed(200, 200, 200), packed(90, 90, 90)
 RED, GREEN = packed(255, 0, 0), packed(0, 255, 0)

@@ -12,7 +12,7 @@ pytest.importorskip(
 )
 
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
-from app.qt.annotate.job_words import JobCommand, JobView, Phase, buttons_of, commands_of, state_words, time_words
+from app.qt.annotate.job_view import JobCommand, JobView, Phase, buttons_of, commands_of, state_words, time_words
 
 
 def job(number: int, state: JobState = JobState.WAITING, done: int = 0, fault: str = "") -> Job:

@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
-from app.jobs.job_pace import rounded
+from app.jobs.job_eta import rounded
 from app.jobs.job_queue import ACTIVE, Job, JobState
 
 #: Texts of this file stand in the calls, for the translation of the program.

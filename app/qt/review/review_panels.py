@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractItemView,
     QFormLayout,
     QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
     QLineEdit,
     QPushButton,
     QSizePolicy,
     QToolButton,
+    QTreeWidget,
+    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from app.overlay.overlay import STANDING_LINE
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.note_list import NoteList
 from app.qt.review.timeline_painter import label_word
+from app.qt.translation import translated
+from app.qt.widgets.action_unit_panel import ActionUnitPanel
+from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.notes import HUMAN_LABELS, UNCLEAR, Notes
+from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
+from app.review.timeline_layout import clock_text
+from app.session.rows import FaceRow, SessionHeader
 
 #: Buttons beside each other, where there is room for them.
 _MOST_COLUMNS: Final = 3
@@ -194,3 +204,149 @@ def _button_of(action: QAction) -> QPushButton:
     button.clicked.connect(action.trigger)
     action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
     return button
+
+
+class FacePanel(QWidget):
+    """Expression and action units of one face."""
+
+    def __init__(self, next_face: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.expression = ExpressionPanel()
+        self.units = ActionUnitPanel()
+        kept = self.expression.chip.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)  # nothing jumps while a face comes and goes
+        self.expression.chip.setSizePolicy(kept)
+        self._name = text_label("", "heading")
+        button = QPushButton(next_face.text())
+        button.setToolTip(next_face.toolTip())
+        button.clicked.connect(next_face.trigger)
+        head = QHBoxLayout()
+        head.addWidget(self._name, 1)
+        head.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(head)
+        layout.addWidget(self.expression)
+        layout.addWidget(self.units)
+        layout.addWidget(text_label(translated(STANDING_LINE), "dim"))
+        layout.addStretch(1)
+
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Take over what is the same for a whole session; None: no session."""
+        self.expression.set_header(header)
+        self.units.set_header(header)
+        self.show_face(None, ())
+
+    def show_face(self, face_id: int | None, rows: Sequence[FaceRow]) -> None:
+        """Show this face of a frame's rows; a face that is not there is told as such."""
+        mine = next((row for row in rows if row.face_id == face_id and face_id is not None), None)
+        if face_id is None:
+            text = self.tr("No face is chosen")
+        elif mine is None and rows:
+            text = self.tr("Face {number}: not in this frame").format(number=face_id)
+        else:
+            text = self.tr("Face {number}").format(number=face_id)
+        if text != self._name.text():
+            self._name.setText(text)
+        self.expression.chip.setVisible(mine is not None)  # the line above says that the face is not there
+        self.expression.show_row(mine)
+        self.units.show_row(mine)
+
+
+Note = Marker | Exclusion | HumanLabel
+
+#: Lines of text that the list shows without scrolling, at least.
+_LINES: Final = 6
+
+
+class NoteList(QTreeWidget):
+    """Markers, excluded ranges and people's labels, each kind under its name."""
+
+    #: Seconds of the note that was chosen.
+    sought = Signal(float)
+    #: A marker, and its new words.
+    renamed = Signal(object, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._items: list[tuple[QTreeWidgetItem, Note]] = []
+        self._filling = False
+        self.setAccessibleName(self.tr("Notes"))
+        self.setToolTip(self.tr("Click a note to go there; F2 renames a marker"))
+        self.setHeaderLabels([self.tr("Time"), self.tr("Note")])
+        self.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.header().setStretchLastSection(True)
+        self.setItemsExpandable(False)
+        self.setRootIsDecorated(False)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # the page has a key for it
+        self.itemClicked.connect(self._seek)
+        self.itemActivated.connect(self._seek)
+        self.itemDoubleClicked.connect(self.rename_current)
+        self.itemChanged.connect(self._rename)
+
+    @property
+    def current_note(self) -> Note | None:
+        """The note that is chosen."""
+        return self._note_of(self.currentItem())
+
+    def show_notes(self, notes: Notes, duration_s: float) -> None:
+        """List these; what was chosen stays so."""
+        kept = self.current_note
+        self._filling = True
+        self.clear()
+        self._items = []
+        self._add_group(self.tr("Markers"), notes.markers, duration_s)
+        self._add_group(self.tr("Excluded ranges"), notes.exclusions, duration_s)
+        self._add_group(self.tr("People's labels"), notes.labels, duration_s)
+        self._filling = False
+        if kept is not None:
+            self.choose(kept)
+        self.setMinimumHeight(round(_LINES * 1.4 * theme.em(self)))
+
+    def choose(self, note: Note) -> None:
+        """Mark a note without going there."""
+        item = next((item for item, other in self._items if other == note), None)
+        if item is not None:
+            self.setCurrentItem(item)
+
+    def rename_current(self) -> None:
+        """Let the user write the words of the chosen marker."""
+        item = self.currentItem()
+        if item is not None and isinstance(self.current_note, Marker):
+            self.editItem(item, 1)
+
+    def _add_group(self, title: str, notes: Sequence[Note], duration_s: float) -> None:
+        text = self.tr("{title}: {count}").format(title=title, count=len(notes))
+        group = QTreeWidgetItem([text])
+        group.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        self.addTopLevelItem(group)
+        group.setFirstColumnSpanned(True)
+        for note in notes:
+            item = QTreeWidgetItem(list(_words(note, duration_s, self.tr("Face {number}: {label}"))))
+            if isinstance(note, Marker):
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            group.addChild(item)
+            self._items.append((item, note))
+        group.setExpanded(True)
+
+    def _note_of(self, item: Any) -> Note | None:
+        return next((note for other, note in self._items if other is item), None)
+
+    def _seek(self, item: QTreeWidgetItem) -> None:
+        note = self._note_of(item)
+        if note is not None:
+            self.sought.emit(note.time_s if isinstance(note, Marker) else note.start_s)
+
+    def _rename(self, item: QTreeWidgetItem) -> None:
+        note = None if self._filling else self._note_of(item)
+        if isinstance(note, Marker) and item.text(1) != note.text:
+            self.renamed.emit(note, item.text(1).strip())
+
+
+def _words(note: Note, duration_s: float, form: str) -> tuple[str, str]:
+    """Time and text of a note."""
+    if isinstance(note, Marker):
+        return clock_text(note.time_s, duration_s, 1), note.text
+    span = f"{clock_text(note.start_s, duration_s, 1)} – {clock_text(note.end_s, duration_s, 1)}"
+    if isinstance(note, Exclusion):
+        return span, ""
+    return span, form.format(number=note.face_id, label=label_word(note.label))

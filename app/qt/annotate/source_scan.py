@@ -70,9 +70,9 @@ class JobAdder(QObject):
 
     def look_at_disk(self, out: Path) -> None:
         """`disk_seen` tells how much room there is."""
-        self._disk.ask(out)
+        self._disk.submit(out)
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """End both threads.
 
         Raises:
@@ -86,7 +86,7 @@ class JobAdder(QObject):
     def _look(self) -> None:
         batch = self._batches[0]
         taken = tuple(job.folder.name for job in self._jobs() if job.folder.parent == batch.out)
-        self._looker.ask(_Batch(batch.specs, batch.out, batch.preset, taken))
+        self._looker.submit(_Batch(batch.specs, batch.out, batch.preset, taken))
         self.busy_changed.emit()
 
     def _took(self, intake: Intake) -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from app.review.lanes import LaneState, bucket_edges
+from app.review.face_timeline import LaneState, bucket_edges
 from app.review.session import open_session
 from engine.facs import EXPRESSIONS
-from tests.app.review.made_runs import UNITS, badly_seen, face, write_run
+from tests.app.review.write_run import UNITS, badly_seen, face, write_run
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS = 0, 1, 2, 3
 NAN = float("nan")

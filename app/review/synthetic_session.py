@@ -12,8 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from app.session.folder import FrameCounts, Metadata, OutputFolder, SourceRecord, now_utc, write_metadata
-from app.session.journal import JournalSink, RunHeader
+from app.session.folder import SessionFolder
+from app.session.journal import JournalSink
+from app.session.metadata import FrameCounts, Metadata, SourceRecord, now_utc, write_metadata
+from app.session.rows import SessionHeader
 from app.session.table import write_tables
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 from engine.types import (
@@ -55,7 +57,7 @@ _POINTS: Final = np.zeros((MESH_POINTS, 2), np.float32)
 _CODES: Final = np.array(OPEN_UNITS, np.int64)
 
 
-def make_session(folder: OutputFolder, duration_s: float, fps: float, faces: int, seed: int) -> None:
+def make_session(folder: SessionFolder, duration_s: float, fps: float, faces: int, seed: int) -> None:
     """Write a finished session, without video: ``faces`` are there most of the time, under new ids when they return.
 
     The same arguments give the same rows.
@@ -75,9 +77,9 @@ def make_session(folder: OutputFolder, duration_s: float, fps: float, faces: int
     write_metadata(folder.metadata, _metadata(header, fps, counts.frames, counts.faces))
 
 
-def made_header() -> RunHeader:
+def made_header() -> SessionHeader:
     """Header of a made session: the order of the shipped models, and round limits."""
-    return RunHeader(
+    return SessionHeader(
         source_id=SOURCE_ID,
         app_version="made",
         model_sha256="0" * 64,
@@ -200,7 +202,7 @@ def _decision(reason: Reason, shares: Float64) -> Decision:
     )
 
 
-def _metadata(header: RunHeader, fps: float, frames: int, faces: int) -> Metadata:
+def _metadata(header: SessionHeader, fps: float, frames: int, faces: int) -> Metadata:
     return Metadata(
         source=SourceRecord(SOURCE_ID, "video", None, *_SIZE_PX, fps, "cfr"),
         app_version=header.app_version,
