@@ -1,7 +1,7 @@
-"""Annotating one source: run it, keep the journal, and turn that into tables, video and metadata at the end.
+"""Annotate one source: analyse its frames, write the journal, and at the end make tables, video and metadata from it.
 
-Order at the end: tables, video, metadata with ``completed``. Each takes its name only when whole, so whatever happens,
-a folder is either finished or can go on from its journal.
+The files at the end come in this order: tables, video, metadata with ``completed``. Each gets its name only when it is
+complete, so a session is always either finished or can be resumed from its journal.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.session.folder import OutputFolder, OutputState, check_same_run, file_sha256, read_metadata, write_metadata
+from app.session.folder import SessionFolder, SessionState, check_same_session, file_sha256
 from app.session.journal import (
     JournaledPipeline,
-    JournalEntry,
     JournalSink,
     ResumePoint,
     find_resume_point,
@@ -25,25 +24,31 @@ from app.session.journal import (
     read_journal,
     resumed_frames,
 )
-from app.session.metadata import Engine, first_metadata, last_metadata, run_header
+from app.session.metadata import (
+    Engine,
+    first_metadata,
+    last_metadata,
+    read_metadata,
+    session_header,
+    write_metadata,
+)
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
 from engine.capture.source import FrameSource
 from engine.capture.thinning import thinned
+from engine.engine import Engine
 from engine.errors import OutputError, RuntimeStateError, SourceError
 from engine.runtime import Runtime, RuntimeState
 from engine.sink import FrameSink
 
-__all__ = ["AnnotateOptions", "Engine", "JobControl", "Outcome", "Watch", "annotate", "check_free", "run_header"]
-
-#: Seconds between two looks at a running job.
-_LOOK_EVERY_S: Final = 0.1
+#: Seconds between two checks of a running job.
+_POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotateOptions:
-    """What the user asked for."""
+    """The user's choices for a job."""
 
     app_version: str
     resume: bool = False
@@ -53,53 +58,53 @@ class AnnotateOptions:
 
 
 class JobControl:
-    """What somebody asks of a job, from any thread or a signal handler; the job obeys within a tenth of a second.
+    """Stops and pauses a job, from any thread or a signal handler; the job reacts within a tenth of a second.
 
-    A paused file waits; of a paused live source, what comes is dropped. A job that is stopped is not paused any more.
+    A paused file waits; frames of a paused live source are dropped. Stopping ends a pause.
     """
 
     def __init__(self) -> None:
         self._stop = threading.Event()
-        self._going = threading.Event()  # cleared while paused
-        self._going.set()
+        self._running = threading.Event()  # cleared while paused
+        self._running.set()
 
     @property
     def stopped(self) -> bool:
-        """Whether the job was told to stop, for good."""
+        """Whether `stop` was called; this is final."""
         return self._stop.is_set()
 
     @property
     def paused(self) -> bool:
-        """Whether the job was told to stand still."""
-        return not self._going.is_set() and not self.stopped
+        """Whether the job is paused and not stopped."""
+        return not self._running.is_set() and not self.stopped
 
     def stop(self) -> None:
-        """End a live source well, or break off a file, which can be resumed."""
+        """Finish a live source, or interrupt a file, which can be resumed."""
         self._stop.set()
-        self._going.set()
+        self._running.set()
 
     def pause(self) -> None:
-        """Stand still until `resume` or `stop`."""
-        self._going.clear()
+        """Wait until `resume` or `stop`."""
+        self._running.clear()
 
     def resume(self) -> None:
-        """Go on."""
-        self._going.set()
+        """Continue."""
+        self._running.set()
 
     def wait_while_paused(self) -> None:
-        """Come back when the job may go on or must stop."""
+        """Block until the job is resumed or stopped."""
         while self.paused:
-            self._going.wait(_LOOK_EVERY_S)
+            self._running.wait(_POLL_S)
 
 
-class Watch(Protocol):
-    """Who looks on while a job runs."""
+class ProgressListener(Protocol):
+    """Receives the progress of a job, on the job's thread."""
 
     def begin(self, name: str, total: int | None, done: int) -> None:
-        """A source begins; ``total`` frames, as far as known."""
+        """A source starts with ``done`` of ``total`` frames analysed; None if the total is unknown."""
 
     def update(self, done: int) -> None:
-        """So many frames are done."""
+        """``done`` frames are analysed."""
 
     def end(self) -> None:
         """The source has ended."""
@@ -107,61 +112,61 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended."""
+    """Result of a job."""
 
-    folder: OutputFolder
+    folder: SessionFolder
     finished: bool  # False: interrupted, can be resumed
-    before: bool = False  # was finished before and left alone
+    skipped: bool = False  # was already finished, so nothing was done
     counts: TableCounts | None = None
-    fault: str | None = None  # what of the source was lost
+    fault: str | None = None  # what part of the source was lost
 
 
 def annotate(
     spec: str,
-    folder: OutputFolder,
+    folder: SessionFolder,
     open_source: Callable[[str], FrameSource],
     engine_for: Callable[[FrameSource], Engine],
     options: AnnotateOptions,
-    watch: Watch,
+    listener: ProgressListener,
     control: JobControl,
 ) -> Outcome:
     """Annotate one source into its folder.
 
     Args:
         spec: the source as the user named it.
-        folder: where the results go.
+        folder: where the session is written.
         open_source: see engine/capture/opening.py.
-        engine_for: opens the engine, with the preset laid over its settings (`Preset.configured`).
-        options: what the user asked for.
-        watch: who looks on.
-        control: by whom the job is stopped or paused.
+        engine_for: opens the engine, with the preset applied to its settings (`Preset.configured`).
+        options: the user's choices.
+        listener: receives the progress.
+        control: stops or pauses the job.
 
     Raises:
         ValueError: the engine was opened without the preset.
-        OutputError: output in the way, or a file cannot be written; the journal stays.
+        OutputError: the folder already holds a session, or a file cannot be written; the journal is kept.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
     state = folder.state()
-    if state is OutputState.FINISHED and options.resume and not options.force:
-        return Outcome(folder, finished=True, before=True)
+    if state is SessionState.FINISHED and options.resume and not options.force:
+        return Outcome(folder, finished=True, skipped=True)
     check_free(folder, state, options)
     with open_source(spec) as opened:
         source = thinned(opened, options.preset.every_n_of(opened.info))
         engine = engine_for(source)
         if options.preset.configured(engine.config) != engine.config:
             raise ValueError(f"the engine was opened without the preset {options.preset.name}")
-        return _Job(spec, folder, source, engine, options).run(watch, control)
+        return _Job(spec, folder, source, engine, options, listener, control).run()
 
 
-def check_free(folder: OutputFolder, state: OutputState, options: AnnotateOptions) -> None:
-    """Refuse to overwrite.
+def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOptions) -> None:
+    """Refuse to overwrite a session unless the options allow it.
 
     Raises:
-        OutputError: the folder holds output that the options do not allow to touch.
+        OutputError: the folder holds a session.
     """
-    if options.force or state is OutputState.EMPTY:
+    if options.force or state is SessionState.EMPTY:
         return
-    if state is OutputState.FINISHED:
+    if state is SessionState.FINISHED:
         raise OutputError(
             f"{folder.path} holds finished output: use --force to write it again, or choose another --out"
         )
@@ -170,155 +175,151 @@ def check_free(folder: OutputFolder, state: OutputState, options: AnnotateOption
 
 
 class _Job:
-    """One source on its way into its folder."""
+    """One source with an open engine. `run` calls the other methods in the order in which they are written."""
 
     def __init__(
-        self, spec: str, folder: OutputFolder, source: FrameSource, engine: Engine, options: AnnotateOptions
+        self,
+        spec: str,
+        folder: SessionFolder,
+        source: FrameSource,
+        engine: Engine,
+        options: AnnotateOptions,
+        listener: ProgressListener,
+        control: JobControl,
     ) -> None:
         self._spec = spec
         self._folder = folder
         self._source = source
         self._engine = engine
         self._options = options
-        self._header = run_header(spec, source, engine, options.app_version, preset=options.preset)
+        self._listener = listener
+        self._control = control
+        self._header = session_header(spec, source, engine, options.app_version, preset=options.preset)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
         self._video = VideoSink(folder.video, self._header) if has_video else None
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset)
         if self._resume is not None:
-            with contextlib.suppress(OutputError):  # else the run counts as begun now
+            with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
                 self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
 
-    def run(self, watch: Watch, control: JobControl) -> Outcome:
-        """From the first frame, or the resume point, to the last file."""
-        try:
-            write_metadata(self._folder.metadata, self._metadata)
-            watch.begin(self._source.info.source_id, self._source.info.frame_count, self._done_before)
-            try:
-                return self._run(watch, control)
-            finally:
-                watch.end()
-        finally:
-            if self._video is not None:
-                self._video.discard()  # what has been published is not touched
-
-    def _run(self, watch: Watch, control: JobControl) -> Outcome:
-        if not self._catch_up(watch, control):
-            return Outcome(self._folder, finished=False)
-        runtime = self._start()
-        lost = None
-        try:
-            stopped = _drive(runtime, lambda: watch.update(self._done_before + runtime.counters().processed), control)
-        except SourceError as error:
-            if not self._source.info.is_live:
-                raise
-            lost, stopped = error, True  # a live source cannot go on later: finish what there is
-        if stopped and not self._source.info.is_live:
-            return Outcome(self._folder, finished=False)
-        outcome = self._finish(runtime, lost)
-        if lost is not None:
-            raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
-        return outcome
-
-    @property
-    def _done_before(self) -> int:
-        if self._resume is None:
-            return 0
-        return self._resume.frame // self._options.preset.every_n_of(self._source.info) + 1
-
     def _prepare_folder(self) -> ResumePoint | None:
-        """Make the folder ready to be written; where to go on, if anywhere."""
+        """Make the folder ready for writing; return where to resume, if anywhere."""
         folder, resume = self._folder, None
         if self._options.resume and not self._options.force and self._source.info.is_live:
             raise OutputError(
                 f"{self._source.info.source_id} is live and cannot be resumed: use --force to start again"
             )
-        if folder.state() is OutputState.UNFINISHED and not self._options.force:
+        if folder.state() is SessionState.UNFINISHED and not self._options.force:
             resume = find_resume_point(folder.journal)
             if resume is not None:
-                check_same_run(folder, read_header(folder.journal), self._header)
+                check_same_session(folder, read_header(folder.journal), self._header)
         if resume is None:
             folder.clear()
             folder.make()
         return resume
 
-    def _catch_up(self, watch: Watch, control: JobControl) -> bool:
-        """Bring source and pipeline to the resume point and draw the old frames again; False when stopped."""
+    def run(self) -> Outcome:
+        """Process the source from the first frame, or the resume point, to the last file."""
+        try:
+            write_metadata(self._folder.metadata, self._metadata)
+            self._listener.begin(self._source.info.source_id, self._source.info.frame_count, self._frames_before)
+            try:
+                if not self._catch_up():
+                    return Outcome(self._folder, finished=False)
+                return self._process()
+            finally:
+                self._listener.end()
+        finally:
+            if self._video is not None:
+                self._video.discard()  # has no effect on a published video
+
+    @property
+    def _frames_before(self) -> int:
+        """Frames analysed before this job resumed the session."""
+        if self._resume is None:
+            return 0
+        return self._resume.frame // self._options.preset.every_n_of(self._source.info) + 1
+
+    def _catch_up(self) -> bool:
+        """Bring source and pipeline to the resume point and draw the earlier frames again; False when stopped."""
         resume = self._resume
-        self._engine.pipeline.restore(self._engine.fresh if resume is None else resume.snapshot)
         if resume is None:
+            self._engine.reset()
             return True
+        self._engine.restore(resume.snapshot)
         if self._video is None:
             self._source.skip_to(resume.frame + 1)
             return True
         self._video.open()
-        for done, entry in enumerate(_entries_until(self._folder.journal, resume.frame)):
-            control.wait_while_paused()
-            if control.stopped:
+        for done, entry in enumerate(read_journal(self._folder.journal), start=1):
+            if entry.frame > resume.frame:
+                break
+            self._control.wait_while_paused()
+            if self._control.stopped:
                 return False
             frame = self._source.read()
             if frame is None or frame.index != entry.frame:
                 raise OutputError(
-                    f"{self._spec} does not fit the journal at frame {entry.frame}: use --force to start again"
+                    f"{self._spec} does not match the journal at frame {entry.frame}: use --force to start again"
                 )
             self._video.write_rows(frame, entry.rows)
-            watch.update(done + 1)
+            self._listener.update(done)
         return True
 
-    def _start(self) -> Runtime:
+    def _process(self) -> Outcome:
+        """Analyse all remaining frames and finish the session."""
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        pipeline = JournaledPipeline(self._engine.pipeline)
-        return Runtime(self._source, pipeline, sinks, self._engine.config.runtime)
+        pipeline = JournaledPipeline(self._engine)
+        runtime = Runtime(self._source, pipeline, sinks, self._engine.config.runtime)
+        is_live, lost = self._source.info.is_live, None
+        try:
+            if not self._run_to_end(runtime) and not is_live:
+                return Outcome(self._folder, finished=False)
+        except SourceError as error:
+            if not is_live:
+                raise
+            lost = error  # a live source cannot be resumed, so finish with what there is
+        outcome = self._finish(runtime, lost)
+        if lost is not None:
+            raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
+        return outcome
+
+    def _run_to_end(self, runtime: Runtime) -> bool:
+        """Run the threads until the source ends; False when stopped before."""
+        runtime.start()
+        while not runtime.wait(_POLL_S):
+            self._listener.update(self._frames_before + runtime.counters().processed)
+            if self._control.stopped:
+                runtime.stop()
+                return False
+            with contextlib.suppress(RuntimeStateError):  # the source ended meanwhile: `wait` returns next
+                if self._control.paused and runtime.state is RuntimeState.RUNNING:
+                    runtime.pause()
+                elif not self._control.paused and runtime.state is RuntimeState.PAUSED:
+                    runtime.resume()
+        self._listener.update(self._frames_before + runtime.counters().processed)
+        return True
 
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
-        folder, info = self._folder, self._source.info
+        """Write tables, video and metadata."""
+        folder, info, path = self._folder, self._source.info, Path(self._spec)
         counts = write_tables(folder.journal, folder.csv, folder.parquet)
         if self._video is not None:
             self._video.publish()
         counters = runtime.counters()
-        dropped = counters.dropped + counters.sinks[0].dropped  # a frame that missed the journal is not in the table
-        path = Path(self._spec)
         fault = str(lost) if lost is not None else self._source.fault()
-        finished = last_metadata(
+        metadata = last_metadata(
             self._metadata,
             counts,
-            dropped,
-            self._source.damaged,
+            dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
+            damaged=self._source.damaged,
             sha256=file_sha256(path) if not info.is_live and path.is_file() else None,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
         )
-        write_metadata(folder.metadata, finished)
+        write_metadata(folder.metadata, metadata)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
-
-
-def _entries_until(journal: Path, last_frame: int) -> Iterator[JournalEntry]:
-    for entry in read_journal(journal):
-        if entry.frame > last_frame:
-            return
-        yield entry
-
-
-def _drive(runtime: Runtime, look: Callable[[], None], control: JobControl) -> bool:
-    """Run to the end; True when it was stopped before."""
-    runtime.start()
-    while not runtime.wait(_LOOK_EVERY_S):
-        look()
-        if control.stopped:
-            runtime.stop()
-            return True
-        _obey(runtime, control)
-    look()
-    return False
-
-
-def _obey(runtime: Runtime, control: JobControl) -> None:
-    """Pause or go on as asked; of a run that ends by itself meanwhile, `wait` tells."""
-    with contextlib.suppress(RuntimeStateError):
-        if control.paused and runtime.state is RuntimeState.RUNNING:
-            runtime.pause()
-        elif not control.paused and runtime.state is RuntimeState.PAUSED:
-            runtime.resume()

@@ -1,77 +1,99 @@
-"""What is written down about a run, the same for annotated files and for live recordings."""
+"""metadata.json: which models and settings a session used on which source, and how it ended."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final, Protocol
+from types import UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from app.session.folder import FrameCounts, Metadata, ModelRecord, SourceRecord, now_utc, source_mark
-from app.session.journal import RunHeader
-from app.session.table import TableCounts
+from app.overlay.overlay import STANDING_LINE
+from app.session.folder import source_mark
+from app.session.rows import SessionHeader
+from app.session.table import TableCounts, written_whole
 from app.settings.limits import Thresholds, thresholds_of
 from app.settings.presets import Preset
-from engine.backends.contract import AUCalibration, ExpressionCalibration, ModelContract
 from engine.capture.source import FrameSource, SourceInfo
-from engine.config import EngineConfig
-from engine.types import Frame, FrameResult
+from engine.engine import Engine
+from engine.errors import OutputError
+from engine.types import ModelRecord
 
-#: Steps between frames that differ by less are one rate: containers round times to a millisecond.
+#: Frame intervals that differ by less count as constant: containers round times to a millisecond.
 _SAME_STEP_S: Final = 0.0021
 
 
-class ResumablePipeline(Protocol):
-    """A pipeline whose state can be written down and put back."""
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """The source of a session."""
 
-    def process(self, frame: Frame) -> FrameResult:
-        """The result for one frame."""
-
-    def snapshot(self) -> str:
-        """State as text."""
-
-    def restore(self, text: str) -> None:
-        """Go on from a state."""
-
-    def recalibrate(self, calibration: ExpressionCalibration) -> None:
-        """Route by other limits from the next frame on; may be called from any thread."""
+    source: str  # as the user named it, without passwords
+    kind: str
+    sha256: str | None  # of a file
+    width: int
+    height: int
+    fps: float | None  # mean rate stated by the source
+    fps_mode: str | None  # "cfr" or "vfr", as measured; None before the end
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """A pipeline with what must be written down about it."""
+class FrameCounts:
+    """Numbers of frames; read = analysed + dropped."""
 
-    pipeline: ResumablePipeline
-    fresh: str  # its state before the first frame
-    expression: ModelContract
-    action_units: ModelContract
+    read: int
+    analysed: int
+    dropped: int
+    damaged: int  # packets or frames that could not be decoded; not part of read
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Content of metadata.json."""
+
+    source: SourceRecord
+    app_version: str
     models: tuple[ModelRecord, ...]
+    thresholds: dict[str, float]
+    calibration: dict[str, Any]
+    labels: tuple[str, ...]
+    au_codes: tuple[int, ...]  # order of the columns au_NN
+    au_trusted: tuple[int, ...]  # subset of au_codes with sufficient evidence
     tracker: str
-    config: EngineConfig
+    config: dict[str, Any]
+    start: str  # ISO 8601, UTC
+    end: str | None = None
+    frames: FrameCounts | None = None
+    faces: int | None = None  # distinct face ids
+    resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
+    fault: str | None = None  # what part of the source was lost
+    completed: bool = False
+    note: str = STANDING_LINE
 
 
-def run_header(
+def session_header(
     spec: str,
     source: FrameSource,
     engine: Engine,
     app_version: str,
     thresholds: Thresholds | None = None,
     preset: Preset | None = None,
-) -> RunHeader:
-    """What is the same for all rows of a run.
+) -> SessionHeader:
+    """Make the header of a new session.
 
     Args:
         spec: the source as the user named it.
         source: opened.
-        engine: what the run goes through.
+        engine: that processes its frames.
         app_version: version of the program.
-        thresholds: those in force; None = the model's own.
-        preset: of an annotated file; a live run has none.
+        thresholds: the routing limits in use; None = the model's own.
+        preset: of an annotated file; a live session has none.
     """
-    expression, units = _calibration_pair(engine)
-    limits = thresholds or thresholds_of(expression)
+    units = engine.action_units.calibration
+    limits = thresholds or thresholds_of(engine.expression.calibration)
     codes = tuple(int(label.removeprefix("AU")) for label in engine.action_units.labels)
-    return RunHeader(
+    return SessionHeader(
         source_id=source.info.source_id,
         app_version=app_version,
         model_sha256=engine.expression.sha256,
@@ -86,10 +108,10 @@ def run_header(
 
 
 def first_metadata(
-    spec: str, info: SourceInfo, engine: Engine, header: RunHeader, preset: Preset | None = None
+    spec: str, info: SourceInfo, engine: Engine, header: SessionHeader, preset: Preset | None = None
 ) -> Metadata:
-    """Metadata of a run that begins now; thresholds are those of the header."""
-    is_address = info.is_live or not Path(spec).exists()  # an address may hold a password
+    """Make the metadata of a session that starts now; limits are those of the header."""
+    is_address = info.is_live or not Path(spec).exists()  # an address may contain a password
     shown = info.source_id if is_address else spec
     config = dataclasses.asdict(engine.config)
     if preset is not None:
@@ -99,7 +121,10 @@ def first_metadata(
         app_version=header.app_version,
         models=engine.models,
         thresholds={"tau_accept": header.tau_accept, "tau_ood": header.tau_ood},
-        calibration=_calibrations(engine),
+        calibration={
+            "expression": dataclasses.asdict(engine.expression.calibration),
+            "action_units": dataclasses.asdict(engine.action_units.calibration),
+        },
         labels=header.expressions,
         au_codes=header.au_codes,
         au_trusted=header.au_trusted,
@@ -120,7 +145,7 @@ def last_metadata(
     fault: str | None = None,
     completed: bool = True,
 ) -> Metadata:
-    """Metadata of a run that ended now, with what its tables hold; the other fields as in `Metadata`."""
+    """Complete the metadata of a session that ends now; ``counts`` of its tables, other fields as in `Metadata`."""
     return dataclasses.replace(
         metadata,
         source=dataclasses.replace(metadata.source, sha256=sha256, fps_mode=_fps_mode(counts)),
@@ -133,8 +158,43 @@ def last_metadata(
     )
 
 
+def write_metadata(path: Path, metadata: Metadata) -> None:
+    """Write metadata.json atomically.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = json.dumps(dataclasses.asdict(metadata), indent=1) + "\n"
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read metadata.json; unknown keys are ignored.
+
+    Raises:
+        OutputError: the file is missing, cannot be read, or is damaged.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read ({error.strerror}): copy the folder again") from error
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"{path} is damaged (not JSON): copy the folder again") from error
+    try:
+        metadata: Metadata = _typed(raw, Metadata, "metadata")
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged ({error}): copy the folder again") from error
+    return metadata
+
+
+def now_utc() -> str:
+    """The current time as ISO 8601 in UTC, to the second."""
+    return datetime.now(timezone.utc).replace(microsecond=0).isoformat()
+
+
 def _settings(spec: str, info: SourceInfo, engine: Engine) -> dict[str, str]:
-    """What must be the same for a run that goes on later."""
+    """Collect what must not change when the session is resumed."""
     parts = {part: dataclasses.asdict(getattr(engine.config, part)) for part in ("tracking", "quality", "routing")}
     settings = {f"{part}.{key}": str(value) for part, values in parts.items() for key, value in values.items()}
     settings |= {f"{model.task} backend": f"{model.backend} {model.device}" for model in engine.models}
@@ -143,19 +203,39 @@ def _settings(spec: str, info: SourceInfo, engine: Engine) -> dict[str, str]:
     return settings
 
 
-def _calibration_pair(engine: Engine) -> tuple[ExpressionCalibration, AUCalibration]:
-    expression, units = engine.expression.calibration, engine.action_units.calibration
-    if not isinstance(expression, ExpressionCalibration) or not isinstance(units, AUCalibration):
-        raise TypeError("the two models of an engine are mixed up")
-    return expression, units
-
-
-def _calibrations(engine: Engine) -> dict[str, Any]:
-    expression, units = _calibration_pair(engine)
-    return {"expression": dataclasses.asdict(expression), "action_units": dataclasses.asdict(units)}
-
-
 def _fps_mode(counts: TableCounts) -> str | None:
-    if counts.frames < 3 or not counts.longest_step_s:  # no two frames follow each other in the source
+    if counts.frames < 3 or not counts.longest_step_s:  # no two consecutive frames of the source
         return None
     return "cfr" if counts.longest_step_s - counts.shortest_step_s < _SAME_STEP_S else "vfr"
+
+
+def _typed(raw: Any, kind: Any, name: str) -> Any:
+    """Convert a JSON value to the type of a record's field.
+
+    Raises:
+        ValueError: it has another type; the message names the field.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return raw
+    if dataclasses.is_dataclass(kind) and isinstance(raw, dict):
+        record: Any = kind
+        kinds = get_type_hints(record)
+        try:
+            return record(**{key: _typed(raw[key], kinds[key], f"{name}.{key}") for key in kinds.keys() & raw.keys()})
+        except TypeError as error:  # a field is missing
+            raise ValueError(f"{name}: {error}") from None
+    if origin is UnionType:  # every union here is "or None"
+        return None if raw is None else _typed(raw, inner[0], name)
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_typed(value, inner[0], name) for value in raw)
+    if origin is dict and isinstance(raw, dict):
+        return {key: _typed(value, inner[1], name) for key, value in raw.items()}
+    if kind is float and type(raw) in (int, float):
+        try:
+            return float(raw)
+        except OverflowError:
+            raise ValueError(f"{name} is too large for a float") from None
+    if type(raw) is kind:
+        return raw
+    raise ValueError(f"{name} has the wrong type")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from app.session.journal import FaceRow, RunHeader, read_header, read_journal, write_failed
+from app.session.journal import read_header, read_journal, write_failed
+from app.session.rows import FaceRow, SessionHeader
 
 #: Rows that are held in memory while the Parquet file is written: those that are read, and a group of the file.
 _ROWS_AT_ONCE: Final = 8192
@@ -35,7 +36,7 @@ class TableCounts:
     shortest_step_s: float
 
 
-def column_names(header: RunHeader) -> tuple[str, ...]:
+def column_names(header: SessionHeader) -> tuple[str, ...]:
     """Names of the columns in their order."""
     return (
         *(
@@ -61,7 +62,7 @@ def column_names(header: RunHeader) -> tuple[str, ...]:
     )
 
 
-def cells(row: FaceRow, header: RunHeader) -> tuple[str | int | float | None, ...]:
+def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
     """The row in the order of `column_names`; None = not computed."""
     shown = row.labels
     return (
@@ -137,7 +138,7 @@ def publish(part: Path, path: Path) -> None:
     part.replace(path)
 
 
-def _write_csv(journal: Path, header: RunHeader, path: Path) -> TableCounts:
+def _write_csv(journal: Path, header: SessionHeader, path: Path) -> TableCounts:
     frames = rows = 0
     faces: set[int] = set()
     steps = _Steps()
@@ -195,7 +196,7 @@ class _PatientFile:
         return self._handle.seek(offset, whence)
 
 
-def _write_parquet(csv_path: Path, header: RunHeader, path: Path) -> None:
+def _write_parquet(csv_path: Path, header: SessionHeader, path: Path) -> None:
     """Turn the CSV file, which it must equal, into Parquet; empty cells become nulls."""
     from arro3.core import DataType, Field, Schema  # here, so that only the end of a run pays for them
     from arro3.io import read_csv, write_parquet

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from app.overlay.overlay import Overlay
-from app.session.journal import FaceRow, RunHeader, rows_of, write_failed
+from app.session.journal import write_failed
+from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.session.table import part_name, publish
 from engine.errors import OutputError
 from engine.types import Frame, FrameResult, UInt8
@@ -39,7 +40,7 @@ _CONTAINER: Final = {
 class VideoSink:
     """Draws the overlay and encodes. The file has a temporary name until `publish` gives it its own."""
 
-    def __init__(self, path: Path, header: RunHeader | None, threads: int = 1) -> None:
+    def __init__(self, path: Path, header: SessionHeader | None, threads: int = 1) -> None:
         """Nothing is opened yet.
 
         Args:

@@ -1,0 +1,117 @@
+"""Records written for every analysed frame: the header of a session and one row per face.
+
+What a row holds depends on its decision. A badly visible face (``low_quality``) has box, quality and head pose only;
+a face unlike the training data (``reject``) also has the uncertainties that led to the rejection. Labels,
+probabilities and action units of both are empty: they are not assessed. A frame without a face has one ``no_face``
+row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.types import FaceResult, FrameResult, Reason, Route
+
+#: Decisions of a row besides those of `engine.types.Route`.
+NO_FACE: Final = "no_face"
+LOW_QUALITY: Final = "low_quality"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHeader:
+    """What is the same for every row of a session."""
+
+    source_id: str
+    app_version: str
+    model_sha256: str  # of the expression model; metadata.json lists both models
+    expressions: tuple[str, ...]  # order of FaceRow.probabilities
+    au_codes: tuple[int, ...]  # order of FaceRow.occurrence
+    au_thresholds: tuple[float, ...]  # occurrence above which a unit counts as present
+    au_trusted: tuple[int, ...]  # subset of au_codes with sufficient evidence; the others are greyed out and marked
+    tau_accept: float  # nats of aleatoric uncertainty; above it a face is ambiguous
+    tau_ood: float  # 0-1 on the scale of ood_score; above it a face is not assessed
+    settings: dict[str, str] = field(default_factory=dict)  # must not change when the session is resumed
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRow:
+    """One face of one analysed frame; None and empty tuples mean "not computed". Floats have 6 significant digits."""
+
+    frame: int
+    pts_s: float | None
+    time_s: float
+    decision: str  # accept, ambiguous, reject, low_quality or no_face
+    latency_ms: float  # processing time of the whole frame
+    face_id: int | None = None
+    x: float | None = None  # left edge of the box, frame pixels
+    y: float | None = None
+    w: float | None = None
+    h: float | None = None
+    det_score: float | None = None
+    quality: float | None = None
+    quality_reasons: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # the labels shown, likeliest first: one for accept, two or more for ambiguous
+    shares: tuple[float, ...] = ()  # their calibrated probabilities, smoothed over time like the decision
+    probabilities: tuple[float, ...] = ()  # of this frame alone, order of SessionHeader.expressions
+    ood_score: float | None = None
+    aleatoric: float | None = None  # nats
+    epistemic: float | None = None  # nats
+    occurrence: tuple[float, ...] = ()  # order of SessionHeader.au_codes
+    occurrence_std: tuple[float, ...] = ()
+    yaw: float | None = None  # degrees
+    pitch: float | None = None
+    roll: float | None = None
+
+
+def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
+    """Return the rows of one analysed frame: one per face, or a single ``no_face`` row."""
+    if not result.faces:
+        frame = result.frame
+        total_ms = _six_digits(result.times.total_ms)
+        return (FaceRow(frame.index, _microseconds(frame.pts_s), round(frame.timestamp_s, 6), NO_FACE, total_ms),)
+    return tuple(_face_row(result, face) for face in result.faces)
+
+
+def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
+    frame, track, quality = result.frame, face.track, face.aligned.quality
+    decision = face.decision
+    visible = decision.reason is not Reason.LOW_QUALITY
+    assessed = decision.route is not Route.REJECT
+    x0, y0, x1, y1 = (float(value) for value in track.box)
+    return FaceRow(
+        frame=frame.index,
+        pts_s=_microseconds(frame.pts_s),
+        time_s=round(frame.timestamp_s, 6),
+        face_id=track.track_id,
+        x=_six_digits(x0),
+        y=_six_digits(y0),
+        w=_six_digits(x1 - x0),
+        h=_six_digits(y1 - y0),
+        det_score=_six_digits(track.score),
+        quality=_six_digits(quality.score),
+        quality_reasons=tuple(reason.value for reason in quality.reasons),
+        decision=decision.route.value if visible else LOW_QUALITY,
+        labels=decision.labels,
+        shares=tuple(map(_six_digits, decision.shares)),
+        probabilities=tuple(map(_six_digits, face.expression.probabilities.tolist())) if assessed else (),
+        ood_score=_six_digits(face.uncertainty.ood_score) if visible else None,
+        aleatoric=_six_digits(face.uncertainty.aleatoric) if visible else None,
+        epistemic=_six_digits(face.uncertainty.epistemic) if visible else None,
+        occurrence=tuple(map(_six_digits, face.action_units.occurrence.tolist())) if assessed else (),
+        occurrence_std=tuple(map(_six_digits, face.action_units.occurrence_std.tolist())) if assessed else (),
+        yaw=_six_digits(track.pose.yaw_deg),
+        pitch=_six_digits(track.pose.pitch_deg),
+        roll=_six_digits(track.pose.roll_deg),
+        latency_ms=_six_digits(result.times.total_ms),
+    )
+
+
+def _six_digits(value: float) -> float:
+    """Round to the precision of a float32, so that journal and tables agree."""
+    return float(format(value, ".6g"))
+
+
+def _microseconds(value: float | None) -> float | None:
+    """Round to microseconds; six significant digits would be too coarse in a film of many hours."""
+    return None if value is None else round(value, 6)
