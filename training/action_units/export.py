@@ -14,7 +14,7 @@ import torch
 
 from engine.action_units import noise_bank
 from engine.alignment import CROP_TEMPLATE
-from engine.backends.contract import SCHEMA, AUCalibration, CropSpec, ModelContract, TensorSpec, write_contract
+from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
 from engine.types import Float32
@@ -28,7 +28,8 @@ from training.data.action_unit_sources import UnitSource
 from training.data.fer2013 import FerFaces
 from training.layers.onnx import export_onnx, store_weights_as_half
 from training.layers.parity import largest_difference, require_parity
-from training.metrics.binary import auroc, best_f1_threshold
+from training.metrics.decisions import best_f1_threshold
+from training.metrics.ranking import auroc
 
 INPUTS: Final = ("image", "noise")
 OUTPUTS: Final = ("logits", "mask_mean", "mask_std", "adjacency")
@@ -223,7 +224,7 @@ def _nll(logits: Float32, labels: Flags, known: Flags, temperature: float) -> fl
 
 def _contract(
     model: UGN, target: Path, calibration: AUCalibration, facts: dict[str, Any], split: UnitSplit
-) -> ModelContract:
+) -> ActionUnitContract:
     units, side = model.config.units, model.config.side_px
     family = "gn-d" if facts["variant"] == Variant.GN_D.value else "ugn"
     sources = np.unique(split.training.sources).tolist()
@@ -233,7 +234,7 @@ def _contract(
     told = [facts["data"], held_out_line(facts["test_fold"])]
     if len(coded) < len(sources):
         told.insert(0, _NOT_CODED_LINE)
-    return ModelContract(
+    return ActionUnitContract(
         schema=SCHEMA,
         name=f"{family}-{'ref' if model.config.resnet_stem else 'edge'}",
         task="action_units",

@@ -14,8 +14,7 @@ import numpy as np
 from engine.facs import EXPRESSIONS, unit_code
 from engine.types import Float32, Float64, Int64
 from training.data.fer2013 import FerFaces
-from training.metrics.draws import Draws, draw, figure_of
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Draws, Figure, draw, figure_of
 from training.metrics.ranking import drawn_auroc
 
 #: Units that a textbook face shows (Ekman, Friesen and Hager, "FACS Investigator's Guide", 2002), the groups whose mean

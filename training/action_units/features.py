@@ -18,7 +18,7 @@ from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.data.augment import AugmentConfig, FaceBatch, augment
 from training.loop.checkpoint import load_weights, read_facts
 from training.loop.trainer import TrainerConfig
-from training.metrics.binary import auroc, average_precision
+from training.metrics.ranking import auroc, average_precision
 
 #: The crop's grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of faces128 crops.
 MEAN: Final = 0.47

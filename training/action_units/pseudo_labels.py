@@ -48,8 +48,7 @@ from training.data.faces128 import (
 from training.data.meshes import MIN_PRESENCE
 from training.data.open_set import LABELS, PICTURES, POINTS, read_labels
 from training.loop.json_report import write_report
-from training.metrics.draws import Draws, draw
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Draws, Figure, draw
 
 #: Units and the expression of volunteers that FACS ties them to.
 _TIES: Final = (

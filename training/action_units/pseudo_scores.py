@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from engine.types import Float32, Float64, Int64
 from training.data.open_set import OCCURRENCE_INTENSITY
-from training.metrics.binary import auroc, best_f1_threshold
-from training.metrics.draws import Draws, draw, figure_of, ratio
-from training.metrics.multiclass import Figure
-from training.metrics.ranking import drawn_auroc
+from training.metrics.bootstrap import Draws, Figure, draw, figure_of, ratio
+from training.metrics.decisions import best_f1_threshold
+from training.metrics.ranking import auroc, drawn_auroc
 
 Flags = npt.NDArray[np.bool_]
 

@@ -19,18 +19,10 @@ from engine.facs import BP4D_UNITS, unit_code
 from engine.types import Float32, Float64, Int64
 from engine.uncertainty.scores import binary_decomposition
 from training.data.action_unit_faces import UnitFaces
-from training.metrics.binary import expected_calibration_error
-from training.metrics.calibration import Bin, equal_width
-from training.metrics.drawn_binary import (
-    Flags,
-    drawn_accuracy_by_bin,
-    drawn_average_precision,
-    sums_of,
-    tally,
-)
-from training.metrics.draws import Draws, draw, figure_of, ratio
-from training.metrics.multiclass import Figure, spearman
-from training.metrics.ranking import drawn_auroc
+from training.metrics.bootstrap import Draws, Figure, draw, figure_of, ratio
+from training.metrics.calibration import Bin, calibration_error, equal_width
+from training.metrics.decisions import Flags, drawn_accuracy_by_bin, sums_of, tally
+from training.metrics.ranking import drawn_auroc, drawn_average_precision, spearman
 
 RESAMPLES: Final = 1000
 #: Resamples of the figures that need every face of each: orders and bins.
@@ -224,7 +216,7 @@ def _fixed_scores(faces: UnitFaces, judged: Judged) -> dict[str, Float64]:
     for place in np.flatnonzero(both_labels(faces)):
         known = faces.known[:, place]
         labels = faces.occurs[known, place]
-        ece[place] = expected_calibration_error(labels, judged.occurrence[known, place])
+        ece[place] = calibration_error(judged.occurrence[known, place], labels)
         always[place] = 2 * labels.mean() / (1 + labels.mean())
     return {"ece": ece, "f1_always": always}
 

@@ -18,7 +18,7 @@ from training.action_units.expression_check import ExpressionCheck, check_expres
 from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation.action_units import RESAMPLES, UnitReport, f1_half, judge, unit_report
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Figure
 
 #: Numbers of sampled masks that are compared (SPEC 3.3).
 SAMPLE_COUNTS: Final = (1, 5, 20, 50)

@@ -10,37 +10,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from engine.backends.contract import ExpressionCalibration
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64, Route
-from engine.uncertainty.calibration import expected_calibration_error
 from engine.uncertainty.scores import entropy
 from training.data.fer2013 import FerFaces, majority_labels
 from training.data.meshes import MIN_PRESENCE
 from training.evaluation.estimates import Estimates
+from training.metrics.bootstrap import Figure, bootstrap, defined, mean_of, proportion
 from training.metrics.calibration import (
     Bin,
     adaptive_calibration_error,
     brier,
     classwise_calibration_error,
+    expected_calibration_error,
     kl_divergence,
     log_loss,
     one_hot,
     reliability,
     total_variation,
 )
-from training.metrics.multiclass import (
-    Figure,
-    balanced_accuracy,
-    bootstrap,
-    confusion_matrix,
-    defined,
-    macro_f1,
-    mean_of,
-    proportion,
-    spearman,
-)
+from training.metrics.decisions import balanced_accuracy, macro_f1
+from training.metrics.ranking import spearman
 from training.metrics.selective import Selective, selective_figures
 
 
@@ -138,8 +131,8 @@ class ModelFacts:
     trained: str
     data: tuple[str, ...]
     temperature: float
-    max_aleatoric: float  # nats
-    max_epistemic: float  # nats
+    aleatoric_limit: float  # nats
+    epistemic_limit: float  # nats
     fitted_on: str
 
 
@@ -218,7 +211,7 @@ def label_figures(probabilities: Float64, labels: Int64, names: Sequence[str]) -
     if not len(labels) or probabilities.shape != (len(labels), len(names)):
         raise ValueError(f"{len(labels)} labels over {len(names)} names do not fit probabilities {probabilities.shape}")
     predicted, classes = probabilities.argmax(1), len(names)
-    matrix = confusion_matrix(labels, predicted, classes)
+    matrix: Int64 = confusion_matrix(labels, predicted, labels=np.arange(classes))
     hits = (predicted == labels).astype(np.float64)
     return LabelFigures(
         accuracy=bootstrap(mean_of(hits), len(labels)),
@@ -289,8 +282,8 @@ def vote_figures(judged: Estimates, votes: Float64) -> VoteFigures:
 
 def route_figures(judged: Estimates, facts: ModelFacts, labels: Int64, votes: Float64) -> tuple[RouteFigures, ...]:
     """The three routes (SPEC 4.1); ``labels`` (N,) are -1 where there is no majority."""
-    rejected = judged.epistemic > facts.max_epistemic
-    ambiguous = ~rejected & (judged.aleatoric > facts.max_aleatoric)
+    rejected = judged.epistemic > facts.epistemic_limit
+    ambiguous = ~rejected & (judged.aleatoric > facts.aleatoric_limit)
     hits = judged.probabilities.argmax(1) == labels
     disagreement = np.asarray(entropy(votes))
     found = []

@@ -32,8 +32,8 @@ from engine.types import Float32, Frame, Int64, UInt8
 from training.data.meshes import MIN_PRESENCE, meshes_of
 from training.evaluation.estimates import Estimator
 from training.evaluation.uncertainty_tables import Scores, scores_of
-from training.metrics.draws import Draws, draw, drawn_mean, figure_of
-from training.metrics.multiclass import Figure, macro_f1
+from training.metrics.bootstrap import Draws, Figure, draw, drawn_mean, figure_of
+from training.metrics.decisions import macro_f1
 from training.metrics.ranking import drawn_auroc
 
 #: News faces that are measured, and of them those that further sets are made from; drawn by the seed.

@@ -34,8 +34,7 @@ from training.evaluation.uncertainty_tables import (
     severity_row,
     shift_table,
 )
-from training.metrics.draws import draw
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Figure, draw
 
 #: Side of the crops that are corrupted: that of the FER2013 pictures.
 CROP_SIDE_PX: Final = 48

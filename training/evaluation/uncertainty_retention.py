@@ -17,8 +17,7 @@ from engine.types import Float64, Int64
 from training.data.fer2013 import majority_labels, vote_shares
 from training.evaluation.uncertainty_tables import Scores, ShiftedScores, vote_entropy
 from training.expression.export import AMBIGUOUS_TOP_SHARE
-from training.metrics.draws import Draws, figure_of, ratio
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Draws, Figure, figure_of, ratio
 from training.metrics.ranking import Limits, rejecting, share_kept, sum_kept
 
 #: Rejected shares of the shifted faces at which the curve is read.

@@ -19,10 +19,9 @@ from engine.uncertainty.scores import entropy
 from training.data.fer2013 import vote_shares
 from training.evaluation.estimates import Estimates
 from training.metrics.agreement import noise_ceiling
-from training.metrics.binary import average_precision
-from training.metrics.draws import Draws, figure_of
-from training.metrics.multiclass import Figure, spearman
+from training.metrics.bootstrap import Draws, Figure, figure_of
 from training.metrics.ranking import (
+    average_precision,
     correlation,
     drawn_auroc,
     drawn_ranks,
@@ -30,6 +29,7 @@ from training.metrics.ranking import (
     partial_correlation,
     rejecting,
     share_kept,
+    spearman,
 )
 
 _FPR_AT: Final = 0.95

@@ -19,7 +19,7 @@ from engine.backends.contract import (
     SCHEMA,
     CropSpec,
     ExpressionCalibration,
-    ModelContract,
+    ExpressionContract,
     TensorSpec,
     write_contract,
 )
@@ -27,9 +27,14 @@ from engine.expression import softmax
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from engine.types import MESH_POINTS, Float32, UInt8
-from engine.uncertainty.calibration import epistemic_quantiles, fit_max_aleatoric, fit_max_epistemic, fit_temperature
 from engine.uncertainty.scores import decompose
 from training.data.fer2013 import FerFaces, read_faces
+from training.expression.calibration import (
+    epistemic_quantiles,
+    fit_aleatoric_limit,
+    fit_epistemic_limit,
+    fit_temperature,
+)
 from training.expression.face_set import MEAN, STD
 from training.expression.fit import ExpressionRunConfig, load_members, member_folder
 from training.expression.landmark_maps import LANDMARK_POINTS
@@ -79,7 +84,7 @@ def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
     raise TypeError(f"no such network: {type(network).__name__}")
 
 
-def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ModelContract:
+def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ExpressionContract:
     """Export, calibrate on PublicTest and write MODEL and its contract; the calibration is that of the file itself."""
     members, config = load_members(run)
     ensemble = ArbexEnsemble(members)
@@ -109,9 +114,9 @@ def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, Tensor], model
 
 def _contract(
     config: ExpressionRunConfig, facts: dict[str, Any], model: Path, calibration: ExpressionCalibration
-) -> ModelContract:
+) -> ExpressionContract:
     side, now = config.model.input_side_px, datetime.now(timezone.utc)
-    return ModelContract(
+    return ExpressionContract(
         schema=SCHEMA,
         name=f"arbex-{side}px-{facts['uar']['method'] if 'uar' in facts else 'ensemble'}",
         task="expression",
@@ -153,8 +158,8 @@ def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
     ambiguous = validation.vote_shares.max(1) <= AMBIGUOUS_TOP_SHARE
     return ExpressionCalibration(
         temperature=temperature,
-        max_aleatoric=fit_max_aleatoric(parts.aleatoric, ambiguous),
-        max_epistemic=fit_max_epistemic(parts.epistemic, FALSE_REJECTION),
+        max_aleatoric=fit_aleatoric_limit(parts.aleatoric, ambiguous),
+        max_epistemic=fit_epistemic_limit(parts.epistemic, FALSE_REJECTION),
         false_rejection=FALSE_REJECTION,
         epistemic_quantiles=epistemic_quantiles(parts.epistemic),
         fitted_on=f"FERPlus PublicTest, {len(validation.rows)} faces with an emotion vote",

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.types import Int64
 from engine.uncertainty.scores import entropy
-from training.metrics.multiclass import spearman
+from training.metrics.ranking import spearman
 
 #: Random splits of the votes in two halves whose agreement is averaged.
 _HALVINGS: Final = 20

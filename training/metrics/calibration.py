@@ -1,21 +1,25 @@
-"""How well probabilities (N, C) tell the targets (N, C) of faces: scores, calibration errors, distances (SPEC 7).
+"""Scores, calibration errors and distances of probabilities (N, C) against targets (N, C) (SPEC 6).
 
-Targets are shares that sum to 1 per face: those of the raters' votes, or 1 for the majority label and 0 else. Where the
-prediction is compared with one class, its agreement is the target share of that class: against the majority label that
-is 1 or 0, against the raters the share of them who named the class.
+Targets are shares that sum to 1 per face: those of the raters' votes, or one-hot for the majority label. The agreement
+with a predicted class is its target share: 1 or 0 against the majority label, the share of raters who chose the class
+against votes.
+
+All calibration errors use one binning: the bin b holds confidences in (b / B, (b + 1) / B], B = 15 (Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.types import Float64, Int64
 
 BINS: Final = 15
-#: Smallest probability that a logarithm meets.
+#: Lower bound of a probability inside a logarithm.
 _LEAST: Final = 1e-12
 
 
@@ -50,17 +54,17 @@ def kl_divergence(probabilities: Float64, targets: Float64) -> Float64:
 
 
 def total_variation(probabilities: Float64, targets: Float64) -> Float64:
-    """Half the sum of distances of each face (N,), 0-1."""
+    """Total variation distance of each face (N,), 0-1: half of sum_c |p_c - t_c|."""
     return np.asarray(np.abs(probabilities - targets).sum(1) / 2)
 
 
 def top_agreement(probabilities: Float64, targets: Float64) -> Float64:
-    """Agreement (N,) with the prediction of each face."""
+    """Target share (N,) of the predicted class of each face."""
     return np.asarray(targets[np.arange(len(targets)), probabilities.argmax(1)], np.float64)
 
 
 def reliability(probabilities: Float64, targets: Float64, bins: int = BINS) -> tuple[Bin, ...]:
-    """Bins of equal width of the top probability, those that hold a face, from unsure to sure."""
+    """Non-empty bins of equal width of the top probability, by rising confidence."""
     confidence, agreement = probabilities.max(1), top_agreement(probabilities, targets)
     place = equal_width(confidence, bins)
     found = []
@@ -72,8 +76,22 @@ def reliability(probabilities: Float64, targets: Float64, bins: int = BINS) -> t
     return tuple(found)
 
 
+def calibration_error(confidence: npt.NDArray[Any], agreement: npt.NDArray[Any], bins: int = BINS) -> float:
+    """ECE 0-1 of confidences against agreements (N,): sum over bins of n_b / N |mean confidence - mean agreement|.
+
+    For a binary label the confidence is its probability and the agreement is the label.
+    """
+    values = np.asarray(confidence, np.float64)
+    return _gap(values, np.asarray(agreement, np.float64), equal_width(values, bins))
+
+
+def expected_calibration_error(probabilities: Float64, targets: Float64, bins: int = BINS) -> float:
+    """`calibration_error` of the top probability."""
+    return calibration_error(probabilities.max(1), top_agreement(probabilities, targets), bins)
+
+
 def adaptive_calibration_error(probabilities: Float64, targets: Float64, bins: int = BINS) -> float:
-    """ECE (engine.uncertainty.calibration) over bins of equally many faces (Nguyen and O'Connor, EMNLP 2015)."""
+    """ECE of the top probability over bins of equally many faces (Nguyen and O'Connor, EMNLP 2015)."""
     confidence = probabilities.max(1)
     place = np.empty(len(confidence), np.int64)
     place[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // len(confidence)
@@ -83,11 +101,11 @@ def adaptive_calibration_error(probabilities: Float64, targets: Float64, bins: i
 def classwise_calibration_error(probabilities: Float64, targets: Float64, bins: int = BINS) -> float:
     """Mean over classes of the ECE of p_c against t_c, on all faces (Kull et al., NeurIPS 2019)."""
     pairs = zip(probabilities.T, targets.T, strict=True)
-    return float(np.mean([_gap(ours, theirs, equal_width(ours, bins)) for ours, theirs in pairs]))
+    return float(np.mean([calibration_error(ours, theirs, bins) for ours, theirs in pairs]))
 
 
 def equal_width(confidence: Float64, bins: int) -> Int64:
-    """Number (N,) of the bin ((b / bins, (b + 1) / bins]) that each confidence 0-1 falls into."""
+    """Bin b (...) with b / bins < confidence <= (b + 1) / bins of each confidence 0-1; 0 falls into the first."""
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 

@@ -1,21 +1,53 @@
-"""Rank statistics on all resamples at once (training.metrics.draws): every function gives an array (1 + B, ...).
+"""How well scores order faces: AUROC, average precision, Spearman's correlation, and limits that reject a given share.
 
-Equal values share their mean rank; a pair of equals counts half.
+`auroc`, `average_precision` and `spearman` give one value. The ``drawn_`` forms give an array (1 + B,) over all
+bootstrap resamples (training/metrics/bootstrap.py). Equal scores share their mean rank; a pair of equals counts half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from engine.types import Float64
-from training.metrics.draws import Draws, order_of, ratio, running
+from training.metrics.bootstrap import Draws, ends_of_ties, order_of, ratio, running
 
-#: Resamples that `rejecting` treats at once, so that its sums stay in the processor's cache.
+#: Resamples that `rejecting` processes at once, so that its sums stay in the processor's cache.
 _ROWS_AT_ONCE: Final = 25
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating]
+
+
+def auroc(labels: Flags, scores: Floats) -> float:
+    """Probability that a positive scores above a negative, ties counting half; NaN without both kinds.
+
+    >>> auroc(np.array([True, False, False]), np.array([0.5, 0.5, 0.1]))
+    0.75
+    """
+    return float(roc_auc_score(labels, scores)) if 0 < labels.sum() < len(labels) else float("nan")
+
+
+def average_precision(labels: Flags, scores: Floats) -> float:
+    """Sum over thresholds of (recall gained) x precision, without interpolation; NaN without a positive.
+
+    >>> round(average_precision(np.array([True, False, True]), np.array([0.9, 0.8, 0.7])), 4)
+    0.8333
+    """
+    return float(average_precision_score(labels, scores)) if labels.any() else float("nan")
+
+
+def spearman(first: Float64, second: Float64) -> float:
+    """Spearman's rank correlation of two values per face (N,); NaN where one of them is constant."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +55,11 @@ class Limits:
     """Per resample and rate, the score above which faces are rejected; at the score itself, the share that is kept."""
 
     scores: Float64  # (1 + B, R)
-    kept_at: Float64  # (1 + B, R) 0-1: equal scores are parted by lot, so that the rate is met exactly
+    kept_at: Float64  # (1 + B, R) 0-1: equal scores are split by lot, so that the rate is met exactly
 
 
 def drawn_ranks(draws: Draws, values: Float64) -> Float64:
-    """Rank (1 + B, N) of every face within each resample, about the mean rank."""
+    """Rank (1 + B, N) of each face within each resample, less the mean rank."""
     order = order_of(values)
     first, last = (np.searchsorted(values[order], values, side) for side in ("left", "right"))
     up_to = running(draws.counts[:, order])
@@ -57,22 +89,33 @@ def partial_correlation(together: Float64, first_given: Float64, second_given: F
 
 
 def drawn_auroc(negatives: Draws, low: Float64, positives: Draws, high: Float64) -> Float64:
-    """Chance (1 + B,) that a positive, with scores ``high``, has a larger score than a negative, with scores ``low``.
+    """AUROC (1 + B,) of positives with scores ``high`` (M,) over negatives with scores ``low`` (N,).
 
-    With the same draws on both sides a face is drawn together with its changed picture.
+    With the same draws on both sides, a face and its changed image are resampled together.
     """
     order = order_of(low)
-    ascending = order_of(high)  # neighbours in memory are met one after the other
+    ascending = order_of(high)  # for sequential memory access
     first, last = (np.searchsorted(low[order], high[ascending], side) for side in ("left", "right"))
     up_to = running(negatives.counts[:, order])
     wins = np.einsum("rp,rp->r", positives.counts[:, ascending], up_to[:, first] + up_to[:, last]) / 2
     return ratio(wins, negatives.totals * positives.totals)
 
 
-def rejecting(draws: Draws, scores: Float64, rates: Sequence[float]) -> Limits:
-    """The limits (1 + B, R) that reject exactly these shares of all scores, the rates lying between 0 and 1.
+def drawn_average_precision(draws: Draws, labels: Flags, scores: npt.NDArray[Any]) -> Float64:
+    """Average precision (1 + B,) of labels and scores (N,)."""
+    order = order_of(scores)[::-1]
+    ends = ends_of_ties(scores[order])
+    drawn = draws.counts[:, order]
+    seen = running(drawn)[:, ends]
+    hits = running(drawn * labels[order])[:, ends]
+    precision = np.where(seen > 0, hits / np.where(seen > 0, seen, 1.0), 0.0)[:, 1:]
+    return ratio(np.asarray((np.diff(hits, axis=1) * precision).sum(1)), hits[:, -1])
 
-    ``scores`` are (N,), or (K, N) for K pictures of each face, which are drawn together.
+
+def rejecting(draws: Draws, scores: Float64, rates: Sequence[float]) -> Limits:
+    """The limits (1 + B, R) that reject exactly these shares (R,) of all scores, each between 0 and 1.
+
+    ``scores`` are (N,), or (K, N) for K images of each face, which are resampled together.
     """
     order = order_of(scores.ravel())
     ordered = scores.ravel()[order]

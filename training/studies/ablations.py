@@ -25,7 +25,7 @@ from training.expression.loss import ArbexLossConfig, arbex_loss
 from training.expression.model import Arbex, ArbexBranch, ArbexConfig, ArbexOutput
 from training.loop.checkpoint import load_weights
 from training.loop.trainer import TrainerConfig, fit
-from training.metrics.multiclass import area_under_risk_coverage
+from training.metrics.selective import area_under_risk_coverage
 from training.studies.members import DISTRIBUTIONS, OverSeeds, over_seeds
 
 #: Randomly changed versions of each training face that are put through the frozen part once.

@@ -31,7 +31,7 @@ from training.expression.fit import code_version
 from training.loop.json_report import plain
 from training.loop.run_log import Plan
 from training.loop.trainer import TrainerConfig
-from training.metrics.drawn_binary import Flags
+from training.metrics.decisions import Flags
 from training.studies.comparison import Compared, FoldDecisions, compare_variants
 from training.studies.label_noise import flip_labels
 

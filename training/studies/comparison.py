@@ -19,9 +19,8 @@ import numpy.typing as npt
 from engine.facs import unit_code
 from engine.types import Float64
 from training.evaluation.action_units import mean_defined
-from training.metrics.drawn_binary import Flags, tally
-from training.metrics.draws import draw, figure_of
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Figure, draw, figure_of
+from training.metrics.decisions import Flags, tally
 
 HIGHER, LOWER, NOT_TOLD_APART = "higher", "lower", "not told apart"
 #: Student's t at 97.5 % by degrees of freedom: two or three folds.

@@ -19,8 +19,9 @@ from training.data.fer2013 import FER2013_LABELS, FerFaces, majority_labels, rea
 from training.evaluation.expression_report import LabelFigures, label_figures
 from training.expression.fit import load_members
 from training.expression.model import ArbexOutput
-from training.metrics.fusion import FusionFigures, compare_fused
-from training.metrics.multiclass import area_under_risk_coverage, macro_f1
+from training.metrics.decisions import macro_f1
+from training.metrics.selective import area_under_risk_coverage
+from training.studies.fusion import FusionFigures, compare_fused
 from training.studies.network_estimators import outputs_of
 
 #: ARBEx's distributions: p, s, u and the fused q (SPEC 2.2).

@@ -18,16 +18,16 @@ import onnxruntime
 import torch
 
 from engine.types import Float32
-from engine.uncertainty.calibration import fit_temperature
 from training.data.fer2013 import FerFaces, majority_labels, read_faces
 from training.evaluation.estimates import Estimates, Estimator
 from training.evaluation.uncertainty import MethodRow, UncertaintyConfig, compare
+from training.expression.calibration import fit_temperature
 from training.expression.distil import Method
 from training.expression.export import ArbexEnsemble, export_network, model_inputs
 from training.expression.fit import load_members, member_folder
 from training.expression.model import Arbex
 from training.loop.checkpoint import read_facts
-from training.metrics.multiclass import Figure, bootstrap, mean_of
+from training.metrics.bootstrap import Figure, bootstrap, mean_of
 from training.studies.density import fit_density
 from training.studies.network_estimators import (
     density_estimator,

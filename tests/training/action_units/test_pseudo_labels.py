@@ -32,7 +32,7 @@ from training.data import faces128
 from training.data.action_unit_faces import chooses, fold_of
 from training.data.faces128 import UNIT_BLENDSHAPES, PseudoUnits
 from training.data.open_set import OpenAuRow, write_labels
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Figure
 
 NAMES = sorted(set().union(*UNIT_BLENDSHAPES.values()))
 PEOPLE = [f"person {number}" for number in range(60)]

@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 
-from engine.uncertainty.calibration import expected_calibration_error
 from tests.training.fake_expression_report import FACTS, made_estimates, made_report
 from tests.training.fake_faces import made_faces
 from training.data.fer2013 import majority_labels
@@ -21,7 +20,7 @@ from training.evaluation.expression_report import (
     vote_figures,
 )
 from training.loop.json_report import plain
-from training.metrics.calibration import one_hot
+from training.metrics.calibration import expected_calibration_error, one_hot
 
 NAMES = ("angry", "happy", "sad")
 

@@ -7,7 +7,7 @@ import pytest
 
 from training.evaluation.uncertainty_retention import REJECTION_RATES, retention_curves
 from training.evaluation.uncertainty_tables import Scores, ShiftedScores
-from training.metrics.draws import draw
+from training.metrics.bootstrap import draw
 
 #: Ten faces: the last four are split between two labels, as 5 to 5.
 VOTES = np.zeros((10, 10), int)

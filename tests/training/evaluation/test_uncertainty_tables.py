@@ -16,8 +16,8 @@ from training.evaluation.uncertainty_tables import (
     shift_table,
     vote_entropy,
 )
-from training.metrics.draws import draw
-from training.metrics.multiclass import auroc, spearman
+from training.metrics.bootstrap import draw
+from training.metrics.ranking import auroc, spearman
 
 COUNT = 400
 
@@ -97,7 +97,8 @@ def test_the_table_of_shift_is_the_mean_over_corruptions() -> None:
     clean = made_scores(noise(1), noise(2))
     shifted = [shifted_by(clean, 2.0, 0.0, "fog"), shifted_by(clean, 1.0, 0.0, "snow")]
     table = shift_table(clean, shifted, draw(COUNT, 200))
-    expected = [auroc(clean.epistemic, item.scores.epistemic) for item in shifted]
+    is_shifted = np.repeat([False, True], COUNT)
+    expected = [auroc(is_shifted, np.append(clean.epistemic, item.scores.epistemic)) for item in shifted]
     assert [row.auroc.epistemic.value for row in table.corruptions] == pytest.approx(expected)
     assert table.mean.epistemic.value == pytest.approx(np.mean(expected))
     assert table.mean.aleatoric.value == pytest.approx(0.5)

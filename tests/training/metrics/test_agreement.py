@@ -7,7 +7,7 @@ import pytest
 
 from engine.uncertainty.scores import entropy
 from training.metrics.agreement import noise_ceiling
-from training.metrics.multiclass import spearman
+from training.metrics.ranking import spearman
 
 
 def made_votes(share_a: np.ndarray, per_face: int) -> np.ndarray:

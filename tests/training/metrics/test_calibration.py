@@ -12,11 +12,12 @@ from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.regression import KLDivergence
 
 from engine.types import Float64
-from engine.uncertainty.calibration import expected_calibration_error
 from training.metrics.calibration import (
     adaptive_calibration_error,
     brier,
+    calibration_error,
     classwise_calibration_error,
+    expected_calibration_error,
     kl_divergence,
     log_loss,
     one_hot,
@@ -41,6 +42,30 @@ def test_expected_calibration_error_agrees_with_torchmetrics() -> None:
     oracle = MulticlassCalibrationError(num_classes=8, n_bins=15, norm="l1")
     expected = float(oracle(torch.from_numpy(probabilities), torch.from_numpy(labels)))
     assert expected_calibration_error(probabilities, one_hot(labels, 8)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_calibration_error_is_zero_when_raters_agree_as_often_as_expected():
+    probabilities = np.array([[0.7, 0.3], [0.7, 0.3]])
+    votes = np.array([[0.8, 0.2], [0.6, 0.4]])  # mean share of the predicted class: (0.8 + 0.6) / 2
+    assert expected_calibration_error(probabilities, votes) == pytest.approx(0.0)
+    assert expected_calibration_error(probabilities, one_hot(votes.argmax(1), 2)) == pytest.approx(1.0 - 0.7)
+
+
+def test_calibration_error_weights_bins_by_their_faces():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    votes = np.array([[1, 0], [1, 0], [0, 1], [1, 0]])
+    expected = 3 / 4 * abs(2 / 3 - 0.9) + 1 / 4 * abs(0 - 0.6)
+    assert expected_calibration_error(probabilities, votes) == pytest.approx(expected)
+    one_bin = abs((0.9 * 3 + 0.6) / 4 - 2 / 4)
+    assert expected_calibration_error(probabilities, votes, bins=1) == pytest.approx(one_bin)
+
+
+def test_calibration_error_of_a_binary_label() -> None:
+    labels = np.array([True, False, True, True])
+    probabilities = np.array([0.1, 0.3, 0.6, 1.0])
+    # two bins: (0.1, 0.3) against a rate of 1/2, (0.6, 1.0) against 1
+    expected = 0.5 * abs(0.5 - 0.2) + 0.5 * abs(1.0 - 0.8)
+    assert calibration_error(probabilities, labels, bins=2) == pytest.approx(expected)
 
 
 def test_divergence_agrees_with_torchmetrics() -> None:

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training.metrics.draws import draw
+from training.metrics.bootstrap import draw
 from training.metrics.ranking import (
+    auroc,
+    average_precision,
     drawn_auroc,
+    drawn_average_precision,
     drawn_spearman,
     partial_correlation,
     rejecting,
     share_kept,
+    spearman,
     sum_kept,
 )
+
+TRUTH = np.array([True, True, False, False, False])
+SCORES = np.array([0.9, 0.4, 0.4, 0.2, 0.1])
+
+
+def test_order_with_a_tie() -> None:
+    # pairs: 0.9 beats 3 negatives; 0.4 ties one and beats two
+    assert auroc(TRUTH, SCORES) == pytest.approx((3 + 0.5 + 2) / 6)
+    # the tie enters at once: precision 1 at recall 1/2, then 2/3 at recall 1
+    assert average_precision(TRUTH, SCORES) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+def test_figures_without_both_kinds_are_undefined() -> None:
+    nothing = np.zeros(3, bool)
+    assert math.isnan(auroc(nothing, SCORES[:3]))
+    assert math.isnan(average_precision(nothing, SCORES[:3]))
 
 
 def scores_with_ties(seed: int, count: int = 60) -> np.ndarray:
@@ -114,3 +136,19 @@ def test_equal_scores_are_parted_by_lot() -> None:
     nothing_known = np.zeros(10)
     limits = rejecting(draw(10, 2), nothing_known, (0.8,))
     assert share_kept(draw(10, 2), nothing_known, limits) == pytest.approx(np.full((3, 1), 0.2))
+
+
+def test_average_precision_of_every_resample_agrees_with_scikit_learn() -> None:
+    labels = np.random.default_rng(0).random(80) < 0.4
+    scores = np.random.default_rng(1).integers(0, 9, 80) / 9  # with ties
+    draws = draw(80, resamples=8)
+    found = drawn_average_precision(draws, labels, scores)
+    for counts, value in zip(draws.counts, found, strict=True):
+        rows = written_out(counts)
+        assert value == pytest.approx(average_precision_score(labels[rows], scores[rows]))
+
+
+def test_spearman_of_a_rising_curve_is_one() -> None:
+    values = np.arange(10.0)
+    assert spearman(values, np.exp(values)) == pytest.approx(1.0)
+    assert spearman(values, -values) == pytest.approx(-1.0)

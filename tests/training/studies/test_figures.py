@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from training.studies.figures import Reports, expression_figures, write_figures
+from tests.training.fake_action_unit_labels import faulty_faces
+from tests.training.fake_action_unit_reports import UNITS, made_file_report
+from training.evaluation.action_units_file import UnitFileReport
+from training.loop.json_report import plain
+from training.studies.figures import Reports, action_unit_figures, expression_figures, write_figures
 
 
 def figure(value: float, n: int = 100) -> dict[str, float]:
@@ -104,3 +109,57 @@ def test_a_run_without_a_second_head_has_no_fer2013_figures(tmp_path: Path) -> N
 def test_a_report_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no 'rivals'"):
         expression_figures(written(tmp_path, {"rivals": REPORTS["members"]}))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
+    return made_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS), split="PrivateTest")
+
+
+def test_action_unit_figures_are_those_of_the_report(report: UnitFileReport, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(report)))
+    found = {item.name: item for item in action_unit_figures(path)}
+    of_open = next(part.report for part in report.sources if part.source == "open")
+    assert of_open.mean_bp4d is not None
+    f1 = found["open_au_f1_average_12"]
+    assert f1.value == pytest.approx(of_open.mean_bp4d.scores.f1_half.value, abs=1e-4)
+    assert f1.interval == "95 %, bootstrap over people"
+    gap = report.all.uncertainty[0].gap_points
+    assert found["epistemic_decile_accuracy_gap"].value == pytest.approx(gap.value, abs=1e-4)
+    assert found["au_edge_ms_s20_cpu2"].value == pytest.approx(report.latency[1].median_ms, abs=1e-4)
+    assert report.fer is not None
+    ties = {tie.units: tie.auroc.value for tie in report.fer.ties}
+    for name, units in (("au12_happiness", ("AU12",)), ("au4_anger", ("AU4",)), ("au25_26_surprise", ("AU25", "AU26"))):
+        assert found[f"{name}_auroc_ferplus"].value == pytest.approx(ties[units], abs=1e-4)
+    assert len(found) == 6
+    fold = report.test_fold
+    assert f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1.command
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"fer": None}, "--fer"), ({"sources": []}, "--data open"), ({"latency": []}, "no time")],
+)
+def test_report_without_a_part_is_refused(
+    report: UnitFileReport, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(report) | change))
+    with pytest.raises(ValueError, match=message):
+        action_unit_figures(path)
+
+
+def test_report_of_the_selection_split_is_refused(report: UnitFileReport, tmp_path: Path) -> None:
+    assert report.fer is not None
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(replace(report, fer=replace(report.fer, split="PublicTest")))))
+    with pytest.raises(ValueError, match=r"report\.json was made on PublicTest of FERPlus: evaluate with --split Priv"):
+        action_unit_figures(path)
+
+
+def test_action_unit_report_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="has no 'by_samples'"):
+        action_unit_figures(path)

@@ -17,7 +17,7 @@ from training.expression.distil import Method, UarRunConfig, fit_uar
 from training.expression.distillation import LessonConfig
 from training.expression.fit import ExpressionData, ExpressionRunConfig
 from training.loop.trainer import TrainerConfig
-from training.metrics.multiclass import Figure
+from training.metrics.bootstrap import Figure
 from training.studies import rivals as module
 from training.studies.rivals import ENSEMBLE, evaluate_rivals, separation
 

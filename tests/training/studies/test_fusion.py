@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.metrics.fusion import compare_fused
-from training.metrics.multiclass import area_under_risk_coverage
+from training.metrics.selective import area_under_risk_coverage
+from training.studies.fusion import compare_fused
 
 #: Probability of class 0, which is the label of all; from unsure to sure.
 PRIMARY = np.array([0.45, 0.52, 0.40, 0.65, 0.70, 0.75, 0.20, 0.85, 0.90, 0.95])

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from training.metrics.draws import Draws, draw, drawn_mean, figure_of, ratio, running
+from training.metrics.bootstrap import (
+    Draws,
+    Figure,
+    bootstrap,
+    defined,
+    draw,
+    drawn_mean,
+    figure_of,
+    mean_of,
+    proportion,
+    ratio,
+    running,
+)
+from training.metrics.ranking import spearman
 
 
 def test_the_first_row_is_the_sample_and_the_others_draw_as_many_faces() -> None:
@@ -50,3 +66,44 @@ def test_a_part_keeps_its_resamples() -> None:
     draws = draw(6, resamples=4)
     assert (draws.of(np.array([5, 1])).counts == draws.counts[:, [5, 1]]).all()
     assert running(Draws(np.array([[1.0, 2.0, 3.0]])).counts).tolist() == [[0, 1, 3, 6]]
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 24), (13, 13), (5, 9), (300, 1000)])
+def test_the_interval_of_a_share_is_wilsons(hits: int, n: int) -> None:
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    found = proportion(hits, n)
+    assert (found.value, found.n) == (hits / n, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_rank_correlation_with_a_constant_is_undefined() -> None:
+    assert math.isnan(spearman(np.zeros(5), np.arange(5.0)))
+    assert defined(bootstrap(lambda rows: spearman(np.zeros(5)[rows], np.arange(5.0)[rows]), 5)) is None
+
+
+def test_draws_that_leave_a_figure_undefined_are_left_out() -> None:
+    values = np.array([1.0, 2.0, np.nan])
+    found = bootstrap(lambda rows: float("nan") if (rows == 0).all() else 1.0, len(values))
+    assert found == Figure(1.0, 1.0, 1.0, 3)
+
+
+def test_the_interval_of_a_biased_figure_holds_its_value() -> None:
+    """The size of a mean that is 0 in truth can only be raised by chance, and is once more by drawing again."""
+    noise = np.random.default_rng(3).normal(0, 1, (50, 40))
+    noise -= noise.mean(0) * 0.98
+
+    def size(rows) -> float:
+        return float(np.abs(noise[rows].mean(0)).mean())
+
+    plain, moved = bootstrap(size, 50), bootstrap(size, 50, biased=True)
+    assert plain.low > plain.value
+    assert 0 <= moved.low < moved.value < moved.high
+    assert moved.high < plain.high
+
+
+def test_the_interval_holds_the_value_and_shrinks_with_more_faces() -> None:
+    few = bootstrap(mean_of(np.array([0, 1] * 20, np.float32)), 40)
+    many = bootstrap(mean_of(np.array([0, 1] * 500, np.float32)), 1000)
+    assert few.low < few.value == 0.5 < few.high
+    assert many.high - many.low < few.high - few.low
+    assert few.n == 40

@@ -11,7 +11,8 @@ import numpy as np
 
 from engine.types import Float64, Int64
 from engine.uncertainty.scores import entropy
-from training.metrics.multiclass import Figure, area_under_risk_coverage, bootstrap, mean_of
+from training.metrics.bootstrap import Figure, bootstrap, mean_of
+from training.metrics.selective import area_under_risk_coverage
 
 _QUINTILES: Final = 5
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from training.metrics.drawn_binary import drawn_accuracy_by_bin, drawn_average_precision, tally
-from training.metrics.draws import Draws, draw
+from training.metrics.bootstrap import Draws, draw
+from training.metrics.decisions import balanced_accuracy, best_f1_threshold, drawn_accuracy_by_bin, macro_f1, tally
 
 RANDOM = np.random.default_rng(0)
 OWNER = RANDOM.integers(0, 12, 80)
@@ -52,15 +54,6 @@ def test_a_resample_without_positives_has_no_f1() -> None:
     assert found.accuracy()[0, 0] == 0
 
 
-def test_average_precision_of_every_resample_agrees_with_scikit_learn() -> None:
-    scores = RANDOM.integers(0, 9, 80) / 9  # with ties
-    draws = draw(80, resamples=8)
-    found = drawn_average_precision(draws, LABELS[:, 0], scores)
-    for counts, value in zip(draws.counts, found, strict=True):
-        rows = written_out(counts)
-        assert value == pytest.approx(average_precision_score(LABELS[rows, 0], scores[rows]))
-
-
 def test_bins_are_of_equal_size_and_in_order() -> None:
     right = np.arange(100) < 90
     found = drawn_accuracy_by_bin(itself(*[1] * 100), np.arange(100.0), right, 10)
@@ -83,3 +76,42 @@ def test_a_face_that_is_drawn_twice_counts_twice() -> None:
     right = np.array([True, False, True])
     twice = drawn_accuracy_by_bin(itself(2, 1, 1), np.array([1.0, 2.0, 3.0]), right, 2)
     assert twice[0] == pytest.approx([2 / 2, 1 / 2])
+
+
+def test_best_threshold_never_separates_equal_probabilities() -> None:
+    labels = np.array([True, False, True, False])
+    threshold = best_f1_threshold(labels, np.array([0.7, 0.7, 0.7, 0.2]))
+    assert threshold == pytest.approx((0.7 + 0.2) / 2)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1, max_size=30).filter(
+        lambda rows: any(label for label, _ in rows)
+    )
+)
+def test_no_other_threshold_beats_the_best(rows: list[tuple[bool, float]]) -> None:
+    labels = np.array([label for label, _ in rows])
+    scores = np.array([score for _, score in rows])
+    best = f1_score(labels, scores >= best_f1_threshold(labels, scores))
+    assert all(f1_score(labels, scores >= score) <= best + 1e-12 for score in scores)
+
+
+def test_macro_f1_agrees_with_scikit_learn() -> None:
+    random = np.random.default_rng(1)
+    labels, predicted = random.integers(0, 4, 200), random.integers(0, 4, 200)
+    assert macro_f1(labels, predicted, 4) == pytest.approx(f1_score(labels, predicted, average="macro"))
+
+
+def test_a_class_that_never_occurs_is_left_out_of_macro_f1() -> None:
+    labels = np.array([0, 0, 1])
+    assert macro_f1(labels, labels, 8) == 1.0
+
+
+def test_balanced_accuracy_agrees_with_scikit_learn() -> None:
+    random = np.random.default_rng(2)
+    labels, predicted = random.integers(0, 4, 100), random.integers(0, 5, 100)
+    labels[labels == 3] = 2  # a class that never occurs
+    expected = np.mean([(predicted[labels == label] == label).mean() for label in (0, 1, 2)])
+    assert balanced_accuracy(labels, predicted, 5) == pytest.approx(expected)
+    whole = random.integers(0, 4, 100)
+    assert balanced_accuracy(whole, labels, 4) == pytest.approx(balanced_accuracy_score(whole, labels))
