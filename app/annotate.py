@@ -24,14 +24,7 @@ from app.session.journal import (
     read_journal,
     resumed_frames,
 )
-from app.session.metadata import (
-    Engine,
-    first_metadata,
-    last_metadata,
-    read_metadata,
-    session_header,
-    write_metadata,
-)
+from app.session.metadata import first_metadata, last_metadata, read_metadata, session_header, write_metadata
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset

@@ -20,7 +20,7 @@ from app.settings.presets import PresetName
 from engine.errors import EngineError, SourceError, ThreadStuckError
 
 if TYPE_CHECKING:
-    from app.annotate import AnnotateOptions, JobControl, Outcome, Watch
+    from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
     from engine.config import EngineConfig
 
 #: Exit statuses.
@@ -160,20 +160,20 @@ def _annotate_all(
 ) -> int:
     """Annotate one source after the other; the exit status."""
     from app.annotate import annotate, check_free
-    from app.engine_setup import EngineShelf
-    from app.session.folder import OutputState, output_folders
+    from app.engine_cache import EngineCache
+    from app.session.folder import SessionState, session_folders
     from engine.capture.opening import open_source, source_stem
 
-    folders = output_folders(out, map(source_stem, sources))
+    folders = session_folders(out, map(source_stem, sources))
     for folder in folders:  # before the models are opened, and before hours are spent on the first
         state = folder.state()
-        if not (state is OutputState.FINISHED and options.resume):
+        if not (state is SessionState.FINISHED and options.resume):
             check_free(folder, state, options)
     watch, status = _watch(), 0
-    with EngineShelf(settings, tracker) as shelf:
+    with EngineCache(settings, tracker) as engines:
         for spec, folder in zip(sources, folders, strict=True):
             try:
-                outcome = annotate(spec, folder, open_source, shelf.engine_for, options, watch, control)
+                outcome = annotate(spec, folder, open_source, engines.engine_for, options, watch, control)
             except SourceError as error:  # one bad file must not cost the night's others
                 _say_error(str(error))
                 status = USER_ERROR
@@ -186,7 +186,7 @@ def _annotate_all(
     return status
 
 
-def _watch() -> Watch:
+def _watch() -> ProgressListener:
     from app.progress import PlainProgress, TerminalProgress
 
     return TerminalProgress(_errors) if _errors.is_terminal else PlainProgress(_errors)
@@ -197,7 +197,7 @@ def _say_outcome(outcome: Outcome) -> None:
     if not outcome.finished:
         _say_error(f"interrupted; what is done is in {folder.journal}: run the same command with --resume to go on")
         return
-    if outcome.before:
+    if outcome.skipped:
         typer.echo(f"{folder.path} was finished before")
         return
     if outcome.fault is not None:

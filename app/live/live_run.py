@@ -11,15 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from app.engine_cache import EngineCache
 from app.overlay.overlay import Overlay, OverlayParts
 from app.overlay.presentation import painted_form, present
-from app.session.journal import FaceRow, RunHeader, rows_of
-from app.session.metadata import Engine, run_header
-from app.settings.limits import Thresholds, recalibrated
+from app.session.metadata import session_header
+from app.session.rows import FaceRow, SessionHeader, rows_of
+from app.settings.limits import Limits, recalibrated
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo
+from engine.engine import Engine
 from engine.runtime import Attachment, Runtime
 from engine.sink import FrameSink
 from engine.types import FrameResult, UInt8
@@ -28,7 +30,6 @@ from engine.types import FrameResult, UInt8
 _CLOSE_S: Final = 90.0
 
 SourceOpener = Callable[[str], FrameSource]
-EngineOpener = Callable[[FrameSource], Engine]
 
 
 def open_live_source(spec: str) -> FrameSource:
@@ -53,7 +54,7 @@ class Presented:
 class PresentingSink:
     """Makes the pictures on its own thread, so that the window only has to paint them. It keeps the newest."""
 
-    def __init__(self, header: RunHeader, parts: OverlayParts, space_px: tuple[int, int]) -> None:
+    def __init__(self, header: SessionHeader, parts: OverlayParts, space_px: tuple[int, int]) -> None:
         self.header = header  # these three may be replaced at any time, from any thread
         self.parts = parts
         self.space_px = space_px
@@ -95,7 +96,7 @@ class LiveRun:
         self._attachments: list[Attachment] = []
 
     @property
-    def header(self) -> RunHeader:
+    def header(self) -> SessionHeader:
         """With the limits that are in force."""
         return self.presenting.header
 
@@ -105,16 +106,16 @@ class LiveRun:
         self._attachments.append(self.runtime.attach(self.presenting, newest_only=True))
         self.runtime.start()
 
-    def set_thresholds(self, thresholds: Thresholds) -> ExpressionCalibration:
+    def set_limits(self, limits: Limits) -> ExpressionCalibration:
         """Route by these limits from the next frame on; the calibration that stands for them.
 
         Raises:
             ValueError: see app/settings/limits.py.
         """
-        calibration = recalibrated(self.calibration, thresholds)
-        self.engine.pipeline.recalibrate(calibration)
+        calibration = recalibrated(self.calibration, limits)
+        self.engine.recalibrate(calibration)
         self.presenting.header = dataclasses.replace(
-            self.header, tau_accept=thresholds.tau_accept, tau_ood=thresholds.tau_ood
+            self.header, aleatoric_limit=limits.aleatoric_limit, ood_limit=limits.ood_limit
         )
         return calibration
 
@@ -125,10 +126,7 @@ class LiveRun:
     @property
     def calibration(self) -> ExpressionCalibration:
         """The model's own."""
-        calibration = self.engine.expression.calibration
-        if not isinstance(calibration, ExpressionCalibration):
-            raise TypeError("the two models of an engine are mixed up")
-        return calibration
+        return self.engine.expression.calibration
 
     @property
     def presented_all(self) -> bool:
@@ -169,9 +167,9 @@ class LiveRun:
 def open_run(
     spec: str,
     open_it: SourceOpener,
-    engine_for: EngineOpener,
+    engines: EngineCache,
     app_version: str,
-    thresholds: Thresholds | None,
+    limits: Limits | None,
     parts: OverlayParts,
     space_px: tuple[int, int],
 ) -> LiveRun:
@@ -183,13 +181,13 @@ def open_run(
     """
     source = open_it(spec)
     try:
-        engine = engine_for(source)
-        engine.pipeline.restore(engine.fresh)
-        header = run_header(spec, source, engine, app_version, thresholds)
+        engine = engines.engine_for(source)
+        engine.reset()
+        header = session_header(spec, source, engine, app_version, limits)
         presenting = PresentingSink(header, parts, space_px)
-        runtime = Runtime(source, engine.pipeline, (), engine.config.runtime)
+        runtime = Runtime(source, engine, (), engine.config.runtime)
         run = LiveRun(spec, source, engine, runtime, presenting)
-        run.set_thresholds(thresholds or Thresholds(header.tau_accept, header.tau_ood))
+        run.set_limits(limits or Limits(header.aleatoric_limit, header.ood_limit))
     except BaseException:
         source.close()
         raise

@@ -1,6 +1,6 @@
 """Recording a live run into a folder of its own: the journal and the clean pictures, and at the end the tables.
 
-The folder is like that of an annotated file, but for `OutputFolder.recording` in place of `OutputFolder.video`: the
+The folder is like that of an annotated file, but for `SessionFolder.recording` in place of `SessionFolder.video`: the
 pictures carry no overlay, so that it can be drawn from the journal later, and left out.
 """
 
@@ -13,9 +13,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from app.session.folder import Metadata, OutputFolder, write_metadata
-from app.session.journal import JournalSink, RunHeader
-from app.session.metadata import last_metadata
+from app.session.folder import SessionFolder
+from app.session.journal import JournalSink
+from app.session.metadata import Metadata, last_metadata, write_metadata
+from app.session.rows import SessionHeader
 from app.session.table import write_tables
 from app.session.video import VideoSink
 from engine.capture.opening import source_stem
@@ -35,8 +36,8 @@ class Recorder:
 
     def __init__(
         self,
-        folder: OutputFolder,
-        header: RunHeader,
+        folder: SessionFolder,
+        header: SessionHeader,
         metadata: Metadata,
         damaged: Callable[[], int] = int,
     ) -> None:
@@ -44,7 +45,7 @@ class Recorder:
 
         Args:
             folder: of this recording alone, see `recording_folder`.
-            header: of the run; its thresholds must stay in force while the recording goes on.
+            header: of the run; its limits must stay in force while the recording goes on.
             metadata: see `app.session.metadata.first_metadata`.
             damaged: how many packets the source could not decode so far.
         """
@@ -60,7 +61,7 @@ class Recorder:
         self._failed = False
 
     @property
-    def folder(self) -> OutputFolder:
+    def folder(self) -> SessionFolder:
         """Where it is written."""
         return self._folder
 
@@ -175,7 +176,7 @@ class Recorder:
             ) from error
 
 
-def recording_folder(root: Path, spec: str, now: datetime) -> OutputFolder:
+def recording_folder(root: Path, spec: str, now: datetime) -> SessionFolder:
     """A folder for a recording that begins now, named after its source and the time; it is not made yet.
 
     >>> recording_folder(Path("Mien"), "0", datetime(2026, 3, 1, 9, 5, 7)).path.name
@@ -187,4 +188,4 @@ def recording_folder(root: Path, spec: str, now: datetime) -> OutputFolder:
         while path.exists():
             number += 1
             path = root / f"{name}-{number}"
-    return OutputFolder(path)
+    return SessionFolder(path)

@@ -10,7 +10,7 @@ import cv2
 
 from app.overlay.overlay import Overlay, OverlayParts
 from app.overlay.presentation import present
-from app.session.journal import FaceRow, RunHeader
+from app.session.rows import FaceRow, SessionHeader
 from app.session.table import written_whole
 from engine.errors import OutputError
 from engine.types import Frame
@@ -23,7 +23,7 @@ class Snapshot:
     folder: Path
     frame: Frame
     rows: tuple[FaceRow, ...]  # of the frame
-    header: RunHeader
+    header: SessionHeader
     parts: OverlayParts
     taken: datetime
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from app.live.trace import SPAN_S
-from app.overlay.patches import Colour
+from app.overlay.palette import Colour
 from engine.types import Float64, UInt8
 
 #: Pixels of a limit's dash, and of the gap behind it, in widths of a line.

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.session.journal import LOW_QUALITY, FaceRow
+from app.session.rows import LOW_QUALITY, FaceRow
 from engine.types import Float64, Int64, Route
 
 #: Seconds that are kept.

@@ -16,9 +16,10 @@ from typing import Final
 
 import cv2
 
-from app.overlay.patches import GREY, PLATE, WHITE, Colour, Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
-from app.overlay.unit_panel import TRACK, PanelLayout, draw_panel, layouts
-from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
+from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
+from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
+from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
+from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.types import QualityReason, Route, UInt8
 
@@ -37,23 +38,7 @@ REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.DARK.value: "too dark",
     QualityReason.CUT_OFF.value: "cut off",
 }
-#: Okabe-Ito, in the order of facs.EXPRESSIONS.
-COLOURS: Final[dict[str, Colour]] = dict(
-    zip(
-        EXPRESSIONS,
-        (
-            (200, 200, 200),  # neutral: the palette's grey, lighter, so that it is not the grey of "not assessed"
-            (230, 159, 0),
-            (86, 180, 233),
-            (0, 114, 178),
-            (213, 94, 0),
-            (0, 158, 115),
-            (204, 121, 167),
-            (240, 228, 66),
-        ),
-        strict=True,
-    )
-)
+
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 _TAG: Final[Colour] = (170, 170, 176)
 #: Faces that get a panel of action units; more would hide the picture.
@@ -85,7 +70,7 @@ class OverlayParts:
 class Overlay:
     """Draws the rows of one run. Not thread-safe: one per thread."""
 
-    def __init__(self, header: RunHeader, parts: OverlayParts | None = None) -> None:
+    def __init__(self, header: SessionHeader, parts: OverlayParts | None = None) -> None:
         self._header = header
         self._parts = parts or OverlayParts()
 
@@ -126,9 +111,9 @@ class Overlay:
             cv2.rectangle(canvas, box[:2], box[2:], WHITE, thick, cv2.LINE_AA)
         elif row.decision == Route.ACCEPT.value:
             cv2.rectangle(canvas, box[:2], box[2:], PLATE, thick + 2, cv2.LINE_AA)
-            cv2.rectangle(canvas, box[:2], box[2:], COLOURS[row.labels[0]], thick, cv2.LINE_AA)
+            cv2.rectangle(canvas, box[:2], box[2:], EXPRESSION_COLOURS[row.labels[0]], thick, cv2.LINE_AA)
         elif row.decision == Route.AMBIGUOUS.value:
-            _dashed(canvas, box, [COLOURS[label] for label in row.labels], thick, unit)
+            _dashed(canvas, box, [EXPRESSION_COLOURS[label] for label in row.labels], thick, unit)
         else:
             _dotted(canvas, box, thick, unit)
 
@@ -166,10 +151,11 @@ def _chip_of(row: FaceRow, tag: str) -> _Chip:
     if row.decision == Route.ACCEPT.value:
         percent = round(100 * row.shares[0])
         label = row.labels[0]
-        return _Chip("check", f"{_ADJECTIVES[label]} {percent}%", ((COLOURS[label], percent),), tag)
+        return _Chip("check", f"{_ADJECTIVES[label]} {percent}%", ((EXPRESSION_COLOURS[label], percent),), tag)
     if row.decision == Route.AMBIGUOUS.value:
         words = [_ADJECTIVES[label] for label in row.labels]
-        bar = tuple((COLOURS[label], round(100 * share)) for label, share in zip(row.labels, row.shares, strict=True))
+        shares = zip(row.labels, row.shares, strict=True)
+        bar = tuple((EXPRESSION_COLOURS[label], round(100 * share)) for label, share in shares)
         return _Chip("or", f"{', '.join(words[:-1])} or {words[-1]}", bar, tag)
     if row.decision == LOW_QUALITY:
         reasons = ", ".join(REASON_TEXTS[reason] for reason in row.quality_reasons[:2])

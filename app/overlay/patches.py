@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.overlay.palette import DECISION_ICON_LINE, DECISION_ICONS, PLATE, WHITE, Circle, Colour, Polyline
 from engine.types import UInt8
-
-Colour = tuple[int, int, int]  # RGB
-
-WHITE: Final[Colour] = (255, 255, 255)
-BLACK: Final[Colour] = (0, 0, 0)
-#: Ground of every plate: white text on it has a contrast of 17:1 when opaque.
-PLATE: Final[Colour] = (20, 20, 24)
-GREY: Final[Colour] = (153, 153, 153)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +104,23 @@ def plate(width: int, height: int, radius: int, opacity: float) -> Sheet:
 
 @functools.lru_cache(maxsize=64)
 def icon_mask(name: str, side_px: int) -> UInt8:
-    """Opacity (S, S) of an icon: ``check``, ``or``, ``crossed`` or ``camera``; drawn four times larger and averaged."""
+    """Opacity (S, S) of an icon of `palette.DECISION_ICONS`, drawn four times larger and averaged.
+
+    Raises:
+        KeyError: unknown icon.
+    """
     side = side_px * 4
     mask = np.zeros((side, side), np.uint8)
-    line = max(side // 9, 1)
+    line = max(int(side * DECISION_ICON_LINE), 1)
 
-    def at(x: float, y: float) -> tuple[int, int]:
-        return round(x * side), round(y * side)
+    def at(point: tuple[float, float]) -> tuple[int, int]:
+        return round(point[0] * side), round(point[1] * side)
 
-    if name == "check":
-        cv2.polylines(mask, [np.array([at(0.14, 0.54), at(0.4, 0.8), at(0.88, 0.2)])], False, 255, line)
-    elif name == "or":  # two faces of one thing: overlapping circles
-        cv2.circle(mask, at(0.34, 0.5), round(side * 0.27), 255, line)
-        cv2.circle(mask, at(0.66, 0.5), round(side * 0.27), 255, line)
-    elif name == "crossed":
-        cv2.circle(mask, at(0.5, 0.5), round(side * 0.4), 255, line)
-        cv2.line(mask, at(0.22, 0.78), at(0.78, 0.22), 255, line)
-    else:
-        cv2.rectangle(mask, at(0.08, 0.3), at(0.92, 0.84), 255, line)
-        cv2.rectangle(mask, at(0.34, 0.16), at(0.66, 0.3), 255, line)
-        cv2.circle(mask, at(0.5, 0.57), round(side * 0.14), 255, line)
+    for shape in DECISION_ICONS[name]:
+        if isinstance(shape, Polyline):
+            cv2.polylines(mask, [np.array([at(point) for point in shape.points])], False, 255, line)
+        elif isinstance(shape, Circle):
+            cv2.circle(mask, at(shape.centre), round(shape.radius * side), 255, line)
+        else:
+            cv2.rectangle(mask, at(shape.top_left), at(shape.bottom_right), 255, line)
     return np.asarray(cv2.resize(mask, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)

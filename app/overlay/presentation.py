@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from app.overlay.overlay import Overlay
-from app.session.journal import FaceRow
+from app.session.rows import FaceRow
 from engine.types import UInt8
 
 

@@ -15,19 +15,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.overlay.patches import WHITE, Colour, Patch, lay, plate, text_mask, text_width
-from app.session.journal import FaceRow, RunHeader
+from app.overlay.palette import BAR_BELOW, BAR_PRESENT, BAR_UNTRUSTED, TRACK, WHITE, Colour
+from app.overlay.patches import Patch, lay, plate, text_mask, text_width
+from app.session.rows import FaceRow, SessionHeader
 from engine.facs import unit_code
 from engine.types import UInt8
 
 #: Stands over the units that are not to be built on.
 CAPTION: Final = "not trusted"
-#: Empty part of a bar.
-TRACK: Final[Colour] = (58, 58, 64)
-BAR_PRESENT: Final[Colour] = (86, 180, 233)
-BAR_BELOW: Final[Colour] = (90, 104, 116)  # occurrence under the unit's threshold
-_HATCH: Final[Colour] = (136, 136, 140)  # of units that are not trusted
-_DIM: Final[Colour] = (176, 176, 180)  # letters and whiskers of the same; 4.5 : 1 on the plate over white
+#: Letters and whiskers of units that are not trusted; 4.5 : 1 on the plate over white.
+_DIM: Final[Colour] = (176, 176, 180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class PanelLayout:
             yield code, x, y + index * self.pitch
 
 
-def layouts(header: RunHeader, unit: float) -> tuple[PanelLayout, ...]:
+def layouts(header: SessionHeader, unit: float) -> tuple[PanelLayout, ...]:
     """The layouts of all units of a run, the one to prefer first."""
     trusted = tuple(code for code in header.au_codes if code in header.au_trusted)
     others = tuple(code for code in header.au_codes if code not in header.au_trusted)
@@ -110,7 +107,7 @@ def layouts(header: RunHeader, unit: float) -> tuple[PanelLayout, ...]:
     return (one, PanelLayout(trusted, others, unit, columns=2)) if trusted and others else (one,)
 
 
-def draw_panel(canvas: UInt8, row: FaceRow, header: RunHeader, layout: PanelLayout, x: int, y: int) -> None:
+def draw_panel(canvas: UInt8, row: FaceRow, header: SessionHeader, layout: PanelLayout, x: int, y: int) -> None:
     """Draw the units of a face with its left upper corner at x, y; it must lie inside the canvas (H, W, 3) RGB."""
     lay(canvas, _panel_patch(layout), x, y)
     hatch = _hatch(layout)
@@ -125,7 +122,7 @@ def draw_panel(canvas: UInt8, row: FaceRow, header: RunHeader, layout: PanelLayo
             bar[:, :end] = BAR_PRESENT if mean > header.au_thresholds[place] else BAR_BELOW
             _whisker(bar, layout.unit, mean, std, WHITE)
         else:
-            bar[:, :end][hatch[:, :end]] = _HATCH
+            bar[:, :end][hatch[:, :end]] = BAR_UNTRUSTED
             _whisker(bar, layout.unit, mean, std, _DIM)
 
 

@@ -23,6 +23,9 @@ from engine.types import Frame, FrameResult
 
 #: Version of the journal; 2 lists the trusted action units.
 JOURNAL_FORMAT: Final = 2
+#: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
+_KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
+_FIELDS: Final = {key: name for name, key in _KEYS.items()}
 #: Order of a row in the journal.
 ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow))
 #: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
@@ -106,8 +109,7 @@ class JournalSink:
         try:
             if self._resume is None:
                 self._file = self._path.open("w", encoding="utf-8")
-                header = {item.name: getattr(self._header, item.name) for item in fields(self._header)}
-                self._put({"journal": JOURNAL_FORMAT, "header": header, "fields": list(ROW_FIELDS)})
+                self._put({"journal": JOURNAL_FORMAT, "header": _as_json(self._header), "fields": list(ROW_FIELDS)})
             else:
                 os.truncate(self._path, self._resume.length)
                 self._file = self._path.open("a", encoding="utf-8")
@@ -179,7 +181,7 @@ def read_header(path: Path) -> SessionHeader:
         raise _not_a_journal(path)
     raw: Any = first.get("header")
     try:
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        values = {_FIELDS.get(key, key): _frozen(value) for key, value in raw.items()}
         return SessionHeader(**values)
     except (AttributeError, TypeError) as error:
         raise _not_a_journal(path) from error
@@ -323,8 +325,16 @@ def _entry_of(line: dict[str, Any]) -> JournalEntry:
     Raises:
         KeyError, TypeError: the line does not hold a frame.
     """
-    rows = [FaceRow(*(tuple(value) if isinstance(value, list) else value for value in raw)) for raw in line["rows"]]
-    return JournalEntry(line["frame"], tuple(line["ms"]), tuple(rows))
+    rows = tuple(FaceRow(*map(_frozen, raw)) for raw in line["rows"])
+    return JournalEntry(line["frame"], tuple(line["ms"]), rows)
+
+
+def _as_json(header: SessionHeader) -> dict[str, Any]:
+    return {_KEYS.get(item.name, item.name): getattr(header, item.name) for item in fields(header)}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

@@ -14,7 +14,7 @@ from app.overlay.overlay import STANDING_LINE
 from app.session.folder import source_mark
 from app.session.rows import SessionHeader
 from app.session.table import TableCounts, written_whole
-from app.settings.limits import Thresholds, thresholds_of
+from app.settings.limits import Limits, limits_of
 from app.settings.presets import Preset
 from engine.capture.source import FrameSource, SourceInfo
 from engine.engine import Engine
@@ -77,7 +77,7 @@ def session_header(
     source: FrameSource,
     engine: Engine,
     app_version: str,
-    thresholds: Thresholds | None = None,
+    limits: Limits | None = None,
     preset: Preset | None = None,
 ) -> SessionHeader:
     """Make the header of a new session.
@@ -87,11 +87,11 @@ def session_header(
         source: opened.
         engine: that processes its frames.
         app_version: version of the program.
-        thresholds: the routing limits in use; None = the model's own.
+        limits: the routing limits in use; None = the model's own.
         preset: of an annotated file; a live session has none.
     """
     units = engine.action_units.calibration
-    limits = thresholds or thresholds_of(engine.expression.calibration)
+    limits = limits or limits_of(engine.expression.calibration)
     codes = tuple(int(label.removeprefix("AU")) for label in engine.action_units.labels)
     return SessionHeader(
         source_id=source.info.source_id,
@@ -101,8 +101,8 @@ def session_header(
         au_codes=codes,
         au_thresholds=units.thresholds,
         au_trusted=tuple(code for code, trusted in zip(codes, units.trusted, strict=True) if trusted),
-        tau_accept=limits.tau_accept,
-        tau_ood=limits.tau_ood,
+        aleatoric_limit=limits.aleatoric_limit,
+        ood_limit=limits.ood_limit,
         settings=_settings(spec, source.info, engine) | ({} if preset is None else {"preset": preset.name}),
     )
 
@@ -120,7 +120,7 @@ def first_metadata(
         source=SourceRecord(shown, info.kind.value, None, info.width_px, info.height_px, info.fps, None),
         app_version=header.app_version,
         models=engine.models,
-        thresholds={"tau_accept": header.tau_accept, "tau_ood": header.tau_ood},
+        thresholds={"tau_accept": header.aleatoric_limit, "tau_ood": header.ood_limit},
         calibration={
             "expression": dataclasses.asdict(engine.expression.calibration),
             "action_units": dataclasses.asdict(engine.action_units.calibration),

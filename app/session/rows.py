@@ -29,8 +29,8 @@ class SessionHeader:
     au_codes: tuple[int, ...]  # order of FaceRow.occurrence
     au_thresholds: tuple[float, ...]  # occurrence above which a unit counts as present
     au_trusted: tuple[int, ...]  # subset of au_codes with sufficient evidence; the others are greyed out and marked
-    tau_accept: float  # nats of aleatoric uncertainty; above it a face is ambiguous
-    tau_ood: float  # 0-1 on the scale of ood_score; above it a face is not assessed
+    aleatoric_limit: float  # both limits: see app.settings.limits.Limits
+    ood_limit: float
     settings: dict[str, str] = field(default_factory=dict)  # must not change when the session is resumed
 
 

@@ -1,4 +1,4 @@
-"""The two limits that a user may move, and how they stand in a model's calibration."""
+"""The two routing limits that a user can change, and their relation to a model's calibration."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from engine.backends.contract import ExpressionCalibration
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Both as they stand in tables."""
+class Limits:
+    """The limits as sessions store them; the CSV columns are named tau_accept and tau_ood.
 
-    tau_accept: float  # nats of aleatoric uncertainty; above it a face is ambiguous
-    tau_ood: float  # 0-1 on the scale of ood_score; above it a face is not assessed
+    The second one is not on the scale of the calibration's epistemic limit, which is in nats and differs from model to
+    model. It is the share of validation faces with a lower epistemic uncertainty, as `Uncertainty.ood_score` is.
+    """
+
+    aleatoric_limit: float  # nats; a face with more aleatoric uncertainty is ambiguous
+    ood_limit: float  # 0-1; a face with a larger ood_score is not assessed
 
 
-def thresholds_of(calibration: ExpressionCalibration) -> Thresholds:
-    """What the model was calibrated to."""
-    return Thresholds(calibration.max_aleatoric, 1.0 - calibration.false_rejection)
+def limits_of(calibration: ExpressionCalibration) -> Limits:
+    """Return the model's own limits."""
+    return Limits(calibration.max_aleatoric, 1.0 - calibration.false_rejection)
 
 
-def recalibrated(calibration: ExpressionCalibration, thresholds: Thresholds) -> ExpressionCalibration:
-    """The calibration with other limits; the model's own limits give the model's own calibration back.
+def recalibrated(calibration: ExpressionCalibration, limits: Limits) -> ExpressionCalibration:
+    """Return the calibration with other limits; with the model's own limits, ``calibration`` itself.
 
     Raises:
-        ValueError: tau_accept below 0 or not finite, or tau_ood outside 0-1.
+        ValueError: aleatoric_limit is negative or not finite, or ood_limit is outside 0-1.
     """
-    if thresholds == thresholds_of(calibration):
+    if limits == limits_of(calibration):
         return calibration
-    if not (0 <= thresholds.tau_accept < math.inf and 0 <= thresholds.tau_ood <= 1):
-        raise ValueError(f"{thresholds} cannot be used: tau_accept must be 0 or more, tau_ood between 0 and 1")
-    moved = dataclasses.replace(calibration, max_aleatoric=thresholds.tau_accept)
-    if thresholds.tau_ood == thresholds_of(calibration).tau_ood:
-        return moved  # the model's own limit was fitted; the quantiles only come near it
+    if not (0 <= limits.aleatoric_limit < math.inf and 0 <= limits.ood_limit <= 1):
+        raise ValueError(f"{limits} cannot be used: aleatoric_limit must be 0 or more, ood_limit between 0 and 1")
+    moved = dataclasses.replace(calibration, max_aleatoric=limits.aleatoric_limit)
+    if limits.ood_limit == limits_of(calibration).ood_limit:
+        return moved  # the model's own epistemic limit was fitted; the quantiles only approximate it
     shares = np.linspace(0.0, 1.0, len(calibration.epistemic_quantiles))
-    max_epistemic = float(np.interp(thresholds.tau_ood, shares, calibration.epistemic_quantiles))
-    return dataclasses.replace(moved, max_epistemic=max_epistemic, false_rejection=1.0 - thresholds.tau_ood)
+    max_epistemic = float(np.interp(limits.ood_limit, shares, calibration.epistemic_quantiles))
+    return dataclasses.replace(moved, max_epistemic=max_epistemic, false_rejection=1.0 - limits.ood_limit)

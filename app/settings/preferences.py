@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from app.session.table import replaced
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from engine.backends.registry import BACKENDS
 from engine.capture.stream import redact_url
-from engine.config import EngineConfig
-from engine.engine import TrackerName
+from engine.config import EngineConfig, TrackerName
 from engine.errors import OutputError
 
 #: Values of ``theme``; the windows know them as app.qt.theme.ThemeName.
@@ -52,7 +51,7 @@ class Preferences:
     backend: str | None = None  # a key of registry.BACKENDS; None = the order of the engine's settings
     tracker: TrackerName = "litert"
     threads: int = 1  # of the models
-    thresholds: Thresholds | None = None  # None = the model's own
+    limits: Limits | None = None  # None = the model's own
     preset: str = "balanced"  # of Annotate, see app/settings/presets.py
     coder: str = ""  # who labels in Review
     window: str = ""  # saveGeometry() in base64
@@ -196,16 +195,16 @@ def _backend(raw: Any) -> str | None:
     return None if raw is None else _one_of(tuple(BACKENDS))(raw)
 
 
-def _thresholds(raw: Any) -> Thresholds | None:
+def _limits(raw: Any) -> Limits | None:
     if raw is None:
         return None
-    if not isinstance(raw, dict) or set(raw) != {item.name for item in dataclasses.fields(Thresholds)}:
-        raise TypeError(f"is {_short(raw)}, not tau_accept and tau_ood")
+    if not isinstance(raw, dict) or set(raw) != {item.name for item in dataclasses.fields(Limits)}:
+        raise TypeError(f"is {_short(raw)}, not aleatoric_limit and ood_limit")
     if any(type(value) not in (int, float) or not math.isfinite(value) for value in raw.values()):
         raise TypeError(f"is {_short(raw)}, not two numbers")
-    if raw["tau_accept"] < 0 or not 0 <= raw["tau_ood"] <= 1:
-        raise ValueError(f"is {_short(raw)}: tau_accept must be 0 or more, tau_ood from 0 to 1")
-    return Thresholds(float(raw["tau_accept"]), float(raw["tau_ood"]))
+    if raw["aleatoric_limit"] < 0 or not 0 <= raw["ood_limit"] <= 1:
+        raise ValueError(f"is {_short(raw)}: aleatoric_limit must be 0 or more, ood_limit from 0 to 1")
+    return Limits(float(raw["aleatoric_limit"]), float(raw["ood_limit"]))
 
 
 def _short(raw: Any) -> str:
@@ -224,7 +223,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "backend": _backend,
     "tracker": _one_of(get_args(TrackerName)),
     "threads": _within(1, MAX_THREADS),
-    "thresholds": _thresholds,
+    "limits": _limits,
     "preset": _filled,
     "coder": _text,
     "window": _text,

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.system.libraries import QT_LIBRARIES, X11_LIBRARIES, is_there
-from engine.backends.contract import AUCalibration
+from engine.backends.contract import ActionUnitContract
 from engine.backends.registry import BACKENDS, open_backend
 from engine.errors import EngineError
 from engine.model_files import model_path
@@ -134,16 +134,16 @@ def _open(task: str, backend: str) -> str:
     try:
         contract = opened.contract
         told = f"{contract.name}, sha256 {contract.sha256[:12]}..., on {opened.name} {opened.device}"
-        calibration = contract.calibration
-        return f"{told}; {_trusted(contract.labels, calibration)}" if isinstance(calibration, AUCalibration) else told
+        return f"{told}; {_trusted(contract)}" if isinstance(contract, ActionUnitContract) else told
     finally:
         opened.close()
 
 
-def _trusted(labels: tuple[str, ...], calibration: AUCalibration) -> str:
+def _trusted(contract: ActionUnitContract) -> str:
     """How many units are trusted, and which; the others are shown greyed."""
-    named = [label for label, trusted in zip(labels, calibration.trusted, strict=True) if trusted]
-    return f"{len(named)} of {len(labels)} units trusted: {', '.join(named) or 'none'}"
+    pairs = zip(contract.labels, contract.calibration.trusted, strict=True)
+    named = [label for label, trusted in pairs if trusted]
+    return f"{len(named)} of {len(contract.labels)} units trusted: {', '.join(named) or 'none'}"
 
 
 def _qt_libraries() -> Iterator[Check]:

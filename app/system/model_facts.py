@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.settings.limits import Thresholds, thresholds_of
-from engine.backends.contract import CALIBRATIONS, AUCalibration, ExpressionCalibration, read_contract
-from engine.model_files import model_path
+from app.settings.limits import Limits, limits_of
+from engine.backends.contract import CONTRACTS, ActionUnitContract, read_contract
+from engine.model_files import MODELS_FOLDER, model_path
 
-#: The model cards with everything that was measured: there in a checkout.
-CARDS_FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "models"
+_CHECKOUT_CARDS: Final = Path(__file__).resolve().parents[2] / "docs" / "models"
+#: The model cards: beside the models in an installed wheel (setup.py copies them), in docs/models in a checkout.
+CARDS_FOLDER: Final = _CHECKOUT_CARDS if _CHECKOUT_CARDS.is_dir() else MODELS_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ModelFacts:
     fitted_on: str  # what its limits were chosen on
     licence: str
     trained: str
-    thresholds: Thresholds | None  # the limits that a user may move; None for action units
+    limits: Limits | None  # the limits that a user may move; None for action units
     card: Path | None  # the model card, where the documents are installed
 
 
@@ -39,11 +40,13 @@ def read_model_facts(task: str, folder: Path | None = None, cards: Path = CARDS_
         ValueError: there is no such task.
     """
     contract = read_contract(model_path(task, folder))
-    calibration = contract.calibration
-    trusted = contract.labels
-    if isinstance(calibration, AUCalibration):
-        pairs = zip(contract.labels, calibration.trusted, strict=True)
+    if isinstance(contract, ActionUnitContract):
+        pairs = zip(contract.labels, contract.calibration.trusted, strict=True)
         trusted = tuple(label for label, is_trusted in pairs if is_trusted)
+        limits = None
+    else:
+        trusted = contract.labels
+        limits = limits_of(contract.calibration)
     card = cards / f"{task}.md"
     return ModelFacts(
         task=task,
@@ -52,13 +55,13 @@ def read_model_facts(task: str, folder: Path | None = None, cards: Path = CARDS_
         labels=contract.labels,
         trusted=trusted,
         data=contract.data,
-        fitted_on=calibration.fitted_on,
+        fitted_on=contract.calibration.fitted_on,
         licence=contract.licence,
         trained=contract.trained,
-        thresholds=thresholds_of(calibration) if isinstance(calibration, ExpressionCalibration) else None,
+        limits=limits,
         card=card if card.is_file() else None,
     )
 
 
 #: Every task that has a model, in the order of a frame's path.
-TASKS: Final = tuple(CALIBRATIONS)
+TASKS: Final = tuple(CONTRACTS)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from app.session.folder import ModelRecord
-from app.session.metadata import Engine
+from app.engine_cache import EngineCache
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import (
+    CONTRACTS,
     SCHEMA,
     AUCalibration,
     CropSpec,
@@ -20,7 +20,8 @@ from engine.backends.contract import (
     ModelContract,
 )
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
-from engine.config import EngineConfig
+from engine.config import EngineConfig, TrackerName
+from engine.engine import Engine
 from engine.facs import BP4D_UNITS, EXPRESSIONS, unit_code
 from engine.types import (
     MESH_POINTS,
@@ -34,6 +35,7 @@ from engine.types import (
     Frame,
     FrameResult,
     HeadPose,
+    ModelRecord,
     QualityReason,
     Reason,
     Route,
@@ -130,6 +132,7 @@ class MadePipeline:
     seen: int = 0
     processed: list[int] = field(default_factory=list)
     calibration: ExpressionCalibration | None = None  # the last that it was given
+    closed: int = 0  # how often
 
     def process(self, frame: Frame) -> FrameResult:
         if frame.index == self.fail_at:
@@ -162,13 +165,21 @@ class MadePipeline:
     def recalibrate(self, calibration: ExpressionCalibration) -> None:
         self.calibration = calibration
 
+    def close(self) -> None:
+        self.closed += 1
+
 
 def make_contract(task: str, labels: tuple[str, ...], calibration: Any, sha256: str) -> ModelContract:
     crop = CropSpec(CROP_TEMPLATE, 48, "grey", 0.5, 0.25)
-    return ModelContract(SCHEMA, f"made {task}", task, sha256, (), (), crop, labels, calibration, (), "MIT", "never")
+    return CONTRACTS[task](SCHEMA, f"made {task}", task, sha256, (), (), crop, labels, calibration, (), "MIT", "never")
 
 
-def make_engine(pipeline: MadePipeline, sha256: str = "e" * 64, trusted: tuple[int, ...] = TRUSTED_UNITS) -> Engine:
+def make_engine(
+    pipeline: MadePipeline,
+    sha256: str = "e" * 64,
+    trusted: tuple[int, ...] = TRUSTED_UNITS,
+    config: EngineConfig | None = None,
+) -> Engine:
     expression = make_contract(
         "expression", EXPRESSIONS, ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "made"), sha256
     )
@@ -179,10 +190,31 @@ def make_engine(pipeline: MadePipeline, sha256: str = "e" * 64, trusted: tuple[i
         "a" * 64,
     )
     models = tuple(ModelRecord(c.name, c.task, c.sha256, "made", "CPU") for c in (expression, units))
-    return Engine(pipeline, "0", expression, units, models, "litert", EngineConfig())
+    return Engine(pipeline, expression, units, models, "litert", config or EngineConfig())
 
 
-class SilentWatch:
+class FakeEngines(EngineCache):
+    """Opens engines on one fake pipeline, and records the settings and the sources."""
+
+    def __init__(self, pipeline: MadePipeline) -> None:
+        super().__init__(open_engine=self._open_fake)
+        self.pipeline = pipeline
+        self.fault: Exception | None = None  # raised instead of opening an engine
+        self.opened: list[tuple[EngineConfig, TrackerName]] = []
+        self.sources: list[str] = []
+
+    def engine_for(self, source: FrameSource) -> Engine:
+        self.sources.append(source.info.source_id)
+        return super().engine_for(source)
+
+    def _open_fake(self, config: EngineConfig, tracker: TrackerName, still: bool) -> Engine:
+        if self.fault is not None:
+            raise self.fault
+        self.opened.append((config, tracker))
+        return make_engine(self.pipeline, config=config)
+
+
+class SilentListener:
     """Remembers the last count."""
 
     def __init__(self) -> None:

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.annotate import AnnotateOptions, JobControl, annotate
-from app.session.folder import OutputFolder, OutputState
+from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
 from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, SourceError
 from engine.facs import BP4D_UNITS
 from engine.types import Frame
 from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine, make_frame
+from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine, make_frame
 
 FRAMES = 35
 #: Two faces in every fifth frame, one row in all others.
@@ -37,12 +37,12 @@ class EndlessFile(MadeSource):
         super().__init__(10**9)
 
 
-def table_of(folder: OutputFolder) -> list[dict[str, str]]:
+def table_of(folder: SessionFolder) -> list[dict[str, str]]:
     with folder.csv.open(newline="") as handle:
         return [{name: cell for name, cell in row.items() if name != "latency_ms"} for row in csv.DictReader(handle)]
 
 
-def names_in(folder: OutputFolder) -> list[str]:
+def names_in(folder: SessionFolder) -> list[str]:
     return sorted(path.name for path in folder.path.iterdir())
 
 
@@ -88,7 +88,7 @@ def test_finished_output_is_not_overwritten(run_annotate: Annotator) -> None:
 def test_resuming_finished_output_leaves_it_alone(run_annotate: Annotator) -> None:
     run_annotate()
     pipeline = MadePipeline()
-    assert run_annotate(pipeline, resume=True).before
+    assert run_annotate(pipeline, resume=True).skipped
     assert pipeline.processed == []
 
 
@@ -114,16 +114,16 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
             refuse,
             lambda source: make_engine(MadePipeline()),
             options,
-            SilentWatch(),
+            SilentListener(),
             JobControl(),
         )
-    assert run_annotate.folder.state() is OutputState.FINISHED
+    assert run_annotate.folder.state() is SessionState.FINISHED
 
 
 def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
         run_annotate(MadePipeline(fail_at=20))
-    assert run_annotate.folder.state() is OutputState.UNFINISHED
+    assert run_annotate.folder.state() is SessionState.UNFINISHED
     assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
     with pytest.raises(OutputError, match="--resume to go on, or --force to start again"):
         run_annotate()
@@ -134,7 +134,7 @@ def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> Non
 def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
     run_annotate: Annotator, tmp_path: Path, fail_at: int, video: bool
 ) -> None:
-    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(video=video)
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=fail_at), video=video)
@@ -162,7 +162,7 @@ def test_a_resumed_run_began_when_its_first_part_did(run_annotate: Annotator) ->
 
 
 def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
-    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(video=False)
     journal = whole.folder.journal.read_bytes()
     wanted = table_of(whole.folder)
@@ -176,7 +176,7 @@ def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_p
 
 
 def test_a_run_can_break_off_and_go_on_twice(run_annotate: Annotator, tmp_path: Path) -> None:
-    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole()
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=15))
@@ -191,7 +191,7 @@ def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=20))
     before = run_annotate.folder.journal.read_bytes()
-    with pytest.raises(OutputError, match="begun with another expression model"):
+    with pytest.raises(OutputError, match="started with another expression model"):
         run_annotate(sha256="f" * 64, resume=True)
     assert run_annotate.folder.journal.read_bytes() == before
 
@@ -216,7 +216,7 @@ def test_resuming_with_another_setting_names_it(run_annotate: Annotator, monkeyp
 def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=20))
-    with pytest.raises(OutputError, match="does not fit the journal at frame 7"):
+    with pytest.raises(OutputError, match="does not match the journal at frame 7"):
         run_annotate(source=MadeSource(7), resume=True)
 
 
@@ -266,7 +266,7 @@ def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate:
 def test_a_folder_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        Annotator(OutputFolder(tmp_path / "file" / "made"))()
+        Annotator(SessionFolder(tmp_path / "file" / "made"))()
 
 
 def test_a_disk_that_fills_up_keeps_the_journal(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,11 +294,11 @@ import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG, as ENOSPC does
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-from app.session.folder import OutputFolder
+from app.session.folder import SessionFolder
 from engine.errors import OutputError
 from tests.app.conftest import Annotator
 try:
-    Annotator(OutputFolder(Path(sys.argv[1])))()
+    Annotator(SessionFolder(Path(sys.argv[1])))()
 except OutputError as error:
     print(error)
     sys.exit(2)
@@ -330,19 +330,19 @@ def test_a_killed_run_goes_on(run_annotate: Annotator, tmp_path: Path) -> None:
     killed = """
 import os, signal, sys
 from pathlib import Path
-from app.session.folder import OutputFolder
+from app.session.folder import SessionFolder
 from tests.app.conftest import Annotator
 from tests.app.made import MadePipeline
 def kill(index):
     if index == 23:
         os.kill(os.getpid(), signal.SIGKILL)
-Annotator(OutputFolder(Path(sys.argv[1])))(MadePipeline(on_frame=kill))
+Annotator(SessionFolder(Path(sys.argv[1])))(MadePipeline(on_frame=kill))
 """
     command = [sys.executable, "-c", killed, str(run_annotate.folder.path)]
     assert subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."}).returncode == -9
     assert find_resume_point(run_annotate.folder.journal) is not None
     assert run_annotate(resume=True).finished
-    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole()
     assert table_of(run_annotate.folder) == table_of(whole.folder)
     assert "annotated.part.mp4" not in names_in(run_annotate.folder)

@@ -9,15 +9,15 @@ from collections.abc import Callable
 import pytest
 
 from app.annotate import JobControl
-from app.session.folder import OutputState
+from app.session.folder import SessionState
 from app.session.journal import read_journal
 from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentWatch
+from tests.app.made import MadePipeline, MadeSource, SilentListener
 
 ENDLESS = 10**9
 
 
-class StandstillWatch(SilentWatch):
+class StandstillWatch(SilentListener):
     """Tells when the count stood still between two looks, and when it moved again after that."""
 
     def __init__(self, stands: Callable[[], None], moves: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ def test_a_paused_job_can_be_stopped(run_annotate: Annotator) -> None:
     pipeline = MadePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
     assert not run_annotate(pipeline, MadeSource(ENDLESS), control, watch=watch, video=False).finished
     assert watch.stood_at is not None
-    assert run_annotate.folder.state() is OutputState.UNFINISHED
+    assert run_annotate.folder.state() is SessionState.UNFINISHED
 
 
 def test_a_paused_live_source_drops_what_comes(run_annotate: Annotator) -> None:
@@ -133,7 +133,7 @@ def test_a_resumed_job_can_be_paused_while_it_catches_up(run_annotate: Annotator
 def test_progress_counts_the_frames_that_were_drawn_again(run_annotate: Annotator) -> None:
     counts: list[int] = []
 
-    class Counting(SilentWatch):
+    class Counting(SilentListener):
         def update(self, done: int) -> None:
             counts.append(done)
 

@@ -137,7 +137,7 @@ def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     broken = (
         "import app.session.folder\n"
         "def fail(*_): raise KeyError('broken on purpose')\n"
-        "app.session.folder.output_folders = fail\n"
+        "app.session.folder.session_folders = fail\n"
         "from app.cli import main\nmain()\n"
     )
     command = [sys.executable, "-c", broken, "annotate", "demo", "--out", str(tmp_path)]
@@ -152,7 +152,7 @@ def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
 def test_annotate_never_imports_torch_or_qt(tmp_path: Path) -> None:
     program = (
         "import sys\n"
-        "import app.cli, app.annotate, app.engine_setup, app.progress, app.session.folder, engine.capture.opening\n"
+        "import app.cli, app.annotate, app.engine_cache, app.progress, app.session.folder, engine.capture.opening\n"
         "print([name for name in ('torch', 'PySide6', 'PyQt5', 'mediapipe') if name in sys.modules])\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)

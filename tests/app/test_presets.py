@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.annotate import AnnotateOptions, JobControl, annotate
-from app.session.folder import OutputFolder, read_metadata
+from app.session.folder import SessionFolder
 from app.session.journal import read_journal
+from app.session.metadata import read_metadata
 from app.settings.presets import BALANCED, PRESETS, Preset, PresetName, preset_of
 from engine.capture.source import SourceInfo, SourceKind
 from engine.config import EngineConfig, TrackingConfig
 from engine.errors import ConfigError, OutputError
 from engine.types import Frame
 from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentWatch, make_engine
+from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine
 
 
 def info_at(fps: float | None, live: bool = False) -> SourceInfo:
@@ -112,7 +113,7 @@ def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
     run_annotate: Annotator, tmp_path: Path, fail_at: int, video: bool
 ) -> None:
     preset = dataclasses.replace(SPEED, video=video)
-    whole = Annotator(OutputFolder(tmp_path / "whole"))
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(source=FastSource(), preset=preset)
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=fail_at), FastSource(), preset=preset)
@@ -129,7 +130,7 @@ def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
         assert times_s == pytest.approx([index / 10 for index in range(67)], abs=1e-4)
 
 
-class FirstCount(SilentWatch):
+class FirstCount(SilentListener):
     """Remembers what the run began with."""
 
     total: int | None = None
@@ -144,14 +145,14 @@ class FirstCount(SilentWatch):
 def test_a_run_does_not_go_on_with_another_preset(run_annotate: Annotator, begun: str, now: str) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=99), FastSource(), preset=preset_of(begun))
-    with pytest.raises(OutputError, match=rf"begun with another preset \({begun}, now {now}\): use --force"):
+    with pytest.raises(OutputError, match=rf"started with another preset \({begun}, now {now}\): use --force"):
         run_annotate(source=FastSource(), preset=preset_of(now), resume=True)
 
 
 def test_an_engine_that_was_opened_without_the_preset_is_refused(tmp_path: Path) -> None:
     options = AnnotateOptions("0.1", preset=preset_of("thorough"))
     engine = make_engine(MadePipeline())
-    folder = OutputFolder(tmp_path / "made")
+    folder = SessionFolder(tmp_path / "made")
     with pytest.raises(ValueError, match="opened without the preset thorough"):
-        annotate("made", folder, lambda spec: MadeSource(), lambda source: engine, options, SilentWatch(), JobControl())
+        annotate("made", folder, lambda spec: MadeSource(), lambda source: engine, options, SilentListener(), JobControl())
     assert not folder.path.exists()

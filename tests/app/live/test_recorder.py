@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from app.live.recorder import Recorder, recording_folder
-from app.session.folder import OutputFolder, OutputState, read_metadata
+from app.session.folder import SessionFolder, SessionState
 from app.session.journal import JournalSink, read_header, read_journal
-from app.session.metadata import first_metadata, run_header
-from app.settings.limits import Thresholds
+from app.session.metadata import first_metadata, read_metadata, session_header
+from app.settings.limits import Limits
 from engine.config import RuntimeConfig
 from engine.errors import OutputError
 from engine.runtime import Runtime
@@ -32,13 +32,13 @@ from tests.app.made import MadePipeline, MadeSource, make_engine, make_frame
 
 def make_recorder(
     path: Path,
-    thresholds: Thresholds | None = None,
+    limits: Limits | None = None,
     damaged: Callable[[], int] = int,
     kind: type[Recorder] = Recorder,
 ) -> Recorder:
     source, engine = MadeSource(live=True, source_id="camera:0"), make_engine(MadePipeline())
-    header = run_header("0", source, engine, "0.1", thresholds)
-    return kind(OutputFolder(path), header, first_metadata("0", source.info, engine, header), damaged)
+    header = session_header("0", source, engine, "0.1", limits)
+    return kind(SessionFolder(path), header, first_metadata("0", source.info, engine, header), damaged)
 
 
 def results(*indices: int, fps: float = 10.0) -> list[FrameResult]:
@@ -71,7 +71,7 @@ def test_a_recording_is_a_finished_folder_with_clean_video(tmp_path: Path) -> No
     folder = recorder.folder
     names = ["faces.csv", "faces.parquet", "journal.jsonl", "metadata.json", "video.mp4"]
     assert sorted(path.name for path in folder.path.iterdir()) == names
-    assert folder.state() is OutputState.FINISHED
+    assert folder.state() is SessionState.FINISHED
     assert (recorder.written, recorder.duration_s) == (25, pytest.approx(2.4))
     with av.open(str(folder.recording)) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
@@ -94,7 +94,7 @@ def test_it_begins_at_frame_0_and_time_0_and_keeps_gaps(tmp_path: Path) -> None:
 
 
 def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made", Thresholds(0.9, 0.5))
+    recorder = make_recorder(tmp_path / "made", Limits(0.9, 0.5))
     record(recorder, *range(12))
     metadata, header = read_metadata(recorder.folder.metadata), read_header(recorder.folder.journal)
     assert metadata.completed
@@ -103,7 +103,7 @@ def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
     assert metadata.faces == 2
     assert (metadata.source.source, metadata.source.kind, metadata.source.fps_mode) == ("camera:0", "camera", "cfr")
     assert metadata.thresholds == {"tau_accept": 0.9, "tau_ood": 0.5}  # those in force ...
-    assert (header.tau_accept, header.tau_ood) == (0.9, 0.5)
+    assert (header.aleatoric_limit, header.ood_limit) == (0.9, 0.5)
     assert metadata.calibration["expression"]["max_aleatoric"] == 1.2  # ... and the model's own
     with recorder.folder.csv.open(newline="") as handle:
         assert {row["tau_accept"] for row in csv.DictReader(handle)} == {"0.9"}
@@ -197,7 +197,7 @@ def test_a_full_disk_is_told_once_and_keeps_what_was_written(
     monkeypatch.setattr(os, "fsync", sync)
     assert recorder.written == fail_at
     assert len(list(read_journal(recorder.folder.journal))) >= fail_at
-    assert recorder.folder.state() is OutputState.UNFINISHED
+    assert recorder.folder.state() is SessionState.UNFINISHED
 
 
 def test_a_disk_that_is_full_at_the_end_keeps_journal_and_video(
@@ -251,7 +251,7 @@ def noisy_results(count: int) -> list[FrameResult]:
 
 @pytest.mark.parametrize("limit", [500, 60_000, 400_000])
 def test_a_full_disk_at_any_size_is_one_error_and_leaves_what_can_be_read(tmp_path: Path, limit: int) -> None:
-    folder = OutputFolder(tmp_path / "made")
+    folder = SessionFolder(tmp_path / "made")
     finished = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder.path), str(limit)],
         capture_output=True,
@@ -283,13 +283,13 @@ for result in results(*range(100)):
     recorder.write(result)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    folder = OutputFolder(tmp_path / "made")
+    folder = SessionFolder(tmp_path / "made")
     command = [sys.executable, "-c", killed, str(folder.path)]
     finished = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."})
     assert finished.returncode == -signal.SIGKILL
     assert sum(1 for _ in read_journal(folder.journal)) == 100
     assert len(video_times(folder.path / "video.part.mp4")) >= 50
-    assert folder.state() is OutputState.UNFINISHED
+    assert folder.state() is SessionState.UNFINISHED
 
 
 def test_a_recorder_joins_and_leaves_a_run_that_goes_on(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.live.trace import SPAN_S, Trace
-from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow
+from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import Route
 
 SEEN = FaceRow(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.overlay.overlay import COLOURS, STANDING_LINE, Overlay
+from app.overlay.overlay import STANDING_LINE, Overlay
+from app.overlay.palette import EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
-from app.session.journal import FaceRow, RunHeader, rows_of
+from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
 from tests.app.made import make_face, make_frame, make_result
 
@@ -31,14 +32,14 @@ def rows(decision: str) -> tuple[FaceRow, ...]:
     return rows_of(make_result(make_frame(), faces(Route.ACCEPT)[decision]))
 
 
-def drawn(header: RunHeader, what: tuple[FaceRow, ...], width: int = 640, height: int = 360) -> UInt8:
+def drawn(header: SessionHeader, what: tuple[FaceRow, ...], width: int = 640, height: int = 360) -> UInt8:
     canvas = np.full((height, width, 3), GROUND, np.uint8)
     Overlay(header).draw(canvas, what)
     return canvas
 
 
 def has_colour(picture: UInt8, label: str) -> bool:
-    return bool((picture == np.array(COLOURS[label], np.uint8)).all(-1).any())
+    return bool((picture == np.array(EXPRESSION_COLOURS[label], np.uint8)).all(-1).any())
 
 
 def left_edge(picture: UInt8) -> UInt8:
@@ -46,21 +47,21 @@ def left_edge(picture: UInt8) -> UInt8:
     return picture[140:220, 196:205]
 
 
-def test_accept_is_a_solid_box_in_one_colour(header: RunHeader) -> None:
+def test_accept_is_a_solid_box_in_one_colour(header: SessionHeader) -> None:
     edge = left_edge(drawn(header, rows("accept")))
-    is_orange = (edge == np.array(COLOURS["happiness"], np.uint8)).all(-1)
+    is_orange = (edge == np.array(EXPRESSION_COLOURS["happiness"], np.uint8)).all(-1)
     assert is_orange.any(1).all()
 
 
-def test_ambiguous_is_a_dashed_box_in_two_colours(header: RunHeader) -> None:
+def test_ambiguous_is_a_dashed_box_in_two_colours(header: SessionHeader) -> None:
     edge = left_edge(drawn(header, rows("ambiguous")))
-    shown = [(edge == np.array(COLOURS[label], np.uint8)).all(-1).any(1) for label in ("anger", "surprise")]
+    shown = [(edge == np.array(EXPRESSION_COLOURS[label], np.uint8)).all(-1).any(1) for label in ("anger", "surprise")]
     assert all(part.any() for part in shown)
     assert not np.logical_or(*shown).all()  # gaps
 
 
 @pytest.mark.parametrize("decision", ["reject", "low_quality"])
-def test_what_is_not_assessed_has_a_grey_dotted_box_and_no_colour(header: RunHeader, decision: str) -> None:
+def test_what_is_not_assessed_has_a_grey_dotted_box_and_no_colour(header: SessionHeader, decision: str) -> None:
     picture = drawn(header, rows(decision))
     spread = picture.max(-1).astype(int) - picture.min(-1)
     assert spread.max() <= 8  # no hue anywhere
@@ -69,28 +70,28 @@ def test_what_is_not_assessed_has_a_grey_dotted_box_and_no_colour(header: RunHea
     assert not dots.all()
 
 
-def test_the_chips_of_all_decisions_differ_without_colour(header: RunHeader) -> None:
+def test_the_chips_of_all_decisions_differ_without_colour(header: SessionHeader) -> None:
     chips = [drawn(header, rows(decision)).mean(-1)[90:118, 196:420] for decision in faces(Route.ACCEPT)]
     for place, chip in enumerate(chips):
         for other in chips[place + 1 :]:
             assert (np.abs(chip - other) > 40).sum() > 100
 
 
-def test_the_bar_of_a_chip_is_as_long_as_the_confidence(header: RunHeader) -> None:
+def test_the_bar_of_a_chip_is_as_long_as_the_confidence(header: SessionHeader) -> None:
     chip = drawn(header, rows("accept"))[84:116, 196:330]
-    orange = (chip == np.array(COLOURS["happiness"], np.uint8)).all(-1)
+    orange = (chip == np.array(EXPRESSION_COLOURS["happiness"], np.uint8)).all(-1)
     bar = orange[orange.sum(1).argmax()]
     track = (chip[orange.sum(1).argmax()] == (58, 58, 64)).all(-1)
     assert bar.sum() / (bar.sum() + track.sum()) == pytest.approx(0.82, abs=0.02)
 
 
-def test_no_face_says_so_and_draws_no_box(header: RunHeader) -> None:
+def test_no_face_says_so_and_draws_no_box(header: SessionHeader) -> None:
     picture = drawn(header, rows_of(make_result(make_frame())))
     assert picture[:40, :160].max() > 200
     assert (picture[60:320] == GROUND).all()
 
 
-def test_unit_bars_are_as_long_as_the_occurrence(header: RunHeader) -> None:
+def test_unit_bars_are_as_long_as_the_occurrence(header: SessionHeader) -> None:
     picture = drawn(header, rows("accept"))
     blue = (picture[:, 300:] == (86, 180, 233)).all(-1)
     lengths = blue.sum(1)
@@ -101,14 +102,14 @@ def test_unit_bars_are_as_long_as_the_occurrence(header: RunHeader) -> None:
     assert lengths[tops[-1]] > lengths[tops[0]]
 
 
-def test_the_standing_line_is_always_there(header: RunHeader) -> None:
+def test_the_standing_line_is_always_there(header: SessionHeader) -> None:
     for what in (rows("accept"), rows("reject"), rows_of(make_result(make_frame()))):
         strip = drawn(header, what)[-12:]
         assert (strip > 180).sum() > 500
 
 
 @pytest.mark.parametrize(("width", "height"), [(160, 120), (320, 240), (640, 360), (1920, 1080), (1080, 1920)])
-def test_the_standing_line_fits_in_every_size(header: RunHeader, width: int, height: int) -> None:
+def test_the_standing_line_fits_in_every_size(header: SessionHeader, width: int, height: int) -> None:
     picture = drawn(header, (), width, height)
     edges = picture[-6:, [0, 1, -2, -1]]
     assert edges.max() < 120  # no letter touches the edge
@@ -119,20 +120,20 @@ def test_the_standing_line_fits_in_every_size(header: RunHeader, width: int, hei
     "box", [(-40.0, -30.0, 60.0, 80.0), (600.0, 300.0, 700.0, 420.0), (0.0, 0.0, 640.0, 360.0), (5.0, 5.0, 5.0, 5.0)]
 )
 @pytest.mark.parametrize("size", [(640, 360), (33, 17), (1, 1)])
-def test_a_box_anywhere_can_be_drawn(header: RunHeader, box: tuple[float, ...], size: tuple[int, int]) -> None:
+def test_a_box_anywhere_can_be_drawn(header: SessionHeader, box: tuple[float, ...], size: tuple[int, int]) -> None:
     face = make_face(box=(box[0], box[1], box[2], box[3]))
     other = make_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), box=(box[0], box[1], box[2], box[3]))
     drawn(header, rows_of(make_result(make_frame(), face, other)), *size)
 
 
-def test_several_faces_carry_their_ids(header: RunHeader) -> None:
+def test_several_faces_carry_their_ids(header: SessionHeader) -> None:
     pair = [make_face(box=BOX, track_id=1), make_face(box=(420.0, 120.0, 520.0, 240.0), track_id=2)]
     alone = drawn(header, rows_of(make_result(make_frame(), pair[0])))[84:116, 196:330]
     both = drawn(header, rows_of(make_result(make_frame(), *pair)))[84:116, 196:330]
     assert (alone != both).any()
 
 
-def test_drawing_twice_gives_the_same(header: RunHeader) -> None:
+def test_drawing_twice_gives_the_same(header: SessionHeader) -> None:
     overlay = Overlay(header)
     first, second = (np.full((360, 640, 3), GROUND, np.uint8) for _ in range(2))
     overlay.draw(first, rows("ambiguous"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.overlay.overlay import Overlay, OverlayParts
 from app.overlay.presentation import present
-from app.session.journal import RunHeader, rows_of
+from app.session.rows import SessionHeader, rows_of
 from tests.app.made import make_face, make_frame, make_result
 
 
@@ -23,7 +23,7 @@ def test_a_picture_fills_its_space_on_one_side_and_never_leaves_it(width, height
     assert picture.shape[1] == space[0] or picture.shape[0] == space[1]
 
 
-def test_the_frame_is_never_drawn_on(header: RunHeader):
+def test_the_frame_is_never_drawn_on(header: SessionHeader):
     frame = make_frame(7)
     result = make_result(frame, make_face())
     picture = present(frame.image, rows_of(result), Overlay(header), (160, 120))
@@ -32,7 +32,7 @@ def test_the_frame_is_never_drawn_on(header: RunHeader):
 
 
 @pytest.mark.parametrize("factor", [0.5, 2, 3])
-def test_boxes_follow_the_scale(header: RunHeader, factor):
+def test_boxes_follow_the_scale(header: SessionHeader, factor):
     frame = make_frame(0, 320, 240)
     rows = rows_of(make_result(frame, make_face(box=(80.0, 60.0, 240.0, 180.0))))
     bare = OverlayParts(chips=False, units=False, line=False)
@@ -45,7 +45,7 @@ def test_boxes_follow_the_scale(header: RunHeader, factor):
     assert abs(ys.max() - 180 * factor) <= tolerance
 
 
-def test_parts_that_are_off_are_not_drawn(header: RunHeader):
+def test_parts_that_are_off_are_not_drawn(header: SessionHeader):
     frame = make_frame(0)
     rows = rows_of(make_result(frame, make_face()))
     nothing = OverlayParts(boxes=False, chips=False, units=False, line=False)
@@ -55,7 +55,7 @@ def test_parts_that_are_off_are_not_drawn(header: RunHeader):
         assert (present(frame.image, rows, Overlay(header, one), (160, 120)) != 0).any(), part
 
 
-def test_a_frame_without_a_face_says_so_only_with_labels(header: RunHeader):
+def test_a_frame_without_a_face_says_so_only_with_labels(header: SessionHeader):
     frame = make_frame(0)
     rows = rows_of(make_result(frame))
     silent = OverlayParts(chips=False, line=False)

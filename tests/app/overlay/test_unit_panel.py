@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from app.overlay.overlay import Overlay
-from app.overlay.unit_panel import BAR_BELOW, BAR_PRESENT, TRACK, PanelLayout, draw_panel, layouts
-from app.session.journal import FaceRow, RunHeader, rows_of
+from app.overlay.palette import BAR_BELOW, BAR_PRESENT, TRACK
+from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
+from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 from engine.types import UInt8
 from tests.app.made import make_face, make_frame, make_result
@@ -21,8 +22,8 @@ THRESHOLD = 0.5
 GROUND = 90  # grey level of the picture
 
 
-def header(trusted: tuple[int, ...] = TRUSTED) -> RunHeader:
-    return RunHeader("made.mp4", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (THRESHOLD,) * 18, trusted, 1.2, 0.95)
+def header(trusted: tuple[int, ...] = TRUSTED) -> SessionHeader:
+    return SessionHeader("made.mp4", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (THRESHOLD,) * 18, trusted, 1.2, 0.95)
 
 
 def row(*occurrence: float, box: tuple[float, float, float, float] = (200.0, 90.0, 320.0, 260.0)) -> FaceRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.session.dropped import dropped_session, dropped_sources, is_session
+from app.session.folder import dropped_session, dropped_sources, is_session
 
 
 def made_session(tmp_path: Path) -> Path:

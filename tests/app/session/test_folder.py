@@ -5,17 +5,11 @@ import json
 
 import pytest
 
-from app.session.folder import (
-    FrameCounts,
-    Metadata,
-    ModelRecord,
-    OutputFolder,
-    OutputState,
-    SourceRecord,
-    read_metadata,
-    write_metadata,
-)
+from app.session.folder import SessionFolder, SessionState
+from app.session.metadata import FrameCounts, Metadata, SourceRecord, read_metadata, write_metadata
 from engine.errors import OutputError
+from engine.types import ModelRecord
+from engine.types import ModelRecord
 
 METADATA = Metadata(
     SourceRecord("film.mp4", "video", "ab", 640, 360, 25.0, "cfr"),
@@ -84,7 +78,7 @@ def test_what_is_no_metadata_is_told(tmp_path, raw):
     (tmp_path / "metadata.json").write_bytes(raw)
     with pytest.raises(OutputError, match="is damaged"):
         read_metadata(tmp_path / "metadata.json")
-    assert OutputFolder(tmp_path).state() is OutputState.EMPTY
+    assert SessionFolder(tmp_path).state() is SessionState.EMPTY
 
 
 def test_missing_metadata_are_told(tmp_path):
@@ -93,17 +87,17 @@ def test_missing_metadata_are_told(tmp_path):
 
 
 def test_clearing_takes_what_runs_write_and_keeps_what_people_wrote(tmp_path):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     runs = (folder.journal, folder.csv, folder.parquet, folder.video, folder.recording, folder.metadata)
     for path in (*runs, folder.notes, tmp_path / "reviewed_faces.csv"):
         path.write_bytes(b"x")
     (tmp_path / "video.part.mp4").write_bytes(b"x")
     folder.clear()
     assert {path.name for path in tmp_path.iterdir()} == {"review.json", "reviewed_faces.csv"}
-    assert folder.state() is OutputState.EMPTY
+    assert folder.state() is SessionState.EMPTY
 
 
 def test_folder_with_a_recording_and_no_journal_counts_as_finished(tmp_path):
-    folder = OutputFolder(tmp_path)
+    folder = SessionFolder(tmp_path)
     folder.recording.write_bytes(b"x")
-    assert folder.state() is OutputState.FINISHED
+    assert folder.state() is SessionState.FINISHED

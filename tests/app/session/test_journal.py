@@ -13,20 +13,19 @@ from app.session.journal import (
     JournaledPipeline,
     JournalSink,
     ResumePoint,
-    RunHeader,
     find_resume_point,
     read_header,
     read_journal,
     resumed_frames,
-    rows_of,
 )
+from app.session.rows import SessionHeader, rows_of
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS
 from engine.types import FaceQuality, QualityReason, Reason, Route
 from tests.app.made import MadePipeline, make_face, make_frame, make_result
 
 TRUSTED = (1, 2, 12)
-HEADER = RunHeader(
+HEADER = SessionHeader(
     "clip.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, TRUSTED, 1.2, 0.95, {"tracker": "litert"}
 )
 
@@ -172,14 +171,14 @@ def test_a_damaged_header_is_told(tmp_path: Path, header: object) -> None:
     write_journal(path, 1)
     first, rest = path.read_text().split("\n", 1)
     path.write_text(json.dumps(json.loads(first) | {"header": header}) + "\n" + rest)
-    with pytest.raises(OutputError, match="no journal that this version reads: use --force to start again"):
+    with pytest.raises(OutputError, match="is not a journal that this version can read: use --force to start again"):
         read_header(path)
 
 
 def test_another_file_is_no_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"journal": 99}\n')
-    with pytest.raises(OutputError, match="no journal that this version reads"):
+    with pytest.raises(OutputError, match="is not a journal that this version can read"):
         read_header(path)
 
 
@@ -191,7 +190,7 @@ def test_a_journal_from_before_units_were_trusted_is_refused_and_says_what_to_do
     begun["journal"] = 1
     del begun["header"]["au_trusted"]
     path.write_text("\n".join([json.dumps(begun), *rest, ""]))
-    with pytest.raises(OutputError, match="no journal that this version reads: use --force to start again"):
+    with pytest.raises(OutputError, match="is not a journal that this version can read: use --force to start again"):
         read_header(path)
 
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.session.journal import JournalSink, RunHeader
+from app.session.journal import JournalSink
+from app.session.rows import SessionHeader
 from app.session.table import column_names, part_name, write_tables, written_whole
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
 from tests.app.made import MadePipeline, make_face, make_frame, make_result
 
-HEADER = RunHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, (1, 2, 12), 1.2, 0.95)
+HEADER = SessionHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, (1, 2, 12), 1.2, 0.95)
 NUMBERS = [f"{code:02d}" for code in BP4D_UNITS]
 
 

@@ -11,13 +11,13 @@ import av
 import numpy as np
 import pytest
 
-from app.session.journal import RunHeader
+from app.session.rows import SessionHeader
 from app.session.video import VideoSink
 from engine.types import Frame
 from tests.app.made import make_face, make_frame, make_result
 
 
-def write_frames(path: Path, header: RunHeader | None, frames: list[Frame]) -> None:
+def write_frames(path: Path, header: SessionHeader | None, frames: list[Frame]) -> None:
     sink = VideoSink(path, header)
     sink.open()
     for frame in frames:
@@ -26,7 +26,7 @@ def write_frames(path: Path, header: RunHeader | None, frames: list[Frame]) -> N
     sink.publish()
 
 
-def test_without_a_header_the_pictures_stay_clean(tmp_path: Path, header: RunHeader) -> None:
+def test_without_a_header_the_pictures_stay_clean(tmp_path: Path, header: SessionHeader) -> None:
     frames = [make_frame(100 + index) for index in range(12)]
     write_frames(tmp_path / "clean.mp4", None, frames)
     write_frames(tmp_path / "drawn.mp4", header, frames)

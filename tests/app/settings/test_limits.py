@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings.limits import Thresholds, recalibrated, thresholds_of
+from app.settings.limits import Limits, recalibrated, limits_of
 from engine.backends.contract import ExpressionCalibration
 
 QUANTILES = tuple(float(value) for value in np.linspace(0.0, 0.5, 11))
@@ -18,25 +18,25 @@ CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.31, 0.05, QUANTILES, "made")
 
 
 def test_the_models_own_limits_give_its_own_calibration():
-    assert recalibrated(CALIBRATION, thresholds_of(CALIBRATION)) is CALIBRATION
+    assert recalibrated(CALIBRATION, limits_of(CALIBRATION)) is CALIBRATION
 
 
 def test_moving_one_limit_leaves_the_other_to_the_last_bit():
-    moved = recalibrated(CALIBRATION, Thresholds(0.7, thresholds_of(CALIBRATION).tau_ood))
+    moved = recalibrated(CALIBRATION, Limits(0.7, limits_of(CALIBRATION).ood_limit))
     assert moved == dataclasses.replace(CALIBRATION, max_aleatoric=0.7)
 
 
 def test_a_share_becomes_the_quantile_of_that_share():
-    moved = recalibrated(CALIBRATION, Thresholds(1.2, 0.75))
+    moved = recalibrated(CALIBRATION, Limits(1.2, 0.75))
     assert moved.max_epistemic == pytest.approx(0.75 * 0.5)
-    assert thresholds_of(moved) == Thresholds(1.2, pytest.approx(0.75))
+    assert limits_of(moved) == Limits(1.2, pytest.approx(0.75))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_never_assesses_fewer(a, b):
     low, high = sorted((a, b))
-    limits = [recalibrated(CALIBRATION, Thresholds(1.0, share)).max_epistemic for share in (low, high)]
-    own = thresholds_of(CALIBRATION).tau_ood
+    limits = [recalibrated(CALIBRATION, Limits(1.0, share)).max_epistemic for share in (low, high)]
+    own = limits_of(CALIBRATION).ood_limit
     if own not in (low, high):  # the model's own limit was fitted, not read off the quantiles
         assert limits[0] <= limits[1]
 
@@ -44,12 +44,12 @@ def test_a_larger_share_never_assesses_fewer(a, b):
 @pytest.mark.parametrize(
     "wrong",
     [
-        Thresholds(-0.1, 0.9),
-        Thresholds(1.0, 1.1),
-        Thresholds(1.0, -0.1),
-        Thresholds(math.nan, 0.9),
-        Thresholds(math.inf, 0.9),
-        Thresholds(1.0, math.nan),
+        Limits(-0.1, 0.9),
+        Limits(1.0, 1.1),
+        Limits(1.0, -0.1),
+        Limits(math.nan, 0.9),
+        Limits(math.inf, 0.9),
+        Limits(1.0, math.nan),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(wrong):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.session import table
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from app.settings.preferences import (
     MAX_SESSIONS,
     Preferences,
@@ -35,7 +35,7 @@ CHANGED = Preferences(
     backend="onnxruntime",
     tracker="mediapipe",
     threads=2,
-    thresholds=Thresholds(0.8, 0.9),
+    limits=Limits(0.8, 0.9),
     preset="speed",
     coder="B",
     window="AAEC",
@@ -96,10 +96,10 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
         ("backend", "cuda"),
         ("tracker", None),
         ("threads", 0),
-        ("thresholds", {"tau_accept": 1.0}),
-        ("thresholds", {"tau_accept": -1.0, "tau_ood": 0.5}),
-        ("thresholds", {"tau_accept": 1.0, "tau_ood": 1.5}),
-        ("thresholds", {"tau_accept": "1", "tau_ood": 0.5}),
+        ("limits", {"aleatoric_limit": 1.0}),
+        ("limits", {"aleatoric_limit": -1.0, "ood_limit": 0.5}),
+        ("limits", {"aleatoric_limit": 1.0, "ood_limit": 1.5}),
+        ("limits", {"aleatoric_limit": "1", "ood_limit": 0.5}),
         ("preset", []),
         ("coder", None),
         ("window", 1),
@@ -140,7 +140,7 @@ def test_a_full_disk_keeps_the_settings_from_before_and_leaves_nothing_else(
 
 def test_numbers_that_json_knows_and_we_do_not_are_no_thresholds(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
-    path.write_text('{"thresholds": {"tau_accept": NaN, "tau_ood": 0.5}, "threads": 2}')
+    path.write_text('{"limits": {"aleatoric_limit": NaN, "ood_limit": 0.5}, "threads": 2}')
     assert load_preferences(path) == Preferences(threads=2)
 
 

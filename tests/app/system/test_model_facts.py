@@ -26,13 +26,13 @@ def test_trusted_units_and_limits_stand_where_they_belong() -> None:
     units = json.loads((MODELS_FOLDER / "action_units.json").read_text())
     marks = zip(units["labels"], units["calibration"]["trusted"], strict=True)
     assert read_model_facts("action_units").trusted == tuple(label for label, trusted in marks if trusted)
-    assert read_model_facts("action_units").thresholds is None
+    assert read_model_facts("action_units").limits is None
     expression = read_model_facts("expression")
     limits = json.loads((MODELS_FOLDER / "expression.json").read_text())["calibration"]
     assert expression.trusted == expression.labels
-    assert expression.thresholds is not None
-    assert expression.thresholds.tau_accept == limits["max_aleatoric"]
-    assert expression.thresholds.tau_ood == 1.0 - limits["false_rejection"]
+    assert expression.limits is not None
+    assert expression.limits.aleatoric_limit == limits["max_aleatoric"]
+    assert expression.limits.ood_limit == 1.0 - limits["false_rejection"]
 
 
 def test_the_model_card_is_named_where_it_is_installed(tmp_path: Path) -> None:
