@@ -1,4 +1,4 @@
-# Two commands matter: `make run VIDEO=path` and `make test`. Both make and use .venv in this folder.
+# The two main commands: `make run VIDEO=path` and `make test`. Both create and use .venv in this folder.
 VENV := .venv
 PYTHON ?= python3
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
@@ -6,7 +6,7 @@ CONSTRAINTS := packaging/constraints.txt
 VIDEO ?= demo
 OUT ?= mien-output
 
-.PHONY: run live test check clean
+.PHONY: run live test check wheel clean
 
 run: $(VENV)/.runtime
 	$(VENV)/bin/mien prepare
@@ -21,14 +21,19 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -q
 
 check: $(VENV)/.test
-	$(VENV)/bin/ruff check app engine training tests
-	$(VENV)/bin/ruff format --check app engine training tests
+	$(VENV)/bin/ruff check app engine training tests packaging setup.py
+	$(VENV)/bin/ruff format --check app engine training tests packaging setup.py
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	@if [ -f ../shared/tools/measure_style.py ]; then \
 	  $(VENV)/bin/python ../shared/tools/measure_style.py --header --check app engine training --tests tests; fi
 
-# A stamp per set of extras; the versions are exactly those of the constraints.
+# build/ is removed first: setuptools would copy modules from it that are no longer in the source.
+wheel: $(VENV)/.runtime
+	rm -rf build
+	$(PIP) wheel -q --no-deps -w dist .
+
+# One stamp per set of extras; versions are pinned by the constraints.
 $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e .
@@ -45,4 +50,4 @@ $(VENV)/.test: pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info
