@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.backends.base import InferenceBackend
-from engine.backends.contract import AUCalibration
+from engine.backends.contract import ActionUnitContract
 from engine.errors import ContractError
 from engine.network_io import ImageInput, read_logits
 from engine.types import AlignedFace, AUEstimate, Float32
@@ -32,9 +32,10 @@ class ActionUnitEstimator:
             ContractError: the network is for another task.
         """
         contract = backend.contract
-        calibration = contract.calibration
-        if not isinstance(calibration, AUCalibration):
+        if not isinstance(contract, ActionUnitContract):
             raise ContractError(f"{contract.name!r} is for {contract.task}, not for action units: give the AU model")
+        calibration = contract.calibration
+        self.contract: ActionUnitContract = contract
         self._backend = backend
         self._images = ImageInput(contract.crop)
         self._temperature = calibration.temperature
@@ -50,7 +51,7 @@ class ActionUnitEstimator:
         if not faces:
             return []
         outputs = self._backend.run({"image": self._images.batch(faces), "noise": self._noise})
-        samples = sigmoid(read_logits(outputs, self._backend.contract), self._temperature)  # (N, S, K)
+        samples = sigmoid(read_logits(outputs, self.contract), self._temperature)  # (N, S, K)
         occurrence, occurrence_std = samples.mean(1), samples.std(1)  # (N, K)
         parts = binary_decomposition(samples)  # (N, K) each
         return [

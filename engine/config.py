@@ -10,7 +10,7 @@ import sys
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from engine.errors import ConfigError
 
@@ -18,6 +18,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+#: Face networks: MediaPipe's on LiteRT, or those of the mediapipe package.
+TrackerName = Literal["litert", "mediapipe"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
-"""Opening everything that a pipeline runs on: the one place where stages meet backends and model files."""
+"""The open engine: the one place where the stages meet their backends and model files."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from types import TracebackType
+from typing import Final, Protocol, TypeVar
 
 from engine.action_units import ActionUnitEstimator
 from engine.backends.base import InferenceBackend
-from engine.backends.contract import ExpressionCalibration
+from engine.backends.contract import ActionUnitContract, ExpressionCalibration, ExpressionContract
 from engine.backends.registry import open_backend
-from engine.config import EngineConfig, TrackingConfig
+from engine.config import EngineConfig, TrackerName, TrackingConfig
 from engine.errors import ConfigError
 from engine.expression import ExpressionEstimator
 from engine.model_files import model_path
@@ -20,63 +20,149 @@ from engine.pipeline import Pipeline
 from engine.routing import Router
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker, Tracker
+from engine.types import Frame, FrameResult, ModelRecord
 
-TrackerName = Literal["litert", "mediapipe"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Assembly:
-    """A pipeline and the two networks in it, for reports: their contracts, and where they really run."""
-
-    pipeline: Pipeline  # closes the networks
-    expression: InferenceBackend
-    action_units: InferenceBackend
+_DEFAULTS: Final = EngineConfig()
+_Resource = TypeVar("_Resource", InferenceBackend, Tracker)
 
 
-def build_pipeline(
-    config: EngineConfig,
-    models_folder: Path | None = None,
-    tracker: TrackerName = "litert",
-    still: bool = False,
-) -> Assembly:
-    """Open the networks and put the pipeline together.
+class StatefulPipeline(Protocol):
+    """The interface of `engine.pipeline.Pipeline` that an engine needs."""
 
-    Args:
-        config: all settings.
-        models_folder: where the two models stand; None = those that come with the program.
-        tracker: MediaPipe's networks on LiteRT, or the mediapipe package.
-        still: for pictures that do not follow each other; each frame then stands alone.
+    def process(self, frame: Frame) -> FrameResult:
+        """Process one frame."""
 
-    Raises:
-        FaceModelError: a face network is not on this machine.
-        ModelError, ContractError: a model is missing or not what its contract says.
-        BackendError: no backend of the settings can run a model here.
-        ConfigError: the tracker cannot read pictures that do not follow each other.
+    def snapshot(self) -> str:
+        """Serialise the state between frames."""
+
+    def restore(self, text: str) -> None:
+        """Continue from a snapshot."""
+
+    def recalibrate(self, calibration: ExpressionCalibration) -> None:
+        """Route with other limits from the next frame on; callable from any thread."""
+
+    def close(self) -> None:
+        """Release the networks."""
+
+
+class Engine:
+    """Faces, expressions, action units and decisions for the frames of one source.
+
+    Not thread-safe, except for `recalibrate`. Between two sources call `reset`.
+
+    Attributes:
+        expression: contract of the expression model.
+        action_units: contract of the action-unit model.
+        models: both models with the backend and device that they run on.
+        tracker: the face networks in use.
+        config: the settings in use.
     """
-    with contextlib.ExitStack() as undo:
-        expression = _open("expression", config, models_folder, undo)
-        action_units = _open("action_units", config, models_folder, undo)
-        faces = _open_tracker(tracker, config.tracking, still)
-        undo.callback(faces.close)
-        estimator = ExpressionEstimator(expression)
-        # The estimator refuses a model of another task, so that the calibration is that of expression.
-        calibration = cast(ExpressionCalibration, expression.contract.calibration)
-        pipeline = Pipeline(
-            faces,
-            estimator,
-            ActionUnitEstimator(action_units),
-            Router(calibration, config.routing, still),
-            config,
-            resources=(expression, action_units),
+
+    def __init__(
+        self,
+        pipeline: StatefulPipeline,
+        expression: ExpressionContract,
+        action_units: ActionUnitContract,
+        models: tuple[ModelRecord, ...],
+        tracker: TrackerName = "litert",
+        config: EngineConfig = _DEFAULTS,
+    ) -> None:
+        """Use `Engine.open`; this is for tests and for pipelines put together by hand. Closes ``pipeline``."""
+        self.expression = expression
+        self.action_units = action_units
+        self.models = models
+        self.tracker: TrackerName = tracker
+        self.config = config
+        self._pipeline = pipeline
+        self._initial = pipeline.snapshot()
+
+    @classmethod
+    def open(
+        cls,
+        config: EngineConfig = _DEFAULTS,
+        *,
+        models_folder: Path | None = None,
+        tracker: TrackerName = "litert",
+        still: bool = False,
+    ) -> Engine:
+        """Open the face networks and both models; takes a second or two.
+
+        Args:
+            config: all settings.
+            models_folder: folder of ``expression.onnx`` and ``action_units.onnx``; None = those of the program.
+            tracker: MediaPipe's face networks on LiteRT, or the mediapipe package.
+            still: for unrelated images: every frame is processed on its own, without tracking or averaging.
+
+        Raises:
+            FaceModelError: a face network is missing or cannot be fetched.
+            ModelError, ContractError: a model is missing or does not match its contract.
+            BackendError: none of the configured backends can run a model here.
+            ConfigError: ``still`` with the mediapipe tracker.
+        """
+        with contextlib.ExitStack() as undo:
+            backends = [
+                _closing(undo, open_backend(model_path(task, models_folder), config.backends, config.threads))
+                for task in ("expression", "action_units")
+            ]
+            faces = _closing(undo, _open_tracker(tracker, config.tracking, still))
+            expression, action_units = ExpressionEstimator(backends[0]), ActionUnitEstimator(backends[1])
+            router = Router(expression.contract.calibration, config.routing, still)
+            pipeline = Pipeline(faces, expression, action_units, router, config, resources=backends)
+            undo.pop_all()
+        models = tuple(
+            ModelRecord(each.contract.name, each.contract.task, each.contract.sha256, each.name, each.device)
+            for each in backends
         )
-        undo.pop_all()
-    return Assembly(pipeline, expression, action_units)
+        return cls(pipeline, expression.contract, action_units.contract, models, tracker, config)
+
+    def process(self, frame: Frame) -> FrameResult:
+        """Process the next frame of the source; frames must come in order.
+
+        Returns:
+            Every confirmed face, largest first, and the milliseconds of each stage.
+
+        Raises:
+            BackendError, ModelError: a network cannot run, or returns values that are not finite.
+        """
+        return self._pipeline.process(frame)
+
+    def snapshot(self) -> str:
+        """Serialise tracks and averages as JSON; an engine restored from it gives the same results."""
+        return self._pipeline.snapshot()
+
+    def restore(self, text: str) -> None:
+        """Continue from a snapshot.
+
+        Raises:
+            OutputError: it is damaged or was written by another version.
+        """
+        self._pipeline.restore(text)
+
+    def reset(self) -> None:
+        """Forget all tracks and averages, as before the first frame."""
+        self._pipeline.restore(self._initial)
+
+    def recalibrate(self, calibration: ExpressionCalibration) -> None:
+        """Route with other limits from the next frame on; averages are kept. Callable from any thread."""
+        self._pipeline.recalibrate(calibration)
+
+    def close(self) -> None:
+        """Release all networks. The engine cannot run afterwards."""
+        self._pipeline.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-def _open(task: str, config: EngineConfig, folder: Path | None, undo: contextlib.ExitStack) -> InferenceBackend:
-    backend = open_backend(model_path(task, folder), config.backends, config.threads)
-    undo.callback(backend.close)
-    return backend
+def _closing(undo: contextlib.ExitStack, resource: _Resource) -> _Resource:
+    """Close the resource if opening fails later."""
+    undo.callback(resource.close)
+    return resource
 
 
 def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tracker:
@@ -85,8 +171,8 @@ def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tra
             return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0)))
         return FaceTracker(config)
     if still:
-        raise ConfigError("the mediapipe tracker expects pictures that follow each other: use the litert tracker")
-    # Here, since the package is an extra, and slow to import.
+        raise ConfigError("the mediapipe tracker needs consecutive frames: use the litert tracker for unrelated images")
+    # The package is an extra, and slow to import.
     from engine.tracking.mediapipe_tasks import MediaPipeTracker
 
     return MediaPipeTracker(config)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.backends.base import InferenceBackend
-from engine.backends.contract import ExpressionCalibration
+from engine.backends.contract import ExpressionContract
 from engine.errors import ContractError
 from engine.network_io import ImageInput, read_logits
 from engine.types import AlignedFace, ExpressionEstimate, Float32
@@ -23,10 +23,11 @@ class ExpressionEstimator:
             ContractError: the network is for another task.
         """
         contract = backend.contract
-        if not isinstance(contract.calibration, ExpressionCalibration):
+        if not isinstance(contract, ExpressionContract):
             raise ContractError(
                 f"{contract.name!r} is for {contract.task}, not for expression: give the expression model"
             )
+        self.contract: ExpressionContract = contract
         self._backend = backend
         self._images = ImageInput(contract.crop)
         self._temperature = contract.calibration.temperature
@@ -40,7 +41,7 @@ class ExpressionEstimator:
         if not faces:
             return []
         inputs = {"image": self._images.batch(faces), "landmarks": np.stack([face.landmarks for face in faces])}
-        logits = read_logits(self._backend.run(inputs), self._backend.contract)  # (N, M, C)
+        logits = read_logits(self._backend.run(inputs), self.contract)  # (N, M, C)
         return [
             ExpressionEstimate(members=members, probabilities=members.mean(0))
             for members in softmax(logits, self._temperature)

@@ -222,6 +222,17 @@ class FaceResult:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model of an open engine, and where it runs."""
+
+    name: str
+    task: str  # "expression" or "action_units"
+    sha256: str  # of the ONNX file
+    backend: str
+    device: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageTimes:
     """Milliseconds that each stage took for one frame."""

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
 from app.session.journal import write_failed
 from app.session.table import written_whole
-from engine.engine import TrackerName
+from engine.config import TrackerName
 
 #: Name of the format; another one is not read.
 SCHEMA: Final = "mien-jobs/1"

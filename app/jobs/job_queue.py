@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.engine import TrackerName
+from engine.config import TrackerName
 from engine.errors import RuntimeStateError
 
 
@@ -35,16 +35,16 @@ STOPPED: Final = (JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED)
 
 #: The states in which each command is legal.
 _LEGAL: Final[dict[str, tuple[JobState, ...]]] = {
-    "begin": (JobState.WAITING,),
-    "count": ACTIVE,
+    "start": (JobState.WAITING,),
+    "update the progress of": ACTIVE,
     "pause": (JobState.RUNNING,),
     "resume": (JobState.PAUSED,),
     "finish": ACTIVE,
     "fail": ACTIVE,
     "interrupt": ACTIVE,
-    "put back": ACTIVE,
+    "return to the queue": ACTIVE,
     "cancel": (JobState.WAITING, *ACTIVE, JobState.INTERRUPTED),
-    "queue": STOPPED,
+    "requeue": STOPPED,
     "set the preset of": (JobState.WAITING,),
     "remove": (JobState.WAITING, JobState.DONE, *STOPPED),
 }
@@ -87,7 +87,7 @@ class Job:
     fault: str = ""  # why it failed or was put back; of a job that is done, what of the source was lost
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether its folder may hold a journal that can go on."""
         return self.tries > 0
 
@@ -140,7 +140,7 @@ class JobQueue:
         return next((job for job in self._jobs if job.state in ACTIVE), None)
 
     @property
-    def next_waiting(self) -> Job | None:
+    def next_queued(self) -> Job | None:
         """The job that is next in line."""
         return next((job for job in self._jobs if job.state is JobState.WAITING), None)
 
@@ -162,17 +162,17 @@ class JobQueue:
         self._set((*self._jobs, job))
         return job
 
-    def begin(self, job_id: int, engine: EngineChoice) -> Job:
+    def start(self, job_id: int, engine: EngineChoice) -> Job:
         """Let a job run; a job that was begun before goes on with its own engine."""
         active = self.active
         if active is not None:
             raise RuntimeStateError(f"cannot begin job {job_id} while job {active.job_id} is {active.state.value}")
-        job = self._legal("begin", job_id)
+        job = self._legal("start", job_id)
         return self._change(job, state=JobState.RUNNING, engine=job.engine or engine, tries=job.tries + 1, fault="")
 
-    def count(self, job_id: int, done: int, total: int | None) -> Job:
+    def update_progress(self, job_id: int, done: int, total: int | None) -> Job:
         """Note how far it is; not kept, since the journal tells it again."""
-        job = self._legal("count", job_id)
+        job = self._legal("update the progress of", job_id)
         return self._change(job, kept=False, done=done, total=total)
 
     def pause(self, job_id: int) -> Job:
@@ -197,28 +197,28 @@ class JobQueue:
         """The program ends; not ``touched``: see `fail`."""
         return self._end(self._legal("interrupt", job_id), JobState.INTERRUPTED, "", touched)
 
-    def put_back(self, job_id: int, fault: str, *, touched: bool = True) -> Job:
+    def return_to_queue(self, job_id: int, fault: str, *, touched: bool = True) -> Job:
         """It cannot go on now, for a reason that is not its own, such as a full disk: it waits where it stands."""
-        return self._end(self._legal("put back", job_id), JobState.WAITING, fault, touched)
+        return self._end(self._legal("return to the queue", job_id), JobState.WAITING, fault, touched)
 
     def cancel(self, job_id: int, *, touched: bool = True) -> Job:
         """Take it out of the line; not ``touched``, of one that runs: see `fail`."""
         job = self._legal("cancel", job_id)
         return self._end(job, JobState.CANCELLED, job.fault, touched or job.state not in ACTIVE)
 
-    def queue(self, job_id: int, *, afresh: bool = False) -> Job:
+    def requeue(self, job_id: int, *, afresh: bool = False) -> Job:
         """Put a stopped job in line again, where it stands: to go on from its journal, or ``afresh``.
 
         A job that starts afresh takes the settings of the day.
         """
-        job = self._legal("queue", job_id)
+        job = self._legal("requeue", job_id)
         new: dict[str, Any] = {"done": 0, "tries": 0, "engine": None, "afresh": True} if afresh else {}
         return self._change(job, state=JobState.WAITING, fault="", result=None, **new)
 
     def set_preset(self, job_id: int, preset: str) -> Job:
         """Choose how it is to be done; legal until it begins."""
         job = self._legal("set the preset of", job_id)
-        if job.begun:
+        if job.started:
             raise RuntimeStateError(f"job {job_id} ({job.name}) goes on as it was begun: start it again to change that")
         return self._change(job, preset=preset, total=job.totals.get(preset))
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
-from app.annotate import AnnotateOptions, Engine, JobControl, Outcome, ProgressListener, annotate
-from app.engine_setup import EngineKeeper
-from app.jobs.job_intake import SourceOpener
+from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener, annotate
+from app.engine_cache import EngineCache
 from app.jobs.job_queue import EngineChoice, Job, JobResult
+from app.jobs.source_scan import SourceOpener
 from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
-from engine.engine import TrackerName
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
 
 #: The disk has no room: not the fault of one job, and it can be mended.
@@ -35,61 +33,44 @@ _IN_WINDOW: Final = {
 }
 
 
-class EndKind(str, Enum):
+class OutcomeKind(str, Enum):
     """How a job ended."""
 
     FINISHED = "finished"
     STOPPED = "stopped"  # by its control; it can go on
     FAILED = "failed"  # for a reason of its own
-    HELD = "held"  # for a reason that would meet the next job too: disk full, models missing
+    BLOCKED = "blocked"  # for a reason that would meet the next job too: disk full, models missing
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class JobOutcome:
     """How a job ended, and what is to be told."""
 
-    kind: EndKind
+    kind: OutcomeKind
     result: JobResult | None = None
     fault: str = ""
 
 
-class Keeper(Protocol):
-    """See app/engine_setup.py."""
-
-    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
-        """Settings of the next run."""
-
-    def engine_for(self, source: FrameSource) -> Engine:
-        """The engine that fits a source and the settings."""
-
-    def close(self) -> None:
-        """Close what is open."""
-
-
-def _new_keeper() -> Keeper:
-    return EngineKeeper(EngineConfig(), "litert")
-
-
-class JobEngines:
-    """Runs jobs, one after the other, and keeps the engine open between jobs of the same settings."""
+class JobExecutor:
+    """Runs jobs one after the other, and keeps the engine open between jobs with the same settings."""
 
     def __init__(
         self,
         app_version: str,
         open_source: SourceOpener = open_source,
-        new_keeper: Callable[[], Keeper] = _new_keeper,
+        engines: EngineCache | None = None,
     ) -> None:
-        """``open_source`` and ``new_keeper``: others than those of the program are for tests."""
+        """``open_source`` and ``engines`` are replaced in tests; the executor closes ``engines``."""
         self._app_version = app_version
         self._open_source = open_source
-        self._keeper = new_keeper()
+        self._engines = engines or EngineCache()
 
     @property
     def open_source(self) -> SourceOpener:
         """What sources are opened with."""
         return self._open_source
 
-    def run(self, job: Job, watch: ProgressListener, control: JobControl) -> Ending:
+    def run(self, job: Job, watch: ProgressListener, control: JobControl) -> JobOutcome:
         """Run a job that has begun until it ends.
 
         Raises:
@@ -98,34 +79,36 @@ class JobEngines:
         try:
             return self._run(job, watch, control)
         except _Stopped:
-            return Ending(EndKind.STOPPED)
+            return JobOutcome(OutcomeKind.STOPPED)
         except EngineError as error:
-            kind = EndKind.HELD if _would_meet_the_next(error) else EndKind.FAILED
-            return Ending(kind, fault=in_window_words(str(error)))
+            kind = OutcomeKind.BLOCKED if _would_meet_the_next(error) else OutcomeKind.FAILED
+            return JobOutcome(kind, fault=in_window_words(str(error)))
 
     def close(self) -> None:
         """Close the engine; the next job opens it again."""
-        self._keeper.close()
+        self._engines.close()
 
-    def _run(self, job: Job, watch: ProgressListener, control: JobControl) -> Ending:
+    def _run(self, job: Job, watch: ProgressListener, control: JobControl) -> JobOutcome:
         preset = preset_of(job.preset)
         choice = job.engine or EngineChoice()
-        self._keeper.configure(preset.configured(config_of(choice)), choice.tracker)
+        self._engines.configure(preset.configured(config_of(choice)), choice.tracker)
         # A job that was never begun must not take what others left in its folder for its own.
         options = AnnotateOptions(self._app_version, resume=job.resumes, force=job.afresh, preset=preset)
         outcome = annotate(
             job.spec,
             SessionFolder(job.folder),
             lambda spec: _Stoppable(self._open_source(spec), control),
-            self._keeper.engine_for,
+            self._engines.engine_for,
             options,
             watch,
             control,
         )
-        return Ending(EndKind.FINISHED, _result_of(outcome), outcome.fault or "") if outcome.finished else _STOPPED
+        return (
+            JobOutcome(OutcomeKind.FINISHED, _result_of(outcome), outcome.fault or "") if outcome.finished else _STOPPED
+        )
 
 
-_STOPPED: Final = Ending(EndKind.STOPPED)
+_STOPPED: Final = JobOutcome(OutcomeKind.STOPPED)
 
 
 def config_of(choice: EngineChoice) -> EngineConfig:

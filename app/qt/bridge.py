@@ -17,8 +17,8 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.engine_setup import EngineKeeper
-from app.live.live_run import EngineOpener, LiveRun, Presented, SourceOpener, open_live_source, open_run
+from app.engine_cache import EngineCache
+from app.live.live_run import LiveRun, Presented, SourceOpener, open_live_source, open_run
 from app.live.performance import Performance, PerformanceMeter
 from app.live.routing_history import RouteShares, RoutingHistory, redecided
 from app.live.snapshot import Snapshot, save_snapshot
@@ -26,12 +26,11 @@ from app.overlay.overlay import Overlay, OverlayParts
 from app.overlay.presentation import painted_form, present
 from app.qt.background import Worker
 from app.qt.live.live_recording import LiveRecording, RecordState
-from app.qt.widgets.notice_bar import Notice, Weight
-from app.session.journal import RunHeader, rows_of
-from app.settings.limits import Thresholds, thresholds_of
+from app.qt.widgets.notice_bar import Notice, Severity
+from app.session.rows import SessionHeader, rows_of
+from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
-from engine.config import EngineConfig
-from engine.engine import TrackerName
+from engine.config import EngineConfig, TrackerName
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
 from engine.runtime import RuntimeState
 from engine.thread_top import error_of
@@ -90,17 +89,16 @@ class LiveBridge(QObject):
         parent: QObject | None = None,
         *,
         open_source: SourceOpener = open_live_source,
-        engine_for: EngineOpener | None = None,
+        engines: EngineCache | None = None,
     ) -> None:
-        """Nothing is opened before `open`; ``open_source`` and ``engine_for`` are for tests."""
+        """Nothing is opened before `open`; ``open_source`` and ``engines`` are replaced in tests."""
         super().__init__(parent)
         self._app_version = app_version
         self._open_source = open_source
-        self._engines = EngineKeeper(config, tracker)
-        self._engine_for = engine_for or self._engines.engine_for
+        self._engines = engines or EngineCache(config, tracker)
         self._parts = OverlayParts()
         self._space_px = (960, 540)
-        self._thresholds: Thresholds | None = None  # None = the model's own
+        self._limits: Limits | None = None  # None = the model's own
         self._state = LiveState.IDLE
         self._number = 0
         self._spec: str | None = None
@@ -124,7 +122,7 @@ class LiveBridge(QObject):
         return self._state
 
     @property
-    def header(self) -> RunHeader | None:
+    def header(self) -> SessionHeader | None:
         """Of the run, with the limits in force; None before the first."""
         return self._run.header if self._run is not None else None
 
@@ -134,14 +132,14 @@ class LiveBridge(QObject):
         return self._spec
 
     @property
-    def thresholds(self) -> Thresholds | None:
+    def limits(self) -> Limits | None:
         """The user's limits; None = the model's own."""
-        return self._thresholds
+        return self._limits
 
     @property
-    def model_thresholds(self) -> Thresholds | None:
+    def model_limits(self) -> Limits | None:
         """The model's own limits; None before the first run."""
-        return thresholds_of(self._run.calibration) if self._run is not None else None
+        return limits_of(self._run.calibration) if self._run is not None else None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -214,7 +212,7 @@ class LiveBridge(QObject):
         if self._state is LiveState.LOST and self._spec is not None:
             self._ask(self._spec)
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """End everything; the bridge cannot be used afterwards. Blocks until all threads have ended.
 
         Raises:
@@ -224,7 +222,7 @@ class LiveBridge(QObject):
             timer.stop()
         self.blockSignals(True)
         with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
-            for end in (self._engines.close, self._saver.close, self.recording.shut, self._end_running):
+            for end in (self._engines.close, self._saver.close, self.recording.shutdown, self._end_running):
                 ends.callback(end)
             ends.callback(self._opener.close)
 
@@ -242,16 +240,16 @@ class LiveBridge(QObject):
             self._run.presenting.parts = parts
         self._present_again()
 
-    def set_thresholds(self, thresholds: Thresholds | None) -> None:
+    def set_limits(self, limits: Limits | None) -> None:
         """Route by these limits (None = the model's own) from the next frame on, and the last half minute anew.
 
         Nothing while a recording goes on: a table rests on one pair of limits.
         """
         if self.recording.state is not RecordState.OFF:
             return
-        self._thresholds = thresholds
+        self._limits = limits
         if self._run is not None:
-            self._run.set_thresholds(thresholds or thresholds_of(self._run.calibration))
+            self._run.set_limits(limits or limits_of(self._run.calibration))
             self._rerouting.start()
 
     def start_recording(self, root: Path) -> None:
@@ -264,7 +262,7 @@ class LiveBridge(QObject):
         header = self.header
         if self._shown is not None and header is not None:
             result = self._shown.result
-            self._saver.ask(Snapshot(folder, result.frame, self._shown.rows, header, self._parts, datetime.now()))
+            self._saver.submit(Snapshot(folder, result.frame, self._shown.rows, header, self._parts, datetime.now()))
 
     # What follows comes from timers and workers.
 
@@ -313,7 +311,7 @@ class LiveBridge(QObject):
         run = self._run
         if run is None:
             return
-        self._history.reroute(run.set_thresholds(self._thresholds or thresholds_of(run.calibration)))
+        self._history.reroute(run.set_limits(self._limits or limits_of(run.calibration)))
         if self._shown is not None and self._state in (LiveState.PAUSED, LiveState.ENDED):
             result = redecided(self._shown.result, self._history.decisions())
             self._shown = Presented(result, self._shown.rows, self._shown.picture)
@@ -323,7 +321,7 @@ class LiveBridge(QObject):
         self._number += 1
         self._display.stop()
         self.recording.stop()
-        self._opener.ask(_Change(self._number, spec))
+        self._opener.submit(_Change(self._number, spec))
 
     def _change(self, change: _Change) -> _Changed:
         """On the opener's thread: end what runs, then open."""
@@ -334,8 +332,8 @@ class LiveBridge(QObject):
         return _Changed(change.number, self._running, error)
 
     def _open_run(self, spec: str) -> None:
-        how = (self._app_version, self._thresholds, self._parts, self._space_px)
-        self._running = open_run(spec, self._open_source, self._engine_for, *how)
+        how = (self._app_version, self._limits, self._parts, self._space_px)
+        self._running = open_run(spec, self._open_source, self._engines, *how)
 
     def _end_running(self) -> Exception | None:
         run, self._running = self._running, None
@@ -376,15 +374,15 @@ class LiveBridge(QObject):
         else:
             self._set_state(LiveState.FAILED)
             told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
-        self.noticed.emit(Notice(told, Weight.FAULT, "source"))
+        self.noticed.emit(Notice(told, Severity.ERROR, "source"))
 
     def _on_saved(self, path: Path) -> None:
         self._say(self.tr("Picture saved: {path}").format(path=path), topic="snapshot")
 
     def _tell(self, error: Exception) -> None:
-        self._say(str(error), Weight.FAULT)
+        self._say(str(error), Severity.ERROR)
 
-    def _say(self, text: str, weight: Weight = Weight.NEWS, topic: str = "") -> None:
+    def _say(self, text: str, weight: Severity = Severity.INFO, topic: str = "") -> None:
         self.noticed.emit(Notice(text, weight, topic))
 
     def _set_state(self, state: LiveState) -> None:

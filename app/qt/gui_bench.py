@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
 
-from app.engine_setup import EngineKeeper
+from app.engine_cache import EngineCache
 from app.live.live_run import Presented
 from app.live.trace import SPAN_S
 from app.qt.application import make_application
@@ -35,15 +35,15 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
-from app.review.synthetic_session import made_results, make_session
+from app.review.synthetic_session import synthetic_results, write_synthetic_session
 from app.session.folder import SessionFolder
-from app.session.metadata import Engine, ResumablePipeline
 from app.session.rows import rows_of
 from app.session.table import written_whole
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
 from engine.capture.synthetic import SyntheticSource
-from engine.config import EngineConfig
+from engine.config import EngineConfig, TrackerName
+from engine.engine import Engine
 from engine.errors import EngineError
 from engine.types import FaceResult, Frame, FrameResult
 
@@ -157,10 +157,8 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
     """
     application = offscreen_application()
     store = PreferenceStore(None)
-    engines = EngineKeeper(config, "litert")
-    bridge = LiveBridge(
-        config, "litert", "bench", open_source=_one_face, engine_for=lambda source: _lively(engines.engine_for(source))
-    )
+    engines = EngineCache(config, "litert", _open_lively)
+    bridge = LiveBridge(config, "litert", "bench", open_source=_one_face, engines=engines)
     page = LivePage(store, config, bridge)
     window = MainWindow(store, {"live": page})
     faults: list[str] = []
@@ -202,7 +200,7 @@ def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as scratch:
         folder = SessionFolder(Path(scratch) / "session")
         tell(f"writing a session of {hours:g} h (half a minute per hour)")
-        make_session(folder, hours * 3600, 25.0, 2, 1)
+        write_synthetic_session(folder, hours * 3600, 25.0, 2, 1)
         opens = [_open(application, folder.path, scroll=False)[0] for _ in range(_OPENS)]
         tell("scrolling")
         _, steps_ms, frames = _open(application, folder.path, scroll=True)
@@ -230,27 +228,31 @@ def _one_face(spec: str) -> FrameSource:
 class _Lively:
     """A pipeline whose faces keep their places and get the findings of made ones."""
 
-    def __init__(self, pipeline: ResumablePipeline) -> None:
-        self._pipeline = pipeline
-        made = (result.faces[0] for result in made_results(2 * _MADE_S, _FPS, 1, 1) if result.faces)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        made = (result.faces[0] for result in synthetic_results(2 * _MADE_S, _FPS, 1, 1) if result.faces)
         self._made = itertools.cycle(list(itertools.islice(made, round(_MADE_S * _FPS))))
 
     def process(self, frame: Frame) -> FrameResult:
-        result = self._pipeline.process(frame)
+        result = self._engine.process(frame)
         return dataclasses.replace(result, faces=tuple(_told_of(face, next(self._made)) for face in result.faces))
 
     def snapshot(self) -> str:
-        return self._pipeline.snapshot()
+        return self._engine.snapshot()
 
     def restore(self, text: str) -> None:
-        self._pipeline.restore(text)
+        self._engine.restore(text)
 
     def recalibrate(self, calibration: ExpressionCalibration) -> None:
-        self._pipeline.recalibrate(calibration)
+        self._engine.recalibrate(calibration)
+
+    def close(self) -> None:
+        self._engine.close()
 
 
-def _lively(engine: Engine) -> Engine:
-    return dataclasses.replace(engine, pipeline=_Lively(engine.pipeline))
+def _open_lively(config: EngineConfig, tracker: TrackerName, still: bool) -> Engine:
+    engine = Engine.open(config, tracker=tracker, still=still)
+    return Engine(_Lively(engine), engine.expression, engine.action_units, engine.models, tracker, config)
 
 
 def _told_of(face: FaceResult, made: FaceResult) -> FaceResult:
@@ -268,7 +270,7 @@ def _fill_chart(page: LivePage, newest: Presented) -> None:
     """A minute of made findings before the newest frame."""
     page.chart.clear()
     steps = round(SPAN_S * _FPS)
-    for place, result in enumerate(made_results(SPAN_S, _FPS, 1, 2)):
+    for place, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
         rows = rows_of(result)
         time_s = newest.result.frame.timestamp_s - (steps - place) / _FPS
         page.chart.add(time_s, rows[0] if rows[0].face_id is not None else None)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QLocale, QTranslator
-from PySide6.QtWidgets import QApplication
-
-from app.jobs.job_run import JobEngines
+from app.jobs.job_run import JobExecutor
 from app.qt.about.about_page import AboutPage
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.application import make_application, run_until_closed
@@ -20,10 +17,10 @@ from app.qt.review.review_page import ReviewPage
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.start.start_page import StartPage
 from app.qt.theme import ThemeName, apply_theme
+from app.qt.translation import use_language
 from app.qt.widgets.page import Page
-from app.session.dropped import is_session
+from app.session.folder import is_session
 from app.settings.preferences import chosen_config, preferences_path
-from app.settings.translations import chosen_language, installed_languages
 from engine.config import EngineConfig
 
 #: The queue of Annotate stands beside the preferences.
@@ -44,7 +41,7 @@ def build_window(store: PreferenceStore, config: EngineConfig, app_version: str,
     start, review = StartPage(store), ReviewPage(store)
     bridge = LiveBridge(chosen_config(config, store.now), store.now.tracker, app_version)
     live = LivePage(store, config, bridge)
-    annotate = AnnotatePage(store, queue_file, JobEngines(app_version))
+    annotate = AnnotatePage(store, queue_file, JobExecutor(app_version))
     pages: dict[str, Page] = {
         "start": start,
         "live": live,
@@ -69,11 +66,11 @@ def build_window(store: PreferenceStore, config: EngineConfig, app_version: str,
         annotate.add(paths)
 
     for page in pages.values():
-        page.session_wanted.connect(open_session)
-    window.session_wanted.connect(open_session)
-    start.live_wanted.connect(open_live)
-    window.live_wanted.connect(open_live)
-    start.annotate_wanted.connect(queue)
+        page.session_requested.connect(open_session)
+    window.session_requested.connect(open_session)
+    start.live_requested.connect(open_live)
+    window.live_requested.connect(open_live)
+    start.annotate_requested.connect(queue)
     return window
 
 
@@ -110,16 +107,6 @@ def run_program(
 def open_in(window: MainWindow, source: str) -> None:
     """Open a session folder in Review, anything else in Live."""
     if is_session(Path(source)):
-        window.session_wanted.emit(Path(source).absolute())
+        window.session_requested.emit(Path(source).absolute())
     else:
-        window.live_wanted.emit(source)
-
-
-def use_language(application: QApplication, wanted: str) -> None:
-    """Translate all texts from now on, where a translation is installed; ``wanted`` as in the preferences."""
-    path = chosen_language(wanted, QLocale.system().name(), installed_languages())
-    if path is None:
-        return
-    translator = QTranslator(application)
-    if translator.load(str(path)):
-        application.installTranslator(translator)
+        window.live_requested.emit(source)

@@ -13,7 +13,7 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from engine.errors import ContractError
 
@@ -65,8 +65,8 @@ class AUCalibration:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelContract:
-    """All that the engine must know of a model."""
+class _Contract:
+    """The fields of every contract, in the order of the file."""
 
     schema: int
     name: str
@@ -82,10 +82,27 @@ class ModelContract:
     trained: str  # date, command and seed
 
 
-#: The calibration that each task carries.
-CALIBRATIONS: dict[str, type[ExpressionCalibration | AUCalibration]] = {
-    "expression": ExpressionCalibration,
-    "action_units": AUCalibration,
+@dataclass(frozen=True, slots=True)
+class ExpressionContract(_Contract):
+    """Contract of an expression model; `labels` are facs.EXPRESSIONS."""
+
+    calibration: ExpressionCalibration
+
+
+@dataclass(frozen=True, slots=True)
+class ActionUnitContract(_Contract):
+    """Contract of an action-unit model; `labels` are codes such as "AU12"."""
+
+    calibration: AUCalibration
+
+
+#: The contract of a model of either task.
+ModelContract: TypeAlias = ExpressionContract | ActionUnitContract
+
+#: The contract of each task, in the order of a frame's path.
+CONTRACTS: Final[dict[str, type[ModelContract]]] = {
+    "expression": ExpressionContract,
+    "action_units": ActionUnitContract,
 }
 
 _Record = TypeVar("_Record")
@@ -113,10 +130,10 @@ def read_contract(model: Path) -> ModelContract:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise ContractError(f"{path} has schema {found!r}, this version reads {SCHEMA}: use a matching model")
     task = raw.get("task")
-    if not isinstance(task, str) or task not in CALIBRATIONS:
-        raise ContractError(f"{path} has task {task!r}, expected one of {', '.join(CALIBRATIONS)}")
+    if not isinstance(task, str) or task not in CONTRACTS:
+        raise ContractError(f"{path} has task {task!r}, expected one of {', '.join(CONTRACTS)}")
     try:
-        return _build(ModelContract, raw, {"calibration": CALIBRATIONS[task]})
+        return _build(CONTRACTS[task], raw)
     except (TypeError, ValueError, OverflowError) as error:
         raise ContractError(
             f"{path} does not hold a valid contract: {error} (restore it beside its model, or export the model again)"
@@ -130,11 +147,11 @@ def write_contract(contract: ModelContract, model: Path) -> Path:
     return path
 
 
-def _build(record: type[_Record], raw: Any, overrides: dict[str, type] | None = None) -> _Record:
+def _build(record: type[_Record], raw: Any) -> _Record:
     """Make a record from JSON values, strictly: every field there, none unknown, each of its type."""
     if not isinstance(raw, dict):
         raise TypeError(f"{record.__name__} must be an object, not {type(raw).__name__}")
-    hints = typing.get_type_hints(record) | (overrides or {})
+    hints = typing.get_type_hints(record)
     odd = set(raw) ^ set(hints)
     if odd:
         name = min(odd)

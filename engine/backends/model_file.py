@@ -13,6 +13,7 @@ from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE
 from engine.backends.contract import (
     AUCalibration,
     ExpressionCalibration,
+    ExpressionContract,
     ModelContract,
     TensorSpec,
     contract_path,
@@ -82,7 +83,7 @@ def check_contract(contract: ModelContract, path: Path) -> None:
     image = ("N", 1, crop.side_px, crop.side_px)
     inputs: _Shapes
     outputs: _Shapes
-    if isinstance(contract.calibration, ExpressionCalibration):
+    if isinstance(contract, ExpressionContract):
         _check_expression(contract.labels, contract.calibration, where)
         inputs = {"image": image, "landmarks": ("N", MESH_POINTS, 2)}
         outputs = {"logits": ("N", "M", len(EXPRESSIONS))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -80,6 +81,11 @@ class FrameSource(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the file or device. A second call does nothing."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Iterate over the remaining frames; raises SourceError like `read`."""
+        while (frame := self.read()) is not None:
+            yield frame
 
     def __enter__(self) -> FrameSource:
         return self

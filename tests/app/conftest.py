@@ -37,10 +37,14 @@ class Annotator:
         sha256: str = "e" * 64,
         trusted: tuple[int, ...] = TRUSTED_UNITS,
         preset: Preset = BALANCED,
+        config: EngineConfig | None = None,
         watch: ProgressListener | None = None,
         **options: bool,
     ) -> Outcome:
-        made, engine = source or MadeSource(), make_engine(pipeline or MadePipeline(), sha256, trusted, preset.configured(EngineConfig()))
+        made, engine = (
+            source or MadeSource(),
+            make_engine(pipeline or MadePipeline(), sha256, trusted, preset.configured(config or EngineConfig())),
+        )
         return annotate(
             "made.mp4",
             self.folder,

@@ -204,13 +204,12 @@ def test_resuming_with_another_list_of_trusted_units_is_refused(run_annotate: An
         run_annotate(resume=True, trusted=())
 
 
-def test_resuming_with_another_setting_names_it(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_with_another_setting_names_it(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(MadePipeline(fail_at=20))
     changed = EngineConfig(routing=RoutingConfig(smoothing_s=0.25))
-    monkeypatch.setattr("tests.app.made.EngineConfig", lambda: changed)
     with pytest.raises(OutputError, match=r"another routing.smoothing_s \(0.5, now 0.25\): use --force"):
-        run_annotate(resume=True)
+        run_annotate(config=changed, resume=True)
 
 
 def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> None:

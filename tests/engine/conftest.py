@@ -14,11 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE
 from engine.backends.contract import (
+    CONTRACTS,
     SCHEMA,
     AUCalibration,
     CropSpec,
     ExpressionCalibration,
-    ModelContract,
     TensorSpec,
     write_contract,
 )
@@ -134,7 +134,7 @@ def _write(
     path.parent.mkdir(parents=True, exist_ok=True)
     content = model.SerializeToString()
     path.write_bytes(content)
-    contract = ModelContract(
+    contract = CONTRACTS[task](
         schema=SCHEMA,
         name=f"tiny {task}",
         task=task,

@@ -1,4 +1,4 @@
-"""Putting the pipeline together from real (tiny) model files and the face networks."""
+"""Opening an engine on small real model files and the face networks, and running frames through it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.config import EngineConfig
-from engine.engine import build_pipeline
+from engine.engine import Engine
 from engine.errors import BackendError, ConfigError, ContractError, ModelError
 from engine.types import Frame
 
@@ -27,59 +27,97 @@ def models(expression_model, action_unit_model, tmp_path):
 
 @pytest.fixture
 def portrait():
-    """A picture with one face, as the first frame of a source."""
-    picture = cv2.imread(str(Path(__file__).parents[2] / "assets" / "demo" / "portrait.jpg"))
-    image = np.ascontiguousarray(picture[:, :, ::-1])
-    return Frame(image, 0, 0.0, "portrait")
+    """An image with one face, as the first frame of a source."""
+    image = cv2.imread(str(Path(__file__).parents[2] / "assets" / "demo" / "portrait.jpg"))
+    return Frame(np.ascontiguousarray(image[:, :, ::-1]), 0, 0.0, "portrait")
 
 
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"expression\.onnx is missing"):
-        build_pipeline(CONFIG, tmp_path)
+        Engine.open(CONFIG, models_folder=tmp_path)
 
 
 def test_an_unknown_backend_is_named(models):
     with pytest.raises(BackendError, match="abacus"):
-        build_pipeline(dataclasses.replace(CONFIG, backends=("abacus",)), models)
+        Engine.open(dataclasses.replace(CONFIG, backends=("abacus",)), models_folder=models)
 
 
 @pytest.mark.usefixtures("face_models")
-def test_models_of_each_others_task_are_refused(models):
+def test_swapped_models_are_refused(models):
     for suffix in (".onnx", ".json"):
-        (models / f"expression{suffix}").rename(models / f"kept{suffix}")
+        (models / f"expression{suffix}").rename(models / f"spare{suffix}")
         (models / f"action_units{suffix}").rename(models / f"expression{suffix}")
-        (models / f"kept{suffix}").rename(models / f"action_units{suffix}")
+        (models / f"spare{suffix}").rename(models / f"action_units{suffix}")
     with pytest.raises(ContractError, match="not for expression"):
-        build_pipeline(CONFIG, models)
+        Engine.open(CONFIG, models_folder=models)
 
 
-def test_pictures_that_do_not_follow_each_other_need_the_built_in_tracker(models):
+def test_unrelated_images_need_the_litert_tracker(models):
     with pytest.raises(ConfigError, match="use the litert tracker"):
-        build_pipeline(CONFIG, models, tracker="mediapipe", still=True)
+        Engine.open(CONFIG, models_folder=models, tracker="mediapipe", still=True)
 
 
 @pytest.mark.usefixtures("face_models")
-def test_a_portrait_gives_one_face_from_end_to_end(models, portrait):
-    assembly = build_pipeline(CONFIG, models, still=True)
-    first, second = (assembly.pipeline.process(portrait) for _ in range(2))
-    assembly.pipeline.close()
-    assert assembly.expression.contract.task == "expression"
-    assert assembly.action_units.contract.task == "action_units"
+def test_an_open_engine_describes_its_models(models):
+    with Engine.open(CONFIG, models_folder=models) as engine:
+        assert engine.expression.calibration.epistemic_quantiles
+        assert engine.action_units.calibration.mask_samples > 0
+        assert [(model.task, model.sha256) for model in engine.models] == [
+            ("expression", engine.expression.sha256),
+            ("action_units", engine.action_units.sha256),
+        ]
+        assert {(model.backend, model.device) for model in engine.models} == {("onnxruntime", "CPU")}
+        assert engine.config is CONFIG
+        assert engine.tracker == "litert"
+
+
+@pytest.mark.usefixtures("face_models")
+def test_unrelated_images_are_processed_independently(models, portrait):
+    with Engine.open(CONFIG, models_folder=models, still=True) as engine:
+        first, second = (engine.process(portrait) for _ in range(2))
     assert [face.track.track_id for face in (*first.faces, *second.faces)] == [1, 2]
     face, again = first.faces[0], second.faces[0]
     assert face.expression.members.shape == (5, 8)
     assert face.action_units.occurrence.shape == (12,)
-    assert dataclasses.astuple(face.decision) == dataclasses.astuple(again.decision)  # nothing is averaged
+    assert dataclasses.astuple(face.decision) == dataclasses.astuple(again.decision)
+
+
+def face_counts(engine, portrait, frames=15):
+    times = [index / 25 for index in range(frames)]
+    stream = [dataclasses.replace(portrait, index=index, timestamp_s=time_s) for index, time_s in enumerate(times)]
+    return [len(engine.process(frame).faces) for frame in stream]
 
 
 @pytest.mark.usefixtures("face_models")
-def test_a_face_in_a_stream_is_shown_once_it_is_confirmed(models, portrait):
-    assembly = build_pipeline(CONFIG, models)
-    counts = []
-    for index in range(15):
-        frame = dataclasses.replace(portrait, index=index, timestamp_s=index / 25)
-        counts.append(len(assembly.pipeline.process(frame).faces))
-    assembly.pipeline.close()
+def test_a_face_in_a_stream_is_returned_once_it_is_confirmed(models, portrait):
+    with Engine.open(CONFIG, models_folder=models) as engine:
+        counts = face_counts(engine, portrait)
     assert counts[0] == 0
     assert counts[-1] == 1
     assert counts == sorted(counts)
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_reset_engine_starts_as_a_new_one(models, portrait):
+    with Engine.open(CONFIG, models_folder=models) as engine:
+        new = engine.snapshot()
+        counts = face_counts(engine, portrait)
+        assert engine.snapshot() != new
+        engine.reset()
+        assert engine.snapshot() == new
+        assert face_counts(engine, portrait) == counts
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_restored_engine_continues_with_the_same_results(models, portrait):
+    with Engine.open(CONFIG, models_folder=models) as engine:
+        face_counts(engine, portrait)
+        snapshot = engine.snapshot()
+        following = dataclasses.replace(portrait, index=15, timestamp_s=15 / 25)
+        expected = engine.process(following).faces[0]
+        engine.reset()
+        engine.restore(snapshot)
+        again = engine.process(following).faces[0]
+    assert again.track.track_id == expected.track.track_id
+    assert again.track.age_s == expected.track.age_s
+    assert again.decision.shares == expected.decision.shares

@@ -9,20 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.engine import build_pipeline
 from engine.capture.synthetic import PASSAGES, SyntheticSource
 from engine.config import EngineConfig
-from engine.pipeline import Pipeline
+from engine.engine import Engine
 from engine.types import FaceResult, Frame, Reason, Route, UInt8
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "demo" / "portrait.jpg"
 
 
 @pytest.fixture(scope="module")
-def stills(face_models: None) -> Iterator[Pipeline]:
-    assembly = build_pipeline(EngineConfig(backends=("onnxruntime",)), still=True)
-    yield assembly.pipeline
-    assembly.pipeline.close()
+def stills(face_models: None) -> Iterator[Engine]:
+    with Engine.open(EngineConfig(backends=("onnxruntime",)), still=True) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +28,13 @@ def portrait() -> UInt8:
     return np.asarray(cv2.cvtColor(np.asarray(cv2.imread(str(PORTRAIT))), cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def only_face(pipeline: Pipeline, image: UInt8) -> FaceResult:
-    faces = pipeline.process(Frame(np.ascontiguousarray(image), 0, 0.0, "portrait")).faces
+def only_face(engine: Engine, image: UInt8) -> FaceResult:
+    faces = engine.process(Frame(np.ascontiguousarray(image), 0, 0.0, "portrait")).faces
     assert len(faces) == 1
     return faces[0]
 
 
-def test_a_smile_is_accepted_as_happiness_with_its_units(stills: Pipeline, portrait: UInt8) -> None:
+def test_a_smile_is_accepted_as_happiness_with_its_units(stills: Engine, portrait: UInt8) -> None:
     face = only_face(stills, portrait)
     assert face.decision.route is Route.ACCEPT
     assert face.decision.labels == ("happiness",)
@@ -46,7 +44,7 @@ def test_a_smile_is_accepted_as_happiness_with_its_units(stills: Pipeline, portr
     assert occurrence[15] < 0.2  # lip corners not depressed
 
 
-def test_a_mirrored_face_gets_nearly_the_same_answer(stills: Pipeline, portrait: UInt8) -> None:
+def test_a_mirrored_face_gets_nearly_the_same_answer(stills: Engine, portrait: UInt8) -> None:
     straight, mirrored = only_face(stills, portrait), only_face(stills, portrait[:, ::-1])
     assert straight.decision.labels == mirrored.decision.labels
     apart = np.abs(straight.expression.probabilities - mirrored.expression.probabilities)
@@ -54,44 +52,42 @@ def test_a_mirrored_face_gets_nearly_the_same_answer(stills: Pipeline, portrait:
     assert straight.track.pose.yaw_deg == pytest.approx(-mirrored.track.pose.yaw_deg, abs=6)
 
 
-def test_a_grey_picture_gets_nearly_the_answer_of_its_colours(stills: Pipeline, portrait: UInt8) -> None:
+def test_a_grey_picture_gets_nearly_the_answer_of_its_colours(stills: Engine, portrait: UInt8) -> None:
     grey = cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     coloured, plain = only_face(stills, portrait), only_face(stills, np.asarray(grey, np.uint8))
     assert np.abs(coloured.expression.probabilities - plain.expression.probabilities).max() < 0.1
 
 
-def test_a_dark_portrait_is_not_assessed_for_that_reason(stills: Pipeline, portrait: UInt8) -> None:
+def test_a_dark_portrait_is_not_assessed_for_that_reason(stills: Engine, portrait: UInt8) -> None:
     face = only_face(stills, (portrait * 0.2).astype(np.uint8))
     assert face.decision.route is Route.REJECT
     assert face.decision.reason is Reason.LOW_QUALITY
     assert "dark" in [reason.value for reason in face.aligned.quality.reasons]
 
 
-def test_a_picture_without_a_face_has_none(stills: Pipeline) -> None:
+def test_a_picture_without_a_face_has_none(stills: Engine) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     assert stills.process(Frame(noise, 0, 0.0, "noise")).faces == ()
 
 
-def test_the_uncertainties_of_a_real_face_add_up(stills: Pipeline, portrait: UInt8) -> None:
+def test_the_uncertainties_of_a_real_face_add_up(stills: Engine, portrait: UInt8) -> None:
     uncertainty = only_face(stills, portrait).uncertainty
     assert uncertainty.total == pytest.approx(uncertainty.aleatoric + uncertainty.epistemic, abs=1e-6)
     assert 0 <= uncertainty.ood_score <= 1
 
 
 def test_the_demo_shows_every_way_of_not_seeing_well_and_comes_back(face_models: None) -> None:
-    assembly = build_pipeline(EngineConfig(backends=("onnxruntime",)))
     reasons: dict[str, set[str]] = {}
-    with SyntheticSource() as source:
+    with Engine.open(EngineConfig(backends=("onnxruntime",))) as engine, SyntheticSource() as source:
         count = source.info.frame_count
         assert count is not None
-        while (frame := source.read()) is not None:
+        for frame in source:
             share = frame.index / count
             names = [passage.name for passage in PASSAGES if passage.begin <= share < passage.end]
-            for face in assembly.pipeline.process(frame).faces:
-                told = [reason.value for reason in face.aligned.quality.reasons] or [face.decision.route.value]
+            for face in engine.process(frame).faces:
+                found = [reason.value for reason in face.aligned.quality.reasons] or [face.decision.route.value]
                 for name in names:
-                    reasons.setdefault(name, set()).update(told)
-    assembly.pipeline.close()
+                    reasons.setdefault(name, set()).update(found)
     assert "accept" in reasons["plain"]
     assert "dark" in reasons["dark"]
     assert "cut_off" in reasons["cut_off"]

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
+from app.session.journal import read_header, read_journal
 from app.settings.preferences import Preferences, save_preferences
 from app.system.libraries import X11_LIBRARIES, is_there
-from app.session.journal import read_header, read_journal
 from engine.tracking.face_models import models_folder
 
 pytest.importorskip(
@@ -158,12 +158,12 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
     # With the limit at nothing every label competes; the recording says so, and which limit was in force.
     user.press("t", "Home")
     doubtful = user.record(80)
-    assert read_header(doubtful / "journal.jsonl").tau_accept == 0.0
+    assert read_header(doubtful / "journal.jsonl").aleatoric_limit == 0.0
     assert "ambiguous" in _decisions(doubtful)
     assert "accept" not in _decisions(doubtful)
     user.press("ctrl+0")
     plain = user.record(80)
-    assert read_header(plain / "journal.jsonl").tau_accept > 0.5
+    assert read_header(plain / "journal.jsonl").aleatoric_limit > 0.5
     assert "accept" in _decisions(plain)
 
     # Review: a marker, a label and an excluded range, kept apart from the model's files.

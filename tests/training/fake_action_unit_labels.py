@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from engine.alignment import CROP_TEMPLATE
-from engine.backends.contract import SCHEMA, AUCalibration, CropSpec, ModelContract, TensorSpec, write_contract
+from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import BP4D_UNITS, unit_code
 from training.data.action_unit_faces import UnitFaces, fold_of
 
@@ -74,7 +74,7 @@ def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "action_units.onnx"
     path.write_bytes(content)
-    contract = ModelContract(
+    contract = ActionUnitContract(
         schema=SCHEMA,
         name="brightness",
         task="action_units",

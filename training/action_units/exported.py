@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from engine.action_units import noise_bank
-from engine.backends.contract import AUCalibration, ModelContract, read_contract
+from engine.backends.contract import ActionUnitContract, AUCalibration, read_contract
 from engine.errors import ContractError
 from engine.types import Float32, UInt8
 from training.action_units.features import pictures
@@ -29,9 +29,10 @@ class ExportedActionUnits:
         Raises:
             ContractError: the contract is missing, broken, or not that of an action-unit model.
         """
-        self.contract: ModelContract = read_contract(path)
-        if not isinstance(self.contract.calibration, AUCalibration):
-            raise ContractError(f"{path} is a model for {self.contract.task}: give an action-unit model")
+        contract = read_contract(path)
+        if not isinstance(contract, ActionUnitContract):
+            raise ContractError(f"{path} is a model for {contract.task}: give an action-unit model")
+        self.contract: ActionUnitContract = contract
         self.calibration: AUCalibration = self.contract.calibration
         self._session = open_session(path, threads)
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.backends.contract import ExpressionCalibration, ModelContract, read_contract
+from engine.backends.contract import ExpressionCalibration, ExpressionContract, read_contract
 from engine.errors import ContractError
 from engine.expression import softmax
 from engine.types import Float32, Float64, UInt8
@@ -40,16 +40,16 @@ def estimates_of(logits: Float32, temperature: float) -> Estimates:
     )
 
 
-def file_estimator(model: Path) -> tuple[Estimator, ModelContract, ExpressionCalibration]:
+def file_estimator(model: Path) -> tuple[Estimator, ExpressionContract, ExpressionCalibration]:
     """Estimator of an exported file, its contract and its calibration.
 
     Raises:
         ContractError: there is no contract, or the file is not an expression model.
     """
     contract = read_contract(model)
-    calibration = contract.calibration
-    if not isinstance(calibration, ExpressionCalibration):
+    if not isinstance(contract, ExpressionContract):
         raise ContractError(f"{model} is a model for {contract.task}: give an expression model")
+    calibration = contract.calibration
     network = open_network(model)  # once: an evaluation asks more than a hundred times
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:

@@ -11,16 +11,16 @@ from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from app.jobs.job_intake import DEMO_SPEC, Intake
 from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
-from app.jobs.job_run import JobEngines
+from app.jobs.job_run import JobExecutor
+from app.jobs.source_scan import DEMO_SPEC, ScanResult
 from app.qt import theme
-from app.qt.annotate.annotate_panels import AnnotateFoot, AnnotateForm, AskFolder, InterruptedBar, ask_folder
+from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, QueueFooter, ask_folder
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import TOPIC, JobRunner
-from app.qt.annotate.job_view import JobCommand, command_words, commands_of, preset_words
-from app.qt.annotate.source_scan import JobAdder
+from app.qt.annotate.job_view import JobCommand, command_text, commands_of, preset_text
+from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
@@ -31,12 +31,12 @@ from app.settings.presets import PRESETS
 #: Keys of what can be done with the chosen jobs.
 _KEYS: Final[dict[JobCommand, str]] = {
     JobCommand.PAUSE: "Ctrl+P",
-    JobCommand.GO_ON: "Ctrl+G",
+    JobCommand.RESUME: "Ctrl+G",
     JobCommand.RETRY: "Ctrl+T",
     JobCommand.CANCEL: "Ctrl+K",
     JobCommand.REVIEW: "Ctrl+Return",
     JobCommand.SHOW_FOLDER: "Ctrl+E",
-    JobCommand.AFRESH: "Ctrl+Shift+G",
+    JobCommand.RESTART: "Ctrl+Shift+G",
     JobCommand.REMOVE: "Del",
 }
 
@@ -60,7 +60,7 @@ class AnnotatePage(Page):
         self,
         store: PreferenceStore,
         queue_file: Path,
-        engines: JobEngines,
+        engines: JobExecutor,
         parent: QWidget | None = None,
         *,
         ask_for_files: AskFiles = ask_files,
@@ -71,12 +71,12 @@ class AnnotatePage(Page):
         super().__init__(parent)
         self._store = store
         self._ask_files, self._ask_folder, self._show = ask_for_files, ask_for_folder, show
-        self.runner = JobRunner(queue_file, engines, self._engine_now, self)
-        self._adder = JobAdder(engines.open_source, lambda: self.runner.jobs, self)
+        self.runner = JobRunner(queue_file, engines, self._current_engine, self)
+        self._scanner = SourceScanner(engines.open_source, lambda: self.runner.jobs, self)
         self._make_actions()
-        self.form = AnnotateForm(store, ask_for_folder)
+        self.form = OutputForm(store, ask_for_folder)
         self.list = JobList()
-        self.foot = AnnotateFoot(self._start, self._clear)
+        self.footer = QueueFooter(self._start, self._clear)
         self.interrupted = InterruptedBar(self.runner.start)
         self._middle = QStackedWidget()
         self._veil = DropVeil(self)
@@ -104,11 +104,11 @@ class AnnotatePage(Page):
     def add(self, specs: tuple[str, ...]) -> None:
         """Add files, folders, or ``demo``, with the preset and into the folder that the page shows."""
         self.noticed.emit(Notice("", topic=TOPIC))
-        self._adder.add(specs, self.form.out, self.form.preset)
+        self._scanner.add(specs, self.form.out, self.form.preset)
 
     def enter(self) -> None:
         """Look at the disk; it may have been filled meanwhile."""
-        self._adder.look_at_disk(self.form.out)
+        self._scanner.request_disk_check(self.form.out)
 
     def shutdown(self) -> None:
         """Stop what runs, to go on at the next start, and end all threads.
@@ -118,7 +118,7 @@ class AnnotatePage(Page):
         """
         self._first.stop()
         try:
-            self._adder.shutdown()
+            self._scanner.shutdown()
         finally:
             self.runner.shutdown()
 
@@ -167,14 +167,14 @@ class AnnotatePage(Page):
                 self.session_requested.emit(folder)
             case JobCommand.SHOW_FOLDER:
                 self._show(folder)
-            case JobCommand.AFRESH:
-                self.runner.again(job_id, afresh=True)
-            case JobCommand.GO_ON | JobCommand.RETRY:
+            case JobCommand.RESTART:
+                self.runner.requeue(job_id, afresh=True)
+            case JobCommand.RESUME | JobCommand.RETRY:
                 job = self.runner.job(job_id)
                 if job is not None and job.state is JobState.PAUSED:
                     self.runner.start()
                 else:
-                    self.runner.again(job_id)
+                    self.runner.requeue(job_id)
 
     def _make_actions(self) -> None:
         make = self.make_action
@@ -200,7 +200,7 @@ class AnnotatePage(Page):
             self.tr("Take finished files off the list; their results stay"),
         )
         self._commands = {
-            command: make(command_words(command), keys, partial(self._command_chosen, command))
+            command: make(command_text(command), keys, partial(self._command_chosen, command))
             for command, keys in _KEYS.items()
         }
         self._up = make(self.tr("Move up"), "Alt+Up", lambda: self._move(-1))
@@ -224,7 +224,7 @@ class AnnotatePage(Page):
         self._column.addWidget(self.form)
         self._column.addWidget(self.interrupted)
         self._column.addWidget(self._middle, 1)
-        self._column.addWidget(self.foot)
+        self._column.addWidget(self.footer)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scrolled(inside))
@@ -239,16 +239,16 @@ class AnnotatePage(Page):
     def _connect(self) -> None:
         self.runner.changed.connect(self._follow)
         self.runner.noticed.connect(self.noticed)
-        self._adder.taken_in.connect(self._took)
-        self._adder.disk_seen.connect(self.form.show_disk)
-        self._adder.busy_changed.connect(self._follow)
-        self.form.room_wanted.connect(self._adder.look_at_disk)
-        self._adder.look_at_disk(self.form.out)
-        self.list.commanded.connect(lambda job_id, command: self.command(command, (job_id,)))
-        self.list.menu_wanted.connect(self._show_menu)
-        self.list.chosen_changed.connect(self._follow_chosen)
+        self._scanner.scanned.connect(self._took)
+        self._scanner.disk_checked.connect(self.form.show_disk)
+        self._scanner.busy_changed.connect(self._follow)
+        self.form.disk_check_requested.connect(self._scanner.request_disk_check)
+        self._scanner.request_disk_check(self.form.out)
+        self.list.command_chosen.connect(lambda job_id, command: self.command(command, (job_id,)))
+        self.list.menu_requested.connect(self._show_menu)
+        self.list.selection_changed.connect(self._follow_chosen)
 
-    def _engine_now(self) -> EngineChoice:
+    def _current_engine(self) -> EngineChoice:
         now = self._store.now
         return EngineChoice(now.backend, now.tracker, now.threads)
 
@@ -263,11 +263,11 @@ class AnnotatePage(Page):
         self._start.setEnabled(any(view.job.state in can_start for view in views) and not self.runner.stopping)
         self._clear.setEnabled(any(view.job.state is JobState.DONE for view in views))
         self.interrupted.show_count(sum(view.job.state is JobState.INTERRUPTED for view in views))
-        self.foot.show_state(views, self.runner.left(), self._adder.busy)
+        self.footer.show_state(views, self.runner.eta(), self._scanner.busy)
         ended = sum(view.job.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED) for view in views)
         if ended != self._ended:
             self._ended = ended
-            self._adder.look_at_disk(self.form.out)
+            self._scanner.request_disk_check(self.form.out)
         self._follow_chosen()
 
     def _follow_chosen(self) -> None:
@@ -303,11 +303,11 @@ class AnnotatePage(Page):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in self._commands.values() if action.isEnabled()])
         chosen = [view.job for view in self.runner.views() if view.job.job_id in self.list.chosen()]
-        free = tuple(job.job_id for job in chosen if job.state is JobState.WAITING and not job.begun)
+        free = tuple(job.job_id for job in chosen if job.state is JobState.WAITING and not job.started)
         if free:
             presets = menu.addMenu(self.tr("Preset"))
             for preset in PRESETS:
-                entry = presets.addAction(preset_words(preset.name))
+                entry = presets.addAction(preset_text(preset.name))
                 entry.setCheckable(True)
                 entry.setChecked(all(job.preset == preset.name for job in chosen if job.job_id in free))
                 entry.triggered.connect(partial(self._set_preset, free, preset.name))
@@ -319,7 +319,7 @@ class AnnotatePage(Page):
         for job_id in job_ids:
             self.runner.set_preset(job_id, name)
 
-    def _took(self, intake: Intake, preset: str) -> None:
+    def _took(self, intake: ScanResult, preset: str) -> None:
         self.runner.add(intake.found, preset)
         told = [
             self.tr("{name} is a camera or an address, which has no end: use Live to watch and record it.").format(

@@ -12,11 +12,11 @@ from typing import Final
 from PySide6.QtCore import QObject, Qt, Signal
 
 from app.annotate import JobControl
-from app.jobs.job_eta import Pace, QueueLeft, job_left_s, queue_left
+from app.jobs.job_eta import QueueEta, Throughput, job_eta_s, queue_eta
 from app.jobs.job_file import read_jobs, write_jobs
-from app.jobs.job_intake import Found
 from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
-from app.jobs.job_run import Ending, EndKind, JobEngines, internal_error
+from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_error
+from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -29,7 +29,7 @@ _KEEP_TOPIC: Final = "annotate-queue"
 _TELL_EVERY_S: Final = 0.1
 
 
-class _Watch(QObject):
+class _ProgressRelay(QObject):
     """Looks on from the worker's thread and tells the main thread, ten times a second at most."""
 
     #: Id of the job, frames that are done, and frames that will be (None = unknown).
@@ -38,7 +38,7 @@ class _Watch(QObject):
     def __init__(self, job_id: int) -> None:
         super().__init__()
         self._job_id = job_id
-        self.begun = False  # whether the job got to work in its folder
+        self.started = False  # whether the job got to work in its folder
         self.going = False  # whether it is past what its journal held
         self._total: int | None = None
         self._before = 0
@@ -47,7 +47,7 @@ class _Watch(QObject):
     def begin(self, name: str, total: int | None, done: int) -> None:
         """The source is open."""
         self._total, self._before = total, done
-        self.begun = True
+        self.started = True
         self.counted.emit(self._job_id, done, total)
 
     def update(self, done: int) -> None:
@@ -69,7 +69,7 @@ class _Order:
     """One run of one job."""
 
     job: Job
-    watch: _Watch
+    watch: _ProgressRelay
     control: JobControl
 
 
@@ -84,28 +84,28 @@ class JobRunner(QObject):
     def __init__(
         self,
         queue_file: Path,
-        engines: JobEngines,
-        engine_now: Callable[[], EngineChoice],
+        engines: JobExecutor,
+        current_engine: Callable[[], EngineChoice],
         parent: QObject | None = None,
     ) -> None:
         """Read the queue of the last time from ``queue_file``; nothing runs before `start`.
 
-        ``engines`` belongs to the runner from now on; a job begins with the settings that ``engine_now`` gives.
+        ``engines`` belongs to the runner from now on; a job begins with the settings that ``current_engine`` gives.
         """
         super().__init__(parent)
         read = read_jobs(queue_file)
         self.fault = read.fault  # a sentence when the file could not be used
         self._engines = engines
-        self._engine_now = engine_now
+        self._current_engine = current_engine
         self._queue_file = queue_file
         self._going = self._shut = False
         self._order: _Order | None = None
-        self._pace = Pace()
+        self._pace = Throughput()
         self._rates: dict[str, float] = {}
         self._keeper: Worker[tuple[Job, ...], None] = Worker(
             "mien-keep-jobs", lambda jobs: write_jobs(queue_file, jobs), self._kept, self._not_kept
         )
-        self._worker: Worker[_Order | None, Ending | None] = Worker(
+        self._worker: Worker[_Order | None, JobOutcome | None] = Worker(
             "mien-annotate", self._work, self._ended, lambda error: self._ended(_internal(error))
         )
         self._queue = JobQueue(read.jobs, self._keeper.ask)
@@ -133,7 +133,7 @@ class JobRunner(QObject):
         """All jobs with what is known of them now."""
         fps = self.fps()
         return tuple(
-            JobView(job, self._phase(job), fps, job_left_s(job, fps)) if job.state in ACTIVE else JobView(job)
+            JobView(job, self._phase(job), fps, job_eta_s(job, fps)) if job.state in ACTIVE else JobView(job)
             for job in self.jobs
         )
 
@@ -141,11 +141,11 @@ class JobRunner(QObject):
         """Frames per second of the job that runs; None while it is not known."""
         return self._pace.fps(time.monotonic())
 
-    def left(self) -> QueueLeft:
+    def eta(self) -> QueueEta:
         """How long all that is in line will take."""
-        return queue_left(self.jobs, self.fps(), self._rates)
+        return queue_eta(self.jobs, self.fps(), self._rates)
 
-    def add(self, found: tuple[Found, ...], preset: str) -> None:
+    def add(self, found: tuple[FoundSource, ...], preset: str) -> None:
         """Put sources at the end of the line."""
         for one in found:
             self._queue.add(one.spec, one.folder, preset, one.totals)
@@ -157,7 +157,7 @@ class JobRunner(QObject):
         self.noticed.emit(Notice("", topic=TOPIC))
         for job in self.jobs:
             if job.state is JobState.INTERRUPTED:
-                self._queue.queue(job.job_id)
+                self._queue.requeue(job.job_id)
         active = self._queue.active
         if active is None:
             self._next()
@@ -190,13 +190,13 @@ class JobRunner(QObject):
             self._queue.cancel(job_id)
         self._tell()
 
-    def again(self, job_id: int, *, afresh: bool = False) -> None:
+    def requeue(self, job_id: int, *, afresh: bool = False) -> None:
         """Put a stopped job in line, before all that wait, and let the queue go unless it stands paused.
 
         Raises:
             RuntimeStateError: it was not stopped.
         """
-        self._queue.queue(job_id, afresh=afresh)
+        self._queue.requeue(job_id, afresh=afresh)
         first = next(place for place, job in enumerate(self.jobs) if job.state is JobState.WAITING)
         place = next(place for place, job in enumerate(self.jobs) if job.job_id == job_id)
         self._queue.move(job_id, min(first, place))
@@ -246,14 +246,14 @@ class JobRunner(QObject):
         order, self._order = self._order, None
         if order is not None:
             order.control.stop()
-            self._queue.interrupt(order.job.job_id, touched=order.watch.begun)
+            self._queue.interrupt(order.job.job_id, touched=order.watch.started)
         self._keeper.close()
         with contextlib.suppress(OutputError):  # was told with the change before
             write_jobs(self._queue_file, self.jobs)
         self._worker.close()
         self._engines.close()  # not when the worker is stuck, which still uses it
 
-    def _work(self, order: _Order | None) -> Ending | None:
+    def _work(self, order: _Order | None) -> JobOutcome | None:
         """On the worker's thread."""
         if order is None:
             self._engines.close()
@@ -261,23 +261,23 @@ class JobRunner(QObject):
         return self._engines.run(order.job, order.watch, order.control)
 
     def _next(self) -> None:
-        job = self._queue.next_waiting if self._going else None
+        job = self._queue.next_queued if self._going else None
         if job is None:
             self._worker.submit(None)  # nothing to do: give the memory of the models back
             if self._going:
                 self._going = False
                 self._tell_end()
             return
-        watch = _Watch(job.job_id)
+        watch = _ProgressRelay(job.job_id)
         watch.counted.connect(self._counted, Qt.ConnectionType.QueuedConnection)
         self._pace.clear()
-        self._order = _Order(self._queue.begin(job.job_id, self._engine_now()), watch, JobControl())
+        self._order = _Order(self._queue.start(job.job_id, self._current_engine()), watch, JobControl())
         self._worker.submit(self._order)
 
     def _counted(self, job_id: int, done: int, total: int | None) -> None:
         if self._order is None or self._order.job.job_id != job_id:
             return
-        job = self._queue.count(job_id, done, total)
+        job = self._queue.update_progress(job_id, done, total)
         if self._order.watch.going and job.state is JobState.RUNNING:
             now_s = time.monotonic()
             self._pace.add(now_s, done)
@@ -286,20 +286,20 @@ class JobRunner(QObject):
                 self._rates[job.preset] = rate
         self._tell()
 
-    def _ended(self, ending: Ending | None) -> None:
+    def _ended(self, ending: JobOutcome | None) -> None:
         if ending is None or self._order is None:
             return  # the engine was closed
-        job_id, touched = self._order.job.job_id, self._order.watch.begun
+        job_id, touched = self._order.job.job_id, self._order.watch.started
         self._order = None
         self._pace.clear()
-        if ending.kind is EndKind.FINISHED:
+        if ending.kind is OutcomeKind.FINISHED:
             self._queue.finish(job_id, ending.result, ending.fault)
-        elif ending.kind is EndKind.STOPPED:
+        elif ending.kind is OutcomeKind.STOPPED:
             self._queue.cancel(job_id, touched=touched)
-        elif ending.kind is EndKind.FAILED:
+        elif ending.kind is OutcomeKind.FAILED:
             self._queue.fail(job_id, ending.fault, touched=touched)
         else:
-            self._queue.put_back(job_id, ending.fault, touched=touched)
+            self._queue.return_to_queue(job_id, ending.fault, touched=touched)
             self._going = False
             told = self.tr("The queue stands still: {fault}").format(fault=ending.fault)
             self.noticed.emit(Notice(told, Severity.ERROR, TOPIC))
@@ -316,7 +316,7 @@ class JobRunner(QObject):
 
     def _phase(self, job: Job) -> Phase:
         order = self._order
-        if order is None or not order.watch.begun:
+        if order is None or not order.watch.started:
             return Phase.STOPPING if self.stopping else Phase.OPENING
         if self.stopping:
             return Phase.STOPPING
@@ -335,5 +335,5 @@ class JobRunner(QObject):
         self.changed.emit()
 
 
-def _internal(error: Exception) -> Ending:
-    return Ending(EndKind.FAILED, fault=internal_error(error))
+def _internal(error: Exception) -> JobOutcome:
+    return JobOutcome(OutcomeKind.FAILED, fault=internal_error(error))

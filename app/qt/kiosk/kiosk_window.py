@@ -22,13 +22,12 @@ from app.qt.application import make_application, run_until_closed
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk.kiosk_parts import HoldRing, NoticeBand, RecoveryPage
 from app.qt.theme import ThemeName, apply_theme
-from app.qt.widgets.drawn_panel import told
+from app.qt.translation import translated
 from app.qt.widgets.icons import IconName
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.video_view import VideoView
 from engine.capture.camera_list import Camera, list_cameras, watch_folders
-from engine.config import EngineConfig
-from engine.engine import TrackerName
+from engine.config import EngineConfig, TrackerName
 
 #: Milliseconds between two looks at what is due.
 _LOOK_MS: Final = 250
@@ -60,8 +59,10 @@ class KioskWindow(QWidget):
         self._cameras: tuple[Camera, ...] = ()  # those that were there when it failed
         self._leaving = False
         self.view, self.page, self.ring = VideoView(), RecoveryPage(), HoldRing(self)
-        line = told(STANDING_LINE) if options.labels else ""
-        self.band = NoticeBand(told(options.notice_shown), line, IconName.CAMERA if options.is_live else IconName.FILM)
+        line = translated(STANDING_LINE) if options.labels else ""
+        self.band = NoticeBand(
+            translated(options.notice_shown), line, IconName.CAMERA if options.is_live else IconName.FILM
+        )
         self._lay_out()
         self._looking = self._make_timer(_LOOK_MS, self.look)
         self._filling = self._make_timer(_RING_MS, self._fill)
@@ -198,12 +199,12 @@ class KioskWindow(QWidget):
     def _present(self, presented: Presented) -> None:
         self._pictured_s = self._now()
         self._rule.good(self._pictured_s)
-        self.view.show_picture(presented.picture)
+        self.view.show_image(presented.picture)
         self._stack.setCurrentWidget(self.view)
 
     def _note(self, notice: Notice) -> None:
         """What the bridge says of a failure comes after its state."""
-        if notice.weight is Weight.FAULT and notice.topic == "source":
+        if notice.severity is Severity.ERROR and notice.topic == "source":
             self.page.tell(self.page.title.text(), notice.text, self.page.next_try.text())
 
     def _recover(self, detail: str) -> None:
@@ -223,7 +224,7 @@ class KioskWindow(QWidget):
 
     def _show_page(self, title: str, detail: str, next_try: str) -> None:
         self.page.tell(title, detail, next_try)
-        self.view.show_picture(None)
+        self.view.show_image(None)
         self._stack.setCurrentWidget(self.page)
 
     def _on_devices(self) -> None:
@@ -277,4 +278,4 @@ def run_kiosk(options: KioskOptions, config: EngineConfig, tracker: TrackerName,
         window.begin()
         run_until_closed(application, window)
     finally:
-        bridge.shut()
+        bridge.shutdown()

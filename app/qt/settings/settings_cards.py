@@ -21,16 +21,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.qt.appearance import theme_words
 from app.qt.preference_store import PreferenceStore
-from app.qt.theme import SCALES
+from app.qt.theme import SCALES, theme_names
 from app.qt.widgets.form import Choice, add_field, choice_box, select
 from app.qt.widgets.page_parts import Card, breakable, text_label
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from app.settings.preferences import MAX_THREADS
 from app.settings.translations import installed_languages
 from engine.backends.registry import BACKENDS
-from engine.engine import TrackerName
+from engine.config import TrackerName
 from engine.facs import EXPRESSIONS
 
 #: Asks for a folder from a first one on; gives None when the user thinks better of it.
@@ -82,47 +81,47 @@ class RuntimeCard(Card):
         select(self.tracker, self._store.now.tracker)
 
 
-class ThresholdCard(Card):
+class LimitsCard(Card):
     """The two limits: the model's own and the user's."""
 
-    def __init__(self, store: PreferenceStore, own: Thresholds, parent: QWidget | None = None) -> None:
+    def __init__(self, store: PreferenceStore, own: Limits, parent: QWidget | None = None) -> None:
         super().__init__(QCoreApplication.translate("mien", "Limits"), parent)
         self._store, self._own = store, own
         line = self.tr("Assess fewer faces, be right more often: lower both. They also stand in Live.")
         self.body.addWidget(text_label(line))
         own_words = self.tr("The model's own: {value}")
-        self.accept = _number(math.log(len(EXPRESSIONS)), lambda value: self._change(tau_accept=value))
+        self.accept = _number(math.log(len(EXPRESSIONS)), lambda value: self._change(aleatoric_limit=value))
         self.accept.setSuffix(self.tr(" nats"))
         add_field(
             self.body,
             self.tr("Ambiguous above this aleatoric uncertainty"),
             self.accept,
-            own_words.format(value=f"{own.tau_accept:.3f}"),
+            own_words.format(value=f"{own.aleatoric_limit:.3f}"),
         )
-        self.ood = _number(1.0, lambda value: self._change(tau_ood=value))
+        self.ood = _number(1.0, lambda value: self._change(ood_limit=value))
         add_field(
             self.body,
             self.tr("Not assessed above this strangeness (0 to 1)"),
             self.ood,
-            own_words.format(value=f"{own.tau_ood:.3f}"),
+            own_words.format(value=f"{own.ood_limit:.3f}"),
         )
         self.reset = QPushButton(self.tr("Back to the model's own"))
-        self.reset.clicked.connect(lambda checked=False: store.change(thresholds=None))
+        self.reset.clicked.connect(lambda checked=False: store.change(limits=None))
         self.body.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
         store.changed.connect(self._follow)
         self._follow()
 
     def _change(self, **fields: float) -> None:
-        now = dataclasses.replace(self._store.now.thresholds or self._own, **fields)
-        self._store.change(thresholds=None if now == self._own else now)
+        now = dataclasses.replace(self._store.now.limits or self._own, **fields)
+        self._store.change(limits=None if now == self._own else now)
 
     def _follow(self) -> None:
-        now = self._store.now.thresholds or self._own
-        for box, value in ((self.accept, now.tau_accept), (self.ood, now.tau_ood)):
+        now = self._store.now.limits or self._own
+        for box, value in ((self.accept, now.aleatoric_limit), (self.ood, now.ood_limit)):
             box.blockSignals(True)
             box.setValue(value)
             box.blockSignals(False)
-        self.reset.setEnabled(self._store.now.thresholds is not None)
+        self.reset.setEnabled(self._store.now.limits is not None)
 
 
 class FolderCard(Card):
@@ -169,7 +168,7 @@ class AppearanceCard(Card):
         """``languages`` as app.settings.translations.installed_languages gives them, which it does when it is None."""
         super().__init__(QCoreApplication.translate("mien", "Appearance"), parent)
         self._store = store
-        themes = [Choice(theme.value, words) for theme, words in theme_words().items()]
+        themes = [Choice(theme.value, words) for theme, words in theme_names().items()]
         self.theme = choice_box(themes, store.now.theme, lambda value: store.change(theme=value))
         add_field(self.body, self.tr("Theme"), self.theme)
         scales = [Choice(percent, self.tr("{percent} %").format(percent=percent)) for percent in SCALES]

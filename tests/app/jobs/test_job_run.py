@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -12,41 +11,21 @@ import pytest
 
 from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
-from app.jobs.job_run import EndKind, JobEngines, config_of, in_window_words
+from app.jobs.job_run import JobExecutor, OutcomeKind, config_of, in_window_words
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import write_failed
-from app.session.metadata import Engine
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
-from engine.engine import TrackerName
 from engine.errors import BackendError, SourceError
-from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine
+from tests.app.made import FakeEngines, MadePipeline, MadeSource, SilentListener
 
 FRAMES = 35
 
 
-class MadeKeeper:
-    """Gives an engine with the settings asked for."""
-
-    def __init__(self, pipeline: MadePipeline) -> None:
-        self.pipeline = pipeline
-        self.configs: list[tuple[EngineConfig, TrackerName]] = []
-        self.closed = 0
-
-    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
-        self.configs.append((config, tracker))
-
-    def engine_for(self, source: FrameSource) -> Engine:
-        return dataclasses.replace(make_engine(self.pipeline), config=self.configs[-1][0])
-
-    def close(self) -> None:
-        self.closed += 1
-
-
 def engines_of(
     pipeline: MadePipeline, open_source: Callable[[str], FrameSource] = lambda spec: MadeSource(FRAMES)
-) -> JobEngines:
-    return JobEngines("0.1", open_source, lambda: MadeKeeper(pipeline))
+) -> JobExecutor:
+    return JobExecutor("0.1", open_source, FakeEngines(pipeline))
 
 
 def job_in(folder: Path, preset: str = "speed", tries: int = 1, afresh: bool = False) -> Job:
@@ -62,17 +41,17 @@ def table_of(folder: Path) -> list[list[str]]:
 
 
 def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
-    keeper = MadeKeeper(MadePipeline())
-    engines = JobEngines("0.1", lambda spec: MadeSource(FRAMES), lambda: keeper)
-    ending = engines.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
-    assert ending.kind is EndKind.FINISHED
+    engines = FakeEngines(MadePipeline())
+    executor = JobExecutor("0.1", lambda spec: MadeSource(FRAMES), engines)
+    ending = executor.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
+    assert ending.kind is OutcomeKind.FINISHED
     assert ending.result is not None
     assert (ending.result.frames, ending.result.faces) == (FRAMES, 2)
-    config, tracker = keeper.configs[0]
+    config, tracker = engines.opened[0]
     assert (config.backends, config.threads, config.tracking.threads, tracker) == (("onnxruntime",), 2, 2, "litert")
     assert config.tracking.detect_every_s == 0.0
-    engines.close()
-    assert keeper.closed == 1
+    executor.close()
+    assert engines.pipeline.closed == 1
 
 
 @pytest.mark.parametrize("preset", ["speed", "balanced"])
@@ -85,10 +64,10 @@ def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path
 
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     engines = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(FRAMES * 40))
-    assert engines.run(job_in(broken, preset), SilentListener(), control).kind is EndKind.STOPPED
+    assert engines.run(job_in(broken, preset), SilentListener(), control).kind is OutcomeKind.STOPPED
     fresh = engines_of(MadePipeline(), lambda spec: MadeSource(FRAMES * 40))
-    assert fresh.run(job_in(broken, preset, tries=2), SilentListener(), JobControl()).kind is EndKind.FINISHED
-    assert fresh.run(job_in(whole, preset), SilentListener(), JobControl()).kind is EndKind.FINISHED
+    assert fresh.run(job_in(broken, preset, tries=2), SilentListener(), JobControl()).kind is OutcomeKind.FINISHED
+    assert fresh.run(job_in(whole, preset), SilentListener(), JobControl()).kind is OutcomeKind.FINISHED
     assert table_of(broken) == table_of(whole)
 
 
@@ -96,7 +75,7 @@ def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> No
     engines = engines_of(MadePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     ending = engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is EndKind.FAILED
+    assert ending.kind is OutcomeKind.FAILED
     assert 'choose "Start again", or add it with another folder' in ending.fault
     assert "--" not in ending.fault
 
@@ -113,7 +92,7 @@ def test_resuming_with_what_is_finished_leaves_it_alone(tmp_path: Path) -> None:
     engines = engines_of(MadePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     ending = engines.run(job_in(tmp_path / "a", tries=2), SilentListener(), JobControl())
-    assert (ending.kind, ending.result) == (EndKind.FINISHED, None)
+    assert (ending.kind, ending.result) == (OutcomeKind.FINISHED, None)
 
 
 def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> None:
@@ -121,7 +100,7 @@ def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> 
         raise SourceError(f"{spec} is gone")
 
     ending = engines_of(MadePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert (ending.kind, ending.fault) == (EndKind.FAILED, "made.mp4 is gone")
+    assert (ending.kind, ending.fault) == (OutcomeKind.FAILED, "made.mp4 is gone")
     assert SessionFolder(tmp_path / "a").state() is SessionState.EMPTY
 
 
@@ -133,7 +112,7 @@ def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
         return error
 
     ending = engines_of(MadePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is EndKind.HELD
+    assert ending.kind is OutcomeKind.BLOCKED
     assert "No space left on device): free space, then start the queue" in ending.fault
 
 
@@ -143,7 +122,7 @@ def test_missing_models_hold_the_queue(tmp_path: Path) -> None:
 
     pipeline = MadePipeline(fail_at=0, error=missing)
     ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is EndKind.HELD
+    assert ending.kind is OutcomeKind.BLOCKED
 
 
 def test_a_fault_of_the_program_is_raised(tmp_path: Path) -> None:
@@ -165,10 +144,10 @@ def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
             stop_first.stop()
 
     first = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(10**6))
-    assert first.run(job_in(tmp_path / "a"), SilentListener(), stop_first).kind is EndKind.STOPPED
+    assert first.run(job_in(tmp_path / "a"), SilentListener(), stop_first).kind is OutcomeKind.STOPPED
     journal = SessionFolder(tmp_path / "a").journal.read_bytes()
     second = engines_of(MadePipeline(), lambda spec: SlowToSkip(10**6))
-    assert second.run(job_in(tmp_path / "a", tries=2), SilentListener(), control).kind is EndKind.STOPPED
+    assert second.run(job_in(tmp_path / "a", tries=2), SilentListener(), control).kind is OutcomeKind.STOPPED
     assert SessionFolder(tmp_path / "a").journal.read_bytes() == journal
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
-from app.jobs.job_run import JobEngines
+from app.jobs.job_run import JobExecutor
 from app.qt import program
 from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.qt.annotate.annotate_page import AnnotatePage
@@ -27,17 +26,15 @@ from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
-from app.qt.widgets.shortcut_sheet import ShortcutSheet
-from app.review.synthetic_session import make_session
+from app.qt.widgets.page import ShortcutSheet
+from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
-from app.session.metadata import Engine
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
-from engine.config import EngineConfig
-from engine.engine import TrackerName
+from engine.config import EngineConfig, TrackerName
 from engine.errors import SourceError
 from engine.types import Frame
-from tests.app.made import MadePipeline, MadeSource, make_engine
+from tests.app.made import FakeEngines, MadePipeline, MadeSource
 
 Until = Callable[[Callable[[], bool]], None]
 Make = Callable[..., "MadeWindow"]
@@ -61,25 +58,6 @@ class MadeCamera(MadeSource):
         return super().read()
 
 
-class MadeKeeper:
-    """Gives the made engine for every job."""
-
-    def __init__(self, pipeline: MadePipeline) -> None:
-        self._pipeline = pipeline
-        self._config = EngineConfig()
-
-    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
-        """Settings of the next job."""
-        self._config = config
-
-    def engine_for(self, source: FrameSource) -> Engine:
-        """The same for all sources."""
-        return dataclasses.replace(make_engine(self._pipeline), config=self._config)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 class MadeWindow:
     """A window with what stands behind it."""
 
@@ -92,7 +70,7 @@ class MadeWindow:
         self.faults: list[Exception] = []  # the next sources of Live fail with these
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(program, "LiveBridge", self._bridge)
-            patch.setattr(program, "JobEngines", self._engines)
+            patch.setattr(program, "JobExecutor", self._engines)
             self.window: MainWindow = program.build_window(store, EngineConfig(), "0.9", folder / "queue.json")
         self.live = self._page(LivePage)
         self.annotate = self._page(AnnotatePage)
@@ -133,11 +111,11 @@ class MadeWindow:
             tracker,
             app_version,
             open_source=self._open_camera,
-            engine_for=lambda source: make_engine(MadePipeline()),
+            engines=FakeEngines(MadePipeline()),
         )
 
-    def _engines(self, app_version: str) -> JobEngines:
-        return JobEngines(app_version, self._open_video, lambda: MadeKeeper(self.job_pipeline))
+    def _engines(self, app_version: str) -> JobExecutor:
+        return JobExecutor(app_version, self._open_video, FakeEngines(self.job_pipeline))
 
     def _open_camera(self, spec: str) -> FrameSource:
         if self.faults:
@@ -178,7 +156,7 @@ def made_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
 
 def made_session(folder: Path) -> Path:
     """Eight seconds of two faces, without a video."""
-    make_session(SessionFolder(folder / SESSION), 8.0, 10.0, 2, 5)
+    write_synthetic_session(SessionFolder(folder / SESSION), 8.0, 10.0, 2, 5)
     return folder / SESSION
 
 
@@ -264,7 +242,7 @@ def _walk_annotate(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidge
     window, annotate = made.window, made.annotate
     window.show_page("annotate")
     annotate.add(("/films/long.mp4",))
-    until(lambda: not annotate._adder.busy)
+    until(lambda: not annotate._scanner.busy)
     annotate.list.setCurrentIndex(annotate.list.model().index(0, 0))
     yield "annotate", window
     annotate.runner.start()

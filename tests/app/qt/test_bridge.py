@@ -17,14 +17,14 @@ from app.live.live_run import Presented
 from app.overlay.overlay import OverlayParts
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.live.live_recording import RecordState
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.session.journal import read_header, read_journal
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, SourceError, ThreadStuckError
 from engine.types import Frame
-from tests.app.made import MadePipeline, MadeSource, make_engine
+from tests.app.made import FakeEngines, MadePipeline, MadeSource
 
 
 class LiveSource(MadeSource):
@@ -45,6 +45,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.pipeline = MadePipeline()
+        self.engines = FakeEngines(self.pipeline)
         self.sources: list[FrameSource] = []
         self.opening: list[str] = []
         self.make_source = LiveSource
@@ -53,7 +54,7 @@ class Desk:
             "litert",
             "0.1",
             open_source=self._open,
-            engine_for=lambda source: make_engine(self.pipeline),
+            engines=self.engines,
         )
         self.states: list[LiveState] = []
         self.shown: list[Presented] = []
@@ -76,7 +77,7 @@ class Desk:
 def desk(_offscreen):
     made = Desk()
     yield made
-    made.bridge.shut()
+    made.bridge.shutdown()
     made.bridge.deleteLater()
 
 
@@ -159,14 +160,11 @@ def test_a_source_that_cannot_be_opened_is_one_sentence(desk, until):
     desk.bridge.open("9")
     until(lambda: desk.bridge.state is LiveState.FAILED)
     assert [notice.text for notice in desk.notices] == ["camera 9 cannot be opened: plug it in"]
-    assert desk.notices[0].weight is Weight.FAULT
+    assert desk.notices[0].severity is Severity.ERROR
 
 
 def test_an_engine_that_cannot_be_opened_lets_go_of_the_source(desk, until):
-    def refuse(source: FrameSource):
-        raise BackendError("no backend can run the model: run mien doctor")
-
-    desk.bridge._engine_for = refuse
+    desk.engines.fault = BackendError("no backend can run the model: run mien doctor")
     desk.bridge.open("0")
     until(lambda: desk.bridge.state is LiveState.FAILED)
     assert desk.sources[0].closed
@@ -191,7 +189,7 @@ def test_an_engine_that_is_stuck_is_told_and_never_used_again(desk, until, monke
 
     desk.pipeline.on_frame = hang
     abandoned = []
-    monkeypatch.setattr(desk.bridge._engines, "abandon", lambda: abandoned.append(True))
+    monkeypatch.setattr(desk.engines, "abandon", lambda: abandoned.append(True))
     desk.bridge.open("0")
     until(stuck.is_set)
     desk.bridge.open("1")
@@ -225,7 +223,7 @@ def test_an_unplugged_camera_is_told_once_and_goes_on_by_itself(desk, until):
     desk.sources[0].unplugged.set()
     until(lambda: desk.bridge.state is LiveState.LOST)
     until(lambda: len(desk.opening) > 4)  # tried again and again
-    assert [notice.weight for notice in desk.notices] == [Weight.FAULT]  # no storm
+    assert [notice.severity for notice in desk.notices] == [Severity.ERROR]  # no storm
     assert "goes on by itself" in desk.notices[0].text
     desk.make_source = working
     until(lambda: desk.bridge.state is LiveState.RUNNING)
@@ -269,7 +267,7 @@ def test_a_slow_inference_never_freezes_the_window(desk, until, qtbot):
     timer.start(5)
     desk.bridge.open("0")
     until(lambda: len(desk.shown) >= 2)
-    desk.bridge.set_thresholds(Thresholds(0.5, 0.9))
+    desk.bridge.set_limits(Limits(0.5, 0.9))
     desk.bridge.pause()
     desk.bridge.resume()
     desk.bridge.set_view_size(200, 100)
@@ -301,14 +299,14 @@ def test_limits_reach_the_router_the_header_and_the_picture_that_stands(desk, un
     while _settled(desk, until) % 5 != 1:  # a frame with faces that are accepted
         desk.bridge.step()
     assert desk.shown[-1].rows[0].decision == "accept"
-    desk.bridge.set_thresholds(Thresholds(0.1, 0.95))
+    desk.bridge.set_limits(Limits(0.1, 0.95))
     until(lambda: desk.shown[-1].rows[0].decision == "ambiguous")
-    assert desk.bridge.header.tau_accept == 0.1
+    assert desk.bridge.header.aleatoric_limit == 0.1
     assert desk.pipeline.calibration.max_aleatoric == 0.1
     assert desk.bridge.shares().ambiguous > desk.bridge.shares().accepted
-    desk.bridge.set_thresholds(None)
+    desk.bridge.set_limits(None)
     until(lambda: desk.shown[-1].rows[0].decision == "accept")
-    assert desk.bridge.header.tau_accept == desk.bridge.model_thresholds.tau_accept
+    assert desk.bridge.header.aleatoric_limit == desk.bridge.model_limits.aleatoric_limit
 
 
 def test_a_recording_holds_what_was_shown_meanwhile(desk, until, tmp_path):
@@ -319,7 +317,7 @@ def test_a_recording_holds_what_was_shown_meanwhile(desk, until, tmp_path):
     desk.bridge.start_recording(tmp_path)
     assert desk.bridge.recording.state is RecordState.ON
     until(lambda: desk.bridge.recording.duration_s > 0.5)
-    desk.bridge.set_thresholds(Thresholds(0.1, 0.95))  # refused while recording
+    desk.bridge.set_limits(Limits(0.1, 0.95))  # refused while recording
     desk.bridge.recording.stop()
     until(lambda: bool(saved))
     assert desk.bridge.recording.state is RecordState.OFF
@@ -329,7 +327,7 @@ def test_a_recording_holds_what_was_shown_meanwhile(desk, until, tmp_path):
     assert entries[0].frame == 0
     assert entries[0].rows[0].time_s == 0
     assert {path.name for path in folder.iterdir()} >= {"journal.jsonl", "faces.csv", "video.mp4", "metadata.json"}
-    assert read_header(folder / "journal.jsonl").tau_accept == desk.bridge.model_thresholds.tau_accept
+    assert read_header(folder / "journal.jsonl").aleatoric_limit == desk.bridge.model_limits.aleatoric_limit
 
 
 def test_stopping_the_run_finishes_its_recording(desk, until, tmp_path):
@@ -351,7 +349,7 @@ def test_a_folder_that_cannot_be_written_ends_the_recording_not_the_run(desk, un
     desk.bridge.start_recording(tmp_path / "taken")
     until(lambda: any(notice.topic == "record" for notice in desk.notices))
     until(lambda: desk.bridge.recording.state is RecordState.OFF)
-    assert desk.notices[-1].weight is Weight.FAULT
+    assert desk.notices[-1].severity is Severity.ERROR
     count = len(desk.shown)
     until(lambda: len(desk.shown) > count + 2)
 
@@ -361,7 +359,7 @@ def test_closing_while_recording_keeps_the_recording(desk, until, tmp_path):
     until(lambda: bool(desk.shown))
     desk.bridge.start_recording(tmp_path)
     until(lambda: desk.bridge.recording.duration_s > 0.2)
-    desk.bridge.shut()
+    desk.bridge.shutdown()
     folder = next(tmp_path.iterdir())
     assert '"completed": true' in (folder / "metadata.json").read_text()
 
@@ -378,7 +376,7 @@ def test_a_snapshot_is_the_picture_shown_in_the_size_of_its_source(desk, until, 
     assert cv2.imread(str(path)).shape == (120, 160, 3)
     (tmp_path / "file").write_text("")
     desk.bridge.save_snapshot(tmp_path / "file")
-    until(lambda: desk.notices[-1].weight is Weight.FAULT)
+    until(lambda: desk.notices[-1].severity is Severity.ERROR)
     assert "choose another folder" in desk.notices[-1].text
 
 
@@ -430,7 +428,7 @@ def test_an_opener_that_is_stuck_keeps_nothing_else_from_ending(desk, until, tmp
     until(stuck.is_set)
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
-        desk.bridge.shut()
+        desk.bridge.shutdown()
     assert "mien-save" not in desk.threads
     free.set()
     until(lambda: not desk.threads)

@@ -36,7 +36,7 @@ from app.qt.kiosk.kiosk_window import KioskWindow
 from app.system.licences import codecs, installed_packages
 from app.system.model_facts import TASKS, read_model_facts
 from engine.config import EngineConfig
-from tests.app.made import MadePipeline, make_engine
+from tests.app.made import FakeEngines, MadePipeline
 from tests.app.qt.made_window import (
     CAMERAS,
     FILM,
@@ -217,7 +217,7 @@ def test_every_text_of_the_kiosk_passes_the_translator(
         "litert",
         "0.9",
         open_source=lambda spec: camera,
-        engine_for=lambda source: make_engine(MadePipeline()),
+        engines=FakeEngines(MadePipeline()),
     )
     window = KioskWindow(bridge, KioskOptions("0", labels=True), cameras=lambda: CAMERAS)
     qtbot.addWidget(window)
@@ -235,7 +235,7 @@ def test_every_text_of_the_kiosk_passes_the_translator(
     until(lambda: bridge.state is LiveState.LOST)
     look()
     window.close()
-    bridge.shut()
+    bridge.shutdown()
     # What the camera's error says is a sentence of the engine.
     same = re.compile(f"Mien|{re.escape(UNPLUGGED)}")
     assert {words for text in (*texts, *drawn) if (words := strange_words(text, same))} == set()

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QPushBu
 
 from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
-from app.jobs.job_run import JobEngines
+from app.jobs.job_run import JobExecutor
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.preference_store import PreferenceStore
@@ -27,8 +27,8 @@ from app.qt.theme import ThemeName, apply_theme
 from app.qt.widgets.notice_bar import Notice
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
-from tests.app.made import MadePipeline, MadeSource
-from tests.app.qt.annotate.test_job_runner import LONG, MadeKeeper
+from tests.app.made import FakeEngines, MadePipeline, MadeSource
+from tests.app.qt.annotate.test_job_runner import LONG
 from tests.app.qt.conftest import Until
 
 FRAMES = 35
@@ -60,7 +60,7 @@ class Made:
         made = AnnotatePage(
             self.store,
             self.folder / "jobs.json",
-            JobEngines("0.1", open_made, lambda: MadeKeeper(pipeline or MadePipeline())),
+            JobExecutor("0.1", open_made, FakeEngines(pipeline or MadePipeline())),
             ask_for_files=lambda parent, title: self.files,
             ask_for_folder=lambda parent, title, begin: self.chosen_folder,
             show=self.shown.append,
@@ -143,7 +143,7 @@ def test_files_are_dropped_run_and_opened_in_review(made: Made, until: Until) ->
     assert not page.findChildren(EmptyQueue)[0].isVisible()
     action(page, "Start queue").trigger()
     until(lambda: states(page) == [JobState.DONE] * 2)
-    assert page.foot.words == "2 of 2 done"
+    assert page.footer.words == "2 of 2 done"
     page.list.choose(2)
     action(page, "Open in review").trigger()
     assert made.sessions == [made.folder / "out" / "b"]
@@ -242,7 +242,7 @@ def test_the_mouse_presses_buttons_of_a_row(made: Made) -> None:
 def test_the_menu_sets_the_preset_of_files_that_wait(made: Made) -> None:
     page = made.page((job(1), job(2, JobState.FAILED, fault="gone")))
     page.list.selectAll()
-    page.list.menu_wanted.emit(page.mapToGlobal(page.rect().center()))
+    page.list.menu_requested.emit(page.mapToGlobal(page.rect().center()))
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
     texts = [one.text() for one in menu.actions() if one.text()]
@@ -392,6 +392,6 @@ def test_what_waits_to_be_looked_at_is_told(made: Made, until: Until, monkeypatc
     monkeypatch.setattr(__name__ + ".open_made", slow, raising=True)
     page = made.page()
     page.add(("a.mp4",))
-    assert page.foot.words == "Looking at the files"
+    assert page.footer.words == "Looking at the files"
     gate.set()
-    until(lambda: page.foot.words == "0 of 1 done")
+    until(lambda: page.footer.words == "0 of 1 done")

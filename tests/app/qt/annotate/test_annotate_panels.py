@@ -13,8 +13,8 @@ pytest.importorskip(
 from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from app.jobs.job_intake import Disk
-from app.qt.annotate.annotate_panels import AnnotateForm
+from app.jobs.source_scan import Disk
+from app.qt.annotate.annotate_panels import OutputForm
 from app.qt.preference_store import PreferenceStore
 
 
@@ -28,7 +28,7 @@ from app.qt.preference_store import PreferenceStore
     ],
 )
 def test_the_room_on_the_disk_is_told(qtbot: QtBot, disk: Disk | None, words: str) -> None:
-    form = AnnotateForm(PreferenceStore(None))
+    form = OutputForm(PreferenceStore(None))
     qtbot.addWidget(form)
     form.show_disk(Disk(1, True))
     form.show_disk(disk)
@@ -46,7 +46,7 @@ def test_the_room_on_the_disk_is_told(qtbot: QtBot, disk: Disk | None, words: st
 )
 def test_a_folder_that_is_typed_is_a_whole_path(qtbot: QtBot, typed: str, taken: Path) -> None:
     store = PreferenceStore(None)
-    form = AnnotateForm(store)
+    form = OutputForm(store)
     qtbot.addWidget(form)
     field = form.findChild(QLineEdit)
     assert isinstance(field, QLineEdit)

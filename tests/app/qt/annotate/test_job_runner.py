@@ -8,7 +8,6 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,44 +19,21 @@ pytest.importorskip(
 from PySide6.QtCore import QElapsedTimer, QTimer
 
 from app.jobs.job_file import read_jobs, write_jobs
-from app.jobs.job_intake import Found, SourceOpener
 from app.jobs.job_queue import EngineChoice, JobState
-from app.jobs.job_run import JobEngines
+from app.jobs.job_run import JobExecutor
+from app.jobs.source_scan import FoundSource, SourceOpener
 from app.qt.annotate.job_runner import JobRunner
 from app.qt.annotate.job_view import Phase
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.session.folder import SessionFolder
 from app.session.journal import write_failed
-from app.session.metadata import Engine
 from engine.capture.source import FrameSource
-from engine.config import EngineConfig
-from engine.engine import TrackerName
 from engine.errors import SourceError
-from tests.app.made import MadePipeline, MadeSource, make_engine
+from tests.app.made import FakeEngines, MadePipeline, MadeSource
 from tests.app.qt.conftest import Until
 
 FRAMES = 35
 LONG = 10**6
-
-
-@dataclass
-class MadeKeeper:
-    """Gives engines on one pipeline, with the settings asked for."""
-
-    pipeline: MadePipeline
-    config: EngineConfig = field(default_factory=EngineConfig)
-    closed: int = 0
-    opened: list[str] = field(default_factory=list)
-
-    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
-        self.config = config
-
-    def engine_for(self, source: FrameSource) -> Engine:
-        self.opened.append(source.info.source_id)
-        return dataclasses.replace(make_engine(self.pipeline), config=self.config)
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 def open_made(spec: str) -> FrameSource:
@@ -78,18 +54,18 @@ class Desk:
         self.queue_file = folder / "jobs.json"
         self.runners: list[JobRunner] = []
         self.notices: list[Notice] = []
-        self.keeper = MadeKeeper(MadePipeline())
+        self.engines = FakeEngines(MadePipeline())
 
     def runner(self, pipeline: MadePipeline | None = None, open_source: SourceOpener = open_made) -> JobRunner:
-        self.keeper = MadeKeeper(pipeline or MadePipeline())
-        engines = JobEngines("0.1", open_source, lambda: self.keeper)
+        self.engines = FakeEngines(pipeline or MadePipeline())
+        engines = JobExecutor("0.1", open_source, self.engines)
         made = JobRunner(self.queue_file, engines, lambda: EngineChoice("onnxruntime"))
         made.noticed.connect(self.notices.append)
         self.runners.append(made)
         return made
 
     def add(self, runner: JobRunner, *names: str, preset: str = "speed") -> None:
-        runner.add(tuple(Found(name, self.folder / name, {preset: FRAMES}) for name in names), preset)
+        runner.add(tuple(FoundSource(name, self.folder / name, {preset: FRAMES}) for name in names), preset)
 
     def faults(self) -> list[str]:
         return [notice.text for notice in self.notices if notice.text and notice.severity is not Severity.INFO]
@@ -125,12 +101,12 @@ def test_jobs_follow_each_other_and_the_models_are_given_back(desk: Desk, until:
     assert states(runner) == [JobState.WAITING] * 3  # nothing begins by itself
     runner.start()
     until(all_in(runner, *[JobState.DONE] * 3))
-    assert desk.keeper.opened == ["a", "b", "c"]
+    assert desk.engines.sources == ["a", "b", "c"]
     result = runner.jobs[0].result
     assert result is not None
     assert (result.frames, result.faces) == (FRAMES, 2)
     assert not runner.going
-    until(lambda: desk.keeper.closed == 1)
+    until(lambda: desk.engines.pipeline.closed == 1)
     assert desk.notices[-1].text == "The queue has ended. Done: 3."
 
 
@@ -237,11 +213,11 @@ def test_what_is_put_in_line_again_goes_before_what_waits(desk: Desk, until: Unt
     runner.start()
     until(lambda: runner.jobs[0].done > 0)
     runner.cancel(3)
-    runner.again(3)
+    runner.requeue(3)
     assert [job.spec for job in runner.jobs] == ["long", "b", "a"]
     runner.cancel(1)
     until(lambda: states(runner).count(JobState.DONE) == 2)
-    assert desk.keeper.opened == ["long", "b", "a"]
+    assert desk.engines.sources == ["long", "b", "a"]
 
 
 def test_a_failed_job_that_is_tried_again_starts_the_queue(desk: Desk, until: Until) -> None:
@@ -255,7 +231,7 @@ def test_a_failed_job_that_is_tried_again_starts_the_queue(desk: Desk, until: Un
     runner.start()
     until(all_in(runner, JobState.FAILED))
     there = True
-    runner.again(1)
+    runner.requeue(1)
     until(all_in(runner, JobState.DONE))
 
 

@@ -12,7 +12,7 @@ pytest.importorskip(
 )
 
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
-from app.qt.annotate.job_view import JobCommand, JobView, Phase, buttons_of, commands_of, state_words, time_words
+from app.qt.annotate.job_view import JobCommand, JobView, Phase, buttons_of, commands_of, eta_text, state_text
 
 
 def job(number: int, state: JobState = JobState.WAITING, done: int = 0, fault: str = "") -> Job:
@@ -44,7 +44,7 @@ RUNNING = dataclasses.replace(job(1, JobState.RUNNING, done=14), total=140)
         (JobView(RUNNING, Phase.OPENING), "Opening the file and the models"),
         (JobView(RUNNING, Phase.CATCHING_UP), "Going back to where it stopped, after 14 frames"),
         (JobView(RUNNING), "Running · 14 of 140 frames"),
-        (JobView(RUNNING, fps=24.84, left_s=100), "Running · 14 of 140 frames · 24.8 frames/s · about 2 min left"),
+        (JobView(RUNNING, fps=24.84, eta_s=100), "Running · 14 of 140 frames · 24.8 frames/s · about 2 min left"),
         (JobView(dataclasses.replace(RUNNING, total=None)), "Running · 14 frames"),
         (JobView(RUNNING, Phase.WRITING), "Writing the results"),
         (JobView(RUNNING, Phase.STOPPING), "Stopping"),
@@ -57,7 +57,7 @@ RUNNING = dataclasses.replace(job(1, JobState.RUNNING, done=14), total=140)
     ],
 )
 def test_every_state_is_told_in_words(view: JobView, words: str) -> None:
-    assert state_words(view) == words
+    assert state_text(view) == words
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_state_is_told_in_words(view: JobView, words: str) -> None:
     [(12, "about 20 s left"), (150, "about 3 min left"), (4000, "about 1 h 10 min left")],
 )
 def test_time_left_is_told_roundly(seconds: float, words: str) -> None:
-    assert time_words(seconds) == words
+    assert eta_text(seconds) == words
 
 
 def test_every_button_is_a_command_that_can_be_given() -> None:

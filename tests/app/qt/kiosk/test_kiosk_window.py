@@ -24,11 +24,11 @@ from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk import kiosk_window
 from app.qt.kiosk.kiosk_window import KioskWindow, run_kiosk
 from app.qt.theme import ThemeName, apply_theme
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
 from engine.errors import SourceError
-from tests.app.made import MadePipeline, MadeSource, make_engine, make_frame, make_result
+from tests.app.made import FakeEngines, MadePipeline, MadeSource, make_frame, make_result
 
 
 class MadeBridge(QObject):
@@ -70,7 +70,7 @@ class MadeBridge(QObject):
 
     def fail(self, text: str, state: LiveState = LiveState.FAILED) -> None:
         self.go(state)
-        self.noticed.emit(Notice(text, Weight.FAULT, "source"))
+        self.noticed.emit(Notice(text, Severity.ERROR, "source"))
 
 
 class Stand:
@@ -142,7 +142,7 @@ def test_it_opens_its_source_and_waits_for_a_picture(stand):
     assert shown.on_page  # there is no picture yet
     shown.bridge.present(7)
     assert not shown.on_page
-    assert (shown.window.view.picture == 7).all()
+    assert (shown.window.view.image == 7).all()
     QApplication.processEvents()
     assert shown.bridge.space_px == shown.window.view.space_px
 
@@ -213,8 +213,8 @@ def test_a_lost_camera_is_told_until_a_picture_comes(stand):
     assert shown.on_page
     assert shown.told[0] == "The camera is not there."
     assert shown.told[1] == "This goes on by itself as soon as it is back."
-    assert shown.window.view.picture is None
-    shown.bridge.noticed.emit(Notice("camera 0 gave no new picture: plug it in again", Weight.FAULT, "source"))
+    assert shown.window.view.image is None
+    shown.bridge.noticed.emit(Notice("camera 0 gave no new picture: plug it in again", Severity.ERROR, "source"))
     assert shown.told[1] == "camera 0 gave no new picture: plug it in again"
     shown.later(300)
     assert shown.bridge.opened == ["0"]  # the bridge itself tries again
@@ -470,20 +470,20 @@ def test_everything_is_named_for_a_screen_reader(stand):
 
 
 def test_with_the_real_bridge_it_recovers_from_a_failing_engine(until):
-    """The first engine fails once its pictures are shown; the second one runs."""
+    """The engine fails once, after its first image is shown."""
+    failures = iter([RuntimeError("made to fail")])
 
     def fail(index: int) -> None:
-        if bridge.shown is not None:
-            raise RuntimeError("made to fail")
+        if bridge.shown is not None and (error := next(failures, None)) is not None:
+            raise error
 
-    pipelines = iter([MadePipeline(on_frame=fail), MadePipeline()])
     make_application()
     bridge = LiveBridge(
         EngineConfig(),
         "litert",
         "0",
         open_source=lambda spec: MadeSource(10**6, live=True),
-        engine_for=lambda source: make_engine(next(pipelines)),
+        engines=FakeEngines(MadePipeline(on_frame=fail)),
     )
     clock = [0.0]
     window = KioskWindow(bridge, KioskOptions("demo"), lambda: clock[0])
@@ -494,12 +494,12 @@ def test_with_the_real_bridge_it_recovers_from_a_failing_engine(until):
         assert window.page.isVisible()
         assert "made to fail" in window.page.detail.text()
         clock[0] += RETRY_S
-        until(lambda: window.view.picture is not None and bridge.state is LiveState.RUNNING)
+        until(lambda: window.view.image is not None and bridge.state is LiveState.RUNNING)
         assert not window.page.isVisible()
     finally:
         window.close()
         window.deleteLater()
-        bridge.shut()
+        bridge.shutdown()
         bridge.deleteLater()
 
 

@@ -18,13 +18,13 @@ from app.qt.live import source_chooser
 from app.qt.live.live_page import LivePage
 from app.qt.live.live_recording import RecordState
 from app.qt.preference_store import PreferenceStore
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import SourceError
 from engine.types import Frame
-from tests.app.made import MadePipeline, MadeSource, make_engine
+from tests.app.made import FakeEngines, MadePipeline, MadeSource
 
 
 class Slow(MadeSource):
@@ -53,7 +53,7 @@ class Stage:
             "litert",
             "0.1",
             open_source=self._open,
-            engine_for=lambda source: make_engine(self.pipeline),
+            engines=FakeEngines(self.pipeline),
         )
         self.page = LivePage(self.store, EngineConfig(), bridge)
         self.bridge = bridge
@@ -79,13 +79,13 @@ def stage(qtbot, tmp_path, monkeypatch):
     made.page.enter()
     yield made
     made.page.leave()
-    made.page.shut()
+    made.page.shutdown()
 
 
 @pytest.fixture
 def running(stage, until):
     stage.press(stage.page.actions_.start)
-    until(lambda: stage.page.view.picture is not None)
+    until(lambda: stage.page.view.image is not None)
     return stage
 
 
@@ -95,8 +95,8 @@ def enabled(stage) -> set[str]:
 
 
 def test_before_the_start_it_says_what_to_do_and_that_nothing_is_stored(stage):
-    assert "press Start" in stage.page.view.words
-    assert "Nothing is stored" in stage.page.view.words
+    assert "press Start" in stage.page.view.message
+    assert "Nothing is stored" in stage.page.view.message
     assert enabled(stage) == {"start"}
     assert stage.page.chooser.list.currentText() == "Front camera"
 
@@ -105,7 +105,7 @@ def test_start_shows_the_picture_and_the_face_and_becomes_stop(running, until):
     assert running.page.actions_.start.text() == "Stop"
     assert enabled(running) == {"start", "pause", "step", "snapshot", "record"}
     running.press(running.page.actions_.start)
-    assert running.page.view.picture is None
+    assert running.page.view.image is None
     assert running.page.actions_.start.text() == "Start"
     until(lambda: running.sources[0].closed)
 
@@ -114,7 +114,7 @@ def test_the_picture_panels_and_result_are_of_one_frame(running, until):
     seen = []
     panel_rows = []
     running.page.expression.show_row = panel_rows.append
-    running.bridge.presented.connect(lambda presented: seen.append((presented, running.page.view.picture)))
+    running.bridge.presented.connect(lambda presented: seen.append((presented, running.page.view.image)))
     until(lambda: len(seen) > 25)
     for (presented, picture), row in zip(seen, panel_rows, strict=False):
         assert picture is presented.picture
@@ -142,54 +142,54 @@ def test_keys_do_what_the_actions_say(running, until):
 
 def test_space_presses_a_button_that_has_the_focus_and_does_not_pause(running, until):
     running.page.activateWindow()
-    button = running.page.thresholds.reset
-    running.page.thresholds.set_thresholds(Thresholds(1.2, 0.95), Thresholds(0.5, 0.8))
+    button = running.page.limits.reset
+    running.page.limits.set_limits(Limits(1.2, 0.95), Limits(0.5, 0.8))
     running.page.chart_tabs.setCurrentIndex(1)
     button.setFocus()
     QTest.keyClick(button, Qt.Key.Key_Space)
     assert running.bridge.state is LiveState.RUNNING
-    assert running.page.thresholds.thresholds == Thresholds(1.2, 0.95)
+    assert running.page.limits.limits == Limits(1.2, 0.95)
 
 
 def test_sliders_reach_the_engine_and_are_remembered(running, until):
-    running.page.thresholds.accept.setValue(30)
-    assert running.store.now.thresholds == Thresholds(0.3, 0.95)
-    until(lambda: running.bridge.header.tau_accept == 0.3)
+    running.page.limits.accept.setValue(30)
+    assert running.store.now.limits == Limits(0.3, 0.95)
+    until(lambda: running.bridge.header.aleatoric_limit == 0.3)
     assert running.pipeline.calibration.max_aleatoric == 0.3
-    until(lambda: "accepted" in running.page.thresholds.told.text())
+    until(lambda: "accepted" in running.page.limits.told.text())
 
 
 def test_limits_of_the_settings_reach_a_run_that_goes_on(running, until):
-    running.store.change(thresholds=Thresholds(0.25, 0.8))
-    until(lambda: running.page.thresholds.thresholds == Thresholds(0.25, 0.8))
-    assert running.bridge.header.tau_accept == 0.25
+    running.store.change(limits=Limits(0.25, 0.8))
+    until(lambda: running.page.limits.limits == Limits(0.25, 0.8))
+    assert running.bridge.header.aleatoric_limit == 0.25
 
 
 def test_limits_changed_while_recording_wait_for_its_end(running, until):
     running.press(running.page.actions_.record)
-    running.store.change(thresholds=Thresholds(0.25, 0.8))
+    running.store.change(limits=Limits(0.25, 0.8))
     until(lambda: running.bridge.recording.duration_s > 0.1)
-    assert running.bridge.header.tau_accept == running.bridge.model_thresholds.tau_accept
+    assert running.bridge.header.aleatoric_limit == running.bridge.model_limits.aleatoric_limit
     running.press(running.page.actions_.record)
-    until(lambda: running.bridge.header.tau_accept == 0.25)
+    until(lambda: running.bridge.header.aleatoric_limit == 0.25)
 
 
 def test_the_sliders_follow_the_settings_while_nothing_runs(running):
     running.press(running.page.actions_.start)
-    running.store.change(thresholds=Thresholds(0.5, 0.6))
-    assert running.page.thresholds.thresholds == Thresholds(0.5, 0.6)
+    running.store.change(limits=Limits(0.5, 0.6))
+    assert running.page.limits.limits == Limits(0.5, 0.6)
 
 
 def test_a_recording_locks_the_sliders_shows_a_sign_and_ends_in_a_session(running, until, tmp_path):
     running.press(running.page.actions_.record)
     assert running.page.actions_.record.text() == "Stop recording"
-    assert not running.page.thresholds.accept.isEnabled()
-    assert "Fixed while recording" in running.page.thresholds.lock_reason.text()
+    assert not running.page.limits.accept.isEnabled()
+    assert "Fixed while recording" in running.page.limits.lock_reason.text()
     until(lambda: "REC" in running.page.rec_sign.text())
     until(lambda: running.bridge.recording.duration_s > 0.3)
     running.press(running.page.actions_.record)
     until(lambda: running.bridge.recording.state is RecordState.OFF)
-    assert running.page.thresholds.accept.isEnabled()
+    assert running.page.limits.accept.isEnabled()
     assert running.page.rec_sign.text() == ""
     assert running.store.now.sessions[0].parent == tmp_path
     assert any("Recording saved" in text for text in running.notices)
@@ -204,7 +204,7 @@ def test_a_snapshot_is_saved_where_recordings_go(running, until, tmp_path):
 def test_a_lost_camera_is_told_and_tried_at_once_when_something_is_plugged_in(running, until, monkeypatch):
     running.sources[0].unplugged.set()
     until(lambda: running.bridge.state is LiveState.LOST)
-    assert "as soon as it is back" in running.page.view.words
+    assert "as soon as it is back" in running.page.view.message
     assert enabled(running) == {"start"}
     running.page.chooser.cameras_changed.emit((Camera("0", "Front camera", True, ""),))
     until(lambda: running.bridge.state is LiveState.RUNNING)
@@ -217,7 +217,7 @@ def test_a_source_that_fails_leaves_the_words_and_a_notice(stage, until):
     stage.make_source = fail
     stage.press(stage.page.actions_.start)
     until(lambda: stage.bridge.state is LiveState.FAILED)
-    assert "cannot be shown" in stage.page.view.words
+    assert "cannot be shown" in stage.page.view.message
     assert stage.notices == ["camera 0 may not be used: join the group video"]
     assert stage.page.actions_.start.text() == "Start"
 
@@ -226,7 +226,7 @@ def test_the_end_of_a_file_keeps_its_last_picture(stage, until):
     stage.make_source = lambda: MadeSource(8)
     stage.page.open_source("talk.mp4")
     until(lambda: stage.bridge.state is LiveState.ENDED)
-    assert stage.page.view.picture is not None
+    assert stage.page.view.image is not None
     assert enabled(stage) == {"start", "snapshot"}
     assert stage.store.now.source == "talk.mp4"
 
@@ -234,7 +234,7 @@ def test_the_end_of_a_file_keeps_its_last_picture(stage, until):
 def test_overlay_parts_follow_their_switches(running, until):
     running.page.actions_.boxes.trigger()
     running.page.actions_.labels.trigger()
-    until(lambda: running.bridge.shown.rows[0].decision == "accept" and _is_flat(running.page.view.picture))
+    until(lambda: running.bridge.shown.rows[0].decision == "accept" and _is_flat(running.page.view.image))
 
 
 def _is_flat(picture) -> bool:
@@ -281,7 +281,7 @@ def test_leaving_the_page_while_a_camera_opens_lets_go_of_it(stage, until):
 def test_leaving_the_page_lets_a_file_wait(stage, until):
     stage.make_source = lambda: Slow(live=False)
     stage.page.open_source("talk.mp4")
-    until(lambda: stage.page.view.picture is not None)
+    until(lambda: stage.page.view.image is not None)
     stage.page.leave()
     assert stage.bridge.state is LiveState.PAUSED
 

@@ -1,0 +1,71 @@
+"""Open engines, kept from one source to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeAlias
+
+from engine.capture.source import FrameSource, SourceKind
+from engine.config import EngineConfig, TrackerName
+from engine.engine import Engine
+
+#: Opens an engine for a config and a tracker; the flag is set for unrelated images (`Engine.open`).
+OpenEngine: TypeAlias = Callable[[EngineConfig, TrackerName, bool], Engine]
+
+
+def _open(config: EngineConfig, tracker: TrackerName, still: bool) -> Engine:
+    return Engine.open(config, tracker=tracker, still=still)
+
+
+class EngineCache:
+    """At most one engine for video and one for still images, opened when first needed, all with the same settings.
+
+    `configure` may be called from any thread, everything else from one.
+    """
+
+    def __init__(
+        self, config: EngineConfig | None = None, tracker: TrackerName = "litert", open_engine: OpenEngine = _open
+    ) -> None:
+        """Nothing is opened yet. ``open_engine`` is replaced in tests and benchmarks."""
+        self._wanted: tuple[EngineConfig, TrackerName] = (config or EngineConfig(), tracker)
+        self._opened_with = self._wanted
+        self._open_engine = open_engine
+        self._engines: dict[bool, Engine] = {}  # by whether it is for still images
+
+    def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
+        """Use other settings from the next `engine_for` on."""
+        self._wanted = (config, tracker)
+
+    def engine_for(self, source: FrameSource) -> Engine:
+        """Return the engine for a source, opening it if needed; engines with other settings are closed first.
+
+        Raises:
+            FaceModelError, ModelError, BackendError, ConfigError: see `Engine.open`.
+        """
+        wanted = self._wanted
+        if wanted != self._opened_with:
+            self.close()
+            self._opened_with = wanted
+        still = source.info.kind is SourceKind.PICTURES
+        if still not in self._engines:
+            self._engines[still] = self._open_engine(*wanted, still)
+        return self._engines[still]
+
+    def abandon(self) -> None:
+        """Drop the open engines without closing them, because a stuck thread still uses one."""
+        self._engines = {}
+
+    def close(self) -> None:
+        """Close the open engines. No thread may be using one."""
+        engines, self._engines = self._engines, {}
+        for engine in engines.values():
+            engine.close()
+
+    def __enter__(self) -> EngineCache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
