@@ -19,7 +19,7 @@ from training.data.action_unit_faces import FOLDS, UnitFaces, UnitSplit, split_p
 from training.data.action_unit_sources import parse_unit_data, read_all_units
 from training.data.fer2013 import read_faces
 from training.loop.distributed import process_group, rank_0_first
-from training.reports.action_units_card import write_unit_card
+from training.reports.action_units import write_action_units_card
 from training.studies.action_units import StudyConfig
 from training.studies.figures import action_unit_figures, write_figures
 
@@ -126,7 +126,7 @@ def card_au_command(
     study: Annotated[Path | None, typer.Option(help="report.json of `study au`, for the tables of the paper.")] = None,
 ) -> None:
     """Write the tables of an action-unit model's card from its report."""
-    write_unit_card(card, report, study)
+    write_action_units_card(card, report, study)
     say(f"wrote {card}")
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from engine.errors import EngineError
-from engine.model_files import MODELS_FOLDER
 from training import CONFIGS
 from training.cli.action_units import add_au_commands
 from training.cli.process import say, settle_torch
@@ -21,11 +20,7 @@ from training.expression.export import export_expression
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
 from training.loop.distributed import process_group
 from training.loop.json_report import write_report
-from training.reports.expression_card import write_expression_card
-from training.reports.expression_report import write_html
-from training.reports.plots import write_svg
-from training.reports.strip_chart import read_strip
-from training.reports.strip_plot import draw_strip
+from training.reports.expression import write_expression_card, write_expression_report
 from training.rlps.fit import fit_rlps, read_rlps_config
 from training.studies.ablations import ablate
 from training.studies.figures import Reports, expression_figures, write_figures
@@ -127,27 +122,12 @@ def evaluate_expression_command(
     data: Fer,
     out: Annotated[Path, typer.Option("--out", help="Folder for report.json and report.html.")],
     split: Annotated[str, typer.Option(help="PublicTest for choices; PrivateTest once per release.")] = "PublicTest",
-    clip: Annotated[Path | None, typer.Option(help="Video whose strip chart the page shows.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder that keeps the meshes of the pictures.")] = Path("runs/cache"),
 ) -> None:
     """Accuracy, calibration, uncertainty and routes on a split of FERPlus."""
-    strip = read_strip(clip, model) if clip else None
     report = evaluate_expression(model, data, cache, split)
-    write_report(report, out / "report.json")
-    write_html(report, out / "report.html", strip)
+    write_expression_report(report, out)
     say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
-
-
-@app.command("strip-chart")
-def strip_chart_command(
-    clip: Annotated[Path, typer.Argument(help="Video.")],
-    out: Annotated[Path, typer.Option("--out", help="SVG file to write.")],
-    model: Annotated[Path, typer.Option(help="ONNX file with its contract beside it.")] = MODELS_FOLDER
-    / "expression.onnx",
-) -> None:
-    """Draw what an expression model says of a clip over time."""
-    write_svg(draw_strip(read_strip(clip, model)), out)
-    say(f"wrote {out}")
 
 
 @card_commands.command("expression")

@@ -16,9 +16,8 @@ from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.fer2013 import read_faces
 from training.evaluation.action_units_file import FerSplit, evaluate_units_file
 from training.loop.json_report import write_report
-from training.reports.action_units_report import write_units_html
+from training.reports.action_units import write_action_units_report
 from training.studies.action_units import StudyConfig, study_units
-from training.studies.study_report import write_study_html
 
 
 def measure_file(
@@ -44,8 +43,7 @@ def measure_file(
     told = f"fold {test_fold}: {told_of(test)}"
     outside = FerSplit(split, read_faces(fer, split, cache, CROP_SIDE_PX)) if fer else None
     found = evaluate_units_file(model, test, told, outside, threads=threads, report=report)
-    write_report(found, out / "report.json")
-    write_units_html(found, out / "report.html")
+    write_action_units_report(found, out)
     report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
@@ -80,5 +78,4 @@ def measure_study(
     """
     found = study_units(faces, config, run, what, torch.device(device), report)
     write_report(found, out / "report.json")
-    write_study_html(found, out / "report.html")
-    report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+    report(f"wrote {out / 'report.json'}")
