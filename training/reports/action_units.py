@@ -1,0 +1,240 @@
+"""The report of an action-unit model: ``report.json``, the page ``report.html``, and the tables of its model card.
+
+Decisions of the published protocol are made at probability 0.5, those of the program at the calibrated thresholds; each
+table says which.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from engine.facs import UNIT_NAMES
+from training.action_units.expression_check import AGREED_VOTES
+from training.evaluation.action_units_file import UnitFileReport
+from training.loop.json_report import plain, write_report
+from training.reports.action_units_study import study_sections
+from training.reports.plots import bins_plot, deciles_plot, inline_svg, occurrence_plot, unit_plot
+from training.reports.sections import (
+    UNDEFINED,
+    Report,
+    Section,
+    Table,
+    figure_text,
+    number_text,
+    read_report,
+    render_page,
+    score_text,
+    write_card,
+)
+
+_KEYS: Final = ("model", "test", "all", "sources", "by_samples", "fer", "latency")
+_STUDY_KEYS: Final = ("sources", "units", "config", "code", "points")
+#: Columns of the table of units for each source: heading, and the key of the scores.
+_COLUMNS: Final = (("F1 at 0.5", "f1_half"), ("F1", "f1"), ("AUROC", "auroc"), ("ECE", "ece"))
+#: Rows of the table of means.
+_MEANS: Final = {
+    "F1 at 0.5": "f1_half",
+    "accuracy at 0.5": "accuracy_half",
+    "balanced accuracy at 0.5": "balanced_accuracy_half",
+    "F1 at the thresholds": "f1",
+    "accuracy at the thresholds": "accuracy",
+    "balanced accuracy at the thresholds": "balanced_accuracy",
+    "AUROC": "auroc",
+    "average precision": "average_precision",
+    "ECE (15 bins)": "ece",
+    'F1 of always "present"': "f1_always",
+}
+#: Where the labels of a data set come from, if not from people.
+_LABEL_SOURCES: Final = {
+    "open": "the labels of open are the parameters its faces were rendered with",
+    "faces128": "the labels of faces128 are the scores of another network",
+}
+
+
+def write_action_units_report(report: UnitFileReport, folder: Path) -> None:
+    """Write ``report.json`` and ``report.html`` into a folder, which is created."""
+    write_report(report, folder / "report.json")
+    (folder / "report.html").write_text(action_units_page(report), encoding="utf-8")
+
+
+def action_units_page(report: UnitFileReport) -> str:
+    """The report as an HTML page with plots; units whose figures are not defined are not plotted."""
+    whole = report.all
+    plots = {
+        "Reliability": (
+            inline_svg(occurrence_plot(whole.reliability), "reliability", "Share where a unit occurs by probability."),
+        )
+    }
+    if whole.mean.units:
+        plots["Each unit"] = (inline_svg(unit_plot(whole), "units", "F1 and AUROC of each unit with intervals."),)
+        plots["Accuracy by uncertainty"] = (
+            inline_svg(bins_plot(whole.uncertainty[0]), "bins", "Accuracy in twenty bins of epistemic uncertainty."),
+            inline_svg(deciles_plot(whole.uncertainty), "deciles", "Accuracy by tenth of each kind of uncertainty."),
+        )
+    return render_page(f"{report.model.name}: action units, {report.test}", action_units_sections(plain(report)), plots)
+
+
+def write_action_units_card(card: Path, report: Path, study: Path | None = None) -> None:
+    """Write the measured part of a model card.
+
+    Args:
+        card: the Markdown file with the two marks.
+        report: ``report.json`` of ``evaluate au``.
+        study: ``report.json`` of ``study au``, for the paper's five variants.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the card lacks a mark, or a report is of another kind.
+    """
+    sections = action_units_sections(read_report(report, "evaluate au", _KEYS))
+    if study is not None:
+        sections += study_sections(read_report(study, "study au", _STUDY_KEYS))
+    write_card(card, sections)
+
+
+def action_units_sections(report: Report) -> list[Section]:
+    """All sections; the check against expressions only where the report has it."""
+    sections = [_model(report), _units(report), _means(report)]
+    if report["fer"] is not None:
+        sections.append(_expressions(report["fer"]))
+    return [*sections, _uncertainty(report), _reliability(report), _samples(report), _latency(report)]
+
+
+def _sets(report: Report) -> list[tuple[str, Report]]:
+    """Name and figures of all faces together, and of each source where there are several."""
+    sources = [(str(part["source"]), part["report"]) for part in report["sources"]]
+    return sources if len(sources) == 1 else [("all", report["all"]), *sources]
+
+
+def _model(report: Report) -> Section:
+    model = report["model"]
+    sizes = "; ".join(
+        f"{name}, {found['faces']:,} faces of {found['people']:,} people" for name, found in _sets(report)
+    )
+    rows = (
+        ("sha256", model["sha256"]),
+        ("trained", model["trained"]),
+        ("data", "; ".join(model["data"])),
+        ("calibrated on", model["fitted_on"]),
+        ("temperature", f"{model['temperature']:.3f}"),
+        ("sampled masks", f"{model['mask_samples']}"),
+        ("not trusted", ", ".join(model["not_trusted"]) or "none"),
+        ("test people, none of them in training", sizes),
+    )
+    machine_made = [_LABEL_SOURCES[str(name)] for name, _ in _sets(report) if name in _LABEL_SOURCES]
+    note = "Correct means in agreement with the label. "
+    if machine_made:
+        note += f"Note that {' and '.join(machine_made)}; this is not FACS coding by people. "
+    note += "Intervals are 95 %, bootstrapped over people unless a note says otherwise."
+    return Section("What was measured", note, (Table((), rows),))
+
+
+def _units(report: Report) -> Section:
+    sources = report["sources"]
+    head = [f"{part['source']}: {head}" for part in sources for head in ("rate", *(head for head, _ in _COLUMNS))]
+    rows = []
+    for place, unit in enumerate(report["all"]["units"]):
+        code = str(unit["unit"])
+        trusted = "no" if code in report["model"]["not_trusted"] else "yes"
+        cells = [cell for part in sources for cell in _unit_cells(part["report"]["units"][place])]
+        name = f"{code} {UNIT_NAMES[int(code.removeprefix('AU'))]}"
+        rows.append((name, trusted, number_text(unit["threshold"]), *cells))
+    note = (
+        '"F1 at 0.5" is decided at probability 0.5, as published, "F1" at the calibrated threshold of the unit, as in '
+        "the program; AUROC and ECE (15 bins) need no threshold. Rate: share of the faces with a known label that show "
+        f'the unit. "{UNDEFINED}": the source does not label the unit, or always gives it the same label.'
+    )
+    return Section("Each unit", note, (Table(("unit", "trusted", "threshold", *head), tuple(rows)),))
+
+
+def _unit_cells(unit: Report) -> list[str]:
+    if not unit["n"]:
+        return [UNDEFINED] * (1 + len(_COLUMNS))
+    return [number_text(unit["rate"]), *(number_text(unit["scores"][key]) for _, key in _COLUMNS)]
+
+
+def _means(report: Report) -> Section:
+    columns: list[tuple[str, dict[str, Any]]] = []
+    left_out = []
+    for name, found in _sets(report):
+        mean, bp4d = found["mean"], found["mean_bp4d"]
+        columns.append((f"{name}: {len(mean['units'])} units", mean["scores"]))
+        if bp4d is not None and len(bp4d["units"]) < len(mean["units"]):
+            columns.append((f"{name}: {len(bp4d['units'])} of BP4D", bp4d["scores"]))
+        if mean["left_out"]:
+            left_out.append(f"{name} {', '.join(mean['left_out'])}")
+    note = "Means over all units, and over those of the 12 of BP4D, the paper's, that are labelled."
+    if left_out:
+        note += f" Left out, because they have no known label or always the same one: {'; '.join(left_out)}."
+    rows = tuple((head, *(score_text(scores[key]) for _, scores in columns)) for head, key in _MEANS.items())
+    return Section("Means", note, (Table(("", *(name for name, _ in columns)), rows),))
+
+
+def _expressions(check: Report) -> Section:
+    rows = tuple(
+        (
+            f"{' + '.join(tie['units'])} on {tie['expression']}",
+            figure_text(tie["auroc"]),
+            f"{tie['positives']:,}",
+            f"{tie['auroc']['n'] - tie['positives']:,}",
+        )
+        for tie in check["ties"]
+    )
+    counts = ", ".join(f"{name} {count:,}" for name, count in check["agreed"].items())
+    note = (
+        f"An outside check: {sum(check['agreed'].values()):,} of {check['faces']:,} faces of FERPlus {check['split']} "
+        f"have at least {AGREED_VOTES} of 10 votes for one expression ({counts}). AUROC of the unit, or of the mean "
+        "probability of several, for the faces of the expression that FACS ties it to against all others; no "
+        "threshold. Intervals are over faces; over a handful of faces they say little."
+    )
+    head = ("units on expression", "AUROC", "faces of it", "other faces")
+    return Section("On the expressions that people saw", note, (Table(head, rows),))
+
+
+def _uncertainty(report: Report) -> Section:
+    rows = tuple(
+        (
+            f"{kind['kind']}, {name}",
+            number_text(kind["mean_nats"], 4),
+            *(number_text(value) for value in kind["deciles"]),
+            figure_text(kind["gap_points"], 1),
+        )
+        for name, found in _sets(report)
+        for kind in found["uncertainty"]
+    )
+    note = (
+        "Accuracy at probability 0.5 by tenth of uncertainty, the most certain first: tenths of each unit's faces, "
+        "mean over all units. rho in the plot is Spearman's correlation of a bin's number with its accuracy."
+    )
+    head = ("uncertainty", "mean (nats)", *(str(tenth) for tenth in range(1, 11)), "first minus last (points)")
+    return Section("Accuracy by uncertainty", note, (Table(head, rows),))
+
+
+def _reliability(report: Report) -> Section:
+    rows = tuple(
+        (f"{part['confidence']:.3f}", f"{part['agreement']:.3f}", f"{part['n']:,}")
+        for part in report["all"]["reliability"]
+    )
+    note = "All units and faces with a known label, in ten equal-width bins. Bars in the plot are over people."
+    head = ("mean probability", "share where the unit occurs", "labels")
+    return Section("Reliability", note, (Table(head, rows),))
+
+
+def _samples(report: Report) -> Section:
+    rows = tuple(
+        (f"{part['samples']}", figure_text(part["f1_half"]), number_text(part["epistemic_nats"], 4))
+        for part in report["by_samples"]
+    )
+    note = "Means over all units, F1 at probability 0.5. A single sample has no epistemic part."
+    head = ("sampled masks", "F1 at 0.5", "mean epistemic (nats)")
+    return Section("Number of sampled masks", note, (Table(head, rows),))
+
+
+def _latency(report: Report) -> Section:
+    rows = tuple(
+        (f"{part['threads']}", f"{part['samples']}", f"{part['median_ms']:.2f}", f"{part['runs']:,}")
+        for part in report["latency"]
+    )
+    note = "One face on ONNX Runtime, from grey levels to outputs."
+    return Section("Time", note, (Table(("CPU threads", "sampled masks", "median (ms)", "runs"), rows),))
