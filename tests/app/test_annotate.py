@@ -19,18 +19,19 @@ from app.annotate import AnnotateOptions, JobControl, annotate
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
 from engine.config import EngineConfig, RoutingConfig
-from engine.errors import OutputError, SourceError
+from engine.errors import OutputError, Remedy, SourceError
 from engine.facs import BP4D_UNITS
 from engine.types import Frame
-from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine, make_frame
+from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
+from tests.fakes.faces import fake_frame
+from tests.fakes.sessions import Annotator, SilentListener
 
 FRAMES = 35
 #: Two faces in every fifth frame, one row in all others.
 ROWS = FRAMES + FRAMES // 5
 
 
-class EndlessFile(MadeSource):
+class EndlessFile(FakeSource):
     """A file that has frames as long as somebody reads."""
 
     def __init__(self) -> None:
@@ -80,14 +81,16 @@ def test_no_video_leaves_the_video_out(run_annotate: Annotator) -> None:
 def test_finished_output_is_not_overwritten(run_annotate: Annotator) -> None:
     run_annotate()
     before = {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()}
-    with pytest.raises(OutputError, match="finished output: use --force"):
+    with pytest.raises(
+        OutputError, match="finished output", check=lambda error: error.remedy is Remedy.RESTART_OR_OTHER_FOLDER
+    ):
         run_annotate()
     assert {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()} == before
 
 
 def test_resuming_finished_output_leaves_it_alone(run_annotate: Annotator) -> None:
     run_annotate()
-    pipeline = MadePipeline()
+    pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True).skipped
     assert pipeline.processed == []
 
@@ -95,7 +98,7 @@ def test_resuming_finished_output_leaves_it_alone(run_annotate: Annotator) -> No
 def test_force_writes_finished_output_again_and_keeps_strange_files(run_annotate: Annotator) -> None:
     run_annotate()
     (run_annotate.folder.path / "notes.txt").write_text("mine")
-    assert run_annotate(source=MadeSource(12), force=True).finished
+    assert run_annotate(source=FakeSource(12), force=True).finished
     assert len({row["frame"] for row in table_of(run_annotate.folder)}) == 12
     assert (run_annotate.folder.path / "notes.txt").read_text() == "mine"
 
@@ -103,7 +106,7 @@ def test_force_writes_finished_output_again_and_keeps_strange_files(run_annotate
 def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: Annotator) -> None:
     run_annotate()
 
-    def refuse(spec: str) -> MadeSource:
+    def refuse(spec: str) -> FakeSource:
         raise SourceError(f"{spec} is gone")
 
     options = AnnotateOptions("0.1", force=True)
@@ -112,7 +115,7 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
             "x",
             run_annotate.folder,
             refuse,
-            lambda source: make_engine(MadePipeline()),
+            lambda source: fake_engine(FakePipeline()),
             options,
             SilentListener(),
             JobControl(),
@@ -122,10 +125,12 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
 
 def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     assert run_annotate.folder.state() is SessionState.UNFINISHED
     assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
-    with pytest.raises(OutputError, match="--resume to go on, or --force to start again"):
+    with pytest.raises(
+        OutputError, match="unfinished output", check=lambda error: error.remedy is Remedy.RESUME_OR_RESTART
+    ):
         run_annotate()
 
 
@@ -137,8 +142,8 @@ def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(video=video)
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=fail_at), video=video)
-    pipeline = MadePipeline()
+        run_annotate(FakePipeline(fail_at=fail_at), video=video)
+    pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True, video=video).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
     begun = (
@@ -154,7 +159,7 @@ def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
 
 def test_a_resumed_run_began_when_its_first_part_did(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20), video=False)
+        run_annotate(FakePipeline(fail_at=20), video=False)
     path = run_annotate.folder.metadata
     path.write_text(json.dumps(json.loads(path.read_text()) | {"start": "2026-01-01T00:00:00+00:00"}))
     assert run_annotate(resume=True, video=False).finished
@@ -179,9 +184,9 @@ def test_a_run_can_break_off_and_go_on_twice(run_annotate: Annotator, tmp_path: 
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole()
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=15))
+        run_annotate(FakePipeline(fail_at=15))
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=27), resume=True)
+        run_annotate(FakePipeline(fail_at=27), resume=True)
     assert run_annotate(resume=True).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
     assert json.loads(run_annotate.folder.metadata.read_text())["resumed_at"] == [11, 22]
@@ -189,7 +194,7 @@ def test_a_run_can_break_off_and_go_on_twice(run_annotate: Annotator, tmp_path: 
 
 def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     before = run_annotate.folder.journal.read_bytes()
     with pytest.raises(OutputError, match="started with another expression model"):
         run_annotate(sha256="f" * 64, resume=True)
@@ -199,30 +204,34 @@ def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None
 def test_resuming_with_another_list_of_trusted_units_is_refused(run_annotate: Annotator) -> None:
     """The same network with a corrected contract: one table must not hold both."""
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     with pytest.raises(OutputError, match=r"another list of trusted action units \(AU1 AU2 AU12, now none\)"):
         run_annotate(resume=True, trusted=())
 
 
 def test_resuming_with_another_setting_names_it(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     changed = EngineConfig(routing=RoutingConfig(smoothing_s=0.25))
-    with pytest.raises(OutputError, match=r"another routing.smoothing_s \(0.5, now 0.25\): use --force"):
+    with pytest.raises(
+        OutputError,
+        match=r"another routing.smoothing_s \(0.5, now 0.25\)$",
+        check=lambda error: error.remedy is Remedy.RESTART,
+    ):
         run_annotate(config=changed, resume=True)
 
 
 def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     with pytest.raises(OutputError, match="does not match the journal at frame 7"):
-        run_annotate(source=MadeSource(7), resume=True)
+        run_annotate(source=FakeSource(7), resume=True)
 
 
 def test_a_live_source_that_is_stopped_is_finished(run_annotate: Annotator) -> None:
     control = JobControl()
-    source = MadeSource(10**6, live=True)
-    outcome = run_annotate(MadePipeline(on_frame=lambda index: control.stop() if index > 20 else None), source, control)
+    source = FakeSource(10**6, live=True)
+    outcome = run_annotate(FakePipeline(on_frame=lambda index: control.stop() if index > 20 else None), source, control)
     assert outcome.finished
     metadata = json.loads(run_annotate.folder.metadata.read_text())
     assert metadata["completed"] is True
@@ -233,11 +242,11 @@ def test_a_live_source_that_is_stopped_is_finished(run_annotate: Annotator) -> N
 
 def test_a_live_source_cannot_be_resumed(run_annotate: Annotator) -> None:
     with pytest.raises(OutputError, match="live and cannot be resumed"):
-        run_annotate(source=MadeSource(5, live=True), resume=True)
+        run_annotate(source=FakeSource(5, live=True), resume=True)
 
 
 def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotator) -> None:
-    class Unplugged(MadeSource):
+    class Unplugged(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
             if frame is None:
@@ -255,7 +264,7 @@ def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotat
 def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate: Annotator) -> None:
     control = JobControl()
     outcome = run_annotate(
-        MadePipeline(on_frame=lambda index: control.stop() if index == 25 else None), EndlessFile(), control
+        FakePipeline(on_frame=lambda index: control.stop() if index == 25 else None), EndlessFile(), control
     )
     assert not outcome.finished
     assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
@@ -265,7 +274,7 @@ def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate:
 def test_a_folder_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        Annotator(SessionFolder(tmp_path / "file" / "made"))()
+        Annotator(SessionFolder(tmp_path / "file" / "session"))()
 
 
 def test_a_disk_that_fills_up_keeps_the_journal(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +289,9 @@ def test_a_disk_that_fills_up_keeps_the_journal(run_annotate: Annotator, monkeyp
         wrote(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OutputError, match="No space left on device.*--resume"):
+    with pytest.raises(
+        OutputError, match="No space left on device", check=lambda error: error.remedy is Remedy.FREE_SPACE
+    ):
         run_annotate()
     monkeypatch.undo()
     assert names_in(run_annotate.folder) == ["journal.jsonl", "metadata.json"]
@@ -295,7 +306,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBI
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 from app.session.folder import SessionFolder
 from engine.errors import OutputError
-from tests.app.conftest import Annotator
+from tests.fakes.sessions import Annotator
 try:
     Annotator(SessionFolder(Path(sys.argv[1])))()
 except OutputError as error:
@@ -330,12 +341,12 @@ def test_a_killed_run_goes_on(run_annotate: Annotator, tmp_path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 from app.session.folder import SessionFolder
-from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline
+from tests.fakes.engines import FakePipeline
+from tests.fakes.sessions import Annotator
 def kill(index):
     if index == 23:
         os.kill(os.getpid(), signal.SIGKILL)
-Annotator(SessionFolder(Path(sys.argv[1])))(MadePipeline(on_frame=kill))
+Annotator(SessionFolder(Path(sys.argv[1])))(FakePipeline(on_frame=kill))
 """
     command = [sys.executable, "-c", killed, str(run_annotate.folder.path)]
     assert subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."}).returncode == -9
@@ -348,10 +359,10 @@ Annotator(SessionFolder(Path(sys.argv[1])))(MadePipeline(on_frame=kill))
 
 
 def test_odd_sizes_are_cut_to_even(run_annotate: Annotator) -> None:
-    class Odd(MadeSource):
+    class Odd(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
-            return frame and make_frame(frame.index, 161, 121)
+            return frame and fake_frame(frame.index, 161, 121)
 
     run_annotate(source=Odd())
     with av.open(str(run_annotate.folder.video)) as container:
@@ -360,17 +371,17 @@ def test_odd_sizes_are_cut_to_even(run_annotate: Annotator) -> None:
 
 
 def test_pictures_of_different_sizes_share_one_video(run_annotate: Annotator) -> None:
-    class Album(MadeSource):
+    class Album(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
-            return frame and make_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
+            return frame and fake_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
 
     assert run_annotate(source=Album()).finished
 
 
 def test_no_header_line_twice(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=20))
+        run_annotate(FakePipeline(fail_at=20))
     run_annotate(resume=True)
     lines = [json.loads(line) for line in run_annotate.folder.journal.read_text().splitlines()]
     assert [key for line in lines for key in line if key in ("header", "resumed_at")] == ["header", "resumed_at"]

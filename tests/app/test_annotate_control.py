@@ -11,8 +11,8 @@ import pytest
 from app.annotate import JobControl
 from app.session.folder import SessionState
 from app.session.journal import read_journal
-from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentListener
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import Annotator, SilentListener
 
 ENDLESS = 10**9
 
@@ -69,8 +69,8 @@ def test_whoever_waits_goes_on(command: str) -> None:
 def test_a_paused_file_waits_and_goes_on(run_annotate: Annotator) -> None:
     control = JobControl()
     watch = StandstillWatch(control.resume, control.stop)
-    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
-    outcome = run_annotate(pipeline, MadeSource(ENDLESS), control, watch=watch, video=False)
+    pipeline = FakePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
+    outcome = run_annotate(pipeline, FakeSource(ENDLESS), control, listener=watch, video=False)
     assert not outcome.finished
     assert watch.stood_at is not None
     assert watch.moved
@@ -81,8 +81,8 @@ def test_a_paused_file_waits_and_goes_on(run_annotate: Annotator) -> None:
 def test_a_paused_job_can_be_stopped(run_annotate: Annotator) -> None:
     control = JobControl()
     watch = StandstillWatch(control.stop, lambda: None)
-    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
-    assert not run_annotate(pipeline, MadeSource(ENDLESS), control, watch=watch, video=False).finished
+    pipeline = FakePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
+    assert not run_annotate(pipeline, FakeSource(ENDLESS), control, listener=watch, video=False).finished
     assert watch.stood_at is not None
     assert run_annotate.folder.state() is SessionState.UNFINISHED
 
@@ -90,8 +90,8 @@ def test_a_paused_job_can_be_stopped(run_annotate: Annotator) -> None:
 def test_a_paused_live_source_drops_what_comes(run_annotate: Annotator) -> None:
     control = JobControl()
     watch = StandstillWatch(control.stop, lambda: None)
-    pipeline = MadePipeline(on_frame=lambda index: control.pause() if index > 10 else None)
-    assert run_annotate(pipeline, MadeSource(ENDLESS, live=True), control, watch=watch, video=False).finished
+    pipeline = FakePipeline(on_frame=lambda index: control.pause() if index > 10 else None)
+    assert run_annotate(pipeline, FakeSource(ENDLESS, live=True), control, listener=watch, video=False).finished
     frames = json.loads(run_annotate.folder.metadata.read_text())["frames"]
     assert frames["dropped"] > 0
     assert frames["read"] == frames["analysed"] + frames["dropped"]
@@ -118,7 +118,7 @@ class Impatient(JobControl):
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_resumed_job_can_be_paused_while_it_catches_up(run_annotate: Annotator, stops: bool) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=27))
+        run_annotate(FakePipeline(fail_at=27))
     before = run_annotate.folder.journal.read_bytes()
     control = Impatient(stops)
     control.pause()
@@ -138,8 +138,8 @@ def test_progress_counts_the_frames_that_were_drawn_again(run_annotate: Annotato
             counts.append(done)
 
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=27))
-    run_annotate(resume=True, watch=Counting())
+        run_annotate(FakePipeline(fail_at=27))
+    run_annotate(resume=True, listener=Counting())
     assert counts == sorted(counts)
     assert counts[:21] == list(range(1, 22))  # up to the state that was kept at frame 20
     assert counts[-1] == 35

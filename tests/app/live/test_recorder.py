@@ -27,7 +27,8 @@ from engine.config import RuntimeConfig
 from engine.errors import OutputError
 from engine.runtime import Runtime
 from engine.types import Frame, FrameResult
-from tests.app.made import MadePipeline, MadeSource, make_engine, make_frame
+from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
+from tests.fakes.faces import fake_frame
 
 
 def make_recorder(
@@ -36,15 +37,15 @@ def make_recorder(
     damaged: Callable[[], int] = int,
     kind: type[Recorder] = Recorder,
 ) -> Recorder:
-    source, engine = MadeSource(live=True, source_id="camera:0"), make_engine(MadePipeline())
+    source, engine = FakeSource(live=True, source_id="camera:0"), fake_engine(FakePipeline())
     header = session_header("0", source, engine, "0.1", limits)
     return kind(SessionFolder(path), header, first_metadata("0", source.info, engine, header), damaged)
 
 
 def results(*indices: int, fps: float = 10.0) -> list[FrameResult]:
     """Results of frames whose clock began long ago."""
-    pipeline = MadePipeline()
-    frames = [make_frame(index, fps=fps) for index in indices]
+    pipeline = FakePipeline()
+    frames = [fake_frame(index, fps=fps) for index in indices]
     return [
         pipeline.process(dataclasses.replace(frame, timestamp_s=frame.timestamp_s + 500.0, pts_s=7.0))
         for frame in frames
@@ -66,7 +67,7 @@ def video_times(path: Path) -> list[float | None]:
 
 
 def test_a_recording_is_a_finished_folder_with_clean_video(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     record(recorder, *range(20, 45))
     folder = recorder.folder
     names = ["faces.csv", "faces.parquet", "journal.jsonl", "metadata.json", "video.mp4"]
@@ -79,7 +80,7 @@ def test_a_recording_is_a_finished_folder_with_clean_video(tmp_path: Path) -> No
 
 
 def test_it_begins_at_frame_0_and_time_0_and_keeps_gaps(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     record(recorder, 20, 21, 25, 26)
     entries = list(read_journal(recorder.folder.journal))
     assert [entry.frame for entry in entries] == [0, 1, 5, 6]
@@ -94,7 +95,7 @@ def test_it_begins_at_frame_0_and_time_0_and_keeps_gaps(tmp_path: Path) -> None:
 
 
 def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made", Limits(0.9, 0.5))
+    recorder = make_recorder(tmp_path / "session", Limits(0.9, 0.5))
     record(recorder, *range(12))
     metadata, header = read_metadata(recorder.folder.metadata), read_header(recorder.folder.journal)
     assert metadata.completed
@@ -110,28 +111,28 @@ def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_metadata_is_there_from_the_start(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     recorder.open()
     assert not read_metadata(recorder.folder.metadata).completed
     recorder.close(True)
 
 
 def test_an_empty_recording_leaves_no_folder(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     record(recorder)
     assert (recorder.written, recorder.duration_s) == (0, 0.0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_in_the_way_stays(tmp_path: Path) -> None:
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "mine.txt").write_text("mine")
-    record(make_recorder(tmp_path / "made"))
-    assert [path.name for path in (tmp_path / "made").iterdir()] == ["mine.txt"]
+    (tmp_path / "session").mkdir()
+    (tmp_path / "session" / "mine.txt").write_text("mine")
+    record(make_recorder(tmp_path / "session"))
+    assert [path.name for path in (tmp_path / "session").iterdir()] == ["mine.txt"]
 
 
 def test_a_run_that_breaks_off_leaves_a_whole_recording_and_the_reason(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     recorder.open()
     for result in results(0, 1, 2):
         recorder.write(result)
@@ -145,7 +146,7 @@ def test_a_run_that_breaks_off_leaves_a_whole_recording_and_the_reason(tmp_path:
 
 def test_damaged_packets_count_from_the_start_of_the_recording(tmp_path: Path) -> None:
     damaged = [40]
-    recorder = make_recorder(tmp_path / "made", damaged=lambda: damaged[0])
+    recorder = make_recorder(tmp_path / "session", damaged=lambda: damaged[0])
     recorder.open()
     recorder.write(results(3)[0])
     damaged[0] = 42
@@ -157,10 +158,10 @@ def test_damaged_packets_count_from_the_start_of_the_recording(tmp_path: Path) -
 
 def test_a_folder_below_a_file_is_told_in_the_words_of_a_window(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    recorder = make_recorder(tmp_path / "file" / "made")
+    recorder = make_recorder(tmp_path / "file" / "session")
     with pytest.raises(OutputError) as told:
         recorder.open()
-    assert str(tmp_path / "file" / "made") in str(told.value)
+    assert str(tmp_path / "file" / "session") in str(told.value)
     assert "free space or choose another folder in the settings" in str(told.value)
     assert "--" not in str(told.value)
     assert (tmp_path / "file").read_text() == ""
@@ -172,7 +173,7 @@ def test_a_folder_that_cannot_be_begun_is_not_left(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(JournalSink, "open", refuse)
     with pytest.raises(OutputError, match="no journal today"):
-        make_recorder(tmp_path / "made").open()
+        make_recorder(tmp_path / "session").open()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,7 +181,7 @@ def test_a_folder_that_cannot_be_begun_is_not_left(tmp_path: Path, monkeypatch: 
 def test_a_full_disk_is_told_once_and_keeps_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
 ) -> None:
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     recorder.open()
     written, sync = results(*range(20)), os.fsync
     for result in written[:fail_at]:
@@ -207,7 +208,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_journal_and_video(
         raise OutputError("no table today") from OSError(28, "No space left on device")
 
     monkeypatch.setattr("app.live.recorder.write_tables", refuse)
-    recorder = make_recorder(tmp_path / "made")
+    recorder = make_recorder(tmp_path / "session")
     with pytest.raises(OutputError, match="No space left on device"):
         record(recorder, *range(5))
     assert sum(1 for _ in read_journal(recorder.folder.journal)) == 5
@@ -251,7 +252,7 @@ def noisy_results(count: int) -> list[FrameResult]:
 
 @pytest.mark.parametrize("limit", [500, 60_000, 400_000])
 def test_a_full_disk_at_any_size_is_one_error_and_leaves_what_can_be_read(tmp_path: Path, limit: int) -> None:
-    folder = SessionFolder(tmp_path / "made")
+    folder = SessionFolder(tmp_path / "session")
     finished = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder.path), str(limit)],
         capture_output=True,
@@ -283,7 +284,7 @@ for result in results(*range(100)):
     recorder.write(result)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    folder = SessionFolder(tmp_path / "made")
+    folder = SessionFolder(tmp_path / "session")
     command = [sys.executable, "-c", killed, str(folder.path)]
     finished = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."})
     assert finished.returncode == -signal.SIGKILL
@@ -301,8 +302,8 @@ def test_a_recorder_joins_and_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
             if self.written == 40:
                 enough.set()
 
-    recorder = make_recorder(tmp_path / "made", kind=Watched)
-    runtime = Runtime(EndlessCamera(), MadePipeline(), (), RuntimeConfig())
+    recorder = make_recorder(tmp_path / "session", kind=Watched)
+    runtime = Runtime(EndlessCamera(), FakePipeline(), (), RuntimeConfig())
     runtime.start()
     attachment = runtime.attach(recorder)
     assert enough.wait(30.0)
@@ -321,7 +322,7 @@ def test_a_recorder_joins_and_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     assert metadata["frames"]["analysed"] == len(entries)
 
 
-class EndlessCamera(MadeSource):
+class EndlessCamera(FakeSource):
     """A camera that never stops."""
 
     def __init__(self) -> None:

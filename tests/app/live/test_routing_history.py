@@ -10,18 +10,18 @@ from app.live.routing_history import HISTORY_S, RoutingHistory, redecided
 from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
 from engine.types import FaceQuality, FrameResult, QualityReason, Reason, Route, Uncertainty
-from tests.app.made import make_face, make_frame, make_result
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "made")
 
 
 def result(index: int, *, fps: float = 10.0, aleatoric: float = 0.4, epistemic: float = 0.05, dark: bool = False):
-    face = make_face(
+    face = fake_face(
         *((Route.REJECT, Reason.LOW_QUALITY, (), ()) if dark else ()),
         quality=FaceQuality(0.1, (QualityReason.DARK,)) if dark else None,
     )
     face = dataclasses.replace(face, uncertainty=Uncertainty(aleatoric + epistemic, aleatoric, epistemic, 0.5))
-    return make_result(make_frame(index, fps=fps), face)
+    return fake_result(fake_frame(index, fps=fps), face)
 
 
 def filled(*results: FrameResult) -> RoutingHistory:
@@ -33,7 +33,7 @@ def filled(*results: FrameResult) -> RoutingHistory:
 
 def test_nothing_is_known_before_the_first_face():
     assert not filled().shares().known
-    assert not filled(make_result(make_frame(0))).shares().known
+    assert not filled(fake_result(fake_frame(0))).shares().known
 
 
 def test_shares_count_faces_by_route_and_sum_to_one():

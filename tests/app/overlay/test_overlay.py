@@ -10,7 +10,7 @@ from app.overlay.palette import EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
-from tests.app.made import make_face, make_frame, make_result
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 BOX = (200.0, 120.0, 300.0, 240.0)
 GROUND = 90  # grey level of the picture
@@ -19,17 +19,17 @@ GROUND = 90  # grey level of the picture
 def faces(route: Route) -> dict[str, FaceResult]:
     bad = FaceQuality(0.2, (QualityReason.DARK,))
     return {
-        "accept": make_face(box=BOX, level=0.9),
-        "ambiguous": make_face(
+        "accept": fake_face(box=BOX, level=0.9),
+        "ambiguous": fake_face(
             Route.AMBIGUOUS, Reason.COMPETING_LABELS, ("anger", "surprise"), (0.5, 0.4), box=BOX, level=0.9
         ),
-        "reject": make_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), box=BOX),
-        "low_quality": make_face(Route.REJECT, Reason.LOW_QUALITY, (), (), box=BOX, quality=bad),
+        "reject": fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), box=BOX),
+        "low_quality": fake_face(Route.REJECT, Reason.LOW_QUALITY, (), (), box=BOX, quality=bad),
     }
 
 
 def rows(decision: str) -> tuple[FaceRow, ...]:
-    return rows_of(make_result(make_frame(), faces(Route.ACCEPT)[decision]))
+    return rows_of(fake_result(fake_frame(), faces(Route.ACCEPT)[decision]))
 
 
 def drawn(header: SessionHeader, what: tuple[FaceRow, ...], width: int = 640, height: int = 360) -> UInt8:
@@ -86,7 +86,7 @@ def test_the_bar_of_a_chip_is_as_long_as_the_confidence(header: SessionHeader) -
 
 
 def test_no_face_says_so_and_draws_no_box(header: SessionHeader) -> None:
-    picture = drawn(header, rows_of(make_result(make_frame())))
+    picture = drawn(header, rows_of(fake_result(fake_frame())))
     assert picture[:40, :160].max() > 200
     assert (picture[60:320] == GROUND).all()
 
@@ -103,7 +103,7 @@ def test_unit_bars_are_as_long_as_the_occurrence(header: SessionHeader) -> None:
 
 
 def test_the_standing_line_is_always_there(header: SessionHeader) -> None:
-    for what in (rows("accept"), rows("reject"), rows_of(make_result(make_frame()))):
+    for what in (rows("accept"), rows("reject"), rows_of(fake_result(fake_frame()))):
         strip = drawn(header, what)[-12:]
         assert (strip > 180).sum() > 500
 
@@ -121,15 +121,15 @@ def test_the_standing_line_fits_in_every_size(header: SessionHeader, width: int,
 )
 @pytest.mark.parametrize("size", [(640, 360), (33, 17), (1, 1)])
 def test_a_box_anywhere_can_be_drawn(header: SessionHeader, box: tuple[float, ...], size: tuple[int, int]) -> None:
-    face = make_face(box=(box[0], box[1], box[2], box[3]))
-    other = make_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), box=(box[0], box[1], box[2], box[3]))
-    drawn(header, rows_of(make_result(make_frame(), face, other)), *size)
+    face = fake_face(box=(box[0], box[1], box[2], box[3]))
+    other = fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), box=(box[0], box[1], box[2], box[3]))
+    drawn(header, rows_of(fake_result(fake_frame(), face, other)), *size)
 
 
 def test_several_faces_carry_their_ids(header: SessionHeader) -> None:
-    pair = [make_face(box=BOX, track_id=1), make_face(box=(420.0, 120.0, 520.0, 240.0), track_id=2)]
-    alone = drawn(header, rows_of(make_result(make_frame(), pair[0])))[84:116, 196:330]
-    both = drawn(header, rows_of(make_result(make_frame(), *pair)))[84:116, 196:330]
+    pair = [fake_face(box=BOX, track_id=1), fake_face(box=(420.0, 120.0, 520.0, 240.0), track_id=2)]
+    alone = drawn(header, rows_of(fake_result(fake_frame(), pair[0])))[84:116, 196:330]
+    both = drawn(header, rows_of(fake_result(fake_frame(), *pair)))[84:116, 196:330]
     assert (alone != both).any()
 
 

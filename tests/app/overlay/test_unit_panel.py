@@ -12,9 +12,10 @@ from app.overlay.overlay import Overlay
 from app.overlay.palette import BAR_BELOW, BAR_PRESENT, TRACK
 from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
 from app.session.rows import FaceRow, SessionHeader, rows_of
-from engine.facs import EXPRESSIONS, OPEN_UNITS
+from engine.facs import OPEN_UNITS
 from engine.types import UInt8
-from tests.app.made import make_face, make_frame, make_result
+from tests.fakes.faces import fake_face, fake_frame, fake_result
+from tests.fakes.sessions import fake_header
 
 TRUSTED = (1, 2, 4, 6, 9, 12, 25, 26, 43)
 OTHERS = tuple(unit for unit in OPEN_UNITS if unit not in TRUSTED)
@@ -23,13 +24,13 @@ GROUND = 90  # grey level of the picture
 
 
 def header(trusted: tuple[int, ...] = TRUSTED) -> SessionHeader:
-    return SessionHeader("made.mp4", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (THRESHOLD,) * 18, trusted, 1.2, 0.95)
+    return fake_header(au_codes=OPEN_UNITS, au_thresholds=(THRESHOLD,) * 18, au_trusted=trusted)
 
 
 def row(*occurrence: float, box: tuple[float, float, float, float] = (200.0, 90.0, 320.0, 260.0)) -> FaceRow:
     """One face; the last occurrence holds for all units that follow."""
     means = (*occurrence, *(occurrence[-1],) * (18 - len(occurrence)))
-    return rows_of(make_result(make_frame(), make_face(units=OPEN_UNITS, occurrence=means, box=box)))[0]
+    return rows_of(fake_result(fake_frame(), fake_face(units=OPEN_UNITS, occurrence=means, box=box)))[0]
 
 
 def drawn(layout: PanelLayout, what: FaceRow, trusted: tuple[int, ...] = TRUSTED) -> UInt8:

@@ -1,95 +1,26 @@
-"""The folder of a session: what a run may delete, and what its metadata must look like."""
+"""The folder of a session: its state, what may be deleted, and how it is recognised when dropped on the window."""
 
-import dataclasses
-import json
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
-from app.session.folder import SessionFolder, SessionState
-from app.session.metadata import FrameCounts, Metadata, SourceRecord, read_metadata, write_metadata
-from engine.errors import OutputError
-from engine.types import ModelRecord
-from engine.types import ModelRecord
-
-METADATA = Metadata(
-    SourceRecord("film.mp4", "video", "ab", 640, 360, 25.0, "cfr"),
-    "1.0",
-    (ModelRecord("m", "expression", "ff", "onnxruntime", "CPU"),),
-    {"tau_accept": 1.0, "tau_ood": 0.95},
-    {"expression": {"quantiles": [0.1, 0.2]}},
-    ("neutral", "happiness"),
-    (1, 12),
-    (12,),
-    "litert",
-    {"tracking": {"threads": 1}},
-    "2024-01-01T00:00:00+00:00",
-    frames=FrameCounts(3, 2, 1, 0),
-    resumed_at=(2,),
-    completed=True,
+from app.session.folder import (
+    SessionFolder,
+    SessionState,
+    dropped_session,
+    dropped_sources,
+    is_session,
+    session_folders,
+    source_mark,
 )
 
 
-def test_metadata_come_back_as_they_were_written(tmp_path):
-    for metadata in (METADATA, dataclasses.replace(METADATA, frames=None, completed=False, fault="cut off")):
-        write_metadata(tmp_path / "metadata.json", metadata)
-        assert read_metadata(tmp_path / "metadata.json") == metadata
-
-
-def changed(tmp_path, **changes):
-    write_metadata(tmp_path / "metadata.json", METADATA)
-    raw = json.loads((tmp_path / "metadata.json").read_text(encoding="utf-8")) | changes
-    (tmp_path / "metadata.json").write_text(json.dumps(raw), encoding="utf-8")
-    return tmp_path / "metadata.json"
-
-
-def test_keys_of_later_versions_are_passed_over(tmp_path):
-    assert read_metadata(changed(tmp_path, later={"x": 1})) == METADATA
-
-
-def test_whole_numbers_count_as_floats(tmp_path):
-    assert read_metadata(changed(tmp_path, thresholds={"tau_accept": 1, "tau_ood": 0.95})) == METADATA
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"source": None},
-        {"source": {"source": "x"}},
-        {"models": [{"name": "m"}]},
-        {"models": {}},
-        {"labels": [1, 2]},
-        {"labels": "neutral"},
-        {"au_codes": [1.5]},
-        {"completed": 1},
-        {"frames": 3},
-        {"thresholds": {"tau_accept": True}},
-        {"thresholds": []},
-        {"thresholds": {"tau_accept": 10**400}},
-        {"fault": 3},
-    ],
-)
-def test_values_of_another_kind_are_told(tmp_path, changes):
-    with pytest.raises(OutputError, match=rf"is damaged \(metadata.*{next(iter(changes))[:-1]}.*copy the folder again"):
-        read_metadata(changed(tmp_path, **changes))
-
-
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000])
-def test_what_is_no_metadata_is_told(tmp_path, raw):
-    (tmp_path / "metadata.json").write_bytes(raw)
-    with pytest.raises(OutputError, match="is damaged"):
-        read_metadata(tmp_path / "metadata.json")
-    assert SessionFolder(tmp_path).state() is SessionState.EMPTY
-
-
-def test_missing_metadata_are_told(tmp_path):
-    with pytest.raises(OutputError, match="cannot be read"):
-        read_metadata(tmp_path / "metadata.json")
-
-
-def test_clearing_takes_what_runs_write_and_keeps_what_people_wrote(tmp_path):
+def test_clearing_deletes_what_a_session_writes_and_keeps_what_people_wrote(tmp_path: Path) -> None:
     folder = SessionFolder(tmp_path)
-    runs = (folder.journal, folder.csv, folder.parquet, folder.video, folder.recording, folder.metadata)
-    for path in (*runs, folder.notes, tmp_path / "reviewed_faces.csv"):
+    written = (folder.journal, folder.csv, folder.parquet, folder.video, folder.recording, folder.metadata)
+    for path in (*written, folder.notes, tmp_path / "reviewed_faces.csv"):
         path.write_bytes(b"x")
     (tmp_path / "video.part.mp4").write_bytes(b"x")
     folder.clear()
@@ -97,7 +28,50 @@ def test_clearing_takes_what_runs_write_and_keeps_what_people_wrote(tmp_path):
     assert folder.state() is SessionState.EMPTY
 
 
-def test_folder_with_a_recording_and_no_journal_counts_as_finished(tmp_path):
+def test_a_folder_with_a_recording_and_no_journal_counts_as_finished(tmp_path: Path) -> None:
     folder = SessionFolder(tmp_path)
     folder.recording.write_bytes(b"x")
     assert folder.state() is SessionState.FINISHED
+
+
+def test_repeated_names_are_numbered(tmp_path: Path) -> None:
+    names = [folder.path.name for folder in session_folders(tmp_path, ["a", "b", "a", "a-2", "a"])]
+    assert names == ["a", "b", "a-2", "a-2-2", "a-3"]
+
+
+def test_the_mark_of_a_source_changes_with_its_length_and_its_first_bytes(tmp_path: Path) -> None:
+    path, marks = tmp_path / "clip.mp4", set()
+    for content in (b"abc", b"abd", b"abcd"):
+        path.write_bytes(content)
+        marks.add(source_mark(path))
+    assert len(marks) == 3
+    assert source_mark(tmp_path) == source_mark(tmp_path / "missing") == ""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for name in ("journal.jsonl", "metadata.json", "annotated.mp4"):
+        (folder / name).write_text("x")
+    return folder
+
+
+def test_a_session_is_dropped_as_its_folder_journal_or_metadata(tmp_path: Path, session: Path) -> None:
+    for path in (session, session / "journal.jsonl", session / "metadata.json"):
+        assert dropped_session(["", str(path)]) == session
+    assert dropped_session([str(tmp_path), str(session / "annotated.mp4"), ""]) is None
+
+
+def test_dropped_sources_exist_and_are_not_sessions(tmp_path: Path, session: Path) -> None:
+    video = str(session / "annotated.mp4")
+    assert dropped_sources([video, str(session), "", str(tmp_path / "gone.mp4"), str(tmp_path)]) == (
+        video,
+        str(tmp_path),
+    )
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_impossible_paths_are_neither_sessions_nor_sources(name: str) -> None:
+    assert not is_session(Path(name))
+    assert dropped_sources([name]) == ()

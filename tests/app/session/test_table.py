@@ -1,4 +1,4 @@
-"""The two tables: columns, empty cells, equality, and that no half file is left."""
+"""The two tables: columns, empty cells, equality; no partial file is left behind."""
 
 from __future__ import annotations
 
@@ -11,26 +11,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.session.journal import JournalSink
-from app.session.rows import SessionHeader
 from app.session.table import column_names, part_name, write_tables, written_whole
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
-from tests.app.made import MadePipeline, make_face, make_frame, make_result
+from tests.fakes.engines import FakePipeline
+from tests.fakes.faces import fake_face, fake_frame, fake_result
+from tests.fakes.sessions import fake_header, write_journal
 
-HEADER = SessionHeader("clip, with comma.mp4", "0.1", "e" * 64, EXPRESSIONS, BP4D_UNITS, (0.1,) * 12, (1, 2, 12), 1.2, 0.95)
+HEADER = fake_header(source_id="clip, with comma.mp4", au_trusted=(1, 2, 12))
 NUMBERS = [f"{code:02d}" for code in BP4D_UNITS]
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    """Two of each route."""
-    path, pipeline = tmp_path / "journal.jsonl", MadePipeline()
-    sink = JournalSink(path, HEADER)
-    sink.open()
-    for index in range(10):
-        sink.write(pipeline.process(make_frame(index)))
-    sink.close(completed=True)
+    """Two frames of each route."""
+    path, pipeline = tmp_path / "journal.jsonl", FakePipeline()
+    write_journal(path, HEADER, [pipeline.process(fake_frame(index)) for index in range(10)])
     return path
 
 
@@ -46,14 +42,10 @@ def test_the_columns_and_their_order() -> None:
 
 def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
     header = dataclasses.replace(HEADER, au_codes=OPEN_UNITS, au_thresholds=(0.1,) * 18, au_trusted=())
-    path = tmp_path / "journal.jsonl"
-    sink = JournalSink(path, header)
-    sink.open()
     occurrence = tuple(place / 100 for place in range(18))
-    face = make_face(units=OPEN_UNITS, occurrence=occurrence)
-    sink.write(make_result(make_frame(), face))
-    sink.write(make_result(make_frame(1)))
-    sink.close(completed=True)
+    face = fake_face(units=OPEN_UNITS, occurrence=occurrence)
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, header, [fake_result(fake_frame(), face), fake_result(fake_frame(1))])
     write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
     seen, empty = pq.read_table(tmp_path / "faces.parquet").to_pylist()
     names = [f"au_{unit:02d}" for unit in OPEN_UNITS]
@@ -62,7 +54,7 @@ def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
     assert [empty[name] for name in names] == [None] * 18
 
 
-def test_both_tables_hold_the_same(journal: Path, tmp_path: Path) -> None:
+def test_both_tables_hold_the_same_values(journal: Path, tmp_path: Path) -> None:
     counts = write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
     assert (counts.frames, counts.rows, counts.faces) == (10, 12, 2)
     assert counts.longest_step_s == pytest.approx(0.1)
@@ -84,7 +76,7 @@ def test_parquet_columns_are_typed(journal: Path, tmp_path: Path) -> None:
     assert schema.field("au_12_sd").type == schema.field("pts_s").type == pa.float64()
 
 
-def test_what_was_not_computed_is_empty_and_never_zero(journal: Path, tmp_path: Path) -> None:
+def test_cells_that_were_not_computed_are_empty_and_never_zero(journal: Path, tmp_path: Path) -> None:
     write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
     rows = {row["decision"]: row for row in pq.read_table(tmp_path / "faces.parquet").to_pylist()}
     assessed = ["label", "set", "confidence", *(f"p_{name}" for name in EXPRESSIONS), *(f"au_{n}" for n in NUMBERS)]
@@ -101,7 +93,7 @@ def test_what_was_not_computed_is_empty_and_never_zero(journal: Path, tmp_path: 
     assert not any(isinstance(value, float) and math.isnan(value) for row in rows.values() for value in row.values())
 
 
-def test_a_table_that_cannot_be_written_leaves_no_half_file(journal: Path, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_written_leaves_no_partial_file(journal: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_tables(journal, tmp_path / "file" / "faces.csv", tmp_path / "faces.parquet")
@@ -110,26 +102,24 @@ def test_a_table_that_cannot_be_written_leaves_no_half_file(journal: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "file", "journal.jsonl"]
 
 
-def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_a_file_keeps_its_content_until_the_new_one_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
 
-    def break_off() -> None:
+    def interrupt() -> None:
         with written_whole(path) as part:
             assert part == part_name(path) == tmp_path / "a.part.json"
-            part.write_text("half")
+            part.write_text("partial")
             raise KeyError
 
     with pytest.raises(KeyError):
-        break_off()
+        interrupt()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_without_frames_has_tables_without_rows(tmp_path: Path) -> None:
-    sink = JournalSink(tmp_path / "journal.jsonl", HEADER)
-    sink.open()
-    sink.close(completed=True)
+def test_a_session_without_frames_has_tables_without_rows(tmp_path: Path) -> None:
+    write_journal(tmp_path / "journal.jsonl", HEADER, [])
     counts = write_tables(tmp_path / "journal.jsonl", tmp_path / "faces.csv", tmp_path / "faces.parquet")
     assert (counts.frames, counts.rows, counts.longest_step_s, counts.shortest_step_s) == (0, 0, 0.0, 0.0)
     assert pq.read_table(tmp_path / "faces.parquet").num_rows == 0

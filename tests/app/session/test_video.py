@@ -14,20 +14,20 @@ import pytest
 from app.session.rows import SessionHeader
 from app.session.video import VideoSink
 from engine.types import Frame
-from tests.app.made import make_face, make_frame, make_result
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 
 def write_frames(path: Path, header: SessionHeader | None, frames: list[Frame]) -> None:
     sink = VideoSink(path, header)
     sink.open()
     for frame in frames:
-        sink.write(make_result(frame, make_face()))
+        sink.write(fake_result(frame, fake_face()))
     sink.close(True)
     sink.publish()
 
 
 def test_without_a_header_the_pictures_stay_clean(tmp_path: Path, header: SessionHeader) -> None:
-    frames = [make_frame(100 + index) for index in range(12)]
+    frames = [fake_frame(100 + index) for index in range(12)]
     write_frames(tmp_path / "clean.mp4", None, frames)
     write_frames(tmp_path / "drawn.mp4", header, frames)
 
@@ -45,7 +45,7 @@ def test_without_a_header_the_pictures_stay_clean(tmp_path: Path, header: Sessio
 
 @pytest.mark.parametrize("fps", [5.0, 10.0, 29.97, 60.0])
 def test_there_is_a_key_frame_every_second(tmp_path: Path, fps: float) -> None:
-    frames = [make_frame(index, fps=fps) for index in range(round(4 * fps))]
+    frames = [fake_frame(index, fps=fps) for index in range(round(4 * fps))]
     write_frames(tmp_path / "keys.mp4", None, frames)
     with av.open(str(tmp_path / "keys.mp4")) as container:
         pictures = [(picture.time, picture.key_frame) for picture in container.decode(video=0)]
@@ -57,7 +57,7 @@ def test_there_is_a_key_frame_every_second(tmp_path: Path, fps: float) -> None:
 
 @pytest.mark.parametrize("times_s", [[0.0, 0.0, 0.1, 5.0, 5.0, 90.0], [0.0, 20.0, 90.0, 93.0, 93.1]])
 def test_times_that_stand_still_or_leap_are_kept_in_order(tmp_path: Path, times_s: list[float]) -> None:
-    image = make_frame().image
+    image = fake_frame().image
     write_frames(tmp_path / "leap.mp4", None, [Frame(image, *pair, "made") for pair in enumerate(times_s)])
     with av.open(str(tmp_path / "leap.mp4")) as container:
         written_s = [picture.time for picture in container.decode(video=0)]
@@ -69,11 +69,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from app.session.video import VideoSink
-from tests.app.made import make_frame, make_result
+from tests.fakes.faces import fake_frame, fake_result
 sink = VideoSink(Path(sys.argv[1]), None)
 sink.open()
 for index in range(80):
-    sink.write(make_result(make_frame(index)))
+    sink.write(fake_result(fake_frame(index)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings.limits import Limits, recalibrated, limits_of
+from app.settings.limits import Limits, limits_of, recalibrated
 from engine.backends.contract import ExpressionCalibration
 
 QUANTILES = tuple(float(value) for value in np.linspace(0.0, 0.5, 11))

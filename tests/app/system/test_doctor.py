@@ -12,7 +12,7 @@ from app.system import doctor
 from app.system.doctor import Check, examine, show
 from engine.backends.contract import AUCalibration, ModelContract
 from engine.facs import OPEN_UNITS, unit_code
-from tests.app.made import make_contract
+from tests.fakes.engines import fake_contract
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -79,7 +79,7 @@ def test_the_doctor_says_which_units_are_trusted(
 ) -> None:
     flags = tuple(unit in trusted for unit in OPEN_UNITS)
     calibration = AUCalibration(1.0, (0.5,) * 18, flags, 20, 0, "made")
-    backend = MadeBackend(make_contract("action_units", tuple(map(unit_code, OPEN_UNITS)), calibration, "a" * 64))
+    backend = MadeBackend(fake_contract("action_units", tuple(map(unit_code, OPEN_UNITS)), calibration, "a" * 64))
     monkeypatch.setattr(doctor, "open_backend", lambda path, backends, threads: backend)
     found = by_name(examine(tmp_path))["action_units model on onnxruntime"]
     assert found.good

@@ -18,10 +18,10 @@ from app.session.metadata import read_metadata
 from app.settings.presets import BALANCED, PRESETS, Preset, PresetName, preset_of
 from engine.capture.source import SourceInfo, SourceKind
 from engine.config import EngineConfig, TrackingConfig
-from engine.errors import ConfigError, OutputError
+from engine.errors import ConfigError, OutputError, Remedy
 from engine.types import Frame
-from tests.app.conftest import Annotator
-from tests.app.made import MadePipeline, MadeSource, SilentListener, make_engine
+from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
+from tests.fakes.sessions import Annotator, SilentListener
 
 
 def info_at(fps: float | None, live: bool = False) -> SourceInfo:
@@ -78,7 +78,7 @@ def test_speed_reads_all_of_a_camera_and_of_what_tells_no_rate() -> None:
     assert speed.every_n_of(info_at(None)) == 1
 
 
-class FastSource(MadeSource):
+class FastSource(FakeSource):
     """30 frames per second, of which `speed` analyses every third."""
 
     def __init__(self, count: int = 200) -> None:
@@ -94,7 +94,7 @@ SPEED = preset_of("speed")
 
 
 def test_a_thinned_run_analyses_every_third_frame_and_writes_no_video(run_annotate: Annotator) -> None:
-    pipeline = MadePipeline()
+    pipeline = FakePipeline()
     assert run_annotate(pipeline, FastSource(), preset=SPEED).finished
     folder = run_annotate.folder
     assert pipeline.processed == list(range(0, 200, 3))
@@ -116,9 +116,9 @@ def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(source=FastSource(), preset=preset)
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=fail_at), FastSource(), preset=preset)
+        run_annotate(FakePipeline(fail_at=fail_at), FastSource(), preset=preset)
     watch = FirstCount()
-    assert run_annotate(source=FastSource(), preset=preset, watch=watch, resume=True).finished
+    assert run_annotate(source=FastSource(), preset=preset, listener=watch, resume=True).finished
     assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
     assert run_annotate.folder.parquet.read_bytes() == whole.folder.parquet.read_bytes()
     resumed_at = read_metadata(run_annotate.folder.metadata).resumed_at
@@ -144,15 +144,21 @@ class FirstCount(SilentListener):
 @pytest.mark.parametrize(("begun", "now"), [("speed", "balanced"), ("balanced", "thorough"), ("balanced", "speed")])
 def test_a_run_does_not_go_on_with_another_preset(run_annotate: Annotator, begun: str, now: str) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(MadePipeline(fail_at=99), FastSource(), preset=preset_of(begun))
-    with pytest.raises(OutputError, match=rf"started with another preset \({begun}, now {now}\): use --force"):
+        run_annotate(FakePipeline(fail_at=99), FastSource(), preset=preset_of(begun))
+    with pytest.raises(
+        OutputError,
+        match=rf"started with another preset \({begun}, now {now}\)$",
+        check=lambda error: error.remedy is Remedy.RESTART,
+    ):
         run_annotate(source=FastSource(), preset=preset_of(now), resume=True)
 
 
 def test_an_engine_that_was_opened_without_the_preset_is_refused(tmp_path: Path) -> None:
     options = AnnotateOptions("0.1", preset=preset_of("thorough"))
-    engine = make_engine(MadePipeline())
-    folder = SessionFolder(tmp_path / "made")
+    engine = fake_engine(FakePipeline())
+    folder = SessionFolder(tmp_path / "session")
     with pytest.raises(ValueError, match="opened without the preset thorough"):
-        annotate("made", folder, lambda spec: MadeSource(), lambda source: engine, options, SilentListener(), JobControl())
+        annotate(
+            "made", folder, lambda spec: FakeSource(), lambda source: engine, options, SilentListener(), JobControl()
+        )
     assert not folder.path.exists()
