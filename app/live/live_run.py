@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.engine_cache import EngineCache
-from app.overlay.overlay import Overlay, OverlayParts
-from app.overlay.presentation import painted_form, present
+from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
 from app.session.metadata import session_header
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.settings.limits import Limits, recalibrated
@@ -73,7 +72,7 @@ class PresentingSink:
             self._overlay, self._drawn_with = Overlay(*wanted), wanted
         rows = rows_of(result)
         picture = present(result.frame.image, rows, self._overlay, self.space_px)
-        self.newest = Presented(result, rows, painted_form(picture))
+        self.newest = Presented(result, rows, bgrx(picture))
 
     def close(self, completed: bool) -> None:
         """The last picture stays."""

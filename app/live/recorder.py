@@ -20,7 +20,7 @@ from app.session.rows import SessionHeader
 from app.session.table import write_tables
 from app.session.video import VideoSink
 from engine.capture.opening import source_stem
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.types import FrameResult
 
 
@@ -83,7 +83,7 @@ class Recorder:
         """
         self._damaged_before = self._damaged()
         try:
-            with self._told():
+            with self._noting_failure():
                 self._folder.make()
                 write_metadata(self._folder.metadata, self._metadata)
                 self._journal.open()
@@ -104,7 +104,7 @@ class Recorder:
         index, time_s = frame.index - self._first_index, frame.timestamp_s - self._first_s
         own = dataclasses.replace(frame, index=index, timestamp_s=time_s, pts_s=None)
         recorded = FrameResult(own, result.faces, result.times)
-        with self._told():
+        with self._noting_failure():
             self._video.write(recorded)  # before the journal, so that no row is without its picture
             self._journal.write(recorded)
         self._last_index, self._last_s = frame.index, frame.timestamp_s
@@ -122,7 +122,7 @@ class Recorder:
             self._rescue()
         else:
             try:
-                with self._told():
+                with self._noting_failure():
                     self._finish(completed)
             except OutputError:
                 self._rescue()
@@ -161,19 +161,15 @@ class Recorder:
             self._folder.path.rmdir()
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Failures in the words of a window, which knows no ``--out``."""
+    def _noting_failure(self) -> Iterator[None]:
+        """Remember a failure to write; a recording cannot be resumed, so its remedy differs from that of a file."""
         try:
             yield
         except OutputError as error:
             self._failed = True
-            cause = error.__cause__
-            reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else str(error)
-            kept = "; what was recorded before is kept" if self._written else ""
-            raise OutputError(
-                f"{self._folder.path} cannot be written ({reason}): "
-                f"free space or choose another folder in the settings{kept}"
-            ) from error
+            kept = "; the frames before are kept" if self._written else ""
+            remedy = Remedy.FREE_SPACE_OR_OTHER_FOLDER if error.remedy is Remedy.FREE_SPACE else error.remedy
+            raise OutputError(f"{error.problem}{kept}", remedy) from error
 
 
 def recording_folder(root: Path, spec: str, now: datetime) -> SessionFolder:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import cv2
 
-from app.overlay.overlay import Overlay, OverlayParts
-from app.overlay.presentation import present
+from app.overlay.overlay import Overlay, OverlayParts, present
 from app.session.rows import FaceRow, SessionHeader
 from app.session.table import written_whole
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.types import Frame
 
 
@@ -35,7 +34,7 @@ def save_snapshot(snapshot: Snapshot) -> Path:
         OutputError: the folder cannot be written.
     """
     image = snapshot.frame.image
-    parts = OverlayParts(snapshot.parts.boxes, snapshot.parts.chips, snapshot.parts.units, line=True)
+    parts = OverlayParts(snapshot.parts.boxes, snapshot.parts.chips, snapshot.parts.units, disclaimer=True)
     picture = present(image, snapshot.rows, Overlay(snapshot.header, parts), (image.shape[1], image.shape[0]))
     encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
     path = snapshot.folder / f"mien-{snapshot.taken:%Y%m%d-%H%M%S-%f}.png"
@@ -44,9 +43,8 @@ def save_snapshot(snapshot: Snapshot) -> Path:
         with written_whole(path) as part:
             part.write_bytes(encoded.tobytes())
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror}): choose another folder in the settings"
-        ) from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", Remedy.FREE_SPACE_OR_OTHER_FOLDER) from error
     except OutputError as error:
-        raise OutputError(f"{path} cannot be written: free space, or choose another folder in the settings") from error
+        error.remedy = Remedy.FREE_SPACE_OR_OTHER_FOLDER
+        raise
     return path

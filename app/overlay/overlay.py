@@ -1,20 +1,22 @@
-"""Drawing what is known of a frame over its picture: boxes, chips, action units, the standing line.
+"""Draw the rows of a frame over its image: boxes, chips, action units, the disclaimer.
 
-Every state can be told without colour: a check mark and a solid box (one label), overlapping circles, the word "or"
-and a dashed box (competing labels), a crossed circle or a camera and a dotted box (not assessed). Colours are those of
-Okabe and Ito ("Color Universal Design", 2008), one per expression.
+Every decision can be recognised without colour: one label has a check mark and a solid box, competing labels have
+overlapping circles, the word "or" and a dashed box, a face that is not assessed has a crossed circle or a camera and a
+dotted box.
 
-Drawn are the rows of app/session/journal.py, not results, so that a resumed run can draw its old frames again.
+Input are rows (app/session/rows.py), not results, so that a resumed session can draw its earlier frames again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
+import numpy as np
 
 from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
@@ -23,8 +25,8 @@ from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.types import QualityReason, Route, UInt8
 
-#: Must stand wherever labels are shown.
-STANDING_LINE: Final = (
+#: Must be shown wherever labels are.
+DISCLAIMER: Final = (
     "Shows what a face looks like to a model trained on labelled pictures. "
     "It does not show what a person feels, means or intends."
 )
@@ -38,10 +40,9 @@ REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.DARK.value: "too dark",
     QualityReason.CUT_OFF.value: "cut off",
 }
-
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 _TAG: Final[Colour] = (170, 170, 176)
-#: Faces that get a panel of action units; more would hide the picture.
+#: Number of faces with a panel of action units; more would hide the image.
 _MAX_PANELS: Final = 3
 
 Box = tuple[int, int, int, int]  # x0 y0 x1 y1, pixels
@@ -49,44 +50,44 @@ Box = tuple[int, int, int, int]  # x0 y0 x1 y1, pixels
 
 @dataclass(frozen=True, slots=True)
 class _Chip:
-    """What a chip says."""
+    """Content of the label of a face."""
 
     icon: str
     text: str
     bar: tuple[tuple[Colour, int], ...] = ()  # colours and percent, from the left
-    tag: str = ""  # which face, where there are several
+    tag: str = ""  # id of the face, if there are several
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayParts:
-    """What is drawn."""
+    """Which parts are drawn."""
 
     boxes: bool = True
     chips: bool = True
     units: bool = True  # panels of action units beside the faces
-    line: bool = True  # the standing line; leave it out only where it is shown beside the picture, or without labels
+    disclaimer: bool = True  # switch it off only if it is shown beside the image, or if `chips` is off
 
 
 class Overlay:
-    """Draws the rows of one run. Not thread-safe: one per thread."""
+    """Draws the rows of one session. Not thread-safe: use one per thread."""
 
     def __init__(self, header: SessionHeader, parts: OverlayParts | None = None) -> None:
         self._header = header
         self._parts = parts or OverlayParts()
 
     def draw(self, canvas: UInt8, rows: Sequence[FaceRow]) -> None:
-        """Draw over the picture (H, W, 3) RGB in place."""
+        """Draw over the image (H, W, 3) RGB in place."""
         unit = max(min(canvas.shape[:2]) / 360.0, 0.5) ** 0.85
         faces = [row for row in rows if row.decision != NO_FACE]
-        if not self._parts.line:
+        if not self._parts.disclaimer:
             self._draw_faces(canvas, faces, unit, canvas.shape[0])
             return
-        line, left, floor = _standing_line(canvas.shape[1], canvas.shape[0], unit)
+        line, left, floor = _disclaimer(canvas.shape[1], canvas.shape[0], unit)
         self._draw_faces(canvas, faces, unit, max(floor, 0))
-        lay(canvas, line, left, floor)  # last: a face at the lower edge must not hide it
+        lay(canvas, line, left, floor)  # last, so that no face hides it
 
     def _draw_faces(self, canvas: UInt8, faces: Sequence[FaceRow], unit: float, floor: int) -> None:
-        """Boxes anywhere; chips and panels above ``floor``, where the standing line begins."""
+        """Draw boxes anywhere, chips and panels only above ``floor``, the top of the disclaimer."""
         if not faces:
             if self._parts.chips:
                 lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
@@ -106,7 +107,7 @@ class Overlay:
         thick = max(round(2 * unit), 1)
         if not self._parts.boxes:
             return
-        if not self._parts.chips:  # a box that tells nothing but the place
+        if not self._parts.chips:  # a neutral box
             cv2.rectangle(canvas, box[:2], box[2:], PLATE, thick + 2, cv2.LINE_AA)
             cv2.rectangle(canvas, box[:2], box[2:], WHITE, thick, cv2.LINE_AA)
         elif row.decision == Route.ACCEPT.value:
@@ -132,7 +133,7 @@ class Overlay:
         return taken
 
     def _draw_panel(self, canvas: UInt8, row: FaceRow, box: Box, unit: float, taken: list[Box]) -> None:
-        """Bars of the units beside the face, where they hide neither a face nor a chip; left out when nowhere."""
+        """Draw the unit bars beside the face unless every place hides a face, chip or panel."""
         for layout in layouts(self._header, unit):
             place = _free_place(canvas, box, layout, taken)
             if place is not None:
@@ -140,6 +141,51 @@ class Overlay:
                 taken.append((x, y, x + layout.width, y + layout.height))
                 draw_panel(canvas, row, self._header, layout, x, y)
                 return
+
+
+def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, space_px: tuple[int, int]) -> UInt8:
+    """Scale an image to the largest size (h, w, 3) that fits into a space, then draw over it, so that text is sharp.
+
+    Args:
+        image: (H, W, 3) RGB; not modified.
+        rows: of the same frame, in its pixels.
+        overlay: None = the image alone.
+        space_px: width and height, 1 or more.
+    """
+    height, width = image.shape[:2]
+    scale = min(space_px[0] / width, space_px[1] / height)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    if size == (width, height):
+        canvas = np.array(image)
+    else:
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        canvas = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    if overlay is not None:
+        overlay.draw(canvas, [_scaled(row, size[0] / width, size[1] / height) for row in rows])
+    return canvas
+
+
+def bgrx(image: UInt8) -> UInt8:
+    """Convert an image (h, w, 3) RGB to (h, w, 4) BGRX, the only form that Qt paints without converting."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGRA), np.uint8)
+
+
+def face_at(rows: Sequence[FaceRow], x: float, y: float) -> int | None:
+    """Id of the smallest face whose box contains a point of the frame, in pixels; None if there is no such face."""
+    hits = [(row.w * row.h, row.face_id) for row in rows if _holds(row, x, y) and row.w and row.h]
+    return min(hits)[1] if hits else None
+
+
+def _holds(row: FaceRow, x: float, y: float) -> bool:
+    if row.x is None or row.y is None or row.w is None or row.h is None:
+        return False
+    return row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h
+
+
+def _scaled(row: FaceRow, x: float, y: float) -> FaceRow:
+    if row.x is None or row.y is None or row.w is None or row.h is None:
+        return row
+    return dataclasses.replace(row, x=row.x * x, y=row.y * y, w=row.w * x, h=row.h * y)
 
 
 def _box(row: FaceRow) -> Box:
@@ -188,7 +234,7 @@ def _chip_patch(chip: _Chip, unit: float) -> Patch:
 
 
 def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[Colour, int], ...]) -> None:
-    """A bar at x, y, width, height, filled from the left with each part's percent; a dark gap between two parts."""
+    """Fill a bar at x, y, width, height from the left with the percentage of each part, dark gaps between them."""
     x, y, width, height = place
     sheet.fill(x, y, width, height, TRACK)
     left, total = 0, 0
@@ -202,10 +248,10 @@ def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[Colour, int], ...]) 
 
 
 @functools.lru_cache(maxsize=8)
-def _standing_line(width: int, height: int, unit: float) -> tuple[Patch, int, int]:
-    """The standing line at the lower edge, in as many lines as it needs, and its place."""
+def _disclaimer(width: int, height: int, unit: float) -> tuple[Patch, int, int]:
+    """Wrap the disclaimer to the width of the image; return it with x and y of its top left corner."""
     size = max(round(9.5 * unit), 8)
-    lines = _wrapped(STANDING_LINE, size, width - 8)
+    lines = _wrapped(DISCLAIMER, size, width - 8)
     masks = [text_mask(line, size)[:, :width] for line in lines]
     sheet = plate(width, sum(mask.shape[0] for mask in masks) + 2, 0, 0.74)
     y = 1
@@ -216,7 +262,7 @@ def _standing_line(width: int, height: int, unit: float) -> tuple[Patch, int, in
 
 
 def _wrapped(text: str, size_px: int, width: int) -> list[str]:
-    """Lines of about one length, each as narrow as ``width`` where words allow."""
+    """Split text into lines of similar length, at most ``width`` pixels wide unless a word is wider."""
     count = -(-text_width(text, size_px) // max(width, 1))
     words = text.split()
     while True:
@@ -233,7 +279,7 @@ def _wrapped(text: str, size_px: int, width: int) -> list[str]:
 
 
 def _free_place(canvas: UInt8, box: Box, layout: PanelLayout, taken: Sequence[Box]) -> tuple[int, int] | None:
-    """Left upper corner of a free spot for the panel: right of the face or left of it, at its top or at its bottom."""
+    """Find room for the panel right or left of the face, at its top or bottom; return the top left corner."""
     gap = round(8 * layout.unit)
     lowest = canvas.shape[0] - layout.height
     for top in (box[1], box[3] - layout.height):
@@ -251,7 +297,7 @@ def _overlap(a: Box, b: Box) -> bool:
 
 
 def _dashed(canvas: UInt8, box: Box, colours: Sequence[Colour], thick: int, unit: float) -> None:
-    """A dashed box whose dashes take turns in the colours, on a dark line."""
+    """Draw a box of dashes in alternating colours over a dark line."""
     dash, gap = 9 * unit, 5 * unit
     cv2.rectangle(canvas, box[:2], box[2:], PLATE, thick + 2, cv2.LINE_AA)
     turn = 0
@@ -268,7 +314,7 @@ def _dashed(canvas: UInt8, box: Box, colours: Sequence[Colour], thick: int, unit
 
 
 def _dotted(canvas: UInt8, box: Box, thick: int, unit: float) -> None:
-    """A dotted grey box."""
+    """Draw a box of grey dots."""
     step, radius = 10 * unit, max(round(thick * 0.9), 1)
     for (ax, ay), (bx, by) in _sides(box):
         length = max(abs(bx - ax) + abs(by - ay), 1)

@@ -1,6 +1,6 @@
-"""Small pictures with transparency that the overlay is put together from: text, icons, plates. OpenCV only.
+"""Small transparent images from which the overlay is composed: text, icons, plates.
 
-Text goes through OpenCV's own TrueType font, so that no font of the system is needed. A patch is made once and kept.
+Text uses OpenCV's built-in TrueType font, so no system font is needed. Patches are cached.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from engine.types import UInt8
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A picture with transparency, ready to be laid over another."""
+    """A transparent image, prepared for blending."""
 
     colour: npt.NDArray[np.uint16]  # (h, w, 3) RGB times opacity, 0-255*256
-    rest: npt.NDArray[np.uint16]  # (h, w, 1) share of the ground that stays, 0-256
+    rest: npt.NDArray[np.uint16]  # (h, w, 1) share of the background that remains, 0-256
 
     @property
     def size(self) -> tuple[int, int]:
@@ -30,15 +30,15 @@ class Patch:
 
 
 def lay(canvas: UInt8, patch: Patch, x: int, y: int) -> None:
-    """Lay a patch over the canvas with its left upper corner at x, y; what lies outside is cut off."""
+    """Blend a patch into the canvas (H, W, 3) RGB with its top left corner at x, y; clipped at the edges."""
     width, height = patch.size
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, canvas.shape[1]), min(y + height, canvas.shape[0])
     if left >= right or top >= bottom:
         return
     part = np.s_[top - y : bottom - y, left - x : right - x]
-    ground = canvas[top:bottom, left:right]
-    ground[:] = (ground * patch.rest[part] + patch.colour[part]) >> 8
+    background = canvas[top:bottom, left:right]
+    background[:] = (background * patch.rest[part] + patch.colour[part]) >> 8
 
 
 @functools.lru_cache(maxsize=1)
@@ -48,7 +48,7 @@ def _font() -> cv2.FontFace:
 
 @functools.lru_cache(maxsize=1024)
 def text_mask(text: str, size_px: int, bold: bool = False) -> UInt8:
-    """Opacity (h, w) of one line of text; every line of one size has the same height and base line."""
+    """Opacity (h, w) of one line of text; all lines of one size have the same height and baseline."""
     weight = 600 if bold else 400
     height, base = round(size_px * 1.35), round(size_px * 1.02)
     x0, _, width, _ = cv2.getTextSize((0, 0), text, (0, base), _font(), size_px, weight)
@@ -64,33 +64,33 @@ def text_width(text: str, size_px: int, bold: bool = False) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A patch in the making."""
+    """An unfinished patch."""
 
-    picture: UInt8  # (h, w, 3) RGB
+    image: UInt8  # (h, w, 3) RGB
     opacity: UInt8  # (h, w)
 
     def ink(self, mask: UInt8, x: int, y: int, colour: Colour) -> None:
-        """Put a mask (h, w) in one colour, fully opaque; it must lie inside."""
+        """Draw a mask (h, w) in one opaque colour; it must lie inside."""
         height, width = mask.shape
         place = np.s_[y : y + height, x : x + width]
         share = mask[:, :, np.newaxis].astype(np.int32)
-        self.picture[place] = (self.picture[place] * (255 - share) + np.array(colour, np.int32) * share) // 255
+        self.image[place] = (self.image[place] * (255 - share) + np.array(colour, np.int32) * share) // 255
         self.opacity[place] = np.maximum(self.opacity[place], mask)
 
     def fill(self, x: int, y: int, width: int, height: int, colour: Colour) -> None:
-        """Fill a rectangle, fully opaque; what lies outside is cut off."""
-        self.picture[y : y + height, x : x + width] = colour
+        """Fill a rectangle with an opaque colour; clipped at the edges."""
+        self.image[y : y + height, x : x + width] = colour
         self.opacity[y : y + height, x : x + width] = 255
 
     def patch(self) -> Patch:
-        """The finished patch."""
+        """Finish the patch."""
         share = (self.opacity + (self.opacity >> 7).astype(np.uint16))[:, :, np.newaxis]  # 0-256
-        return Patch(self.picture * share, np.subtract(256, share, dtype=np.uint16))
+        return Patch(self.image * share, np.subtract(256, share, dtype=np.uint16))
 
 
 def plate(width: int, height: int, radius: int, opacity: float) -> Sheet:
-    """A dark plate with round corners (none for radius 0) to put things on; opacity 0-1."""
-    picture = np.full((height, width, 3), PLATE, np.uint8)
+    """Make a dark background with rounded corners (square for radius 0); opacity 0-1."""
+    image = np.full((height, width, 3), PLATE, np.uint8)
     mask = np.zeros((height, width), np.uint8)
     level = round(255 * opacity)
     radius = min(radius, width // 2, height // 2)
@@ -99,7 +99,7 @@ def plate(width: int, height: int, radius: int, opacity: float) -> Sheet:
     for x in (radius, width - 1 - radius):
         for y in (radius, height - 1 - radius):
             cv2.circle(mask, (x, y), radius, level, cv2.FILLED, cv2.LINE_AA)
-    return Sheet(picture, mask)
+    return Sheet(image, mask)
 
 
 @functools.lru_cache(maxsize=64)

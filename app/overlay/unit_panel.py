@@ -1,8 +1,7 @@
-"""The panel of action units beside a face: a bar of occurrence per unit, with a whisker of one deviation to each side.
+"""The panel of action units beside a face: one bar of occurrence per unit, with a whisker of one standard deviation.
 
-Trusted units come first, bright where they are present. The others stand under a caption that says so, with grey codes
-and hatched bars, and never look present: they are not to be built on. Where one column is too high, the others get a
-column of their own.
+Trusted units come first and are bright if present. The others follow under a caption, with grey codes and hatched bars,
+and never look present. If one column is too high, they get a second column.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from app.session.rows import FaceRow, SessionHeader
 from engine.facs import unit_code
 from engine.types import UInt8
 
-#: Stands over the units that are not to be built on.
+#: Heading of the units without sufficient evidence.
 CAPTION: Final = "not trusted"
 #: Letters and whiskers of units that are not trusted; 4.5 : 1 on the plate over white.
 _DIM: Final[Colour] = (176, 176, 180)
@@ -29,69 +28,69 @@ _DIM: Final[Colour] = (176, 176, 180)
 
 @dataclass(frozen=True, slots=True)
 class PanelLayout:
-    """Sizes and places of a panel, in pixels from its upper left corner."""
+    """Geometry of a panel, in pixels from its top left corner."""
 
-    trusted: tuple[int, ...]  # FACS numbers from the top
-    others: tuple[int, ...]  # those that are not trusted
-    unit: float  # scale: 1 = a picture with a short side of 360 pixels
-    columns: int = 1  # 2: the others stand beside the trusted ones
+    trusted: tuple[int, ...]  # FACS numbers, from the top
+    others: tuple[int, ...]  # units that are not trusted
+    unit: float  # scale: 1 for an image whose short side has 360 pixels
+    columns: int = 1  # 2: the others are beside the trusted ones
 
     @property
     def text(self) -> int:
-        """Size of the letters."""
+        """Font size."""
         return max(round(9 * self.unit), 7)
 
     @property
     def pitch(self) -> int:
-        """From one line to the next."""
+        """Distance between lines."""
         return round(self.text * 1.32)
 
     @property
     def margin(self) -> int:
-        """Between the edge and what stands inside."""
+        """Distance from the edges to the content."""
         return round(5 * self.unit)
 
     @property
     def bar_x(self) -> int:
-        """From the left end of a code to its bar."""
+        """Distance from the left end of a code to its bar."""
         return text_width("AU24", self.text) + round(5 * self.unit)
 
     @property
     def bar_width(self) -> int:
-        """Of an occurrence of 1."""
+        """Length of a bar for an occurrence of 1."""
         return round(54 * self.unit)
 
     @property
     def bar_height(self) -> int:
-        """Less than a line, so that bars do not touch."""
+        """Less than the line pitch, to keep the bars apart."""
         return max(round(self.pitch * 0.52), 3)
 
     @property
     def column_width(self) -> int:
-        """A code and its bar, or the caption."""
+        """Width of a code with its bar, or of the caption if that is wider."""
         caption = text_width(CAPTION, self.text) if self.others else 0
         return max(self.bar_x + self.bar_width, caption)
 
     @property
     def width(self) -> int:
-        """Of the whole panel."""
+        """Width of the panel."""
         return self.columns * (self.column_width + 2 * self.margin)
 
     @property
     def height(self) -> int:
-        """Of the whole panel."""
+        """Height of the panel."""
         parts = (len(self.trusted), len(self.others) + bool(self.others))  # the caption takes a line
         return self.pitch * (sum(parts) if self.columns == 1 else max(parts)) + 2 * self.margin
 
     @property
     def caption_place(self) -> tuple[int, int]:
-        """Where the caption begins."""
+        """Top left corner of the caption."""
         if self.columns == 1:
             return self.margin, self.margin + len(self.trusted) * self.pitch
         return self.column_width + 3 * self.margin, self.margin
 
     def lines(self) -> Iterator[tuple[int, int, int]]:
-        """Of every unit, trusted ones first: its FACS number, and the left upper corner of its line."""
+        """Yield FACS number and top left corner of the line of every unit, trusted ones first."""
         for index, code in enumerate(self.trusted):
             yield code, self.margin, self.margin + index * self.pitch
         x, y = self.caption_place
@@ -100,7 +99,7 @@ class PanelLayout:
 
 
 def layouts(header: SessionHeader, unit: float) -> tuple[PanelLayout, ...]:
-    """The layouts of all units of a run, the one to prefer first."""
+    """Return the possible layouts for the units of a session, the preferred one first."""
     trusted = tuple(code for code in header.au_codes if code in header.au_trusted)
     others = tuple(code for code in header.au_codes if code not in header.au_trusted)
     one = PanelLayout(trusted, others, unit)
@@ -108,7 +107,7 @@ def layouts(header: SessionHeader, unit: float) -> tuple[PanelLayout, ...]:
 
 
 def draw_panel(canvas: UInt8, row: FaceRow, header: SessionHeader, layout: PanelLayout, x: int, y: int) -> None:
-    """Draw the units of a face with its left upper corner at x, y; it must lie inside the canvas (H, W, 3) RGB."""
+    """Draw the panel of a face with its top left corner at x, y; it must lie inside the canvas (H, W, 3) RGB."""
     lay(canvas, _panel_patch(layout), x, y)
     hatch = _hatch(layout)
     height, width = hatch.shape
@@ -127,7 +126,7 @@ def draw_panel(canvas: UInt8, row: FaceRow, header: SessionHeader, layout: Panel
 
 
 def _whisker(bar: UInt8, unit: float, mean: float, std: float, colour: Colour) -> None:
-    """A line over one standard deviation to each side with a cross line at both ends, inside the bar (h, w + 1, 3)."""
+    """Draw an error bar of one standard deviation to each side, inside the bar (h, w + 1, 3)."""
     full, thick = bar.shape[1] - 1, max(round(unit), 1)
     low, high = round(full * max(mean - std, 0.0)), round(full * min(mean + std, 1.0))
     middle = (bar.shape[0] - thick) // 2
@@ -139,7 +138,7 @@ def _whisker(bar: UInt8, unit: float, mean: float, std: float, colour: Colour) -
 
 @functools.lru_cache(maxsize=16)
 def _hatch(layout: PanelLayout) -> npt.NDArray[np.bool_]:
-    """Diagonal stripes (bar height, bar width); each is as wide as the gap beside it."""
+    """Diagonal stripes (bar height, bar width), as wide as their gaps."""
     stripe = max(round(1.6 * layout.unit), 2)
     rows, columns = np.indices((layout.bar_height, layout.bar_width))
     return np.asarray((rows + columns) // stripe % 2 == 0)
@@ -147,7 +146,7 @@ def _hatch(layout: PanelLayout) -> npt.NDArray[np.bool_]:
 
 @functools.lru_cache(maxsize=16)
 def _panel_patch(layout: PanelLayout) -> Patch:
-    """The panel without its bars."""
+    """Draw everything except the bars."""
     sheet = plate(layout.width, layout.height, round(4 * layout.unit), 0.86)
 
     def write(text: str, x: int, y: int, colour: Colour) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from app.session.journal import write_failed
 from app.session.rows import SessionHeader
 from app.session.table import part_name
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
 
 #: Bytes at the start of a source file that, with its length, identify it.
@@ -187,8 +187,7 @@ def check_same_session(folder: SessionFolder, before: SessionHeader, now: Sessio
     for name, (old, new) in pairs.items():
         if old != new:
             raise OutputError(
-                f"{folder.path} was started with another {name} ({_short(old)}, now {_short(new)}): "
-                "use --force to start again"
+                f"{folder.path} was started with another {name} ({_short(old)}, now {_short(new)})", Remedy.RESTART
             )
 
 
@@ -221,5 +220,5 @@ def file_sha256(path: Path) -> str:
             while chunk := handle.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
-        raise OutputError(f"{path} can no longer be read ({error.strerror}): put it back and use --resume") from error
+        raise OutputError(f"{path} can no longer be read ({error.strerror})", Remedy.PUT_SOURCE_BACK) from error
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from app.session.rows import FaceRow, SessionHeader, rows_of
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.types import Frame, FrameResult
 
 #: Version of the journal; 2 lists the trusted action units.
@@ -312,11 +312,11 @@ class JournalReader:
 def write_failed(path: Path, error: OSError) -> OutputError:
     """Make the error for a file that cannot be written: what, why, and what to do."""
     reason = error.strerror or str(error)
-    return OutputError(f"{path} cannot be written ({reason}): free space or choose another --out, then use --resume")
+    return OutputError(f"{path} cannot be written ({reason})", Remedy.FREE_SPACE)
 
 
 def _not_a_journal(path: Path) -> OutputError:
-    return OutputError(f"{path} is not a journal that this version can read: use --force to start again")
+    return OutputError(f"{path} is not a journal that this version can read", Remedy.ANNOTATE_AGAIN)
 
 
 def _entry_of(line: dict[str, Any]) -> JournalEntry:
@@ -347,11 +347,11 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                 line = _parse(raw)
                 if line is None:
                     if handle.read(1):
-                        raise OutputError(f"{path} is damaged at byte {length - len(raw)}: use --force to start again")
+                        raise OutputError(f"{path} is damaged at byte {length - len(raw)}", Remedy.ANNOTATE_AGAIN)
                     return
                 yield line, length
     except OSError as error:
-        raise OutputError(f"{path} cannot be read ({error.strerror}): use --force to start again") from error
+        raise OutputError(f"{path} cannot be read ({error.strerror})", Remedy.ANNOTATE_AGAIN) from error
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from app.overlay.overlay import STANDING_LINE
+from app.overlay.overlay import DISCLAIMER
 from app.session.folder import source_mark
 from app.session.rows import SessionHeader
 from app.session.table import TableCounts, written_whole
@@ -69,7 +69,7 @@ class Metadata:
     resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
     fault: str | None = None  # what part of the source was lost
     completed: bool = False
-    note: str = STANDING_LINE
+    note: str = DISCLAIMER
 
 
 def session_header(

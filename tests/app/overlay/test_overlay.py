@@ -1,11 +1,15 @@
-"""What is drawn for each decision, told from the pixels."""
+"""What is drawn for each decision, checked in the pixels."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.overlay.overlay import STANDING_LINE, Overlay
+from app.overlay.overlay import DISCLAIMER, Overlay, OverlayParts, present
 from app.overlay.palette import EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
 from app.session.rows import FaceRow, SessionHeader, rows_of
@@ -13,7 +17,7 @@ from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, 
 from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 BOX = (200.0, 120.0, 300.0, 240.0)
-GROUND = 90  # grey level of the picture
+GROUND = 90  # grey level of the image
 
 
 def faces(route: Route) -> dict[str, FaceResult]:
@@ -61,7 +65,7 @@ def test_ambiguous_is_a_dashed_box_in_two_colours(header: SessionHeader) -> None
 
 
 @pytest.mark.parametrize("decision", ["reject", "low_quality"])
-def test_what_is_not_assessed_has_a_grey_dotted_box_and_no_colour(header: SessionHeader, decision: str) -> None:
+def test_a_face_that_is_not_assessed_has_a_grey_dotted_box_and_no_colour(header: SessionHeader, decision: str) -> None:
     picture = drawn(header, rows(decision))
     spread = picture.max(-1).astype(int) - picture.min(-1)
     assert spread.max() <= 8  # no hue anywhere
@@ -85,7 +89,7 @@ def test_the_bar_of_a_chip_is_as_long_as_the_confidence(header: SessionHeader) -
     assert bar.sum() / (bar.sum() + track.sum()) == pytest.approx(0.82, abs=0.02)
 
 
-def test_no_face_says_so_and_draws_no_box(header: SessionHeader) -> None:
+def test_without_a_face_there_is_a_text_and_no_box(header: SessionHeader) -> None:
     picture = drawn(header, rows_of(fake_result(fake_frame())))
     assert picture[:40, :160].max() > 200
     assert (picture[60:320] == GROUND).all()
@@ -102,18 +106,18 @@ def test_unit_bars_are_as_long_as_the_occurrence(header: SessionHeader) -> None:
     assert lengths[tops[-1]] > lengths[tops[0]]
 
 
-def test_the_standing_line_is_always_there(header: SessionHeader) -> None:
+def test_the_disclaimer_is_always_there(header: SessionHeader) -> None:
     for what in (rows("accept"), rows("reject"), rows_of(fake_result(fake_frame()))):
         strip = drawn(header, what)[-12:]
         assert (strip > 180).sum() > 500
 
 
 @pytest.mark.parametrize(("width", "height"), [(160, 120), (320, 240), (640, 360), (1920, 1080), (1080, 1920)])
-def test_the_standing_line_fits_in_every_size(header: SessionHeader, width: int, height: int) -> None:
+def test_the_disclaimer_fits_every_size(header: SessionHeader, width: int, height: int) -> None:
     picture = drawn(header, (), width, height)
     edges = picture[-6:, [0, 1, -2, -1]]
     assert edges.max() < 120  # no letter touches the edge
-    assert STANDING_LINE.startswith("Shows what a face looks like")
+    assert DISCLAIMER.startswith("Shows what a face looks like")
 
 
 @pytest.mark.parametrize(
@@ -144,3 +148,51 @@ def test_drawing_twice_gives_the_same(header: SessionHeader) -> None:
 def test_lines_of_text_have_one_height_and_grow_with_their_text() -> None:
     assert text_mask("ace", 12).shape[0] == text_mask("gjÅ", 12).shape[0]
     assert text_width("happy or surprised", 12) > text_width("happy", 12) > 0
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 300), space=st.tuples(st.integers(1, 500), st.integers(1, 500)))
+def test_an_image_fits_its_space_and_fills_one_side_of_it(width, height, space):
+    picture = present(np.zeros((height, width, 3), np.uint8), (), None, space)
+    assert picture.shape[1] <= space[0]
+    assert picture.shape[0] <= space[1]
+    assert picture.shape[1] == space[0] or picture.shape[0] == space[1]
+
+
+def test_the_frame_is_not_modified(header: SessionHeader):
+    frame = fake_frame(7)
+    result = fake_result(frame, fake_face())
+    picture = present(frame.image, rows_of(result), Overlay(header), (160, 120))
+    assert (frame.image == 7).all()
+    assert (picture != 7).any()
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 3])
+def test_boxes_follow_the_scale(header: SessionHeader, factor):
+    frame = fake_frame(0, 320, 240)
+    rows = rows_of(fake_result(frame, fake_face(box=(80.0, 60.0, 240.0, 180.0))))
+    bare = OverlayParts(chips=False, units=False, disclaimer=False)
+    picture = present(frame.image, rows, Overlay(header, bare), (round(320 * factor), round(240 * factor)))
+    ys, xs = np.nonzero(picture.max(axis=2) > 200)  # the white box
+    tolerance = 3
+    assert abs(xs.min() - 80 * factor) <= tolerance
+    assert abs(xs.max() - 240 * factor) <= tolerance
+    assert abs(ys.min() - 60 * factor) <= tolerance
+    assert abs(ys.max() - 180 * factor) <= tolerance
+
+
+def test_parts_that_are_off_are_not_drawn(header: SessionHeader):
+    frame = fake_frame(0)
+    rows = rows_of(fake_result(frame, fake_face()))
+    nothing = OverlayParts(boxes=False, chips=False, units=False, disclaimer=False)
+    assert (present(frame.image, rows, Overlay(header, nothing), (160, 120)) == 0).all()
+    for part in ("boxes", "chips", "disclaimer"):
+        one = dataclasses.replace(nothing, **{part: True})
+        assert (present(frame.image, rows, Overlay(header, one), (160, 120)) != 0).any(), part
+
+
+def test_no_face_in_view_is_shown_only_with_labels(header: SessionHeader):
+    frame = fake_frame(0)
+    rows = rows_of(fake_result(frame))
+    silent = OverlayParts(chips=False, disclaimer=False)
+    assert (present(frame.image, rows, Overlay(header, silent), (160, 120)) == 0).all()
+    assert (present(frame.image, rows, Overlay(header, OverlayParts(disclaimer=False)), (160, 120)) != 0).any()

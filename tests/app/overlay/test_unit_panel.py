@@ -1,4 +1,4 @@
-"""The panel of action units, told from the pixels: trusted ones first, the others marked and never present."""
+"""The panel of action units, checked in the pixels: trusted ones first, the others marked and never present."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.fakes.sessions import fake_header
 TRUSTED = (1, 2, 4, 6, 9, 12, 25, 26, 43)
 OTHERS = tuple(unit for unit in OPEN_UNITS if unit not in TRUSTED)
 THRESHOLD = 0.5
-GROUND = 90  # grey level of the picture
+GROUND = 90  # grey level of the image
 
 
 def header(trusted: tuple[int, ...] = TRUSTED) -> SessionHeader:
@@ -50,7 +50,7 @@ def share_of(bar: UInt8, colour: tuple[int, int, int]) -> float:
     return float((bar == np.array(colour, np.uint8)).all(-1).mean())
 
 
-def test_trusted_units_stand_first_and_the_others_below() -> None:
+def test_trusted_units_come_first_and_the_others_below() -> None:
     (one, two) = layouts(header(), 1.0)
     for layout in (one, two):
         assert [code for code, _, _ in layout.lines()] == [*TRUSTED, *OTHERS]
@@ -79,7 +79,7 @@ def test_a_unit_that_is_not_trusted_never_looks_present() -> None:
     assert all(share_of(found[code], BAR_PRESENT) > 0.5 for code in TRUSTED)
 
 
-def test_the_mark_needs_no_colour() -> None:
+def test_untrusted_bars_are_recognised_without_colour() -> None:
     """Stripes: along a line of its bar the level changes many times, that of a trusted bar only at the whisker."""
     layout = layouts(header(), 2.0)[0]
     found = bars(drawn(layout, row(0.9)), layout)
@@ -95,7 +95,7 @@ def test_codes_that_are_not_trusted_are_greyed() -> None:
     assert 150 < max(letters[code] for code in OTHERS) < 200
 
 
-def test_the_caption_stands_only_where_a_unit_is_not_trusted() -> None:
+def test_the_caption_is_shown_only_if_a_unit_is_not_trusted() -> None:
     everything, nothing = layouts(header(OPEN_UNITS), 1.0), layouts(header(()), 1.0)
     assert [len(found) for found in (everything, nothing)] == [1, 1]
     (all_trusted,), (none_trusted,) = everything, nothing
@@ -106,9 +106,9 @@ def test_the_caption_stands_only_where_a_unit_is_not_trusted() -> None:
     assert (picture[y : y + none_trusted.pitch, x:-x] > 140).any()
 
 
-def test_the_whisker_is_one_deviation_to_each_side() -> None:
+def test_the_whisker_is_one_standard_deviation_to_each_side() -> None:
     layout = layouts(header(), 4.0)[0]
-    picture = drawn(layout, row(0.6))  # made faces have a deviation of a tenth of the mean
+    picture = drawn(layout, row(0.6))  # fake faces have a deviation of a tenth of the mean
     white = (bars(picture, layout)[1] == 255).all(-1)
     columns = np.flatnonzero(white.any(0))
     full, thick = layout.bar_width, 4
