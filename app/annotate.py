@@ -31,7 +31,7 @@ from app.settings.presets import BALANCED, Preset
 from engine.capture.source import FrameSource
 from engine.capture.thinning import thinned
 from engine.engine import Engine
-from engine.errors import OutputError, RuntimeStateError, SourceError
+from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
 from engine.runtime import Runtime, RuntimeState
 from engine.sink import FrameSink
 
@@ -160,11 +160,9 @@ def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOpti
     if options.force or state is SessionState.EMPTY:
         return
     if state is SessionState.FINISHED:
-        raise OutputError(
-            f"{folder.path} holds finished output: use --force to write it again, or choose another --out"
-        )
+        raise OutputError(f"{folder.path} holds finished output", Remedy.RESTART_OR_OTHER_FOLDER)
     if not options.resume:
-        raise OutputError(f"{folder.path} holds unfinished output: use --resume to go on, or --force to start again")
+        raise OutputError(f"{folder.path} holds unfinished output", Remedy.RESUME_OR_RESTART)
 
 
 class _Job:
@@ -200,9 +198,7 @@ class _Job:
         """Make the folder ready for writing; return where to resume, if anywhere."""
         folder, resume = self._folder, None
         if self._options.resume and not self._options.force and self._source.info.is_live:
-            raise OutputError(
-                f"{self._source.info.source_id} is live and cannot be resumed: use --force to start again"
-            )
+            raise OutputError(f"{self._source.info.source_id} is live and cannot be resumed", Remedy.RESTART)
         if folder.state() is SessionState.UNFINISHED and not self._options.force:
             resume = find_resume_point(folder.journal)
             if resume is not None:
@@ -253,9 +249,7 @@ class _Job:
                 return False
             frame = self._source.read()
             if frame is None or frame.index != entry.frame:
-                raise OutputError(
-                    f"{self._spec} does not match the journal at frame {entry.frame}: use --force to start again"
-                )
+                raise OutputError(f"{self._spec} does not match the journal at frame {entry.frame}", Remedy.RESTART)
             self._video.write_rows(frame, entry.rows)
             self._listener.update(done)
         return True

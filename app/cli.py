@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.remedies import cli_text
 from app.settings.presets import PresetName
 from engine.errors import EngineError, SourceError, ThreadStuckError
 
@@ -39,10 +40,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except ThreadStuckError as error:
-            _say_error(str(error))
+            _say_error(cli_text(error))
             os._exit(USER_ERROR)  # else the thread that does not end would keep the program, and the camera, for ever
         except EngineError as error:
-            _say_error(str(error))
+            _say_error(cli_text(error))
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -175,7 +176,7 @@ def _annotate_all(
             try:
                 outcome = annotate(spec, folder, open_source, engines.engine_for, options, watch, control)
             except SourceError as error:  # one bad file must not cost the night's others
-                _say_error(str(error))
+                _say_error(cli_text(error))
                 status = USER_ERROR
                 continue
             _say_outcome(outcome)

@@ -76,7 +76,7 @@ class EngineConfig:
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     backends: tuple[str, ...] = ("openvino", "onnxruntime")  # order of preference
-    threads: int = 1  # of the inference backend; small networks gain nothing from a second (mien bench --threads 2)
+    threads: int = 1  # of the inference backend; small networks gain nothing from a second
 
 
 _Record = TypeVar("_Record")

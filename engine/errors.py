@@ -1,10 +1,37 @@
-"""Errors of the engine. Every message names the value at fault and the remedy, in one line."""
+"""Errors of the engine and the app: a problem in one line, and a typed remedy where its wording is the front end's."""
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Remedy(Enum):
+    """What the user can do, where the command line names an option and the window a button (`app/remedies.py`).
+
+    A remedy that is the same everywhere, such as installing a package, is part of the problem's text instead.
+    """
+
+    RESUME_OR_RESTART = "resume or restart"
+    RESTART = "restart"
+    RESTART_OR_OTHER_FOLDER = "restart or other folder"
+    FREE_SPACE = "free space"  # then resume
+    FREE_SPACE_OR_OTHER_FOLDER = "free space or other folder"  # nothing to resume: recordings, snapshots
+    PUT_SOURCE_BACK = "put source back"  # then resume
+    ANNOTATE_AGAIN = "annotate again"
+
 
 class EngineError(Exception):
-    """Base of every error that a user can mend; the command line prints it and exits with status 2."""
+    """Base of every error that the user can fix; the command line prints it and exits with status 2.
+
+    Attributes:
+        problem: one line without a final full stop; names the value at fault. `str` of the error is the problem.
+        remedy: what to do, where that depends on the front end.
+    """
+
+    def __init__(self, problem: str, remedy: Remedy | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 class SourceError(EngineError):
@@ -16,27 +43,27 @@ class FaceModelError(EngineError):
 
 
 class ModelError(EngineError):
-    """A model file cannot be loaded: missing, broken, or not the file that its contract names."""
+    """A model file cannot be loaded: missing, damaged, or not the file that its contract names."""
 
 
 class ContractError(ModelError):
-    """A contract is missing or does not match the model or what the engine needs."""
+    """A contract is missing or does not match its model or this engine."""
 
 
 class BackendError(EngineError):
-    """No inference backend of the list can run the model here."""
+    """None of the configured inference backends can run the model here."""
 
 
 class ConfigError(EngineError):
-    """A configuration file holds an unknown key or a value out of range."""
+    """A setting is unknown, has the wrong type, or is out of range."""
 
 
 class OutputError(EngineError):
-    """A result cannot be written: folder not writable, disk full, or finished output in the way."""
+    """A file of a session cannot be read or written, or finished results would be overwritten."""
 
 
 class RuntimeStateError(EngineError):
-    """A command was given to the runtime in a state where it is not legal."""
+    """A command is not legal in the current state."""
 
 
 class ThreadStuckError(EngineError):

@@ -12,7 +12,7 @@ import numpy as np
 from engine.alignment import align_picture
 from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.routing import Router
 from engine.tracking.quality import assess_quality
 from engine.tracking.tracker import Tracker
@@ -108,7 +108,7 @@ class Pipeline:
             self._tracker.restore(raw["tracker"])
             self._router.restore(raw["router"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise OutputError(f"saved state cannot be read ({error!r}): start again with --force") from error
+            raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
 
     def recalibrate(self, calibration: ExpressionCalibration) -> None:
         """Route by other limits from the next frame on; may be called from any thread. Averages are kept."""

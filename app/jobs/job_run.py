@@ -12,6 +12,7 @@ from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener,
 from app.engine_cache import EngineCache
 from app.jobs.job_queue import EngineChoice, Job, JobResult
 from app.jobs.source_scan import SourceOpener
+from app.remedies import window_text
 from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from engine.capture.opening import open_source
@@ -23,14 +24,6 @@ from engine.errors import BackendError, EngineError, FaceModelError, ModelError,
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Frames between two looks at the control while a source is skipped through.
 _SKIP_AT_ONCE: Final = 100
-#: Remedies of the command line, and the buttons that do the same.
-_IN_WINDOW: Final = {
-    "use --force to start again": 'choose "Start again"',
-    "use --force to write it again, or choose another --out": 'choose "Start again", or add it with another folder',
-    "use --resume to go on, or --force to start again": 'choose "Start again", or add it with another folder',
-    "free space or choose another --out, then use --resume": "free space, then start the queue",
-    "put it back and use --resume": 'put it back and choose "Retry"',
-}
 
 
 class OutcomeKind(str, Enum):
@@ -82,7 +75,7 @@ class JobExecutor:
             return JobOutcome(OutcomeKind.STOPPED)
         except EngineError as error:
             kind = OutcomeKind.BLOCKED if _would_meet_the_next(error) else OutcomeKind.FAILED
-            return JobOutcome(kind, fault=in_window_words(str(error)))
+            return JobOutcome(kind, fault=window_text(error))
 
     def close(self) -> None:
         """Close the engine; the next job opens it again."""
@@ -117,13 +110,6 @@ def config_of(choice: EngineChoice) -> EngineConfig:
     if choice.backend is not None:
         config = dataclasses.replace(config, backends=(choice.backend,))
     return dataclasses.replace(config, tracking=dataclasses.replace(config.tracking, threads=choice.threads))
-
-
-def in_window_words(fault: str) -> str:
-    """A sentence of the engine with the buttons of the window in place of the options of the command line."""
-    for option, button in _IN_WINDOW.items():
-        fault = fault.replace(option, button)
-    return fault
 
 
 def internal_error(error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""The only place where the window meets the running engine.
+"""The bridge between the window and the running engine: live runs, and the recording of one.
 
-Whatever may take long (opening a camera, ending a run, writing the tables of a recording, saving a picture) runs on a
-worker. A display timer takes the newest picture, so that the window never waits for the engine nor the engine for it.
+Slow operations (opening a camera, ending a run, writing the tables of a recording, saving a snapshot) run on workers. A
+display timer takes the newest frame, so neither the window nor the engine waits for the other. No other file of app.qt
+imports the running engine.
 """
 
 from __future__ import annotations
@@ -20,48 +21,153 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.engine_cache import EngineCache
 from app.live.live_run import LiveRun, Presented, SourceOpener, open_live_source, open_run
 from app.live.performance import Performance, PerformanceMeter
+from app.live.recorder import Recorder, recording_folder
 from app.live.routing_history import RouteShares, RoutingHistory, redecided
 from app.live.snapshot import Snapshot, save_snapshot
-from app.overlay.overlay import Overlay, OverlayParts
-from app.overlay.presentation import painted_form, present
+from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
 from app.qt.background import Worker
-from app.qt.live.live_recording import LiveRecording, RecordState
 from app.qt.widgets.notice_bar import Notice, Severity
+from app.remedies import window_text
+from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader, rows_of
 from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
-from engine.runtime import RuntimeState
+from engine.runtime import Attachment, RuntimeState
 from engine.thread_top import error_of
 
-#: Milliseconds between two looks for a newer picture.
+#: Milliseconds between two polls for a new frame.
 _DISPLAY_MS: Final = 15
-#: Milliseconds between two tries to open a source that was lost.
+#: Milliseconds between two attempts to reopen a lost source.
 _RETRY_MS: Final = 2000
-#: Milliseconds after the last move of a slider until the past is routed anew.
+#: Milliseconds after the last slider move until the history is rerouted.
 _REROUTE_MS: Final = 40
-#: Seconds between two looks at the counters, and at whether run and recording have ended by themselves.
+#: Seconds between two polls of the counters and of the ends of run and recording.
 _METER_S: Final = 0.25
-#: Sources that come back.
-_RETURNING: Final = (SourceKind.CAMERA, SourceKind.STREAM)
+#: Seconds allowed for the tables of a recording of hours.
+_TABLES_S: Final = 90.0
+#: Sources that are reopened when they are lost.
+_RECONNECTED: Final = (SourceKind.CAMERA, SourceKind.STREAM)
 
 
 class LiveState(str, Enum):
-    """Where the live view stands."""
+    """State of the live view."""
 
     IDLE = "idle"
     OPENING = "opening"
     RUNNING = "running"
     PAUSED = "paused"
-    ENDED = "ended"  # a file has come to its end; its last picture stays
-    LOST = "lost"  # camera or stream; tried again by itself
+    ENDED = "ended"  # end of a file; its last frame stays
+    LOST = "lost"  # camera or stream; reopened automatically
     FAILED = "failed"
+
+
+class RecordState(str, Enum):
+    """State of the recording."""
+
+    OFF = "off"
+    ON = "on"
+    FINISHING = "finishing"  # tables and metadata are being written
+
+
+class LiveRecording(QObject):
+    """One recording at a time. An error ends the recording, never the run."""
+
+    changed = Signal(object)  # RecordState
+    recorded = Signal(object)  # pathlib.Path of a finished recording
+    noticed = Signal(object)  # Notice
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._state = RecordState.OFF
+        self._recorder: Recorder | None = None
+        self._attachment: Attachment | None = None
+        self._finisher: Worker[tuple[Attachment, Recorder], Path | None] = Worker(
+            "mien-finish", _finish, self._on_finished, self._on_error
+        )
+
+    @property
+    def state(self) -> RecordState:
+        """State of the recording."""
+        return self._state
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds recorded so far."""
+        return self._recorder.duration_s if self._recorder is not None else 0.0
+
+    def start(self, run: LiveRun, root: Path) -> None:
+        """Record the run into a new folder below ``root``; ignored unless the state is OFF."""
+        if self._state is not RecordState.OFF:
+            return
+        try:
+            folder = recording_folder(root, run.spec, datetime.now().astimezone())
+            metadata = first_metadata(run.spec, run.info, run.engine, run.header)
+            self._recorder = Recorder(folder, run.header, metadata, damaged=run.damaged)
+            self._attachment = run.attach(self._recorder)
+        except EngineError as error:
+            self._on_error(error)
+            return
+        self._set_state(RecordState.ON)
+
+    def stop(self) -> None:
+        """End the recording and write its tables in the background; ignored unless the state is ON."""
+        if self._attachment is not None and self._recorder is not None and self._state is RecordState.ON:
+            self._attachment.detach()
+            self._set_state(RecordState.FINISHING)
+            self._finisher.submit((self._attachment, self._recorder))
+
+    def poll(self) -> None:
+        """Stop if the recorder has ended on its own, as on a full disk; called by the display timer."""
+        if self._attachment is not None and self._attachment.ended:
+            self.stop()
+
+    def shutdown(self) -> None:
+        """Wait until everything is written; call it after the run has ended."""
+        self.blockSignals(True)
+        if self._attachment is not None:
+            self._attachment.wait(_TABLES_S)  # before the finisher, whose own limit is shorter
+        self._finisher.close()
+
+    def _on_finished(self, folder: Path | None) -> None:
+        self._release()
+        if folder is None:
+            text, severity = self.tr("Nothing was recorded: no frame came."), Severity.WARNING
+        else:
+            text, severity = self.tr("Recording saved in {folder}.").format(folder=folder), Severity.INFO
+            self.recorded.emit(folder)
+        self.noticed.emit(Notice(text, severity, "record"))
+
+    def _on_error(self, error: Exception) -> None:
+        self._release()
+        text = self.tr("The recording has ended: {error}").format(error=_message(error))
+        self.noticed.emit(Notice(text, Severity.ERROR, "record"))
+
+    def _release(self) -> None:
+        self._recorder = self._attachment = None
+        self._set_state(RecordState.OFF)
+
+    def _set_state(self, state: RecordState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.changed.emit(state)
+
+
+def _finish(recording: tuple[Attachment, Recorder]) -> Path | None:
+    """Wait for the tables; return the folder, or None if nothing was recorded."""
+    attachment, recorder = recording
+    attachment.join()
+    return recorder.folder.path if recorder.written else None
+
+
+def _message(error: Exception) -> str:
+    return window_text(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What the opener is to do: end what runs, then open ``spec`` unless it is None."""
+    """A request to the opener: end the current run, then open ``spec`` unless it is None."""
 
     number: int
     spec: str | None
@@ -71,11 +177,11 @@ class _Change:
 class _Changed:
     number: int
     run: LiveRun | None
-    error: Exception | None  # of what was ended or could not be opened
+    error: Exception | None  # raised while ending or opening
 
 
 class LiveBridge(QObject):
-    """Opens, runs, pauses and ends live runs, and records them. All methods belong to the main thread."""
+    """Opens, runs, pauses, records and ends live runs. All methods must be called on the main thread."""
 
     state_changed = Signal(object)  # LiveState
     presented = Signal(object)  # Presented
@@ -91,44 +197,44 @@ class LiveBridge(QObject):
         open_source: SourceOpener = open_live_source,
         engines: EngineCache | None = None,
     ) -> None:
-        """Nothing is opened before `open`; ``open_source`` and ``engines`` are replaced in tests."""
+        """Opens nothing before `open`; ``open_source`` and ``engines`` are replaced in tests."""
         super().__init__(parent)
         self._app_version = app_version
         self._open_source = open_source
         self._engines = engines or EngineCache(config, tracker)
         self._parts = OverlayParts()
-        self._space_px = (960, 540)
+        self._view_px = (960, 540)
         self._limits: Limits | None = None  # None = the model's own
         self._state = LiveState.IDLE
         self._number = 0
         self._spec: str | None = None
         self._run: LiveRun | None = None
-        self._running: LiveRun | None = None  # the same, as the opener's thread knows it
+        self._running: LiveRun | None = None  # the same run, owned by the opener's thread
         self._shown: Presented | None = None
         self._history = RoutingHistory(config.routing)
         self._meter = PerformanceMeter()
         self._metered_s = 0.0
-        self._opener: Worker[_Change, _Changed] = Worker("mien-open", self._change, self._on_changed, self._tell)
-        self._saver: Worker[Snapshot, Path] = Worker("mien-save", save_snapshot, self._on_saved, self._tell)
+        self._opener: Worker[_Change, _Changed] = Worker("mien-open", self._change, self._on_changed, self._report)
+        self._saver: Worker[Snapshot, Path] = Worker("mien-save", save_snapshot, self._on_saved, self._report)
         self.recording = LiveRecording(self)
         self.recording.noticed.connect(self.noticed)
-        self._display = self._make_timer(_DISPLAY_MS, self._look, single=False)
-        self._retry = self._make_timer(_RETRY_MS, self.try_now, single=True)
+        self._display = self._make_timer(_DISPLAY_MS, self._poll, single=False)
+        self._retry = self._make_timer(_RETRY_MS, self.retry_now, single=True)
         self._rerouting = self._make_timer(_REROUTE_MS, self._reroute, single=True)
 
     @property
     def state(self) -> LiveState:
-        """Where the live view stands."""
+        """State of the live view."""
         return self._state
 
     @property
     def header(self) -> SessionHeader | None:
-        """Of the run, with the limits in force; None before the first."""
+        """Header of the run with the current limits; None before the first run."""
         return self._run.header if self._run is not None else None
 
     @property
     def spec(self) -> str | None:
-        """What was opened last, as the user gave it."""
+        """The source opened last, as given by the user."""
         return self._spec
 
     @property
@@ -143,77 +249,77 @@ class LiveBridge(QObject):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What really runs: name, backend and device of each model."""
+        """Name, backend and device of each model in use."""
         if self._run is None:
             return ()
         return tuple(f"{model.name}: {model.backend} {model.device}" for model in self._run.engine.models)
 
     @property
     def shown(self) -> Presented | None:
-        """What was presented last."""
+        """The frame presented last."""
         return self._shown
 
     def shares(self) -> RouteShares:
-        """What went where in the last half minute, by the limits in force."""
+        """Shares of the decisions of the last half minute at the current limits."""
         return self._history.shares()
 
     def performance(self) -> Performance:
-        """How fast the run goes."""
+        """Frame rates and stage times of the run."""
         return self._meter.figures()
 
     def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
-        """Other settings of the engine, from the next `open` on."""
+        """Change the engine's settings from the next `open` on."""
         self._engines.configure(config, tracker)
         self._history = RoutingHistory(config.routing)
 
     def open(self, spec: str) -> None:
-        """End what runs and open this source; it starts by itself."""
+        """End the current run, open this source and start it."""
         self._retry.stop()
         self._spec = spec
-        self._ask(spec)
+        self._request(spec)
         self._set_state(LiveState.OPENING)
 
     def stop(self) -> None:
-        """End the run and let go of the source."""
+        """End the run and release the source."""
         self._retry.stop()
         if self._state is not LiveState.IDLE:
-            self._ask(None)
+            self._request(None)
             self._set_state(LiveState.IDLE)
 
     def pause(self) -> None:
-        """Stand still after the frame at hand; nothing when it does not run."""
+        """Pause after the current frame; ignored unless running."""
         if self._run is not None and self._state is LiveState.RUNNING:
-            with contextlib.suppress(RuntimeStateError):  # it may come to its end this moment
+            with contextlib.suppress(RuntimeStateError):  # the run may just have ended
                 self._run.runtime.pause()
                 self._set_state(LiveState.PAUSED)
 
-    def rest(self) -> None:
-        """Nobody looks: a file waits; a camera or stream, and what is still being opened, is let go of."""
+    def suspend(self) -> None:
+        """Pause a file; release a camera, a stream, or a source that is still being opened."""
         if self._state in (LiveState.RUNNING, LiveState.PAUSED) and self._run and not self._run.info.is_live:
             self.pause()
         elif self._state not in (LiveState.ENDED, LiveState.FAILED):
             self.stop()
 
     def resume(self) -> None:
-        """Go on; nothing when it is not paused."""
+        """Resume; ignored unless paused."""
         if self._run is not None and self._run.runtime.state is RuntimeState.PAUSED:
             self._run.runtime.resume()
             self._set_state(LiveState.RUNNING)
 
     def step(self) -> None:
-        """One frame further; pauses a run that goes on."""
+        """Advance one frame; a running source is paused first."""
         if self._run is not None and self._run.runtime.state is RuntimeState.PAUSED:
             self._run.runtime.step()
         else:
             self.pause()
 
-    def try_now(self) -> None:
-        """Try a lost source at once, as when a camera was plugged in."""
+    def retry_now(self) -> None:
+        """Reopen a lost source at once, as after a camera was plugged in."""
         if self._state is LiveState.LOST and self._spec is not None:
-            self._ask(self._spec)
+            self._request(self._spec)
 
     def shutdown(self) -> None:
-        """End everything; the bridge cannot be used afterwards. Blocks until all threads have ended.
+        """End everything and block until all threads have ended; the bridge cannot be used afterwards.
 
         Raises:
             ThreadStuckError: a thread does not end.
@@ -221,20 +327,20 @@ class LiveBridge(QObject):
         for timer in (self._display, self._retry, self._rerouting):
             timer.stop()
         self.blockSignals(True)
-        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
+        with contextlib.ExitStack() as ends:  # runs all of them in reverse order, whatever one raises
             for end in (self._engines.close, self._saver.close, self.recording.shutdown, self._end_running):
                 ends.callback(end)
             ends.callback(self._opener.close)
 
     def set_view_size(self, width_px: int, height_px: int) -> None:
-        """The space of the picture in device pixels."""
-        self._space_px = (max(width_px, 1), max(height_px, 1))
+        """Set the size of the view in device pixels."""
+        self._view_px = (max(width_px, 1), max(height_px, 1))
         if self._run is not None:
-            self._run.presenting.space_px = self._space_px
+            self._run.presenting.space_px = self._view_px
         self._present_again()
 
     def set_overlay(self, parts: OverlayParts) -> None:
-        """What is drawn over the picture."""
+        """Set what is drawn over the image."""
         self._parts = parts
         if self._run is not None:
             self._run.presenting.parts = parts
@@ -243,7 +349,7 @@ class LiveBridge(QObject):
     def set_limits(self, limits: Limits | None) -> None:
         """Route by these limits (None = the model's own) from the next frame on, and the last half minute anew.
 
-        Nothing while a recording goes on: a table rests on one pair of limits.
+        Ignored while recording: a table has one pair of limits.
         """
         if self.recording.state is not RecordState.OFF:
             return
@@ -253,20 +359,20 @@ class LiveBridge(QObject):
             self._rerouting.start()
 
     def start_recording(self, root: Path) -> None:
-        """Record picture, journal and tables into a new folder below ``root``; needs a run that goes on."""
+        """Record video, journal and tables into a new folder below ``root``; ignored without an active run."""
         if self._run is not None and self._state in (LiveState.RUNNING, LiveState.PAUSED):
             self.recording.start(self._run, root)
 
     def save_snapshot(self, folder: Path) -> None:
-        """Save the picture shown, with its overlay, in the size of its source; nothing when none is shown."""
+        """Save the frame shown with its overlay at the resolution of the source; ignored without a frame."""
         header = self.header
         if self._shown is not None and header is not None:
             result = self._shown.result
             self._saver.submit(Snapshot(folder, result.frame, self._shown.rows, header, self._parts, datetime.now()))
 
-    # What follows comes from timers and workers.
+    # Called by timers and workers.
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         run = self._run
         if run is None:
             return
@@ -280,31 +386,31 @@ class LiveBridge(QObject):
         if now_s - self._metered_s >= _METER_S:
             self._metered_s = now_s
             self._meter.look(now_s, run.runtime.counters())
-            self.recording.look()
+            self.recording.poll()
             self._follow(run)
 
     def _follow(self, run: LiveRun) -> None:
-        """See whether the run has ended by itself."""
+        """Handle the end of a run that has ended on its own."""
         if self._state not in (LiveState.RUNNING, LiveState.PAUSED):
             return
         state = run.runtime.state
         if state is RuntimeState.FAILED or (run.presented_all and run.presenting.failed):
             self._set_state(LiveState.OPENING)
-            self._ask(None)
+            self._request(None)
         elif state is RuntimeState.STOPPED and run.presented_all and run.presenting.newest is self._shown:
             self._display.stop()
             self.recording.stop()
             self._set_state(LiveState.ENDED)
-            self._say(self.tr("{source} has come to its end.").format(source=run.info.source_id), topic="source")
+            self._notify(self.tr("{source} has ended.").format(source=run.info.source_id), topic="source")
 
     def _present_again(self) -> None:
-        """Draw the frame shown once more, where no new one will come."""
+        """Redraw the frame shown if no new one will come."""
         run, shown = self._run, self._shown
         if run is None or shown is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
             return
         rows = rows_of(shown.result)
-        picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._space_px)
-        self._shown = run.presenting.newest = Presented(shown.result, rows, painted_form(picture))
+        picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._view_px)
+        self._shown = run.presenting.newest = Presented(shown.result, rows, bgrx(picture))
         self.presented.emit(self._shown)
 
     def _reroute(self) -> None:
@@ -317,14 +423,14 @@ class LiveBridge(QObject):
             self._shown = Presented(result, self._shown.rows, self._shown.picture)
             self._present_again()
 
-    def _ask(self, spec: str | None) -> None:
+    def _request(self, spec: str | None) -> None:
         self._number += 1
         self._display.stop()
         self.recording.stop()
         self._opener.submit(_Change(self._number, spec))
 
     def _change(self, change: _Change) -> _Changed:
-        """On the opener's thread: end what runs, then open."""
+        """End the current run, then open; runs on the opener's thread."""
         error = self._end_running()
         if change.spec is not None:
             spec = change.spec
@@ -332,8 +438,8 @@ class LiveBridge(QObject):
         return _Changed(change.number, self._running, error)
 
     def _open_run(self, spec: str) -> None:
-        how = (self._app_version, self._limits, self._parts, self._space_px)
-        self._running = open_run(spec, self._open_source, self._engines, *how)
+        settings = (self._app_version, self._limits, self._parts, self._view_px)
+        self._running = open_run(spec, self._open_source, self._engines, *settings)
 
     def _end_running(self) -> Exception | None:
         run, self._running = self._running, None
@@ -344,46 +450,46 @@ class LiveBridge(QObject):
 
     def _on_changed(self, changed: _Changed) -> None:
         if changed.number != self._number:
-            return  # something else was asked for meanwhile, and ends what was opened
+            return  # a later request is pending, which ends this run
         if changed.run is not None:
             self._begin(changed.run)
         elif changed.error is not None and self._state is not LiveState.IDLE:
             self._fail(changed.error)
         elif isinstance(changed.error, ThreadStuckError):
-            self._tell(changed.error)
+            self._report(changed.error)
 
     def _begin(self, run: LiveRun) -> None:
-        back = self._state is LiveState.LOST
+        reconnected = self._state is LiveState.LOST
         self._run, self._shown = run, None
         self._history.clear()
         self._meter = PerformanceMeter()
         run.start()
         self._display.start()
         self._set_state(LiveState.RUNNING)
-        text = self.tr("{source} is back.").format(source=run.info.source_id) if back else ""
-        self._say(text, topic="source")
+        text = self.tr("{source} is back.").format(source=run.info.source_id) if reconnected else ""
+        self._notify(text, topic="source")
 
     def _fail(self, error: Exception) -> None:
         kind = self._run.info.kind if self._run is not None and self._run.spec == self._spec else None
-        if isinstance(error, SourceError) and kind in _RETURNING:
+        if isinstance(error, SourceError) and kind in _RECONNECTED:
             self._retry.start()
             if self._state is LiveState.LOST:
-                return  # told when it was lost
+                return  # already reported
             self._set_state(LiveState.LOST)
-            told = self.tr("{error}. It goes on by itself when the source is back.").format(error=error)
+            text = self.tr("{error}. Live resumes automatically when the source is back.").format(error=error)
         else:
             self._set_state(LiveState.FAILED)
-            told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
-        self.noticed.emit(Notice(told, Severity.ERROR, "source"))
+            text = _message(error)
+        self._notify(text, Severity.ERROR, "source")
 
     def _on_saved(self, path: Path) -> None:
-        self._say(self.tr("Picture saved: {path}").format(path=path), topic="snapshot")
+        self._notify(self.tr("Picture saved: {path}").format(path=path), topic="snapshot")
 
-    def _tell(self, error: Exception) -> None:
-        self._say(str(error), Severity.ERROR)
+    def _report(self, error: Exception) -> None:
+        self._notify(window_text(error), Severity.ERROR)
 
-    def _say(self, text: str, weight: Severity = Severity.INFO, topic: str = "") -> None:
-        self.noticed.emit(Notice(text, weight, topic))
+    def _notify(self, text: str, severity: Severity = Severity.INFO, topic: str = "") -> None:
+        self.noticed.emit(Notice(text, severity, topic))
 
     def _set_state(self, state: LiveState) -> None:
         if state is not self._state:

@@ -1,7 +1,7 @@
-"""The columns of a session that review needs of all frames at once: from faces.parquet, or from the journal.
+"""Per-row columns of a session, from faces.parquet or from the journal.
 
-The table is read whole, since its reader cannot pick columns (0.3 s for a session of two hours); only what is needed is
-kept. The journal takes ten times as long and is read where there is no table yet, or none that fits the journal.
+The table is read whole, because its reader cannot select columns (0.3 s for a session of two hours), but only the
+needed columns are kept. The journal takes ten times as long; it is read where no matching table exists.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.review.face_timeline import Int16, LaneState, RowColumns
+from app.review.face_timeline import FaceState, Int16, RowColumns
 from app.session.journal import read_journal
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from app.session.table import column_names
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.types import Float32, Float64, Int64, Route, UInt8
 
-#: State of a row by its decision.
-LANE_STATES: Final[dict[str, LaneState]] = {
-    NO_FACE: LaneState.ABSENT,
-    Route.ACCEPT.value: LaneState.ACCEPT,
-    Route.AMBIGUOUS.value: LaneState.AMBIGUOUS,
-    Route.REJECT.value: LaneState.REJECT,
-    LOW_QUALITY: LaneState.LOW_QUALITY,
+#: State of a row for each decision.
+FACE_STATES: Final[dict[str, FaceState]] = {
+    NO_FACE: FaceState.ABSENT,
+    Route.ACCEPT.value: FaceState.ACCEPT,
+    Route.AMBIGUOUS.value: FaceState.AMBIGUOUS,
+    Route.REJECT.value: FaceState.REJECT,
+    LOW_QUALITY: FaceState.LOW_QUALITY,
 }
 _ROWS_AT_ONCE: Final = 8192
 _NO_FACE_ID: Final = -1
@@ -36,33 +36,33 @@ _PARQUET_MAGIC: Final = b"PAR1"
 
 
 class UnreadableTableError(Exception):
-    """faces.parquet is missing, damaged or another table; the journal must do."""
+    """faces.parquet is missing, damaged or does not match; the journal is read instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionColumns:
-    """All N frames of a session and their rows."""
+    """The frames (N) of a session and their rows."""
 
-    frames: Int64  # (N,) index in the source, rising
+    frames: Int64  # (N,) frame index in the source, ascending
     times_s: Float64  # (N,) FaceRow.time_s
-    pts_s: Float64  # (N,) FaceRow.pts_s; NaN = the source gave none
+    pts_s: Float64  # (N,) FaceRow.pts_s; NaN = none
     rows: RowColumns
 
 
 def read_table(path: Path, header: SessionHeader) -> SessionColumns:
-    """The columns from faces.parquet.
+    """Read the columns from faces.parquet.
 
     Raises:
         UnreadableTableError: it cannot be read, or does not belong to this header.
     """
-    from arro3.io import read_parquet  # here, so that only a review pays for it
+    from arro3.io import read_parquet  # imported here: only review needs it
 
     parts = _Parts(header)
     try:
         with path.open("rb") as handle:
             handle.seek(-len(_PARQUET_MAGIC), 2)
-            if handle.read() != _PARQUET_MAGIC:  # the reader would print a crash report
-                raise UnreadableTableError(f"{path} was cut off")
+            if handle.read() != _PARQUET_MAGIC:  # on which the reader would print a crash report
+                raise UnreadableTableError(f"{path} is truncated")
         with _native_errors(path):
             for batch in read_parquet(path, batch_size=_ROWS_AT_ONCE):
                 if tuple(batch.column_names) != column_names(header):
@@ -74,7 +74,7 @@ def read_table(path: Path, header: SessionHeader) -> SessionColumns:
 
 
 def read_rows(journal: Path, header: SessionHeader) -> SessionColumns:
-    """The same columns from a journal, finished or not.
+    """Read the columns from a journal, complete or not.
 
     Raises:
         OutputError: it cannot be read, or is damaged before its last line.
@@ -89,12 +89,12 @@ def read_rows(journal: Path, header: SessionHeader) -> SessionColumns:
                 waiting.clear()
         parts.add_rows(waiting)
     except (KeyError, TypeError, ValueError) as error:
-        raise OutputError(f"{journal} is damaged ({error!r}): annotate the source again") from error
+        raise OutputError(f"{journal} is damaged ({error!r})", Remedy.ANNOTATE_AGAIN) from error
     return parts.joined()
 
 
 class _Parts:
-    """Columns that grow part by part; labels are kept as places in a list of all sets met."""
+    """Collects columns part by part; label sets are stored as indices into a list of all distinct sets."""
 
     def __init__(self, header: SessionHeader) -> None:
         self._units = len(header.au_codes)
@@ -108,18 +108,18 @@ class _Parts:
         self._occurrences: list[Float32] = []  # (R, K)
 
     def add_batch(self, batch: Any) -> None:
-        """Rows of an arro3 RecordBatch, whose values become numpy arrays only where none is null."""
+        """Add an arro3 RecordBatch; its columns convert to numpy only without nulls."""
         from arro3.core import Array
 
         count = batch.num_rows
         decisions, decision = _encoded(batch.column("decision"))
-        state = np.array([LANE_STATES[name] for name in decisions], np.uint8)[decision]
+        state = np.array([FACE_STATES[name] for name in decisions], np.uint8)[decision]
         face_id = np.full(count, _NO_FACE_ID, np.int64)
-        some = np.flatnonzero(state != LaneState.ABSENT)
+        some = np.flatnonzero(state != FaceState.ABSENT)
         face_id[some] = batch.column("face_id").take(Array.from_numpy(some)).to_numpy()
         label_set = np.full(count, -1, np.int16)
         occurrence = np.full((count, self._units), np.nan, np.float32)
-        assessed = np.flatnonzero((state == LaneState.ACCEPT) | (state == LaneState.AMBIGUOUS))
+        assessed = np.flatnonzero((state == FaceState.ACCEPT) | (state == FaceState.AMBIGUOUS))
         if len(assessed):
             chosen = batch.select(["set", *self._unit_names]).take(Array.from_numpy(assessed))
             texts, codes = _encoded(chosen.column("set"))
@@ -134,20 +134,20 @@ class _Parts:
         self._add(np.stack(numbers, axis=1), face_id, state, label_set, occurrence)
 
     def add_rows(self, rows: list[FaceRow]) -> None:
-        """Rows of a journal."""
+        """Add rows of a journal."""
         nothing = (np.nan,) * self._units
         gap = float("nan")
         numbers = [(row.frame, row.time_s, gap if row.pts_s is None else row.pts_s) for row in rows]
         self._add(
             np.array(numbers, np.float64).reshape(-1, 3),
             np.array([_NO_FACE_ID if row.face_id is None else row.face_id for row in rows], np.int64),
-            np.array([LANE_STATES[row.decision] for row in rows], np.uint8),
+            np.array([FACE_STATES[row.decision] for row in rows], np.uint8),
             np.array([self._set_of(row.labels) if row.labels else -1 for row in rows], np.int16),
             np.array([row.occurrence or nothing for row in rows], np.float32).reshape(-1, self._units),
         )
 
     def joined(self) -> SessionColumns:
-        """All parts as one."""
+        """Concatenate all parts."""
         numbers = np.concatenate(self._numbers) if self._numbers else np.zeros((0, 3))
         frame = numbers[:, 0].astype(np.int64)
         begins = np.ones(len(frame), np.bool_)  # the first row of each frame
@@ -177,7 +177,7 @@ class _Parts:
 
 
 def _encoded(column: Any) -> tuple[list[str], Int64]:
-    """A text column without nulls as its different texts and the place of each row's text among them."""
+    """A text column without nulls, as its distinct texts and each row's index among them."""
     from arro3.core import DataType, dictionary_dictionary, dictionary_indices
 
     encoded = column.cast(DataType.dictionary(DataType.int64(), DataType.utf8()))
@@ -200,7 +200,7 @@ def _joined(parts: list[npt.NDArray[_Scalar]], kind: type[_Scalar]) -> npt.NDArr
 
 @contextlib.contextmanager
 def _native_errors(path: Path) -> Iterator[None]:
-    """Tell a damaged table from all else: its reader raises bare Exception, or Rust's panic, which is not even that.
+    """Convert the reader's errors for a damaged table: bare Exception, or Rust's panic, which is not an Exception.
 
     Raises:
         UnreadableTableError: for both.

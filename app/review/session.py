@@ -1,7 +1,6 @@
-"""One session, opened for review: what is needed of all frames at once in memory, the rest on the disk.
+"""A session opened for review: per-frame columns in memory, single frames from the journal.
 
-The journal is the truth. Its tables are read in its place where they are finished; single frames are read from the
-journal itself, whose lines are found by halving, since they stand in the order of the frames.
+The columns come from faces.parquet if it matches the journal, otherwise from the journal, which is authoritative.
 """
 
 from __future__ import annotations
@@ -16,33 +15,35 @@ from typing import Final
 import numpy as np
 
 from app.review.columns import SessionColumns, UnreadableTableError, read_rows, read_table
-from app.review.face_timeline import FaceLane, face_lanes
-from app.review.notes import notes_fit
+from app.review.face_timeline import FaceTimeline, face_timelines
+from app.review.notes import notes_match_session
 from app.session.folder import SessionFolder, source_mark
 from app.session.journal import JOURNAL_FORMAT, JournalReader, read_header
 from app.session.metadata import Metadata, read_metadata
 from app.session.rows import FaceRow, SessionHeader
 from engine.capture.source import SourceKind
-from engine.errors import OutputError
+from engine.errors import OutputError, Remedy
 from engine.types import Float64, Int64
 
-#: Steps between frames from which the length of the last one is taken, and that of an only frame.
+#: Frame steps whose median is the duration of the last frame, and the duration of an only frame.
 _LAST_STEPS: Final = 25
 _ONLY_FRAME_S: Final = 0.04
 
 
 @dataclass(frozen=True, slots=True)
 class SessionVideo:
-    """The pictures of a session."""
+    """The video of a session."""
 
     path: Path
-    annotated: bool  # the overlay is already in the picture
+    annotated: bool  # the overlay is part of the image
 
 
 class Session:
-    """An opened session. Its reads may come from any thread; close it when done."""
+    """An open session. Reads may come from any thread; close it after use."""
 
-    def __init__(self, folder: SessionFolder, header: SessionHeader, columns: SessionColumns, told: list[str]) -> None:
+    def __init__(
+        self, folder: SessionFolder, header: SessionHeader, columns: SessionColumns, warnings: list[str]
+    ) -> None:
         """Take what `open_session` read.
 
         Raises:
@@ -50,27 +51,27 @@ class Session:
         """
         self.folder = folder
         self.header = header
-        self.frames: Int64 = columns.frames  # (N,) index in the source, rising
-        self.times_s: Float64 = columns.times_s  # (N,) seconds since the first frame of the run
-        self.label_sets = columns.rows.label_sets  # of FaceLane.sets: places in header.expressions, likeliest first
-        self.lanes: tuple[FaceLane, ...] = face_lanes(columns.rows, len(header.expressions))
-        self.metadata: Metadata | None = _metadata(folder, told)
-        self.video, self._has_own_times = _video(folder, header, self.metadata, told)
-        if not notes_fit(folder):
-            told.append(
-                f"{folder.notes.name} was made on another run: check that its labels are still on the right faces."
+        self.frames: Int64 = columns.frames  # (N,) frame index in the source, ascending
+        self.times_s: Float64 = columns.times_s  # (N,) seconds since the first frame
+        self.label_sets = columns.rows.label_sets  # indices into header.expressions, most probable first
+        self.faces: tuple[FaceTimeline, ...] = face_timelines(columns.rows, len(header.expressions))
+        self.metadata: Metadata | None = _metadata(folder, warnings)
+        self.video, self._has_own_times = _video(folder, header, self.metadata, warnings)
+        if not notes_match_session(folder):
+            warnings.append(
+                f"{folder.notes.name} belongs to another run: check that its labels are still on the right faces."
             )
-        self.told = tuple(told)  # sentences that a person should read: what is missing, what was not finished
+        self.warnings = tuple(warnings)  # sentences for the user: what is missing or incomplete
         self._pts_s = columns.pts_s
         self._journal = JournalReader(folder.journal)
 
     @property
     def duration_s(self) -> float:
-        """When the last frame stops being shown."""
+        """End of the last frame in seconds."""
         return self.end_of(len(self.frames) - 1)
 
     def rows_at(self, position: int) -> tuple[FaceRow, ...]:
-        """The rows of the frame at this position, 0 to N - 1.
+        """Read the rows of the frame at this position, 0 to N - 1.
 
         Raises:
             OutputError: the journal cannot be read any more.
@@ -78,18 +79,18 @@ class Session:
         return self._journal.entry_at(int(self.frames[position])).rows
 
     def position_at(self, time_s: float) -> int:
-        """Position of the frame that is shown at this time: the last that began by then, or the first of all."""
+        """Position of the frame shown at this time; 0 before the first frame."""
         return max(int(np.searchsorted(self.times_s, time_s, side="right")) - 1, 0)
 
     def end_of(self, position: int) -> float:
-        """When the frame at this position makes room for the next: the end of a range that holds it as its last."""
+        """Time in seconds at which the frame at this position is replaced by the next."""
         if position + 1 < len(self.times_s):
             return float(self.times_s[position + 1])
         steps = np.diff(self.times_s[-_LAST_STEPS:])
         return float(self.times_s[-1]) + (float(np.median(steps)) if len(steps) else _ONLY_FRAME_S)
 
     def video_time_at(self, position: int) -> float:
-        """Seconds on the clock of `video` at which its picture of this frame is shown."""
+        """Seconds on the clock of `video` at which it shows the frame at this position."""
         pts_s = float(self._pts_s[position])
         return pts_s if self._has_own_times and not np.isnan(pts_s) else float(self.times_s[position])
 
@@ -107,29 +108,29 @@ class Session:
 
 
 def open_session(path: Path) -> Session:
-    """Open the folder of an annotated source or of a recording, finished or not.
+    """Open the session in a folder, complete or not.
 
     Raises:
         OutputError: it holds no journal that this version reads, or one without a frame.
     """
     folder = SessionFolder(path)
-    told: list[str] = []
+    warnings: list[str] = []
     header = _header(folder)
-    columns = _columns(folder, header, told)
+    columns = _columns(folder, header, warnings)
     if not len(columns.frames):
-        raise OutputError(f"{path} holds no analysed frame yet: annotate or record longer")
-    return Session(folder, header, columns, told)
+        raise OutputError(f"{path} has no analysed frame yet: annotate or record longer")
+    return Session(folder, header, columns, warnings)
 
 
 def _header(folder: SessionFolder) -> SessionHeader:
-    """The journal's header.
+    """Read the header of the journal.
 
     Raises:
         OutputError: there is no journal, or another version wrote it.
     """
     path = folder.path
     if not folder.journal.is_file():
-        raise OutputError(f"{path} is no session (it has no {folder.journal.name}): choose a folder that has one")
+        raise OutputError(f"{path} is not a session (it has no {folder.journal.name}): choose a folder that has one")
     try:
         return read_header(folder.journal)
     except (OutputError, KeyError, TypeError) as error:
@@ -138,13 +139,14 @@ def _header(folder: SessionFolder) -> SessionHeader:
             if isinstance(version, int) and version != JOURNAL_FORMAT:
                 raise OutputError(
                     f"{path} was written by another version of this program (journal {version}, this one reads "
-                    f"{JOURNAL_FORMAT}): annotate the source again"
+                    f"{JOURNAL_FORMAT})",
+                    Remedy.ANNOTATE_AGAIN,
                 ) from error
-        raise OutputError(f"{folder.journal} is damaged at its beginning: annotate the source again") from error
+        raise OutputError(f"The header of {folder.journal} is damaged", Remedy.ANNOTATE_AGAIN) from error
 
 
-def _columns(folder: SessionFolder, header: SessionHeader, told: list[str]) -> SessionColumns:
-    """From the table where it is there and fits the journal, else from the journal.
+def _columns(folder: SessionFolder, header: SessionHeader, warnings: list[str]) -> SessionColumns:
+    """Read the table if it matches the journal, otherwise the journal.
 
     Raises:
         OutputError: the journal cannot be read.
@@ -157,45 +159,45 @@ def _columns(folder: SessionFolder, header: SessionHeader, told: list[str]) -> S
                     return columns
         except UnreadableTableError:
             pass
-        told.append(f"{folder.parquet.name} is damaged or of another run: the journal was read in its place.")
+        warnings.append(f"{folder.parquet.name} is damaged or belongs to another run: the journal was read instead.")
     return read_rows(folder.journal, header)
 
 
-def _metadata(folder: SessionFolder, told: list[str]) -> Metadata | None:
-    """metadata.json; what it tells of an end that was not reached, or that it cannot be read, goes to ``told``."""
+def _metadata(folder: SessionFolder, warnings: list[str]) -> Metadata | None:
+    """Read metadata.json; add a warning if it cannot be read or the session is incomplete."""
     try:
         metadata = read_metadata(folder.metadata)
     except OutputError:
-        told.append(f"{folder.metadata.name} is missing or damaged: what was run on what is known in part only.")
+        warnings.append(f"{folder.metadata.name} is missing or damaged: settings and models are only partly known.")
         return None
     if not metadata.completed:
-        told.append("This session was not finished: what was analysed until then is shown.")
+        warnings.append("This session is incomplete: the frames analysed so far are shown.")
     if metadata.fault is not None:
-        told.append(f"Part of the source was lost: {metadata.fault}.")
+        warnings.append(f"Part of the source was lost: {metadata.fault}.")
     return metadata
 
 
 def _video(
-    folder: SessionFolder, header: SessionHeader, metadata: Metadata | None, told: list[str]
+    folder: SessionFolder, header: SessionHeader, metadata: Metadata | None, warnings: list[str]
 ) -> tuple[SessionVideo | None, bool]:
-    """The best pictures there are, and whether they run on the source's own clock (FaceRow.pts_s)."""
+    """The best video available, and whether it runs on the source's own clock (FaceRow.pts_s)."""
     if folder.recording.is_file():
         return SessionVideo(folder.recording, annotated=False), False
     original = _original(folder, header, metadata)
     if original is not None:
         return SessionVideo(original, annotated=False), True
     if folder.video.is_file():
-        told.append(f"{header.source_id} was not found or has changed: {folder.video.name} is shown in its place.")
+        warnings.append(f"{header.source_id} was not found or has changed: {folder.video.name} is shown instead.")
         return SessionVideo(folder.video, annotated=True), False
-    if not header.settings.get("source file"):  # a camera, a stream: nowhere else to look
-        told.append("No pictures of this session were kept: its results are shown without them.")
+    if not header.settings.get("source file"):  # a camera or stream: there is no file to look for
+        warnings.append("This session has no video: its results are shown without images.")
         return None, False
-    told.append(f"No pictures were found: put {header.source_id} into {folder.path} and open the session again.")
+    warnings.append(f"No video was found: put {header.source_id} into {folder.path} and open the session again.")
     return None, False
 
 
 def _original(folder: SessionFolder, header: SessionHeader, metadata: Metadata | None) -> Path | None:
-    """The source file, where it was or beside the session, if it is still the file that was annotated."""
+    """The source file, at its old place or next to the session, if its content is unchanged."""
     mark = header.settings.get("source file", "")
     if not mark or (metadata is not None and metadata.source.kind != SourceKind.VIDEO.value):
         return None

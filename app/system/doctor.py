@@ -168,7 +168,7 @@ def _writable(out: Path) -> Check:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Check("write access", False, f"{folder}: {error.strerror}; choose another --out")
+        return Check("write access", False, f"{folder}: {error.strerror}; choose another folder")
     return Check("write access", os.access(folder, os.W_OK), str(folder))
 
 

@@ -11,7 +11,7 @@ from engine.config import RuntimeConfig
 from engine.errors import OutputError, RuntimeStateError, ThreadStuckError
 from engine.runtime import Runtime, RuntimeState
 from engine.types import FrameResult
-from tests.app.made import MadePipeline, MadeSource
+from tests.fakes.engines import FakePipeline, FakeSource
 
 
 class Gate:
@@ -75,8 +75,8 @@ def make(gate: Gate) -> Iterator[object]:
     made: list[Runtime] = []
 
     def run(frames: int = 20, live: bool = False, gated: bool = True) -> Runtime:
-        pipeline = MadePipeline(on_frame=gate if gated else (lambda index: None))
-        made.append(Runtime(MadeSource(frames, live=live), pipeline, (), RuntimeConfig()))
+        pipeline = FakePipeline(on_frame=gate if gated else (lambda index: None))
+        made.append(Runtime(FakeSource(frames, live=live), pipeline, (), RuntimeConfig()))
         return made[-1]
 
     yield run

@@ -20,6 +20,7 @@ from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, Severity
+from app.remedies import window_text
 from engine.errors import OutputError
 
 #: Topics of notices.
@@ -328,7 +329,7 @@ class JobRunner(QObject):
         self.noticed.emit(Notice("", topic=_KEEP_TOPIC))
 
     def _not_kept(self, error: Exception) -> None:
-        told = self.tr("The list of jobs is not kept for the next start: {fault}").format(fault=error)
+        told = self.tr("The list of jobs is not kept for the next start: {fault}").format(fault=window_text(error))
         self.noticed.emit(Notice(told, Severity.WARNING, _KEEP_TOPIC))
 
     def _tell(self) -> None:

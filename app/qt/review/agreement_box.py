@@ -1,4 +1,4 @@
-"""Human against model: one number with its interval, what it counts, and what biases it."""
+"""Agreement between the coder and the model: the box that shows it, and its computation off the main thread."""
 
 from __future__ import annotations
 
@@ -10,60 +10,61 @@ from PySide6.QtWidgets import QWidget
 from app.qt.background import Worker
 from app.qt.translation import translated
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.agreement import Agreement, agree
+from app.remedies import window_text
+from app.review.agreement import Agreement, measure_agreement
 from app.review.notes import Notes
 from app.review.session import Session
 
 
 class AgreementBox(Card):
-    """Shows an `Agreement` in words."""
+    """Shows an `Agreement`: kappa with its interval, the frame counts, and the caveat on selective labelling."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
-        self.body.addWidget(text_label(self.tr("Agreement of people and model"), "heading"))
-        self.setAccessibleName(self.tr("Agreement of people and model"))
-        self._figure = text_label("", selectable=True)
+        self.body.addWidget(text_label(self.tr("Agreement with the model"), "heading"))
+        self.setAccessibleName(self.tr("Agreement with the model"))
+        self._kappa = text_label("", selectable=True)
         self._counts = text_label("", "dim", selectable=True)
-        self._warning = text_label(
+        self._caveat = text_label(
             self.tr(
-                "Labels that are given only where the model looked wrong bias this number: "
-                "label whole stretches that were chosen before looking."
+                "Labelling only where the model looks wrong biases this number: "
+                "choose the ranges before looking, and label all of them."
             ),
             "dim",
         )
-        for part in (self._figure, self._counts, self._warning):
+        for part in (self._kappa, self._counts, self._caveat):
             self.body.addWidget(part)
         self.setToolTip(
             self.tr(
-                "Cohen's kappa: 1 = the same labels everywhere, 0 = no more than chance. The model's label of an "
-                "ambiguous frame is the first of the two. The interval comes from resampling the labelled ranges."
+                "Cohen's kappa: 1 = identical labels, 0 = chance agreement. For ambiguous frames the first of the "
+                "model's labels counts. The interval is a bootstrap over the labelled ranges."
             )
         )
         self.show_agreement(None)
 
     @property
-    def told(self) -> str:
-        """All that is shown, in one text."""
-        parts = (self._figure, self._counts, self._warning)
+    def text(self) -> str:
+        """Everything the box shows, one line per label."""
+        parts = (self._kappa, self._counts, self._caveat)
         return "\n".join(part.text() for part in parts if not part.isHidden())
 
     def show_agreement(self, agreement: Agreement | None) -> None:
-        """Show it; None: nobody has labelled anything."""
+        """Show the agreement; None: there are no labels."""
         self._counts.setVisible(agreement is not None)
-        self._warning.setVisible(agreement is not None)
+        self._caveat.setVisible(agreement is not None)
         if agreement is None:
-            self._figure.setText(self.tr("Label some ranges, and it is counted here how far you and the model agree."))
+            self._kappa.setText(self.tr("Label some ranges to see how well you and the model agree."))
             return
-        self._figure.setText(self._kappa_words(agreement))
-        self._counts.setText(self._count_words(agreement))
+        self._kappa.setText(self._kappa_text(agreement))
+        self._counts.setText(self._count_text(agreement))
 
     def show_fault(self, fault: str) -> None:
-        """Say why nothing could be counted."""
-        self._figure.setText(self.tr("It could not be counted: {fault}").format(fault=fault))
+        """Show why the agreement could not be computed."""
+        self._kappa.setText(self.tr("The agreement could not be computed: {fault}").format(fault=fault))
         self._counts.hide()
-        self._warning.hide()
+        self._caveat.hide()
 
-    def _kappa_words(self, agreement: Agreement) -> str:
+    def _kappa_text(self, agreement: Agreement) -> str:
         if agreement.kappa is None:
             return "" if agreement.kappa_missing is None else translated(agreement.kappa_missing.value)
         if agreement.interval is None:
@@ -73,60 +74,58 @@ class AgreementBox(Card):
         form = self.tr("Cohen's kappa {kappa} (95% interval {low} to {high})")
         return form.format(kappa=f"{agreement.kappa:.2f}", low=f"{low:.2f}", high=f"{high:.2f}")
 
-    def _count_words(self, agreement: Agreement) -> str:
+    def _count_text(self, agreement: Agreement) -> str:
         lines = [
-            self.tr("{compared} frames in {ranges} labelled ranges; the same label in {agreeing}").format(
+            self.tr("{compared} frames in {ranges} labelled ranges; identical labels in {agreeing}").format(
                 compared=agreement.compared, ranges=agreement.ranges, agreeing=agreement.agreeing
             ),
-            self.tr("In {within} frames yours is one of the labels that the model shows").format(
-                within=agreement.within_set
-            ),
+            self.tr("Your label is among the model's labels in {within} frames").format(within=agreement.within_set),
         ]
         left_out = {
             self.tr("not assessed by the model: {count}"): agreement.not_assessed,
             self.tr("unclear to you: {count}"): agreement.unclear,
             self.tr("excluded: {count}"): agreement.excluded,
         }
-        words = [form.format(count=count) for form, count in left_out.items() if count]
-        if words:
-            lines.append(self.tr("Left out: {words}").format(words=", ".join(words)))
+        reasons = [form.format(count=count) for form, count in left_out.items() if count]
+        if reasons:
+            lines.append(self.tr("Left out: {reasons}").format(reasons=", ".join(reasons)))
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class _Score:
     notes: Notes
     agreement: Agreement | None
 
 
-class Scoring(QObject):
-    """Keeps a box with the agreement up to date."""
+class AgreementScorer(QObject):
+    """Computes the agreement on its own thread and shows the result for the latest notes."""
 
     def __init__(self, session: Session, box: AgreementBox, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._box = box
-        self._wanted = Notes()
-        self._worker = Worker("mien-agreement", self._count, self._show, self._fail)
+        self._latest = Notes()
+        self._worker = Worker("mien-agreement", self._compute, self._show, self._fail)
 
     def score(self, notes: Notes) -> None:
-        """Count for these notes."""
-        self._wanted = notes
+        """Compute the agreement for these notes."""
+        self._latest = notes
         if notes.labels:
-            self._worker.submit(notes)
+            self._worker.ask(notes)
         else:
             self._box.show_agreement(None)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._worker.close()
 
-    def _count(self, notes: Notes) -> _Scored:
-        return _Scored(notes, agree(self._session, notes))
+    def _compute(self, notes: Notes) -> _Score:
+        return _Score(notes, measure_agreement(self._session, notes))
 
-    def _show(self, scored: _Scored) -> None:
-        if scored.notes is self._wanted:
-            self._box.show_agreement(scored.agreement)
+    def _show(self, score: _Score) -> None:
+        if score.notes is self._latest:
+            self._box.show_agreement(score.agreement)
 
     def _fail(self, error: Exception) -> None:
-        self._box.show_fault(str(error))
+        self._box.show_fault(window_text(error))

@@ -1,4 +1,4 @@
-"""The dialog that writes files from a session: what, where, how far it is, and what came of it."""
+"""The export dialog: choice of files, target folder, progress and result."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ from app.qt import theme
 from app.qt.background import Worker
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
+from app.remedies import window_text
 from app.review.export import ExportChoice, export
 from app.review.notes import Notes
 from app.review.session import Session
 
 #: Steps of the progress bar.
 _STEPS: Final = 1000
-#: Writes what was chosen; as app.review.export.export.
+#: Writes the chosen files; see `app.review.export.export`.
 Export = Callable[[Session, Notes, ExportChoice, Path, Callable[[float], None], Callable[[], bool]], tuple[Path, ...]]
 
 
 class _Progress(QObject):
-    """Brings the share that is done from the worker's thread."""
+    """Carries the progress from the worker thread to the main thread."""
 
-    told = Signal(float)
+    changed = Signal(float)  # fraction done
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,20 @@ class _Job:
 
 
 class ExportDialog(QDialog):
-    """One export after the other, until it is closed; faults are told inside it."""
+    """Runs exports one after another until it is closed; errors are shown inside it."""
 
     def __init__(
         self, session: Session, notes: Notes, parent: QWidget | None = None, *, write: Export = export
     ) -> None:
-        """``session`` must stay open until `shut`, or until the dialog is closed."""
+        """``session`` must stay open until the dialog is closed or `shutdown` is called."""
         super().__init__(parent)
         self._session, self._notes, self._write = session, notes, write
         self._stop = threading.Event()
         self._running = False
         self._written_to = Path()
         self._progress = _Progress()
-        self._progress.told.connect(self._show_share, Qt.ConnectionType.QueuedConnection)
-        self._worker = Worker("mien-export", self._work, self._done, self._fail)
+        self._progress.changed.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
+        self._worker = Worker("mien-export", self._export, self._done, self._fail)
         self.setWindowTitle(self.tr("Export"))
         self._make_choices()
         self.folder = QLineEdit(str(session.folder.path / "review"))
@@ -71,7 +72,7 @@ class ExportDialog(QDialog):
         self.bar.setRange(0, _STEPS)
         self.bar.setAccessibleName(self.tr("Progress"))
         self.bar.hide()
-        self.told = text_label("", selectable=True)
+        self.status = text_label("", selectable=True)
         self.start = QPushButton(self.tr("Export"))
         self.start.setProperty("role", "main")
         self.start.setDefault(True)
@@ -93,7 +94,7 @@ class ExportDialog(QDialog):
 
     @property
     def choice(self) -> ExportChoice:
-        """What is ticked."""
+        """What is checked."""
         return ExportChoice(
             table=self.table.isChecked(),
             notes=self.notes.isChecked(),
@@ -104,67 +105,67 @@ class ExportDialog(QDialog):
         )
 
     def run(self) -> None:
-        """Write what is ticked."""
+        """Start the export."""
         if self._running:
             return
         self._stop.clear()
         self._running = True
         self.bar.setValue(0)
-        self.told.setText(self.tr("Writing ..."))
+        self.status.setText(self.tr("Writing …"))
         self._follow()
         self._written_to = typed_folder(self.folder.text())
         self._worker.submit(_Job(self.choice, self._written_to))
 
     def reject(self) -> None:
-        """Break off what is being written; with nothing to break off, close."""
+        """Cancel a running export; otherwise close the dialog."""
         if self._running:
             self._stop.set()
-            self.told.setText(self.tr("Breaking off ..."))
+            self.status.setText(self.tr("Cancelling …"))
             return
         self.shutdown()
         super().reject()
 
     def shutdown(self) -> None:
-        """Break off and end the thread; for the end of the session. A second call does nothing."""
+        """Cancel the export and stop the thread, before the session is closed. A second call does nothing."""
         self._stop.set()
         self._worker.close()
         self._running = False
         self.hide()
 
-    def _work(self, job: _Job) -> tuple[Path, ...]:
+    def _export(self, job: _Job) -> tuple[Path, ...]:
         return self._write(
-            self._session, self._notes, job.choice, job.folder, self._progress.told.emit, self._stop.is_set
+            self._session, self._notes, job.choice, job.folder, self._progress.changed.emit, self._stop.is_set
         )
 
-    def _show_share(self, share: float) -> None:
-        self.bar.setValue(round(share * _STEPS))
+    def _show_progress(self, fraction: float) -> None:
+        self.bar.setValue(round(fraction * _STEPS))
 
     def _done(self, written: tuple[Path, ...]) -> None:
         self._running = False
         names = "\n".join(path.name for path in written)
         if self._stop.is_set():
             text = (
-                self.tr("Broken off. Whole files: {names}") if written else self.tr("Broken off. Nothing was written.")
+                self.tr("Cancelled. Complete files: {names}") if written else self.tr("Cancelled. No file was written.")
             )
         else:
             text = self.tr("Written to {folder}:\n{names}")
-        self.told.setText(text.format(folder=self._written_to, names=names))
+        self.status.setText(text.format(folder=self._written_to, names=names))
         self.show_folder.setVisible(bool(written))
         self._follow()
 
     def _fail(self, error: Exception) -> None:
         self._running = False
-        self.told.setText(f"⚠ {error}")
+        self.status.setText(f"⚠ {window_text(error)}")
         self._follow()
 
     def _follow(self) -> None:
-        """Let what makes sense be done."""
+        """Enable what can be used now."""
         choice = self.choice
         some = choice.table or choice.notes or choice.agreement or choice.video
         self.start.setEnabled(some and bool(self.folder.text().strip()) and not self._running)
         self.close_button.setText(self.tr("Cancel") if self._running else self.tr("Close"))
         self.bar.setVisible(self._running)
-        self.told.setVisible(bool(self.told.text()))  # Tab would come to it though it says nothing
+        self.status.setVisible(bool(self.status.text()))  # an empty label would be a tab stop
         self._inputs.setEnabled(not self._running)
 
     def _choose_folder(self) -> None:
@@ -175,14 +176,14 @@ class ExportDialog(QDialog):
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written_to)))
 
-    # Making
+    # Layout
 
     def _make_choices(self) -> None:
         self.table = QCheckBox(self.tr("Reviewed table"))
         self.notes = QCheckBox(self.tr("Notes"))
         self.agreement = QCheckBox(self.tr("Agreement"))
         self.video = QCheckBox(self.tr("Video with overlay"))
-        self.without_excluded = QCheckBox(self.tr("Leave excluded ranges out"))
+        self.without_excluded = QCheckBox(self.tr("Leave out excluded ranges"))
         self.replace = QCheckBox(self.tr("Replace files of an earlier export"))
         for box in (self.table, self.notes):
             box.setChecked(True)
@@ -192,26 +193,29 @@ class ExportDialog(QDialog):
         self.video.setEnabled(self._session.video is not None and not self._session.video.annotated)
 
     def _lines(self) -> tuple[tuple[QCheckBox, str], ...]:
-        """What each choice gives, in a line."""
-        no_labels = self.tr("Nothing is labelled yet, so there is no agreement to write.")
-        no_video = self.tr("Needs a video without the overlay; this session has none.")
+        """One line of description for each choice."""
+        no_labels = self.tr("There are no labels yet, so there is no agreement to write.")
+        no_video = self.tr("Needs a video without overlay; this session has none.")
         return (
-            (self.table, self.tr("CSV: all columns as the model gave them, your label, and whether it is excluded.")),
+            (
+                self.table,
+                self.tr("CSV: all columns of the model's table, your label, and whether the frame is excluded."),
+            ),
             (self.notes, self.tr("CSV: markers, excluded ranges and your labels, one per line.")),
             (
                 self.agreement,
-                self.tr("JSON: Cohen's kappa with its interval, all counts and the whole table of labels.")
+                self.tr("JSON: Cohen's kappa with its interval, all counts and the confusion matrix.")
                 if self.agreement.isEnabled()
                 else no_labels,
             ),
             (
                 self.video,
-                self.tr("MP4: the clean pictures with boxes and labels drawn again. This takes a while.")
+                self.tr("MP4: the original video with boxes and labels drawn again. This takes a while.")
                 if self.video.isEnabled()
                 else no_video,
             ),
-            (self.without_excluded, self.tr("Frames of excluded ranges stand neither in the table nor in the video.")),
-            (self.replace, self.tr("Otherwise files that are there already are never written over.")),
+            (self.without_excluded, self.tr("Frames in excluded ranges are left out of the table and the video.")),
+            (self.replace, self.tr("Otherwise existing files are never overwritten.")),
         )
 
     def _lay_out(self) -> None:
@@ -220,12 +224,12 @@ class ExportDialog(QDialog):
         column = QVBoxLayout(self._inputs)
         column.setContentsMargins(0, 0, 0, 0)
         for box, line in self._lines():
-            told = text_label(line, "dim")
-            told.setContentsMargins(round(1.7 * em), 0, 0, round(0.3 * em))
+            description = text_label(line, "dim")
+            description.setContentsMargins(round(1.7 * em), 0, 0, round(0.3 * em))
             box.setAccessibleDescription(line)
             box.toggled.connect(self._follow)
             column.addWidget(box)
-            column.addWidget(told)
+            column.addWidget(description)
         column.addSpacing(round(0.5 * em))
         column.addWidget(text_label(self.tr("Folder"), "heading"))
         row = QHBoxLayout()
@@ -245,7 +249,7 @@ class ExportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(scrolled(self._inputs), 1)
         layout.addWidget(self.bar)
-        layout.addWidget(self.told)
+        layout.addWidget(self.status)
         layout.addLayout(buttons)
         parent = self.parentWidget()
         room = QSize(1280, 800) if parent is None else parent.window().size()

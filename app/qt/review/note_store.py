@@ -1,4 +1,4 @@
-"""The notes of a session in the window: changed with undo, written after every change off the main thread."""
+"""The notes of the open session: changed with undo, and saved off the main thread after every change."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, Severity
+from app.remedies import window_text
 from app.review.notes import Notes, write_notes
 from app.session.folder import SessionFolder
 from engine.errors import EngineError
@@ -18,94 +19,94 @@ _TOPIC: Final = "review-notes"
 
 
 @dataclass(frozen=True, slots=True)
-class _Saving:
+class _SaveRequest:
     folder: SessionFolder
     notes: Notes
 
 
-class _Change(QUndoCommand):
-    """From one record of notes to the next."""
+class _ChangeCommand(QUndoCommand):
+    """One step of undo: from one state of the notes to the next."""
 
-    def __init__(self, keeper: NoteKeeper, text: str, before: Notes, after: Notes) -> None:
+    def __init__(self, store: NoteStore, text: str, before: Notes, after: Notes) -> None:
         super().__init__(text)
-        self._keeper, self._before, self._after = keeper, before, after
+        self._store, self._before, self._after = store, before, after
 
     def redo(self) -> None:
-        self._keeper.take(self._after)
+        self._store.restore(self._after)
 
     def undo(self) -> None:
-        self._keeper.take(self._before)
+        self._store.restore(self._before)
 
 
-class NoteKeeper(QObject):
-    """Holds the notes of one session. Notes that cannot be written stay here and are tried again with each change."""
+class NoteStore(QObject):
+    """Holds the notes of one session. If saving fails, the notes are kept and saved again with the next change."""
 
-    #: The notes are others now.
+    #: The notes have changed.
     changed = Signal()
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
 
     def __init__(self, folder: SessionFolder, notes: Notes, parent: QObject | None = None) -> None:
-        """Start from what was read; nothing is written before the first change."""
+        """Start with the notes read from ``folder``; nothing is written before the first change."""
         super().__init__(parent)
         self.stack = QUndoStack(self)
         self._folder = folder
-        self._now = self._written = notes
-        self._fails = False
-        self._worker = Worker("mien-notes", _write, self._note_written, self._note_fault)
+        self._now = self._saved = notes
+        self._save_failed = False
+        self._worker = Worker("mien-notes", _save, self._note_saved, self._note_failure)
 
     @property
     def now(self) -> Notes:
-        """What holds."""
+        """The current notes."""
         return self._now
 
     @property
-    def unwritten(self) -> bool:
-        """Whether something is not in the folder yet."""
-        return self._now is not self._written
+    def unsaved(self) -> bool:
+        """Whether the current notes have not been saved yet."""
+        return self._now is not self._saved
 
     def change(self, text: str, notes: Notes) -> None:
-        """Take other notes; ``text`` names the change in the menu, translated. Equal notes are no change."""
+        """Replace the notes as one step of undo, named ``text`` (translated). Equal notes are ignored."""
         if notes != self._now:
-            self.stack.push(_Change(self, text, self._now, notes))
+            self.stack.push(_ChangeCommand(self, text, self._now, notes))
 
     def set_coder(self, coder: str) -> None:
-        """Who labels; stands outside of undo, as it is no work on the session."""
+        """Set the coder's name, which undo does not affect."""
         if coder != self._now.coder:
-            self._hold(replace(self._now, coder=coder))
+            self._set(replace(self._now, coder=coder))
 
-    def take(self, notes: Notes) -> None:
-        """Let what was noted here hold, under the coder of now; for undo and redo."""
-        self._hold(replace(notes, coder=self._now.coder))
-
-    def _hold(self, notes: Notes) -> None:
-        self._now = notes
-        self._worker.submit(_Saving(self._folder, notes))
-        self.changed.emit()
+    def restore(self, notes: Notes) -> None:
+        """Replace the notes without a step of undo, keeping the current coder; for undo and redo."""
+        self._set(replace(notes, coder=self._now.coder))
 
     def close(self) -> None:
-        """Write what is not written yet and end the thread; a fault is told as ever."""
+        """Stop the thread and save what is unsaved; a failure is reported as usual."""
         self._worker.close()
-        if self.unwritten:
+        if self.unsaved:
             try:
                 write_notes(self._folder, self._now)
             except EngineError as error:
-                self._note_fault(error)
+                self._note_failure(error)
             else:
-                self._written = self._now
+                self._saved = self._now
 
-    def _note_written(self, notes: Notes) -> None:
-        self._written = notes
-        if self._fails:
-            self._fails = False
+    def _set(self, notes: Notes) -> None:
+        self._now = notes
+        self._worker.ask(_SaveRequest(self._folder, notes))
+        self.changed.emit()
+
+    def _note_saved(self, notes: Notes) -> None:
+        self._saved = notes
+        if self._save_failed:
+            self._save_failed = False
             self.noticed.emit(Notice("", topic=_TOPIC))
 
-    def _note_fault(self, error: Exception) -> None:
-        self._fails = True
-        text = self.tr("Your notes are not saved yet: {fault} They are tried again with the next change.")
-        self.noticed.emit(Notice(text.format(fault=f"{error}."), Severity.ERROR, _TOPIC))
+    def _note_failure(self, error: Exception) -> None:
+        self._save_failed = True
+        text = self.tr("Your notes are not saved yet: {fault} They are saved again with the next change.")
+        self.noticed.emit(Notice(text.format(fault=f"{window_text(error)}."), Severity.ERROR, _TOPIC))
 
 
-def _write(saving: _Saving) -> Notes:
-    write_notes(saving.folder, saving.notes)
-    return saving.notes
+def _save(request: _SaveRequest) -> Notes:
+    write_notes(request.folder, request.notes)
+    return request.notes

@@ -1,4 +1,4 @@
-"""The review page: opens sessions off the main thread and puts them on the desk."""
+"""The review page: chooses a session, reads it off the main thread and shows it on the desk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLay
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
-from app.qt.review.review_actions import ReviewActions
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
 from app.qt.start.action_card import LinkButton
@@ -24,6 +23,7 @@ from app.qt.translation import translated
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
+from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
@@ -35,8 +35,8 @@ _TOPIC: Final = "review-session"
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read of a folder."""
+class _ReadSession:
+    """A session read from its folder."""
 
     folder: Path
     session: Session
@@ -45,44 +45,44 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unread:
-    """A folder that is no session that can be read."""
+class _ReadFault:
+    """A folder that cannot be opened as a session."""
 
     folder: Path
     fault: str
 
 
-class _Opener:
-    """Reads sessions; lives on the worker's thread and closes those that nobody came to take."""
+class _SessionReader:
+    """Opens sessions on the worker thread, and closes any left unclaimed."""
 
     def __init__(self) -> None:
-        self._waiting: list[Session] = []
+        self._unclaimed: list[Session] = []
 
-    def read(self, folder: Path) -> _Read | _Unread:
-        """A session with its notes; notes that cannot be read are told and keep it from no one."""
+    def read(self, folder: Path) -> _ReadSession | _ReadFault:
+        """Open a session with its notes; unreadable notes do not prevent that."""
         try:
             session = open_session(folder)
         except OutputError as error:
-            return _Unread(folder, str(error))
-        self._waiting.append(session)
+            return _ReadFault(folder, window_text(error))
+        self._unclaimed.append(session)
         try:
-            return _Read(folder, session, read_notes(session.folder), "")
+            return _ReadSession(folder, session, read_notes(session.folder), "")
         except OutputError as error:
-            return _Read(folder, session, None, str(error))
+            return _ReadSession(folder, session, None, window_text(error))
 
-    def taken(self, session: Session) -> None:
-        """Somebody else closes it now."""
-        self._waiting.remove(session)
+    def claim(self, session: Session) -> None:
+        """Leave closing this session to the caller."""
+        self._unclaimed.remove(session)
 
     def close(self) -> None:
-        """After the thread has ended."""
-        for session in self._waiting:
+        """Close unclaimed sessions; call it after the thread has ended."""
+        for session in self._unclaimed:
             session.close()
-        self._waiting.clear()
+        self._unclaimed.clear()
 
 
 class ReviewPage(Page):
-    """Shows how to open a session, or the desk with one."""
+    """Shows the session chooser, or the desk with a session."""
 
     def __init__(
         self,
@@ -95,157 +95,166 @@ class ReviewPage(Page):
         super().__init__(parent)
         self._store = store
         self._ask = ask_for_session
-        self._wanted: Path | None = None
-        self._export: ExportDialog | None = None
-        self._opener = _Opener()
-        self._worker = Worker("mien-open-session", self._opener.read, self._take, self._fail)
-        self.actions_ = ReviewActions(self)
-        self.desk = ReviewDesk(self.actions_, open_clip=open_clip)
-        self.start = ReviewStart(self.actions_.open)
-        self._name = text_label("", "heading")
+        self._requested: Path | None = None
+        self._export_dialog: ExportDialog | None = None
+        self._reader = _SessionReader()
+        self._worker = Worker("mien-open-session", self._reader.read, self._take, self._fail)
+        self._open = self.make_action(self.tr("Open session…"), "Ctrl+O", self.choose_session)
+        self._export = self.make_action(
+            self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
+        )
+        self._export.setEnabled(False)
+        self.desk = ReviewDesk(self.make_action, open_clip=open_clip)
+        self.chooser = SessionChooser(self._open)
+        self._title = text_label("", "heading")
         self._stack = QStackedWidget()
         self._lay_out()
         self.setAcceptDrops(True)
         self.desk.noticed.connect(self.noticed)
-        self.desk.coder_named.connect(lambda coder: store.change(coder=coder))
-        self.start.chosen.connect(self.open_path)
+        self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
+        self.chooser.session_chosen.connect(self.open_path)
+
+    @property
+    def session_title(self) -> str:
+        """Name, number of faces and duration of the open session; empty without one."""
+        return self._title.text()
 
     def page_title(self) -> str:
         """Name of the page."""
         return self.tr("Review")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """In the order of the menu."""
-        return self.actions_.all
+        """All actions in menu order."""
+        return (self._open, self._export, *self.desk.desk_actions)
 
     def enter(self) -> None:
-        """Sessions may be new, or gone."""
-        self.start.show_sessions(self._store.now.sessions)
+        """Update the recent sessions."""
+        self.chooser.show_sessions(self._store.now.sessions)
         if self.desk.session is not None:
             self.desk.timeline.setFocus()
 
     def leave(self) -> None:
-        """Nothing plays that nobody sees."""
+        """Stop playing."""
         self.desk.pause()
 
     def shutdown(self) -> None:
-        """End all; notes that are not written yet are written now."""
-        self._wanted = None
-        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
-            for end in (self.desk.close_session, self._end_export, self._opener.close, self._worker.close):
-                ends.callback(end)
+        """Stop all threads and save unwritten notes."""
+        self._requested = None
+        with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
+            for close in (self.desk.close_session, self._close_export, self._reader.close, self._worker.close):
+                cleanup.callback(close)
 
     def open_path(self, path: Path) -> None:
-        """Open a session folder; what is shown stays until it is read."""
-        self._wanted = path
-        self.start.show_opening(path)
+        """Open a session folder; the current session stays until the new one is read."""
+        self._requested = path
+        self.chooser.show_opening(path)
         if self.desk.session is not None:
-            self.noticed.emit(Notice(self.tr("Opening {name} ...").format(name=path.name), Severity.INFO, _TOPIC))
-        self._worker.submit(path)
+            self.noticed.emit(Notice(self.tr("Opening {name} …").format(name=path.name), Severity.INFO, _TOPIC))
+        self._worker.ask(path)
 
     def choose_session(self) -> None:
-        """Let the user choose a folder."""
+        """Let the user choose a session folder."""
         chosen = self._ask(self, self.tr("Open session"))
         if chosen:
             self.open_path(Path(chosen[0]))
 
     def export(self) -> None:
-        """Open the dialog that writes files from the session."""
+        """Open the export dialog."""
         session = self.desk.session
         if session is None:
             return
         self.desk.pause()
-        self._end_export()
-        self._export = ExportDialog(session, self.desk.notes, self)
-        self._export.finished.connect(self._end_export)
-        self._export.open()
+        self._close_export()
+        self._export_dialog = ExportDialog(session, self.desk.notes, self)
+        self._export_dialog.finished.connect(self._close_export)
+        self._export_dialog.open()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Take session folders."""
+        """Accept session folders."""
         if dropped_session(url.toLocalFile() for url in event.mimeData().urls()) is not None:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
-        """Open a session folder."""
+        """Open a dropped session folder."""
         folder = dropped_session(url.toLocalFile() for url in event.mimeData().urls())
         if folder is not None:
             event.acceptProposedAction()
             self.open_path(folder)
 
-    def _take(self, read: _Read | _Unread) -> None:
-        """Put a session on the desk, unless another one was asked for meanwhile."""
-        if isinstance(read, _Unread):
-            if read.folder == self._wanted:
+    def _take(self, read: _ReadSession | _ReadFault) -> None:
+        """Show a session unless another one has been requested since."""
+        if isinstance(read, _ReadFault):
+            if read.folder == self._requested:
                 self._end_opening()
             self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
             return
-        self._opener.taken(read.session)
-        if read.folder != self._wanted:
+        self._reader.claim(read.session)
+        if read.folder != self._requested:
             read.session.close()
             return
         self._end_opening()
-        self._end_export()
+        self._close_export()
         self.desk.show_session(OpenedSession(read.session, read.notes), self._store.now.coder)
+        self._export.setEnabled(True)
         self._store.remember_session(read.folder)
-        self._name.setText(self._told_of(read.session))
-        self.actions_.follow(True, read.notes is not None)
-        self._stack.setCurrentWidget(self.desk_page)
-        self._tell(read)
+        self._title.setText(self._title_of(read.session))
+        self._stack.setCurrentIndex(1)
+        self._show_warnings(read)
 
-    def _end_export(self) -> None:
-        if self._export is not None:
-            self._export.shutdown()
-            self._export.deleteLater()
-            self._export = None
+    def _close_export(self) -> None:
+        if self._export_dialog is not None:
+            self._export_dialog.shutdown()
+            self._export_dialog.deleteLater()
+            self._export_dialog = None
 
-    def _tell(self, read: _Read) -> None:
-        """What is missing; a fault of the notes matters most."""
+    def _show_warnings(self, read: _ReadSession) -> None:
+        """Report unreadable notes or, if there are none, everything the session is missing."""
         if read.notes_fault:
-            text = self.tr("{fault}. Until then nothing can be noted.").format(fault=read.notes_fault)
+            text = self.tr("{fault}. Until then notes are disabled.").format(fault=read.notes_fault)
             self.noticed.emit(Notice(text, Severity.ERROR, _TOPIC))
         else:
-            self.noticed.emit(Notice(" ".join(map(translated, read.session.told)), Severity.WARNING, _TOPIC))
+            self.noticed.emit(Notice(" ".join(map(translated, read.session.warnings)), Severity.WARNING, _TOPIC))
 
-    def _told_of(self, session: Session) -> str:
+    def _title_of(self, session: Session) -> str:
         text = self.tr("{name} · faces: {faces} · {duration}")
         return text.format(
             name=session.folder.path.name,
-            faces=len(session.lanes),
+            faces=len(session.faces),
             duration=clock_text(session.duration_s, session.duration_s),
         )
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
-        self.noticed.emit(Notice(str(error), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:
-        self._wanted = None
-        self.start.show_opening(None)
+        self._requested = None
+        self.chooser.show_opening(None)
 
     def _lay_out(self) -> None:
-        self.desk_page = QWidget()
+        desk_page = QWidget()
         head = QHBoxLayout()
-        head.addWidget(self._name, 1)
-        for action in (self.actions_.open, self.actions_.export):
+        head.addWidget(self._title, 1)
+        for action in (self._open, self._export):
             button = QPushButton(action.text())
             button.setToolTip(action.toolTip())
             button.clicked.connect(action.trigger)
             head.addWidget(button)
-        column = QVBoxLayout(self.desk_page)
+        column = QVBoxLayout(desk_page)
         column.addLayout(head)
         column.addWidget(self.desk, 1)
-        self._stack.addWidget(self.start)
-        self._stack.addWidget(self.desk_page)
+        self._stack.addWidget(self.chooser)
+        self._stack.addWidget(desk_page)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
 
 
-class ReviewStart(QWidget):
-    """Asks for a session."""
+class SessionChooser(QWidget):
+    """The page without a session: a button, recent sessions and what a session is."""
 
-    #: A folder (pathlib.Path) of the list.
-    chosen = Signal(object)
+    #: A recent session folder (pathlib.Path) was clicked.
+    session_chosen = Signal(object)
 
     def __init__(self, open_session: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -255,8 +264,8 @@ class ReviewStart(QWidget):
         column.body.addWidget(
             text_label(
                 self.tr(
-                    "Play it frame by frame beside its timeline, mark and exclude ranges, label faces yourself, "
-                    "and see how far you and the model agree."
+                    "Play it frame by frame next to its timeline, mark and exclude ranges, label faces yourself, "
+                    "and see how well you and the model agree."
                 )
             )
         )
@@ -264,11 +273,11 @@ class ReviewStart(QWidget):
         button.setProperty("role", "main")
         button.setToolTip(open_session.toolTip())
         button.clicked.connect(open_session.trigger)
-        self._told = text_label(self.tr("or drop its folder here"), "dim")
+        self._hint = text_label(self.tr("or drop its folder here"), "dim")
         row = QHBoxLayout()
         row.addWidget(button)
         row.addSpacing(10)
-        row.addWidget(self._told, 1, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self._hint, 1, Qt.AlignmentFlag.AlignVCenter)
         column.body.addLayout(row)
         self._recent = Card(self.tr("Recent sessions"))
         self._links: list[QWidget] = []
@@ -276,8 +285,8 @@ class ReviewStart(QWidget):
         column.body.addWidget(
             text_label(
                 self.tr(
-                    "A session is the folder that a recording in Live or a video in Annotate leaves behind: "
-                    "a table with a row per face and frame, what was run on it, and its video."
+                    "A session is the folder that a recording in Live or a video in Annotate produces: "
+                    "a table with a row per face and frame, its settings and models, and its video."
                 ),
                 "dim",
             )
@@ -289,23 +298,23 @@ class ReviewStart(QWidget):
         self.show_sessions(())
 
     def show_sessions(self, folders: Sequence[Path]) -> None:
-        """List those that are still there."""
+        """List the sessions that still exist."""
         for link in self._links:
             link.setParent(None)
             link.deleteLater()
-        there = [folder for folder in folders if is_session(folder)]
-        self._links = [self._link_to(folder) for folder in there]
-        if not there:
+        existing = [folder for folder in folders if is_session(folder)]
+        self._links = [self._link_to(folder) for folder in existing]
+        if not existing:
             self._links.append(text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim"))
         for link in self._links:
             self._recent.body.addWidget(link)
 
     def show_opening(self, folder: Path | None) -> None:
-        """Say that a session is being read; None: none is."""
-        opening = self.tr("Opening {name} ...")
-        self._told.setText(self.tr("or drop its folder here") if folder is None else opening.format(name=folder.name))
+        """Show that a session is being read; None: none is."""
+        opening = self.tr("Opening {name} …")
+        self._hint.setText(self.tr("or drop its folder here") if folder is None else opening.format(name=folder.name))
 
     def _link_to(self, folder: Path) -> LinkButton:
         link = LinkButton(folder.name, str(folder.parent))
-        link.clicked.connect(lambda checked=False, folder=folder: self.chosen.emit(folder))
+        link.clicked.connect(lambda checked=False, folder=folder: self.session_chosen.emit(folder))
         return link

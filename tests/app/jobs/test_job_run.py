@@ -11,26 +11,27 @@ import pytest
 
 from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
-from app.jobs.job_run import JobExecutor, OutcomeKind, config_of, in_window_words
+from app.jobs.job_run import JobExecutor, OutcomeKind, config_of
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import write_failed
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, SourceError
-from tests.app.made import FakeEngines, MadePipeline, MadeSource, SilentListener
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines, SilentListener
 
 FRAMES = 35
 
 
 def engines_of(
-    pipeline: MadePipeline, open_source: Callable[[str], FrameSource] = lambda spec: MadeSource(FRAMES)
+    pipeline: FakePipeline, open_source: Callable[[str], FrameSource] = lambda spec: FakeSource(FRAMES)
 ) -> JobExecutor:
     return JobExecutor("0.1", open_source, FakeEngines(pipeline))
 
 
 def job_in(folder: Path, preset: str = "speed", tries: int = 1, afresh: bool = False) -> Job:
     choice = EngineChoice("onnxruntime", "litert", 2)
-    return Job(1, "made.mp4", folder, preset, {}, JobState.RUNNING, tries=tries, engine=choice, afresh=afresh)
+    return Job(1, "clip.mp4", folder, preset, {}, JobState.RUNNING, tries=tries, engine=choice, afresh=afresh)
 
 
 def table_of(folder: Path) -> list[list[str]]:
@@ -41,8 +42,8 @@ def table_of(folder: Path) -> list[list[str]]:
 
 
 def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
-    engines = FakeEngines(MadePipeline())
-    executor = JobExecutor("0.1", lambda spec: MadeSource(FRAMES), engines)
+    engines = FakeEngines(FakePipeline())
+    executor = JobExecutor("0.1", lambda spec: FakeSource(FRAMES), engines)
     ending = executor.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
     assert ending.kind is OutcomeKind.FINISHED
     assert ending.result is not None
@@ -63,16 +64,16 @@ def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path
             control.stop()
 
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    engines = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(FRAMES * 40))
+    engines = engines_of(FakePipeline(on_frame=stop_at), lambda spec: FakeSource(FRAMES * 40))
     assert engines.run(job_in(broken, preset), SilentListener(), control).kind is OutcomeKind.STOPPED
-    fresh = engines_of(MadePipeline(), lambda spec: MadeSource(FRAMES * 40))
+    fresh = engines_of(FakePipeline(), lambda spec: FakeSource(FRAMES * 40))
     assert fresh.run(job_in(broken, preset, tries=2), SilentListener(), JobControl()).kind is OutcomeKind.FINISHED
     assert fresh.run(job_in(whole, preset), SilentListener(), JobControl()).kind is OutcomeKind.FINISHED
     assert table_of(broken) == table_of(whole)
 
 
 def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> None:
-    engines = engines_of(MadePipeline())
+    engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     ending = engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is OutcomeKind.FAILED
@@ -81,7 +82,7 @@ def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> No
 
 
 def test_starting_again_writes_over_what_is_there(tmp_path: Path) -> None:
-    engines = engines_of(MadePipeline())
+    engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a", "speed"), SilentListener(), JobControl())
     ending = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentListener(), JobControl())
     assert ending.result is not None
@@ -89,7 +90,7 @@ def test_starting_again_writes_over_what_is_there(tmp_path: Path) -> None:
 
 
 def test_resuming_with_what_is_finished_leaves_it_alone(tmp_path: Path) -> None:
-    engines = engines_of(MadePipeline())
+    engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     ending = engines.run(job_in(tmp_path / "a", tries=2), SilentListener(), JobControl())
     assert (ending.kind, ending.result) == (OutcomeKind.FINISHED, None)
@@ -99,7 +100,7 @@ def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> 
     def refuse(spec: str) -> FrameSource:
         raise SourceError(f"{spec} is gone")
 
-    ending = engines_of(MadePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    ending = engines_of(FakePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert (ending.kind, ending.fault) == (OutcomeKind.FAILED, "made.mp4 is gone")
     assert SessionFolder(tmp_path / "a").state() is SessionState.EMPTY
 
@@ -111,7 +112,7 @@ def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
         error.__cause__ = OSError(number, "No space left on device")
         return error
 
-    ending = engines_of(MadePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    ending = engines_of(FakePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is OutcomeKind.BLOCKED
     assert "No space left on device): free space, then start the queue" in ending.fault
 
@@ -120,20 +121,20 @@ def test_missing_models_hold_the_queue(tmp_path: Path) -> None:
     def missing() -> Exception:
         return BackendError("no backend can run it: install onnxruntime")
 
-    pipeline = MadePipeline(fail_at=0, error=missing)
+    pipeline = FakePipeline(fail_at=0, error=missing)
     ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
     assert ending.kind is OutcomeKind.BLOCKED
 
 
 def test_a_fault_of_the_program_is_raised(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
-        engines_of(MadePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+        engines_of(FakePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
 
 
 def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
     control, stop_first = JobControl(), JobControl()
 
-    class SlowToSkip(MadeSource):
+    class SlowToSkip(FakeSource):
         def skip_to(self, frame_index: int) -> None:
             super().skip_to(frame_index)
             if frame_index:
@@ -143,17 +144,13 @@ def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
         if index >= 900:
             stop_first.stop()
 
-    first = engines_of(MadePipeline(on_frame=stop_at), lambda spec: MadeSource(10**6))
+    first = engines_of(FakePipeline(on_frame=stop_at), lambda spec: FakeSource(10**6))
     assert first.run(job_in(tmp_path / "a"), SilentListener(), stop_first).kind is OutcomeKind.STOPPED
     journal = SessionFolder(tmp_path / "a").journal.read_bytes()
-    second = engines_of(MadePipeline(), lambda spec: SlowToSkip(10**6))
+    second = engines_of(FakePipeline(), lambda spec: SlowToSkip(10**6))
     assert second.run(job_in(tmp_path / "a", tries=2), SilentListener(), control).kind is OutcomeKind.STOPPED
     assert SessionFolder(tmp_path / "a").journal.read_bytes() == journal
 
 
 def test_the_choice_without_a_backend_keeps_the_order_of_the_settings() -> None:
     assert config_of(EngineChoice()) == EngineConfig()
-
-
-def test_remedies_are_those_of_the_window() -> None:
-    assert in_window_words("x is damaged: use --force to start again") == 'x is damaged: choose "Start again"'
