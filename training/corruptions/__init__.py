@@ -1,1 +1,1 @@
-"""The fifteen common corruptions of ImageNet-C and CIFAR-C for grey pictures."""
+"""The fifteen common corruptions of ImageNet-C and CIFAR-C for grey images."""

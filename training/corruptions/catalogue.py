@@ -2,8 +2,8 @@
 
 Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019
 (arXiv 1903.12261). The constants are those of github.com/hendrycks/robustness (Apache-2.0), ImageNet-C/create_c:
-make_cifar_c.py (made for 32 px) and make_imagenet_c.py (made for 224 px). The code here is ours, for grey pictures, and
-frost is made, not photographed (`weather.frost`).
+make_cifar_c.py (made for 32 px) and make_imagenet_c.py (made for 224 px). The code here is ours, for grey images, and
+frost is synthetic, not photographed (`weather.frost`).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ SEVERITIES: Final = (1, 2, 3, 4, 5)
 _IMAGENET_SIDE_PX: Final = 224
 
 _Constant = TypeVar("_Constant")
-#: A picture (S, S) float32 0-1 to its changed form, not yet clipped.
+#: An image (S, S) float32 0-1 to its changed form, not yet clipped.
 Change: TypeAlias = Callable[[Float32, np.random.Generator], Float32]
 
 
 class Strength(str, Enum):
     """Which constants, at which size. They differ two- to fourfold: name the set beside every figure."""
 
-    CIFAR_C = "cifar_c"  # CIFAR-C constants at the pictures' own size
-    IMAGENET_C = "imagenet_c"  # ImageNet-C constants at the pictures' own size
-    IMAGENET_C_224 = "imagenet_c_224"  # ImageNet-C constants at 224 px: pictures are enlarged, changed and shrunk back
+    CIFAR_C = "cifar_c"  # CIFAR-C constants at the images' own size
+    IMAGENET_C = "imagenet_c"  # ImageNet-C constants at the images' own size
+    IMAGENET_C_224 = "imagenet_c_224"  # ImageNet-C constants at 224 px: images are enlarged, changed and shrunk back
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One corruption; the changes stand in order of severity, 1 to 5."""
+    """One corruption; the functions are in order of severity, 1 to 5."""
 
     cifar_c: tuple[Change, ...]
     imagenet_c: tuple[Change, ...]
@@ -62,14 +62,14 @@ def _levels(
 def _with_constant(
     change: Callable[[Float32, _Constant, np.random.Generator], Float32],
     constant: _Constant,
-    picture: Float32,
+    image: Float32,
     random: np.random.Generator,
 ) -> Float32:
-    return change(picture, constant, random)
+    return change(image, constant, random)
 
 
 def _of_244(amplitude: float, deviation: float, affine: float) -> Elastic:
-    """ImageNet-C's elastic constants are shares of 244 on pictures of 224 px."""
+    """ImageNet-C's elastic constants are shares of 244 on images of 224 px."""
     return Elastic(amplitude * 244 / 224, deviation * 244 / 224, affine * 244 / 224)
 
 
@@ -148,46 +148,46 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
 }
 
 
-def corrupt(pictures: UInt8, name: str, severity: int, strength: Strength, seed: int = 0) -> UInt8:
-    """Changed copies of grey pictures (N, S, S) uint8, of the same shape.
+def corrupt(images: UInt8, name: str, severity: int, strength: Strength, seed: int = 0) -> UInt8:
+    """Changed copies of grey images (N, S, S) uint8, of the same shape.
 
-    The same arguments give the same pictures; a picture's change does not depend on those behind it.
+    The same arguments give the same images; the result for an image does not depend on later ones in the batch.
 
     Raises:
-        ValueError: there is no such corruption or severity.
+        ValueError: the corruption or severity does not exist.
     """
     if name not in CORRUPTIONS:
-        raise ValueError(f"there is no corruption {name!r}: use one of {', '.join(CORRUPTIONS)}")
+        raise ValueError(f"unknown corruption {name!r}: use one of {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
         raise ValueError(f"severity {severity} does not exist: use 1 to {SEVERITIES[-1]}")
     corruption = CORRUPTIONS[name]
     levels = corruption.cifar_c if strength is Strength.CIFAR_C else corruption.imagenet_c
     change = levels[severity - 1]
     random = np.random.default_rng([seed, zlib.crc32(name.encode()), severity])
-    changed = np.empty_like(pictures)
-    for place, picture in enumerate(pictures):
+    changed = np.empty_like(images)
+    for place, image in enumerate(images):
         if strength is Strength.IMAGENET_C_224:
-            changed[place] = shrink(_to_levels(change(_to_unit(enlarge(picture)), random)), len(picture))
+            changed[place] = shrink(_to_levels(change(_to_unit(enlarge(image)), random)), len(image))
         else:
-            changed[place] = _to_levels(change(_to_unit(picture), random))
+            changed[place] = _to_levels(change(_to_unit(image), random))
     return changed
 
 
-def enlarge(picture: UInt8) -> UInt8:
-    """A picture (S, S) at the size of ImageNet, (224, 224)."""
+def enlarge(image: UInt8) -> UInt8:
+    """An image (S, S) resized to ImageNet's (224, 224)."""
     size = (_IMAGENET_SIDE_PX, _IMAGENET_SIDE_PX)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def shrink(picture: UInt8, side_px: int) -> UInt8:
-    """A large picture brought back to (side, side)."""
-    return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+def shrink(image: UInt8, side_px: int) -> UInt8:
+    """A large image resized to (side, side)."""
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _to_unit(picture: UInt8) -> Float32:
-    return np.asarray(picture / np.float32(255), np.float32)
+def _to_unit(image: UInt8) -> Float32:
+    return np.asarray(image / np.float32(255), np.float32)
 
 
-def _to_levels(picture: Float32) -> UInt8:
-    """Grey levels, cut off as ``np.uint8`` does in the published lines."""
-    return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+def _to_levels(image: Float32) -> UInt8:
+    """Grey levels, truncated as ``np.uint8`` does in the published code."""
+    return (np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Snow, frost, fog and brightness. Pictures are (S, S) float32, 0-1; the caller clips the result."""
+"""Snow, frost, fog and brightness. Images are (S, S) float32, 0-1; the caller clips the result."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class Snow:
     zoom: float  # magnification of the flakes
     threshold: float  # below it there is no flake
     smear: Smear
-    kept: float  # share of the picture's own contrast; the rest is whitened
+    kept: float  # share of the image's own contrast; the rest is whitened
 
 
-def snow(picture: Float32, strength: Snow, random: np.random.Generator) -> Float32:
-    """Flakes falling at a slant, with the same flakes turned by half a turn, on a whitened picture."""
-    noise = random.normal(strength.mean, strength.deviation, picture.shape).astype(np.float32)
+def snow(image: Float32, strength: Snow, random: np.random.Generator) -> Float32:
+    """Flakes falling at a slant, with the same flakes turned by half a turn, on a whitened image."""
+    noise = random.normal(strength.mean, strength.deviation, image.shape).astype(np.float32)
     flakes = clipped_zoom(noise, strength.zoom)
     flakes = np.where(flakes < strength.threshold, np.float32(0), np.clip(flakes, 0, 1))
     flakes = smear(flakes, strength.smear, float(random.uniform(-135, -45)))
-    whitened = np.maximum(picture, picture * np.float32(1.5) + np.float32(0.5))
-    ground = strength.kept * picture + (1 - strength.kept) * whitened
+    whitened = np.maximum(image, image * np.float32(1.5) + np.float32(0.5))
+    ground = strength.kept * image + (1 - strength.kept) * whitened
     return np.asarray(ground + flakes + flakes[::-1, ::-1], np.float32)
 
 
-def frost(picture: Float32, strength: tuple[float, float, int], random: np.random.Generator) -> Float32:
-    """``strength`` = (weight of the picture, weight of the frost, length of its needles in pixels).
+def frost(image: Float32, strength: tuple[float, float, int], random: np.random.Generator) -> Float32:
+    """``strength`` = (weight of the image, weight of the frost, length of its needles in pixels).
 
     The published corruption adds a crop of one of five photographs of frost (CIFAR-C: shrunk to a fifth), which we may
     not ship. Here the five are made: needles over slow shades, each with the mean and contrast of a photograph, and
@@ -51,10 +51,10 @@ def frost(picture: Float32, strength: tuple[float, float, int], random: np.rando
     """
     own, added, needle_px = strength
     frosts = frost_textures(needle_px)
-    side = len(picture)
+    side = len(image)
     top, left = random.integers(0, _FROST_SIDE_PX - side, 2)
     crop = frosts[random.integers(len(frosts)), top : top + side, left : left + side]
-    return np.asarray(own * picture + added * crop, np.float32)
+    return np.asarray(own * image + added * crop, np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -78,13 +78,13 @@ def _standardised(values: Float32) -> Float32:
     return np.asarray((values - values.mean()) / values.std(), np.float32)
 
 
-def fog(picture: Float32, strength: tuple[float, float], random: np.random.Generator) -> Float32:
+def fog(image: Float32, strength: tuple[float, float], random: np.random.Generator) -> Float32:
     """Clouds of a plasma fractal; ``strength`` = (thickness, how fast the clouds lose detail)."""
     thickness, decay = strength
-    side = len(picture)
+    side = len(image)
     clouds = plasma_fractal(1 << (side - 1).bit_length(), decay, random)[:side, :side]
-    brightest = picture.max()
-    return np.asarray((picture + thickness * clouds) * brightest / (brightest + thickness), np.float32)
+    brightest = image.max()
+    return np.asarray((image + thickness * clouds) * brightest / (brightest + thickness), np.float32)
 
 
 def plasma_fractal(side: int, decay: float, random: np.random.Generator) -> Float32:
@@ -111,6 +111,6 @@ def _wibbled(sums: Float64, roughness: float, random: np.random.Generator) -> Fl
     return np.asarray(sums / 4 + roughness * random.uniform(-roughness, roughness, sums.shape))
 
 
-def brightness(picture: Float32, shift: float, random: np.random.Generator) -> Float32:
+def brightness(image: Float32, shift: float, random: np.random.Generator) -> Float32:
     """Brighter by ``shift`` of the full range (the value of HSV, which for grey is the grey level)."""
-    return np.asarray(picture + shift, np.float32)
+    return np.asarray(image + shift, np.float32)

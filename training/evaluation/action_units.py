@@ -1,8 +1,8 @@
 """Figures of action-unit labels against sampled logits, each with its size and a 95 % interval over people.
 
-Occurrence is decided at probability 0.5, the published protocol (SPEC 3.5), and beside it at the calibrated threshold
-of each unit. Labels that the source does not know are never counted. A unit whose known labels are all the same has no
-F1, no balanced accuracy and no order: all its figures are NaN, and the means leave it out and say so.
+Occurrence is decided at probability 0.5, the published protocol (SPEC 3.5), and at the calibrated threshold of each
+unit. Unknown labels are never counted. A unit whose known labels are all the same has no F1, balanced accuracy or
+AUROC: all its figures are NaN, and the means exclude it and name it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from training.metrics.decisions import Flags, drawn_accuracy_by_bin, sums_of, ta
 from training.metrics.ranking import drawn_auroc, drawn_average_precision, spearman
 
 RESAMPLES: Final = 1000
-#: Resamples of the figures that need every face of each: orders and bins.
+#: Resamples of the figures that need every face of each resample: ranks and bins.
 RANK_RESAMPLES: Final = 200
-#: Bins of the paper's plot, of equally many faces.
+#: Equal-mass bins of the paper's plot.
 BINS: Final = 20
 DECILES: Final = 10
-#: Bins of equal width of the reliability diagram.
+#: Equal-width bins of the reliability diagram.
 _RELIABILITY_BINS: Final = 10
 _HALF: Final = 0.5
 _FACES_AT_ONCE: Final = 1000
@@ -38,7 +38,7 @@ _FACES_AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What sampled logits say, each (N, K): mean occurrence 0-1 and its uncertainty in nats (SPEC 3.3)."""
+    """Predictions from sampled logits, each (N, K): mean occurrence 0-1 and its uncertainty in nats (SPEC 3.3)."""
 
     occurrence: Float32
     total: Float32
@@ -58,8 +58,8 @@ class Scores:
     balanced_accuracy: Figure
     auroc: Figure
     average_precision: Figure
-    ece: float  # 15 bins of equal width; chance can only raise it, so it has no interval
-    f1_always: float  # of saying "present" every time
+    ece: float  # 15 equal-width bins; biased upwards by sampling noise, so it has no interval
+    f1_always: float  # of always predicting "present"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +84,22 @@ class MeanScores:
 
 @dataclass(frozen=True, slots=True)
 class UnitBins:
-    """Accuracy at probability 0.5 in 20 bins of equally many faces of one unit, the surest first."""
+    """Accuracy at probability 0.5 in 20 equal-mass bins of one unit, the most certain first."""
 
     unit: str
     accuracy: tuple[float, ...]
-    rho: float  # Spearman's, of the number of the bin and its accuracy
+    rho: float  # Spearman's correlation of a bin's number with its accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class UncertaintyFigures:
-    """How far a kind of uncertainty tells right decisions from wrong ones."""
+    """How well a kind of uncertainty separates correct decisions from wrong ones."""
 
     kind: str  # "epistemic", "aleatoric" or "total"
     mean_nats: float  # over faces and units with a known label
     units: tuple[UnitBins, ...]
-    deciles: tuple[float, ...]  # accuracy in ten bins per unit, mean over units, the surest first
-    gap_points: Figure  # first less last, percentage points
+    deciles: tuple[float, ...]  # accuracy in ten bins per unit, mean over units, the most certain first
+    gap_points: Figure  # first minus last, percentage points
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,12 @@ class UnitReport:
     mean: MeanScores
     mean_bp4d: MeanScores | None  # over the 12 units of the paper; None where the faces lack one of them
     uncertainty: tuple[UncertaintyFigures, ...]
-    reliability: tuple[Bin, ...]  # occurrence against rate over all units, in bins of equal width
+    reliability: tuple[Bin, ...]  # occurrence against rate over all units, in equal-width bins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawn:
-    """The resamples: people for counts, their faces for orders."""
+    """The resamples: of people for counts, of their faces for ranks."""
 
     people: Draws  # (1 + B, P)
     owner: Int64  # (N,) number of the person
@@ -144,12 +144,12 @@ def unit_report(
     """All figures of faces whose sampled logits are (N, S, K), K in the order of ``faces.units``.
 
     Raises:
-        ValueError: there is no face, or the logits are not of these faces and units.
+        ValueError: there is no face, or the shapes do not match.
     """
     if not len(faces.people):
         raise ValueError("no faces to measure: choose another fold or data set")
     if (len(logits), logits.shape[-1]) != faces.occurs.shape:
-        raise ValueError(f"logits {logits.shape} do not belong to labels {faces.occurs.shape}: expected (N, S, K)")
+        raise ValueError(f"logits {logits.shape} do not match labels {faces.occurs.shape}: expected (N, S, K)")
     judged = judge(logits, temperature)
     people, owner = np.unique(faces.people, return_inverse=True)
     drawn_people = draw(len(people), resamples)
@@ -211,7 +211,7 @@ def _drawn_scores(faces: UnitFaces, judged: Judged, thresholds: Float32, drawn: 
 
 
 def _fixed_scores(faces: UnitFaces, judged: Judged) -> dict[str, Float64]:
-    """ECE and the F1 of always saying "present" (K,), NaN for units with one label."""
+    """ECE and the F1 of always predicting "present" (K,), NaN for units with one label."""
     ece, always = np.full(len(faces.units), np.nan), np.full(len(faces.units), np.nan)
     for place in np.flatnonzero(both_labels(faces)):
         known = faces.known[:, place]
@@ -272,7 +272,7 @@ def _uncertainty(faces: UnitFaces, judged: Judged, kind: str, drawn: _Drawn, mea
         known = faces.known[:, place]
         chosen = (values[known, place], right[known, place])
         accuracy = drawn_accuracy_by_bin(itself.of(known), *chosen, BINS)[0]
-        rho = spearman(np.arange(BINS, dtype=np.float64), accuracy.round(9))  # rounding is no order
+        rho = spearman(np.arange(BINS, dtype=np.float64), accuracy.round(9))  # rounding errors must not rank
         bins.append(UnitBins(unit_code(faces.units[place]), tuple(accuracy.tolist()), rho))
         deciles.append(drawn_accuracy_by_bin(drawn.faces.of(known), *chosen, DECILES))
     mean = mean_defined(np.stack(deciles, -1)) if deciles else np.full((1, DECILES), np.nan)  # (1 + B', 10)

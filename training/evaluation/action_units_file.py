@@ -30,7 +30,7 @@ _TIMED_THREADS: Final = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class UnitModelFacts:
-    """What was measured."""
+    """The model that was measured."""
 
     name: str
     sha256: str
@@ -53,7 +53,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class SamplesFigures:
-    """What more sampled masks are worth."""
+    """Figures at one number of sampled masks."""
 
     samples: int
     f1_half: Figure  # mean over units, at probability 0.5
@@ -76,7 +76,7 @@ class UnitFileReport:
 
     model: UnitModelFacts
     test_fold: int
-    test: str  # the faces in words
+    test: str  # description of the test faces
     all: UnitReport
     sources: tuple[SourceReport, ...]
     by_samples: tuple[SamplesFigures, ...]
@@ -86,7 +86,7 @@ class UnitFileReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FerSplit:
-    """The faces of FERPlus for the check from outside, at 96 pixels."""
+    """The faces of FERPlus for the outside check, at 96 pixels."""
 
     name: str  # PublicTest or PrivateTest
     faces: FerFaces
@@ -95,16 +95,16 @@ class FerSplit:
 def evaluate_units_file(
     model: Path,
     test: UnitFaces,
-    told: str,
+    description: str,
     fer: FerSplit | None = None,
     resamples: int = RESAMPLES,
     threads: int = 1,
     report: Callable[[str], None] = print,
 ) -> UnitFileReport:
-    """Figures of a model file on the faces of one test fold, which ``told`` names in words, and the check on FERPlus.
+    """Figures of a model file on the faces of one test fold, and the outside check on FERPlus.
 
     Raises:
-        ContractError: the file has no contract, is no action-unit model, or lacks a unit of the faces.
+        ContractError: the file has no contract, is not an action-unit model, or lacks a unit of the faces.
         ValueError: there is no face.
     """
     network = ExportedActionUnits(model, threads)
@@ -125,7 +125,7 @@ def evaluate_units_file(
     return UnitFileReport(
         model=_facts(network),
         test_fold=int(test.folds[0]),
-        test=told,
+        test=description,
         all=whole,
         sources=tuple(
             SourceReport(name, whole if rows.all() else measured(test.where(rows), logits[rows]))
@@ -138,11 +138,13 @@ def evaluate_units_file(
 
 
 def _places(network: ExportedActionUnits, units: tuple[int, ...]) -> list[int]:
-    """Where the model has each of the units that the faces are labelled with."""
+    """Output index of each unit that the faces are labelled with."""
     labels = network.contract.labels
-    lacking = [unit_code(unit) for unit in units if unit_code(unit) not in labels]
-    if lacking:
-        raise ContractError(f"{network.contract.name} does not read {', '.join(lacking)}: give faces without them")
+    missing = [unit_code(unit) for unit in units if unit_code(unit) not in labels]
+    if missing:
+        raise ContractError(
+            f"{network.contract.name} has no output for {', '.join(missing)}: give faces without these labels"
+        )
     return [labels.index(unit_code(unit)) for unit in units]
 
 

@@ -94,7 +94,7 @@ class VoteFigures:
 
 @dataclass(frozen=True, slots=True)
 class RouteFigures:
-    """Faces that take one route as single pictures, without the averages over time of a video."""
+    """Faces that take one route as single images, without the averages over time of a video."""
 
     route: str
     share: Figure
@@ -110,7 +110,7 @@ class FlipFigures:
     macro_f1: Figure
     nll_votes: Figure
     ece_raters: Figure
-    accuracy_gain: Figure  # over the plain picture, paired
+    accuracy_gain: Figure  # over the plain image, paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ExpressionReport:
     majority_faces: int
     mesh_found: Figure
     majority: LabelFigures
-    majority_accuracy_without_copies: Figure  # without pictures that also stand in another split
+    majority_accuracy_without_copies: Figure  # without images that also stand in another split
     members: MemberFigures | None
     raters: CalibrationFigures
     hard: CalibrationFigures  # against the majority label

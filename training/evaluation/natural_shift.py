@@ -1,10 +1,10 @@
-"""Shift that nobody computed noise for: other cameras, covered, turned and drawn faces, and what is no face at all.
+"""Natural distribution shift: other cameras, occlusion, rotation, drawings, and images without a face.
 
-Sets come from faces128 (news photographs, sharper than FER2013) and from a folder of clips and pictures, which pass
-through the engine's own capture, tracking and alignment. Frames of one clip show the same person: intervals are over
-persons or clips, not over pictures.
+Sets come from faces128 (news photographs, sharper than FER2013) and from a folder of clips and images, which pass
+through the engine's own capture, tracking and alignment. Frames of one clip show the same person, so intervals are over
+people or clips, not over images.
 
-From the faces of each source further sets are made. A covered half is filled with grey. A turned picture keeps the
+Further sets are derived from the faces of each source. A covered half is filled with grey. A rotated image keeps the
 upright landmarks, as after a wrong alignment. Drawn faces are the real ones through two filters of OpenCV: a pencil
 sketch, and a cartoon (`cv2.stylization`). Patches without a face get the mean landmarks of the faces.
 """
@@ -36,7 +36,7 @@ from training.metrics.bootstrap import Draws, Figure, draw, drawn_mean, figure_o
 from training.metrics.decisions import macro_f1
 from training.metrics.ranking import drawn_auroc
 
-#: News faces that are measured, and of them those that further sets are made from; drawn by the seed.
+#: News faces measured, and how many of them the derived sets use; drawn by the seed.
 _NEWS_FACES: Final = 2000
 _CHANGED_NEWS_FACES: Final = 400
 #: Time between two frames of a clip that are used.
@@ -47,7 +47,7 @@ _GREY: Final = 128
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShiftSet:
-    """Pictures in the canonical view that differ from the training data in one way."""
+    """Images in the canonical view that differ from the training data in one way."""
 
     name: str
     crops: UInt8  # (N, S, S) grey
@@ -59,7 +59,7 @@ class ShiftSet:
 
 @dataclass(frozen=True, slots=True)
 class MediaSets:
-    """Sets from a folder, and the files that gave nothing, each with its reason."""
+    """Sets from a folder, and the files without a usable face, each with the reason."""
 
     sets: tuple[ShiftSet, ...]
     skipped: tuple[str, ...]
@@ -76,7 +76,7 @@ class LabelFigures:
 
 @dataclass(frozen=True, slots=True)
 class ShiftSetFigures:
-    """How far a set stands out from the clean faces of the data set, and from its own unchanged faces."""
+    """Detection of a set against the clean faces of the data set, and against its own unchanged faces."""
 
     name: str
     n: int
@@ -147,7 +147,7 @@ def news_sets(folder: Path, cache: Path, seed: int = 0) -> tuple[ShiftSet, ...]:
     """Sets from the faces128 folder: faces of all kinds with the labels of volunteers, and some of them changed.
 
     Raises:
-        FileNotFoundError: labels.csv or a picture is missing.
+        FileNotFoundError: labels.csv or an image is missing.
     """
     path = folder / "labels.csv"
     if not path.is_file():
@@ -174,7 +174,7 @@ def news_sets(folder: Path, cache: Path, seed: int = 0) -> tuple[ShiftSet, ...]:
 def _read_grey(path: Path) -> UInt8:
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise FileNotFoundError(f"{path} is missing or no picture: unpack the data again")
+        raise FileNotFoundError(f"{path} is missing or cannot be decoded: unpack the data again")
     return np.asarray(image, np.uint8)
 
 
@@ -183,7 +183,7 @@ def _first(faces: ShiftSet, count: int, name: str) -> ShiftSet:
 
 
 def changed_sets(faces: ShiftSet) -> tuple[ShiftSet, ...]:
-    """The same faces covered, turned and drawn; see the head of this file."""
+    """The same faces covered, rotated and drawn (module docstring)."""
     return tuple(
         replace(
             faces,
@@ -197,7 +197,7 @@ def changed_sets(faces: ShiftSet) -> tuple[ShiftSet, ...]:
 
 
 def _covered(rows: slice, columns: slice) -> Callable[[UInt8], UInt8]:
-    """``rows`` and ``columns`` in halves of the side: slice(1, 2) is the second half."""
+    """Fill a region with grey; ``rows`` and ``columns`` are in halves of the side, slice(1, 2) is the second half."""
 
     def cover(crop: UInt8) -> UInt8:
         half = len(crop) // 2
@@ -235,10 +235,10 @@ _CHANGES: Final[dict[str, Callable[[UInt8], UInt8]]] = {
 
 
 def media_sets(folder: Path, seed: int = 0) -> MediaSets:
-    """Faces from the clips and pictures under a folder, the same changed, and patches of the clips without a face.
+    """Faces from the clips and images under a folder, derived sets, and patches of the clips without a face.
 
     Raises:
-        FileNotFoundError: no file gave a face.
+        FileNotFoundError: no file has a face.
         FaceModelError: a network of the tracker is not on this machine.
     """
     tracker = StillTracker(FaceTracker(TrackingConfig(confirm_s=0.0)))
@@ -251,7 +251,7 @@ def media_sets(folder: Path, seed: int = 0) -> MediaSets:
             skipped.append(str(error).replace(str(path), path.name))
     tracker.close()
     if not any(clip.crops for clip in seen):
-        raise FileNotFoundError(f"{folder} holds no clip or picture with a face: {'; '.join(skipped) or 'it is empty'}")
+        raise FileNotFoundError(f"{folder} has no clip or image with a face: {'; '.join(skipped) or 'it is empty'}")
     faces = ShiftSet(
         name="media",
         crops=np.stack([crop for clip in seen for crop in clip.crops]),
@@ -269,7 +269,7 @@ class _Clip:
     name: str
     crops: list[UInt8]  # (S, S) each
     landmarks: list[Float32]  # (468, 2) each
-    frames: list[UInt8]  # (H, W) grey, kept where no frame holds a face
+    frames: list[UInt8]  # (H, W) grey, kept where no frame has a face
 
 
 def _read_clip(path: Path, tracker: StillTracker) -> _Clip:
@@ -300,9 +300,9 @@ def _some_frames(path: Path) -> Iterator[Frame]:
 
 
 def _patches(clips: Sequence[_Clip], faces: ShiftSet, seed: int) -> tuple[ShiftSet, ...]:
-    """Squares of random place and size, a quarter of the frame's height and more; nothing without a faceless clip.
+    """Squares of random position and size, at least a quarter of the frame's height; empty without a faceless clip.
 
-    Each patch is drawn on its own in the bootstrap: there are too few such clips to draw clips.
+    The bootstrap resamples patches, not clips: there are too few such clips.
     """
     if not clips:
         return ()

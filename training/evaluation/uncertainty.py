@@ -1,7 +1,7 @@
 """``mien-train evaluate uncertainty``: the dual validation of UAR, SPEC 4.3 A to E, for any estimator.
 
-Corruptions change the 48 px crops in the canonical view; the landmarks stay those of the clean picture, as if the face
-had been found before the picture went bad. Every corrupted set is made once and put to all estimators. Choices are made
+Corruptions change the 48 px crops in the canonical view; the landmarks stay those of the clean image, as if the face
+had been found before the image went bad. Every corrupted set is made once and put to all estimators. Choices are made
 on PublicTest; PrivateTest is read once per released model.
 """
 
@@ -36,7 +36,7 @@ from training.evaluation.uncertainty_tables import (
 )
 from training.metrics.bootstrap import Figure, draw
 
-#: Side of the crops that are corrupted: that of the FER2013 pictures.
+#: Side of the crops that are corrupted: that of the FER2013 images.
 CROP_SIDE_PX: Final = 48
 _WORST: Final = SEVERITIES[-1]
 #: The rejected share that the comparison quotes.
@@ -150,7 +150,7 @@ def compare(
     config: UncertaintyConfig,
     report: Callable[[str], None] = print,
 ) -> Comparison:
-    """The same for several methods on the same pictures, and the table of them all (E)."""
+    """The same for several methods on the same images, and the table of them all (E)."""
     clean = {name: scores_of(estimate(faces.crops, faces.landmarks)) for name, estimate in estimators.items()}
     return _compared(estimators, clean, faces, config, report)
 
@@ -188,9 +188,9 @@ def _shifted(
     """What each method says of every corrupted set; a set is made once and then forgotten."""
     found: dict[str, list[ShiftedScores]] = {name: [] for name in estimators}
     for corruption, severity, rows in plan.steps():
-        pictures = corrupt(faces.crops[rows], corruption, severity, strength, plan.config.seed)
+        images = corrupt(faces.crops[rows], corruption, severity, strength, plan.config.seed)
         for name, estimate in estimators.items():
-            scores = scores_of(estimate(pictures, faces.landmarks[rows]))
+            scores = scores_of(estimate(images, faces.landmarks[rows]))
             found[name].append(ShiftedScores(corruption, severity, scores))
     return found
 

@@ -1,8 +1,8 @@
 """The dual validation of UAR as tables (SPEC 4.3 A to C): disagreement of raters, shift, cross-sensitivity.
 
-Two questions are put to two scores. Does aleatoric uncertainty follow the raters' disagreement, and does epistemic
-uncertainty follow a shift of the pictures, each better than the other does? All intervals are 95 % bootstrap intervals
-over faces; a face is drawn together with its changed pictures.
+Does aleatoric uncertainty follow the raters' disagreement, and does epistemic uncertainty follow a shift of the images,
+each better than the other does? All intervals are 95 % bootstrap intervals over faces; a face is resampled together
+with its corrupted versions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FPR_AT: Final = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Four rival uncertainties of a set of faces, each (N,), larger = less sure, and the label that would be said."""
+    """Four competing uncertainties of a set of faces, each (N,), larger = less certain, and the predicted label."""
 
     epistemic: Float64
     aleatoric: Float64
@@ -46,7 +46,7 @@ class Scores:
     predicted: Int64
 
     def of(self, rows: Int64) -> Scores:
-        """The same of these faces alone."""
+        """The scores of a subset of the faces."""
         return Scores(
             self.epistemic[rows],
             self.aleatoric[rows],
@@ -77,7 +77,7 @@ class Correlation:
     """Spearman's correlation of aleatoric uncertainty with one definition of the raters' disagreement."""
 
     rho: Figure
-    ceiling: float | None  # of a perfect predictor, from the votes' own noise; None: halves of the votes cannot tell
+    ceiling: float | None  # of a perfect predictor; None where split halves of the votes do not determine it
     share_of_ceiling: float | None
 
 
@@ -97,7 +97,7 @@ class DisagreementTable:
 
 @dataclass(frozen=True, slots=True)
 class CorruptionRow:
-    """B: AUROC of telling clean faces from the same faces under one corruption at severity 5."""
+    """B: AUROC for telling clean faces from the same faces under one corruption at severity 5."""
 
     corruption: str
     auroc: ScoreFigures
@@ -118,7 +118,7 @@ class SeverityRow:
 
 @dataclass(frozen=True, slots=True)
 class ShiftTable:
-    """B: how well the scores tell corrupted faces from clean ones, at severity 5."""
+    """B: how well the scores separate corrupted faces from clean ones, at severity 5."""
 
     mean: ScoreFigures  # mean of the AUROCs over the corruptions
     gap: Figure  # epistemic minus aleatoric, of these means
@@ -129,7 +129,7 @@ class ShiftTable:
 
 @dataclass(frozen=True, slots=True)
 class CrossTable:
-    """C: the 2 x 2 table. Separation holds where the diagonal wins and the intervals do not touch."""
+    """C: the 2 x 2 table. Separation holds where the diagonal is larger and the intervals do not overlap."""
 
     aleatoric_disagreement: Figure  # Spearman with the votes' entropy; diagonal
     epistemic_disagreement: Figure

@@ -169,7 +169,7 @@ def test_reliability_counts_known_labels() -> None:
 
 def test_logits_of_other_faces_are_refused() -> None:
     occurs, p = random_faces()
-    with pytest.raises(ValueError, match="do not belong"):
+    with pytest.raises(ValueError, match="do not match labels"):
         unit_report(made_labels(occurs), logits_of(p[:-1]), 1.0, (0.5,) * 3)
     with pytest.raises(ValueError, match="no faces"):
         unit_report(made_labels(occurs[:0]), logits_of(p[:0]), 1.0, (0.5,) * 3)
