@@ -21,8 +21,7 @@ from training.action_units.features import ActionUnitsConfig, FeatureTask, Train
 from training.action_units.graph import GraphTask, view_features
 from training.action_units.model import UGN, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
-from training.expression.fit import code_version
-from training.loop.checkpoint import load_weights, read_facts
+from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.trainer import fit
 
 Report = Callable[[str], None]
@@ -193,10 +192,11 @@ def _sha256_of(trunk: UGN) -> str:
 def _require_same(folder: Path, facts: dict[str, Any], settings: tuple[str, ...]) -> None:
     """Refuse to go on with a stage that was trained on other data or settings, which `fit` would take for this one."""
     wanted = _compared(facts, settings)
+    defaults = _compared({"config": asdict(ActionUnitsConfig())}, settings)  # of settings newer than the folder
     for name in ("weights.safetensors", "checkpoint.safetensors"):
         if not (folder / name).is_file():
             continue
-        kept = _compared(read_facts(folder / name), settings)
+        kept = defaults | _compared(read_facts(folder / name), settings)
         for key, value in wanted.items():
             if kept.get(key) != value:
                 raise ValueError(

@@ -39,6 +39,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.layers.residual import ResidualBlock, conv_norm, fan_out
+
 
 class Variant(str, Enum):
     """The paper's five models; the last three stand on the frozen features of RESNET_BL."""
@@ -110,28 +112,6 @@ class UnitUncertainty:
     epistemic: Tensor
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al., "Deep Residual Learning", CVPR 2016)."""
-
-    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
-        super().__init__()
-        self.first = _convolution(width_in, width_out, stride)
-        self.second = _convolution(width_out, width_out, 1)
-        same = width_in == width_out and stride == 1
-        self.shortcut = nn.Identity() if same else _convolution(width_in, width_out, stride, kernel=1)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Feature maps (N, C, H, W) to (N, C', H / stride, W / stride)."""
-        hidden = self.second(torch.relu(self.first(maps)))
-        return torch.relu(hidden + self.shortcut(maps))
-
-
-def _convolution(width_in: int, width_out: int, stride: int, kernel: int = 3) -> nn.Sequential:
-    convolution = nn.Conv2d(width_in, width_out, kernel, stride, kernel // 2, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(convolution, nn.BatchNorm2d(width_out))
-
-
 class UnitFeatures(nn.Module):
     """One feature vector per unit from a picture of the face."""
 
@@ -139,14 +119,18 @@ class UnitFeatures(nn.Module):
         super().__init__()
         self.units = config.units
         width = config.stem if config.resnet_stem else config.widths[0]
-        layers: list[nn.Module] = [_convolution(1, config.stem, 2, kernel=7 if config.resnet_stem else 3), nn.ReLU()]
+        layers: list[nn.Module] = [
+            conv_norm(1, config.stem, 2, 7 if config.resnet_stem else 3, initialise=fan_out),
+            nn.ReLU(),
+        ]
         if config.resnet_stem:
             layers.append(nn.MaxPool2d(3, 2, 1))
         else:
-            layers += [_convolution(config.stem, width, 2), nn.ReLU()]
+            layers += [conv_norm(config.stem, width, 2, initialise=fan_out), nn.ReLU()]
         for level, (wide, count) in enumerate(zip(config.widths, config.blocks, strict=True)):
             for block in range(count):
-                layers.append(ResidualBlock(width, wide, 2 if level > 0 and block == 0 else 1))
+                stride = 2 if level > 0 and block == 0 else 1
+                layers.append(ResidualBlock(width, wide, stride, initialise=fan_out))
                 width = wide
         self.trunk = nn.Sequential(*layers)
         self.attention = nn.Conv2d(width, config.units, 1) if config.pooling == "attention" else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from training.expression.loss import ArbexLossConfig
 from training.expression.model import Arbex, ArbexConfig
 from training.expression.task import ExpressionTask
 from training.expression.trunk import TrunkConfig, TrunkTask
-from training.loop.checkpoint import load_weights, read_facts
+from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.distributed import rank_0_first
 from training.loop.trainer import TrainerConfig, fit
 
@@ -49,15 +48,6 @@ def read_run_config(path: Path) -> ExpressionRunConfig:
 def member_folder(run: Path, member: int) -> Path:
     """Where a member's checkpoint and weights stand."""
     return run / f"member_{member}"
-
-
-def code_version() -> str:
-    """Commit of the checkout, with a mark when files differ from it; "unknown" outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,72 +1,54 @@
-"""Several processes that train one model together, started by torchrun; outside torchrun there is one rank, number 0.
+"""Several processes that train one model together, started by torchrun; without it there is one rank, number 0.
 
-    torchrun --standalone --nproc-per-node 2 -m -- training.cli.main fit expression --data DATA --run RUN --device cuda
+    torchrun --standalone --nproc-per-node 2 -m -- training.cli fit expression --data DATA --run RUN --device cuda
 
-(the lone ``--`` keeps torchrun from taking ``--run`` for an option of its own). Every rank takes its part of each
-batch, and gradients are averaged over the ranks (Li et al., "PyTorch Distributed: Experiences on Accelerating Data
-Parallel Training", VLDB 2020, arXiv 2006.15704). Gloo carries them between CPUs, NCCL between GPUs.
+(the lone ``--`` keeps torchrun from reading ``--run`` as its own option). Every rank takes its part of each batch, and
+gradients are averaged over the ranks by one all-reduce per step: the networks here are small, so the overlap of
+communication and backward pass that DistributedDataParallel offers would gain nothing. Gloo connects CPUs, NCCL GPUs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 
-# DistributedDataParallel imports this, and its functions then keep the process group of that moment as their default:
-# a group that exists by then is never freed, and its threads make some processes abort at their end.
+# Other parts of torch import this module later, and its functions then keep the process group of that moment as their
+# default argument: the group is never freed, and its threads make some processes abort at their end.
 import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
-#: Rows (B,), progress 0-1 and randomness -> scalar loss.
-LossFunction: TypeAlias = Callable[[Tensor, float, torch.Generator], Tensor]
-
-#: Others wait this long for rank 0, which may have to find the meshes of a large data set first.
-_PATIENCE: Final = timedelta(hours=12)
+#: Rank 0 may first have to find the meshes of a large data set, while the others wait.
+_TIMEOUT: Final = timedelta(hours=12)
 
 
 def rank() -> int:
-    """Number of this process, 0 for the one that writes files and speaks."""
+    """Number of this process; 0 writes files and prints."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def ranks() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 @contextmanager
 def process_group(device: str) -> Iterator[torch.device]:
-    """Join the other processes of torchrun, if there are any, and give the device of this one.
-
-    Raises:
-        ValueError: there are more processes on this machine than GPUs.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield torch.device(device)
-        return
+    """Join the other processes of torchrun, if there are any; the value is the device of this one."""
     where = torch.device(device)
-    if where.type == "cuda":
-        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if local >= gpus:
-            raise ValueError(f"process {local} has no GPU: this machine has {gpus}; use --nproc-per-node {gpus}")
-        where = torch.device("cuda", local)
-        torch.cuda.set_device(where)
-        distributed.init_process_group("nccl", timeout=_PATIENCE, device_id=where)
-    else:
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
-    failed = True
-    try:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield where
-        failed = False
-    finally:
-        if where.type == "cpu" or not failed:  # after a failure NCCL would wait for ranks that wait for this one
-            distributed.destroy_process_group()
+        return
+    if where.type == "cuda":
+        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(where)
+    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    yield where
+    distributed.destroy_process_group()  # not after an error: NCCL would wait for ranks that wait for this one
 
 
 def barrier() -> None:
@@ -77,7 +59,7 @@ def barrier() -> None:
 
 @contextmanager
 def rank_0_first() -> Iterator[None]:
-    """Let rank 0 run the block alone, then the others, who find the files that it left."""
+    """Run the block on rank 0 alone, then on the others, which find the files that it left."""
     if rank() > 0:
         barrier()
     yield
@@ -90,58 +72,29 @@ def part_of(rows: Tensor) -> Tensor:
     return torch.tensor_split(rows, ranks())[rank()]
 
 
-def mean_over_ranks(value: Tensor) -> Tensor:
-    """Mean of a scalar over all ranks."""
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """Sum of a tensor over all ranks."""
     if ranks() == 1:
         return value
     total = value.clone()
     distributed.all_reduce(total)
-    return total / ranks()
+    return total
 
 
-def need_one_step(step: int, device: torch.device) -> None:
-    """Check that every rank goes on at the same step.
+def synchronise_norms(model: nn.Module) -> None:
+    """Let the batch norms of all ranks normalise over the whole batch.
 
-    Raises:
-        ValueError: they do not, because they see different checkpoints.
+    PyTorch has no such layer for CPUs: there each rank normalises over its own part.
     """
+    if ranks() > 1 and next(model.parameters()).is_cuda:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+def sum_gradients(model: nn.Module) -> None:
+    """Replace each gradient by its sum over all ranks."""
     if ranks() == 1:
         return
-    ends = torch.tensor([step, -step], device=device)
-    distributed.all_reduce(ends, distributed.ReduceOp.MIN)
-    first, last = int(ends[0]), -int(ends[1])
-    if first != last:
-        raise ValueError(f"ranks would go on at steps {first} to {last}: put the run on a disk that all machines share")
-
-
-class _Loss(nn.Module):
-    """A loss as a module, because DistributedDataParallel prepares a step in its forward pass."""
-
-    def __init__(self, model: nn.Module, loss: LossFunction) -> None:
-        super().__init__()
-        self.model = model
-        self._loss = loss
-
-    def forward(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
-        return self._loss(rows, progress, generator)
-
-
-def shared_loss(model: nn.Module, loss: LossFunction, trial: Tensor) -> LossFunction:
-    """The same loss, but its backward pass leaves in ``model`` the mean gradient over all ranks.
-
-    On GPUs batch norms become SyncBatchNorm and normalise over the whole batch. PyTorch has none for CPUs: there each
-    rank normalises over its own part, and rank 0's running statistics are handed to all before each step.
-    ``trial`` are rows to find out with whether the loss leaves parameters unused.
-    """
-    if ranks() == 1:
-        return loss
-    if next(model.parameters()).device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return DistributedDataParallel(_Loss(model, loss), find_unused_parameters=_leaves_unused(model, loss, trial))
-
-
-def _leaves_unused(model: nn.Module, loss: LossFunction, trial: Tensor) -> bool:
-    model.eval()  # so that running statistics stay as they are
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    gradients = torch.autograd.grad(loss(trial, 0.0, torch.Generator()), parameters, allow_unused=True)
-    return any(gradient is None for gradient in gradients)
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    total = sum_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, total.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

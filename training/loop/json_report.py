@@ -1,4 +1,4 @@
-"""Reports as JSON: records, arrays and numbers as plain values, floats to four places, undefined ones as null."""
+"""Reports as JSON: records, arrays and numbers as plain values, floats to four places, NaN as null."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 
 def write_report(report: Any, path: Path) -> None:
-    """Write a record or a mapping of such values as JSON."""
+    """Write a record or a mapping as JSON; missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(plain(report), indent=1) + "\n", encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON knows it.
+    """The value in the types of JSON.
 
     >>> plain({1: np.float32(0.123456), "rows": (1, 2)})
     {'1': 0.1235, 'rows': [1, 2]}
@@ -34,5 +34,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None  # JSON knows no NaN: the figure is not defined
+        return round(value, 4) if math.isfinite(value) else None  # JSON has no NaN
     return value

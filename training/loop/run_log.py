@@ -1,4 +1,4 @@
-"""What a run tells of itself: printed lines, log.jsonl with a line per epoch, and TensorBoard's scalars."""
+"""The log of a run: printed lines, log.jsonl with a line per epoch, and TensorBoard scalars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a run is."""
+    """Length of a run."""
 
     epochs: int
     samples: int
@@ -24,7 +24,7 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches; the rest of an epoch's order is left out."""
+        """Full batches; samples that do not fill one are left out of that epoch."""
         return self.samples // self.batch_size
 
     @property
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepFigures:
-    """What one step gives; tensors stay on their device, so that a GPU need not wait."""
+    """Figures of one step; tensors stay on their device, which avoids a synchronisation."""
 
     loss: Tensor  # scalar, mean of the whole batch
     gradient_norm: Tensor  # scalar, before clipping
@@ -43,10 +43,10 @@ class StepFigures:
 
 
 class RunLog:
-    """Log of a run in ``folder``, opened at the step where the run starts or goes on. Rank 0 alone has one.
+    """Log of a run in ``folder``, opened at the step where the run starts or resumes; on rank 0 only.
 
-    Steps go to TensorBoard, every ``every``-th of them; epochs to all three. What a broken run had logged beyond its
-    checkpoint is dropped.
+    Every ``every``-th step goes to TensorBoard, epochs to all three. Entries that an interrupted run wrote after its
+    last checkpoint are dropped.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RunLog:
         _drop_epochs(self._path, self._first // plan.steps_per_epoch)
         self._started = self._marked = time.monotonic()
         self._marked_step = self._first
-        purged = self._first + 1 if self._first else None  # points of a broken run from here on are hidden
+        purged = self._first + 1 if self._first else None  # hides points that were logged after the checkpoint
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purged)
 
     def __enter__(self) -> RunLog:
@@ -70,11 +70,11 @@ class RunLog:
         self._writer.close()
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the log."""
+        """State of the log that a checkpoint stores."""
         return {"step": self._step, "loss_sum": float(self._loss_sum), "loss_steps": self._loss_steps}
 
     def step(self, figures: StepFigures) -> None:
-        """Take note of the next step."""
+        """Log the next step."""
         self._step += 1
         self._loss_sum = self._loss_sum.to(figures.loss.device) + figures.loss
         self._loss_steps += 1
@@ -89,7 +89,7 @@ class RunLog:
         self._mark()
 
     def epoch(self, figures: dict[str, float]) -> None:
-        """Take note of a finished epoch and its validation figures; add the mean training loss."""
+        """Log a finished epoch: its validation figures and the mean training loss."""
         number = self._step // self._plan.steps_per_epoch
         loss = float(self._loss_sum) / max(self._loss_steps, 1)
         self._loss_sum, self._loss_steps = torch.zeros((), dtype=torch.float64), 0
@@ -101,8 +101,8 @@ class RunLog:
         for name, value in figures.items():
             self._scalar(f"validation/{name}", value)
         self._writer.flush()
-        told = "  ".join(f"{name} {value:.4f}" for name, value in {"loss": loss, **figures}.items())
-        self._report(f"epoch {number} of {self._plan.epochs}  {told}  {self._time_left()} left")
+        values = "  ".join(f"{name} {value:.4f}" for name, value in {"loss": loss, **figures}.items())
+        self._report(f"epoch {number} of {self._plan.epochs}  {values}  {self._time_left()} left")
         self._mark()  # evaluation does not count as training time
 
     def _time_left(self) -> str:
@@ -118,7 +118,7 @@ class RunLog:
 
 
 def _drop_epochs(path: Path, last: int) -> None:
-    """Drop the lines of epochs after ``last``, and a line that a kill cut off."""
+    """Drop the lines of epochs after ``last``, and a truncated line."""
     if not path.is_file():
         return
     lines = path.read_text().splitlines()

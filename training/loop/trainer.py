@@ -1,17 +1,16 @@
-"""The training loop: batch, forward, loss, step, average, evaluate, save. What differs between models is a Task.
+"""The training loop: batch, forward, loss, step, average, evaluate, save. A `Task` holds what differs between models.
 
-A run can be killed at any moment and goes on from its last checkpoint with the same batches and the same random
-numbers: both follow from (seed, epoch, step) alone. It runs on the CPU, on one GPU, or under torchrun on several
-(training/loop/distributed.py), and may go on with another number of them.
+A run that is killed resumes from its last checkpoint with the same batches and the same random numbers: both follow
+from (seed, epoch, step) alone. It runs on the CPU, on one GPU, or under torchrun on several
+(training/loop/distributed.py), and may resume on another number of them.
 
-With several ranks each step sees the same batch and takes the same mean gradient over it as with one. Random changes
-and dropout are drawn anew on each rank, and batch norms on CPUs see their rank's part only; apart from these the result
-is that of one rank up to rounding. Bit for bit it repeats for one number of ranks.
+With several ranks each step sees the same batch and takes the same gradient as with one. Augmentation and dropout are
+drawn separately on each rank, and batch norms on CPUs see their rank's part only; apart from these the result is that
+of one rank up to rounding. It is bit-identical for a fixed number of ranks.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,35 +24,45 @@ from torch import Tensor, nn
 
 from training.loop.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from training.loop.distributed import (
-    LossFunction,
     barrier,
-    mean_over_ranks,
-    need_one_step,
     part_of,
     rank,
     ranks,
-    shared_loss,
+    sum_gradients,
+    sum_over_ranks,
+    synchronise_norms,
 )
 from training.loop.run_log import Plan, RunLog, StepFigures
+from training.loop.schedule import check_schedule, learning_rate
 
 _SEEDS: Final = 0x7FFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """Settings of the loop."""
+    """Settings of the loop: AdamW, the schedule, averaging and logging."""
 
     epochs: int = 12
     batch_size: int = 128  # over all ranks
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup_epochs: float = 1.0
+    schedule: str = "cosine"  # after the warm-up; or "exponential", "constant" (training/loop/schedule.py)
+    final_rate: float = 0.0  # share of learning_rate that is left at the last step
     average_decay: float = 0.998  # of the exponential moving average of the weights, which is what is kept
     clip_norm: float = 5.0
     seed: int = 0
     bf16: bool = True
     save_every_s: float = 60.0
     log_every_steps: int = 20  # steps between TensorBoard's points
+
+    def __post_init__(self) -> None:
+        """Check the schedule.
+
+        Raises:
+            ValueError: as in `check_schedule`.
+        """
+        check_schedule(self.schedule, self.final_rate)
 
 
 class Task(Protocol):
@@ -75,19 +84,19 @@ class Task(Protocol):
 def fit(
     task: Task, config: TrainerConfig, folder: Path, facts: dict[str, Any], report: Callable[[str], None] = print
 ) -> Path:
-    """Train, or go on with training; return the file with the averaged weights.
+    """Train or resume a run; return the file with the averaged weights.
 
     ``folder`` receives checkpoint.safetensors, log.jsonl (a line per epoch), tensorboard/ and, at the end,
     weights.safetensors. A finished run is returned as it is. Every rank calls this; rank 0 writes and reports.
 
     Raises:
-        ValueError: there are fewer samples than a batch has, or fewer in a batch than there are ranks.
+        ValueError: the training set is smaller than a batch, or a batch has fewer samples than there are ranks.
     """
-    report = report if rank() == 0 else _say_nothing
+    report = report if rank() == 0 else _discard
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / "weights.safetensors"
     if final.is_file():
-        report(f"{final} is there: nothing to do")
+        report(f"{final} exists: nothing to do")
         return final
     plan = _plan(task, config)
     torch.manual_seed(config.seed)
@@ -98,13 +107,12 @@ def fit(
     kept: dict[str, Any] = {"step": 0}
     if checkpoint.is_file():
         kept = load_checkpoint(checkpoint, task.model, averaged, optimizer)
-        report(f"going on at step {kept['step']}")
-    need_one_step(kept["step"], next(task.model.parameters()).device)
-    loss = shared_loss(task.model, task.loss, part_of(torch.arange(config.batch_size)))
+        report(f"resuming at step {kept['step']}")
+    synchronise_norms(task.model)
     saved = time.monotonic()
     with RunLog(folder, plan, config.log_every_steps, kept, report) if rank() == 0 else nullcontext() as log:
         for step in range(kept["step"], plan.steps):
-            figures = _train_step(task.model, loss, optimizer, config, plan, step)
+            figures = _train_step(task, optimizer, config, plan, step)
             _average(averaged, task.model, min(config.average_decay, (1 + step) / (10 + step)))
             if log is None:
                 continue
@@ -120,15 +128,15 @@ def fit(
     return final
 
 
-def _say_nothing(line: str) -> None:
-    """Swallow the lines of all ranks but the first."""
+def _discard(line: str) -> None:
+    """Drop the lines of all ranks but the first."""
 
 
 def _plan(task: Task, config: TrainerConfig) -> Plan:
     if task.samples < config.batch_size:
         raise ValueError(f"{task.samples} samples do not fill a batch of {config.batch_size}: lower trainer.batch_size")
     if config.batch_size < ranks():
-        raise ValueError(f"a batch of {config.batch_size} has no part for each of {ranks()} ranks: start fewer")
+        raise ValueError(f"a batch of {config.batch_size} cannot be split over {ranks()} ranks: start fewer")
     return Plan(config.epochs, task.samples, config.batch_size)
 
 
@@ -139,46 +147,45 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
-def learning_rate(config: TrainerConfig, step: int, per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine down to 0 at the last step."""
-    warm = max(1, round(config.warmup_epochs * per_epoch))
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    share = (step - warm) / max(1, config.epochs * per_epoch - warm)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
 def _train_step(
-    model: nn.Module,
-    loss_of: LossFunction,
-    optimizer: torch.optim.Optimizer,
-    config: TrainerConfig,
-    plan: Plan,
-    step: int,
+    task: Task, optimizer: torch.optim.Optimizer, config: TrainerConfig, plan: Plan, step: int
 ) -> StepFigures:
+    model = task.model
     epoch, batch = divmod(step, plan.steps_per_epoch)
     rows = _order(config.seed, epoch, plan.samples)[batch * plan.batch_size : (batch + 1) * plan.batch_size]
     part = part_of(rows)
-    rate = learning_rate(config, step, plan.steps_per_epoch)
+    rate = _rate(config, plan, step)
     for group in optimizer.param_groups:
         group["lr"] = rate
     model.train()
     torch.manual_seed(_seed(config.seed, 2, step))  # dropout has no generator of its own
     device = next(model.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=config.bf16):
-        loss = loss_of(part, step / plan.steps, _generator(_seed(config.seed, step, 1)))
+        loss = task.loss(part, step / plan.steps, _generator(_seed(config.seed, step, 1)))
     if ranks() > 1:
-        loss = loss * (ranks() * len(part) / len(rows))  # the mean over ranks is then the mean over the batch
+        loss = loss * (len(part) / len(rows))  # the sum over ranks is then the mean over the batch
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    sum_gradients(model)
     norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
     optimizer.step()
-    return StepFigures(mean_over_ranks(loss.detach()), norm, rate)
+    return StepFigures(sum_over_ranks(loss.detach()), norm, rate)
+
+
+def _rate(config: TrainerConfig, plan: Plan, step: int) -> float:
+    return learning_rate(
+        step,
+        steps=plan.steps,
+        warmup_steps=max(1, round(config.warmup_epochs * plan.steps_per_epoch)),
+        highest=config.learning_rate,
+        curve=config.schedule,
+        final=config.final_rate,
+    )
 
 
 @lru_cache(maxsize=1)
 def _order(seed: int, epoch: int, samples: int) -> Tensor:
-    """Order (N,) of the samples in an epoch, kept until the next one."""
+    """Order (N,) of the samples in an epoch, cached until the next one."""
     return torch.randperm(samples, generator=_generator(hash((seed, epoch, 0)) & _SEEDS))
 
 

@@ -21,7 +21,7 @@ from engine.facs import EXPRESSIONS
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import FER2013_LABELS, FerFaces, read_faces
 from training.data.keep_list import KeepList, write_keep_list
-from training.expression.fit import code_version
+from training.loop.checkpoint import code_version
 from training.loop.json_report import write_report
 from training.loop.trainer import TrainerConfig
 from training.rlps.classifier import (

@@ -27,7 +27,7 @@ from training.action_units.fit import fit_features, fit_head, head_features, sam
 from training.action_units.model import UGN, Variant
 from training.data.action_unit_faces import FOLDS, UnitFaces, UnitSplit, split_people
 from training.evaluation.action_units import judge
-from training.expression.fit import code_version
+from training.loop.checkpoint import code_version
 from training.loop.json_report import plain
 from training.loop.run_log import Plan
 from training.loop.trainer import TrainerConfig

@@ -24,7 +24,7 @@ from engine.types import Float32, Int64
 from engine.uncertainty.scores import entropy
 from training.data.fer2013 import FerFaces, majority_labels, read_faces
 from training.data.keep_list import write_keep_list
-from training.expression.fit import code_version
+from training.loop.checkpoint import code_version
 from training.metrics.ranking import auroc
 from training.rlps.classifier import ClassifierSettings, ClassifierTask, train_classifier
 from training.rlps.contact_sheet import write_contact_sheet

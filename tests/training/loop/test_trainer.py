@@ -1,4 +1,4 @@
-"""The loop: what it does to the weights, and that a killed run ends where an unbroken one does."""
+"""The loop: the weights it trains, its log, and that a killed run ends where an uninterrupted one does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from training.loop import trainer
-from training.loop.trainer import TrainerConfig, fit, learning_rate
+from training.loop.schedule import learning_rate
+from training.loop.trainer import TrainerConfig, fit
 
 CONFIG = TrainerConfig(
     epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=0.5, average_decay=0.5, bf16=False, save_every_s=0.0
@@ -45,7 +46,7 @@ class LineTask:
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 def test_training_lowers_the_error_and_logs_each_epoch(tmp_path: Path) -> None:
@@ -59,39 +60,39 @@ def test_training_lowers_the_error_and_logs_each_epoch(tmp_path: Path) -> None:
 def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, steps: int) -> None:
     whole = load_file(fit(LineTask(), CONFIG, tmp_path / "whole", {}, quiet))
     with pytest.raises(KeyboardInterrupt):
-        fit(LineTask(die_after=steps), CONFIG, tmp_path / "broken", {}, quiet)
-    resumed = load_file(fit(LineTask(), CONFIG, tmp_path / "broken", {}, quiet))
+        fit(LineTask(die_after=steps), CONFIG, tmp_path / "killed", {}, quiet)
+    resumed = load_file(fit(LineTask(), CONFIG, tmp_path / "killed", {}, quiet))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_each_epoch_tells_its_mean_training_loss_and_the_time_left(tmp_path: Path) -> None:
+def test_each_epoch_reports_its_mean_training_loss_and_the_time_left(tmp_path: Path) -> None:
     losses: list[float] = []
-    told: list[str] = []
+    lines: list[str] = []
 
-    class WatchedTask(LineTask):
+    class RecordingTask(LineTask):
         def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
             loss = super().loss(rows, progress, generator)
             losses.append(float(loss.detach()))
             return loss
 
-    fit(WatchedTask(), CONFIG, tmp_path, {}, told.append)
+    fit(RecordingTask(), CONFIG, tmp_path, {}, lines.append)
     logged = [json.loads(line)["training_loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert logged == pytest.approx([sum(losses[start : start + 4]) / 4 for start in (0, 4, 8)], abs=1e-5)
-    assert [line.split("  ")[0] for line in told] == ["epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
-    assert told[-1].endswith("0 min left")
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
+    assert lines[-1].endswith("0 min left")
 
 
 @pytest.mark.parametrize("steps", [3, 4, 6, 9])
-def test_a_killed_run_logs_as_an_unbroken_one(tmp_path: Path, steps: int) -> None:
+def test_a_killed_run_logs_as_an_uninterrupted_one(tmp_path: Path, steps: int) -> None:
     fit(LineTask(), CONFIG, tmp_path / "whole", {}, quiet)
-    seldom = TrainerConfig(**{**_values(CONFIG), "save_every_s": 0.0 if steps < 6 else 1e9})
+    rarely_saved = TrainerConfig(**{**_values(CONFIG), "save_every_s": 0.0 if steps < 6 else 1e9})
     with pytest.raises(KeyboardInterrupt):
-        fit(LineTask(die_after=steps), seldom, tmp_path / "broken", {}, quiet)
-    fit(LineTask(), CONFIG, tmp_path / "broken", {}, quiet)
-    assert (tmp_path / "broken" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
+        fit(LineTask(die_after=steps), rarely_saved, tmp_path / "killed", {}, quiet)
+    fit(LineTask(), CONFIG, tmp_path / "killed", {}, quiet)
+    assert (tmp_path / "killed" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
 
 
-def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path) -> None:
+def test_a_truncated_line_is_dropped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(LineTask(die_after=5), CONFIG, tmp_path, {}, quiet)
     with (tmp_path / "log.jsonl").open("a") as log:
@@ -118,7 +119,9 @@ def test_tensorboard_gets_steps_and_epochs_once_each_also_after_a_kill(tmp_path:
         "validation/error": [4, 8, 12],
     }
     rates = [point.value for point in points.Scalars("training/learning_rate")]
-    assert rates == pytest.approx([learning_rate(config, step - 1, 4) for step in every_second])
+    assert rates == pytest.approx(
+        [learning_rate(step - 1, steps=12, warmup_steps=2, highest=0.05) for step in every_second]
+    )
     assert all(point.value > 0 for point in points.Scalars("training/images_per_s"))
 
 
@@ -157,15 +160,6 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, monkey
     with pytest.raises(OSError, match="No space"):
         fit(LineTask(), CONFIG, tmp_path, {}, quiet)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
-
-
-def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
-    config = TrainerConfig(epochs=10, learning_rate=1.0, warmup_epochs=1.0)
-    rates = [learning_rate(config, step, 10) for step in range(101)]
-    assert rates[0] == 1 / 10
-    assert rates[9] == rates[10] == 1.0
-    assert abs(rates[55] - 0.5) < 1e-9  # half-way down: 45 of 90 steps
-    assert rates[100] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_norms_and_biases_do_not_decay() -> None:
