@@ -64,6 +64,6 @@ def test_a_report_names_model_split_and_limits(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [(Path("fer"), "PublicTest", Path("cache"), contract.crop.side_px)]
     assert (report.split, report.faces) == ("PublicTest", 40)
     assert (report.model.name, report.model.sha256) == (contract.name, contract.sha256)
-    assert report.model.max_epistemic == contract.calibration.max_epistemic
+    assert report.model.epistemic_limit == contract.calibration.epistemic_limit
     assert report.flip.nll_votes.value != report.raters.after.nll.value
     assert report.raters.before is not None

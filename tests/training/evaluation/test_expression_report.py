@@ -111,7 +111,7 @@ def test_a_model_without_members() -> None:
 
 
 def test_rejection_comes_before_ambiguity() -> None:
-    facts = dataclasses.replace(FACTS, max_aleatoric=1.0, max_epistemic=0.1)
+    facts = dataclasses.replace(FACTS, aleatoric_limit=1.0, epistemic_limit=0.1)
     probabilities = one_hot(np.array([0, 0, 0, 0]), 8)
     judged = Estimates(probabilities, np.array([0.5, 1.5, 1.5, 1.0]), np.array([0.0, 0.0, 0.2, 0.1]))
     labels = np.array([0, 1, 0, -1])
