@@ -1,4 +1,4 @@
-"""What the desktop program remembers from one start to the next, and the file where it stands."""
+"""Preferences of the window, and the file in which they are saved."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ from engine.capture.stream import redact_url
 from engine.config import EngineConfig, TrackerName
 from engine.errors import OutputError
 
-#: Values of ``theme``; the windows know them as app.qt.theme.ThemeName.
+#: Values of ``theme``, as in app.qt.theme.ThemeName.
 THEMES: Final = ("system", "light", "dark", "high-contrast")
 #: Smallest and largest ``scale_percent``.
 SCALE_RANGE: Final = (100, 200)
 #: Values of ``page``, in the order of the window's navigation.
 PAGES: Final = ("start", "live", "annotate", "review", "settings", "about")
-#: Sessions that are remembered.
+#: Number of recent sessions.
 MAX_SESSIONS: Final = 8
-#: More threads than this help none of our networks.
+#: No network runs faster with more threads.
 MAX_THREADS: Final = 64
 
 
 def _results_folder() -> Path:
     try:
         return Path.home() / "Mien"
-    except RuntimeError:  # a user without a home, as services have
+    except RuntimeError:  # no home folder, as for service users
         return Path.cwd() / "Mien"
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """All that is remembered. Nothing of what a camera saw stands here."""
+    """Choices of the user. They contain nothing from the camera."""
 
     theme: str = "system"  # one of THEMES
     scale_percent: int = 100  # of text and controls, within SCALE_RANGE
-    language: str = ""  # such as "de", where a translation is installed; "" = that of the desktop
-    source: str = "0"  # what Live opened last; the file does not get addresses with a login
+    language: str = ""  # such as "de", if a translation is installed; "" = that of the desktop
+    source: str = "0"  # opened last in Live; addresses with a login are not saved
     recordings: Path = field(default_factory=_results_folder)
     annotations: Path = field(default_factory=_results_folder)
     backend: str | None = None  # a key of registry.BACKENDS; None = the order of the engine's settings
     tracker: TrackerName = "litert"
-    threads: int = 1  # of the models
+    threads: int = 1  # per model
     limits: Limits | None = None  # None = the model's own
     preset: str = "balanced"  # of Annotate, see app/settings/presets.py
-    coder: str = ""  # who labels in Review
+    coder: str = ""  # name or initials of the person who labels in Review
     window: str = ""  # saveGeometry() in base64
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
     page: str = "start"  # one of PAGES
-    sessions: tuple[Path, ...] = ()  # folders opened in Review, the newest first
-    told: bool = False  # whether the notice of the first start was read
+    sessions: tuple[Path, ...] = ()  # folders opened in Review, newest first
+    notice_read: bool = False  # whether the notice of the first start was confirmed
 
     def with_session(self, folder: Path) -> Preferences:
-        """The same with this session as the newest; the oldest are forgotten."""
-        others = tuple(one for one in self.sessions if one != folder)
+        """Return a copy with this session first; the oldest ones are dropped."""
+        others = tuple(path for path in self.sessions if path != folder)
         return dataclasses.replace(self, sessions=(folder, *others)[:MAX_SESSIONS])
 
 
 def preferences_path() -> Path:
-    """The file that MIEN_CONFIG names, else ``desktop.json`` in this user's folder for settings."""
+    """The file named by MIEN_CONFIG, otherwise ``desktop.json`` in the user's configuration folder."""
     named = os.environ.get("MIEN_CONFIG")
     if named:
         return Path(named)
@@ -80,23 +80,22 @@ def preferences_path() -> Path:
     return folder / "desktop.json"
 
 
-def load_preferences(path: Path, tell: Callable[[str], None] = lambda sentence: None) -> Preferences:
-    """What stands in the file; never an error.
+def load_preferences(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> Preferences:
+    """Read the preferences; never raises. Invalid fields get their default, unknown ones are ignored.
 
     Args:
-        path: the file; the defaults hold when there is none.
-        tell: gets a sentence when the file cannot be read, and one for every value that cannot be used. Fields without
-            a usable value get their default; fields of other versions are passed over.
+        path: the file; if it does not exist, all defaults are used.
+        warn: called with a sentence if the file cannot be read, and for every invalid value.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Preferences()
     except (OSError, ValueError, RecursionError) as error:
-        tell(f"{path} cannot be read ({error}): the settings of the first start are used")
+        warn(f"{path} cannot be read ({error}): the default settings are used")
         return Preferences()
     if not isinstance(raw, dict):
-        tell(f"{path} holds no settings: those of the first start are used")
+        warn(f"{path} does not contain settings: the defaults are used")
         return Preferences()
     values: dict[str, Any] = {}
     for name, read in _READERS.items():
@@ -105,12 +104,12 @@ def load_preferences(path: Path, tell: Callable[[str], None] = lambda sentence: 
         try:
             values[name] = read(raw[name])
         except (TypeError, ValueError, OverflowError) as error:
-            tell(f"{path}: {name} {error}: its default is used")
+            warn(f"{path}: {name} {error}: its default is used")
     return Preferences(**values)
 
 
 def save_preferences(path: Path, preferences: Preferences) -> None:
-    """Write the file whole or not at all; the folder is made. An address that may hold a secret is not kept.
+    """Write the file atomically and create its folder. An address that may contain a secret is not saved.
 
     Raises:
         OutputError: it cannot be written.
@@ -124,12 +123,12 @@ def save_preferences(path: Path, preferences: Preferences) -> None:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(
-            f"settings cannot be kept in {path} ({error.strerror or error}): mend this, or name a file in MIEN_CONFIG"
+            f"settings cannot be saved in {path} ({error.strerror or error}): fix this, or set MIEN_CONFIG to another file"
         ) from error
 
 
 def chosen_config(config: EngineConfig, preferences: Preferences) -> EngineConfig:
-    """The engine's settings with the user's backend and threads laid over; takes effect when an engine is opened."""
+    """Apply the user's backend and threads to the settings of the engine, for the next engine that is opened."""
     backends = config.backends if preferences.backend is None else (preferences.backend,)
     return dataclasses.replace(config, backends=backends, threads=preferences.threads)
 
@@ -154,7 +153,7 @@ def _within(low: int, high: int) -> Callable[[Any], int]:
 
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
-        raise TypeError(f"is {_short(raw)}, not a text")
+        raise TypeError(f"is {_short(raw)}, not a string")
     return raw
 
 
@@ -170,10 +169,10 @@ def _folder(raw: Any) -> Path:
             return Path(raw)
     except UnicodeEncodeError:
         pass
-    raise ValueError("names no folder")
+    raise ValueError("is not a folder name")
 
 
-def _yes_or_no(raw: Any) -> bool:
+def _flag(raw: Any) -> bool:
     if not isinstance(raw, bool):
         raise TypeError(f"is {_short(raw)}, not true or false")
     return raw
@@ -185,7 +184,7 @@ def _folders(raw: Any) -> tuple[Path, ...]:
     return tuple(map(_folder, raw))[:MAX_SESSIONS]
 
 
-def _texts(raw: Any) -> dict[str, str]:
+def _strings(raw: Any) -> dict[str, str]:
     if not isinstance(raw, dict):
         raise TypeError(f"is {_short(raw)}, not an object")
     return {name: _text(value) for name, value in raw.items()}
@@ -212,7 +211,7 @@ def _short(raw: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-#: How each field is read from JSON.
+#: Reads and checks each field.
 _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "theme": _one_of(THEMES),
     "scale_percent": _within(*SCALE_RANGE),
@@ -227,8 +226,8 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "preset": _filled,
     "coder": _text,
     "window": _text,
-    "splitters": _texts,
+    "splitters": _strings,
     "page": _one_of(PAGES),
     "sessions": _folders,
-    "told": _yes_or_no,
+    "notice_read": _flag,
 }

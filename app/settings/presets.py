@@ -1,4 +1,4 @@
-"""Presets of annotate: how much of a film is analysed, and how soon new faces are found, for the time that it takes."""
+"""Presets of annotate: trade speed against the number of analysed frames and the delay in finding new faces."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ from typing import TYPE_CHECKING, Final, Literal
 from engine.config import EngineConfig
 from engine.errors import ConfigError
 
-if TYPE_CHECKING:  # it imports numpy, which the command line must not wait for
+if TYPE_CHECKING:  # imports numpy, which would slow down the start of the command line
     from engine.capture.source import SourceInfo
 
 PresetName = Literal["speed", "balanced", "thorough"]
 
-#: Frames left out must leave so many per second: decisions are averaged over half a second and shown after 0.15 s,
-#: for which fewer would be too few. Ten, less a little for 29.97 / 3.
+#: Lowest rate to which frames are skipped: decisions are averaged over half a second and shown after 0.15 s, which
+#: needs about ten frames per second. Slightly lower, to accept 29.97 / 3.
 _MIN_RATE_FPS: Final = 9.9
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One choice. No preset moves a limit of the models or of the quality of a face."""
+    """One preset. No preset changes a limit of the models or of the face quality."""
 
     name: PresetName
-    told: str  # one line for the user; windows translate it
-    every_n: int = 1  # analyse every n-th frame, and more where too few would be left; see `every_n_of`
-    detect_every_s: float | None = None  # of TrackingConfig; None = as the settings say
+    description: str  # one line for the user; translated by the window
+    every_n: int = 1  # analyse at most every n-th frame; see `every_n_of`
+    detect_every_s: float | None = None  # of TrackingConfig; None = unchanged
     video: bool = True  # write the annotated video
 
     def every_n_of(self, info: SourceInfo) -> int:
-        """Every how many-th frame of a source is analysed: at most `every_n`, and 1 where the rate is not known.
+        """Interval of analysed frames for a source: at most `every_n`, less for low rates, 1 if the rate is unknown.
 
-        A live source is not thinned: it drops by itself what comes too fast. Folders of pictures have no rate that
-        could be cut down, so that each of theirs counts.
+        Also 1 for live sources, which drop frames as needed, and for folders of images, where each one counts.
         """
         if info.is_live or info.fps is None:
             return 1
         return max(min(self.every_n, int(info.fps / _MIN_RATE_FPS)), 1)
 
     def configured(self, config: EngineConfig) -> EngineConfig:
-        """The settings with those of this preset laid over."""
+        """Apply the preset to settings."""
         if self.detect_every_s is None:
             return config
         tracking = dataclasses.replace(config.tracking, detect_every_s=self.detect_every_s)
@@ -51,7 +50,7 @@ BALANCED: Final = Preset(
     "balanced", "Analyses every frame and writes the annotated video; looks for new faces four times a second."
 )
 
-#: In the order in which they are offered.
+#: In the order of the user interface.
 PRESETS: Final = (
     Preset(
         "speed",
@@ -69,10 +68,10 @@ PRESETS: Final = (
 
 
 def preset_of(name: str) -> Preset:
-    """The preset of this name.
+    """Find a preset by its name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: unknown name.
     """
     for preset in PRESETS:
         if preset.name == name:

@@ -1,6 +1,6 @@
-"""Libraries of the system that Qt loads on Linux and that its wheel does not bring: which lack, and their packages.
+"""System libraries that Qt needs on Linux and that its wheel does not contain.
 
-Without one of them Qt ends the process with a message of its own, so the window asks here first.
+If one is missing, Qt aborts the process with a message of its own, so the window checks them first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Final
 
-#: To their Debian and Ubuntu packages: what every window needs, also one without a screen.
+#: Libraries of every window, also an offscreen one, with their Debian and Ubuntu packages.
 QT_LIBRARIES: Final = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -18,7 +18,7 @@ QT_LIBRARIES: Final = {
     "libdbus-1.so.3": "libdbus-1-3",
     "libfontconfig.so.1": "libfontconfig1",
 }
-#: What a window on an X display needs besides.
+#: Additional libraries of a window on an X display.
 X11_LIBRARIES: Final = {
     "libxcb-cursor.so.0": "libxcb-cursor0",
     "libxcb-icccm.so.4": "libxcb-icccm4",
@@ -33,8 +33,8 @@ X11_LIBRARIES: Final = {
 }
 
 
-def is_there(library: str) -> bool:
-    """Whether the system can load it."""
+def is_installed(library: str) -> bool:
+    """Whether the system can load a library."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -43,11 +43,11 @@ def is_there(library: str) -> bool:
 
 
 def missing_for_window() -> tuple[str, ...]:
-    """Packages without which the window cannot start on the display that is set; empty elsewhere than on Linux."""
+    """List the missing packages that a window on the current display needs; empty on other systems than Linux."""
     if sys.platform != "linux":
         return ()
     wanted = QT_LIBRARIES | (X11_LIBRARIES if _on_x11() else {})
-    return tuple(package for library, package in wanted.items() if not is_there(library))
+    return tuple(package for library, package in wanted.items() if not is_installed(library))
 
 
 def _on_x11() -> bool:

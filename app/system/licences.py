@@ -1,4 +1,4 @@
-"""Versions and licences of what the program stands on, as the installed packages tell them."""
+"""Versions and licences of the packages that the program uses, from their metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
-#: Packages that the program imports, whether or not all are installed; the last ones come with the extras.
+#: Packages that the program imports if installed; the last ones belong to the extras.
 PACKAGES: Final = (
     "numpy",
     "opencv-python-headless",
@@ -22,7 +22,7 @@ PACKAGES: Final = (
     "openvino",
     "mediapipe",
 )
-#: A field ``License`` longer than this is the whole text of a licence, not its name.
+#: A field ``License`` longer than this holds the full text, not the name.
 _LONGEST_NAME: Final = 80
 
 
@@ -32,20 +32,20 @@ class Package:
 
     name: str
     version: str
-    licence: str  # empty if the package does not tell
+    licence: str  # empty if not stated
 
 
 @dataclass(frozen=True, slots=True)
 class Codecs:
-    """The FFmpeg that PyAV carries."""
+    """The FFmpeg libraries bundled with PyAV."""
 
     version: str
-    licence: str  # of its libraries, as they were built
+    licence: str  # of this build
     has_gpl_parts: bool  # built with libx264 or libx265, which are under the GPL
 
 
 def installed_packages() -> tuple[Package, ...]:
-    """Those of PACKAGES that are installed here."""
+    """Find the packages of PACKAGES that are installed."""
     found = []
     for name in PACKAGES:
         try:
@@ -57,7 +57,7 @@ def installed_packages() -> tuple[Package, ...]:
 
 
 def codecs() -> Codecs:
-    """What the FFmpeg inside PyAV says of itself."""
+    """Read version, licence and build options of PyAV's FFmpeg."""
     import av
     from av import _core
 
@@ -70,9 +70,9 @@ def codecs() -> Codecs:
 def _licence(about: metadata.PackageMetadata) -> str:
     fields = about.json
     for field in ("license_expression", "license"):
-        told = fields.get(field)
-        if isinstance(told, str) and 0 < len(told) <= _LONGEST_NAME and told.upper() != "UNKNOWN":
-            return told
+        name = fields.get(field)
+        if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.upper() != "UNKNOWN":
+            return name
     classifiers = fields.get("classifier", [])
     named = [line.rsplit(" :: ", 1)[1] for line in classifiers if line.startswith("License :: ")]
     return ", ".join(named)

@@ -1,4 +1,4 @@
-"""What the model files say of themselves: read from the contracts beside them, without opening the networks."""
+"""Facts about the models for the user, from their contracts; no network is opened."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ CARDS_FOLDER: Final = _CHECKOUT_CARDS if _CHECKOUT_CARDS.is_dir() else MODELS_FO
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a user may want to know of one model."""
+    """Description of one model."""
 
     task: str  # "expression" or "action_units"
     name: str
     sha256: str
     labels: tuple[str, ...]
-    trusted: tuple[str, ...]  # labels that may be built on; all of them for expressions
-    data: tuple[str, ...]  # what it learned from, one line each
-    fitted_on: str  # what its limits were chosen on
+    trusted: tuple[str, ...]  # labels with sufficient evidence; all of them for expressions
+    data: tuple[str, ...]  # training data, one line each
+    fitted_on: str  # data on which its limits were chosen
     licence: str
     trained: str
-    limits: Limits | None  # the limits that a user may move; None for action units
-    card: Path | None  # the model card, where the documents are installed
+    limits: Limits | None  # None for action units
+    card: Path | None  # the model card, if installed
 
 
 def read_model_facts(task: str, folder: Path | None = None, cards: Path = CARDS_FOLDER) -> ModelFacts:
-    """The facts of the model for a task; ``folder`` is searched instead of that of the program.
+    """Read the facts of the model for a task, in ``folder`` or among the models of the program.
 
     Raises:
-        ModelError: the model is missing, or its contract is missing or broken.
-        ValueError: there is no such task.
+        ModelError: the model is missing, or its contract is missing or damaged.
+        ValueError: unknown task.
     """
     contract = read_contract(model_path(task, folder))
     if isinstance(contract, ActionUnitContract):
@@ -63,5 +63,5 @@ def read_model_facts(task: str, folder: Path | None = None, cards: Path = CARDS_
     )
 
 
-#: Every task that has a model, in the order of a frame's path.
+#: All tasks, in processing order.
 TASKS: Final = tuple(CONTRACTS)

@@ -1,4 +1,4 @@
-"""What is remembered comes back; what cannot be used falls back field by field, and is told."""
+"""Preferences are restored; invalid ones fall back to their default field by field, with a warning."""
 
 from __future__ import annotations
 
@@ -42,42 +42,42 @@ CHANGED = Preferences(
     splitters={"live-columns": "AAAA"},
     page="review",
     sessions=(Path("/data/recordings/a"), Path("/data/recordings/b")),
-    told=True,
+    notice_read=True,
 )
 
 
-def test_every_field_comes_back(tmp_path: Path) -> None:
+def test_every_field_is_restored(tmp_path: Path) -> None:
     assert all(
         getattr(CHANGED, item.name) != getattr(Preferences(), item.name) for item in dataclasses.fields(Preferences)
     )
     path = tmp_path / "new" / "desktop.json"
     save_preferences(path, CHANGED)
-    told: list[str] = []
-    assert load_preferences(path, told.append) == CHANGED
-    assert told == []
+    warnings: list[str] = []
+    assert load_preferences(path, warnings.append) == CHANGED
+    assert warnings == []
     assert [file.name for file in path.parent.iterdir()] == ["desktop.json"]
 
 
-def test_no_file_gives_the_defaults_in_silence(tmp_path: Path) -> None:
-    told: list[str] = []
-    assert load_preferences(tmp_path / "none.json", told.append) == Preferences()
-    assert told == []
+def test_a_missing_file_gives_the_defaults_without_a_warning(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    assert load_preferences(tmp_path / "none.json", warnings.append) == Preferences()
+    assert warnings == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe", b"[" * 100_000, b"null"])
-def test_a_file_that_is_no_settings_gives_the_defaults_and_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_settings_gives_the_defaults_and_one_warning(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "desktop.json"
     path.write_bytes(content)
-    told: list[str] = []
-    assert load_preferences(path, told.append) == Preferences()
-    assert len(told) == 1
-    assert str(path) in told[0]
+    warnings: list[str] = []
+    assert load_preferences(path, warnings.append) == Preferences()
+    assert len(warnings) == 1
+    assert str(path) in warnings[0]
 
 
-def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    assert load_preferences(tmp_path, told.append) == Preferences()
-    assert len(told) == 1
+def test_a_folder_in_place_of_the_file_gives_one_warning(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    assert load_preferences(tmp_path, warnings.append) == Preferences()
+    assert len(warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,21 +108,21 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
         ("page", "kiosk"),
         ("sessions", "a"),
         ("sessions", [""]),
-        ("told", 1),
+        ("notice_read", 1),
     ],
 )
-def test_a_bad_value_costs_its_field_alone(tmp_path: Path, name: str, value: object) -> None:
+def test_an_invalid_value_affects_only_its_field(tmp_path: Path, name: str, value: object) -> None:
     path = tmp_path / "desktop.json"
     save_preferences(path, CHANGED)
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
-    told: list[str] = []
-    found = load_preferences(path, told.append)
+    warnings: list[str] = []
+    found = load_preferences(path, warnings.append)
     assert found == dataclasses.replace(CHANGED, **{name: getattr(Preferences(), name)})
-    assert len(told) == 1
-    assert f"{name} " in told[0]
+    assert len(warnings) == 1
+    assert f"{name} " in warnings[0]
 
 
-def test_a_full_disk_keeps_the_settings_from_before_and_leaves_nothing_else(
+def test_a_full_disk_keeps_the_old_settings_and_leaves_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "desktop.json"
@@ -132,24 +132,24 @@ def test_a_full_disk_keeps_the_settings_from_before_and_leaves_nothing_else(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(table, "publish", full)
-    with pytest.raises(OutputError, match=r"cannot be kept in .*\(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"cannot be saved in .*\(No space left on device\)"):
         save_preferences(path, Preferences())
     assert load_preferences(path) == CHANGED
     assert [one.name for one in tmp_path.iterdir()] == ["desktop.json"]
 
 
-def test_numbers_that_json_knows_and_we_do_not_are_no_thresholds(tmp_path: Path) -> None:
+def test_limits_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
     path.write_text('{"limits": {"aleatoric_limit": NaN, "ood_limit": 0.5}, "threads": 2}')
     assert load_preferences(path) == Preferences(threads=2)
 
 
-def test_fields_of_other_versions_are_passed_over(tmp_path: Path) -> None:
+def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
     path.write_text('{"wallpaper": "x", "threads": 3}')
-    told: list[str] = []
-    assert load_preferences(path, told.append) == Preferences(threads=3)
-    assert told == []
+    warnings: list[str] = []
+    assert load_preferences(path, warnings.append) == Preferences(threads=3)
+    assert warnings == []
 
 
 json_values = st.recursive(
@@ -160,7 +160,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([item.name for item in dataclasses.fields(Preferences)]), json_values))
-def test_no_file_can_break_loading(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, object]) -> None:
+def test_any_file_can_be_loaded(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, object]) -> None:
     path = tmp_path_factory.mktemp("any") / "desktop.json"
     path.write_text(json.dumps(raw))
     found = load_preferences(path)
@@ -168,7 +168,7 @@ def test_no_file_can_break_loading(tmp_path_factory: pytest.TempPathFactory, raw
     assert load_preferences(path) == found
 
 
-def test_a_login_never_reaches_the_disk(tmp_path: Path) -> None:
+def test_a_login_is_never_saved(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
     save_preferences(path, Preferences(source="rtsp://admin:secret@10.0.0.7:554/live?token=abc"))
     assert "secret" not in path.read_text()
@@ -178,7 +178,7 @@ def test_a_login_never_reaches_the_disk(tmp_path: Path) -> None:
     assert load_preferences(path).source == "rtsp://10.0.0.7:554/live"
 
 
-def test_saving_fails_with_a_remedy_and_keeps_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_save_says_what_to_do_and_keeps_the_old_file(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("x")
     with pytest.raises(OutputError, match="MIEN_CONFIG"):
@@ -191,7 +191,7 @@ def test_saving_fails_with_a_remedy_and_keeps_what_was_there(tmp_path: Path) -> 
     assert load_preferences(path) == CHANGED
 
 
-def test_the_newest_session_stands_first_once() -> None:
+def test_the_newest_session_comes_first_and_only_once() -> None:
     now = Preferences()
     for number in range(MAX_SESSIONS + 3):
         now = now.with_session(Path(f"/s/{number}"))
@@ -202,7 +202,7 @@ def test_the_newest_session_stands_first_once() -> None:
     assert sorted(again.sessions) == sorted(now.sessions)
 
 
-def test_the_file_of_the_variable_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_variable_names_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIEN_CONFIG", str(tmp_path / "mine.json"))
     assert preferences_path() == tmp_path / "mine.json"
     monkeypatch.delenv("MIEN_CONFIG")
@@ -210,7 +210,7 @@ def test_the_file_of_the_variable_comes_first(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the folders of the XDG standard")
-def test_the_folder_is_that_of_the_desktop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_follows_the_xdg_standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MIEN_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert preferences_path() == tmp_path / "mien" / "desktop.json"
@@ -225,14 +225,14 @@ def test_other_platforms_have_their_own_folders(monkeypatch: pytest.MonkeyPatch,
     assert preferences_path().parts[-4:] == ("Library", "Application Support", "Mien", "desktop.json")
 
 
-def test_the_engine_gets_what_was_chosen() -> None:
+def test_backend_and_threads_are_applied_to_the_engine() -> None:
     config = EngineConfig(threads=4)
     assert chosen_config(config, Preferences()) == dataclasses.replace(config, threads=1)
     chosen = chosen_config(config, Preferences(backend="onnxruntime", threads=2))
     assert chosen == dataclasses.replace(config, backends=("onnxruntime",), threads=2)
 
 
-def test_a_user_without_a_home_gets_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_folder_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("no home")
 

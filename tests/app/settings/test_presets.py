@@ -31,7 +31,7 @@ def info_at(fps: float | None, live: bool = False) -> SourceInfo:
 def test_there_is_one_of_each_name() -> None:
     assert [preset.name for preset in PRESETS] == list(get_args(PresetName))
     assert all(preset_of(preset.name) is preset for preset in PRESETS)
-    assert len({preset.told for preset in PRESETS}) == len(PRESETS)
+    assert len({preset.description for preset in PRESETS}) == len(PRESETS)
 
 
 def test_an_unknown_name_is_told_with_those_that_are_known() -> None:

@@ -1,4 +1,4 @@
-"""What Qt needs of the system is asked for before Qt ends the process."""
+"""System libraries are checked before Qt aborts the process."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import sys
 import pytest
 
 from app.system import libraries
-from app.system.libraries import QT_LIBRARIES, X11_LIBRARIES, is_there, missing_for_window
+from app.system.libraries import QT_LIBRARIES, X11_LIBRARIES, is_installed, missing_for_window
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 
 @pytest.fixture
-def nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libraries, "is_there", lambda library: False)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "is_installed", lambda library: False)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_library_that_is_there_is_found_and_another_is_not() -> None:
-    assert is_there("libc.so.6")
-    assert not is_there("libmien-does-not-exist.so.1")
+def test_an_installed_library_is_found_and_a_missing_one_is_not() -> None:
+    assert is_installed("libc.so.6")
+    assert not is_installed("libmien-does-not-exist.so.1")
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_a_library_that_is_there_is_found_and_another_is_not() -> None:
         ({}, False),
     ],
 )
-def test_the_display_decides_what_is_needed(nothing_there, monkeypatch, variables, x11) -> None:
+def test_the_display_determines_the_libraries(nothing_installed, monkeypatch, variables, x11) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     wanted = set(QT_LIBRARIES.values()) | (set(X11_LIBRARIES.values()) if x11 else set())
     assert set(missing_for_window()) == wanted
 
 
-def test_other_systems_need_none(nothing_there, monkeypatch) -> None:
+def test_other_systems_need_no_libraries(nothing_installed, monkeypatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert missing_for_window() == ()

@@ -1,4 +1,4 @@
-"""Every package that the program needs is told with its licence."""
+"""Packages of the program with their versions and licences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_packages_are_those_of_the_project() -> None:
     assert set(PACKAGES) == names
 
 
-def test_every_installed_package_tells_version_and_licence() -> None:
+def test_every_installed_package_has_a_version_and_a_licence() -> None:
     found = {one.name: one for one in installed_packages()}
     assert found["numpy"].version == metadata.version("numpy")
     assert all(0 < len(one.licence) <= 80 for one in found.values())
@@ -34,22 +34,22 @@ def test_every_installed_package_tells_version_and_licence() -> None:
 def test_a_licence_is_never_the_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
     from email.message import Message
 
-    class Made(Message):
+    class FakeMessage(Message):
         json = {"license": "x" * 2000, "classifier": ["Programming Language :: C", "License :: OSI Approved :: MIT"]}
 
-    def made(name: str) -> Made:
+    def fake(name: str) -> FakeMessage:
         if name != "numpy":
             raise metadata.PackageNotFoundError(name)
-        about = Made()
+        about = FakeMessage()
         about["Version"] = "1"
         return about
 
-    monkeypatch.setattr(metadata, "metadata", made)
+    monkeypatch.setattr(metadata, "metadata", fake)
     (only,) = installed_packages()
     assert (only.name, only.version, only.licence) == ("numpy", "1", "MIT")
 
 
-def test_the_codecs_tell_what_they_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpl_parts_of_the_codecs_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from av import _core
 
     assert re.match(r"\d+\.", codecs().version)

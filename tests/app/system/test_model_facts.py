@@ -1,4 +1,4 @@
-"""The facts are those of the contracts."""
+"""Facts about the models are read from their contracts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.model_files import MODELS_FOLDER
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_facts_are_those_of_the_shipped_contract(task: str) -> None:
+def test_facts_equal_the_shipped_contract(task: str) -> None:
     raw = json.loads((MODELS_FOLDER / f"{task}.json").read_text())
     facts = read_model_facts(task)
     assert (facts.task, facts.name, facts.sha256) == (task, raw["name"], raw["sha256"])
@@ -22,7 +22,7 @@ def test_facts_are_those_of_the_shipped_contract(task: str) -> None:
     assert list(facts.labels) == raw["labels"]
 
 
-def test_trusted_units_and_limits_stand_where_they_belong() -> None:
+def test_units_have_trust_and_expressions_have_limits() -> None:
     units = json.loads((MODELS_FOLDER / "action_units.json").read_text())
     marks = zip(units["labels"], units["calibration"]["trusted"], strict=True)
     assert read_model_facts("action_units").trusted == tuple(label for label, trusted in marks if trusted)
@@ -35,13 +35,13 @@ def test_trusted_units_and_limits_stand_where_they_belong() -> None:
     assert expression.limits.ood_limit == 1.0 - limits["false_rejection"]
 
 
-def test_the_model_card_is_named_where_it_is_installed(tmp_path: Path) -> None:
+def test_the_model_card_is_found_if_installed(tmp_path: Path) -> None:
     assert read_model_facts("expression", cards=tmp_path).card is None
     (tmp_path / "expression.md").write_text("# card")
     assert read_model_facts("expression", cards=tmp_path).card == tmp_path / "expression.md"
 
 
-def test_a_missing_model_and_a_broken_contract_are_told(tmp_path: Path) -> None:
+def test_a_missing_model_or_contract_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="missing"):
         read_model_facts("expression", tmp_path)
     (tmp_path / "expression.onnx").write_bytes(b"x")

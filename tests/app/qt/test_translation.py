@@ -1,4 +1,4 @@
-"""A language is used where its file is installed."""
+"""Which translation is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.translations import chosen_language, installed_languages
+from app.qt.translation import chosen_language, installed_languages
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def installed(tmp_path: Path) -> dict[str, Path]:
     return installed_languages(tmp_path)
 
 
-def test_files_of_ours_are_languages(installed: dict[str, Path], tmp_path: Path) -> None:
+def test_translation_files_are_found_by_name(installed: dict[str, Path], tmp_path: Path) -> None:
     assert list(installed) == ["de", "pt_BR"]
     assert installed["de"] == tmp_path / "mien_de.qm"
     assert installed_languages(tmp_path / "none") == {}
@@ -34,7 +34,7 @@ def test_files_of_ours_are_languages(installed: dict[str, Path], tmp_path: Path)
         ("xx", "de_DE", None),
     ],
 )
-def test_the_language_is_the_users_else_the_desktops(
+def test_the_users_language_comes_before_the_desktops(
     installed: dict[str, Path], wanted: str, desktop: str, used: str | None
 ) -> None:
     assert chosen_language(wanted, desktop, installed) == (installed[used] if used else None)
