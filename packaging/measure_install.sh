@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Megabytes on disk of a fresh runtime, without and with the window: the figures of docs/results/first_light.json.
+# Size on disk of a fresh runtime in MB, without and with the window: the figures of docs/results/first_light.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)

@@ -1,4 +1,4 @@
-"""Make docs/images/annotated.jpg: frames of the annotated demo, as `mien annotate` draws them.
+"""Make docs/images/annotated.jpg from four frames of the annotated demo.
 
 .venv/bin/python packaging/readme_picture.py
 """
@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Moments of the demo in seconds: plain, dark, cut off, two faces.
+#: Times in the demo, in seconds: one face, too dark, cut off, two faces.
 MOMENTS_S = (1.6, 4.3, 5.5, 7.6)
 
 
 def main() -> None:
-    """Annotate the demo and lay four of its frames out in a square."""
+    """Annotate the demo and arrange four frames in a square."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "app", "annotate", "demo", "--out", folder], cwd=ROOT, check=True)
         with av.open(str(Path(folder) / "demo" / "annotated.mp4")) as video:
