@@ -1,1 +1,1 @@
-"""The window. The only place that imports Qt."""
+"""The window: the only package that imports Qt."""

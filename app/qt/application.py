@@ -1,4 +1,4 @@
-"""The one application of a process: made once, with a display that is there; controls keep the keys that work them."""
+"""The QApplication: creation after checking the display, keys reserved for controls, and the event loop."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from app.qt.theme import ThemeName, apply_theme
 from app.system.libraries import missing_for_window
 from engine.errors import ConfigError
 
-#: One of them must be set on Linux.
+#: On Linux one of them must be set.
 _DISPLAY_VARIABLES: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-#: Controls that Space presses, and those that arrows move; a page's shortcuts must not take these keys from them.
+#: Controls operated by Space and by arrow keys, which a page's shortcuts must not take from them.
 _PRESSED_BY_SPACE: Final = (QAbstractButton, QAbstractItemView, QComboBox)
 _MOVED_BY_ARROWS: Final = (QSlider, QTabBar)
 _ARROWS: Final = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
-#: Milliseconds between two moments at which Python hears a signal such as Ctrl-C.
+#: Milliseconds between two runs of Python code, which handle pending signals such as SIGINT.
 _SIGNAL_MS: Final = 200
 
 
-class _OwnKeys(QObject):
-    """Leaves its keys to the control that has the focus, so that everything can be worked by keys alone.
+class _KeyGuard(QObject):
+    """Event filter that gives the focused control its keys before shortcuts, so that all controls work by keyboard.
 
-    It looks at the events of such controls only: Python in the way of all events costs a live picture half a
-    millisecond.
+    Installed on such controls only: a Python filter on all events would cost half a millisecond per video frame.
     """
 
     def __init__(self, application: QApplication) -> None:
@@ -37,7 +36,7 @@ class _OwnKeys(QObject):
         application.focusChanged.connect(self._follow)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Claim them before shortcuts get them."""
+        """Claim the key before shortcuts do."""
         if event.type() is QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             pressed = event.key() == Qt.Key.Key_Space and isinstance(watched, _PRESSED_BY_SPACE)
             if pressed or (event.key() in _ARROWS and isinstance(watched, _MOVED_BY_ARROWS)):
@@ -47,14 +46,14 @@ class _OwnKeys(QObject):
 
     def _follow(self, before: QWidget | None, now: QWidget | None) -> None:
         if isinstance(now, (*_PRESSED_BY_SPACE, *_MOVED_BY_ARROWS)):
-            now.installEventFilter(self)  # a second time changes nothing
+            now.installEventFilter(self)  # idempotent
 
 
 def make_application() -> QApplication:
-    """The one application of this process.
+    """The QApplication of this process, created on the first call.
 
     Raises:
-        ConfigError: there is no display, or a library is missing, for which Qt would end the process.
+        ConfigError: no display, or a missing library; Qt would abort the process.
     """
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
@@ -64,28 +63,28 @@ def make_application() -> QApplication:
     missing = missing_for_window()
     if missing:
         raise ConfigError(f"the window needs libraries of the system: run 'sudo apt install {' '.join(missing)}'")
-    # A full OpenCV, if somebody installed one, points Qt to its own old plugins.
+    # The full OpenCV package, if installed, points Qt to its own older plugins.
     for variable in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
         if "cv2" in os.environ.get(variable, ""):
             del os.environ[variable]
     application = QApplication(["mien"])
     application.setApplicationName("Mien")
-    _OwnKeys(application)
+    _KeyGuard(application)
     apply_theme(application, ThemeName.SYSTEM, 100)
     return application
 
 
 def run_until_closed(application: QApplication, window: QWidget) -> None:
-    """Show the window until it is closed; SIGINT and SIGTERM close it."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in kept:
+    """Run the event loop until the window is closed; SIGINT and SIGTERM close it."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
         signal.signal(number, lambda number, frame: window.close())
-    heard = QTimer()  # Python hears signals only while Python runs
-    heard.timeout.connect(lambda: None)
-    heard.start(_SIGNAL_MS)
+    wake = QTimer()  # Python handles signals only while Python code runs
+    wake.timeout.connect(lambda: None)
+    wake.start(_SIGNAL_MS)
     try:
         application.exec()
     finally:
-        heard.stop()
-        for number, handler in kept.items():
+        wake.stop()
+        for number, handler in previous.items():
             signal.signal(number, handler)

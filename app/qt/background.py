@@ -1,7 +1,7 @@
-"""Work off the main thread: one named thread per worker, answers as signals.
+"""Workers: one named thread each, with results delivered as signals on the main thread.
 
-Beside engine/runtime.py the only place that makes threads. They are Python's, not Qt's: Python counts a thread that Qt
-made as alive for ever, and our tests insist that none is left.
+Besides engine/runtime.py the only place that creates threads. They are Python threads, not Qt's: Python lists a thread
+created by Qt as alive for ever, and the tests check that none is left.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from engine.thread_top import error_of
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-#: A worker that has not ended within so many seconds is stuck.
+#: Seconds after which a worker that has not ended counts as stuck.
 _CLOSE_S = 10.0
 
 
 class _Signals(QObject):
-    """Delivered on the thread that made it, in the order of the requests."""
+    """Delivers results on the thread that created it, in the order of the requests."""
 
     answered = Signal(object)
     failed = Signal(object)
 
     def __init__(self, on_answer: Callable[[Any], None], on_error: Callable[[Exception], None]) -> None:
         super().__init__()
-        self.is_open = True  # what was posted before the end is delivered after it, so each delivery asks
+        self.is_open = True  # checked at each delivery: queued signals may arrive after the end
         self._on_answer, self._on_error = on_answer, on_error
         self.answered.connect(self._answer, Qt.ConnectionType.QueuedConnection)
         self.failed.connect(self._fail, Qt.ConnectionType.QueuedConnection)
@@ -46,9 +46,9 @@ class _Signals(QObject):
 
 
 class Worker(Generic[Request, Answer]):
-    """Does one request after the other on a thread of its own; of those that wait only the newest is done.
+    """Processes requests one by one on a thread of its own; a newer request replaces one that is still waiting.
 
-    Every request that is done gives one answer or one error, on the main thread. After `close` nothing is delivered.
+    Each processed request gives one answer or one error on the main thread. After `close` nothing is delivered.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Worker(Generic[Request, Answer]):
         on_answer: Callable[[Answer], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        """The thread starts with the first request; ``name`` must tell what it does, as in ``mien-open``."""
+        """The thread starts with the first request; ``name`` it after its task, such as ``mien-open``."""
         self._work = work
         self._slot: LatestSlot[tuple[Request]] = LatestSlot()
         self._signals = _Signals(on_answer, on_error)
         self._thread = threading.Thread(target=self._run, name=name)
         self._started = self._closed = False
 
-    def ask(self, request: Request) -> None:
-        """Hand a request over; it takes the place of one that still waits. Ignored after `close`."""
+    def submit(self, request: Request) -> None:
+        """Queue a request in place of one that is still waiting; ignored after `close`."""
         if self._closed:
             return
         self._slot.put((request,))
@@ -75,10 +75,10 @@ class Worker(Generic[Request, Answer]):
             self._thread.start()
 
     def close(self) -> None:
-        """Drop what waits, wait for what is being done, and deliver nothing any more. A second call does nothing.
+        """Drop the waiting request, wait for the current one, and stop delivery. Idempotent.
 
         Raises:
-            ThreadStuckError: what is being done takes more than ten seconds.
+            ThreadStuckError: the current request takes more than ten seconds.
         """
         if self._closed:
             return
@@ -92,9 +92,9 @@ class Worker(Generic[Request, Answer]):
 
     def _run(self) -> None:
         while (waiting := self._slot.get()) is not None:
-            self._do(waiting[0])
+            self._process(waiting[0])
 
-    def _do(self, request: Request) -> None:
+    def _process(self, request: Request) -> None:
         answers: list[Answer] = []
         error = error_of(lambda: answers.append(self._work(request)))
         if error is not None:

@@ -1,9 +1,8 @@
-"""Measuring the window: what a live frame costs its thread, and how long a long session takes to open.
+"""Benchmark of the window: main-thread cost of a live frame, and time to open a long session.
 
-Everything runs in this process without a screen; what a screen's driver does with a finished picture is not in the
-figures. The engine is the real one and does all of its work, so that its threads compete with the window as always; but
-what it finds in the one face of the demo hardly changes, and would leave the panels nothing to paint. So its findings
-are replaced by made ones that change with every frame, and the chart begins with a full minute.
+Runs in this process on Qt's offscreen platform, without the cost of a display driver. The engine does all of its work,
+so that its threads compete with the window as usual. Its estimates on the demo hardly change, which would leave the
+panels nothing to paint: they are replaced by synthetic ones that change with every frame, and the chart starts full.
 """
 
 from __future__ import annotations
@@ -47,47 +46,47 @@ from engine.engine import Engine
 from engine.errors import EngineError
 from engine.types import FaceResult, Frame, FrameResult
 
-#: The window, in pixels.
+#: Size of the window in pixels.
 _SIZE: Final = (1280, 800)
-#: Seconds before the measuring, in which caches and charts fill.
+#: Seconds before the measurement, in which caches fill.
 _WARM_UP_S: Final = 3.0
-#: The demo clip is stretched so that its first passage, with one face that moves and tilts, lasts for a minute.
+#: The demo clip is stretched so that its first part, with one moving and tilting face, lasts for a minute.
 _CLIP_S: Final = 300.0
-#: Longest wait for anything.
+#: Time limit of every wait.
 _LIMIT_S: Final = 120.0
 _OPENS: Final = 5
 _SCROLL_STEPS: Final = 120
-#: Made findings, which begin anew after so many seconds.
-_MADE_S: Final = 30.0
+#: Period of the synthetic estimates in seconds.
+_PERIOD_S: Final = 30.0
 _FPS: Final = 30.0
-#: Seconds between two turns of the event loop, which is turned by hand so that each can be timed. An empty turn costs
-#: 0.02 ms: a turn every millisecond would show as 0.6 ms of processor time per frame.
-_NAP_S: Final = 0.005
+#: Seconds between two turns of the event loop, which is run step by step so that each turn can be timed. An empty turn
+#: costs 0.02 ms: a turn every millisecond would show as 0.6 ms of processor time per frame.
+_SLEEP_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """Main-thread milliseconds per frame shown, everything counted: timers, panels, charts, painting.
+    """Main-thread milliseconds per frame shown, including timers, panels, charts and painting.
 
-    ``busy_ms`` is the strict one: a main thread that waits for the interpreter, which it shares with the engine's
-    threads, answers nobody either.
+    ``busy_ms`` is the strict figure: while the main thread waits for the interpreter lock, which it shares with the
+    engine's threads, the window does not respond either.
     """
 
     frames: int
     seconds: float
-    busy_ms: float  # wall time of the event loop; its waits for the interpreter and for a core are in it
+    busy_ms: float  # wall time of the event loop, including waits for the interpreter lock and for a core
     cpu_ms: float  # processor time of the main thread
-    turn_p95_ms: float  # wall time of one turn of the event loop, of those that found something to do
+    turn_p95_ms: float  # wall time of a turn of the event loop, of those that processed events
     turn_worst_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewFigures:
-    """Opening a made session, and scrolling through it."""
+    """Opening a synthetic session, and scrolling through it."""
 
     hours: float
     frames: int
-    open_s: float  # from asking until the timeline is painted; median
+    open_s: float  # from the request until the timeline is painted; median
     open_worst_s: float
     opens: int
     scroll_ms: float  # main-thread milliseconds of one step with its painting; median
@@ -96,7 +95,7 @@ class ReviewFigures:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """What was measured."""
+    """All figures, with the machine."""
 
     live: LiveFigures
     review: ReviewFigures
@@ -105,22 +104,22 @@ class WindowFigures:
 
 
 def measure_window(
-    seconds: float, hours: float, config: EngineConfig, tell: Callable[[str], None] = lambda line: None
+    seconds: float, hours: float, config: EngineConfig, progress: Callable[[str], None] = lambda line: None
 ) -> WindowFigures:
-    """Both measurements, one after the other.
+    """Run both benchmarks.
 
     Args:
-        seconds: of the live run.
-        hours: length of the session that is opened.
-        config: of the engine.
-        tell: hears what is being done.
+        seconds: duration of the live run.
+        hours: duration of the session to open.
+        config: settings of the engine.
+        progress: called with a line per step.
 
     Raises:
-        EngineError: the engine cannot be opened, or the made session not be written.
+        EngineError: the engine cannot be opened, or the synthetic session cannot be written.
     """
-    live = measure_live(seconds, config, tell)
+    live = measure_live(seconds, config, progress)
     machine = f"{platform.machine()} {platform.system()}"
-    return WindowFigures(live, measure_review(hours, tell), machine, os.cpu_count() or 1)
+    return WindowFigures(live, measure_review(hours, progress), machine, os.cpu_count() or 1)
 
 
 def show_figures(figures: WindowFigures, console: Console) -> None:
@@ -149,40 +148,42 @@ def write_figures(figures: WindowFigures, path: Path) -> None:
         part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
 
 
-def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], None] = lambda line: None) -> LiveFigures:
-    """A live run of 1280 x 720 at 30 frames per second with one face, in a window of 1280 x 800.
+def measure_live(
+    seconds: float, config: EngineConfig, progress: Callable[[str], None] = lambda line: None
+) -> LiveFigures:
+    """Measure a live run of 1280 x 720 at 30 frames per second with one face, in a window of 1280 x 800.
 
     Raises:
         EngineError: the engine cannot be opened.
     """
     application = offscreen_application()
     store = PreferenceStore(None)
-    engines = EngineCache(config, "litert", _open_lively)
+    engines = EngineCache(config, "litert", _open_with_synthetic_estimates)
     bridge = LiveBridge(config, "litert", "bench", open_source=_one_face, engines=engines)
     page = LivePage(store, config, bridge)
     window = MainWindow(store, {"live": page})
-    faults: list[str] = []
+    errors: list[str] = []
     shown: list[Presented] = []
-    bridge.noticed.connect(lambda notice: faults.append(notice.text) if notice.text else None)
+    bridge.noticed.connect(lambda notice: errors.append(notice.text) if notice.text else None)
     bridge.presented.connect(shown.append)
     try:
         window.resize(*_SIZE)
         window.show()
         window.show_page("live")
-        tell("opening the engine")
+        progress("opening the engine")
         page.open_source("one face")
         _run_until(application, lambda: bool(shown) or bridge.state is LiveState.FAILED)
         if not shown:
-            raise EngineError(faults[-1] if faults else "no picture came: run 'mien doctor'")
+            raise EngineError(errors[-1] if errors else "no frame arrived: run 'mien doctor'")
         _fill_chart(page, shown[-1])
         _run_for(_WARM_UP_S)
-        tell(f"measuring for {seconds:.0f} s")
+        progress(f"measuring for {seconds:.0f} s")
         shown.clear()
         cpu_s = time.thread_time()
         turns_ms = _run_for(seconds)
         cpu_s = time.thread_time() - cpu_s
         if not shown:
-            raise EngineError(f"no picture came for {seconds:.0f} s: run 'mien doctor'")
+            raise EngineError(f"no frame arrived within {seconds:.0f} s: run 'mien doctor'")
         return _live_figures(seconds, len(shown), turns_ms, cpu_s)
     finally:
         window.close()
@@ -190,8 +191,8 @@ def measure_live(seconds: float, config: EngineConfig, tell: Callable[[str], Non
         engines.close()
 
 
-def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None) -> ReviewFigures:
-    """Open a made session with two faces at a time and scroll through it, in a window of 1280 x 800.
+def measure_review(hours: float, progress: Callable[[str], None] = lambda line: None) -> ReviewFigures:
+    """Open a synthetic session with two faces and scroll through it, in a window of 1280 x 800.
 
     Raises:
         OutputError: the session cannot be written.
@@ -199,10 +200,10 @@ def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None
     application = offscreen_application()
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as scratch:
         folder = SessionFolder(Path(scratch) / "session")
-        tell(f"writing a session of {hours:g} h (half a minute per hour)")
+        progress(f"writing a session of {hours:g} h (half a minute per hour)")
         write_synthetic_session(folder, hours * 3600, 25.0, 2, 1)
         opens = [_open(application, folder.path, scroll=False)[0] for _ in range(_OPENS)]
-        tell("scrolling")
+        progress("scrolling")
         _, steps_ms, frames = _open(application, folder.path, scroll=True)
     return ReviewFigures(
         hours=hours,
@@ -216,7 +217,7 @@ def measure_review(hours: float, tell: Callable[[str], None] = lambda line: None
 
 
 def offscreen_application() -> QApplication:
-    """The application, without a screen."""
+    """The QApplication on the offscreen platform."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     return make_application()
 
@@ -225,17 +226,19 @@ def _one_face(spec: str) -> FrameSource:
     return SyntheticSource(duration_s=_CLIP_S, fps=_FPS, size=(1280, 720), live=True)
 
 
-class _Lively:
-    """A pipeline whose faces keep their places and get the findings of made ones."""
+class _SyntheticEstimates:
+    """A pipeline that keeps the faces of an engine but replaces their estimates by synthetic ones."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        made = (result.faces[0] for result in synthetic_results(2 * _MADE_S, _FPS, 1, 1) if result.faces)
-        self._made = itertools.cycle(list(itertools.islice(made, round(_MADE_S * _FPS))))
+        faces = (result.faces[0] for result in synthetic_results(2 * _PERIOD_S, _FPS, 1, 1) if result.faces)
+        self._synthetic = itertools.cycle(list(itertools.islice(faces, round(_PERIOD_S * _FPS))))
 
     def process(self, frame: Frame) -> FrameResult:
         result = self._engine.process(frame)
-        return dataclasses.replace(result, faces=tuple(_told_of(face, next(self._made)) for face in result.faces))
+        faces = tuple(_with_estimates(face, next(self._synthetic)) for face in result.faces)
+
+        return dataclasses.replace(result, faces=faces)
 
     def snapshot(self) -> str:
         return self._engine.snapshot()
@@ -250,24 +253,28 @@ class _Lively:
         self._engine.close()
 
 
-def _open_lively(config: EngineConfig, tracker: TrackerName, still: bool) -> Engine:
+def _open_with_synthetic_estimates(config: EngineConfig, tracker: TrackerName, still: bool) -> Engine:
     engine = Engine.open(config, tracker=tracker, still=still)
-    return Engine(_Lively(engine), engine.expression, engine.action_units, engine.models, tracker, config)
+    return Engine(_SyntheticEstimates(engine), engine.expression, engine.action_units, engine.models, tracker, config)
 
 
-def _told_of(face: FaceResult, made: FaceResult) -> FaceResult:
+def _with_estimates(face: FaceResult, source: FaceResult) -> FaceResult:
     units = dataclasses.replace(
         face.action_units,
-        occurrence=made.action_units.occurrence,
-        occurrence_std=made.action_units.occurrence_std,
+        occurrence=source.action_units.occurrence,
+        occurrence_std=source.action_units.occurrence_std,
     )
     return dataclasses.replace(
-        face, expression=made.expression, action_units=units, uncertainty=made.uncertainty, decision=made.decision
+        face,
+        expression=source.expression,
+        action_units=units,
+        uncertainty=source.uncertainty,
+        decision=source.decision,
     )
 
 
 def _fill_chart(page: LivePage, newest: Presented) -> None:
-    """A minute of made findings before the newest frame."""
+    """Fill the minute before the newest frame with synthetic rows."""
     page.chart.clear()
     steps = round(SPAN_S * _FPS)
     for place, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
@@ -289,7 +296,7 @@ def _live_figures(seconds: float, frames: int, turns_ms: list[float], cpu_s: flo
 
 
 def _open(application: QApplication, folder: Path, scroll: bool) -> tuple[float, list[float], int]:
-    """Seconds to open; if asked for, milliseconds of every step of scrolling, rising; frames of the session."""
+    """Open a session: seconds until painted, sorted milliseconds of the scroll steps if any, number of frames."""
     store = PreferenceStore(None)
     page = ReviewPage(store)
     window = MainWindow(store, {"review": page})
@@ -298,11 +305,11 @@ def _open(application: QApplication, folder: Path, scroll: bool) -> tuple[float,
         window.show()
         window.show_page("review")
         application.processEvents()
-        begun_s = time.perf_counter()
+        start_s = time.perf_counter()
         page.open_path(folder)
         _run_until(application, lambda: page.desk.session is not None)
         page.desk.timeline.viewport().repaint()
-        open_s = time.perf_counter() - begun_s
+        open_s = time.perf_counter() - start_s
         session = page.desk.session
         frames = len(session.frames) if session is not None else 0
         return open_s, _scroll(application, page) if scroll else [], frames
@@ -318,27 +325,27 @@ def _scroll(application: QApplication, page: ReviewPage) -> list[float]:
     bar = timeline.horizontalScrollBar()
     steps_ms = []
     for step in range(_SCROLL_STEPS):
-        begun_s = time.perf_counter()
+        start_s = time.perf_counter()
         bar.setValue(bar.minimum() + (bar.maximum() - bar.minimum()) * step // _SCROLL_STEPS)
         timeline.viewport().repaint()
-        steps_ms.append((time.perf_counter() - begun_s) * 1000)
+        steps_ms.append((time.perf_counter() - start_s) * 1000)
         application.processEvents()
     return sorted(steps_ms)
 
 
 def _run_for(seconds: float) -> list[float]:
-    """Run the event loop; wall milliseconds of every turn that found something to do, until nothing is left of it."""
+    """Run the event loop; wall milliseconds of every turn that processed events."""
     dispatcher = QAbstractEventDispatcher.instance()
     turns_ms = []
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        begun_s = time.perf_counter()
+        start_s = time.perf_counter()
         worked = False
         while dispatcher.processEvents(QEventLoop.ProcessEventsFlag.AllEvents) and time.monotonic() < end_s:
             worked = True
         if worked:
-            turns_ms.append((time.perf_counter() - begun_s) * 1000)
-        time.sleep(_NAP_S)
+            turns_ms.append((time.perf_counter() - start_s) * 1000)
+        time.sleep(_SLEEP_S)
     return turns_ms
 
 
@@ -346,6 +353,6 @@ def _run_until(application: QApplication, done: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + _LIMIT_S
     while not done():
         if time.monotonic() > deadline_s:
-            raise EngineError(f"nothing came within {_LIMIT_S:.0f} s: run 'mien doctor'")
+            raise EngineError(f"no result within {_LIMIT_S:.0f} s: run 'mien doctor'")
         application.processEvents()
-        time.sleep(_NAP_S)
+        time.sleep(_SLEEP_S)

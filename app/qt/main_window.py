@@ -1,4 +1,4 @@
-"""The window around the pages: navigation, notices, menus, and what is remembered of all that."""
+"""The main window: navigation, notices, menus, and the layout it restores."""
 
 from __future__ import annotations
 
@@ -21,47 +21,46 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.qt.appearance import Appearance
 from app.qt.navigation import NavigationRail
 from app.qt.preference_store import PreferenceStore
+from app.qt.theme import Appearance
 from app.qt.widgets.icons import IconName
-from app.qt.widgets.notice_bar import Notice, NoticeBar, Weight
-from app.qt.widgets.page import Page
-from app.qt.widgets.shortcut_sheet import ShortcutGroup, ShortcutSheet
-from app.session.dropped import dropped_session, dropped_sources
+from app.qt.widgets.notice_bar import Notice, NoticeBar, Severity
+from app.qt.widgets.page import Page, ShortcutGroup, ShortcutSheet
+from app.session.folder import dropped_session, dropped_sources
 from engine.errors import EngineError
 
-#: Logical pixels: what is used at first, and the least that everything can be worked in.
+#: Initial and minimum size in logical pixels.
 _FIRST_SIZE: Final = (1280, 800)
-_LEAST_SIZE: Final = (960, 600)
-#: So much of the window must be on a screen for its place to be restored.
+_MIN_SIZE: Final = (960, 600)
+#: A stored position is restored if this much of the window is on a screen, in logical pixels.
 _VISIBLE_PX: Final = 100
 _ICONS: Final = {
     "start": IconName.HOME,
     "live": IconName.CAMERA,
     "annotate": IconName.QUEUE,
-    "review": IconName.LANES,
+    "review": IconName.TIMELINE,
     "settings": IconName.GEAR,
     "about": IconName.ABOUT,
 }
 
 
 class MainWindow(QMainWindow):
-    """Shows one page at a time. Keys of pages that are not shown do nothing."""
+    """Shows one page at a time; shortcuts of hidden pages are inactive."""
 
     #: A session folder (pathlib.Path) was dropped, or chosen in the menu.
-    session_wanted = Signal(object)
-    #: A source to be opened on the page Live, as the engine opens it.
-    live_wanted = Signal(str)
+    session_requested = Signal(object)
+    #: A source to open in Live, as open_source takes it.
+    live_requested = Signal(str)
 
     def __init__(self, store: PreferenceStore, pages: Mapping[str, Page], parent: QWidget | None = None) -> None:
-        """``pages`` by their names in preferences.PAGES, in the order of the navigation; the window owns them."""
+        """``pages`` by their names in preferences.PAGES, in navigation order; the window owns them."""
         super().__init__(parent)
         self._store = store
         self._pages = dict(pages)
         self._shown: str | None = None
         self._closed = False
-        self._faults: list[EngineError] = []
+        self._errors: list[EngineError] = []
         self.setWindowTitle("Mien")
         self.setAcceptDrops(True)
         self._appearance = Appearance(store, self)
@@ -74,33 +73,33 @@ class MainWindow(QMainWindow):
         self._window_actions: list[QAction] = []
         self._fill_menus()
         store.noticed.connect(self._notices.show_notice)
-        self._appearance.applied.connect(self._show_notice_again)
+
         for page in self._pages.values():
             page.noticed.connect(self._notices.show_notice)
         self._restore()
-        for sentence in store.told:
-            self._notices.show_notice(Notice(sentence, Weight.WARNING))
+        for warning in store.warnings:
+            self._notices.show_notice(Notice(warning, Severity.WARNING))
 
     @property
-    def faults(self) -> tuple[EngineError, ...]:
-        """Errors of pages that could not end what they had begun; to be told when the window is closed."""
-        return tuple(self._faults)
+    def errors(self) -> tuple[EngineError, ...]:
+        """Errors raised by the pages on shutdown; complete once the window is closed."""
+        return tuple(self._errors)
 
     @property
     def shown(self) -> str | None:
-        """Name of the page that is shown."""
+        """Name of the current page."""
         return self._shown
 
     @property
     def notice(self) -> Notice | None:
-        """What the notice bar shows."""
+        """The notice in the notice bar, if any."""
         return self._notices.notice
 
     def show_page(self, name: str) -> None:
-        """Show a page in place of the one before.
+        """Switch to a page.
 
         Raises:
-            KeyError: there is no such page.
+            KeyError: unknown page.
         """
         page = self._pages[name]
         if name == self._shown:
@@ -116,40 +115,40 @@ class MainWindow(QMainWindow):
         page.enter()
 
     def show_notice(self, notice: Notice) -> None:
-        """Show a sentence above the pages."""
+        """Show a notice above the pages."""
         self._notices.show_notice(notice)
 
     def shortcut_groups(self) -> tuple[ShortcutGroup, ...]:
-        """All keys: those of the window, then those of each page; taken from the actions as they are now."""
+        """All actions: those of the window, then those of each page."""
         groups = [ShortcutGroup(self.tr("Everywhere"), tuple(self._window_actions))]
         groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in self._pages.values()]
         return tuple(groups)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
-        """End every page, even where one cannot end, and keep what is remembered."""
+        """Save the layout and shut down every page, even if one fails."""
         if not self._closed:
             self._closed = True
-            self._remember()
-            self.hide()  # the tables of a long recording take a while, and a window that stands still looks broken
-            self._end_pages()
+            self._save_layout()
+            self.hide()  # writing the tables of a long recording takes a while, and a frozen window looks broken
+            self._shut_down_pages()
         super().closeEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Take session folders, and videos over Live; elsewhere parts of pages say what they do with videos."""
+        """Accept session folders, and videos while Live is shown; other pages accept videos in their own widgets."""
         paths = _paths_of(event)
         if dropped_session(paths) is not None or (self._shown == "live" and dropped_sources(paths)):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
-        """Open what was dropped."""
+        """Open the dropped session or video."""
         paths = _paths_of(event)
         folder, sources = dropped_session(paths), dropped_sources(paths)
         if folder is not None:
             event.acceptProposedAction()
-            self.session_wanted.emit(folder)
+            self.session_requested.emit(folder)
         elif self._shown == "live" and sources:
             event.acceptProposedAction()
-            self.live_wanted.emit(sources[0])
+            self.live_requested.emit(sources[0])
 
     def _lay_out(self) -> None:
         right = QVBoxLayout()
@@ -169,7 +168,7 @@ class MainWindow(QMainWindow):
             self._stack.addWidget(page)
             keys = QKeySequence(f"Ctrl+{place + 1}").toString(QKeySequence.SequenceFormat.NativeText)
             self._rail.add(_ICONS[name], page.page_title(), keys)
-        self._rail.wanted.connect(lambda place: self.show_page(list(self._pages)[place]))
+        self._rail.requested.connect(lambda place: self.show_page(list(self._pages)[place]))
 
     def _fill_menus(self) -> None:
         bar = self.menuBar()
@@ -215,7 +214,7 @@ class MainWindow(QMainWindow):
             self, self.tr("Open session"), str(self._store.now.recordings), QFileDialog.Option.ShowDirsOnly
         )
         if folder:
-            self.session_wanted.emit(Path(folder))
+            self.session_requested.emit(Path(folder))
 
     def _show_shortcuts(self) -> None:
         sheet = self.findChild(ShortcutSheet) or ShortcutSheet(self.shortcut_groups(), self)
@@ -230,7 +229,7 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         screen = QGuiApplication.primaryScreen().availableGeometry()
-        self.setMinimumSize(min(_LEAST_SIZE[0], screen.width()), min(_LEAST_SIZE[1], screen.height()))
+        self.setMinimumSize(min(_MIN_SIZE[0], screen.width()), min(_MIN_SIZE[1], screen.height()))
         kept = self._store.now.window
         if not (kept and self.restoreGeometry(_bytes_of(kept)) and self._is_on_a_screen()):
             self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height()))
@@ -240,33 +239,28 @@ class MainWindow(QMainWindow):
             if state:
                 splitter.restoreState(_bytes_of(state))
         wanted, first = self._store.now.page, next(iter(self._pages))
-        self.show_page(wanted if wanted in self._pages and self._store.now.told else first)
+        self.show_page(wanted if wanted in self._pages and self._store.now.notice_read else first)
 
     def _is_on_a_screen(self) -> bool:
         for screen in QGuiApplication.screens():
-            seen = screen.availableGeometry().intersected(self.frameGeometry())
-            if seen.width() >= _VISIBLE_PX and seen.height() >= _VISIBLE_PX:
+            visible = screen.availableGeometry().intersected(self.frameGeometry())
+            if visible.width() >= _VISIBLE_PX and visible.height() >= _VISIBLE_PX:
                 return True
         return False
 
     def _splitters(self) -> list[tuple[str, QSplitter]]:
-        """Splitters that have an object name, with it."""
+        """All splitters with an object name, by that name."""
         return [(splitter.objectName(), splitter) for splitter in self.findChildren(QSplitter) if splitter.objectName()]
 
-    def _show_notice_again(self) -> None:
-        """In the colours of the theme that is in force now."""
-        if self._notices.notice is not None:
-            self._notices.show_notice(self._notices.notice)
-
-    def _remember(self) -> None:
+    def _save_layout(self) -> None:
         splitters = {name: _text_of(splitter.saveState()) for name, splitter in self._splitters()}
         self._store.change(window=_text_of(self.saveGeometry()), splitters={**self._store.now.splitters, **splitters})
 
-    def _end_pages(self) -> None:
+    def _shut_down_pages(self) -> None:
         with contextlib.ExitStack() as ends:  # runs all of them, whatever one raises
             ends.callback(self._store.save)
             for page in reversed(self._pages.values()):
-                ends.callback(self._end, page.shut)
+                ends.callback(self._end, page.shutdown)
             if self._shown is not None:
                 ends.callback(self._end, self._pages[self._shown].leave)
 
@@ -274,7 +268,7 @@ class MainWindow(QMainWindow):
         try:
             step()
         except EngineError as error:
-            self._faults.append(error)
+            self._errors.append(error)
 
 
 def _paths_of(event: QDropEvent) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
-"""The rail at the left edge of the window: one button per page, an icon above its word."""
+"""The navigation rail at the left edge of the window: one button per page, an icon above its name."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
+from app.qt.widgets.drawn_panel import bold
 from app.qt.widgets.icons import IconName, draw_icon
 
 _ICON_EM: Final = 1.5
@@ -16,32 +17,32 @@ _PAD_EM: Final = 0.55
 
 
 class NavigationButton(QAbstractButton):
-    """A page's button. The page shown is marked by a bar at the edge and bold text, not by colour alone."""
+    """The button of a page. The current page has a bar at the edge and bold text, not colour alone."""
 
-    def __init__(self, icon: IconName, word: str, keys: str, parent: QWidget | None = None) -> None:
-        """``word`` names the page, ``keys`` tells its shortcut."""
+    def __init__(self, icon: IconName, name: str, keys: str, parent: QWidget | None = None) -> None:
+        """``name`` of the page, ``keys`` its shortcut."""
         super().__init__(parent)
         self._icon = icon
-        self.setText(word)
+        self.setText(name)
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip(f"{word} ({keys})")
-        self.setAccessibleName(word)
+        self.setToolTip(f"{name} ({keys})")
+        self.setAccessibleName(name)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Icon above bold text, with air."""
+        """Icon above bold text."""
         em = theme.em(self)
-        width = QFontMetricsF(_bold(self.font())).horizontalAdvance(self.text()) + 2.4 * _PAD_EM * em
+        width = QFontMetricsF(bold(self.font())).horizontalAdvance(self.text()) + 2.4 * _PAD_EM * em
         return QSize(round(max(width, 4.6 * em)), round((_ICON_EM + 1.2 + 2 * _PAD_EM) * em))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Nothing may be cut."""
+        """The same: text must not be cut."""
         return self.sizeHint()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Ground, mark, icon, word and the frame of the focus."""
+        """Background, mark, icon, name and focus frame."""
         colours, em = theme.current(), theme.em(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -53,10 +54,10 @@ class NavigationButton(QAbstractButton):
         text = colours.colour("text")
         place = QRectF(whole.center().x() - _ICON_EM * em / 2, _PAD_EM * em, _ICON_EM * em, _ICON_EM * em)
         draw_icon(painter, self._icon, place, colours.colour("accent") if self.isChecked() else text)
-        painter.setFont(_bold(self.font()) if self.isChecked() else self.font())
+        painter.setFont(bold(self.font()) if self.isChecked() else self.font())
         painter.setPen(text)
-        words = QRectF(QPointF(0, place.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
-        painter.drawText(words, Qt.AlignmentFlag.AlignCenter, self.text())
+        below = QRectF(QPointF(0, place.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
         if self.hasFocus():
             painter.setPen(QPen(colours.colour("text"), max(1.0, 0.1 * em)))
             inset = 0.15 * em
@@ -65,10 +66,10 @@ class NavigationButton(QAbstractButton):
 
 
 class NavigationRail(QScrollArea):
-    """One button per page. Up and Down move from page to page; scrolls where the window is too low."""
+    """One button per page. Up and Down switch pages; scrolls in a low window."""
 
-    #: The place of the page that was asked for.
-    wanted = Signal(int)
+    #: Index of the requested page.
+    requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,23 +87,23 @@ class NavigationRail(QScrollArea):
         self.setWidget(self._inside)
         self.verticalScrollBar().rangeChanged.connect(self.updateGeometry)
         self._group = QButtonGroup(self)
-        self._group.idClicked.connect(self.wanted)
+        self._group.idClicked.connect(self.requested)
 
-    def add(self, icon: IconName, word: str, keys: str) -> None:
-        """Add the button of the next page."""
-        button = NavigationButton(icon, word, keys)
+    def add(self, icon: IconName, name: str, keys: str) -> None:
+        """Append the button of a page."""
+        button = NavigationButton(icon, name, keys)
         place = len(self._group.buttons())
         self._group.addButton(button, place)
         self._column.insertWidget(place, button)
 
     def mark(self, place: int) -> None:
-        """Mark the page that is shown."""
+        """Mark the current page."""
         button = self._group.button(place)
         button.setChecked(True)
         self.ensureWidgetVisible(button, 0)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """As wide as the longest word; room for a scroll bar only where one is needed."""
+        """As wide as the longest name, with space for a scroll bar only if one is needed."""
         inside = self._inside.sizeHint()
         bar = self.verticalScrollBar()
         return QSize(inside.width() + (bar.sizeHint().width() if bar.maximum() > 0 else 0), inside.height())
@@ -110,9 +111,3 @@ class NavigationRail(QScrollArea):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Full width, any height."""
         return QSize(self.sizeHint().width(), 0)
-
-
-def _bold(font: QFont) -> QFont:
-    bold = QFont(font)
-    bold.setBold(True)
-    return bold

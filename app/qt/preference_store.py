@@ -1,4 +1,4 @@
-"""The preferences in force: read once, changed by pages, saved a moment after a change."""
+"""The current preferences: read once, changed by pages, saved shortly after a change."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.settings.preferences import Preferences, load_preferences, save_preferences
 from engine.errors import OutputError
 
-#: Milliseconds between a change and its saving, so that a moved slider writes the file once.
+#: Milliseconds from a change to saving, so that a moving slider writes the file once.
 _SAVE_MS: Final = 400
 _TOPIC: Final = "preferences"
 
 
 class PreferenceStore(QObject):
-    """Holds the one `Preferences` record. Settings that cannot be kept are told once and stay in force."""
+    """Holds the `Preferences` record. If it cannot be saved, a notice is sent once and the record stays in use."""
 
-    #: `now` is another record.
+    #: `now` was replaced.
     changed = Signal()
-    #: A Notice for the bar above the pages.
+    #: For the notice bar.
     noticed = Signal(Notice)
 
     def __init__(self, path: Path | None, parent: QObject | None = None, **this_run: Any) -> None:
-        """Read the file; with None everything stays in memory (kiosk, tests).
+        """Read the file; with None preferences are kept in memory only.
 
         Args:
-            path: the file, made with the first change.
-            parent: Qt's owner.
-            this_run: fields that hold for this run only, as the command line gives them; the file keeps its own.
+            path: the file, created by the first change.
+            parent: Qt parent.
+            this_run: fields that apply to this run only, from the command line; the file keeps its own values.
         """
         super().__init__(parent)
         self._path = path
-        self._told: list[str] = []
-        kept = Preferences() if path is None else load_preferences(path, self._told.append)
+        self._warnings: list[str] = []
+        kept = Preferences() if path is None else load_preferences(path, self._warnings.append)
         self._this_run = this_run
         self._kept = {name: getattr(kept, name) for name in this_run}
         self._now = dataclasses.replace(kept, **this_run)
@@ -48,33 +48,33 @@ class PreferenceStore(QObject):
 
     @property
     def now(self) -> Preferences:
-        """What is in force."""
+        """The current preferences."""
         return self._now
 
     @property
     def path(self) -> Path | None:
-        """The file; None if nothing is kept."""
+        """The file; None if preferences are not saved."""
         return self._path
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """Sentences on what of the file could not be used."""
-        return tuple(self._told)
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on parts of the file that could not be used."""
+        return tuple(self._warnings)
 
     def change(self, **fields: Any) -> None:
-        """Replace fields of the record; it is saved soon. Nothing happens where nothing differs.
+        """Replace fields and schedule saving; ignored if nothing differs.
 
         Raises:
-            TypeError: there is no such field.
+            TypeError: unknown field.
         """
-        self._take(dataclasses.replace(self._now, **fields))
+        self._set(dataclasses.replace(self._now, **fields))
 
     def remember_session(self, folder: Path) -> None:
-        """Make this folder the newest of the recent sessions."""
-        self._take(self._now.with_session(folder))
+        """Put this folder first among the recent sessions."""
+        self._set(self._now.with_session(folder))
 
     def save(self) -> None:
-        """Save now, for the end of the program."""
+        """Save now, as at the end of the program."""
         self._timer.stop()
         if self._path is None:
             return
@@ -82,7 +82,7 @@ class PreferenceStore(QObject):
             save_preferences(self._path, dataclasses.replace(self._now, **self._kept_instead()))
         except OutputError as error:
             if not self._fails:  # once, not with every slider
-                self.noticed.emit(Notice(str(error), Weight.WARNING, _TOPIC))
+                self.noticed.emit(Notice(str(error), Severity.WARNING, _TOPIC))
             self._fails = True
             return
         if self._fails:
@@ -90,10 +90,10 @@ class PreferenceStore(QObject):
         self._fails = False
 
     def _kept_instead(self) -> dict[str, Any]:
-        """What the file keeps of the fields of this run that nobody has changed since."""
+        """The file's values of the fields of this run that were not changed since."""
         return {name: kept for name, kept in self._kept.items() if getattr(self._now, name) == self._this_run[name]}
 
-    def _take(self, preferences: Preferences) -> None:
+    def _set(self, preferences: Preferences) -> None:
         if preferences == self._now:
             return
         self._now = preferences

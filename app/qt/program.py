@@ -1,4 +1,4 @@
-"""The desktop program: its pages made and wired, its window shown until it is closed."""
+"""The desktop program: creates and connects the pages, and runs the window."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from app.session.folder import is_session
 from app.settings.preferences import chosen_config, preferences_path
 from engine.config import EngineConfig
 
-#: The queue of Annotate stands beside the preferences.
+#: The queue of Annotate, stored beside the preferences.
 _QUEUE_NAME: Final = "queue.json"
 
 
 def build_window(store: PreferenceStore, config: EngineConfig, app_version: str, queue_file: Path) -> MainWindow:
-    """The window with all pages.
+    """Create the window with all pages.
 
     Args:
-        store: what is remembered; the window owns it from now on.
-        config: lies under what the preferences choose.
+        store: the preferences; the window becomes its Qt parent.
+        config: engine settings, overridden by the preferences.
         app_version: for metadata and the page About.
-        queue_file: where Annotate keeps its queue.
+        queue_file: the queue of Annotate.
     """
-    # Before the pages, some parts of which measure in em when they are made.
+    # Before the pages are created, since some of them measure in em on creation.
     apply_theme(make_application(), ThemeName(store.now.theme), store.now.scale_percent)
     start, review = StartPage(store), ReviewPage(store)
     bridge = LiveBridge(chosen_config(config, store.now), store.now.tracker, app_version)
@@ -80,15 +80,15 @@ def run_program(
     """Show the window until it is closed.
 
     Args:
-        config: the engine's settings below the preferences.
+        config: engine settings, overridden by the preferences.
         app_version: for metadata and the page About.
-        source: a session folder, which opens in Review; or what `engine.capture.opening.open_source` takes, for Live.
-        page: the page to show instead of the one that was shown last.
-        this_run: fields of the preferences that hold for this run only.
+        source: a session folder, opened in Review; or a source for Live, as open_source takes it.
+        page: the page to show; None = the last one.
+        this_run: preferences that apply to this run only.
 
     Raises:
-        ConfigError: there is no display.
-        ThreadStuckError: what a page had begun did not end.
+        ConfigError: no display.
+        ThreadStuckError: a thread of a page does not end.
     """
     application = make_application()
     store = PreferenceStore(preferences_path(), **this_run)
@@ -100,12 +100,12 @@ def run_program(
     if source is not None:
         open_in(window, source)
     run_until_closed(application, window)
-    for fault in window.faults:
-        raise fault
+    for error in window.errors:
+        raise error
 
 
 def open_in(window: MainWindow, source: str) -> None:
-    """Open a session folder in Review, anything else in Live."""
+    """Open a session folder in Review, any other source in Live."""
     if is_session(Path(source)):
         window.session_requested.emit(Path(source).absolute())
     else:

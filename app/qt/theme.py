@@ -1,31 +1,46 @@
-"""Colours, sizes and the style of all windows: light, dark and high contrast, one scale for text and controls.
+"""The look of all windows: light, dark and high-contrast theme, text scale, and the menu that chooses them.
 
-Painters ask `current()` when they paint and measure in `em`, so that a change of theme or scale needs no signal: Qt
-repaints and lays out every widget by itself when palette or font change.
+Painters read `current()` when they paint and measure in `em`, so no signal is needed on a change of theme or scale: Qt
+repaints and lays out every widget itself when palette or font change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QCoreApplication, QObject
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QGuiApplication,
+    QKeySequence,
+    QPalette,
+)
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from app.overlay.overlay import COLOURS
+from app.overlay.palette import BAR_BELOW, BAR_PRESENT, BAR_UNTRUSTED, EXPRESSION_COLOURS, TRACK, Colour
+from app.qt.preference_store import PreferenceStore
+from app.settings.preferences import SCALE_RANGE
 from engine.facs import EXPRESSIONS
 
-#: Scales that the settings offer, in percent.
+#: Scales offered in the settings, in percent.
 SCALES: Final = (100, 125, 150, 175, 200)
-#: Points of the plain text at 100 %.
+#: Size of plain text in points at 100 %.
 _POINTS: Final = 10.0
+#: Change of scale by one press of its key, in percent.
+_STEP_PERCENT: Final = 25
 
 
 class ThemeName(str, Enum):
-    """What the settings offer."""
+    """Themes offered in the settings."""
 
-    SYSTEM = "system"  # light or dark, as the desktop is
+    SYSTEM = "system"  # light or dark, as the desktop
     LIGHT = "light"
     DARK = "dark"
     HIGH_CONTRAST = "high-contrast"
@@ -33,41 +48,45 @@ class ThemeName(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours as ``#rrggbb``. Text on window and panel has a contrast of 7 : 1 or more, ``dim`` 4.5 : 1 or more."""
+    """Colours as ``#rrggbb``. Contrast on window and panel: 7 : 1 or more for text, 4.5 : 1 or more for ``dim``."""
 
     name: ThemeName
-    window: str  # ground of pages
-    panel: str  # ground of cards, lists and fields
-    raised: str  # ground of the few controls that Fusion draws without a border of ours, such as spin boxes
+    window: str  # background of pages
+    panel: str  # background of cards, lists and fields
+    raised: str  # background of controls that Fusion draws without our border, such as spin boxes
     text: str
-    dim: str  # text of less weight; also marks of "not assessed"
-    line: str  # borders of what can only be looked at
-    edge: str  # borders of what can be used: 3 : 1 or more on both grounds
+    dim: str  # secondary text; also marks of "not assessed"
+    line: str  # borders of passive elements
+    edge: str  # borders of controls: 3 : 1 or more on both backgrounds
     accent: str  # selection and focus
     on_accent: str  # text on it
     track: str  # empty part of a bar
     present: str  # bar of a unit that is present
     below: str  # bar of a unit below its threshold
     hatch: str  # bar of a unit that is not trusted
-    warning: str  # ground of a warning, under ``text``
-    fault: str  # ground of a fault, under ``text``
-    recording: str  # the sign of a recording
+    warning: str  # background of a warning, under ``text``
+    error: str  # background of an error, under ``text``
+    recording: str  # the REC label
 
     def colour(self, name: str) -> QColor:
-        """A colour of this theme by its field's name."""
+        """A colour of this theme by its field name."""
         return QColor(getattr(self, name))
 
     def expression(self, label: str) -> QColor:
-        """The Okabe-Ito colour of an expression, the same as in the overlay; darker where the ground is light.
+        """The Okabe-Ito colour of an expression as in the overlay; darker on a light background.
 
         Raises:
-            KeyError: no such expression.
+            KeyError: unknown label.
         """
-        colour = QColor(*COLOURS[label])
+        colour = QColor(*EXPRESSION_COLOURS[label])
         return colour.darker(_DARKER[label]) if QColor(self.panel).lightness() > 128 else colour
 
 
-#: How much darker (percent, QColor.darker) the colours are on a light ground, so that each has 3 : 1 there.
+def _hex(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+#: QColor.darker factor (percent) on a light background, so that each colour has 3 : 1 there.
 _DARKER: Final[dict[str, int]] = dict(zip(EXPRESSIONS, (165, 135, 140, 100, 105, 110, 115, 190), strict=True))
 
 _LIGHT: Final = Theme(
@@ -78,7 +97,8 @@ _LIGHT: Final = Theme(
 _DARK: Final = Theme(
     ThemeName.DARK,
     *("#17171a", "#212126", "#43434b", "#f0f0f2", "#a9a9b2", "#43434b", "#7c7c86", "#56b4e9", "#0d0d10"),
-    *("#3a3a40", "#56b4e9", "#5a6874", "#88888c", "#4a3b08", "#54220f", "#ff7d47"),
+    *(_hex(TRACK), _hex(BAR_PRESENT), _hex(BAR_BELOW), _hex(BAR_UNTRUSTED)),
+    *("#4a3b08", "#54220f", "#ff7d47"),
 )
 _HIGH_CONTRAST: Final = Theme(
     ThemeName.HIGH_CONTRAST,
@@ -91,14 +111,30 @@ _current: Theme = _LIGHT
 
 
 def current() -> Theme:
-    """The theme in force."""
+    """The theme in use."""
     return _current
 
 
+def em(widget: QWidget) -> float:
+    """Height of a line of the widget's text in pixels: the unit of all sizes."""
+    return QFontMetricsF(widget.font()).height()
+
+
+def theme_names() -> dict[ThemeName, str]:
+    """Translated names of all themes."""
+    translate = QCoreApplication.translate
+    return {
+        ThemeName.SYSTEM: translate("mien", "As the desktop"),
+        ThemeName.LIGHT: translate("mien", "Light"),
+        ThemeName.DARK: translate("mien", "Dark"),
+        ThemeName.HIGH_CONTRAST: translate("mien", "High contrast"),
+    }
+
+
 def apply_theme(application: QApplication, name: ThemeName, scale_percent: int) -> None:
-    """Give all windows this theme and scale, now and from now on."""
+    """Set theme and scale of all present and future windows."""
     global _current
-    _current = _THEMES[_of_desktop() if name is ThemeName.SYSTEM else name]
+    _current = _THEMES[_desktop_theme() if name is ThemeName.SYSTEM else name]
     application.setStyle("Fusion")
     font = QFont(application.font())
     font.setPointSizeF(_POINTS * scale_percent / 100)
@@ -109,14 +145,88 @@ def apply_theme(application: QApplication, name: ThemeName, scale_percent: int) 
     application.setStyleSheet(outlines + _sheet(_current, em_px))
 
 
-def em(widget: QWidget) -> float:
-    """The unit of every size: the height of a line of the widget's text, in pixels."""
-    return QFontMetricsF(widget.font()).height()
+class Appearance(QObject):
+    """Applies theme and scale of the preferences, and follows their changes and the desktop's."""
+
+    def __init__(self, store: PreferenceStore, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._applied: tuple[str, int] | None = None
+        self._themes: dict[str, QAction] = {}
+        self._scales: dict[int, QAction] = {}
+        store.changed.connect(self._follow_store)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_desktop)
+        self._follow_store()
+
+    def fill(self, menu: QMenu) -> tuple[QAction, ...]:
+        """Add submenus for theme and scale; return the actions with shortcuts."""
+        themes = menu.addMenu(self.tr("Theme"))
+        for theme, text in theme_names().items():
+            self._themes[theme.value] = self._choice(themes, text, "theme", theme.value)
+        _make_exclusive(self, self._themes.values())
+        scales = menu.addMenu(self.tr("Text size"))
+        for percent in SCALES:
+            self._scales[percent] = self._choice(
+                scales, self.tr("{percent} %").format(percent=percent), "scale_percent", percent
+            )
+        _make_exclusive(self, self._scales.values())
+        scales.addSeparator()
+        steps = (
+            self._step(scales, self.tr("Larger text"), ("Ctrl++", "Ctrl+="), _STEP_PERCENT),
+            self._step(scales, self.tr("Smaller text"), ("Ctrl+-",), -_STEP_PERCENT),
+        )
+        self._check_actions()
+        return steps
+
+    def _choice(self, menu: QMenu, text: str, field: str, value: str | int) -> QAction:
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.triggered.connect(lambda checked=False: self._store.change(**{field: value}))
+        return action
+
+    def _step(self, menu: QMenu, text: str, keys: tuple[str, ...], percent: int) -> QAction:
+        action = menu.addAction(text)
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        action.triggered.connect(lambda checked=False: self._scale_by(percent))
+        return action
+
+    def _scale_by(self, percent: int) -> None:
+        low, high = SCALE_RANGE
+        self._store.change(scale_percent=min(high, max(low, self._store.now.scale_percent + percent)))
+
+    def _follow_store(self) -> None:
+        now = self._store.now
+        if (now.theme, now.scale_percent) != self._applied:
+            self._applied = (now.theme, now.scale_percent)
+            self._apply()
+
+    def _follow_desktop(self) -> None:
+        if self._store.now.theme == ThemeName.SYSTEM.value:
+            self._apply()
+
+    def _apply(self) -> None:
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            apply_theme(application, ThemeName(self._store.now.theme), self._store.now.scale_percent)
+        self._check_actions()
+
+    def _check_actions(self) -> None:
+        now = self._store.now
+        for theme, action in self._themes.items():
+            action.setChecked(theme == now.theme)
+        for percent, action in self._scales.items():
+            action.setChecked(percent == now.scale_percent)
 
 
-def _of_desktop() -> ThemeName:
-    ground = QGuiApplication.styleHints()
-    dark = ground is not None and ground.colorScheme().name == "Dark"
+def _make_exclusive(owner: QObject, actions: Iterable[QAction]) -> None:
+    group = QActionGroup(owner)
+    for action in actions:
+        group.addAction(action)
+
+
+def _desktop_theme() -> ThemeName:
+    hints = QGuiApplication.styleHints()
+    dark = hints is not None and hints.colorScheme().name == "Dark"
     return ThemeName.DARK if dark else ThemeName.LIGHT
 
 
@@ -147,7 +257,7 @@ def _mixed(a: str, b: str) -> QColor:
 
 
 def _outlines(theme: Theme, em_px: float) -> str:
-    """Borders for dark grounds, on which Fusion draws its own, darker than the ground, out of sight."""
+    """Borders for dark themes, where Fusion's own are darker than the background and cannot be seen."""
     edge, round_px, pad = f"1px solid {theme.edge}", round(0.2 * em_px), round(0.25 * em_px)
     box, handle = round(0.75 * em_px), round(0.5 * em_px)
     return f"""
@@ -186,10 +296,12 @@ def _outlines(theme: Theme, em_px: float) -> str:
 
 
 def _sheet(theme: Theme, em_px: float) -> str:
-    """What a palette cannot say: cards, headings, focus frames. Widgets opt in by the property ``role``."""
+    """Style sheet of cards, headings and focus frames. Widgets opt in through the property ``role``."""
     pad = round(0.5 * em_px)
     return f"""
     QToolTip {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; padding: 3px; }}
+    *[role="info"] {{ background: {theme.panel}; }} *[role="warning"] {{ background: {theme.warning}; }}
+    *[role="error"] {{ background: {theme.error}; }}
     *[role="card"] {{ background: {theme.panel}; border: 1px solid {theme.line}; border-radius: {pad}px; }}
     QLabel[role="heading"] {{ font-weight: 600; }}
     QLabel[role="title"] {{ font-size: {round(1.5 * em_px)}px; font-weight: 600; }}

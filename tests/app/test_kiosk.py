@@ -92,8 +92,8 @@ def test_a_failure_every_few_seconds_is_too_many():
 def test_a_minute_of_pictures_makes_all_good():
     rule = RecoveryRule()
     _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
-    rule.good(now_s)
-    rule.good(now_s + GOOD_S)
+    rule.succeeded(now_s)
+    rule.succeeded(now_s + GOOD_S)
     assert not rule.gave_up
     waits, _ = fail_at_once(rule, now_s + GOOD_S, MAX_TRIES + 1)
     assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S]
@@ -103,8 +103,8 @@ def test_a_few_pictures_do_not_make_good():
     rule = RecoveryRule()
     _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
     for _ in range(5):
-        rule.good(now_s)
-        rule.good(now_s + GOOD_S - 1)
+        rule.succeeded(now_s)
+        rule.succeeded(now_s + GOOD_S - 1)
         now_s += GOOD_S
         assert rule.failed(now_s) == SLOW_S
         now_s += SLOW_S
@@ -116,8 +116,8 @@ def test_never_more_than_the_limit_within_the_window(pauses_s):
     for pause_s in pauses_s:
         now_s += rule.failed(now_s)
         tries_s.append(now_s)
-        rule.good(now_s)
-        rule.good(now_s + pause_s)
+        rule.succeeded(now_s)
+        rule.succeeded(now_s + pause_s)
         now_s += pause_s
     for tried_s in tries_s:
         assert sum(tried_s <= other < tried_s + WINDOW_S for other in tries_s) <= MAX_TRIES

@@ -1,26 +1,59 @@
-"""What the program is, what it is not, what its models learned from, and whose work it stands on."""
+"""The page About: intended use, limits of the results, models, licences."""
 
 from __future__ import annotations
 
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.overlay.overlay import DISCLAIMER
 from app.qt.about.model_cards import ModelsCard
-from app.qt.start.first_notice import eu_line, intended_use
 from app.qt.widgets.form import fact_rows
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
 from app.system.licences import codecs, installed_packages
 
 
+def intended_use() -> tuple[str, ...]:
+    """Translated sentences on the intended use, also shown at the first start."""
+    translate = QCoreApplication.translate
+    return (
+        translate("mien", DISCLAIMER),
+        translate(
+            "mien",
+            "Mien is made for research on facial expression, and for demonstrations to people who know that it is "
+            "running. Film people only if they have been informed and agree.",
+        ),
+        translate(
+            "mien",
+            "Two uses are prohibited in the EU, except for medical or safety reasons: do not use Mien to infer "
+            "emotions of people at work, and do not use it to infer emotions of people in school, training or study. "
+            "Where this is allowed, people must be informed.",
+        ),
+        translate(
+            "mien",
+            "Do not use it to decide about a person, to rank people, or to judge honesty, health or performance.",
+        ),
+    )
+
+
+def eu_line() -> str:
+    """The translated sentence on EU law."""
+    return QCoreApplication.translate(
+        "mien",
+        "In the EU, inferring emotions of people at work or in education is prohibited except for medical or safety "
+        "reasons. Where this is allowed, people must be informed.",
+    )
+
+
 class AboutPage(Page):
-    """One column of cards to read."""
+    """A column of cards."""
 
     def __init__(self, app_version: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         column = Column()
         column.body.addWidget(text_label(self.tr("Mien {version}").format(version=app_version), "title"))
-        for card in (self._use(), self._is_not(), ModelsCard(whole=True), self._measured(), self._licences()):
+        for card in (self._use(), self._is_not(), ModelsCard(complete=True), self._measured(), self._licences()):
             column.body.addWidget(card)
         column.body.addStretch()
         layout = QVBoxLayout(self)
@@ -32,7 +65,7 @@ class AboutPage(Page):
         return self.tr("About")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """None: it is a page to read."""
+        """No actions."""
         return ()
 
     def _use(self) -> Card:
@@ -46,8 +79,8 @@ class AboutPage(Page):
         for sentence in (
             self.tr("Not a measure of what anyone feels: the same face can mean many things."),
             self.tr("Not a certified FACS coding: action units are estimated muscle movements."),
-            self.tr("Not a diagnosis, not a test of honesty, attention or fitness, and no ground for a decision."),
-            self.tr("Not a recognition of persons: faces get a number that ends when they leave the picture."),
+            self.tr("Not a diagnosis, not a test of honesty, attention or fitness, and not a basis for decisions."),
+            self.tr("Not face recognition: a face keeps its number only until it leaves the picture."),
             eu_line(),
         ):
             card.body.addWidget(text_label(f"•  {sentence}"))
@@ -57,10 +90,10 @@ class AboutPage(Page):
         card = Card(self.tr("How far it can be trusted"))
         for sentence in (
             self.tr("Percentages were checked against the votes of raters on test pictures, not on your camera."),
-            self.tr("How it does by age, gender or skin colour is not measured."),
+            self.tr("Performance by age, gender or skin colour has not been measured."),
             self.tr(
-                "What was measured, with intervals and commands, and which faces it fails on, stands in the model "
-                "cards and in docs/results of the source code."
+                "The model cards, and docs/results in the source code, list what was measured, with intervals and "
+                "commands, and which faces the models fail on."
             ),
         ):
             card.body.addWidget(text_label(sentence))
@@ -69,8 +102,8 @@ class AboutPage(Page):
     def _licences(self) -> Card:
         card = Card(self.tr("Licences"))
         for sentence in (
-            self.tr("Mien is under the MIT licence. The licences of its models stand above."),
-            self.tr("The networks that find faces are MediaPipe's, under the Apache licence 2.0."),
+            self.tr("Mien is under the MIT licence. The licences of its models are listed above."),
+            self.tr("Faces are detected by the networks of MediaPipe, under the Apache licence 2.0."),
         ):
             card.body.addWidget(text_label(sentence))
         unknown = self.tr("see the package")
@@ -82,8 +115,8 @@ class AboutPage(Page):
             card.body.addWidget(
                 text_label(
                     self.tr(
-                        "FFmpeg comes inside PyAV. It carries libx264 and libx265, which are under the GPL: whoever "
-                        "passes on a bundle with them must keep to it."
+                        "FFmpeg is part of PyAV. It includes libx264 and libx265, which are under the GPL: a bundle "
+                        "that contains them may only be distributed under its terms."
                     )
                 )
             )

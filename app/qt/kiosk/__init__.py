@@ -1,1 +1,1 @@
-"""The kiosk."""
+"""The kiosk: a full-screen window for public places."""

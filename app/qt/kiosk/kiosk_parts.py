@@ -1,4 +1,4 @@
-"""The parts of the kiosk: its notice, its page for when the picture is missing, and the ring that is held to leave."""
+"""Parts of the kiosk: the notice, the page shown without video, and the ring that fills while leaving is held."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.widgets.icons import IconName, IconView
 
-#: A screen so many lines high shows its texts in plain size; a higher one in a larger size, to be read from afar.
+#: Height in lines of a screen that shows text in plain size; a higher one shows larger text, readable from afar.
 _PLAIN_LINES: Final = 30.0
-#: Letters are so many times as large as plain ones, at the least and at the most.
-_SMALLEST, _LARGEST = 0.5, 4.0
-#: Shares of the screen's height above which the texts of the notice, of the page and of the ring get smaller.
+#: Smallest and largest text size relative to plain text.
+_MIN_FACTOR, _MAX_FACTOR = 0.5, 4.0
+#: Fractions of the screen's height above which the text of notice, page and ring is made smaller.
 _NOTICE_SHARE, _PAGE_SHARE, _RING_SHARE = 0.38, 0.5, 0.5
-#: Size of the standing line and of the page's title, as against the other texts.
-_LINE_SIZE, _TITLE_SIZE = 0.8, 1.6
+#: Sizes of the disclaimer and of the page's title relative to the other text.
+_DISCLAIMER_SIZE, _TITLE_SIZE = 0.8, 1.6
 _WRAP: Final = Qt.TextFlag.TextWordWrap
 
 
 class NoticeBand(QFrame):
-    """The notice below the picture, and the standing line where labels are shown."""
+    """The notice below the video, and the disclaimer if labels are shown."""
 
-    def __init__(self, notice: str, line: str, icon: IconName, parent: QWidget | None = None) -> None:
-        """Both texts translated; an empty line is left out."""
+    def __init__(self, notice: str, disclaimer: str, icon: IconName, parent: QWidget | None = None) -> None:
+        """Both texts translated; an empty disclaimer is left out."""
         super().__init__(parent)
-        self.notice, self.line = _label(notice), _label(line, "dim")
+        self.notice, self.disclaimer = _label(notice), _label(disclaimer, "dim")
         self.notice.setAccessibleName(notice)
-        self.line.setVisible(bool(line))
+        self.disclaimer.setVisible(bool(disclaimer))
         texts = QVBoxLayout()
         texts.addWidget(self.notice)
-        texts.addWidget(self.line)
+        texts.addWidget(self.disclaimer)
         self._icon = IconView(icon, 2.0, "text")
         self._row = QHBoxLayout(self)
         self._row.addWidget(self._icon)
         self._row.addLayout(texts, 1)
 
     def fit(self, width: int, height: int) -> None:
-        """Take the largest letters with which the notice leaves enough of a screen of this size to the picture."""
-        parts = ((self.notice, 1.0), (self.line, _LINE_SIZE))
+        """Use the largest text that leaves enough of a screen of this size, in pixels, to the video."""
+        parts = ((self.notice, 1.0), (self.disclaimer, _DISCLAIMER_SIZE))
         factor = _fit(self, parts, lambda unit: width - 5 * unit, height, _NOTICE_SHARE)
         self._icon.setFont(_font(self, factor))
         unit = round(factor * theme.em(self))
@@ -52,7 +52,7 @@ class NoticeBand(QFrame):
 
 
 class RecoveryPage(QWidget):
-    """Says what is wrong, and when it is tried again."""
+    """The page shown without video: the problem and the time of the next attempt."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,8 +65,8 @@ class RecoveryPage(QWidget):
             self._column.addWidget(label)
         self._column.addStretch(1)
 
-    def tell(self, title: str, detail: str = "", next_try: str = "") -> None:
-        """Show these sentences, translated."""
+    def show_problem(self, title: str, detail: str = "", next_try: str = "") -> None:
+        """Show these translated sentences."""
         grown = len(detail) != len(self.detail.text()) or len(title) != len(self.title.text())
         for label, text in ((self.title, title), (self.detail, detail), (self.next_try, next_try)):
             if label.text() != text:
@@ -78,7 +78,7 @@ class RecoveryPage(QWidget):
             self.fit(*self._screen)
 
     def fit(self, width: int, height: int) -> None:
-        """Take the largest letters that leave room for all sentences on a screen of this size."""
+        """Use the largest text with which all sentences fit a screen of this size, in pixels."""
         self._screen = (width, height)
         parts = ((self.title, _TITLE_SIZE), (self.detail, 1.0), (self.next_try, 1.0))
         factor = _fit(self, parts, lambda unit: 0.8 * width, height, _PAGE_SHARE)
@@ -87,7 +87,7 @@ class RecoveryPage(QWidget):
 
 
 class HoldRing(QWidget):
-    """A ring in the corner that fills while the way out is held."""
+    """A ring in the corner that fills while the key or corner is held."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -98,7 +98,7 @@ class HoldRing(QWidget):
         self.hide()
 
     def show_share(self, share: float) -> None:
-        """Show the ring, filled by so much (0-1)."""
+        """Show the ring, filled by this fraction (0-1)."""
         self.share = share
         self.setAccessibleDescription(f"{share:.0%}")
         self.show()
@@ -106,17 +106,17 @@ class HoldRing(QWidget):
         self.update()
 
     def fit(self, width: int, height: int) -> None:
-        """Take the upper right corner of a screen of this size."""
+        """Move to the upper right corner of a screen of this size, in pixels."""
         em_px = theme.em(self._window)
-        factor = min(max(height / (_PLAIN_LINES * em_px), 1.0), _LARGEST, _RING_SHARE * height / (9 * em_px))
-        self.setFont(_font(self._window, max(factor, _SMALLEST)))
+        factor = min(max(height / (_PLAIN_LINES * em_px), 1.0), _MAX_FACTOR, _RING_SHARE * height / (9 * em_px))
+        self.setFont(_font(self._window, max(factor, _MIN_FACTOR)))
         em_px = theme.em(self)
         wide = QFontMetricsF(self.font()).boundingRect(QRectF(0, 0, 8 * em_px, 1e6), _WRAP, self.accessibleName())
         self.resize(round(max(wide.width(), 4 * em_px) + 2 * em_px), round(wide.height() + 6.5 * em_px))
         self.move(width - self.width() - round(em_px), round(em_px))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw ring and words on a plate."""
+        """Draw ring and text on a plate."""
         em_px, now = theme.em(self), theme.current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -130,9 +130,9 @@ class HoldRing(QWidget):
             painter.setPen(QPen(now.colour(colour), 0.55 * em_px, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
             painter.drawArc(ring, 90 * 16, round(-360 * 16 * share))  # sixteenths of a degree, clockwise from the top
         painter.setPen(now.colour("text"))
-        words = QRectF(self.rect()).adjusted(em_px, 5.5 * em_px, -em_px, 0)
+        below = QRectF(self.rect()).adjusted(em_px, 5.5 * em_px, -em_px, 0)
         flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
-        painter.drawText(words, int(flags) | int(_WRAP), self.accessibleName())
+        painter.drawText(below, int(flags) | int(_WRAP), self.accessibleName())
         painter.end()
 
 
@@ -152,19 +152,19 @@ def _fit(
     height: int,
     share: float,
 ) -> float:
-    """Give labels (each with its size as against the others) the largest letters with which they fit; their factor.
+    """Set the fonts of stacked labels to the largest size that fits; return its factor to the plain font.
 
     Args:
-        widget: has the plain font.
-        parts: the labels, one above the other.
-        width_at: their width in pixels for a unit, which is the height of a line.
+        widget: source of the plain font.
+        parts: the labels from the top, each with its relative size.
+        width_at: width available to them in pixels, for a line height in pixels.
         height: of the screen in pixels.
-        share: of the screen's height that they may take.
+        share: fraction of the screen's height that they may take.
     """
     em_px = theme.em(widget)
-    factor = min(max(height / (_PLAIN_LINES * em_px), 1.0), _LARGEST)
-    while factor > _SMALLEST and _height(widget, parts, factor, width_at(factor * em_px)) > share * height:
-        factor = max(_SMALLEST, 0.92 * factor)
+    factor = min(max(height / (_PLAIN_LINES * em_px), 1.0), _MAX_FACTOR)
+    while factor > _MIN_FACTOR and _height(widget, parts, factor, width_at(factor * em_px)) > share * height:
+        factor = max(_MIN_FACTOR, 0.92 * factor)
     for label, size in parts:
         font = _font(widget, size * factor)
         font.setWeight(QFont.Weight.DemiBold if size > 1 else QFont.Weight.Normal)
@@ -173,7 +173,7 @@ def _fit(
 
 
 def _height(widget: QWidget, parts: Sequence[tuple[QLabel, float]], factor: float, width: float) -> float:
-    """Height in pixels of the labels' texts, with the gaps between them; without end where a word is too wide."""
+    """Height in pixels of the labels with the gaps between them; infinite if a word is too wide."""
     total = 0.0
     for label, size in parts:
         metrics = QFontMetricsF(_font(widget, size * factor))

@@ -1,4 +1,4 @@
-"""Which face of the picture is shown beside it."""
+"""Choice of the face shown in the side column."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from typing import Final
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.overlay.presentation import face_at
-from app.session.journal import FaceRow
+from app.overlay.overlay import face_at
+from app.session.rows import FaceRow
 
-#: A face that goes out of view is waited for so long before another one takes its place.
+#: Seconds for which a face out of view keeps its place before another one is shown.
 _WAIT_S: Final = 1.5
 
 
 class FaceChooser(QWidget):
-    """Follows one face by its id: the one that was chosen, else the one shown before, else the largest."""
+    """Follows one face by id: the chosen one, else the one shown before, else the largest."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._chosen: int | None = None
         self._ids: tuple[int, ...] = ()
-        self._shown: int | None = None  # in the frame at hand
-        self._followed: int | None = None  # the last that was shown at all
-        self._seen_s = 0.0  # when it was in view last
+        self._shown: int | None = None  # in the current frame
+        self._followed: int | None = None  # the last one shown
+        self._seen_s = 0.0  # time of its last frame in view
         self._label = QLabel()
         self._label.setProperty("role", "heading")
         self._next = QPushButton(self.tr("Next face"))
-        self._next.clicked.connect(self.go_on)
+        self._next.clicked.connect(self.next_face)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._label, 1)
         layout.addWidget(self._next)
-        self._write()
+        self._update_text()
 
     @property
     def chosen(self) -> int | None:
-        """Id of the face that the user chose; None = the largest."""
+        """Id of the face chosen by the user; None = the largest."""
         return self._chosen
 
     @property
     def followed(self) -> int | None:
-        """Id of the face that was shown last, whether or not it is in view; None = there was none."""
+        """Id of the face shown last, in view or not; None = none yet."""
         return self._followed
 
     def choose(self, rows: Sequence[FaceRow]) -> FaceRow | None:
-        """The row to show, of those of one frame; None where there is no face, or where one is waited for."""
+        """The row to show among those of one frame; None without a face, or while waiting for one out of view."""
         faces = [row for row in rows if row.face_id is not None]
         ids = tuple(sorted(row.face_id for row in faces if row.face_id is not None))
         row = self._find(faces, rows[0].time_s if rows else 0.0)
         shown = row.face_id if row is not None else None
         if (ids, shown) != (self._ids, self._shown):
             self._ids, self._shown = ids, shown
-            self._write()
+            self._update_text()
         return row
 
     def _find(self, faces: Sequence[FaceRow], now_s: float) -> FaceRow | None:
@@ -65,24 +65,24 @@ class FaceChooser(QWidget):
         return row
 
     def forget(self) -> None:
-        """Another source comes, whose faces have other ids."""
+        """Reset for another source, whose faces have other ids."""
         self._chosen = self._shown = self._followed = None
         self._ids = ()
-        self._write()
+        self._update_text()
 
-    def go_on(self) -> None:
-        """Choose the next face; after the last comes the first."""
+    def next_face(self) -> None:
+        """Choose the next face, cyclically."""
         if self._ids:
             later = [face for face in self._ids if self._followed is not None and face > self._followed]
             self._chosen = later[0] if later else self._ids[0]
 
     def pick(self, rows: Sequence[FaceRow], x: float, y: float) -> None:
-        """Choose the smallest face whose box holds this point of the frame, in pixels."""
+        """Choose the smallest face whose box contains this point of the frame, in pixels."""
         found = face_at(rows, x, y)
         if found is not None:
             self._chosen = found
 
-    def _write(self) -> None:
+    def _update_text(self) -> None:
         count = len(self._ids)
         if self._shown is None and self._ids:
             text = self.tr("Face {id} is out of view").format(id=self._followed)

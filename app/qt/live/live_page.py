@@ -1,4 +1,4 @@
-"""The live page: a source, its picture with overlay, and what is known of one face of it."""
+"""The live page: a source, its video with overlay, and the panels of one face."""
 
 from __future__ import annotations
 
@@ -18,50 +18,52 @@ from PySide6.QtWidgets import (
 )
 
 from app.live.live_run import Presented
-from app.overlay.overlay import STANDING_LINE, OverlayParts
+from app.overlay.overlay import DISCLAIMER, OverlayParts
 from app.qt import theme
-from app.qt.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live.face_chooser import FaceChooser
-from app.qt.live.live_actions import LiveActions
-from app.qt.live.live_recording import RecordState
+from app.qt.live.limits_panel import LimitsPanel
 from app.qt.live.performance_view import PerformanceView
 from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
-from app.qt.live.threshold_panel import ThresholdPanel
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.preference_store import PreferenceStore
+from app.qt.translation import translated
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.qt.widgets.drawn_panel import told
 from app.qt.widgets.expression_panel import ExpressionPanel
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import SideArea, scrolled, text_label
 from app.qt.widgets.video_view import VideoView
-from app.session.journal import NO_FACE, FaceRow, RunHeader
-from app.settings.limits import Thresholds
+from app.session.rows import NO_FACE, FaceRow, SessionHeader
+from app.settings.limits import Limits
 from app.settings.preferences import chosen_config
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
 
-#: Milliseconds between two updates of what need not follow every frame.
+#: Milliseconds between two updates of values that need not follow every frame.
 _SLOW_MS: Final = 500
-#: Width of the side at first, in ems, and of both columns in a window of 1280 pixels.
+#: Initial width of the side column in ems, and of both columns in a window of 1280 pixels.
 _SIDE_EM: Final = 22.0
-_FIRST_PX: Final = 1090
+_COLUMNS_PX: Final = 1090
+#: States in which Start is offered, in which a source runs, and in which a frame is shown.
+_STOPPED: Final = (LiveState.IDLE, LiveState.ENDED, LiveState.FAILED)
+_ACTIVE: Final = (LiveState.RUNNING, LiveState.PAUSED)
+_SHOWING: Final = (LiveState.RUNNING, LiveState.PAUSED, LiveState.ENDED)
 
 
 class LivePage(Page):
-    """Shows what the bridge gives, and passes on what the user wants."""
+    """Shows the state of the bridge, and passes the user's commands on to it."""
 
     def __init__(
         self, store: PreferenceStore, config: EngineConfig, bridge: LiveBridge, parent: QWidget | None = None
     ) -> None:
-        """``config`` lies under what the preferences choose; ``bridge`` becomes the page's own and is shut with it."""
+        """The preferences override ``config``; the page owns ``bridge`` and shuts it down."""
         super().__init__(parent)
         self._store = store
         self._config = config
         self.bridge = bridge
-        self._header: RunHeader | None = None
+        self._header: SessionHeader | None = None
         self.chooser = SourceChooser()
         self.view = VideoView()
         self.faces = FaceChooser()
@@ -69,14 +71,14 @@ class LivePage(Page):
         self.units = ActionUnitPanel()
         self.graph = UnitGraphView()
         self.chart = StripChart()
-        self.thresholds = ThresholdPanel()
+        self.limits = LimitsPanel()
         self.side_tabs, self.chart_tabs = QTabWidget(), QTabWidget()
         self.performance = PerformanceView(self)
-        self.rec_sign = QLabel()
-        self.rec_sign.setAccessibleName(self.tr("Recording"))
-        self.rec_sign.setProperty("role", "recording")
-        self.actions_ = LiveActions(self)
+        self.rec_label = QLabel()
+        self.rec_label.setAccessibleName(self.tr("Recording"))
+        self.rec_label.setProperty("role", "recording")
         self._performance_button = QToolButton()
+        self._make_actions()
         self._lay_out()
         self._connect()
         self._slow = QTimer(self)
@@ -87,34 +89,38 @@ class LivePage(Page):
         self._apply_overlay()
         self._follow_state(bridge.state)
 
-    # A page of the main window.
+    # Page interface.
 
     def page_title(self) -> str:
         """Name of the page."""
         return self.tr("Live")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """In the order of the menu."""
-        return self.actions_.all
+        """All actions in menu order."""
+        return (
+            *(self.open_action, self.start_action, self.pause_action, self.step_action),
+            *(self.snapshot_action, self.record_action, self.boxes_action, self.labels_action, self.units_action),
+            *(self.next_face_action, self.performance_action, self.limits_action, self.reset_action),
+        )
 
     def enter(self) -> None:
-        """Look for cameras, and give the keys to the page."""
+        """List the cameras, and focus the video."""
         self.chooser.refresh()
         self.view.setFocus()
 
     def leave(self) -> None:
-        """Another page is shown: a file waits, a camera is let go of unless it is recorded."""
+        """Pause a file and release a camera, unless recording."""
         self.performance.hide()
         if self.bridge.recording.state is not RecordState.ON:
-            self.bridge.rest()
+            self.bridge.suspend()
 
-    def shut(self) -> None:
-        """End all."""
+    def shutdown(self) -> None:
+        """End timers and the bridge."""
         self._slow.stop()
         self.chart.clear()
-        self.chooser.shut()
+        self.chooser.shutdown()
         self.performance.hide()
-        self.bridge.shut()
+        self.bridge.shutdown()
 
     def open_source(self, spec: str) -> None:
         """Open and start this source."""
@@ -123,22 +129,22 @@ class LivePage(Page):
 
     # Commands of the actions.
 
-    def start_or_stop(self) -> None:
-        """Start the source that is picked, or let go of it."""
-        if self.bridge.state in (LiveState.IDLE, LiveState.ENDED, LiveState.FAILED):
+    def toggle_run(self) -> None:
+        """Start the chosen source, or release it."""
+        if self.bridge.state in _STOPPED:
             if self.chooser.spec:
                 self._open(self.chooser.spec)
         else:
             self.bridge.stop()
 
-    def pause_or_go_on(self) -> None:
-        """Pause, or go on."""
+    def toggle_pause(self) -> None:
+        """Pause or resume."""
         if self.bridge.state is LiveState.PAUSED:
             self.bridge.resume()
         else:
             self.bridge.pause()
 
-    def record_or_stop(self) -> None:
+    def toggle_recording(self) -> None:
         """Start or end a recording."""
         if self.bridge.recording.state is RecordState.OFF:
             self.bridge.start_recording(self._store.now.recordings)
@@ -146,37 +152,33 @@ class LivePage(Page):
             self.bridge.recording.stop()
 
     def save_snapshot(self) -> None:
-        """Save the picture shown."""
+        """Save the frame shown."""
         self.bridge.save_snapshot(self._store.now.recordings)
 
     def show_performance(self) -> None:
-        """Open the sheet with rates and times."""
+        """Open the popover with rates and times."""
         self.performance.show_performance(self.bridge.performance(), self.bridge.models)
         self.performance.open_below(self._performance_button)
 
     def show_limits(self) -> None:
-        """Show the limits, and give the keys to the first of them."""
+        """Show the limits, and focus the first slider."""
         self.chart_tabs.setCurrentIndex(1)
-        self.thresholds.accept.setFocus()
+        self.limits.accept.setFocus()
 
-    def apply_overlay(self) -> None:
-        """Draw what is switched on."""
-        self._apply_overlay()
-
-    # What comes from the bridge.
+    # Signals of the bridge.
 
     def _follow_state(self, state: LiveState) -> None:
-        self.actions_.follow(state, self.bridge.recording.state)
-        words = {
+        self._update_actions()
+        message = {
             LiveState.IDLE: self.tr("Choose a source and press Start.\nNothing is stored unless you press Record."),
             LiveState.OPENING: self.tr("Opening {source} …").format(source=self._source_name()),
-            LiveState.LOST: self.tr("{source} is gone.\nThis goes on by itself as soon as it is back.").format(
+            LiveState.LOST: self.tr("{source} is gone.\nLive resumes automatically when it is back.").format(
                 source=self._source_name()
             ),
             LiveState.FAILED: self.tr("{source} cannot be shown.").format(source=self._source_name()),
         }.get(state)
-        if words is not None:
-            self.view.show_words(words)
+        if message is not None:
+            self.view.show_message(message)
             self.faces.forget()
             self._show_row(None)
             self.graph.show_estimate(None)
@@ -187,11 +189,11 @@ class LivePage(Page):
         self._update_slowly()
 
     def _present(self, presented: Presented) -> None:
-        """Show picture and panels of one frame."""
+        """Show image and panels of one frame."""
         header = self.bridge.header
         if header is not self._header and header is not None:
-            self._take_header(header)
-        self.view.show_picture(presented.picture)
+            self._set_header(header)
+        self.view.show_image(presented.picture)
         before = self.faces.followed
         row = self.faces.choose(presented.rows)
         if before not in (None, self.faces.followed):
@@ -206,13 +208,13 @@ class LivePage(Page):
         self.expression.show_row(row)
         self.units.show_row(row)
 
-    def _take_header(self, header: RunHeader) -> None:
+    def _set_header(self, header: SessionHeader) -> None:
         same_run = self._header is not None and self._header.au_codes == header.au_codes
         self._header = header
-        now = Thresholds(header.tau_accept, header.tau_ood)
-        model = self.bridge.model_thresholds
+        now = Limits(header.aleatoric_limit, header.ood_limit)
+        model = self.bridge.model_limits
         if model is not None:
-            self.thresholds.set_thresholds(model, now)
+            self.limits.set_limits(model, now)
         self.expression.set_limits(now)
         self.chart.set_limits(now)
         if not same_run:
@@ -220,42 +222,40 @@ class LivePage(Page):
                 panel.set_header(header)
 
     def _update_slowly(self) -> None:
-        """What need not follow every frame."""
+        """Update what need not follow every frame."""
         recording = self.bridge.recording
         if recording.state is RecordState.ON:
             seconds = int(recording.duration_s)
-            self.rec_sign.setText(f"● REC {seconds // 60}:{seconds % 60:02d}")
+            self.rec_label.setText(f"● REC {seconds // 60}:{seconds % 60:02d}")
         else:
-            self.rec_sign.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
-        self.thresholds.show_shares(self.bridge.shares())
+            self.rec_label.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
+        self.limits.show_shares(self.bridge.shares())
         figures = self.bridge.performance()
         self._performance_button.setText(self.tr("{fps} fps").format(fps=f"{figures.fps_out:.0f}"))
         if self.performance.isVisible():
             self.performance.show_performance(figures, self.bridge.models)
 
     def _follow_recording(self, state: RecordState) -> None:
-        self.actions_.follow(self.bridge.state, state)
+        self._update_actions()
         locked = state is not RecordState.OFF
-        self.thresholds.lock(
-            self.tr("Fixed while recording, so that the whole table rests on the same limits.") if locked else ""
-        )
+        self.limits.lock(self.tr("Fixed while recording, so that the table has one pair of limits.") if locked else "")
         self._follow_store()
         self._update_slowly()
 
     def _follow_store(self) -> None:
-        """Take over limits that were changed here or in the settings; while recording they wait."""
-        thresholds = self._store.now.thresholds
-        if thresholds != self.bridge.thresholds:
-            self.bridge.set_thresholds(thresholds)
-            self.thresholds.show_shares(self.bridge.shares())
-        model = self.bridge.model_thresholds
-        if model is not None and thresholds == self.bridge.thresholds:
-            self.thresholds.set_thresholds(model, thresholds or model)
+        """Apply limits changed here or in the settings; not while recording."""
+        limits = self._store.now.limits
+        if limits != self.bridge.limits:
+            self.bridge.set_limits(limits)
+            self.limits.show_shares(self.bridge.shares())
+        model = self.bridge.model_limits
+        if model is not None and limits == self.bridge.limits:
+            self.limits.set_limits(model, limits or model)
 
     def _follow_cameras(self, cameras: tuple[Camera, ...]) -> None:
-        """Try a lost camera at once when something was plugged in."""
+        """Reopen a lost camera at once after it was plugged in."""
         if self.bridge.state is LiveState.LOST and any(camera.spec == self.bridge.spec for camera in cameras):
-            self.bridge.try_now()
+            self.bridge.retry_now()
 
     def _open(self, spec: str) -> None:
         now = self._store.now
@@ -263,25 +263,70 @@ class LivePage(Page):
         self.bridge.configure(chosen_config(self._config, now), now.tracker)
         self._header = None
         self.chart.clear()
-        self.noticed.emit(Notice("", Weight.NEWS, "source"))
+        self.noticed.emit(Notice("", Severity.INFO, "source"))
         self.bridge.open(spec)
 
     def _apply_overlay(self) -> None:
-        actions = self.actions_
-        # Without its boxes and labels the picture is bare; the standing line stays with the labels.
+        labels = self.labels_action.isChecked()  # the standing line is shown whenever labels are
         self.bridge.set_overlay(
-            OverlayParts(
-                actions.boxes.isChecked(),
-                actions.labels.isChecked(),
-                actions.units.isChecked(),
-                actions.labels.isChecked(),
-            )
+            OverlayParts(self.boxes_action.isChecked(), labels, self.units_action.isChecked(), labels)
         )
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")
 
-    # Making.
+    def _pick(self, x: float, y: float) -> None:
+        shown = self.bridge.shown
+        if shown is not None:
+            height, width = shown.result.frame.image.shape[:2]
+            self.faces.pick(shown.rows, x * width, y * height)
+
+    # Actions.
+
+    def _make_actions(self) -> None:
+        make, tr = self.make_action, self.tr
+        self.open_action = make(tr("Open video…"), "Ctrl+O", self.chooser.open_file)
+        self.start_action = make(tr("Start"), "Ctrl+Return", self.toggle_run, tr("Start or stop the source"))
+        self.pause_action = make(tr("Pause"), "Space", self.toggle_pause, tr("Pause or resume"))
+        self.step_action = make(tr("Step"), "Right", self.bridge.step, tr("One frame forward; pauses first"))
+        self.snapshot_action = make(tr("Snapshot"), "S", self.save_snapshot, tr("Save the picture with its overlay"))
+        self.record_action = make(
+            tr("Record"), "R", self.toggle_recording, tr("Record video and table into a new folder")
+        )
+        self.boxes_action = self._make_toggle(tr("Boxes"), "B", tr("Boxes around faces"))
+        self.labels_action = self._make_toggle(tr("Labels"), "L", tr("Labels and decisions over the picture"))
+        self.units_action = self._make_toggle(tr("Units"), "U", tr("Action units over the picture"))
+        self.units_action.setChecked(False)  # shown in the side column
+        self.next_face_action = make(
+            tr("Next face"), "F", self.faces.next_face, tr("Show the next face beside the picture")
+        )
+        self.performance_action = make(tr("Performance"), "P", self.show_performance, tr("Rates and times of this run"))
+        self.limits_action = make(
+            tr("Limits"), "T", self.show_limits, tr("Show the limits and move them with the arrow keys")
+        )
+        self.reset_action = make(
+            tr("The model's own limits"), "Ctrl+0", self.limits.reset_to_model, tr("Use the model's own limits again")
+        )
+
+    def _make_toggle(self, text: str, keys: str, tip: str) -> QAction:
+        action = self.make_action(text, keys, self._apply_overlay, tip)
+        action.setCheckable(True)
+        action.setChecked(True)
+        return action
+
+    def _update_actions(self) -> None:
+        """Enable the actions that apply in the current state, and set their texts."""
+        state, recording = self.bridge.state, self.bridge.recording.state
+        self.start_action.setText(self.tr("Start") if state in _STOPPED else self.tr("Stop"))
+        self.pause_action.setText(self.tr("Resume") if state is LiveState.PAUSED else self.tr("Pause"))
+        self.pause_action.setEnabled(state in _ACTIVE)
+        self.step_action.setEnabled(state in _ACTIVE)
+        self.snapshot_action.setEnabled(state in _SHOWING)
+        off = recording is RecordState.OFF
+        self.record_action.setText(self.tr("Record") if off else self.tr("Stop recording"))
+        self.record_action.setEnabled(recording is RecordState.ON or (off and state in _ACTIVE))
+
+    # Construction.
 
     def _connect(self) -> None:
         self.bridge.state_changed.connect(self._follow_state)
@@ -293,18 +338,12 @@ class LivePage(Page):
         self.view.face_picked.connect(self._pick)
         self.chooser.chosen.connect(self._open)
         self.chooser.cameras_changed.connect(self._follow_cameras)
-        self.thresholds.changed.connect(lambda thresholds: self._store.change(thresholds=thresholds))
+        self.limits.changed.connect(lambda limits: self._store.change(limits=limits))
         self._store.changed.connect(self._follow_store)
-
-    def _pick(self, x: float, y: float) -> None:
-        shown = self.bridge.shown
-        if shown is not None:
-            height, width = shown.result.frame.image.shape[:2]
-            self.faces.pick(shown.rows, x * width, y * height)
 
     def _lay_out(self) -> None:
         rows, columns = QSplitter(Qt.Orientation.Vertical), QSplitter(Qt.Orientation.Horizontal)
-        rows.setObjectName("live-rows")  # the main window remembers splitters by their names
+        rows.setObjectName("live-rows")  # the main window stores the state of named splitters
         columns.setObjectName("live-columns")
         rows.addWidget(self.view)
         rows.addWidget(self._below())
@@ -315,26 +354,26 @@ class LivePage(Page):
         columns.addWidget(self._side())
         columns.setStretchFactor(0, 1)
         columns.setChildrenCollapsible(False)
-        side = min(round(_SIDE_EM * theme.em(self)), _FIRST_PX * 9 // 20)
-        columns.setSizes([_FIRST_PX - side, side])
+        side = min(round(_SIDE_EM * theme.em(self)), _COLUMNS_PX * 9 // 20)
+        columns.setSizes([_COLUMNS_PX - side, side])
         layout = QVBoxLayout(self)
         layout.addLayout(self._bars())
         layout.addWidget(columns, 1)
 
     def _bars(self) -> QVBoxLayout:
-        self._performance_button.setDefaultAction(self.actions_.performance)
+        self._performance_button.setDefaultAction(self.performance_action)
         first = QHBoxLayout()
         first.addWidget(self.chooser, 1)
-        first.addWidget(self.rec_sign)
+        first.addWidget(self.rec_label)
         first.addWidget(self._performance_button)
         bar = QToolBar()
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         bar.setIconSize(QSize(round(theme.em(self)), round(theme.em(self))))
-        for action in self.actions_.bar:
-            if action is None:
-                bar.addSeparator()
-            else:
-                bar.addAction(action)
+        bar.addActions([self.start_action, self.pause_action, self.step_action])
+        bar.addSeparator()
+        bar.addActions([self.snapshot_action, self.record_action])
+        bar.addSeparator()
+        bar.addActions([self.boxes_action, self.labels_action, self.units_action])
         bars = QVBoxLayout()
         bars.addLayout(first)
         bars.addWidget(bar)
@@ -353,11 +392,11 @@ class LivePage(Page):
         whole = QVBoxLayout(side)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(SideArea(column), 1)
-        whole.addWidget(text_label(told(STANDING_LINE), "dim"))
+        whole.addWidget(text_label(translated(DISCLAIMER), "dim"))
         return side
 
     def _below(self) -> QTabWidget:
-        """What stands under the picture: it must be seen together with what it changes."""
+        """Chart and limits, below the video so that their effect is visible."""
         self.chart_tabs.addTab(scrolled(self.chart), self.tr("Last minute"))
-        self.chart_tabs.addTab(scrolled(self.thresholds), self.tr("Limits"))
+        self.chart_tabs.addTab(scrolled(self.limits), self.tr("Limits"))
         return self.chart_tabs

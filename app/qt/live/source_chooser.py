@@ -1,4 +1,4 @@
-"""What to look at: the cameras that are plugged in now, a video, an address, the built-in demo."""
+"""Choice of the source: connected cameras, a video file, an address, the demo clip."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from engine.capture.camera_list import NOT_LISTED, Camera, list_cameras, listabl
 from engine.capture.stream import redact_url
 from engine.capture.synthetic import DEMO
 
-#: Milliseconds that a device gets to settle after it was plugged in.
-_SETTLE_MS: Final = 400
-#: Entries that are no sources yet.
+#: Milliseconds that a device is given to initialise after it was plugged in.
+_PLUG_MS: Final = 400
+#: Entries that ask for a source.
 _FILE, _ADDRESS = "file?", "address?"
 
 
 class SourceChooser(QWidget):
-    """A list, with a field for an address or a camera's number; `chosen` comes when one is picked."""
+    """A list, with a field for an address or a camera's number; emits `chosen` when the user picks a source."""
 
     chosen = Signal(str)  # as open_source takes it
-    cameras_changed = Signal(object)  # tuple[Camera, ...] after a plug was pulled or put in
+    cameras_changed = Signal(object)  # tuple[Camera, ...] after one was connected or removed
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,22 +48,22 @@ class SourceChooser(QWidget):
         layout.setStretch(2, 1)
         self._spec = ""
         self._cameras: tuple[Camera, ...] = ()
-        self._ask_address(False)
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(_SETTLE_MS)
-        self._settle.timeout.connect(self.refresh)
+        self._show_address(False)
+        self._plugged = QTimer(self)
+        self._plugged.setSingleShot(True)
+        self._plugged.setInterval(_PLUG_MS)
+        self._plugged.timeout.connect(self.refresh)
         self._watcher = QFileSystemWatcher([str(folder) for folder in watch_folders()], self)
-        self._watcher.directoryChanged.connect(lambda path: self._settle.start())
+        self._watcher.directoryChanged.connect(lambda path: self._plugged.start())
         self.refresh()
 
     @property
     def spec(self) -> str:
-        """What is picked, as open_source takes it; "" = nothing yet."""
+        """The source picked, as open_source takes it; "" = none yet."""
         return self._spec
 
     def refresh(self) -> None:
-        """Look for cameras and list them anew."""
+        """List the connected cameras."""
         cameras = list_cameras()
         changed = cameras != self._cameras
         self._cameras = cameras
@@ -72,14 +72,14 @@ class SourceChooser(QWidget):
             self.cameras_changed.emit(cameras)
 
     def set_spec(self, spec: str) -> None:
-        """Show this source as picked; `chosen` is not emitted."""
+        """Show this source as picked without emitting `chosen`."""
         self._spec = spec
-        self._ask_address(False)
+        self._show_address(False)
         self._fill()
 
-    def shut(self) -> None:
-        """Stop looking for cameras."""
-        self._settle.stop()
+    def shutdown(self) -> None:
+        """Stop watching for cameras."""
+        self._plugged.stop()
         self._watcher.removePaths(self._watcher.directories())
 
     def open_file(self) -> None:
@@ -115,7 +115,7 @@ class SourceChooser(QWidget):
 
     def _picked(self, place: int) -> None:
         spec = str(self.list.itemData(place))
-        self._ask_address(spec == _ADDRESS)
+        self._show_address(spec == _ADDRESS)
         if spec == _FILE:
             self.open_file()
         elif spec == _ADDRESS:
@@ -132,6 +132,6 @@ class SourceChooser(QWidget):
         self.set_spec(spec)
         self.chosen.emit(spec)
 
-    def _ask_address(self, asked: bool) -> None:
-        self.address.setVisible(asked)
-        self.go.setVisible(asked)
+    def _show_address(self, visible: bool) -> None:
+        self.address.setVisible(visible)
+        self.go.setVisible(visible)

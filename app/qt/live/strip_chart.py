@@ -1,6 +1,6 @@
-"""The last minute of one face: probabilities, and the two uncertainties against their limits, over one time axis.
+"""Strip chart of the last minute of one face: probabilities, and both uncertainties against their limits.
 
-Lines break where nothing is known: no face, or a face that is not assessed.
+Lines break where there is no face, or a face that is not assessed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QLineF, QRect, QRectF, QSize, Qt, Signal
+import numpy.typing as npt
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -19,43 +20,143 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QPen,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.live.strip_picture import Plot, PlotLooks, plot_picture
 from app.live.trace import SPAN_S, Trace, TraceView
-from app.overlay.patches import Colour
+from app.overlay.palette import Colour
 from app.qt import theme
-from app.qt.live.line_key import LineKey, drawn_points
-from app.qt.widgets.drawn_panel import DrawnPanel, expression_word
-from app.qt.widgets.expression_panel import MOST_NATS
-from app.session.journal import FaceRow, RunHeader
-from app.settings.limits import Thresholds
+from app.qt.translation import expression_name
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel
+from app.qt.widgets.expression_panel import MAX_NATS
+from app.session.rows import FaceRow, SessionHeader
+from app.settings.limits import Limits
 from engine.facs import EXPRESSIONS
 from engine.types import Float64
 
-#: Milliseconds between two drawings; in that time the lines move by about a pixel.
+#: Milliseconds between two repaints; in that time the lines move by about a pixel.
 _REDRAW_MS: Final = 200
-#: Points of a line; more than about one per pixel cannot be seen.
+#: Points per line: about one per pixel.
 _POINTS: Final = 240
-#: An expression that did not reach this in the window has no line.
-_LEAST_SHARE: Final = 0.15
-#: Letters of the axes, against those of the window.
+#: Expressions that stay below this probability have no line.
+_MIN_PROBABILITY: Final = 0.15
+#: Font size of the axes relative to the window's.
 _SMALL: Final = 0.85
-#: The line of an uncertainty.
+#: Name of the line of an uncertainty.
 _VALUE: Final = "value"
-_DRAWN: Final = {label: drawn_points(label) for label in EXPRESSIONS}
+#: Line sample with the gap after it, and line height of the key, in em.
+_SAMPLE_EM: Final = 2.6
+_LINE_EM: Final = 1.25
+#: Numbers of points alternately drawn and left out, per expression: lines differ without colour.
+_DASHES: Final[dict[str, tuple[int, ...]]] = dict(
+    zip(
+        EXPRESSIONS,
+        ((2, 1), (1,), (7, 1), (8, 1, 2, 1), (14, 1), (4, 1), (8, 1, 2, 1, 2, 1), (14, 1, 4, 1)),
+        strict=True,
+    )
+)
 _NO_PLOT: Final = Plot(np.zeros(0), {})
 _AT_RIGHT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 _AT_LEFT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
 
 
-class PlotStack(DrawnPanel):
-    """Three plots below each other over one axis of time."""
+def drawn_points(label: str) -> npt.NDArray[np.bool_]:
+    """Which points of one dash period of an expression's line are drawn, (period,)."""
+    lengths = np.array(_DASHES[label])
+    return np.repeat(np.arange(len(lengths)) % 2 == 0, lengths)
 
-    #: Time to call `show_plots`.
-    wanted = Signal()
+
+class LineKey(DrawnPanel):
+    """The key of the chart: a sample and the name of each line drawn."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("", parent)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._labels: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The expressions listed."""
+        return self._labels
+
+    def show_labels(self, labels: tuple[str, ...]) -> None:
+        """List these expressions."""
+        if labels != self._labels:
+            self._labels = labels
+            self.setAccessibleName(", ".join(map(expression_name, labels)))
+            self._grow()
+            self.redraw(static=True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Another width may need more lines."""
+        super().resizeEvent(event)
+        self._grow()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Two lines, so that the plots below keep their height."""
+        em = theme.em(self)
+        return QSize(round(20 * em), round(2.6 * em))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Narrower, of the same height."""
+        em = theme.em(self)
+        return QSize(round(12 * em), round(2.6 * em))
+
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw nothing: the whole key is static."""
+
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw a sample and the name of each line."""
+        em = theme.em(self)
+        if not self._labels:
+            painter.setPen(theme.current().colour("dim"))
+            nothing = QRectF(0.3 * em, 0.0, self.width() - 0.6 * em, self.height())
+            painter.drawText(nothing, WRAP, self.tr("No expression in the last 60 seconds"))
+        for label, place in zip(self._labels, self._places(), strict=True):
+            middle = place.y() + 0.65 * em
+            pen = QPen(theme.current().expression(label), max(0.14 * em, 2.0))
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+            if len(_DASHES[label]) > 1:
+                steps = [length + (1 if place % 2 else -1) for place, length in enumerate(_DASHES[label])]
+                pen.setDashPattern([0.8 * step for step in steps])  # n points are joined by n - 1 pieces
+            painter.setPen(pen)
+            painter.drawLine(QLineF(place.x(), middle, place.x() + 2.2 * em, middle))
+            painter.setPen(theme.current().colour("text"))
+            name = QRectF(place.x() + _SAMPLE_EM * em, place.y(), self.width(), _LINE_EM * em)
+            painter.drawText(name, Qt.AlignmentFlag.AlignVCenter, expression_name(label))
+
+    def _places(self) -> list[QPointF]:
+        """Top left corner of each entry in pixels."""
+        em, metrics = theme.em(self), QFontMetricsF(self.font())
+        x, y = 0.3 * em, 0.0
+        places: list[QPointF] = []
+        for label in self._labels:
+            wide = _SAMPLE_EM * em + metrics.horizontalAdvance(expression_name(label))
+            if x + wide > self.width() and places:
+                x, y = 0.3 * em, y + _LINE_EM * em
+            places.append(QPointF(x, y))
+            x += wide + 0.7 * em
+        return places
+
+    def _grow(self) -> None:
+        """Raise the minimum height to what is needed; it never shrinks, so that the plots do not jump."""
+        places = self._places()
+        needed = round(places[-1].y() + _LINE_EM * theme.em(self)) if places else 0
+        if needed > max(self.minimumHeight(), self.minimumSizeHint().height()):
+            self.setMinimumHeight(needed)
+
+
+_DRAWN: Final = {label: drawn_points(label) for label in EXPRESSIONS}
+
+
+class PlotStack(DrawnPanel):
+    """Three stacked plots over one time axis."""
+
+    #: Emitted before a repaint: call `show_plots`.
+    prepared = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent, _REDRAW_MS)
@@ -65,31 +166,31 @@ class PlotStack(DrawnPanel):
         shares = ((0.0, "0"), (0.5, "50"), (1.0, "100"))
         self._axes = (  # title, marks at shares of the height
             (self.tr("expression, %"), shares),
-            (self.tr("people disagree, nats"), tuple((nats / MOST_NATS, f"{nats}") for nats in (0, 1, 2))),
+            (self.tr("people disagree, nats"), tuple((nats / MAX_NATS, f"{nats}") for nats in (0, 1, 2))),
             (self.tr("unlike the training pictures, %"), shares),
         )
 
     @property
     def plots(self) -> tuple[Plot, ...]:
-        """What is shown, from the top."""
+        """The plots shown, from the top."""
         return self._plots
 
     def show_plots(self, plots: tuple[Plot, ...]) -> None:
-        """Show these three."""
+        """Show three plots."""
         self._plots = plots
         self.update()
 
     def prepare(self) -> None:
-        """Ask for the plots."""
-        self.wanted.emit()
+        """Request new plots."""
+        self.prepared.emit()
 
-    def draw_kept(self, painter: QPainter) -> None:
-        """Titles, axes and frames."""
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw titles, axes and frames."""
         colours, em, small = theme.current(), theme.em(self), _small(self.font())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setFont(small)
         line = QFontMetricsF(small).height()
-        places = self._places()
+        places = self.plot_areas()
         for (title, marks), place in zip(self._axes, places, strict=True):
             painter.setPen(colours.colour("text"))
             above = QRectF(place.left() + 0.3 * em, place.top() - 1.05 * line, place.width(), line)
@@ -110,17 +211,17 @@ class PlotStack(DrawnPanel):
             below = QRectF(x - 4 * em, lowest.bottom() + 1 + 0.2 * em, 8 * em, line)
             painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.tr("{seconds:.0f} s").format(seconds=seconds))
 
-    def draw_values(self, painter: QPainter) -> None:
-        """The insides of the plots."""
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw the plot areas."""
         ratio = self.devicePixelRatioF()
         looks = _looks(theme.em(self) * ratio)
-        for plot, place in zip(self._plots, self._places(), strict=True):
+        for plot, place in zip(self._plots, self.plot_areas(), strict=True):
             width, height = round(place.width() * ratio), round(place.height() * ratio)
-            picture = plot_picture(plot, looks, width, height)
-            painter.drawImage(place, QImage(picture.data, width, height, 3 * width, QImage.Format.Format_RGB888))
+            pixels = plot_picture(plot, looks, width, height)
+            painter.drawImage(place, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888))
 
-    def _places(self) -> tuple[QRect, ...]:
-        """The insides of the three plots."""
+    def plot_areas(self) -> tuple[QRect, ...]:
+        """The three plot areas in logical pixels."""
         em = theme.em(self)
         metrics = QFontMetricsF(_small(self.font()))
         left = round(metrics.horizontalAdvance("100") + 0.9 * em)
@@ -137,7 +238,7 @@ def _small(font: QFont) -> QFont:
 
 
 def _looks(em_px: float) -> PlotLooks:
-    """The theme's; ``em_px`` in pixels of the screen."""
+    """Colours of the theme; ``em_px`` in device pixels."""
     colours = theme.current()
     return PlotLooks(
         ground=_rgb(QColor(colours.panel)),
@@ -155,7 +256,7 @@ def _rgb(colour: QColor) -> Colour:
 
 
 class StripChart(QWidget):
-    """Draws what `add` collects, five times a second while it can be seen."""
+    """Collects rows with `add` and draws them five times per second while visible."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -170,8 +271,8 @@ class StripChart(QWidget):
             )
         )
         self.trace = Trace(len(EXPRESSIONS), _POINTS)
-        self._limits: Thresholds | None = None
-        self._new = True
+        self._limits: Limits | None = None
+        self._changed = True
         self.key = LineKey()
         self.plots = PlotStack()
         layout = QVBoxLayout(self)
@@ -179,47 +280,47 @@ class StripChart(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.key)
         layout.addWidget(self.plots, 1)
-        self.plots.wanted.connect(self.refresh)
+        self.plots.prepared.connect(self.refresh)
 
-    def set_header(self, header: RunHeader | None) -> None:
-        """Take over the limits of a run and begin anew; None: no run."""
-        self._limits = None if header is None else Thresholds(header.tau_accept, header.tau_ood)
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Show the limits of a session and clear the chart; None: no session."""
+        self._limits = None if header is None else Limits(header.aleatoric_limit, header.ood_limit)
         self.clear()
 
-    def set_limits(self, limits: Thresholds) -> None:
-        """Move the limits."""
+    def set_limits(self, limits: Limits) -> None:
+        """Show other limits."""
         self._limits = limits
-        self._new = True
+        self._changed = True
         self.refresh()
 
     def add(self, time_s: float, row: FaceRow | None) -> None:
-        """Add what is known of the face at a time; None: no face. A time before the last one begins anew."""
+        """Add the row of a face; None: no face. A time before the last one clears the chart."""
         self.trace.add(time_s, row)
-        self._new = True
+        self._changed = True
         self.plots.redraw()
 
     def clear(self) -> None:
-        """Begin anew, as for another face."""
+        """Clear the chart, as for another face."""
         self.trace.clear()
-        self._new = True
+        self._changed = True
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw what has come since the last time."""
-        if not self._new:
+        """Update plots and key if rows were added."""
+        if not self._changed:
             return
-        self._new = False
+        self._changed = False
         view, limits = self.trace.view(), self._limits
         shown = tuple(
             label
             for label, values in zip(EXPRESSIONS, view.probabilities, strict=True)
-            if (values >= _LEAST_SHARE).any()  # a comparison with NaN is False
+            if (values >= _MIN_PROBABILITY).any()  # a comparison with NaN is False
         )
-        accept, ood = (None, None) if limits is None else (limits.tau_accept / MOST_NATS, limits.tau_ood)
+        accept, ood = (None, None) if limits is None else (limits.aleatoric_limit / MAX_NATS, limits.ood_limit)
         self.plots.show_plots(
             (
                 Plot(view.times_s, _dashed(view, shown), None, view.refused),
-                Plot(view.times_s, {_VALUE: view.aleatoric / MOST_NATS}, accept),
+                Plot(view.times_s, {_VALUE: view.aleatoric / MAX_NATS}, accept),
                 Plot(view.times_s, {_VALUE: view.ood_score}, ood),
             )
         )
@@ -232,16 +333,16 @@ class StripChart(QWidget):
         return QSize(round(22 * em), round(20 * em))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The least at which the axes can be read."""
+        """The smallest size with readable axes."""
         em = theme.em(self)
         return QSize(round(15 * em), round(17 * em))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw what was collected meanwhile."""
+        """Show the rows added while hidden."""
         self.refresh()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """The frame of the focus."""
+        """Draw the focus frame."""
         if self.hasFocus():
             painter = QPainter(self)
             painter.setPen(QPen(theme.current().colour("accent"), 2))
@@ -249,18 +350,18 @@ class StripChart(QWidget):
             painter.end()
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt's name)
-        """Show the frame."""
+        """Show the focus frame."""
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt's name)
-        """Take the frame away."""
+        """Hide the focus frame."""
         self.update()
 
     def _describe(self) -> None:
-        words = ", ".join(map(expression_word, self.key.labels))
+        names = ", ".join(map(expression_name, self.key.labels))
         text = (
-            self.tr("Expressions that reached 15%: {words}").format(words=words)
-            if words
+            self.tr("Expressions that reached 15%: {names}").format(names=names)
+            if names
             else self.tr("No expression in the last 60 seconds")
         )
         if text != self.accessibleDescription():
@@ -268,7 +369,7 @@ class StripChart(QWidget):
 
 
 def _dashed(view: TraceView, shown: tuple[str, ...]) -> dict[str, Float64]:
-    """The lines of these expressions, without the points that their dashes leave out."""
+    """The lines of these expressions, NaN where their dashes have gaps."""
     lines = {}
     for label, values in zip(EXPRESSIONS, view.probabilities, strict=True):
         if label in shown:

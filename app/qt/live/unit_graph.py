@@ -1,97 +1,108 @@
-"""The graph of action units: a node per unit where it stands on a face, and the links that the model learned.
+"""The graph of action units: a node per unit at its position on a face, and the links that the model learned.
 
-A link is drawn in two halves, since the sampled mask has two directions: the half at a unit is what that unit takes
-from the other one (training/action_units/model.py, Eq. 3). Width and breaks are the mask's mean and deviation for this
-face.
+A link is drawn in two halves because the sampled mask is directed: the half at a unit is what that unit receives from
+the other one (training/action_units/model.py, Eq. 3). Width and dashes show the mask's mean and standard deviation for
+this face.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPen, QResizeEvent
-from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
+from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPen, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from app.live.unit_layout import LEAST_LINK, links_of, neighbour, row_count, unit_places
 from app.qt import theme
-from app.qt.live.graph_legend import GraphLegend
 from app.qt.widgets.action_unit_panel import full_name
 from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, hatch
-from app.session.journal import RunHeader
+from app.session.rows import SessionHeader
 from engine.facs import unit_code
 from engine.types import AUEstimate, Float64, Int64
 
-#: Milliseconds between two paintings; a graph is read slowly.
+#: Milliseconds between two repaints; a graph is read slowly.
 _REDRAW_MS: Final = 200
 #: Width of a link of 1 whose mask is 1, in em.
 _LINK_EM: Final = 2.2
-#: Length of a dash with the gap behind it, in em; twice the mask's deviation of it is gap.
+#: Dash period, in em; the gap is twice the mask's standard deviation of it.
 _DASH_EM: Final = 0.6
-#: Lines of numbers under the graph.
-_TOLD_LINES: Final = 6
-#: Radius of a node that is certain to be there, in em; its code takes one em below it.
+#: Lines of text below the graph.
+_TEXT_LINES: Final = 6
+#: Radius of a node with occurrence 1, in em; its code takes one em below it.
 _RADIUS_EM: Final = 0.95
-#: From one row of nodes to the next, in em, at least.
+#: Minimum distance between rows of nodes, in em.
 _ROW_EM: Final = 3.2
-#: Over the centre of the highest node and under that of the lowest, in em.
+#: Space above the centre of the highest node and below that of the lowest, in em.
 _ABOVE_EM: Final = 1.6
-_BELOW_EM: Final = _TOLD_LINES + 2.9
+_BELOW_EM: Final = _TEXT_LINES + 2.9
 _ARROWS: Final = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
+#: Legend: line height, width of a mark, and gap between two entries, in em.
+_PITCH: Final = 1.35
+_MARK_EM: Final = 2.4
+_GAP_EM: Final = 0.9
 
 
 class GraphCanvas(DrawnPanel):
-    """The graph itself; arrow keys and clicks choose a unit, whose numbers stand under it."""
+    """The graph; arrow keys and clicks select a unit, whose numbers are shown below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent, _REDRAW_MS)
         self.setAccessibleName(self.tr("Graph of action units"))
-        self._header: RunHeader | None = None
+        self._header: SessionHeader | None = None
         self._estimate: AUEstimate | None = None
         self._links: Int64 = np.zeros((0, 2), np.int64)
         self._places: Float64 = np.zeros((0, 2))
         self._points: list[QPointF] = []
         self._radius = 0.0
-        self._chosen: int | None = None  # place in header.au_codes
+        self._selected: int | None = None  # index in header.au_codes
         self._describe()
 
     @property
-    def chosen(self) -> int | None:
-        """FACS number of the unit that is chosen."""
-        return None if self._chosen is None or self._header is None else self._header.au_codes[self._chosen]
+    def selected(self) -> int | None:
+        """FACS number of the selected unit."""
+        return None if self._selected is None or self._header is None else self._header.au_codes[self._selected]
 
-    def set_header(self, header: RunHeader | None) -> None:
-        """Take over the units of a run."""
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Show the units of a session; None: no session."""
         self._header = header
         self._places = unit_places(header.au_codes if header is not None else ())
-        self._chosen = None
+        self._selected = None
         self._estimate = None
         self._lay_out()
         self._describe()
         self.updateGeometry()
-        self.redraw(kept=True)
+        self.redraw(static=True)
 
     def show_estimate(self, estimate: AUEstimate | None) -> None:
-        """Show the units of a face, in the order of the header; None: not assessed."""
+        """Show an estimate with the units in header order; None: not assessed."""
         if self._header is None:
             return
         if (estimate is None) != (self._estimate is None):
             self._estimate = estimate
+            if estimate is not None:
+                self._links = links_of(estimate.adjacency)
             self._describe()
-            self.redraw(kept=True)
+            self.redraw(static=True)
         elif estimate is not None:
             self._estimate = estimate
             self.redraw()
 
+    def node_centre(self, index: int) -> QPointF:
+        """Centre of the node of a unit, in widget coordinates."""
+        return QPointF(self._points[index])
+
     def numbers(self, place: int) -> str:
-        """All numbers of a unit and of its strongest link."""
+        """Text with all numbers of a unit and of its strongest link."""
         header, estimate = self._header, self._estimate
         if header is None or estimate is None:
             return (
@@ -116,20 +127,18 @@ class GraphCanvas(DrawnPanel):
         others = [int(b if a == place else a) for a, b in links_of(estimate.adjacency) if place in (a, b)]
         if others:
             best = max(others, key=lambda other: float(estimate.adjacency[place, other]))
-            lines.append(
-                self.tr("strongest link: {words}").format(words=self._link_words(header, estimate, place, best))
-            )
+            lines.append(self.tr("strongest link: {link}").format(link=self._link_text(header, estimate, place, best)))
         else:
             lines.append(self.tr("no link of {least} or more").format(least=LEAST_LINK))
         return "\n".join(lines)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Room for all labels."""
+        """Comfortable space for all labels."""
         em = theme.em(self)
         return QSize(round(20 * em), self._height(0.6))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The least at which labels do not touch."""
+        """The smallest size at which labels do not touch."""
         em = theme.em(self)
         return QSize(round(16 * em), self._height(0.0))
 
@@ -139,25 +148,25 @@ class GraphCanvas(DrawnPanel):
         self._lay_out()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Other letters move the nodes."""
+        """Move the nodes after a change of font."""
         super().changeEvent(event)
         self._lay_out()
 
-    def draw_kept(self, painter: QPainter) -> None:
-        """The ground, and the places that nodes would fill if they were certain to be there."""
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw the background, and the outline of each node at occurrence 1."""
         colours, em = theme.current(), theme.em(self)
         painter.setPen(QPen(colours.colour("line"), 1))
         painter.setBrush(colours.colour("panel"))
-        ground = QRectF(self.rect()).adjusted(3, 3, -3, -(_TOLD_LINES + 0.5) * em)
-        painter.drawRoundedRect(ground, 0.4 * em, 0.4 * em)
+        background = QRectF(self.rect()).adjusted(3, 3, -3, -(_TEXT_LINES + 0.5) * em)
+        painter.drawRoundedRect(background, 0.4 * em, 0.4 * em)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         codes = () if self._header is None else self._header.au_codes
         for point, code in zip(self._points, codes, strict=True):
             painter.setPen(self._outline(code))
             painter.drawEllipse(point, self._radius, self._radius)
 
-    def draw_values(self, painter: QPainter) -> None:
-        """Links, nodes and the numbers under them."""
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw links, nodes and the text below."""
         header, estimate = self._header, self._estimate
         if header is None:
             return
@@ -169,38 +178,38 @@ class GraphCanvas(DrawnPanel):
             for place in range(len(self._points)):
                 self._draw_node(painter, header, estimate, place)
         self._draw_codes(painter, header)
-        if self._chosen is not None:
+        if self._selected is not None:
             painter.setPen(QPen(theme.current().colour("accent"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(self._points[self._chosen], self._radius + 3, self._radius + 3)
+            painter.drawEllipse(self._points[self._selected], self._radius + 3, self._radius + 3)
         em = theme.em(self)
         painter.setPen(theme.current().colour("text"))
-        box = QRectF(0.3 * em, self.height() - (_TOLD_LINES + 0.2) * em, self.width() - 0.6 * em, _TOLD_LINES * em)
-        painter.drawText(box, WRAP, self._told())
+        box = QRectF(0.3 * em, self.height() - (_TEXT_LINES + 0.2) * em, self.width() - 0.6 * em, _TEXT_LINES * em)
+        painter.drawText(box, WRAP, self._text())
 
     def event(self, event: QEvent) -> bool:
-        """Tell the numbers of the node or link under the pointer."""
+        """Show the numbers of the node or link under the pointer as a tooltip."""
         if event.type() is QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.told_at(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), self.text_at(QPointF(event.pos())), self)
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
-        """Arrows go to the next unit that way; Escape lets go."""
+        """Select the next unit in the arrow's direction; Escape clears the selection."""
         step = _ARROWS.get(Qt.Key(event.key()))
         if step is not None and self._points:
-            self._choose(0 if self._chosen is None else neighbour(self._places, self._chosen, *step))
-        elif event.key() == Qt.Key.Key_Escape and self._chosen is not None:
-            self._choose(None)
+            self._select(0 if self._selected is None else neighbour(self._places, self._selected, *step))
+        elif event.key() == Qt.Key.Key_Escape and self._selected is not None:
+            self._select(None)
         else:
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Choose the unit that is clicked."""
-        self._choose(self._node_at(event.position()))
+        """Select the clicked unit."""
+        self._select(self._node_at(event.position()))
 
-    def told_at(self, point: QPointF) -> str:
-        """The numbers of what is drawn at a point of the widget; "" where nothing is."""
+    def text_at(self, point: QPointF) -> str:
+        """The numbers of the node or link at a point of the widget; "" if there is none."""
         node = self._node_at(point)
         if node is not None:
             return self.numbers(node)
@@ -208,18 +217,18 @@ class GraphCanvas(DrawnPanel):
         if link is None or header is None or estimate is None:
             return ""
         unit = unit_code(header.au_codes[link[0]])
-        words = self._link_words(header, estimate, *link)
-        return self.tr("{unit} linked with {words}").format(unit=unit, words=words)
+        text = self._link_text(header, estimate, *link)
+        return self.tr("{unit} linked with {link}").format(unit=unit, link=text)
 
-    def _choose(self, place: int | None) -> None:
-        self._chosen = place
+    def _select(self, place: int | None) -> None:
+        self._selected = place
         self._describe()
         self.redraw()
 
-    def _height(self, more: float) -> int:
-        """Of all rows, each ``more`` em higher than it must be, and the numbers under them."""
+    def _height(self, extra_em: float) -> int:
+        """Height in pixels of all rows, each ``extra_em`` above its minimum, and of the text below."""
         rows = row_count(self._header.au_codes if self._header is not None else ())
-        return round(((rows - 1) * (_ROW_EM + more) + _ABOVE_EM + _BELOW_EM) * theme.em(self))
+        return round(((rows - 1) * (_ROW_EM + extra_em) + _ABOVE_EM + _BELOW_EM) * theme.em(self))
 
     def _lay_out(self) -> None:
         em = theme.em(self)
@@ -230,23 +239,23 @@ class GraphCanvas(DrawnPanel):
         self._radius = _RADIUS_EM * em
 
     def _draw_link(self, painter: QPainter, estimate: AUEstimate, to: int, source: int) -> None:
-        """The half of a link that ends at ``to``."""
+        """Draw the half of a link that ends at ``to``."""
         em = theme.em(self)
         near, far = self._points[to], self._points[source]
         line = QLineF((near + far) / 2, near)
         line.setLength(max(line.length() - self._radius, 1.0))
         width = max(_LINK_EM * em * float(estimate.adjacency[to, source] * estimate.mask_mean[to, source]), 1.0)
         gap = min(2.0 * float(estimate.mask_std[to, source]), 0.9)
-        chosen = self._chosen in (to, source)
-        pen = QPen(theme.current().colour("accent" if chosen else "dim"), width)
+        selected = self._selected in (to, source)
+        pen = QPen(theme.current().colour("accent" if selected else "dim"), width)
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         if gap > 0.02:
             pen.setDashPattern([(1 - gap) * _DASH_EM * em / width, gap * _DASH_EM * em / width])
         painter.setPen(pen)
         painter.drawLine(line)
 
-    def _draw_node(self, painter: QPainter, header: RunHeader, estimate: AUEstimate, place: int) -> None:
-        """A disc whose area is the occurrence, and a ring from one deviation below it to one above."""
+    def _draw_node(self, painter: QPainter, header: SessionHeader, estimate: AUEstimate, place: int) -> None:
+        """Draw a disc with the area of the occurrence, and a ring of ± one standard deviation."""
         colours, em, point = theme.current(), theme.em(self), self._points[place]
         mean, std = float(estimate.occurrence[place]), float(estimate.occurrence_std[place])
         radius, low, high = (
@@ -270,7 +279,7 @@ class GraphCanvas(DrawnPanel):
             painter.drawPath(ring)
 
     def _outline(self, code: int) -> QPen:
-        """Of the place of a unit: dotted where it is not known, dashed where it is not trusted."""
+        """Pen of a node's outline: dotted if not assessed, dashed if not trusted."""
         colours = theme.current()
         if self._estimate is None:
             return QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine)
@@ -278,8 +287,8 @@ class GraphCanvas(DrawnPanel):
             return QPen(colours.colour("line"), 1)
         return QPen(colours.colour("hatch"), 1, Qt.PenStyle.DashLine)
 
-    def _draw_codes(self, painter: QPainter, header: RunHeader) -> None:
-        """Each unit's code under its node, over the links."""
+    def _draw_codes(self, painter: QPainter, header: SessionHeader) -> None:
+        """Draw each unit's code below its node, over the links."""
         colours, em = theme.current(), theme.em(self)
         for point, code in zip(self._points, header.au_codes, strict=True):
             box = QRectF(point.x() - 1.25 * em, point.y() + self._radius + 1, 2.5 * em, em)
@@ -297,7 +306,7 @@ class GraphCanvas(DrawnPanel):
         return None
 
     def _link_at(self, point: QPointF) -> tuple[int, int] | None:
-        """The link under a point: the unit at whose half it lies, and the other one."""
+        """The link at a point: the unit whose half it is, and the other one."""
         if self._estimate is None:
             return None
         for first, second in self._links.tolist():
@@ -308,7 +317,7 @@ class GraphCanvas(DrawnPanel):
                 return (first, second) if share < 0.5 else (second, first)
         return None
 
-    def _link_words(self, header: RunHeader, estimate: AUEstimate, to: int, source: int) -> str:
+    def _link_text(self, header: SessionHeader, estimate: AUEstimate, to: int, source: int) -> str:
         return self.tr(
             "{unit}, {link:.2f}\nmask from it {mean:.2f} ± {std:.2f}, to it {back:.2f} ± {back_std:.2f}"
         ).format(
@@ -320,11 +329,11 @@ class GraphCanvas(DrawnPanel):
             back_std=estimate.mask_std[source, to],
         )
 
-    def _told(self) -> str:
+    def _text(self) -> str:
         if self._header is None:
             return ""
-        if self._chosen is not None:
-            return self.numbers(self._chosen)
+        if self._selected is not None:
+            return self.numbers(self._selected)
         if self._estimate is None:
             return self.tr("Action units: not assessed")
         if not len(self._links):
@@ -333,11 +342,116 @@ class GraphCanvas(DrawnPanel):
         return f"{hint}\n" + self.tr("Learned links below {least} are left out.").format(least=LEAST_LINK)
 
     def _describe(self) -> None:
-        self.setAccessibleDescription(self._told())
+        self.setAccessibleDescription(self._text())
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    draw: Callable[[QPainter, QRectF], None]
+    text: str
+
+
+class GraphLegend(DrawnPanel):
+    """The legend; not focusable, since its accessible name holds all its text."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("", parent)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._entries = (
+            _Entry(_sizes, self.tr("size: occurrence")),
+            _Entry(_ring, self.tr("ring: ± one deviation")),
+            _Entry(_hollow, self.tr("not trusted")),
+            _Entry(_widths, self.tr("width: link × mean mask")),
+            _Entry(_broken, self.tr("more broken: mask varies more")),
+        )
+        self.setAccessibleName("; ".join(entry.text for entry in self._entries))
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802 (Qt's name)
+        """Height of the lines that the entries need."""
+        return round((self._places(width)[-1].y() + _PITCH + 0.2) * theme.em(self))
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Size for the current width."""
+        width = max(self.width(), round(14 * theme.em(self)))
+        return QSize(round(18 * theme.em(self)), self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One entry per line."""
+        return QSize(round(14 * theme.em(self)), self.sizeHint().height())
+
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw nothing: the legend is static."""
+
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw every mark and its text."""
+        em = theme.em(self)
+        for entry, place in zip(self._entries, self._places(self.width()), strict=True):
+            line = QRectF(place.x() * em, place.y() * em, self.width(), _PITCH * em)
+            entry.draw(painter, QRectF(line.left(), line.top(), (_MARK_EM - 0.4) * em, line.height()))
+            painter.setPen(theme.current().colour("dim"))
+            line.setLeft(line.left() + _MARK_EM * em)
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, entry.text)
+
+    def _places(self, width: int) -> list[QPointF]:
+        """Top left corner of each entry, in em."""
+        em, metrics = theme.em(self), QFontMetricsF(self.font())
+        x, y, places = 0.3, 0.0, []
+        for entry in self._entries:
+            wide = _MARK_EM + metrics.horizontalAdvance(entry.text) / em
+            if x > 0.3 and x + wide > width / em:
+                x, y = 0.3, y + _PITCH
+            places.append(QPointF(x, y))
+            x += wide + _GAP_EM
+        return places
+
+
+def _sizes(painter: QPainter, box: QRectF) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.current().colour("present"))
+    for x, share in ((0.2, 0.22), (0.65, 0.42)):
+        painter.drawEllipse(
+            QPointF(box.left() + x * box.width(), box.center().y()), share * box.height(), share * box.height()
+        )
+
+
+def _ring(painter: QPainter, box: QRectF) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.current().colour("present"))
+    painter.drawEllipse(box.center(), 0.34 * box.height(), 0.34 * box.height())
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    colour = theme.current().colour("text")
+    colour.setAlphaF(0.5)
+    painter.setPen(QPen(colour, 0.14 * box.height()))
+    painter.drawEllipse(box.center(), 0.34 * box.height(), 0.34 * box.height())
+
+
+def _hollow(painter: QPainter, box: QRectF) -> None:
+    colours = theme.current()
+    painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DashLine))
+    painter.setBrush(hatch(colours.hatch, "#00000000", max(round(0.1 * box.height()), 2)))
+    painter.drawEllipse(box.center(), 0.38 * box.height(), 0.38 * box.height())
+
+
+def _widths(painter: QPainter, box: QRectF) -> None:
+    for y, width in ((0.3, 0.06), (0.65, 0.22)):
+        painter.setPen(QPen(theme.current().colour("dim"), width * box.height()))
+        level = box.top() + y * box.height()
+        painter.drawLine(QLineF(box.left(), level, box.right(), level))
+
+
+def _broken(painter: QPainter, box: QRectF) -> None:
+    pen = QPen(theme.current().colour("dim"), 0.14 * box.height())
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern([2.2, 1.6])
+    painter.setPen(pen)
+    painter.drawLine(QLineF(box.left(), box.center().y(), box.right(), box.center().y()))
 
 
 class UnitGraphView(QWidget):
-    """The graph of action units with what its marks mean."""
+    """The graph of action units and its legend."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -348,10 +462,10 @@ class UnitGraphView(QWidget):
         layout.addWidget(self.canvas, 1)
         layout.addWidget(self.legend)
 
-    def set_header(self, header: RunHeader | None) -> None:
-        """Take over the units of a run; None: no run."""
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Show the units of a session; None: no session."""
         self.canvas.set_header(header)
 
     def show_estimate(self, estimate: AUEstimate | None) -> None:
-        """Show the units of a face; None for one that is not assessed (though its FaceResult has an estimate)."""
+        """Show the units of a face; None for a face that is not assessed, even if it has an estimate."""
         self.canvas.show_estimate(estimate)

@@ -1,4 +1,4 @@
-"""What `mien doctor` says of this computer, in the settings."""
+"""The results of `mien doctor`, in the settings."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWi
 from app.qt import theme
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page_parts import Card, breakable, text_label
-from app.system.doctor import Check, examine
-from app.system.report import check_word, report_text
+from app.system.doctor import Check, examine, report_text
 
 _TOPIC: Final = "diagnostics"
 
 
 class DiagnosticsCard(Card):
-    """Examines on a thread of its own when asked, shows a table, and copies it as text."""
+    """Runs the checks on a worker, shows them as a table, and copies them as text."""
 
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
@@ -31,18 +30,20 @@ class DiagnosticsCard(Card):
         self,
         store: PreferenceStore,
         app_version: str,
-        look: Callable[[Path], list[Check]] = examine,
+        run_checks: Callable[[Path], list[Check]] = examine,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(QCoreApplication.translate("mien", "Diagnostics"), parent)
         self._store, self._app_version = store, app_version
-        self._worker: Worker[Path, list[Check]] = Worker("mien-doctor", look, self._show, self._tell)
+        self._worker: Worker[Path, list[Check]] = Worker("mien-doctor", run_checks, self._show, self._report)
         self._checks: list[Check] = []
         self._table = QWidget()
-        self.body.addWidget(text_label(self.tr("What Mien needs on this computer, and how to get what is missing.")))
+        self.body.addWidget(
+            text_label(self.tr("What Mien needs on this computer, and how to install what is missing."))
+        )
         row = QHBoxLayout()
-        self.start = QPushButton(self.tr("Examine this computer"))
-        self.start.clicked.connect(lambda checked=False: self._examine())
+        self.start = QPushButton(self.tr("Check this computer"))
+        self.start.clicked.connect(lambda checked=False: self._start())
         self.copy = QPushButton(self.tr("Copy report"))
         self.copy.setToolTip(self.tr("As text, to paste into a message. Your home folder is written as ~."))
         self.copy.clicked.connect(lambda checked=False: self._copy())
@@ -53,21 +54,21 @@ class DiagnosticsCard(Card):
         self.body.addLayout(row)
         self.body.addWidget(self._table)
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         """End the thread.
 
         Raises:
-            ThreadStuckError: the examination does not end.
+            ThreadStuckError: the checks do not end.
         """
         self._worker.close()
 
-    def _examine(self) -> None:
+    def _start(self) -> None:
         self.start.setEnabled(False)
-        self.start.setText(self.tr("Examining…"))
-        self._worker.ask(self._store.now.annotations)
+        self.start.setText(self.tr("Checking…"))
+        self._worker.submit(self._store.now.annotations)
 
     def _show(self, checks: list[Check]) -> None:
-        self._ready()
+        self._enable()
         self._checks = checks
         self.copy.setEnabled(True)
         table = _table(checks)
@@ -76,18 +77,18 @@ class DiagnosticsCard(Card):
         self._table.deleteLater()
         self._table = table
 
-    def _tell(self, error: Exception) -> None:
-        self._ready()
-        told = self.tr("The examination broke off ({error}): run 'mien doctor'.").format(error=error)
-        self.noticed.emit(Notice(told, Weight.WARNING, _TOPIC))
+    def _report(self, error: Exception) -> None:
+        self._enable()
+        text = self.tr("The checks failed ({error}): run 'mien doctor'.").format(error=error)
+        self.noticed.emit(Notice(text, Severity.WARNING, _TOPIC))
 
-    def _ready(self) -> None:
+    def _enable(self) -> None:
         self.start.setEnabled(True)
-        self.start.setText(self.tr("Examine this computer"))
+        self.start.setText(self.tr("Check this computer"))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(report_text(self._checks, self._app_version))
-        self.noticed.emit(Notice(self.tr("The report is on the clipboard."), topic=_TOPIC))
+        self.noticed.emit(Notice(self.tr("Report copied to the clipboard."), topic=_TOPIC))
 
 
 def _table(checks: list[Check]) -> QWidget:
@@ -96,18 +97,18 @@ def _table(checks: list[Check]) -> QWidget:
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(round(0.8 * theme.em(inside)))
     grid.setColumnStretch(1, 1)
-    words = {
+    statuses = {
         "ok": QCoreApplication.translate("mien", "✓ ok"),
         "missing": QCoreApplication.translate("mien", "✗ missing"),
         "optional": QCoreApplication.translate("mien", "○ optional"),
     }
     for place, check in enumerate(checks):
-        sign = QLabel(words[check_word(check)])
-        if not check.good:
-            sign.setProperty("role", "heading")
-        told = text_label(breakable(check.told), "dim")
-        told.setAccessibleName(f"{check.name}: {check.told}")
-        grid.addWidget(sign, 2 * place, 0, Qt.AlignmentFlag.AlignTop)
+        status = QLabel(statuses[check.status])
+        if not check.passed:
+            status.setProperty("role", "heading")
+        detail = text_label(breakable(check.detail), "dim")
+        detail.setAccessibleName(f"{check.name}: {check.detail}")
+        grid.addWidget(status, 2 * place, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(text_label(breakable(check.name)), 2 * place, 1)
-        grid.addWidget(told, 2 * place + 1, 1)
+        grid.addWidget(detail, 2 * place + 1, 1)
     return inside

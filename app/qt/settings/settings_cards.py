@@ -1,9 +1,8 @@
-"""The cards of the settings, each tied to fields of the preferences."""
+"""Cards of the settings, each tied to fields of the preferences."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,27 +22,27 @@ from PySide6.QtWidgets import (
 
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import SCALES, theme_names
+from app.qt.translation import installed_languages
+from app.qt.widgets.expression_panel import MAX_NATS
 from app.qt.widgets.form import Choice, add_field, choice_box, select
 from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.settings.limits import Limits
 from app.settings.preferences import MAX_THREADS
-from app.settings.translations import installed_languages
 from engine.backends.registry import BACKENDS
 from engine.config import TrackerName
-from engine.facs import EXPRESSIONS
 
-#: Asks for a folder from a first one on; gives None when the user thinks better of it.
+#: A folder dialog: takes parent, title and initial folder, returns None if cancelled.
 AskFolder = Callable[[QWidget, str, Path], Path | None]
 
 
 def ask_folder(parent: QWidget, title: str, first: Path) -> Path | None:
-    """Let the user choose a folder."""
+    """Choose a folder in a dialog; None if cancelled."""
     chosen = QFileDialog.getExistingDirectory(parent, title, str(first))
     return Path(chosen) if chosen else None
 
 
 class RuntimeCard(Card):
-    """On what the models run; told as applied later, for an engine that is open stays as it is."""
+    """Backend, threads and tracker; a change takes effect when a source is started next."""
 
     def __init__(self, store: PreferenceStore, parent: QWidget | None = None) -> None:
         super().__init__(QCoreApplication.translate("mien", "Runtime"), parent)
@@ -51,8 +50,8 @@ class RuntimeCard(Card):
         missing = self.tr("{name} (not installed)")
         backends = [Choice(None, self.tr("Automatic: the first that runs here"))]
         for name in BACKENDS:
-            there = find_spec(name) is not None
-            backends.append(Choice(name, name if there else missing.format(name=name), there))
+            available = find_spec(name) is not None
+            backends.append(Choice(name, name if available else missing.format(name=name), available))
         self.backend = choice_box(backends, store.now.backend, lambda value: store.change(backend=value))
         add_field(self.body, self.tr("The models run on"), self.backend)
         self.threads = QSpinBox()
@@ -63,17 +62,17 @@ class RuntimeCard(Card):
             self.body,
             self.tr("Threads of the models"),
             self.threads,
-            self.tr("The networks are small and gain little from a second."),
+            self.tr("The networks are small: a second thread gains little."),
         )
         trackers = []
         for name in get_args(TrackerName):
-            there = name == "litert" or find_spec(name) is not None
-            words = self.tr("Built in") if name == "litert" else self.tr("The package {name}").format(name=name)
-            trackers.append(Choice(name, words if there else missing.format(name=words), there))
+            available = name == "litert" or find_spec(name) is not None
+            text = self.tr("Built in") if name == "litert" else self.tr("The package {name}").format(name=name)
+            trackers.append(Choice(name, text if available else missing.format(name=text), available))
         self.tracker = choice_box(trackers, store.now.tracker, lambda value: store.change(tracker=value))
-        add_field(self.body, self.tr("Faces are followed by"), self.tracker)
-        told = self.tr("Takes effect when a source is started next. What really runs stands in Live under Performance.")
-        self.body.addWidget(text_label(told, "dim"))
+        add_field(self.body, self.tr("Face tracker"), self.tracker)
+        text = self.tr("Takes effect when a source is started next. Live shows what is in use under Performance.")
+        self.body.addWidget(text_label(text, "dim"))
         store.changed.connect(self._follow)
 
     def _follow(self) -> None:
@@ -87,23 +86,23 @@ class LimitsCard(Card):
     def __init__(self, store: PreferenceStore, own: Limits, parent: QWidget | None = None) -> None:
         super().__init__(QCoreApplication.translate("mien", "Limits"), parent)
         self._store, self._own = store, own
-        line = self.tr("Assess fewer faces, be right more often: lower both. They also stand in Live.")
+        line = self.tr("Assess fewer faces, be right more often: lower both. They can also be set in Live.")
         self.body.addWidget(text_label(line))
-        own_words = self.tr("The model's own: {value}")
-        self.accept = _number(math.log(len(EXPRESSIONS)), lambda value: self._change(aleatoric_limit=value))
+        own_text = self.tr("The model's own: {value}")
+        self.accept = _number(MAX_NATS, lambda value: self._change(aleatoric_limit=value))
         self.accept.setSuffix(self.tr(" nats"))
         add_field(
             self.body,
             self.tr("Ambiguous above this aleatoric uncertainty"),
             self.accept,
-            own_words.format(value=f"{own.aleatoric_limit:.3f}"),
+            own_text.format(value=f"{own.aleatoric_limit:.3f}"),
         )
         self.ood = _number(1.0, lambda value: self._change(ood_limit=value))
         add_field(
             self.body,
-            self.tr("Not assessed above this strangeness (0 to 1)"),
+            self.tr("Not assessed above this epistemic score (0 to 1)"),
             self.ood,
-            own_words.format(value=f"{own.ood_limit:.3f}"),
+            own_text.format(value=f"{own.ood_limit:.3f}"),
         )
         self.reset = QPushButton(self.tr("Back to the model's own"))
         self.reset.clicked.connect(lambda checked=False: store.change(limits=None))
@@ -125,7 +124,7 @@ class LimitsCard(Card):
 
 
 class FolderCard(Card):
-    """Where results go."""
+    """Folders of recordings and annotations."""
 
     def __init__(self, store: PreferenceStore, ask: AskFolder = ask_folder, parent: QWidget | None = None) -> None:
         super().__init__(QCoreApplication.translate("mien", "Folders"), parent)
@@ -137,18 +136,18 @@ class FolderCard(Card):
         store.changed.connect(self._follow)
         self._follow()
 
-    def _add(self, field: str, words: str) -> None:
+    def _add(self, field: str, caption: str) -> None:
         path = text_label("")
         button = QPushButton(self.tr("Choose…"))
-        button.setAccessibleName(self.tr("Choose the folder: {what}").format(what=words))
-        button.clicked.connect(lambda checked=False: self._choose(field, words))
-        for widget in (text_label(words, "dim"), path):
+        button.setAccessibleName(self.tr("Choose the folder: {what}").format(what=caption))
+        button.clicked.connect(lambda checked=False: self._choose(field, caption))
+        for widget in (text_label(caption, "dim"), path):
             self.body.addWidget(widget)
         self.body.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         self.paths[field], self.buttons[field] = path, button
 
-    def _choose(self, field: str, words: str) -> None:
-        folder = self._ask(self, words, getattr(self._store.now, field))
+    def _choose(self, field: str, caption: str) -> None:
+        folder = self._ask(self, caption, getattr(self._store.now, field))
         if folder is not None:
             self._store.change(**{field: folder})
 
@@ -160,15 +159,15 @@ class FolderCard(Card):
 
 
 class AppearanceCard(Card):
-    """Theme and size of text, applied at once; the language where there is more than one."""
+    """Theme, text size, and the language if translations are installed."""
 
     def __init__(
         self, store: PreferenceStore, languages: dict[str, Path] | None = None, parent: QWidget | None = None
     ) -> None:
-        """``languages`` as app.settings.translations.installed_languages gives them, which it does when it is None."""
+        """``languages`` as app.qt.translation.installed_languages gives them, which it does when it is None."""
         super().__init__(QCoreApplication.translate("mien", "Appearance"), parent)
         self._store = store
-        themes = [Choice(theme.value, words) for theme, words in theme_names().items()]
+        themes = [Choice(theme.value, name) for theme, name in theme_names().items()]
         self.theme = choice_box(themes, store.now.theme, lambda value: store.change(theme=value))
         add_field(self.body, self.tr("Theme"), self.theme)
         scales = [Choice(percent, self.tr("{percent} %").format(percent=percent)) for percent in SCALES]
@@ -179,7 +178,7 @@ class AppearanceCard(Card):
         if installed:
             choices = _language_choices(self.tr("As the desktop"), installed)
             self.language = choice_box(choices, store.now.language, lambda value: store.change(language=value))
-            add_field(self.body, self.tr("Language"), self.language, self.tr("Takes effect with the next start."))
+            add_field(self.body, self.tr("Language"), self.language, self.tr("Takes effect at the next start."))
         store.changed.connect(self._follow)
 
     def _follow(self) -> None:
@@ -187,16 +186,16 @@ class AppearanceCard(Card):
         select(self.scale, self._store.now.scale_percent)
 
 
-def _language_choices(desktop_words: str, installed: dict[str, Path]) -> list[Choice]:
+def _language_choices(desktop_text: str, installed: dict[str, Path]) -> list[Choice]:
     codes = ("en", *installed)
-    return [Choice("", desktop_words)] + [Choice(code, QLocale(code).nativeLanguageName() or code) for code in codes]
+    return [Choice("", desktop_text)] + [Choice(code, QLocale(code).nativeLanguageName() or code) for code in codes]
 
 
-def _number(most: float, changed: Callable[[float], None]) -> QDoubleSpinBox:
+def _number(maximum: float, on_change: Callable[[float], None]) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setDecimals(3)
     box.setSingleStep(0.01)
-    box.setRange(0.0, most)
+    box.setRange(0.0, maximum)
     box.setKeyboardTracking(False)
-    box.valueChanged.connect(changed)
+    box.valueChanged.connect(on_change)
     return box

@@ -1,4 +1,4 @@
-"""The settings: one column of cards that scrolls. Every change is in force at once and kept."""
+"""The page Settings: a column of cards. Changes are saved at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.qt.about.model_cards import ModelsCard
 from app.qt.preference_store import PreferenceStore
 from app.qt.settings.diagnostics_card import DiagnosticsCard
-from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, RuntimeCard, ThresholdCard, ask_folder
+from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, LimitsCard, RuntimeCard, ask_folder
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import Card, Column, breakable, scrolled, text_label
 from app.system.doctor import Check, examine
@@ -29,14 +29,14 @@ class SettingsPage(Page):
         parent: QWidget | None = None,
         *,
         ask: AskFolder = ask_folder,
-        look: Callable[[Path], list[Check]] = examine,
+        run_checks: Callable[[Path], list[Check]] = examine,
     ) -> None:
         super().__init__(parent)
         self.appearance = AppearanceCard(store)
         self.runtime = RuntimeCard(store)
         self.limits = self._limits(store)
         self.folders = FolderCard(store, ask)
-        self.diagnostics = DiagnosticsCard(store, app_version, look)
+        self.diagnostics = DiagnosticsCard(store, app_version, run_checks)
         self.diagnostics.noticed.connect(self.noticed)
         column = Column()
         column.body.addWidget(text_label(self.page_title(), "title"))
@@ -45,7 +45,7 @@ class SettingsPage(Page):
             self.limits,
             self.folders,
             self.runtime,
-            ModelsCard(whole=False),
+            ModelsCard(complete=False),
             self._privacy(store),
             self.diagnostics,
         )
@@ -61,40 +61,40 @@ class SettingsPage(Page):
         return self.tr("Settings")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """None: Tab and the controls do it all."""
+        """No actions."""
         return ()
 
-    def shut(self) -> None:
-        """End the examination."""
-        self.diagnostics.shut()
+    def shutdown(self) -> None:
+        """End the checks."""
+        self.diagnostics.shutdown()
 
-    def _limits(self, store: PreferenceStore) -> ThresholdCard | Card:
-        """The card of the limits; a sentence in its place where the model cannot be read."""
+    def _limits(self, store: PreferenceStore) -> LimitsCard | Card:
+        """The card of the limits, or the error if the model cannot be read."""
         try:
-            own = read_model_facts("expression").thresholds
+            own = read_model_facts("expression").limits
         except ModelError as error:
             card = Card(self.tr("Limits"))
             card.body.addWidget(text_label(str(error)))
             return card
         if own is None:
             raise AssertionError("the contract of the expression model has limits")
-        return ThresholdCard(store, own)
+        return LimitsCard(store, own)
 
     def _privacy(self, store: PreferenceStore) -> Card:
         card = Card(self.tr("Privacy"))
-        kept = self.tr("Nowhere: they end with the program") if store.path is None else breakable(str(store.path))
+        kept = self.tr("nowhere, they are lost at the end") if store.path is None else breakable(str(store.path))
         for sentence in (
             self.tr(
                 "Nothing leaves this computer. The network is used only for addresses that you enter, and by the "
                 "command 'mien prepare', which fetches the face networks."
             ),
             self.tr(
-                "Nothing is stored unless you press Record, take a snapshot, or annotate a file. A recording keeps the "
-                "picture; Annotate keeps it only in the annotated video."
+                "Nothing is stored unless you press Record, take a snapshot, or annotate a file. A recording contains "
+                "the video; Annotate stores it only in the annotated video."
             ),
-            self.tr("Faces are numbered, not recognised: no name and nothing to tell one person from another is kept."),
+            self.tr("Faces are numbered, not recognised: nothing that identifies a person is stored."),
             self.tr("An address with a user or password is never stored."),
-            self.tr("These settings and the list of recent sessions stand in: {path}").format(path=kept),
+            self.tr("These settings and the list of recent sessions are stored in: {path}").format(path=kept),
         ):
             card.body.addWidget(text_label(f"•  {sentence}"))
         return card

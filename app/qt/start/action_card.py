@@ -1,4 +1,4 @@
-"""The large buttons and drop zones of the start page, drawn in the theme's colours."""
+"""Buttons and drop zones of the start page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QPushButton,
 from app.qt import theme
 from app.qt.widgets.icons import IconName, IconView
 from app.qt.widgets.page_parts import text_label
-from app.session.dropped import dropped_sources
+from app.session.folder import dropped_sources
 
 _PAD_EM: Final = 0.9
 
 
 class _Framed(QPushButton):
-    """A button that is a card: an icon, then words below each other."""
+    """A button drawn as a card: icon, heading and explanation."""
 
     def __init__(self, icon: IconName, heading: str, line: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,23 +37,23 @@ class _Framed(QPushButton):
         self._measure()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Room for icon and words at the width that there is."""
+        """Height for the text at the current width."""
         width = max(self.width(), self.minimumSizeHint().width())
         return QSize(width, self._height_at(width))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The longest word of the heading must fit, and the words of the line below each other."""
+        """Narrowest width at which the heading's words fit."""
         width = round(11 * theme.em(self))
         return QSize(width, self._height_at(max(width, self.width())))
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Follow the size of text."""
+        """Adapt to the text size."""
         if event.type() is QEvent.Type.FontChange:
             self._measure()
         super().changeEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Ground and frame; a wider frame for the focus and under the mouse."""
+        """Draw background and frame; a wider frame for focus and hover."""
         colours, em = theme.current(), theme.em(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -81,24 +81,24 @@ class _Framed(QPushButton):
 
 
 class ActionCard(_Framed):
-    """A large button with its key below the words."""
+    """A large button with its shortcut below the text."""
 
     def __init__(self, icon: IconName, heading: str, line: str, key_line: str, parent: QWidget | None = None) -> None:
         super().__init__(icon, heading, line, parent)
         row = QHBoxLayout()
-        sign = QLabel(key_line)
-        sign.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        sign.setProperty("role", "heading")
-        row.addWidget(sign)
+        shortcut = QLabel(key_line)
+        shortcut.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        shortcut.setProperty("role", "heading")
+        row.addWidget(shortcut)
         row.addStretch()
         self._column.addLayout(row)
         self.setToolTip(f"{heading} ({key_line})")
 
 
 class DropZone(_Framed):
-    """Takes files that are dropped on it; a click lets the user choose instead."""
+    """Accepts dropped files; a click opens a file dialog instead."""
 
-    #: What was dropped: a tuple of paths as texts.
+    #: The dropped paths: tuple[str, ...].
     dropped = Signal(object)
 
     def __init__(self, icon: IconName, heading: str, line: str, parent: QWidget | None = None) -> None:
@@ -106,17 +106,17 @@ class DropZone(_Framed):
         self.setAcceptDrops(True)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Take what may be a video."""
+        """Accept possible videos."""
         if self._sources(event):
             event.acceptProposedAction()
             self.setDown(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 (Qt's name)
-        """The mark goes with the mouse."""
+        """Remove the highlight."""
         self.setDown(False)
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
-        """Hand the paths on."""
+        """Emit the paths."""
         self.setDown(False)
         paths = self._sources(event)
         if paths:
@@ -131,26 +131,26 @@ class DropZone(_Framed):
 
 
 class LinkButton(QAbstractButton):
-    """A line of text that is a button: two texts, the second dim, cut in the middle where there is too little room."""
+    """A text button: a name and a dimmed detail, elided in the middle if too long."""
 
-    def __init__(self, text: str, more: str, parent: QWidget | None = None) -> None:
+    def __init__(self, text: str, detail: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setText(text)
-        self._more = more
-        self.setToolTip(more)
+        self._detail = detail
+        self.setToolTip(detail)
         self.setAccessibleName(text)
-        self.setAccessibleDescription(more)
+        self.setAccessibleDescription(detail)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """One line with air."""
+        """One line with padding."""
         em = theme.em(self)
         return QSize(round(12 * em), round(1.9 * em))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Both texts; a frame for the focus."""
+        """Draw both texts and the focus frame."""
         colours, em = theme.current(), theme.em(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -158,15 +158,15 @@ class LinkButton(QAbstractButton):
         if self.underMouse():
             painter.fillRect(whole, colours.colour("track"))
         metrics = self.fontMetrics()
-        place = whole.adjusted(0.4 * em, 0, -0.4 * em, 0)
-        text = metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, round(place.width()))
+        box = whole.adjusted(0.4 * em, 0, -0.4 * em, 0)
+        text = metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, round(box.width()))
         painter.setPen(colours.colour("accent"))
-        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
-        place.setLeft(place.left() + metrics.horizontalAdvance(text) + em)
-        if place.width() > 4 * em:
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
+        box.setLeft(box.left() + metrics.horizontalAdvance(text) + em)
+        if box.width() > 4 * em:
             painter.setPen(colours.colour("dim"))
-            more = metrics.elidedText(self._more, Qt.TextElideMode.ElideMiddle, round(place.width()))
-            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, more)
+            detail = metrics.elidedText(self._detail, Qt.TextElideMode.ElideMiddle, round(box.width()))
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, detail)
         if self.hasFocus():
             painter.setPen(QPen(colours.colour("accent"), max(1.0, 0.12 * em)))
             painter.drawRoundedRect(whole, 0.25 * em, 0.25 * em)

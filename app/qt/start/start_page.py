@@ -1,4 +1,4 @@
-"""The first page: three ways in, two places to drop a video, what was open lately, and what is promised."""
+"""The page Start: first notice, three actions, two drop zones, recent sessions, and the privacy statement."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.overlay.overlay import STANDING_LINE
+from app.overlay.overlay import DISCLAIMER
+from app.qt.about.about_page import intended_use
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
-from app.qt.start.first_notice import FirstNotice
 from app.qt.widgets.icons import IconName, IconView
-from app.qt.widgets.notice_bar import Notice, Weight
-from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import Card, Column, TurningRow, scrolled, text_label
-from app.qt.widgets.shortcut_sheet import key_words
-from app.session.dropped import is_session
+from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.page import Page, key_text
+from app.qt.widgets.page_parts import Card, Column, ReflowRow, scrolled, text_label
+from app.session.folder import is_session
 
-#: Asks for files or a folder; gives nothing when the user thinks better of it.
+#: A file dialog: takes parent and title, returns the chosen paths, or () if cancelled.
 Ask = Callable[[QWidget, str], tuple[str, ...]]
 
 
 def ask_videos(parent: QWidget, title: str) -> tuple[str, ...]:
-    """Let the user choose videos."""
+    """Choose videos in a dialog; () if cancelled."""
     where = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
     patterns = "*.mp4 *.m4v *.mov *.mkv *.webm *.avi *.mpg *.mpeg *.ts *.wmv"
     kinds = QCoreApplication.translate("mien", "Videos ({patterns});;All files (*)").format(patterns=patterns)
@@ -33,18 +32,35 @@ def ask_videos(parent: QWidget, title: str) -> tuple[str, ...]:
 
 
 def ask_session(parent: QWidget, title: str) -> tuple[str, ...]:
-    """Let the user choose a session folder."""
+    """Choose a session folder in a dialog; () if cancelled."""
     folder = QFileDialog.getExistingDirectory(parent, title)
     return (folder,) if folder else ()
 
 
-class StartPage(Page):
-    """Opens nothing by itself: it says what is wanted."""
+class FirstNotice(Card):
+    """The intended use, shown until the user has confirmed it."""
 
-    #: A source for Live: "0" for the first camera, or a path.
-    live_wanted = Signal(str)
-    #: Paths (tuple of texts) for the queue of Annotate.
-    annotate_wanted = Signal(object)
+    #: "I have read this" was pressed.
+    read = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(QCoreApplication.translate("mien", "Before you start"), parent)
+        for sentence in intended_use():
+            self.body.addWidget(text_label(sentence))
+        button = QPushButton(self.tr("I have read this"))
+        button.setProperty("role", "main")
+        button.setToolTip(self.tr("Closes this notice. It stays available under About."))
+        button.clicked.connect(lambda checked=False: self.read.emit())
+        self.body.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+
+
+class StartPage(Page):
+    """Emits what the user wants to open; the program opens it on another page."""
+
+    #: A source for Live, as open_source takes it: "0" for the first camera, or a path.
+    live_requested = Signal(str)
+    #: Paths (tuple[str, ...]) for the queue of Annotate.
+    annotate_requested = Signal(object)
 
     def __init__(
         self,
@@ -62,7 +78,7 @@ class StartPage(Page):
         self._video = self.make_action(self.tr("Open video"), "V", self._open_video)
         self._session = self.make_action(self.tr("Open session"), "S", self._open_session)
         self._notice = FirstNotice()
-        self._notice.read.connect(lambda: self._store.change(told=True))
+        self._notice.read.connect(lambda: self._store.change(notice_read=True))
         self._recent = Card(self.tr("Recent sessions"))
         self._links: list[QWidget] = []
         self._listed: tuple[Path, ...] | None = None
@@ -75,11 +91,11 @@ class StartPage(Page):
         return self.tr("Start")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """The three ways in."""
+        """The three actions."""
         return (self._camera, self._video, self._session)
 
     def enter(self) -> None:
-        """Sessions may be gone since; the page begins at its top, whatever has the focus."""
+        """List the sessions that still exist, and scroll to the top, whatever has the focus."""
         self._list_sessions()
         QTimer.singleShot(0, self, lambda: self._area.verticalScrollBar().setValue(0))
 
@@ -90,20 +106,20 @@ class StartPage(Page):
         column.body.addWidget(
             text_label(
                 self.tr(
-                    "Mien follows every face in a video and shows what its expression looks like, how sure that is, "
-                    "and when it cannot be told."
+                    "Mien follows every face in a video and shows what its expression looks like, how certain the "
+                    "estimate is, and when none can be given."
                 )
             )
         )
         column.body.addWidget(
-            _promise(self.tr("Nothing leaves this computer. Nothing is stored unless you press Record."))
+            _privacy_line(self.tr("Nothing leaves this computer. Nothing is stored unless you press Record."))
         )
         column.body.addWidget(self._notice)
-        column.body.addWidget(TurningRow(self._buttons()))
-        column.body.addWidget(TurningRow(self._drop_zones()))
+        column.body.addWidget(ReflowRow(self._buttons()))
+        column.body.addWidget(ReflowRow(self._drop_zones()))
         column.body.addWidget(self._recent)
         column.body.addStretch()
-        column.body.addWidget(text_label(QCoreApplication.translate("mien", STANDING_LINE), "dim"))
+        column.body.addWidget(text_label(QCoreApplication.translate("mien", DISCLAIMER), "dim"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._area = scrolled(column)
@@ -117,7 +133,7 @@ class StartPage(Page):
         )
         cards = []
         for icon, action, line in lines:
-            card = ActionCard(icon, action.text(), line, self.tr("Key: {key}").format(key=key_words(action)))
+            card = ActionCard(icon, action.text(), line, self.tr("Key: {key}").format(key=key_text(action)))
             card.clicked.connect(action.trigger)
             cards.append(card)
         return tuple(cards)
@@ -127,45 +143,45 @@ class StartPage(Page):
             IconName.DROP, self.tr("Drop a video to watch it"), self.tr("Opens in Live. Nothing is written.")
         )
         watch.clicked.connect(self._video.trigger)
-        watch.dropped.connect(lambda paths: self.live_wanted.emit(paths[0]))
+        watch.dropped.connect(lambda paths: self.live_requested.emit(paths[0]))
         queue = DropZone(
             IconName.QUEUE,
             self.tr("Drop videos to annotate them"),
             self.tr("Adds them to the queue of Annotate: tables and an annotated video for each."),
         )
         queue.clicked.connect(self._choose_for_queue)
-        queue.dropped.connect(self.annotate_wanted)
+        queue.dropped.connect(self.annotate_requested)
         return watch, queue
 
     def _use_camera(self) -> None:
         source = self._store.now.source
         is_camera = source.isdecimal() or source.startswith("/dev/")
-        self.live_wanted.emit(source if is_camera else "0")
+        self.live_requested.emit(source if is_camera else "0")
 
     def _open_video(self) -> None:
         paths = self._ask_videos(self, self.tr("Open video"))
         if paths:
-            self.live_wanted.emit(paths[0])
+            self.live_requested.emit(paths[0])
 
     def _open_session(self) -> None:
         paths = self._ask_session(self, self.tr("Open session"))
         if paths:
-            self._want_session(Path(paths[0]))
+            self._request_session(Path(paths[0]))
 
     def _choose_for_queue(self) -> None:
         paths = self._ask_videos(self, self.tr("Videos to annotate"))
         if paths:
-            self.annotate_wanted.emit(paths)
+            self.annotate_requested.emit(paths)
 
-    def _want_session(self, folder: Path) -> None:
+    def _request_session(self, folder: Path) -> None:
         if is_session(folder):
-            self.session_wanted.emit(folder)
+            self.session_requested.emit(folder)
             return
-        told = self.tr("{folder} holds no session: choose a folder that a recording or Annotate has written.")
-        self.noticed.emit(Notice(told.format(folder=folder), Weight.WARNING, "start"))
+        text = self.tr("{folder} is not a session: choose a folder written by a recording or by Annotate.")
+        self.noticed.emit(Notice(text.format(folder=folder), Severity.WARNING, "start"))
 
     def _follow(self) -> None:
-        self._notice.setVisible(not self._store.now.told)
+        self._notice.setVisible(not self._store.now.notice_read)
         if self._listed != self._store.now.sessions:
             self._list_sessions()
 
@@ -183,12 +199,12 @@ class StartPage(Page):
 
     def _link(self, folder: Path) -> LinkButton:
         link = LinkButton(folder.name, str(folder.parent))
-        link.clicked.connect(lambda checked=False: self._want_session(folder))
+        link.clicked.connect(lambda checked=False: self._request_session(folder))
         return link
 
 
-def _promise(text: str) -> QWidget:
-    """The privacy line with its sign."""
+def _privacy_line(text: str) -> QWidget:
+
     line = QWidget()
     row = QHBoxLayout(line)
     row.setContentsMargins(0, 0, 0, 0)

@@ -1,6 +1,6 @@
-"""The panel of action units: a bar of occurrence per unit, a whisker of one deviation to each side, a threshold mark.
+"""The action units of one face: a bar of occurrence per unit, whiskers of one standard deviation, a threshold mark.
 
-Trusted units come first. The others stand under a caption that says so, greyed and hatched, and never look present.
+Trusted units come first. The others follow under a caption, greyed and hatched, and never look present.
 """
 
 from __future__ import annotations
@@ -14,53 +14,54 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from app.overlay.unit_panel import CAPTION
 from app.qt import theme
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch, told
-from app.session.journal import FaceRow, RunHeader
+from app.qt.translation import translated
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.session.rows import FaceRow, SessionHeader
 from engine.facs import UNIT_NAMES, unit_code
 
-#: Height of a line, in em.
+#: Line height, in em.
 _PITCH: Final = 1.35
-#: Steps of a bar between 0 and 1; a smaller change is not painted.
+#: Resolution of a bar; a smaller change is not painted.
 _STEPS: Final = 250
-#: Shortest bar, in em, that leaves room for the unit's name.
+#: Names are shown if bars of this length, in em, remain.
 _BAR_EM: Final = 6.0
-#: Lines that the summary at the top may take.
+#: Lines reserved for the summary at the top.
 _SUMMARY_LINES: Final = 2
-#: Height of the line at the foot, in em: three lines where the panel is narrow.
-_FOOT_EM: Final = 4.0
-#: Present units up to which the summary tells their names; of more it tells the codes alone.
+#: Height of the note at the bottom, in em: three lines in a narrow panel.
+_NOTE_EM: Final = 4.0
+#: The summary names up to this many present units; of more it shows only the codes.
 _NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is the same for a unit of a run."""
+    """A unit of the session."""
 
-    place: int  # in FaceRow.occurrence
-    number: int  # of FACS
+    index: int  # in FaceRow.occurrence
+    number: int  # FACS number
     threshold: float
     trusted: bool
 
 
 def unit_name(number: int) -> str:
-    """The FACS name of a unit in the user's language; "" where FACS is not known to us."""
-    return told(UNIT_NAMES[number]) if number in UNIT_NAMES else ""
+    """The translated FACS name of a unit; "" if unknown."""
+    return translated(UNIT_NAMES[number]) if number in UNIT_NAMES else ""
 
 
 class ActionUnitPanel(DrawnPanel):
-    """Shows the action units of one face; the arrow keys go through the units and tell their numbers."""
+    """Shows the action units of one face; Up and Down select a unit and show its numbers."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
         self.setAccessibleName(self.tr("Action units"))
         self._units: tuple[_Unit, ...] = ()
-        self._trusted = 0  # of them
+        self._trusted = 0  # number of trusted units
         self._row: FaceRow | None = None
         self._values: tuple[tuple[int, int], ...] = ()
         self._present: tuple[int, ...] = ()
-        self._chosen: int | None = None  # place in _units
-        self._bars: list[QRectF] = []  # of _units, when full; as painted last
-        self._name_at = self._name_for = 0.0  # where names begin, and their width; as painted last
+        self._selected: int | None = None  # index in _units
+        self._bars: list[QRectF] = []  # full bars of _units, from the last repaint
+        self._name_left = self._name_width = 0.0  # column of the names, from the last repaint
         self.setAccessibleDescription(self._summary())
 
     @property
@@ -68,22 +69,22 @@ class ActionUnitPanel(DrawnPanel):
         """FACS numbers of the trusted units that are present."""
         return self._present
 
-    def set_header(self, header: RunHeader | None) -> None:
-        """Take over the units of a run; None: no run."""
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Show the units of a session; None: no session."""
         units = () if header is None else zip(header.au_codes, header.au_thresholds, strict=True)
-        made = [
-            _Unit(place, number, threshold, header is not None and number in header.au_trusted)
-            for place, (number, threshold) in enumerate(units)
+        listed = [
+            _Unit(index, number, threshold, header is not None and number in header.au_trusted)
+            for index, (number, threshold) in enumerate(units)
         ]
-        self._units = tuple(sorted(made, key=lambda unit: not unit.trusted))
-        self._trusted = sum(unit.trusted for unit in made)
-        self._chosen = None
+        self._units = tuple(sorted(listed, key=lambda unit: not unit.trusted))
+        self._trusted = sum(unit.trusted for unit in listed)
+        self._selected = None
         self.show_row(None)
         self.updateGeometry()
-        self.redraw(kept=True)
+        self.redraw(static=True)
 
     def show_row(self, row: FaceRow | None) -> None:
-        """Show a face; one that is not assessed, and None, have empty bars."""
+        """Show a face; one that is not assessed, and None, get empty bars."""
         if row is not None and not row.occurrence:
             row = None
         values = (
@@ -98,60 +99,60 @@ class ActionUnitPanel(DrawnPanel):
         self._row = row
         if values == self._values:
             return
-        kept = present != self._present or bool(values) != bool(self._values)
+        static = present != self._present or bool(values) != bool(self._values)
         self._values, self._present = values, present
-        if kept:
+        if static:
             self.setAccessibleDescription(self._summary())
-        self.redraw(kept)
+        self.redraw(static)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Wide enough for the names."""
-        return QSize(round(self._name_left() + self._name_width() + (_BAR_EM + 1) * theme.em(self)), self._height())
+        return QSize(round(self._code_width() + self._widest_name() + (_BAR_EM + 1) * theme.em(self)), self._height())
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Codes and short bars."""
         return QSize(round(14 * theme.em(self)), self._height())
 
-    def draw_kept(self, painter: QPainter) -> None:
-        """Summary, codes, names, empty bars, thresholds and the line at the foot."""
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw summary, codes, names, empty bars, thresholds and the note at the bottom."""
         colours, em = theme.current(), theme.em(self)
-        if self._chosen is None:
-            self._draw_told(painter, self._summary())
+        if self._selected is None:
+            self._draw_summary(painter, self._summary())
         others = [unit for unit in self._units if not unit.trusted]
         if others:
             painter.setPen(colours.colour("dim"))
             caption = QRectF(
                 0.3 * em, self._top(len(self._units) - len(others)) - (_PITCH - 0.2) * em, self.width(), em
             )
-            painter.drawText(caption, Qt.AlignmentFlag.AlignVCenter, told(CAPTION))
-            x = 0.8 * em + QFontMetricsF(self.font()).horizontalAdvance(told(CAPTION))
+            painter.drawText(caption, Qt.AlignmentFlag.AlignVCenter, translated(CAPTION))
+            x = 0.8 * em + QFontMetricsF(self.font()).horizontalAdvance(translated(CAPTION))
             painter.setPen(QPen(colours.colour("line"), 1))
             painter.drawLine(QLineF(x, caption.center().y(), self.width() - 0.4 * em, caption.center().y()))
-        self._name_at, self._name_for = self._name_left(), self._name_width()
+        self._name_left, self._name_width = self._code_width(), self._widest_name()
         self._bars = [self._bar(line) for line in range(len(self._units))]
         for line, unit in enumerate(self._units):
             self._draw_line(painter, line, unit)
         painter.setFont(self.font())
         painter.setPen(colours.colour("dim"))
-        foot = QRectF(0.3 * em, self._top(len(self._units)) + 0.4 * em, self.width() - 0.6 * em, 4.2 * em)
-        painter.drawText(foot, WRAP, self._foot())
+        note = QRectF(0.3 * em, self._top(len(self._units)) + 0.4 * em, self.width() - 0.6 * em, 4.2 * em)
+        painter.drawText(note, WRAP, self._note())
 
-    def draw_values(self, painter: QPainter) -> None:
-        """Bars, whiskers, and the numbers of the unit that is chosen."""
-        if self._chosen is not None:
-            self._draw_told(painter, self._numbers(self._units[self._chosen]))
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw bars, whiskers and the numbers of the selected unit."""
+        if self._selected is not None:
+            self._draw_summary(painter, self._numbers(self._units[self._selected]))
         if not self._values:
             return
         colours, em = theme.current(), theme.em(self)
         striped = hatch(colours.hatch, colours.track, max(round(0.15 * em), 2))
         present, below = QBrush(colours.colour("present")), QBrush(colours.colour("below"))
         whiskers: dict[bool, list[QLineF]] = {True: [], False: []}
-        up, highest, lowest = 0.22 * em, self.seen.top() - em, self.seen.bottom() + em
+        up, highest, lowest = 0.22 * em, self.exposed.top() - em, self.exposed.bottom() + em
         for unit, bar in zip(self._units, self._bars, strict=True):
             top = bar.top()
             if not highest <= top <= lowest:
                 continue
-            mean, std = self._values[unit.place]
+            mean, std = self._values[unit.index]
             left, full, height = bar.left(), bar.width(), bar.height()
             here = unit.number in self._present
             painter.fillRect(
@@ -170,105 +171,104 @@ class ActionUnitPanel(DrawnPanel):
             painter.drawLines(lines)
 
     def event(self, event: QEvent) -> bool:
-        """Tell the numbers of the unit under the pointer."""
+        """Show the numbers of the unit under the pointer as a tooltip."""
         if event.type() is QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             line = self._line_at(event.pos())
-            told_now = self._foot() if line is None else self._tip(self._units[line])
-            QToolTip.showText(event.globalPos(), told_now, self)
+            text = self._note() if line is None else self._tip(self._units[line])
+            QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
-        """Up and down go through the units; Escape leaves them."""
+        """Select units with Up and Down; Escape clears the selection."""
         last = len(self._units) - 1
-        at = self._chosen
+        at = self._selected
         if event.key() == Qt.Key.Key_Down and last >= 0:
-            self._choose(0 if at is None else min(at + 1, last))
+            self._select(0 if at is None else min(at + 1, last))
         elif event.key() == Qt.Key.Key_Up and last >= 0:
-            self._choose(last if at is None else max(at - 1, 0))
+            self._select(last if at is None else max(at - 1, 0))
         elif event.key() == Qt.Key.Key_Escape and at is not None:
-            self._choose(None)
+            self._select(None)
         else:
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Choose the unit that is clicked."""
-        self._choose(self._line_at(event.position().toPoint()))
+        """Select the clicked unit."""
+        self._select(self._line_at(event.position().toPoint()))
 
-    def _choose(self, line: int | None) -> None:
-        self._chosen = line
-        said = self._summary() if line is None else self._numbers(self._units[line])
-        self.setAccessibleDescription(said)
-        self.redraw(kept=True)
+    def _select(self, line: int | None) -> None:
+        self._selected = line
+        self.setAccessibleDescription(self._summary() if line is None else self._numbers(self._units[line]))
+        self.redraw(static=True)
 
     def _is_present(self, row: FaceRow, unit: _Unit) -> bool:
-        return row.occurrence[unit.place] > unit.threshold
+        return row.occurrence[unit.index] > unit.threshold
 
-    def _draw_told(self, painter: QPainter, text: str) -> None:
+    def _draw_summary(self, painter: QPainter, text: str) -> None:
         em = theme.em(self)
         painter.setFont(self.font())
         painter.setPen(theme.current().colour("text"))
-        place = QRectF(0.3 * em, 0.2 * em, self.width() - 0.6 * em, (_SUMMARY_LINES + 0.2) * em)
-        painter.drawText(place, WRAP, text)
+        box = QRectF(0.3 * em, 0.2 * em, self.width() - 0.6 * em, (_SUMMARY_LINES + 0.2) * em)
+        painter.drawText(box, WRAP, text)
 
     def _draw_line(self, painter: QPainter, line: int, unit: _Unit) -> None:
-        """Code, name, empty bar and threshold of a unit."""
+        """Draw code, name, empty bar and threshold of a unit."""
         colours, em, bar = theme.current(), theme.em(self), self._bars[line]
         top = self._top(line)
-        if line == self._chosen:
+        if line == self._selected:
             painter.setPen(QPen(colours.colour("accent"), 1.5))
             painter.drawRoundedRect(QRectF(2, top, self.width() - 4, _PITCH * em), 3, 3)
         here = unit.number in self._present
         painter.setPen(colours.colour("text" if unit.trusted and self._values else "dim"))
         painter.setFont(bold(self.font()) if here else self.font())
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-        painter.drawText(QRectF(0.3 * em, top, self._name_at, _PITCH * em), flags, unit_code(unit.number))
+        painter.drawText(QRectF(0.3 * em, top, self._name_left, _PITCH * em), flags, unit_code(unit.number))
         if self._has_names():
-            name = QRectF(self._name_at, top, self._name_for, _PITCH * em)
+            name = QRectF(self._name_left, top, self._name_width, _PITCH * em)
             painter.drawText(name, flags, unit_name(unit.number))
         if not self._values:
             painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
             painter.drawRect(bar)
             return
         painter.fillRect(bar, colours.colour("track"))
-        if unit.trusted:  # no unit that is not trusted is ever called present, so it has no threshold
+        if unit.trusted:  # untrusted units are never called present, so they have no threshold
             x = bar.left() + bar.width() * unit.threshold
             painter.setPen(QPen(colours.colour("text"), max(0.1 * em, 1.0)))
             for edge, out in ((bar.top(), -0.2 * em), (bar.bottom(), 0.2 * em)):
                 painter.drawLine(QLineF(x, edge, x, edge + out))
 
     def _top(self, line: int) -> float:
-        """Upper edge of a line; under the trusted ones the caption takes a line."""
+        """Upper edge of a line in pixels; the caption takes a line after the trusted units."""
         caption = line >= self._trusted and self._trusted < len(self._units)
         return (_SUMMARY_LINES + 0.8 + (line + caption) * _PITCH) * theme.em(self)
 
     def _bar(self, line: int) -> QRectF:
         em = theme.em(self)
-        left = self._name_at + (self._name_for if self._has_names() else 0.0)
+        left = self._name_left + (self._name_width if self._has_names() else 0.0)
         return QRectF(left, self._top(line) + 0.35 * em, max(self.width() - left - 0.5 * em, em), (_PITCH - 0.7) * em)
 
     def _has_names(self) -> bool:
-        return self.width() - self._name_at - self._name_for >= _BAR_EM * theme.em(self)
+        return self.width() - self._name_left - self._name_width >= _BAR_EM * theme.em(self)
 
-    def _name_left(self) -> float:
+    def _code_width(self) -> float:
         return QFontMetricsF(bold(self.font())).horizontalAdvance("AU24") + 0.9 * theme.em(self)
 
-    def _name_width(self) -> float:
+    def _widest_name(self) -> float:
         metrics = QFontMetricsF(bold(self.font()))
         widths = [metrics.horizontalAdvance(unit_name(unit.number)) for unit in self._units]
         return max(widths, default=0.0) + 0.6 * theme.em(self)
 
     def _height(self) -> int:
-        return round(self._top(len(self._units)) + _FOOT_EM * theme.em(self))
+        return round(self._top(len(self._units)) + _NOTE_EM * theme.em(self))
 
-    def _line_at(self, place: QPoint) -> int | None:
+    def _line_at(self, point: QPoint) -> int | None:
         em = theme.em(self)
         for line in range(len(self._units)):
-            if 0 <= place.y() - self._top(line) < _PITCH * em:
+            if 0 <= point.y() - self._top(line) < _PITCH * em:
                 return line
         return None
 
-    def _foot(self) -> str:
+    def _note(self) -> str:
         return self.tr("Estimated muscle movements (FACS codes), not a certified FACS coding.")
 
     def _summary(self) -> str:
@@ -282,7 +282,7 @@ class ActionUnitPanel(DrawnPanel):
     def _numbers(self, unit: _Unit) -> str:
         if self._row is None:
             return self.tr("{unit}: not assessed").format(unit=full_name(unit.number))
-        mean, std = self._row.occurrence[unit.place], self._row.occurrence_std[unit.place]
+        mean, std = self._row.occurrence[unit.index], self._row.occurrence_std[unit.index]
         if not unit.trusted:
             form = self.tr("{unit}: {mean:.2f} ± {std:.2f}, not trusted")
         elif unit.number in self._present:
@@ -295,11 +295,11 @@ class ActionUnitPanel(DrawnPanel):
         kind = (
             self.tr("The bar is the occurrence from 0 to 1, the whisker one standard deviation to each side.")
             if unit.trusted
-            else self.tr("The model is not good enough at this unit: do not build on it.")
+            else self.tr("The model is not accurate enough for this unit to rely on it.")
         )
-        return f"{self._numbers(unit)}\n{kind}\n{self._foot()}"
+        return f"{self._numbers(unit)}\n{kind}\n{self._note()}"
 
 
 def full_name(number: int) -> str:
-    """Code and name, as in ``AU12 lip corner puller``."""
+    """Code and translated name, such as ``AU12 lip corner puller``."""
     return f"{unit_code(number)} {unit_name(number)}".strip()

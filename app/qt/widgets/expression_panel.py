@@ -1,7 +1,7 @@
-"""The panel of the expression beside the picture: decision, distribution over the labels, the two uncertainties.
+"""The expression of one face: decision, distribution over the labels, aleatoric and epistemic uncertainty.
 
-The two uncertainties stay apart: one says that people disagree about such a face, the other that the model does not
-know such faces. A face that is not assessed has empty bars, which is not the same as bars of zero.
+The two uncertainties are shown separately: aleatoric = people disagree about such a face, epistemic = the face is
+unlike the training data. A face that is not assessed has empty bars, which differ from bars of zero.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.qt import theme
+from app.qt.translation import expression_name
 from app.qt.widgets.decision_chip import DecisionChip, percent_tip
-from app.qt.widgets.drawn_panel import DrawnPanel, bold, draw_icon, expression_word, hatch
-from app.session.journal import FaceRow, RunHeader
-from app.settings.limits import Thresholds
+from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
+from app.qt.widgets.icons import IconName, draw_icon
+from app.session.rows import FaceRow, SessionHeader
+from app.settings.limits import Limits
 from engine.facs import EXPRESSIONS
 
-#: Height of a line of the distribution, in em.
+#: Line height of the distribution, in em.
 _PITCH: Final = 1.4
-#: Steps of a bar between 0 and 1; a smaller change is not painted.
+#: Resolution of a bar; a smaller change is not painted.
 _STEPS: Final = 250
-#: The largest aleatoric uncertainty there can be: all labels as likely as each other, in nats.
-MOST_NATS: Final = math.log(len(EXPRESSIONS))
+#: Maximum of the aleatoric uncertainty in nats: all labels equally likely.
+MAX_NATS: Final = math.log(len(EXPRESSIONS))
 
 
 class DistributionBars(DrawnPanel):
-    """A bar per expression in their fixed order; those of labels that compete are hatched."""
+    """One bar per expression in fixed order; competing labels are hatched."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
@@ -37,21 +39,21 @@ class DistributionBars(DrawnPanel):
         self.setToolTip(
             percent_tip()
             + "\n"
-            + self.tr("The bars tell of this picture alone; the label above follows the last half second.")
+            + self.tr("The bars show this frame alone; the label above follows the last half second.")
         )
         self._values: tuple[int, ...] = ()
         self._labels: tuple[str, ...] = ()
         self._numbers: dict[int, QStaticText] = {}
-        self._full: list[QRectF] = []  # the bars when full; as painted last
+        self._full: list[QRectF] = []  # rectangles of full bars, from the last repaint
 
     def show_row(self, row: FaceRow | None) -> None:
-        """Show the probabilities of a face, or empty bars where it has none."""
+        """Show the probabilities of a face, or empty bars if it has none."""
         values = () if row is None else tuple(round(_STEPS * value) for value in row.probabilities)
         labels = row.labels if row is not None and values else ()
-        kept = labels != self._labels or bool(values) != bool(self._values)
-        if values != self._values or kept:
+        static = labels != self._labels or bool(values) != bool(self._values)
+        if values != self._values or static:
             self._values, self._labels = values, labels
-            self.redraw(kept)
+            self.redraw(static)
             self._describe()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -63,8 +65,8 @@ class DistributionBars(DrawnPanel):
         em = theme.em(self)
         return QSize(round(self._bar_left() + 7 * em), round(len(EXPRESSIONS) * _PITCH * em) + 4)
 
-    def draw_kept(self, painter: QPainter) -> None:
-        """Words and empty bars."""
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw names and empty bars."""
         colours, em = theme.current(), theme.em(self)
         left, pitch = self._bar_left(), _PITCH * em
         width = max(self.width() - left - 3.4 * em, em)
@@ -78,15 +80,15 @@ class DistributionBars(DrawnPanel):
             painter.setFont(heavy if chosen else self.font())
             painter.setPen(colours.colour("text" if self._values else "dim"))
             line = QRectF(0.3 * em, 2 + place * pitch, left - 0.8 * em, pitch)
-            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_word(label))
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_name(label))
             if self._values:
                 painter.fillRect(self._full[place], colours.colour("track"))
             else:
                 painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
                 painter.drawRect(self._full[place])
 
-    def draw_values(self, painter: QPainter) -> None:
-        """Bars and percents."""
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw bars and percentages."""
         colours, em = theme.current(), theme.em(self)
         several = len(self._labels) > 1
         painter.setPen(colours.colour("text"))
@@ -105,60 +107,62 @@ class DistributionBars(DrawnPanel):
     def _bar_left(self) -> float:
         metrics = QFontMetricsF(bold(self.font()))
         em = theme.em(self)
-        return 1.1 * em + max(metrics.horizontalAdvance(expression_word(label)) for label in EXPRESSIONS)
+        return 1.1 * em + max(metrics.horizontalAdvance(expression_name(label)) for label in EXPRESSIONS)
 
     def _number(self, percent: int) -> QStaticText:
         if percent not in self._numbers:
-            made = QStaticText(f"{percent}%")
-            made.setTextFormat(Qt.TextFormat.PlainText)
-            made.prepare(font=self.font())
-            self._numbers[percent] = made
+            text = QStaticText(f"{percent}%")
+            text.setTextFormat(Qt.TextFormat.PlainText)
+            text.prepare(font=self.font())
+            self._numbers[percent] = text
         return self._numbers[percent]
 
     def _describe(self) -> None:
-        """In tens of percent, so that a screen reader is not told thirty times a second."""
+        """Update the description in steps of 10 %, so that a screen reader is not flooded."""
         rounded = [
             (round(10 * value / _STEPS) * 10, label) for value, label in zip(self._values, EXPRESSIONS, strict=False)
         ]
-        words = [f"{expression_word(label)} {tens}%" for tens, label in sorted(rounded, reverse=True) if tens]
-        text = self.tr("about {words}").format(words=", ".join(words)) if words else self.tr("not assessed")
+        shares = [f"{expression_name(label)} {tens}%" for tens, label in sorted(rounded, reverse=True) if tens]
+        text = self.tr("about {shares}").format(shares=", ".join(shares)) if shares else self.tr("not assessed")
         if text != self.accessibleDescription():
             self.setAccessibleDescription(text)
 
 
 class LimitGauge(DrawnPanel):
-    """One uncertainty on its scale, with a mark at the limit; what lies beyond the limit is hatched."""
+    """An uncertainty on its scale with a mark at the limit; the part above the limit is hatched."""
 
-    def __init__(self, icon: str, title: str, tip: str, most: float, form: str, parent: QWidget | None = None) -> None:
-        """Make an empty gauge.
+    def __init__(
+        self, icon: IconName, title: str, tip: str, maximum: float, form: str, parent: QWidget | None = None
+    ) -> None:
+        """Create an empty gauge.
 
         Args:
-            icon: of `draw_icon`.
-            title: what the uncertainty means.
-            tip: its tooltip.
-            most: the right end of the scale.
-            form: how a value is written, a format with ``{value}``.
-            parent: owner.
+            icon: shown before the title.
+            title: meaning of the uncertainty.
+            tip: tooltip.
+            maximum: right end of the scale.
+            form: format of a value, with ``{value}``.
+            parent: Qt parent.
         """
         super().__init__(title, parent)
         self.setToolTip(tip)
-        self._icon, self._title, self._most, self._form = icon, title, most, form
+        self._icon, self._title, self._maximum, self._form = icon, title, maximum, form
         self._value: float | None = None
         self._limit: float | None = None
         self._shown: tuple[object, ...] = (None, None)
 
     def show_value(self, value: float | None, limit: float | None) -> None:
-        """Show a value and its limit on the gauge's scale; None: not known."""
+        """Show a value and its limit in units of the scale; None: unknown."""
         self._value, self._limit = value, limit
-        shown = (None if value is None else round(_STEPS * value / self._most), limit)
+        shown = (None if value is None else round(_STEPS * value / self._maximum), limit)
         if shown == self._shown:
             return
-        kept = (shown[0] is None) != (self._shown[0] is None) or limit != self._shown[1]
+        static = (shown[0] is None) != (self._shown[0] is None) or limit != self._shown[1]
         self._shown = shown
-        self.redraw(kept)
-        told_now = self._words()
-        if told_now != self.accessibleDescription():
-            self.setAccessibleDescription(told_now)
+        self.redraw(static)
+        description = self._description()
+        if description != self.accessibleDescription():
+            self.setAccessibleDescription(description)
 
     @property
     def over(self) -> bool:
@@ -166,17 +170,17 @@ class LimitGauge(DrawnPanel):
         return self._value is not None and self._limit is not None and self._value > self._limit
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """A title and a bar."""
+        """Title and bar."""
         em = theme.em(self)
         return QSize(round(18 * em), round(2.7 * em))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The same with a short bar."""
+        """Title and a short bar."""
         em = theme.em(self)
         return QSize(round(12 * em), round(2.7 * em))
 
-    def draw_kept(self, painter: QPainter) -> None:
-        """Icon, title, the empty scale and the mark of the limit."""
+    def draw_static(self, painter: QPainter) -> None:
+        """Draw icon, title, empty scale and limit mark."""
         colours, em, bar = theme.current(), theme.em(self), self._bar()
         draw_icon(painter, self._icon, QRectF(0.3 * em, 0.2 * em, em, em), colours.colour("dim"))
         painter.setPen(colours.colour("text"))
@@ -189,7 +193,7 @@ class LimitGauge(DrawnPanel):
         else:
             painter.fillRect(bar, colours.colour("track"))
         if self._limit is not None:
-            x = bar.left() + bar.width() * min(max(self._limit / self._most, 0.0), 1.0)
+            x = bar.left() + bar.width() * min(max(self._limit / self._maximum, 0.0), 1.0)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colours.colour("text"))
             painter.drawRect(QRectF(x - 1, bar.top() - 2, 2, bar.height() + 4))
@@ -197,13 +201,13 @@ class LimitGauge(DrawnPanel):
             tip = QPointF(x, bar.top() - 1)
             painter.drawPolygon(QPolygonF([tip, tip + QPointF(-corner, -corner), tip + QPointF(corner, -corner)]))
 
-    def draw_values(self, painter: QPainter) -> None:
-        """The bar and its number."""
+    def draw_dynamic(self, painter: QPainter) -> None:
+        """Draw bar and value."""
         if self._value is None:
             return
         colours, em, bar = theme.current(), theme.em(self), self._bar()
-        share = min(self._value / self._most, 1.0)
-        limit = 1.0 if self._limit is None else min(max(self._limit / self._most, 0.0), 1.0)
+        share = min(self._value / self._maximum, 1.0)
+        limit = 1.0 if self._limit is None else min(max(self._limit / self._maximum, 0.0), 1.0)
         below, beyond = QRectF(bar), QRectF(bar)
         below.setWidth(bar.width() * min(share, limit))
         painter.fillRect(below.adjusted(0, 2, 0, -2), colours.colour("present"))
@@ -218,16 +222,16 @@ class LimitGauge(DrawnPanel):
 
     def _bar(self) -> QRectF:
         em = theme.em(self)
-        number = QFontMetricsF(bold(self.font())).horizontalAdvance(self._form.format(value=self._most)) + 0.9 * em
+        number = QFontMetricsF(bold(self.font())).horizontalAdvance(self._form.format(value=self._maximum)) + 0.9 * em
         return QRectF(0.3 * em, 1.65 * em, max(self.width() - 0.3 * em - number, em), 0.7 * em)
 
     def _number(self) -> str:
         return "" if self._value is None else self._form.format(value=self._value)
 
-    def _words(self) -> str:
+    def _description(self) -> str:
         if self._value is None:
             return self.tr("not assessed")
-        tens = self._form.format(value=round(10 * self._value / self._most) / 10 * self._most)
+        tens = self._form.format(value=round(10 * self._value / self._maximum) / 10 * self._maximum)
         if self._limit is None:
             return self.tr("about {value}").format(value=tens)
         limit = self._form.format(value=self._limit)
@@ -240,54 +244,54 @@ class LimitGauge(DrawnPanel):
 
 
 class ExpressionPanel(QWidget):
-    """What is known of the expression of one face."""
+    """Decision, distribution and uncertainties of one face."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.chip = DecisionChip()
         self.bars = DistributionBars()
-        self.disagreement = LimitGauge(
-            "or",
+        self.aleatoric = LimitGauge(
+            IconName.AMBIGUOUS,
             self.tr("people disagree"),
             self.tr(
                 "Aleatoric uncertainty: how much people disagree about faces like this one. "
-                "Above the mark, the labels that compete are shown instead of one. "
-                "The decision follows the last half second, this bar the picture alone."
+                "Above the mark, the competing labels are shown instead of one. "
+                "The decision follows the last half second, this bar the frame alone."
             ),
-            MOST_NATS,
+            MAX_NATS,
             self.tr("{value:.2f} nats"),
         )
-        self.strangeness = LimitGauge(
-            "crossed",
+        self.ood_score = LimitGauge(
+            IconName.NOT_ASSESSED,
             self.tr("unlike the training pictures"),
             self.tr(
-                "Epistemic uncertainty: the share of the faces the model was checked on that were less strange to it. "
+                "Epistemic uncertainty: the share of the validation faces that were less unusual to the model. "
                 "Above the mark, no label is given. "
-                "The decision follows the last half second, this bar the picture alone."
+                "The decision follows the last half second, this bar the frame alone."
             ),
             1.0,
             "{value:.0%}",
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self.chip, self.bars, self.disagreement, self.strangeness):
+        for part in (self.chip, self.bars, self.aleatoric, self.ood_score):
             layout.addWidget(part)
         layout.addStretch(1)
-        self._limits: Thresholds | None = None
+        self._limits: Limits | None = None
         self._row: FaceRow | None = None
 
-    def set_header(self, header: RunHeader | None) -> None:
-        """Take over the limits of a run; None: no run."""
-        self._limits = None if header is None else Thresholds(header.tau_accept, header.tau_ood)
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Show the limits of a session; None: no session."""
+        self._limits = None if header is None else Limits(header.aleatoric_limit, header.ood_limit)
         self.show_row(None)
 
-    def set_limits(self, limits: Thresholds) -> None:
+    def set_limits(self, limits: Limits) -> None:
         """Move the marks of the limits."""
         self._limits = limits
         self._show_gauges()
 
     def show_row(self, row: FaceRow | None) -> None:
-        """Show a face; None: no picture has come yet."""
+        """Show a face; None before the first frame."""
         self._row = row
         self.chip.show_row(row)
         self.bars.show_row(row)
@@ -296,6 +300,6 @@ class ExpressionPanel(QWidget):
     def _show_gauges(self) -> None:
         row, limits = self._row, self._limits
         aleatoric, ood_score = (None, None) if row is None else (row.aleatoric, row.ood_score)
-        tau_accept, tau_ood = (None, None) if limits is None else (limits.tau_accept, limits.tau_ood)
-        self.disagreement.show_value(aleatoric, tau_accept)
-        self.strangeness.show_value(ood_score, tau_ood)
+        aleatoric_limit, ood_limit = (None, None) if limits is None else (limits.aleatoric_limit, limits.ood_limit)
+        self.aleatoric.show_value(aleatoric, aleatoric_limit)
+        self.ood_score.show_value(ood_score, ood_limit)

@@ -1,4 +1,4 @@
-"""Controls of the settings: a label above its control, a line below it that says what it does."""
+"""Labelled controls of settings and forms: a caption above, an explanation below."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from app.qt.widgets.page_parts import WheelGuard, text_label
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One entry of a list to choose from."""
+    """An entry of a combo box."""
 
     value: object
-    words: str  # translated
-    there: bool = True  # False = shown, but cannot be chosen
+    text: str  # translated
+    available: bool = True  # False = shown, but disabled
 
 
-def add_field(body: QBoxLayout, words: str, control: QWidget, line: str = "") -> None:
-    """Add a control with its words above it and an explanation below it."""
-    label = text_label(words)
+def add_field(body: QBoxLayout, caption: str, control: QWidget, help_text: str = "") -> None:
+    """Add a control with its caption above and ``help_text`` below."""
+    label = text_label(caption)
     label.setBuddy(control)
-    control.setAccessibleName(words)
-    control.setAccessibleDescription(line)
-    if line:
-        control.setToolTip(line)
+    control.setAccessibleName(caption)
+    control.setAccessibleDescription(help_text)
+    if help_text:
+        control.setToolTip(help_text)
     control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     control.installEventFilter(WheelGuard(control))
     row = QHBoxLayout()
@@ -40,41 +40,41 @@ def add_field(body: QBoxLayout, words: str, control: QWidget, line: str = "") ->
     body.addSpacing(round(0.3 * theme.em(label)))
     body.addWidget(label)
     body.addLayout(row)
-    if line:
-        body.addWidget(text_label(line, "dim"))
+    if help_text:
+        body.addWidget(text_label(help_text, "dim"))
 
 
-def choice_box(choices: Sequence[Choice], now: object, chosen: Callable[[object], None]) -> QComboBox:
-    """A list to choose from; ``chosen`` is called when the user chose."""
+def choice_box(choices: Sequence[Choice], value: object, on_choice: Callable[[object], None]) -> QComboBox:
+    """A combo box; ``on_choice`` is called with the value when the user chooses, not by `select`."""
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-    box.setMinimumWidth(1)  # as wide as its words where there is room; else they are cut, not the page
+    box.setMinimumWidth(1)  # in a narrow page the text is elided
     for place, choice in enumerate(choices):
-        box.addItem(choice.words, choice.value)
+        box.addItem(choice.text, choice.value)
         model = box.model()
-        if not choice.there and isinstance(model, QStandardItemModel):
+        if not choice.available and isinstance(model, QStandardItemModel):
             model.item(place).setEnabled(False)
-    select(box, now)
-    box.activated.connect(lambda place: chosen(box.itemData(place)))
+    select(box, value)
+    box.activated.connect(lambda place: on_choice(box.itemData(place)))
     return box
 
 
 def typed_folder(text: str) -> Path:
-    """The folder that a user typed, as a whole path; a home that is nobody's is a name like any other."""
+    """The absolute path of a typed folder; an unknown ``~user`` is kept as a plain name."""
     with contextlib.suppress(RuntimeError):
         return Path(text.strip()).expanduser().absolute()
     return Path(text.strip()).absolute()
 
 
 def select(box: QComboBox, value: object) -> None:
-    """Show a value; nothing is told."""
+    """Show a value without calling ``on_choice``."""
     for place in range(box.count()):
         if box.itemData(place) == value:
             box.setCurrentIndex(place)
 
 
 def fact_rows(rows: Sequence[tuple[str, str]]) -> QWidget:
-    """Names on the left, texts that wrap and can be copied on the right."""
+    """A table of names and wrapped, selectable values."""
     inside = QWidget()
     grid = QGridLayout(inside)
     grid.setContentsMargins(0, 0, 0, 0)

@@ -1,51 +1,58 @@
-"""Small line icons, drawn at any size in any colour; always beside a word."""
+"""Line icons, drawn at any size in any colour; always shown beside a text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from app.overlay.palette import DECISION_ICON_LINE, DECISION_ICONS, Circle, Polyline
 from app.qt import theme
 
-#: Icons are drawn on a square of so many units, with lines of _LINE units.
+#: Icons are drawn on a square of this many units, with lines of _LINE units; those of decisions as in the overlay.
 _GRID: Final = 24.0
 _LINE: Final = 1.8
 
 
 class IconName(str, Enum):
-    """What there is."""
+    """All icons."""
 
     HOME = "home"
     CAMERA = "camera"
     FILM = "film"
     QUEUE = "queue"
-    LANES = "lanes"
+    TIMELINE = "timeline"
     GEAR = "gear"
     ABOUT = "about"
     FOLDER = "folder"
     DROP = "drop"
     SHIELD = "shield"
+    ACCEPTED = "accepted"
+    AMBIGUOUS = "ambiguous"
+    NOT_ASSESSED = "not assessed"
+    POOR_IMAGE = "poor image"
 
 
-def draw_icon(painter: QPainter, name: IconName, place: QRectF, colour: QColor) -> None:
-    """Draw an icon into the middle of ``place``, as large as fits."""
-    side = min(place.width(), place.height())
+def draw_icon(painter: QPainter, name: IconName, box: QRectF, colour: QColor) -> None:
+    """Draw an icon into the middle of ``box``, as large as fits."""
+    side = min(box.width(), box.height())
+    line = _GRID * DECISION_ICON_LINE if name in _DECISIONS else _LINE
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.translate(place.center() - QPointF(side / 2, side / 2))
+    painter.translate(box.center() - QPointF(side / 2, side / 2))
     painter.scale(side / _GRID, side / _GRID)
-    pen = QPen(colour, _LINE, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    pen = QPen(colour, line, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
     painter.strokePath(_PATHS[name](), pen)
     painter.restore()
 
 
 class IconView(QWidget):
-    """An icon as decoration beside words: screen readers and Tab pass over it."""
+    """A decorative icon: screen readers and Tab skip it."""
 
     def __init__(self, name: IconName, side_em: float, colour: str = "accent", parent: QWidget | None = None) -> None:
         """``colour`` is a field of `app.qt.theme.Theme`."""
@@ -55,15 +62,29 @@ class IconView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The square."""
+        """A square."""
         side = round(self._side_em * theme.em(self))
         return QSize(side, side)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw it in the colours of now."""
+        """Draw it in the current theme."""
         painter = QPainter(self)
         draw_icon(painter, self._name, QRectF(self.rect()), theme.current().colour(self._colour))
         painter.end()
+
+
+def _decision(name: str) -> QPainterPath:
+    """The outlines of an icon of the overlay."""
+    path = QPainterPath()
+    for shape in DECISION_ICONS[name]:
+        if isinstance(shape, Polyline):
+            path.addPath(_lines(tuple((x * _GRID, y * _GRID) for x, y in shape.points)))
+        elif isinstance(shape, Circle):
+            radius = shape.radius * _GRID
+            path.addEllipse(QPointF(*shape.centre) * _GRID, radius, radius)
+        else:
+            path.addRect(QRectF(QPointF(*shape.top_left) * _GRID, QPointF(*shape.bottom_right) * _GRID))
+    return path
 
 
 def _lines(*strokes: tuple[tuple[float, float], ...]) -> QPainterPath:
@@ -97,7 +118,7 @@ def _queue() -> QPainterPath:
     return path
 
 
-def _lanes() -> QPainterPath:
+def _timeline() -> QPainterPath:
     path = _lines(((12, 2.5), (12, 21.5)))
     for x, y, width in ((3, 5, 6), (15, 5, 6), (3, 10, 3.5), (15, 15, 6), (3, 15, 6)):
         path.addRoundedRect(QRectF(x, y, width, 3.6), 1, 1)
@@ -143,15 +164,21 @@ def _shield() -> QPainterPath:
     return path
 
 
+_DECISIONS: Final = {
+    IconName.ACCEPTED: "check",
+    IconName.AMBIGUOUS: "or",
+    IconName.NOT_ASSESSED: "crossed",
+    IconName.POOR_IMAGE: "camera",
+}
 _PATHS: Final[dict[IconName, Callable[[], QPainterPath]]] = {
     IconName.HOME: _home,
     IconName.CAMERA: _camera,
     IconName.FILM: _film,
     IconName.QUEUE: _queue,
-    IconName.LANES: _lanes,
+    IconName.TIMELINE: _timeline,
     IconName.GEAR: _gear,
     IconName.ABOUT: _about,
     IconName.FOLDER: _folder,
     IconName.DROP: _drop,
     IconName.SHIELD: _shield,
-}
+} | {icon: partial(_decision, name) for icon, name in _DECISIONS.items()}

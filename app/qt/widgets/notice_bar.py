@@ -1,4 +1,4 @@
-"""The one place for faults and news: a bar with one sentence, which the next sentence replaces. No dialogs."""
+"""The notice bar: one line for errors and news, replaced by the next. The window opens no message dialogs."""
 
 from __future__ import annotations
 
@@ -10,36 +10,34 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from app.qt import theme
-
-#: Milliseconds that news stay; faults stay until they are closed or mended.
-_NEWS_MS: Final = 6000
+#: Milliseconds that information is shown; warnings and errors stay until closed or resolved.
+_INFO_MS: Final = 6000
 
 
-class Weight(str, Enum):
-    """How much a notice matters."""
+class Severity(str, Enum):
+    """Severity of a notice."""
 
-    NEWS = "news"
+    INFO = "info"
     WARNING = "warning"
-    FAULT = "fault"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence that says what is and what to do. An empty one takes the notice of the same ``topic`` away."""
+    """One sentence with the problem and the remedy. An empty text clears the notice of the same ``topic``."""
 
     text: str
-    weight: Weight = Weight.NEWS
-    topic: str = ""  # what it is about; lets its sender take it away when it is over
+    severity: Severity = Severity.INFO
+    topic: str = ""  # lets the sender replace or clear its own notice
 
 
 class NoticeBar(QFrame):
-    """Shows the newest notice; hidden while there is none."""
+    """Shows the latest notice; hidden while there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._notice: Notice | None = None
-        self._sign = QLabel()
+        self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)  # file names may look like markup
@@ -51,52 +49,47 @@ class NoticeBar(QFrame):
         self._close.setAccessibleName(self.tr("Close this message"))
         self._close.clicked.connect(self.clear)
         layout = QHBoxLayout(self)
-        for part in (self._sign, self._text, self._close):
+        for part in (self._icon, self._text, self._close):
             layout.addWidget(part)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.clear)
-        self.setAutoFillBackground(True)
         self.hide()
 
     @property
     def notice(self) -> Notice | None:
-        """What is shown."""
+        """The notice shown, if any."""
         return self._notice
 
     def show_notice(self, notice: Notice) -> None:
-        """Show it in place of what is there.
+        """Replace the notice shown.
 
-        An empty one only takes the notice of its topic away. News do not take the place of a fault about something
-        else, which would be gone with them.
+        An empty notice only clears its own topic. Information does not replace an error on another topic, which would
+        be lost with it.
         """
-        other = self._notice is not None and self._notice.topic != notice.topic
+        shown = self._notice
+        other = shown is not None and shown.topic != notice.topic
         if not notice.text:
             if not other:
                 self.clear()
             return
-        if other and notice.weight is Weight.NEWS and self._notice is not None and self._notice.weight is Weight.FAULT:
+        if other and notice.severity is Severity.INFO and shown is not None and shown.severity is Severity.ERROR:
             return
         self._notice = notice
-        self._sign.setText({Weight.NEWS: "✓", Weight.WARNING: "⚠", Weight.FAULT: "⚠"}[notice.weight])
+        self._icon.setText({Severity.INFO: "✓", Severity.WARNING: "⚠", Severity.ERROR: "⚠"}[notice.severity])
         self._text.setText(notice.text)
         self.setAccessibleName(notice.text)
-        self._paint_ground()
+        self.setProperty("role", notice.severity.value)  # the background, in the style sheet of app/qt/theme.py
+        self.style().unpolish(self)
+        self.style().polish(self)
         self.show()
         self._timer.stop()
-        if notice.weight is Weight.NEWS:
-            self._timer.start(_NEWS_MS)
+        if notice.severity is Severity.INFO:
+            self._timer.start(_INFO_MS)
         QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Hide the bar."""
         self._timer.stop()
         self._notice = None
         self.hide()
-
-    def _paint_ground(self) -> None:
-        weight = self._notice.weight if self._notice is not None else Weight.NEWS
-        name = {Weight.NEWS: "panel", Weight.WARNING: "warning", Weight.FAULT: "fault"}[weight]
-        palette = self.palette()
-        palette.setColor(self.backgroundRole(), theme.current().colour(name))
-        self.setPalette(palette)

@@ -1,4 +1,4 @@
-"""What pages of text and controls are built from: cards, wrapped texts, rows that turn, a column that scrolls."""
+"""Layout parts of pages: wrapped labels, cards, a centred column, scroll areas, rows that reflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CARD_PAD_EM: Final = 0.9
 
 
 def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
-    """A label that wraps; ``role`` as in app/qt/theme.py."""
+    """A plain-text label that wraps; ``role`` as in app/qt/theme.py."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
@@ -31,12 +31,12 @@ def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
 
 
 def breakable(text: str) -> str:
-    """The text with invisible places to break a line in paths and names that are longer than one."""
+    """Insert zero-width spaces where long paths and names may wrap."""
     return text.replace("_", "_\u200b").replace("/", "/\u200b").replace("\\", "\\\u200b")
 
 
 def scrolled(inside: QWidget) -> QScrollArea:
-    """A frameless area that scrolls where there is too little room."""
+    """A frameless scroll area."""
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
@@ -46,7 +46,7 @@ def scrolled(inside: QWidget) -> QScrollArea:
 
 
 class SideArea(QScrollArea):
-    """A side column that scrolls down but never sideways: it is at least as wide as what stands in it."""
+    """A side column that scrolls only vertically: at least as wide as its content."""
 
     def __init__(self, inside: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,20 +57,20 @@ class SideArea(QScrollArea):
         self.setWidget(inside)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The width of the inside with the bar beside it."""
+        """Width of the content plus the scroll bar."""
         inside = self.widget()
         width = inside.minimumSizeHint().width() if inside is not None else 0
         return QSize(width + self.verticalScrollBar().sizeHint().width(), round(6 * theme.em(self)))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Grow when the inside wants more room, as with larger letters."""
+        """Grow with the content, as after a change of text size."""
         if event.type() is QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
 
 
 class Column(QWidget):
-    """A column in the middle of a page, no wider than text can be read; fill ``body``."""
+    """A centred column of readable width; fill ``body``."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,12 +78,12 @@ class Column(QWidget):
         self._measure()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Share the room that is left over between both sides."""
+        """Centre the column."""
         self._measure()
         super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Follow the size of text."""
+        """Adapt to the text size."""
         if event.type() is QEvent.Type.FontChange:
             self._measure()
         super().changeEvent(event)
@@ -96,7 +96,7 @@ class Column(QWidget):
 
 
 class Card(QFrame):
-    """A framed part of a page with a heading; fill ``body``."""
+    """A framed box with a heading; fill ``body``."""
 
     def __init__(self, heading: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,7 +108,7 @@ class Card(QFrame):
         self._measure()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Follow the size of text."""
+        """Adapt to the text size."""
         if event.type() is QEvent.Type.FontChange:
             self._measure()
         super().changeEvent(event)
@@ -120,8 +120,8 @@ class Card(QFrame):
         self.body.setSpacing(round(0.5 * em))
 
 
-class TurningRow(QWidget):
-    """Widgets of equal width beside each other, or below each other where that would cut them."""
+class ReflowRow(QWidget):
+    """Widgets of equal width side by side, or stacked where that would cut them."""
 
     def __init__(self, widgets: Sequence[QWidget], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -133,19 +133,19 @@ class TurningRow(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Turn where needed."""
-        self._turn()
+        """Choose the direction for the new width."""
+        self._reflow()
         super().resizeEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Measure again when a part wants another size."""
+        """Choose the direction again when a part changes its size."""
         if event.type() is QEvent.Type.LayoutRequest:
-            self._turn()
+            self._reflow()
         return super().event(event)
 
-    def _turn(self) -> None:
+    def _reflow(self) -> None:
         spacing = round(0.7 * theme.em(self))
-        if spacing != self._row.spacing():  # setting it asks for a layout, which would come back here for ever
+        if spacing != self._row.spacing():  # setting it requests a layout, which would recurse
             self._row.setSpacing(spacing)
         widest = max(widget.minimumSizeHint().width() for widget in self._widgets)
         needed = len(self._widgets) * widest + (len(self._widgets) - 1) * self._row.spacing()
@@ -156,10 +156,10 @@ class TurningRow(QWidget):
 
 
 class WheelGuard(QObject):
-    """Leaves the wheel to the page while a control has no focus, so that scrolling changes no setting."""
+    """Event filter: wheel events of an unfocused control scroll the page instead of changing its value."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Hand the wheel on."""
+        """Pass the wheel on to the page."""
         if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True

@@ -1,4 +1,4 @@
-"""The picture: painted as it comes, already fitted; or words where there is none."""
+"""The video view: paints an already scaled image, or a message where there is none."""
 
 from __future__ import annotations
 
@@ -9,119 +9,119 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.qt import theme
 from engine.types import UInt8
 
-_GROUND = QColor(12, 12, 14)
-_WORDS = QColor(225, 225, 230)
+_BACKGROUND = QColor(12, 12, 14)
+_TEXT = QColor(225, 225, 230)
 
 
 class VideoView(QWidget):
-    """Shows a picture in the middle, with a dark border where the shapes differ."""
+    """Shows an image centred on a dark background, or a message."""
 
-    resized_px = Signal(int, int)  # the space in device pixels
-    face_picked = Signal(float, float)  # a click, 0-1 of the picture's width and height
+    resized_px = Signal(int, int)  # size of the view in device pixels
+    face_picked = Signal(float, float)  # click position as a fraction of the image's width and height
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(self.tr("Picture"))
-        self._picture: UInt8 | None = None
-        self._words = ""
+        self._image: UInt8 | None = None
+        self._message = ""
 
     @property
-    def picture(self) -> UInt8 | None:
-        """The picture shown, as it was given; None while words are shown."""
-        return self._picture
+    def image(self) -> UInt8 | None:
+        """The array passed to `show_image`; None while a message is shown."""
+        return self._image
 
     @property
-    def words(self) -> str:
-        """What is shown where there is no picture."""
-        return self._words
+    def message(self) -> str:
+        """The text shown while there is no image."""
+        return self._message
 
     @property
     def space_px(self) -> tuple[int, int]:
-        """The space in device pixels."""
+        """Width and height of the view in device pixels."""
         ratio = self.devicePixelRatioF()
         return round(self.width() * ratio), round(self.height() * ratio)
 
-    def show_picture(self, picture: UInt8 | None) -> None:
-        """Show (h, w, 3) RGB or (h, w, 4) BGRX, contiguous; the view keeps it. None shows the words."""
-        self._picture = picture
+    def show_image(self, image: UInt8 | None) -> None:
+        """Show a contiguous (h, w, 3) RGB or (h, w, 4) BGRX array, which the view keeps; None shows the message."""
+        self._image = image
         self.update()
 
-    def show_words(self, words: str) -> None:
-        """Show words in place of a picture."""
-        self._picture, self._words = None, words
-        self.setAccessibleDescription(words)
+    def show_message(self, message: str) -> None:
+        """Show a text in place of an image."""
+        self._image, self._message = None, message
+        self.setAccessibleDescription(message)
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Sixteen to nine."""
+        """Aspect ratio 16:9."""
         unit = theme.em(self)
         return QSize(round(48 * unit), round(27 * unit))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Small enough for a small screen."""
+        """Fits small screens."""
         return QSize(240, 135)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw the picture or the words."""
+        """Draw the image or the message."""
         painter = QPainter(self)
-        if self._picture is None:
-            painter.fillRect(self.rect(), _GROUND)
-            painter.setPen(_WORDS)
+        if self._image is None:
+            painter.fillRect(self.rect(), _BACKGROUND)
+            painter.setPen(_TEXT)
             margin = round(theme.em(self))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            painter.drawText(self.rect().adjusted(margin, margin, -margin, -margin), flags, self._words)
+            painter.drawText(self.rect().adjusted(margin, margin, -margin, -margin), flags, self._message)
         else:
-            self._paint_picture(painter, self._picture)
+            self._paint_image(painter, self._image)
         painter.end()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Tell the new space."""
+        """Emit the new size."""
         super().resizeEvent(event)
         self.resized_px.emit(*self.space_px)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Tell where the picture was clicked."""
-        place = self._place()
-        if place is not None and event.button() is Qt.MouseButton.LeftButton and place.contains(event.position()):
-            at: QPointF = event.position() - place.topLeft()
-            self.face_picked.emit(at.x() / place.width(), at.y() / place.height())
+        """Emit the click position inside the image."""
+        box = self._image_box()
+        if box is not None and event.button() is Qt.MouseButton.LeftButton and box.contains(event.position()):
+            at: QPointF = event.position() - box.topLeft()
+            self.face_picked.emit(at.x() / box.width(), at.y() / box.height())
         super().mousePressEvent(event)
 
-    def _place(self) -> QRectF | None:
-        """Where the picture lies."""
-        if self._picture is None:
+    def _image_box(self) -> QRectF | None:
+        """Where the image is drawn, in logical pixels."""
+        if self._image is None:
             return None
-        height, width = self._picture.shape[:2]
+        height, width = self._image.shape[:2]
         size = QSize(width, height).scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
         return QRectF(
             (self.width() - size.width()) / 2, (self.height() - size.height()) / 2, size.width(), size.height()
         )
 
-    def _paint_picture(self, painter: QPainter, picture: UInt8) -> None:
-        height, width, parts = picture.shape
-        form = QImage.Format.Format_RGB32 if parts == 4 else QImage.Format.Format_RGB888
-        image = QImage(picture.data, width, height, parts * width, form)  # looks at the array, which self keeps alive
+    def _paint_image(self, painter: QPainter, pixels: UInt8) -> None:
+        height, width, channels = pixels.shape
+        layout = QImage.Format.Format_RGB32 if channels == 4 else QImage.Format.Format_RGB888
+        image = QImage(pixels.data, width, height, channels * width, layout)  # a view: self keeps the array alive
         ratio = self.devicePixelRatioF()
         space_px = self.space_px
         left, top = (space_px[0] - width) // 2, (space_px[1] - height) // 2
-        if left >= 0 and top >= 0 and (left == 0 or top == 0):  # it was fitted for this space: no scaling
+        if left >= 0 and top >= 0 and (left == 0 or top == 0):  # already scaled to this view
             image.setDevicePixelRatio(ratio)
             target = QRectF(left / ratio, top / ratio, width / ratio, height / ratio)
             self._paint_borders(painter, target.toRect())
             painter.drawImage(target.topLeft(), image)
             return
-        place = self._place() or QRectF(self.rect())
-        self._paint_borders(painter, place.toRect())
+        box = self._image_box() or QRectF(self.rect())
+        self._paint_borders(painter, box.toRect())
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(place, image)
+        painter.drawImage(box, image)
 
-    def _paint_borders(self, painter: QPainter, place: QRect) -> None:
+    def _paint_borders(self, painter: QPainter, box: QRect) -> None:
         whole = self.rect()
-        if place.left() > 0 or place.right() < whole.right():
-            painter.fillRect(QRect(0, 0, place.left() + 1, whole.height()), _GROUND)
-            painter.fillRect(QRect(place.right(), 0, whole.right() - place.right() + 1, whole.height()), _GROUND)
-        if place.top() > 0 or place.bottom() < whole.bottom():
-            painter.fillRect(QRect(0, 0, whole.width(), place.top() + 1), _GROUND)
-            painter.fillRect(QRect(0, place.bottom(), whole.width(), whole.bottom() - place.bottom() + 1), _GROUND)
+        if box.left() > 0 or box.right() < whole.right():
+            painter.fillRect(QRect(0, 0, box.left() + 1, whole.height()), _BACKGROUND)
+            painter.fillRect(QRect(box.right(), 0, whole.right() - box.right() + 1, whole.height()), _BACKGROUND)
+        if box.top() > 0 or box.bottom() < whole.bottom():
+            painter.fillRect(QRect(0, 0, whole.width(), box.top() + 1), _BACKGROUND)
+            painter.fillRect(QRect(0, box.bottom(), whole.width(), whole.bottom() - box.bottom() + 1), _BACKGROUND)

@@ -18,10 +18,9 @@ from app.jobs.job_run import JobExecutor
 from app.qt import program
 from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.qt.annotate.annotate_page import AnnotatePage
-from app.qt.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live import source_chooser
 from app.qt.live.live_page import LivePage
-from app.qt.live.live_recording import RecordState
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
@@ -34,7 +33,8 @@ from engine.capture.source import FrameSource
 from engine.config import EngineConfig, TrackerName
 from engine.errors import SourceError
 from engine.types import Frame
-from tests.app.made import FakeEngines, MadePipeline, MadeSource
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines
 
 Until = Callable[[Callable[[], bool]], None]
 Make = Callable[..., "MadeWindow"]
@@ -45,7 +45,7 @@ FILM, SESSION = "film", "a session"
 UNPLUGGED = "camera 0 gave no new picture for 2 s: plug it in again, or open its shutter"
 
 
-class MadeCamera(MadeSource):
+class MadeCamera(FakeSource):
     """About 100 frames per second until it is unplugged."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class MadeWindow:
         self.folder = folder
         self.store = store
         self.cameras: list[MadeCamera] = []
-        self.job_pipeline = MadePipeline()
+        self.job_pipeline = FakePipeline()
         self.faults: list[Exception] = []  # the next sources of Live fail with these
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(program, "LiveBridge", self._bridge)
@@ -111,7 +111,7 @@ class MadeWindow:
             tracker,
             app_version,
             open_source=self._open_camera,
-            engines=FakeEngines(MadePipeline()),
+            engines=FakeEngines(FakePipeline()),
         )
 
     def _engines(self, app_version: str) -> JobExecutor:
@@ -126,7 +126,7 @@ class MadeWindow:
     def _open_video(self, spec: str) -> FrameSource:
         if "bad" in spec:
             raise SourceError(f"{spec} holds no frame that can be decoded: copy it again")
-        return MadeSource(10**6 if "long" in spec else 35, source_id=Path(spec).name)
+        return FakeSource(10**6 if "long" in spec else 35, source_id=Path(spec).name)
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def made_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
     def make(**changes: object) -> MadeWindow:
         store = PreferenceStore(folder / "desktop.json")
         results = folder / "out"
-        store.change(**{"told": True, "recordings": results, "annotations": results, **changes})
+        store.change(**{"notice_read": True, "recordings": results, "annotations": results, **changes})
         windows.append(MadeWindow(folder, store))
         window = windows[-1].window
         qtbot.addWidget(window)
@@ -187,7 +187,7 @@ def walk_states(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple
     """Bring the window into one state after the other; gives the state's name and the widget at the top of it."""
     window = made.window
     for told in (False, True):
-        made.store.change(told=told)
+        made.store.change(notice_read=told)
         window.show_page("start")
         yield ("start" if told else "start, first"), window
     yield from _walk_live(made, until)
@@ -221,14 +221,14 @@ def _walk_live(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
     live.show_performance()
     yield "live, performance", live.performance
     live.performance.hide()
-    live.record_or_stop()
+    live.toggle_recording()
     until(lambda: live.bridge.recording.duration_s > 0.2)
     yield "live, recording", window
-    live.record_or_stop()
+    live.toggle_recording()
     until(lambda: live.bridge.recording.state is RecordState.OFF)
-    live.pause_or_go_on()
+    live.toggle_pause()
     yield "live, paused", window
-    live.pause_or_go_on()
+    live.toggle_pause()
     made.cameras[-1].unplugged.set()
     until(lambda: live.bridge.state is LiveState.LOST)
     yield "live, lost", window
@@ -242,7 +242,7 @@ def _walk_annotate(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidge
     window, annotate = made.window, made.annotate
     window.show_page("annotate")
     annotate.add(("/films/long.mp4",))
-    until(lambda: not annotate._scanner.busy)
+    until(lambda: not annotate.scanning)
     annotate.list.setCurrentIndex(annotate.list.model().index(0, 0))
     yield "annotate", window
     annotate.runner.start()
@@ -257,7 +257,7 @@ def _walk_review(made: MadeWindow, until: Until, session: Path) -> Iterator[tupl
     window.show_page("review")
     yield "review, empty", window
     made.open_session(until, session)
-    until(lambda: not review.desk.panel.agreement._counts.isHidden())
+    until(lambda: "labelled ranges" in review.desk.notes_panel.agreement.text)
     for words in _walk_tabs(review):
         yield f"review, {words}", window
     review.export()

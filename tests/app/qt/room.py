@@ -26,7 +26,7 @@ def visible(top: QWidget) -> list[QWidget]:
     return [widget for widget in (top, *top.findChildren(QWidget)) if widget.isVisible()]
 
 
-def told(widget: QWidget) -> str:
+def describe(widget: QWidget) -> str:
     """Which widget it is, for the message of a failed test."""
     words = widget.property("text") or widget.accessibleName() or widget.objectName()
     return f"{type(widget).__name__} {words!r} in {type(widget.parentWidget()).__name__}"
@@ -42,8 +42,10 @@ def is_inner(widget: QWidget) -> bool:
 def without_room(top: QWidget) -> list[str]:
     """The texts of a window that are cut, and the widgets of which a part cannot be scrolled to."""
     widgets = visible(top)
-    found = [f"cut: {told(widget)} {widget.width()} x {widget.height()}" for widget in widgets if lacks_room(widget)]
-    return found + [f"out of reach: {told(widget)}" for widget in widgets if out_of_reach(widget)]
+    found = [
+        f"cut: {describe(widget)} {widget.width()} x {widget.height()}" for widget in widgets if lacks_room(widget)
+    ]
+    return found + [f"out of reach: {describe(widget)}" for widget in widgets if out_of_reach(widget)]
 
 
 def lacks_room(widget: QWidget) -> bool:  # noqa: PLR0911 (one kind of widget per line)

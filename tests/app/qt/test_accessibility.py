@@ -40,7 +40,7 @@ from app.qt.widgets.icons import IconView
 from app.settings.preferences import PAGES
 from engine.facs import EXPRESSIONS
 from tests.app.qt.made_window import Make, Until, made_session, made_windows, walk_states, write_queue
-from tests.app.qt.room import is_inner, told, visible, without_room
+from tests.app.qt.room import describe, is_inner, visible, without_room
 
 #: What a user works with.
 CONTROLS: Final = (QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QSlider, QTabBar)
@@ -86,7 +86,7 @@ def unnamed(top: QWidget) -> list[str]:
         if not works:  # it may be a part of a drawn widget that has a name
             name = name or widget.parentWidget().accessibleName()
         if (works or is_drawn(widget)) and not name:
-            found.append(told(widget))
+            found.append(describe(widget))
     return found
 
 
@@ -123,7 +123,7 @@ def not_reached(top: QWidget) -> list[str]:
         group = widget.group() if isinstance(widget, QAbstractButton) else None
         if group is not None and any(button in reached for button in group.buttons()):
             continue  # arrows move on from the one that Tab comes to
-        found.append(told(widget))
+        found.append(describe(widget))
     return found
 
 
@@ -152,7 +152,7 @@ def test_arrows_move_what_has_the_focus_though_pages_use_them_too(make: Make, un
             widget.setFocus()
             QTest.keyClick(widget, there)
             if now() == before:
-                found.append(f"{state}: {told(widget)}")
+                found.append(f"{state}: {describe(widget)}")
             QTest.keyClick(widget, back)
             assert now() == before
             moved.add(type(widget))
@@ -257,7 +257,7 @@ def test_contrast_of_black_and_white_is_that_of_the_standard() -> None:
 def test_every_theme_has_the_contrast_that_it_promises(name: ThemeName) -> None:
     apply_theme(make_application(), name, 100)
     colours = theme.current()
-    least = [("text", ground, 7.0) for ground in ("window", "panel", "raised", "track", "warning", "fault")]
+    least = [("text", ground, 7.0) for ground in ("window", "panel", "raised", "track", "warning", "error")]
     least += [(fore, ground, 4.5) for fore in ("dim", "accent") for ground in ("window", "panel")]
     least += [("on_accent", "accent", 4.5)]
     marks = ("edge", "present", "recording")

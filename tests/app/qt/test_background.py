@@ -25,9 +25,9 @@ def test_answers_and_errors_come_to_the_main_thread(until):
         return 2 * number
 
     worker = Worker("mien-double", work, heard.append, lambda error: heard.append(str(error)))
-    worker.ask(4)
+    worker.submit(4)
     until(lambda: heard == [8])
-    worker.ask(-1)
+    worker.submit(-1)
     until(lambda: heard == [8, "-1 is negative"])
     worker.close()
     assert set(threads) == {"mien-double"}
@@ -42,10 +42,10 @@ def test_of_those_that_wait_only_the_newest_is_done(until):
         return number
 
     worker = Worker("mien-wait", work, heard.append, heard.append)
-    worker.ask(0)
+    worker.submit(0)
     assert begun.wait(10)
     for number in range(1, 5):
-        worker.ask(number)
+        worker.submit(number)
     gate.set()
     until(lambda: heard[-1:] == [4])
     worker.close()
@@ -60,11 +60,11 @@ def test_an_answer_that_waits_to_be_delivered_is_not_after_the_end():
         return number
 
     worker = Worker("mien-late", work, heard.append, heard.append)
-    worker.ask(1)
+    worker.submit(1)
     assert done.wait(10)
     worker.close()  # joins: the answer has been posted by now, and no event was handled yet
     QCoreApplication.processEvents()
     assert heard == []
-    worker.ask(2)
+    worker.submit(2)
     worker.close()
     assert heard == []

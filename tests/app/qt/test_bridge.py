@@ -15,8 +15,7 @@ from PySide6.QtCore import QTimer
 
 from app.live.live_run import Presented
 from app.overlay.overlay import OverlayParts
-from app.qt.bridge import LiveBridge, LiveState
-from app.qt.live.live_recording import RecordState
+from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.session.journal import read_header, read_journal
 from app.settings.limits import Limits
@@ -24,10 +23,11 @@ from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, SourceError, ThreadStuckError
 from engine.types import Frame
-from tests.app.made import FakeEngines, MadePipeline, MadeSource
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines
 
 
-class LiveSource(MadeSource):
+class LiveSource(FakeSource):
     """A camera at about 100 frames per second that can be unplugged."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Desk:
     """A bridge with made sources and a made engine, and all that it said."""
 
     def __init__(self) -> None:
-        self.pipeline = MadePipeline()
+        self.pipeline = FakePipeline()
         self.engines = FakeEngines(self.pipeline)
         self.sources: list[FrameSource] = []
         self.opening: list[str] = []
@@ -92,7 +92,7 @@ def test_a_source_opens_runs_and_is_let_go_of(desk, until):
 
 
 def test_every_picture_shown_is_of_the_frame_of_its_result(desk, until):
-    desk.bridge.set_overlay(OverlayParts(boxes=False, chips=False, units=False, line=False))
+    desk.bridge.set_overlay(OverlayParts(boxes=False, chips=False, units=False, disclaimer=False))
     desk.bridge.set_view_size(160, 120)
     desk.bridge.open("0")
     until(lambda: len(desk.shown) > 40)
@@ -110,7 +110,7 @@ def test_pictures_fit_the_space_of_the_view(desk, until):
 
 
 def test_pause_stands_still_a_step_is_one_frame_and_it_goes_on(desk, until):
-    desk.make_source = lambda: MadeSource(10**7)
+    desk.make_source = lambda: FakeSource(10**7)
     desk.pipeline.on_frame = lambda index: time.sleep(0.005)
     desk.bridge.open("clip.mp4")
     until(lambda: len(desk.shown) > 3)
@@ -143,7 +143,7 @@ def _settled(desk, until) -> int:
 
 
 def test_a_file_ends_with_its_last_picture_and_can_be_played_again(desk, until):
-    desk.make_source = lambda: MadeSource(12)
+    desk.make_source = lambda: FakeSource(12)
     desk.bridge.open("clip.mp4")
     until(lambda: desk.bridge.state is LiveState.ENDED)
     assert desk.shown[-1].result.frame.index == 11
@@ -173,7 +173,7 @@ def test_an_engine_that_cannot_be_opened_lets_go_of_the_source(desk, until):
 
 def test_an_engine_that_fails_on_the_first_frame_is_told(desk, until):
     desk.pipeline.fail_at = 0
-    desk.make_source = lambda: MadeSource(10**7)
+    desk.make_source = lambda: FakeSource(10**7)
     for _ in range(20):  # the run may be over before the window knows that it began
         desk.bridge.open("0")
         until(lambda: desk.bridge.state is LiveState.FAILED)
@@ -237,7 +237,7 @@ def test_a_camera_plugged_in_again_is_tried_at_once(desk, until):
     until(lambda: bool(desk.shown))
     desk.sources[0].unplugged.set()
     until(lambda: desk.bridge.state is LiveState.LOST)
-    desk.bridge.try_now()  # the next try by itself is two seconds away
+    desk.bridge.retry_now()  # the next try by itself is two seconds away
     until(lambda: desk.bridge.state is LiveState.RUNNING)
 
 
@@ -291,7 +291,7 @@ def test_what_is_asked_for_last_counts(desk, until):
 
 
 def test_limits_reach_the_router_the_header_and_the_picture_that_stands(desk, until):
-    desk.make_source = lambda: MadeSource(10**7)
+    desk.make_source = lambda: FakeSource(10**7)
     desk.pipeline.on_frame = lambda index: time.sleep(0.002)
     desk.bridge.open("clip.mp4")
     until(lambda: len(desk.shown) > 20)
@@ -380,7 +380,7 @@ def test_a_snapshot_is_the_picture_shown_in_the_size_of_its_source(desk, until, 
     assert "choose another folder" in desk.notices[-1].text
 
 
-class SlowToEnd(MadeSource):
+class SlowToEnd(FakeSource):
     """A file whose run takes a while to end after its last picture."""
 
     def __init__(self) -> None:

@@ -36,7 +36,6 @@ from app.qt.kiosk.kiosk_window import KioskWindow
 from app.system.licences import codecs, installed_packages
 from app.system.model_facts import TASKS, read_model_facts
 from engine.config import EngineConfig
-from tests.app.made import FakeEngines, MadePipeline
 from tests.app.qt.made_window import (
     CAMERAS,
     FILM,
@@ -50,6 +49,8 @@ from tests.app.qt.made_window import (
     write_queue,
 )
 from tests.app.qt.room import without_room
+from tests.fakes.engines import FakePipeline
+from tests.fakes.sessions import FakeEngines
 
 #: Contexts of Qt's own texts, which Qt translates; but for the names of keys, which stand in texts of ours.
 _OF_QT: Final = re.compile(r"Q(?!Shortcut)")
@@ -217,7 +218,7 @@ def test_every_text_of_the_kiosk_passes_the_translator(
         "litert",
         "0.9",
         open_source=lambda spec: camera,
-        engines=FakeEngines(MadePipeline()),
+        engines=FakeEngines(FakePipeline()),
     )
     window = KioskWindow(bridge, KioskOptions("0", labels=True), cameras=lambda: CAMERAS)
     qtbot.addWidget(window)

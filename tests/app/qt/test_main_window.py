@@ -20,9 +20,8 @@ from app.qt import theme
 from app.qt.main_window import MainWindow
 from app.qt.navigation import NavigationButton
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.notice_bar import Notice, Weight
-from app.qt.widgets.page import Page
-from app.qt.widgets.shortcut_sheet import ShortcutSheet
+from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.page import Page, ShortcutSheet
 from engine.errors import ThreadStuckError
 
 
@@ -57,7 +56,7 @@ class MadePage(Page):
     def leave(self) -> None:
         self.log.append("leave")
 
-    def shut(self) -> None:
+    def shutdown(self) -> None:
         self.log.append("shut")
         if self.stuck:
             raise ThreadStuckError(f"{self.title} is stuck")
@@ -74,7 +73,7 @@ def pages() -> Pages:
 @pytest.fixture
 def store(tmp_path: Path) -> PreferenceStore:
     made = PreferenceStore(tmp_path / "desktop.json")
-    made.change(told=True)
+    made.change(notice_read=True)
     return made
 
 
@@ -156,7 +155,7 @@ def test_an_unknown_page_is_an_error_and_changes_nothing(window: MainWindow) -> 
 
 
 def test_notices_of_pages_and_store_stand_above_the_pages(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
-    pages["live"].noticed.emit(Notice("Camera lost", Weight.FAULT, "camera"))
+    pages["live"].noticed.emit(Notice("Camera lost", Severity.ERROR, "camera"))
     assert window.notice is not None
     assert window.notice.text == "Camera lost"
     pages["live"].noticed.emit(Notice("", topic="camera"))
@@ -214,11 +213,11 @@ def test_until_the_notice_was_read_the_first_page_comes_first(
     window: MainWindow, store: PreferenceStore, qtbot: QtBot
 ) -> None:
     window.show_page("live")
-    store.change(told=False)
+    store.change(notice_read=False)
     window.close()
     again, _, kept = reopened(qtbot, store)
     assert again.shown == "start"
-    kept.change(told=True)
+    kept.change(notice_read=True)
     again.show_page("live")
     again.close()
     third, _, _ = reopened(qtbot, store)
@@ -259,7 +258,7 @@ def test_the_desktops_change_of_light_is_followed_only_if_wanted(
     window: MainWindow, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied: list[theme.ThemeName] = []
-    monkeypatch.setattr("app.qt.appearance.apply_theme", lambda application, name, percent: applied.append(name))
+    monkeypatch.setattr("app.qt.theme.apply_theme", lambda application, name, percent: applied.append(name))
     hints = QGuiApplication.styleHints()
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert applied == [theme.ThemeName.SYSTEM]
@@ -308,8 +307,8 @@ def test_sessions_are_taken_anywhere_and_videos_over_live(window: MainWindow, tm
     (session / "journal.jsonl").write_text("x")
     video.write_bytes(b"x")
     wanted: list[object] = []
-    window.session_wanted.connect(wanted.append)
-    window.live_wanted.connect(wanted.append)
+    window.session_requested.connect(wanted.append)
+    window.live_requested.connect(wanted.append)
     assert drop(window, session)
     assert not drop(window, video)
     window.show_page("live")

@@ -11,7 +11,7 @@ pytest.importorskip(
 )
 
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.notice_bar import Notice, Weight
+from app.qt.widgets.notice_bar import Notice, Severity
 from app.settings.preferences import Preferences, load_preferences, save_preferences
 from tests.app.qt.conftest import Until
 
@@ -66,7 +66,7 @@ def test_a_disk_that_refuses_is_told_once_and_taken_back_when_it_is_mended(tmp_p
     for threads in (2, 3):
         store.change(threads=threads)
         store.save()
-    assert [notice.weight for notice in notices] == [Weight.WARNING]
+    assert [notice.severity for notice in notices] == [Severity.WARNING]
     assert store.now.threads == 3
     blocked.unlink()
     store.change(threads=4)

@@ -19,7 +19,7 @@ import PySide6
 from PySide6.QtCore import QCoreApplication, QTranslator
 from pytestqt.qtbot import QtBot
 
-from app.qt import program
+from app.qt import program, translation
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.application import make_application
 from app.qt.live.live_page import LivePage
@@ -77,11 +77,11 @@ def test_what_is_wanted_opens_on_its_page(monkeypatch: pytest.MonkeyPatch, qtbot
     window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
     qtbot.addWidget(window)
     start, annotate = window.findChild(StartPage), window.findChild(AnnotatePage)
-    start.live_wanted.emit("2")
+    start.live_requested.emit("2")
     assert (lived, window.shown) == (["2"], "live")
-    start.annotate_wanted.emit(("a.mp4", "b.mp4"))
+    start.annotate_requested.emit(("a.mp4", "b.mp4"))
     assert (queued, window.shown) == ([("a.mp4", "b.mp4")], "annotate")
-    annotate.session_wanted.emit(tmp_path)
+    annotate.session_requested.emit(tmp_path)
     assert (reviewed, window.shown) == ([tmp_path], "review")
     session = tmp_path / "session"
     session.mkdir()
@@ -108,7 +108,7 @@ def closed(window: MainWindow) -> None:
 
 
 def test_the_program_keeps_its_settings_but_not_those_of_the_run(no_loop: Path) -> None:
-    save_preferences(no_loop, Preferences(threads=2, told=True))
+    save_preferences(no_loop, Preferences(threads=2, notice_read=True))
     program.run_program(EngineConfig(), "0.9", None, "settings", backend="onnxruntime")
     kept = load_preferences(no_loop)
     assert (kept.backend, kept.threads, kept.page) == (None, 2, "settings")
@@ -116,7 +116,7 @@ def test_the_program_keeps_its_settings_but_not_those_of_the_run(no_loop: Path) 
 
 
 def test_a_page_that_is_stuck_ends_the_program_with_its_error(no_loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shut = LivePage.shut
+    shut = LivePage.shutdown
 
     def stuck(page: LivePage) -> None:
         shut(page)
@@ -160,15 +160,15 @@ def test_a_translation_that_is_installed_is_used(tmp_path: Path, monkeypatch: py
     )
     made = tmp_path / "mien_de.qm"
     subprocess.run([str(release), str(made.with_suffix(".ts")), "-qm", str(made)], check=True, capture_output=True)
-    monkeypatch.setattr(program, "installed_languages", lambda: {"de": made})
+    monkeypatch.setattr(translation, "installed_languages", lambda: {"de": made})
     application = make_application()
     before = set(application.findChildren(QTranslator))
     try:
-        program.use_language(application, "de")
+        translation.use_language(application, "de")
         assert QCoreApplication.translate("StartPage", "Start") == "Anfang"
     finally:
         for translator in set(application.findChildren(QTranslator)) - before:
             application.removeTranslator(translator)
             translator.deleteLater()
-    program.use_language(application, "en")
+    translation.use_language(application, "en")
     assert QCoreApplication.translate("StartPage", "Start") == "Start"

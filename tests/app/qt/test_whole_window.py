@@ -22,16 +22,16 @@ from pytestqt.qtbot import QtBot
 from app.jobs.job_file import read_jobs
 from app.jobs.job_queue import JobState
 from app.qt import theme
-from app.qt.bridge import LiveState
-from app.qt.live.live_recording import RecordState
+from app.qt.bridge import LiveState, RecordState
 from app.qt.review import review_page
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.settings.settings_page import SettingsPage
-from app.qt.widgets.notice_bar import NoticeBar, Weight
+from app.qt.widgets.notice_bar import NoticeBar, Severity
 from app.review.notes import Notes, read_notes
 from app.review.session import Session
-from app.session.folder import OutputFolder, read_metadata
-from app.settings.limits import Thresholds
+from app.session.folder import SessionFolder
+from app.session.metadata import read_metadata
+from app.settings.limits import Limits
 from app.settings.preferences import load_preferences
 from engine.errors import BackendError, FaceModelError, SourceError
 from tests.app.qt.made_window import MadeWindow, Make, Until, made_session, made_windows
@@ -86,13 +86,13 @@ def test_ten_faults_in_a_row_are_one_notice_at_a_time_and_no_dialog(
         cause()
         until(lambda: is_told(words))
         assert made.window.notice is not None
-        assert made.window.notice.weight is not Weight.NEWS
+        assert made.window.notice.severity is not Severity.INFO
 
     for number, kind in enumerate((SourceError, FaceModelError, BackendError, SourceError)):
         made.faults.append(kind(f"fault {number}: do this"))
         fault(lambda number=number: made.live.open_source(str(number)), f"fault {number}")
     for number in range(4, 7):
-        fault(lambda number=number: made.window.session_wanted.emit(tmp_path / f"no-{number}"), f"no-{number}")
+        fault(lambda number=number: made.window.session_requested.emit(tmp_path / f"no-{number}"), f"no-{number}")
     made.window.show_page("annotate")
     for number in range(7, 9):
         fault(lambda number=number: made.annotate.add((f"/films/bad-{number}.mp4",)), f"bad-{number}")
@@ -107,7 +107,7 @@ def test_ten_faults_in_a_row_are_one_notice_at_a_time_and_no_dialog(
 def test_a_fault_of_a_page_that_is_not_shown_is_told(make: Make, until: Until) -> None:
     made = make()
     made.run_live(until)
-    made.live.record_or_stop()  # else the page pauses when it is left
+    made.live.toggle_recording()  # else the page pauses when it is left
     made.window.show_page("about")
     made.cameras[-1].unplugged.set()
     until(lambda: made.window.notice is not None and "unplug" not in made.window.notice.text)
@@ -138,7 +138,7 @@ def test_closing_while_everything_runs_ends_everything_and_keeps_what_was_made(
     made = make()
     before = set(threading.enumerate())
     made.run_live(until)
-    made.live.record_or_stop()
+    made.live.toggle_recording()
     until(lambda: made.live.bridge.recording.duration_s > 0.2)
     made.window.show_page("annotate")
     made.job_pipeline.on_frame = lambda index: threading.Event().wait(0.005)
@@ -159,11 +159,11 @@ def test_closing_while_everything_runs_ends_everything_and_keeps_what_was_made(
     assert made.window.faults == ()
     assert [thread.name for thread in threading.enumerate() if thread not in before] == []
     (recording,) = (tmp_path / "out").glob("camera-0-*")
-    metadata = read_metadata(OutputFolder(recording).metadata)
+    metadata = read_metadata(SessionFolder(recording).metadata)
     assert metadata.completed
-    assert OutputFolder(recording).csv.exists()
+    assert SessionFolder(recording).csv.exists()
     assert [job.state for job in read_jobs(tmp_path / "queue.json").jobs] == [JobState.INTERRUPTED]
-    notes = read_notes(OutputFolder(session))
+    notes = read_notes(SessionFolder(session))
     assert len(notes.labels) == len(notes.exclusions) == len(notes.markers) == 1
 
 
@@ -188,10 +188,10 @@ def test_closing_in_the_middle_of_something_leaves_no_thread(
             made.cameras[-1].unplugged.set()
             until(lambda: made.live.bridge.state is LiveState.LOST)
         else:
-            made.live.record_or_stop()
+            made.live.toggle_recording()
             until(lambda: made.live.bridge.recording.duration_s > 0.1)
             made.live.save_snapshot()
-            made.live.record_or_stop()
+            made.live.toggle_recording()
     made.window.close()
     assert made.window.faults == ()
     assert [thread.name for thread in threading.enumerate() if thread not in before] == []
@@ -208,8 +208,8 @@ def test_a_restart_remembers_page_place_splitters_theme_scale_and_limits(
     size = (min(1000, screen.width()), min(700, screen.height()))
     made.window.resize(*size)
     made.run_live(until)
-    made.live.thresholds.accept.setValue(31)
-    made.window.session_wanted.emit(session)
+    made.live.limits.accept.setValue(31)
+    made.window.session_requested.emit(session)
     until(lambda: made.review.desk.session is not None)
     splitters = {one.objectName(): one for one in made.window.findChildren(QSplitter)}
     assert len(splitters) == 4
@@ -229,9 +229,9 @@ def test_a_restart_remembers_page_place_splitters_theme_scale_and_limits(
     assert theme.current().name is theme.ThemeName.DARK
     assert again.annotate.form.preset == "speed"
     again.run_live(until)
-    assert again.live.thresholds.thresholds.tau_accept == 0.31
-    assert again.store.now.thresholds == Thresholds(0.31, again.live.bridge.model_thresholds.tau_ood)
-    again.window.session_wanted.emit(session)
+    assert again.live.limits.limits.aleatoric_limit == 0.31
+    assert again.store.now.limits == Limits(0.31, again.live.bridge.model_limits.ood_limit)
+    again.window.session_requested.emit(session)
     until(lambda: again.review.desk.session is not None)
     QTest.qWait(0)
     assert {one.objectName(): one.sizes() for one in again.window.findChildren(QSplitter)} == sizes

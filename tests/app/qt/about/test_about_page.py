@@ -14,7 +14,7 @@ pytest.importorskip(
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay.overlay import STANDING_LINE
+from app.overlay.overlay import DISCLAIMER
 from app.qt.about.about_page import AboutPage
 from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.system.licences import codecs, installed_packages
@@ -36,7 +36,7 @@ def test_use_law_and_what_it_is_not(page: AboutPage) -> None:
     words = words_of(page)
     for text in (
         "Mien 0.9",
-        STANDING_LINE,
+        DISCLAIMER,
         "In the EU, inferring emotions of people at work or in education is prohibited",
         "Not a certified FACS coding",
         "age, gender or skin colour is not measured",
@@ -45,7 +45,7 @@ def test_use_law_and_what_it_is_not(page: AboutPage) -> None:
 
 
 def test_words_that_claim_too_much_are_not_used(page: AboutPage) -> None:
-    words = words_of(page).replace(STANDING_LINE, "").lower()
+    words = words_of(page).replace(DISCLAIMER, "").lower()
     assert not any(word in words for word in ("mood", "true emotion", "detects emotion", "personality"))
 
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.kiosk import CAMERA_NOTICE, MAX_NOTICE, MAX_TRIES, RECORDING_NOTICE, RETRY_S, SLOW_S, STUCK_S, KioskOptions
 from app.live.live_run import Presented
-from app.overlay.overlay import STANDING_LINE, OverlayParts
+from app.overlay.overlay import DISCLAIMER, OverlayParts
 from app.qt.application import make_application
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk import kiosk_window
@@ -28,7 +28,9 @@ from app.qt.widgets.notice_bar import Notice, Severity
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
 from engine.errors import SourceError
-from tests.app.made import FakeEngines, MadePipeline, MadeSource, make_frame, make_result
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.faces import fake_frame, fake_result
+from tests.fakes.sessions import FakeEngines
 
 
 class MadeBridge(QObject):
@@ -65,8 +67,8 @@ class MadeBridge(QObject):
         self.state_changed.emit(state)
 
     def present(self, index: int = 0) -> None:
-        frame = make_frame(index)
-        self.presented.emit(Presented(make_result(frame), (), np.array(frame.image)))
+        frame = fake_frame(index)
+        self.presented.emit(Presented(fake_result(frame), (), np.array(frame.image)))
 
     def fail(self, text: str, state: LiveState = LiveState.FAILED) -> None:
         self.go(state)
@@ -149,12 +151,12 @@ def test_it_opens_its_source_and_waits_for_a_picture(stand):
 
 def test_no_label_reaches_the_screen_unless_asked_for(stand):
     plain = stand()
-    assert plain.bridge.parts == OverlayParts(boxes=True, chips=False, units=False, line=False)
+    assert plain.bridge.parts == OverlayParts(boxes=True, chips=False, units=False, disclaimer=False)
     assert not plain.window.band.line.isVisible()
     named = stand(KioskOptions(labels=True))
-    assert named.bridge.parts == OverlayParts(boxes=True, chips=True, units=False, line=False)
+    assert named.bridge.parts == OverlayParts(boxes=True, chips=True, units=False, disclaimer=False)
     assert named.window.band.line.isVisible()
-    assert named.window.band.line.text() == STANDING_LINE
+    assert named.window.band.line.text() == DISCLAIMER
 
 
 @pytest.mark.parametrize(
@@ -482,8 +484,8 @@ def test_with_the_real_bridge_it_recovers_from_a_failing_engine(until):
         EngineConfig(),
         "litert",
         "0",
-        open_source=lambda spec: MadeSource(10**6, live=True),
-        engines=FakeEngines(MadePipeline(on_frame=fail)),
+        open_source=lambda spec: FakeSource(10**6, live=True),
+        engines=FakeEngines(FakePipeline(on_frame=fail)),
     )
     clock = [0.0]
     window = KioskWindow(bridge, KioskOptions("demo"), lambda: clock[0])
@@ -506,7 +508,7 @@ def test_with_the_real_bridge_it_recovers_from_a_failing_engine(until):
 def test_run_kiosk_ends_bridge_and_window(monkeypatch):
     shown: list[KioskWindow] = []
 
-    def refuse(spec: str) -> MadeSource:
+    def refuse(spec: str) -> FakeSource:
         raise SourceError("no camera here")
 
     def leave(application: QApplication, window: KioskWindow) -> None:

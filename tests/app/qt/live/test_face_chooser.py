@@ -9,13 +9,13 @@ pytest.importorskip(
 )
 
 from app.qt.live.face_chooser import FaceChooser
-from app.session.journal import rows_of
-from tests.app.made import make_face, make_frame, make_result
+from app.session.rows import rows_of
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 
-LARGE = make_face(track_id=5, box=(10.0, 10.0, 100.0, 100.0))
-SMALL = make_face(track_id=2, box=(60.0, 60.0, 90.0, 90.0))
-BOTH = rows_of(make_result(make_frame(), LARGE, SMALL))
-NONE = rows_of(make_result(make_frame()))
+LARGE = fake_face(track_id=5, box=(10.0, 10.0, 100.0, 100.0))
+SMALL = fake_face(track_id=2, box=(60.0, 60.0, 90.0, 90.0))
+BOTH = rows_of(fake_result(fake_frame(), LARGE, SMALL))
+NONE = rows_of(fake_result(fake_frame()))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_frame_without_a_face_says_so(chooser):
 def test_next_goes_round_all_faces(chooser):
     shown = [chooser.choose(BOTH).face_id]
     for _ in range(3):
-        chooser.go_on()
+        chooser.next_face()
         shown.append(chooser.choose(BOTH).face_id)
     assert shown == [5, 2, 5, 2]
 
@@ -57,7 +57,7 @@ def test_a_click_picks_the_smallest_face_under_it(chooser):
 
 
 def test_the_face_shown_is_followed_when_another_grows_larger(chooser):
-    alone = rows_of(make_result(make_frame(), SMALL))
+    alone = rows_of(fake_result(fake_frame(), SMALL))
     assert chooser.choose(alone).face_id == 2
     assert chooser.choose(BOTH).face_id == 2
     assert chooser.choose(NONE) is None
@@ -75,19 +75,19 @@ def test_a_face_that_is_gone_is_waited_for_then_gives_way_and_comes_back(chooser
 
 
 def test_the_next_face_can_be_chosen_while_one_is_waited_for(chooser):
-    assert chooser.choose(rows_of(make_result(make_frame(), SMALL))).face_id == 2
+    assert chooser.choose(rows_of(fake_result(fake_frame(), SMALL))).face_id == 2
     assert chooser.choose(alone_at(0.5)) is None
-    chooser.go_on()
+    chooser.next_face()
     assert chooser.choose(alone_at(0.6)).face_id == 5
 
 
 def alone_at(time_s: float):
-    return rows_of(make_result(make_frame(round(10 * time_s)), LARGE))
+    return rows_of(fake_result(fake_frame(round(10 * time_s)), LARGE))
 
 
 def test_another_source_begins_with_its_largest_face(chooser):
     chooser.choose(BOTH)
-    chooser.go_on()
+    chooser.next_face()
     assert chooser.choose(BOTH).face_id == 2
     chooser.forget()
     assert text(chooser) == "No face in view"

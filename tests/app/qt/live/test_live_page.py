@@ -13,10 +13,9 @@ pytest.importorskip(
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from app.qt.bridge import LiveBridge, LiveState
+from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live import source_chooser
 from app.qt.live.live_page import LivePage
-from app.qt.live.live_recording import RecordState
 from app.qt.preference_store import PreferenceStore
 from app.settings.limits import Limits
 from engine.capture.camera_list import Camera
@@ -24,10 +23,11 @@ from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import SourceError
 from engine.types import Frame
-from tests.app.made import FakeEngines, MadePipeline, MadeSource
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines
 
 
-class Slow(MadeSource):
+class Slow(FakeSource):
     """About 100 frames per second, until it is unplugged."""
 
     def __init__(self, live: bool = True) -> None:
@@ -45,7 +45,7 @@ class Stage:
 
     def __init__(self, tmp_path) -> None:
         self.store = PreferenceStore(None, recordings=tmp_path)
-        self.pipeline = MadePipeline()
+        self.pipeline = FakePipeline()
         self.sources: list[FrameSource] = []
         self.make_source = Slow
         bridge = LiveBridge(
@@ -84,14 +84,14 @@ def stage(qtbot, tmp_path, monkeypatch):
 
 @pytest.fixture
 def running(stage, until):
-    stage.press(stage.page.actions_.start)
+    stage.press(stage.page.start_action)
     until(lambda: stage.page.view.image is not None)
     return stage
 
 
 def enabled(stage) -> set[str]:
     names = ("start", "pause", "step", "snapshot", "record")
-    return {name for name in names if getattr(stage.page.actions_, name).isEnabled()}
+    return {name for name in names if getattr(stage.page, f"{name}_action").isEnabled()}
 
 
 def test_before_the_start_it_says_what_to_do_and_that_nothing_is_stored(stage):
@@ -102,11 +102,11 @@ def test_before_the_start_it_says_what_to_do_and_that_nothing_is_stored(stage):
 
 
 def test_start_shows_the_picture_and_the_face_and_becomes_stop(running, until):
-    assert running.page.actions_.start.text() == "Stop"
+    assert running.page.start_action.text() == "Stop"
     assert enabled(running) == {"start", "pause", "step", "snapshot", "record"}
-    running.press(running.page.actions_.start)
+    running.press(running.page.start_action)
     assert running.page.view.image is None
-    assert running.page.actions_.start.text() == "Start"
+    assert running.page.start_action.text() == "Start"
     until(lambda: running.sources[0].closed)
 
 
@@ -122,13 +122,13 @@ def test_the_picture_panels_and_result_are_of_one_frame(running, until):
 
 
 def test_pause_becomes_go_on_and_step_takes_one_frame(running, until):
-    running.press(running.page.actions_.pause)
-    assert running.page.actions_.pause.text() == "Resume"
+    running.press(running.page.pause_action)
+    assert running.page.pause_action.text() == "Resume"
     assert running.bridge.state is LiveState.PAUSED
     shown = running.bridge.shown
-    running.press(running.page.actions_.step)
+    running.press(running.page.step_action)
     until(lambda: running.bridge.shown is not shown)
-    running.press(running.page.actions_.pause)
+    running.press(running.page.pause_action)
     assert running.bridge.state is LiveState.RUNNING
 
 
@@ -166,37 +166,37 @@ def test_limits_of_the_settings_reach_a_run_that_goes_on(running, until):
 
 
 def test_limits_changed_while_recording_wait_for_its_end(running, until):
-    running.press(running.page.actions_.record)
+    running.press(running.page.record_action)
     running.store.change(limits=Limits(0.25, 0.8))
     until(lambda: running.bridge.recording.duration_s > 0.1)
     assert running.bridge.header.aleatoric_limit == running.bridge.model_limits.aleatoric_limit
-    running.press(running.page.actions_.record)
+    running.press(running.page.record_action)
     until(lambda: running.bridge.header.aleatoric_limit == 0.25)
 
 
 def test_the_sliders_follow_the_settings_while_nothing_runs(running):
-    running.press(running.page.actions_.start)
+    running.press(running.page.start_action)
     running.store.change(limits=Limits(0.5, 0.6))
     assert running.page.limits.limits == Limits(0.5, 0.6)
 
 
 def test_a_recording_locks_the_sliders_shows_a_sign_and_ends_in_a_session(running, until, tmp_path):
-    running.press(running.page.actions_.record)
-    assert running.page.actions_.record.text() == "Stop recording"
+    running.press(running.page.record_action)
+    assert running.page.record_action.text() == "Stop recording"
     assert not running.page.limits.accept.isEnabled()
     assert "Fixed while recording" in running.page.limits.lock_reason.text()
-    until(lambda: "REC" in running.page.rec_sign.text())
+    until(lambda: "REC" in running.page.rec_label.text())
     until(lambda: running.bridge.recording.duration_s > 0.3)
-    running.press(running.page.actions_.record)
+    running.press(running.page.record_action)
     until(lambda: running.bridge.recording.state is RecordState.OFF)
     assert running.page.limits.accept.isEnabled()
-    assert running.page.rec_sign.text() == ""
+    assert running.page.rec_label.text() == ""
     assert running.store.now.sessions[0].parent == tmp_path
     assert any("Recording saved" in text for text in running.notices)
 
 
 def test_a_snapshot_is_saved_where_recordings_go(running, until, tmp_path):
-    running.press(running.page.actions_.snapshot)
+    running.press(running.page.snapshot_action)
     until(lambda: any("Picture saved" in text for text in running.notices))
     assert len(list(tmp_path.glob("mien-*.png"))) == 1
 
@@ -215,15 +215,15 @@ def test_a_source_that_fails_leaves_the_words_and_a_notice(stage, until):
         raise SourceError("camera 0 may not be used: join the group video")
 
     stage.make_source = fail
-    stage.press(stage.page.actions_.start)
+    stage.press(stage.page.start_action)
     until(lambda: stage.bridge.state is LiveState.FAILED)
     assert "cannot be shown" in stage.page.view.message
     assert stage.notices == ["camera 0 may not be used: join the group video"]
-    assert stage.page.actions_.start.text() == "Start"
+    assert stage.page.start_action.text() == "Start"
 
 
 def test_the_end_of_a_file_keeps_its_last_picture(stage, until):
-    stage.make_source = lambda: MadeSource(8)
+    stage.make_source = lambda: FakeSource(8)
     stage.page.open_source("talk.mp4")
     until(lambda: stage.bridge.state is LiveState.ENDED)
     assert stage.page.view.image is not None
@@ -232,8 +232,8 @@ def test_the_end_of_a_file_keeps_its_last_picture(stage, until):
 
 
 def test_overlay_parts_follow_their_switches(running, until):
-    running.page.actions_.boxes.trigger()
-    running.page.actions_.labels.trigger()
+    running.page.boxes_action.trigger()
+    running.page.labels_action.trigger()
     until(lambda: running.bridge.shown.rows[0].decision == "accept" and _is_flat(running.page.view.image))
 
 
@@ -242,10 +242,10 @@ def _is_flat(picture) -> bool:
 
 
 def test_a_click_on_a_face_chooses_it(stage, until):
-    stage.page.actions_.labels.trigger()
-    stage.press(stage.page.actions_.start)
+    stage.page.labels_action.trigger()
+    stage.press(stage.page.start_action)
     until(lambda: stage.bridge.shown is not None and len(stage.bridge.shown.rows) == 2)
-    stage.press(stage.page.actions_.pause)
+    stage.press(stage.page.pause_action)
     until(lambda: stage.bridge.state is LiveState.PAUSED)
     while len(stage.bridge.shown.rows) != 2:
         before = stage.bridge.shown
@@ -262,17 +262,17 @@ def test_a_click_on_a_face_chooses_it(stage, until):
 
 
 def test_leaving_the_page_lets_go_of_a_camera_unless_it_records(running, until):
-    running.press(running.page.actions_.record)
+    running.press(running.page.record_action)
     running.page.leave()
     assert running.bridge.state is LiveState.RUNNING
-    running.press(running.page.actions_.record)
+    running.press(running.page.record_action)
     running.page.leave()
     assert running.bridge.state is LiveState.IDLE
     until(lambda: running.sources[0].closed)
 
 
 def test_leaving_the_page_while_a_camera_opens_lets_go_of_it(stage, until):
-    stage.press(stage.page.actions_.start)
+    stage.press(stage.page.start_action)
     stage.page.leave()
     assert stage.bridge.state is LiveState.IDLE
     until(lambda: not stage.sources or stage.sources[0].closed)
@@ -288,7 +288,7 @@ def test_leaving_the_page_lets_a_file_wait(stage, until):
 
 def test_stopping_leaves_no_face_of_the_source_that_was(running, until):
     until(lambda: running.page.faces.followed is not None)
-    running.press(running.page.actions_.start)
+    running.press(running.page.start_action)
     assert running.page.faces.followed is None
 
 
@@ -297,7 +297,7 @@ def test_the_performance_sheet_tells_rates_and_what_runs(running, until):
     running.page.show_performance()
     sheet = running.page.performance
     assert sheet.isVisible()
-    assert "made expression: made CPU" in sheet._models.text()
+    assert "fake expression: fake CPU" in sheet._models.text()
     assert any("ms, 95 %" in label.text() for label in sheet._values)
     running.page.leave()
     assert not sheet.isVisible()

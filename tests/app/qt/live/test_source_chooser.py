@@ -32,7 +32,7 @@ def chooser(qtbot, cameras):
     made = SourceChooser()
     qtbot.addWidget(made)
     yield made
-    made.shut()
+    made.shutdown()
 
 
 def names(chooser) -> list[str]:

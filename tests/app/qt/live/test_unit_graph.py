@@ -1,4 +1,4 @@
-"""The graph of action units: what is drawn follows the estimate, and every number can be read by pointer and keys."""
+"""The graph of action units follows the estimate; all numbers can be read with pointer and keys."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.live.unit_graph import UnitGraphView
-from app.session.journal import RunHeader
+from app.session.rows import SessionHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 from engine.types import AUEstimate
 
 K = len(OPEN_UNITS)
 A, B = OPEN_UNITS.index(5), OPEN_UNITS.index(43)
-HEADER = RunHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * K, (4, 12, 43), 1.2, 0.95)
+HEADER = SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * K, (4, 12, 43), 1.2, 0.95)
 
 
 def estimate(link: float = 0.4, mask: float = 0.6, deviation: float = 0.1, occurrence: float = 0.3) -> AUEstimate:
-    """One link, between AU5 and AU43; AU43 takes 0.25 of what the mask lets through the other way."""
+    """An estimate with one link, AU5 - AU43, whose mask is four times weaker towards AU43."""
     adjacency = np.eye(K, dtype=np.float32)
     adjacency[A, B] = adjacency[B, A] = link
     means = np.full((K, K), mask, np.float32)
@@ -42,78 +42,76 @@ def estimate(link: float = 0.4, mask: float = 0.6, deviation: float = 0.1, occur
 
 @pytest.fixture
 def view(qtbot: QtBot) -> UnitGraphView:
-    made = UnitGraphView()
-    qtbot.addWidget(made)
-    made.resize(380, 600)
-    made.set_header(HEADER)
-    made.show()
+    view = UnitGraphView()
+    qtbot.addWidget(view)
+    view.resize(380, 600)
+    view.set_header(HEADER)
+    view.show()
     QApplication.processEvents()
-    return made
+    return view
 
 
-def picture(view: UnitGraphView) -> QImage:
+def screenshot(view: UnitGraphView) -> QImage:
     return view.canvas.grab().toImage()
 
 
-def inked(view: UnitGraphView, box: QRectF) -> int:
-    """Pixels in a box that are not the ground."""
-    image, ground = picture(view), theme.current().colour("panel").rgb()
+def painted_pixels(view: UnitGraphView, box: QRectF) -> int:
+    """Number of pixels in a box that differ from the background."""
+    image, background = screenshot(view), theme.current().colour("panel").rgb()
     area = box.toAlignedRect()
-    return sum(
-        image.pixel(x, y) != ground for x in range(area.left(), area.right()) for y in range(area.top(), area.bottom())
-    )
+    points = [(x, y) for x in range(area.left(), area.right()) for y in range(area.top(), area.bottom())]
+    return sum(image.pixel(x, y) != background for x, y in points)
 
 
 def half(view: UnitGraphView, to: int, source: int) -> QRectF:
     """Around the middle of the half of a link that ends at ``to``."""
-    near, far = view.canvas._points[to], view.canvas._points[source]
+    near, far = view.canvas.node_centre(to), view.canvas.node_centre(source)
     middle = near + (far - near) * 0.36
     return QRectF(middle.x() - 14, middle.y() - 9, 28, 18)
 
 
 def test_a_larger_occurrence_is_a_larger_node(view: UnitGraphView) -> None:
-    spot = view.canvas._points[OPEN_UNITS.index(12)]
+    spot = view.canvas.node_centre(OPEN_UNITS.index(12))
     box = QRectF(spot.x() - 10, spot.y() - 10, 20, 20)
     view.show_estimate(estimate(occurrence=0.05))
-    small = inked(view, box)
+    small = painted_pixels(view, box)
     view.show_estimate(estimate(occurrence=0.6))
-    assert inked(view, box) > 2 * small
+    assert painted_pixels(view, box) > 2 * small
 
 
-def test_the_width_of_a_half_is_what_its_unit_takes(view: UnitGraphView) -> None:
+def test_half_of_a_link_is_as_wide_as_the_mask_towards_its_unit(view: UnitGraphView) -> None:
     view.show_estimate(estimate(deviation=0.0))
-    assert inked(view, half(view, A, B)) > 2 * inked(view, half(view, B, A)) > 0
+    assert painted_pixels(view, half(view, A, B)) > 2 * painted_pixels(view, half(view, B, A)) > 0
 
 
-def test_a_mask_that_varies_breaks_the_line(view: UnitGraphView) -> None:
+def test_a_mask_with_high_deviation_is_drawn_dashed(view: UnitGraphView) -> None:
     view.show_estimate(estimate(deviation=0.0))
-    whole = inked(view, half(view, A, B))
+    whole = painted_pixels(view, half(view, A, B))
     view.show_estimate(estimate(deviation=0.3))
-    assert 0 < inked(view, half(view, A, B)) < 0.7 * whole
+    assert 0 < painted_pixels(view, half(view, A, B)) < 0.7 * whole
 
 
-def test_weak_links_are_not_drawn_and_that_is_said(view: UnitGraphView) -> None:
+def test_weak_links_are_not_drawn_and_the_text_mentions_it(view: UnitGraphView) -> None:
     view.show_estimate(estimate(link=0.04))
-    assert inked(view, half(view, A, B)) == 0
-    assert view.canvas._told() == "The model keeps no link of 0.05 or more."
+    assert painted_pixels(view, half(view, A, B)) == 0
+    assert view.canvas.accessibleDescription() == "The model keeps no link of 0.05 or more."
+    view.show_estimate(None)
     view.show_estimate(estimate())
-    picture(view)
-    assert "Learned links below 0.05 are left out." in view.canvas._told()
+    assert "Learned links below 0.05 are left out." in view.canvas.accessibleDescription()
 
 
-def test_units_that_are_not_trusted_are_hollow(view: UnitGraphView) -> None:
+def test_untrusted_units_are_hollow(view: UnitGraphView) -> None:
     view.show_estimate(estimate(occurrence=0.9))
-    image, colour = picture(view), theme.current().colour("present").rgb()
+    image, colour = screenshot(view), theme.current().colour("present").rgb()
     for place, code in enumerate(OPEN_UNITS):
-        spot = view.canvas._points[place].toPoint()
+        spot = view.canvas.node_centre(place).toPoint()
         solid = all(image.pixel(spot.x() + step, spot.y()) == colour for step in range(-6, 7))
         assert solid == (code in HEADER.au_trusted)
 
 
-def test_a_node_tells_all_its_numbers(view: UnitGraphView) -> None:
+def test_the_text_of_a_node_has_all_its_numbers(view: UnitGraphView) -> None:
     view.show_estimate(estimate())
-    told = view.canvas.told_at(view.canvas._points[A])
-    assert told.splitlines() == [
+    assert view.canvas.text_at(view.canvas.node_centre(A)).splitlines() == [
         "AU5 upper lid raiser, not trusted",
         "occurrence 0.30 ± 0.03",
         "aleatoric 0.15, epistemic 0.03 nats",
@@ -122,68 +120,68 @@ def test_a_node_tells_all_its_numbers(view: UnitGraphView) -> None:
     ]
 
 
-def test_a_link_tells_its_numbers_seen_from_the_nearer_unit(view: UnitGraphView) -> None:
+def test_the_text_of_a_link_starts_with_the_nearer_unit(view: UnitGraphView) -> None:
     view.show_estimate(estimate())
-    picture(view)
-    near, far = view.canvas._points[A], view.canvas._points[B]
+    screenshot(view)
+    near, far = view.canvas.node_centre(A), view.canvas.node_centre(B)
     a, b = OPEN_UNITS[A], OPEN_UNITS[B]
-    assert view.canvas.told_at(near + (far - near) * 0.45).startswith(
+    assert view.canvas.text_at(near + (far - near) * 0.45).startswith(
         f"AU{a} linked with AU{b}, 0.40\nmask from it 0.60"
     )
-    assert view.canvas.told_at(near + (far - near) * 0.55).startswith(
+    assert view.canvas.text_at(near + (far - near) * 0.55).startswith(
         f"AU{b} linked with AU{a}, 0.40\nmask from it 0.15"
     )
-    assert view.canvas.told_at(QPointF(1, 1)) == ""
+    assert view.canvas.text_at(QPointF(1, 1)) == ""
 
 
-def test_a_unit_without_links_says_so(view: UnitGraphView) -> None:
+def test_the_text_of_a_unit_without_links_mentions_it(view: UnitGraphView) -> None:
     view.show_estimate(estimate())
     assert view.canvas.numbers(OPEN_UNITS.index(12)).endswith("no link of 0.05 or more")
 
 
-def test_arrow_keys_move_the_choice(view: UnitGraphView, qtbot: QtBot) -> None:
+def test_arrow_keys_move_the_selection(view: UnitGraphView, qtbot: QtBot) -> None:
     view.show_estimate(estimate())
     qtbot.keyClick(view.canvas, Qt.Key.Key_Right)
-    assert view.canvas.chosen == OPEN_UNITS[0]
+    assert view.canvas.selected == OPEN_UNITS[0]
     qtbot.keyClick(view.canvas, Qt.Key.Key_Right)
-    assert view.canvas.chosen == 4
+    assert view.canvas.selected == 4
     assert view.canvas.accessibleDescription().startswith("AU4 brow lowerer\noccurrence 0.30")
     qtbot.keyClick(view.canvas, Qt.Key.Key_Escape)
-    assert view.canvas.chosen is None
+    assert view.canvas.selected is None
 
 
-def test_a_click_chooses(view: UnitGraphView, qtbot: QtBot) -> None:
+def test_a_click_selects_a_unit(view: UnitGraphView, qtbot: QtBot) -> None:
     view.show_estimate(estimate())
-    plain = picture(view)
-    qtbot.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=view.canvas._points[B].toPoint())
-    assert view.canvas.chosen == 43
-    assert picture(view) != plain
+    plain = screenshot(view)
+    qtbot.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=view.canvas.node_centre(B).toPoint())
+    assert view.canvas.selected == 43
+    assert screenshot(view) != plain
     qtbot.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=QPoint(4, 4))
-    assert view.canvas.chosen is None
+    assert view.canvas.selected is None
 
 
-def test_a_face_that_is_not_assessed_has_empty_places(view: UnitGraphView) -> None:
+def test_a_face_that_is_not_assessed_has_empty_nodes(view: UnitGraphView, qtbot: QtBot) -> None:
     view.show_estimate(estimate(occurrence=0.0))
-    zero = picture(view)
+    zero = screenshot(view)
     view.show_estimate(None)
     assert view.canvas.accessibleDescription() == "Action units: not assessed"
-    assert picture(view) != zero
-    view.canvas._choose(A)
+    assert screenshot(view) != zero
+    qtbot.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=view.canvas.node_centre(A).toPoint())
     assert view.canvas.accessibleDescription() == "AU5 upper lid raiser: not assessed"
 
 
-def test_without_a_run_there_is_no_graph(view: UnitGraphView, qtbot: QtBot) -> None:
+def test_without_a_session_there_is_no_graph(view: UnitGraphView, qtbot: QtBot) -> None:
     view.show_estimate(estimate())
     view.set_header(None)
     view.show_estimate(estimate())
     qtbot.keyClick(view.canvas, Qt.Key.Key_Right)
-    assert view.canvas.chosen is None
-    assert not picture(view).isNull()
+    assert view.canvas.selected is None
+    assert not screenshot(view).isNull()
 
 
 @pytest.mark.parametrize("scale", [100, 200])
 @pytest.mark.parametrize("codes", [OPEN_UNITS, (*OPEN_UNITS, 11, 28)])
-def test_no_node_covers_another_at_the_least_size(view: UnitGraphView, scale: int, codes: tuple[int, ...]) -> None:
+def test_nodes_do_not_overlap_at_the_minimum_size(view: UnitGraphView, scale: int, codes: tuple[int, ...]) -> None:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     theme.apply_theme(application, theme.ThemeName.LIGHT, scale)
@@ -192,13 +190,15 @@ def test_no_node_covers_another_at_the_least_size(view: UnitGraphView, scale: in
     view.canvas.resize(view.canvas.minimumSizeHint())
     view.canvas.grab()
     canvas, em = view.canvas, theme.em(view.canvas)
-    for place, point in enumerate(canvas._points):
+    points = [canvas.node_centre(index) for index in range(len(codes))]
+    for index, point in enumerate(points):
         assert canvas.rect().contains(point.toPoint())
-        for other in canvas._points[place + 1 :]:
+        for other in points[index + 1 :]:
             apart = point - other
-            assert abs(apart.x()) > 2.4 * em or abs(apart.y()) > 2 * canvas._radius + em  # a code stands under a node
+            # a node has a radius of 0.95 em, and its code of one em below it
+            assert abs(apart.x()) > 2.4 * em or abs(apart.y()) > 2.9 * em
 
 
-def test_the_legend_takes_the_lines_that_it_needs(view: UnitGraphView) -> None:
+def test_a_narrow_legend_is_higher(view: UnitGraphView) -> None:
     assert view.legend.heightForWidth(200) > view.legend.heightForWidth(900)
     assert "not trusted" in view.legend.accessibleName()

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt.preference_store import PreferenceStore
-from app.qt.settings.settings_cards import AppearanceCard, RuntimeCard, ThresholdCard
+from app.qt.settings.settings_cards import AppearanceCard, LimitsCard, RuntimeCard
 from app.qt.settings.settings_page import SettingsPage
 from app.qt.widgets.notice_bar import Notice
-from app.settings.limits import Thresholds
+from app.settings.limits import Limits
 from app.system.doctor import Check
 from app.system.model_facts import read_model_facts
 from engine.backends.registry import BACKENDS
@@ -32,7 +32,7 @@ from tests.app.qt.conftest import Until
 CHECKS = [
     Check("Python", True, "3.11.7"),
     Check("face network", False, "run 'mien prepare'"),
-    Check("openvino", False, "for more: pip install openvino", needed=False),
+    Check("openvino", False, "not installed: pip install openvino", required=False),
 ]
 
 
@@ -48,7 +48,7 @@ def page(qtbot: QtBot, store: PreferenceStore, tmp_path: Path) -> Iterator[Setti
     made.resize(900, 700)
     made.show()
     yield made
-    made.shut()
+    made.shutdown()
 
 
 def choose(box: QComboBox, value: object) -> None:
@@ -100,20 +100,20 @@ def test_backends_are_those_of_the_registry_and_what_is_not_installed_cannot_be_
 
 
 def test_limits_keep_the_one_that_was_not_moved_exact(page: SettingsPage, store: PreferenceStore) -> None:
-    own = read_model_facts("expression").thresholds
+    own = read_model_facts("expression").limits
     assert own is not None
     card = page.limits
-    assert isinstance(card, ThresholdCard)
-    assert card.accept.value() == pytest.approx(own.tau_accept, abs=1e-3)
+    assert isinstance(card, LimitsCard)
+    assert card.accept.value() == pytest.approx(own.aleatoric_limit, abs=1e-3)
     assert not card.reset.isEnabled()
     card.ood.setValue(0.8)
-    assert store.now.thresholds == Thresholds(own.tau_accept, 0.8)
+    assert store.now.limits == Limits(own.aleatoric_limit, 0.8)
     card.accept.setValue(0.5)
-    assert store.now.thresholds == Thresholds(0.5, 0.8)
+    assert store.now.limits == Limits(0.5, 0.8)
     card.reset.click()
-    assert store.now.thresholds is None
-    assert card.ood.value() == pytest.approx(own.tau_ood, abs=1e-3)
-    store.change(thresholds=Thresholds(0.25, 0.75))
+    assert store.now.limits is None
+    assert card.ood.value() == pytest.approx(own.ood_limit, abs=1e-3)
+    store.change(limits=Limits(0.25, 0.75))
     assert (card.accept.value(), card.ood.value()) == (0.25, 0.75)
 
 
@@ -129,7 +129,7 @@ def test_a_model_that_cannot_be_read_is_told_where_its_settings_would_be(
     qtbot.addWidget(page)
     assert words_of(page).count("expression.onnx is missing") == 2
     assert "action_units.onnx is missing" in words_of(page)
-    page.shut()
+    page.shutdown()
 
 
 def test_models_are_named_with_hash_and_licence(page: SettingsPage) -> None:
@@ -154,7 +154,7 @@ def test_privacy_tells_where_the_settings_stand(qtbot: QtBot, tmp_path: Path) ->
     page = SettingsPage(PreferenceStore(tmp_path / "desktop.json"), "0.9", look=lambda out: CHECKS)
     qtbot.addWidget(page)
     assert str(tmp_path / "desktop.json") in words_of(page)
-    page.shut()
+    page.shutdown()
 
 
 def test_a_language_can_be_chosen_where_there_is_one(qtbot: QtBot, store: PreferenceStore) -> None:
@@ -225,7 +225,7 @@ def test_an_examination_that_breaks_off_is_told(qtbot: QtBot, store: PreferenceS
     until(lambda: bool(told))
     assert "no such thing" in told[0].text
     assert page.diagnostics.start.isEnabled()
-    page.shut()
+    page.shutdown()
 
 
 def test_the_window_may_close_during_an_examination(qtbot: QtBot, store: PreferenceStore) -> None:
@@ -241,6 +241,6 @@ def test_the_window_may_close_during_an_examination(qtbot: QtBot, store: Prefere
     page.diagnostics.start.click()
     assert begun.wait(5)
     go_on.set()
-    page.shut()
+    page.shutdown()
     QTest.qWait(1)
     assert "face network" not in words_of(page.diagnostics)

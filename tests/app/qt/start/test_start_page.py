@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay.overlay import STANDING_LINE
+from app.overlay.overlay import DISCLAIMER
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
 from app.qt.start.first_notice import FirstNotice
@@ -42,9 +42,9 @@ class Heard:
         self.queue: list[object] = []
         self.sessions: list[object] = []
         self.notices: list[Notice] = []
-        page.live_wanted.connect(self.live.append)
-        page.annotate_wanted.connect(self.queue.append)
-        page.session_wanted.connect(self.sessions.append)
+        page.live_requested.connect(self.live.append)
+        page.annotate_requested.connect(self.queue.append)
+        page.session_requested.connect(self.sessions.append)
         page.noticed.connect(self.notices.append)
 
 
@@ -175,17 +175,17 @@ def test_the_notice_stays_until_it_was_read(qtbot: QtBot) -> None:
     words = words_of(notice)
     assert "at work" in words
     assert "school" in words
-    assert STANDING_LINE in words
+    assert DISCLAIMER in words
     qtbot.mouseClick(notice.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    assert store.now.told
+    assert store.now.notice_read
     assert not notice.isVisible()
 
 
 def test_privacy_and_standing_line_are_always_there(qtbot: QtBot) -> None:
-    page = StartPage(PreferenceStore(None, told=True))
+    page = StartPage(PreferenceStore(None, notice_read=True))
     shown(qtbot, page)
     assert "Nothing leaves this computer. Nothing is stored unless you press Record." in words_of(page)
-    assert STANDING_LINE in words_of(page)
+    assert DISCLAIMER in words_of(page)
 
 
 def test_everything_is_reached_by_tab_and_named(qtbot: QtBot, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.session.journal import FaceRow, RunHeader
+from app.session.rows import FaceRow, SessionHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 
 TRUSTED = (4, 12, 25)
-HEADER = RunHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
+HEADER = SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
 
 
 def row(**occurrence: float) -> FaceRow:
@@ -57,7 +57,9 @@ def test_present_trusted_units_are_told_in_words(panel: ActionUnitPanel) -> None
 
 
 def test_many_units_are_told_by_their_codes(qtbot: QtBot, panel: ActionUnitPanel) -> None:
-    panel.set_header(RunHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95))
+    panel.set_header(
+        SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95)
+    )
     panel.show_row(row(AU1=0.9, AU2=0.9, AU4=0.9, AU5=0.9))
     assert panel.accessibleDescription() == "Present: AU1, AU2, AU4, AU5"
 

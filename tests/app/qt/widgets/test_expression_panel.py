@@ -16,8 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.widgets.expression_panel import ExpressionPanel
-from app.session.journal import LOW_QUALITY, NO_FACE, FaceRow, RunHeader
-from app.settings.limits import Thresholds
+from app.qt.widgets.icons import IconName
+from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
+from app.settings.limits import Limits
 from engine.types import QualityReason, Route
 
 ACCEPTED = FaceRow(
@@ -47,7 +48,7 @@ BADLY_SEEN = dataclasses.replace(
 
 
 @pytest.fixture
-def panel(qtbot: QtBot, header: RunHeader) -> ExpressionPanel:
+def panel(qtbot: QtBot, header: SessionHeader) -> ExpressionPanel:
     made = ExpressionPanel()
     qtbot.addWidget(made)
     made.resize(320, 560)
@@ -67,8 +68,8 @@ def count(widget: QWidget, colour: QColor) -> int:
 
 def test_one_label_with_its_percent(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
-    assert panel.chip.said.icon == "check"
-    assert panel.chip.said.headline == "happy 82%"
+    assert panel.chip.text.icon is IconName.ACCEPTED
+    assert panel.chip.text.headline == "happy 82%"
     assert "FERPlus PrivateTest" in panel.chip.toolTip()
     assert "Not measured for your camera" in panel.chip.toolTip()
     assert panel.chip.accessibleName() == "happy 82%"
@@ -76,16 +77,16 @@ def test_one_label_with_its_percent(panel: ExpressionPanel) -> None:
 
 def test_competing_labels_stand_in_one_line_of_one_size(panel: ExpressionPanel) -> None:
     panel.show_row(AMBIGUOUS)
-    assert panel.chip.said.icon == "or"
-    assert panel.chip.said.headline == "happy or surprised"
-    assert panel.chip.said.parts == (("happiness", 48), ("surprise", 41))
+    assert panel.chip.text.icon is IconName.AMBIGUOUS
+    assert panel.chip.text.headline == "happy or surprised"
+    assert panel.chip.text.parts == (("happiness", 48), ("surprise", 41))
     assert panel.chip.toolTip().startswith("Both labels fit. In pictures like this, people disagree too.")
 
 
 def test_three_labels(panel: ExpressionPanel) -> None:
     labels, shares = ("contempt", "disgust", "anger"), (0.34, 0.3, 0.25)
     panel.show_row(dataclasses.replace(AMBIGUOUS, labels=labels, shares=shares))
-    assert panel.chip.said.headline == "contemptuous, disgusted or angry"
+    assert panel.chip.text.headline == "contemptuous, disgusted or angry"
     assert "Both" not in panel.chip.toolTip()
 
 
@@ -93,32 +94,32 @@ def test_not_assessed_has_empty_bars_which_are_not_bars_of_zero(panel: Expressio
     panel.show_row(dataclasses.replace(ACCEPTED, probabilities=(0.0,) * 8))
     zero = picture(panel.bars)
     panel.show_row(REFUSED)
-    assert panel.chip.said.icon == "crossed"
-    assert panel.chip.said.headline.startswith("Not assessed: unlike")
+    assert panel.chip.text.icon is IconName.NOT_ASSESSED
+    assert panel.chip.text.headline.startswith("Not assessed: unlike")
     assert picture(panel.bars) != zero
     assert panel.bars.accessibleDescription() == "not assessed"
-    assert "above the limit" in panel.strangeness.accessibleDescription()
+    assert "above the limit" in panel.ood_score.accessibleDescription()
 
 
 @pytest.mark.parametrize("reason", list(QualityReason))
 def test_every_reason_for_a_bad_view_comes_with_advice(panel: ExpressionPanel, reason: QualityReason) -> None:
     panel.show_row(dataclasses.replace(BADLY_SEEN, quality_reasons=(reason.value,)))
-    assert panel.chip.said.icon == "camera"
-    assert panel.chip.said.headline.startswith("Can't see well: ")
-    assert panel.chip.said.note.endswith(".")
-    assert panel.disagreement.accessibleDescription() == "not assessed"
+    assert panel.chip.text.icon is IconName.POOR_IMAGE
+    assert panel.chip.text.headline.startswith("Can't see well: ")
+    assert panel.chip.text.note.endswith(".")
+    assert panel.aleatoric.accessibleDescription() == "not assessed"
 
 
 def test_of_many_reasons_two_are_told(panel: ExpressionPanel) -> None:
     panel.show_row(BADLY_SEEN)
-    assert panel.chip.said.headline == "Can't see well: too dark, blurred"
+    assert panel.chip.text.headline == "Can't see well: too dark, blurred"
 
 
 def test_no_face_and_no_picture_are_told_apart(panel: ExpressionPanel) -> None:
     panel.show_row(FaceRow(0, None, 0.0, NO_FACE, 5.0))
-    assert panel.chip.said.headline == "No face in view"
+    assert panel.chip.text.headline == "No face in view"
     panel.show_row(None)
-    assert panel.chip.said.headline == "Waiting for a picture"
+    assert panel.chip.text.headline == "Waiting for a picture"
 
 
 def test_the_percent_follows_while_the_label_stays(panel: ExpressionPanel) -> None:
@@ -126,7 +127,7 @@ def test_the_percent_follows_while_the_label_stays(panel: ExpressionPanel) -> No
     before = picture(panel.chip)
     panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.55,)))
     assert picture(panel.chip) != before
-    assert panel.chip.said.headline == "happy 55%"
+    assert panel.chip.text.headline == "happy 55%"
     assert panel.chip.accessibleName() == "happy 55%"
 
 
@@ -145,29 +146,29 @@ def test_bars_are_described_in_tens_of_percent(panel: ExpressionPanel) -> None:
 
 def test_the_two_uncertainties_have_their_own_limits(panel: ExpressionPanel) -> None:
     panel.show_row(AMBIGUOUS)
-    assert panel.disagreement.over
-    assert not panel.strangeness.over
+    assert panel.aleatoric.over
+    assert not panel.ood_score.over
 
 
-def test_marks_follow_the_limits(panel: ExpressionPanel, header: RunHeader) -> None:
+def test_marks_follow_the_limits(panel: ExpressionPanel, header: SessionHeader) -> None:
     panel.show_row(ACCEPTED)
-    assert not panel.disagreement.over
-    before = picture(panel.disagreement)
-    panel.set_limits(Thresholds(0.5, 0.4))
-    assert panel.disagreement.over
-    assert panel.strangeness.over
-    assert picture(panel.disagreement) != before
+    assert not panel.aleatoric.over
+    before = picture(panel.aleatoric)
+    panel.set_limits(Limits(0.5, 0.4))
+    assert panel.aleatoric.over
+    assert panel.ood_score.over
+    assert picture(panel.aleatoric) != before
     panel.set_header(header)
     panel.show_row(ACCEPTED)
-    assert not panel.disagreement.over
+    assert not panel.aleatoric.over
 
 
 def test_without_a_run_there_is_nothing_to_show(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
     panel.set_header(None)
-    assert panel.chip.said.headline == "Waiting for a picture"
+    assert panel.chip.text.headline == "Waiting for a picture"
     panel.show_row(ACCEPTED)
-    assert not panel.disagreement.over
+    assert not panel.aleatoric.over
 
 
 def test_long_words_make_the_chip_higher(panel: ExpressionPanel) -> None:
@@ -210,10 +211,10 @@ def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None
     panel.show_row(ACCEPTED)
     assert not panel.chip._late.isActive()
     panel.show()
-    assert panel.chip.said.headline == "happy 82%"
+    assert panel.chip.text.headline == "happy 82%"
 
 
 def test_rows_that_come_fast_are_painted_in_the_end(panel: ExpressionPanel, qtbot: QtBot) -> None:
     for share in (0.5, 0.6, 0.7):
         panel.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
-    qtbot.waitUntil(lambda: panel.chip.said.headline == "happy 70%", timeout=5000)
+    qtbot.waitUntil(lambda: panel.chip.text.headline == "happy 70%", timeout=5000)

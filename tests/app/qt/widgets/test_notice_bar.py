@@ -12,11 +12,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from app.qt.widgets import notice_bar
-from app.qt.widgets.notice_bar import Notice, NoticeBar, Weight
+from app.qt.widgets.notice_bar import Notice, NoticeBar, Severity
 
-NEWS = Notice("Recording saved.", Weight.NEWS, "record")
-FAULT = Notice("The disk is full: free space.", Weight.FAULT, "record")
-OTHER_NEWS = Notice("The film has come to its end.", Weight.NEWS, "source")
+NEWS = Notice("Recording saved.", Severity.INFO, "record")
+FAULT = Notice("The disk is full: free space.", Severity.ERROR, "record")
+OTHER_NEWS = Notice("The film has come to its end.", Severity.INFO, "source")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def bar(qtbot):
 
 
 def test_the_newest_takes_the_place_of_the_one_before(bar):
-    for notice in (NEWS, OTHER_NEWS, FAULT, Notice("Camera gone.", Weight.FAULT, "source")):
+    for notice in (NEWS, OTHER_NEWS, FAULT, Notice("Camera gone.", Severity.ERROR, "source")):
         bar.show_notice(notice)
         assert bar.notice == notice
         assert bar.accessibleName() == notice.text

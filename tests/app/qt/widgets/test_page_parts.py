@@ -24,7 +24,7 @@ from app.qt.start.action_card import ActionCard, DropZone
 from app.qt.start.start_page import StartPage
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import TurningRow, breakable
+from app.qt.widgets.page_parts import ReflowRow, breakable
 
 
 def made(name: str, folder: Path) -> Page:
@@ -53,11 +53,11 @@ def test_nothing_stands_out_sideways_in_the_smallest_window(
     for button in page.findChildren(QPushButton):
         if button.isVisibleTo(page) and not isinstance(button, (ActionCard, DropZone)):
             assert button.width() >= button.minimumSizeHint().width(), button.text()
-    page.shut()
+    page.shutdown()
 
 
 def test_a_row_comes_to_rest(qtbot: QtBot) -> None:
-    class Counted(TurningRow):
+    class Counted(ReflowRow):
         asked = 0
 
         def event(self, event: QEvent) -> bool:
@@ -80,7 +80,7 @@ def test_a_row_turns_where_it_would_cut_its_parts(qtbot: QtBot) -> None:
     parts = [QPushButton("A button with words") for _ in range(3)]
     page = QWidget()
     qtbot.addWidget(page)
-    row = TurningRow(parts, page)
+    row = ReflowRow(parts, page)
     least = parts[0].minimumSizeHint().width()
     row.resize(4 * least, 200)
     page.show()

@@ -11,7 +11,7 @@ pytest.importorskip(
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
-from app.overlay.presentation import painted_form
+from app.overlay.overlay import bgrx
 from app.qt.widgets.video_view import VideoView
 
 
@@ -32,7 +32,7 @@ def lightness(view, x: int, y: int) -> int:
 
 
 def test_a_fitted_picture_stands_in_the_middle_between_dark_borders(view):
-    view.show_picture(picture(200, 200))
+    view.show_image(picture(200, 200))
     assert lightness(view, 200, 100) == 200
     assert lightness(view, 101, 1) == 200
     assert lightness(view, 50, 100) < 30
@@ -42,24 +42,24 @@ def test_a_fitted_picture_stands_in_the_middle_between_dark_borders(view):
 def test_both_forms_of_a_picture_look_the_same(view):
     colours = np.zeros((200, 200, 3), np.uint8)
     colours[:, :100], colours[:, 100:] = (250, 10, 60), (0, 90, 200)
-    view.show_picture(colours)
+    view.show_image(colours)
     plain = view.grab().toImage()
     assert plain.pixelColor(120, 100).getRgb()[:3] == (250, 10, 60)
-    view.show_picture(painted_form(colours))
+    view.show_image(bgrx(colours))
     assert view.grab().toImage() == plain
 
 
 def test_a_picture_of_another_size_is_fitted_as_well(view):
-    view.show_picture(picture(50, 100))  # 1 : 2, so 100 x 200 here
+    view.show_image(picture(50, 100))  # 1 : 2, so 100 x 200 here
     assert lightness(view, 200, 100) == 200
     assert lightness(view, 160, 100) == 200
     assert lightness(view, 140, 100) < 30
 
 
 def test_words_take_the_place_of_the_picture_and_are_told(view):
-    view.show_picture(picture(200, 200))
-    view.show_words("Choose a source")
-    assert view.picture is None
+    view.show_image(picture(200, 200))
+    view.show_message("Choose a source")
+    assert view.image is None
     assert view.accessibleDescription() == "Choose a source"
     image = view.grab().toImage()
     assert any(image.pixelColor(x, 100).lightness() > 150 for x in range(400))
@@ -78,7 +78,7 @@ def test_a_click_is_told_as_shares_of_the_picture_and_only_inside(view):
     from PySide6.QtTest import QTest
 
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))  # no picture
-    view.show_picture(picture(200, 200))
+    view.show_image(picture(200, 200))
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(50, 100))  # the border
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(150, 50))
     assert heard == [(pytest.approx(0.25, abs=0.01), pytest.approx(0.25, abs=0.01))]

@@ -1,9 +1,8 @@
-"""The two sliders that decide what is assessed, and what they do to the faces of the last half minute."""
+"""Sliders of the two routing limits, and their effect on the faces of the last half minute."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from functools import partial
 from typing import Final
 
@@ -13,20 +12,18 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 
 from app.live.routing_history import RouteShares
 from app.qt import theme
-from app.qt.widgets.page_parts import TurningRow, text_label
-from app.settings.limits import Thresholds
-from engine.facs import EXPRESSIONS
+from app.qt.widgets.expression_panel import MAX_NATS
+from app.qt.widgets.page_parts import ReflowRow, text_label
+from app.settings.limits import Limits
 
-#: Steps of a slider per nat, or for all faces that the model was checked on.
-_PER_ONE: Final = 100
-#: End of the first slider, where all expressions are equally likely.
-_MOST_NATS: Final = math.log(len(EXPRESSIONS))
-#: The other slider goes over these percents of the faces that the model was checked on.
-_LEAST_PERCENT: Final = 50
+#: Slider steps per nat, or per 1 of the epistemic scale (a share of the validation faces).
+_STEPS_PER_UNIT: Final = 100
+#: Start of the epistemic slider in percent; it ends at 100.
+_MIN_PERCENT: Final = 50
 
 
 class SharesBar(QWidget):
-    """One bar: accepted (solid), ambiguous (hatched), not assessed (slashes), seen badly (dots)."""
+    """A stacked bar: accepted (solid), ambiguous (hatched), not assessed (slashes), poor image (dots)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,18 +32,18 @@ class SharesBar(QWidget):
         self._shares = RouteShares(0.0, 0.0, 0.0, 0.0, 0)
 
     def show_shares(self, shares: RouteShares) -> None:
-        """Show them."""
+        """Show these shares."""
         if shares != self._shares:
             self._shares = shares
             self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """A line high."""
+        """One line high."""
         unit = theme.em(self)
         return QSize(round(10 * unit), round(0.9 * unit))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw the four parts from the left."""
+        """Draw the four shares from the left."""
         painter = QPainter(self)
         colours, shares = theme.current(), self._shares
         painter.fillRect(self.rect(), colours.colour("track"))
@@ -64,34 +61,36 @@ class SharesBar(QWidget):
         painter.end()
 
 
-class ThresholdPanel(QWidget):
-    """Shows and changes the limits in force."""
+class LimitsPanel(QWidget):
+    """Shows and changes the current limits."""
 
-    changed = Signal(object)  # Thresholds, or None for the model's own
+    changed = Signal(object)  # Limits, or None for the model's own
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._model: Thresholds | None = None
-        self._now = Thresholds(0.0, 0.0)
-        self.accept = self._slider("tau_accept", 0, round(_MOST_NATS * _PER_ONE), self.tr("Limit of one label"))
+        self._model: Limits | None = None
+        self._now = Limits(0.0, 0.0)
+        self.accept = self._slider(
+            "aleatoric_limit", 0, round(MAX_NATS * _STEPS_PER_UNIT), self.tr("Limit of one label")
+        )
         self.accept.setToolTip(
             self.tr(
                 "Aleatoric uncertainty (nats): how much people disagree about such faces. Above it, labels compete."
             )
         )
-        self.ood = self._slider("tau_ood", _LEAST_PERCENT, 100, self.tr("Limit of assessment"))
+        self.ood = self._slider("ood_limit", _MIN_PERCENT, 100, self.tr("Limit of assessment"))
         self.ood.setToolTip(
             self.tr(
-                "Epistemic uncertainty, as a share of the faces that the model was checked on: a face that is stranger "
-                "than so many of them is not assessed."
+                "Epistemic uncertainty: a face that is more unusual to the model than this share of the validation "
+                "faces is not assessed."
             )
         )
         self.accept_value, self.ood_value = text_label(""), text_label("")
         self.bar = SharesBar()
-        self.told = QLabel(self.tr("No face in the last 30 s."))
-        self.told.setWordWrap(True)
+        self.shares_text = QLabel(self.tr("No face in the last 30 s."))
+        self.shares_text.setWordWrap(True)
         self.reset = QPushButton(self.tr("Back to the model's own limits"))
-        self.reset.clicked.connect(self.go_back)
+        self.reset.clicked.connect(self.reset_to_model)
         self.lock_reason = QLabel()
         self.lock_reason.setWordWrap(True)
         self.lock_reason.hide()
@@ -99,34 +98,34 @@ class ThresholdPanel(QWidget):
         self.setEnabled(False)
 
     @property
-    def thresholds(self) -> Thresholds:
-        """Those in force, until a slider is moved."""
+    def limits(self) -> Limits:
+        """The limits shown."""
         return self._now
 
-    def set_thresholds(self, model: Thresholds, now: Thresholds) -> None:
-        """The model's own limits and those in force; `changed` is not emitted."""
+    def set_limits(self, model: Limits, now: Limits) -> None:
+        """Show the current limits, and enable the reset to the model's; does not emit `changed`."""
         self._model, self._now = model, now
         for slider, value in (
-            (self.accept, round(now.tau_accept * _PER_ONE)),
-            (self.ood, round(now.tau_ood * _PER_ONE)),
+            (self.accept, round(now.aleatoric_limit * _STEPS_PER_UNIT)),
+            (self.ood, round(now.ood_limit * _STEPS_PER_UNIT)),
         ):
             slider.blockSignals(True)
             slider.setValue(value)
             slider.blockSignals(False)
-        self._write_values()
+        self._update_values()
         self.setEnabled(True)
 
     def lock(self, reason: str) -> None:
-        """Let nobody move the sliders, and say why; an empty reason unlocks."""
+        """Disable the sliders and show the reason; an empty reason unlocks them."""
         for part in (self.accept, self.ood, self.reset):
             part.setEnabled(not reason)
         self.lock_reason.setText(reason)
         self.lock_reason.setVisible(bool(reason))
         if not reason:
-            self._write_values()
+            self._update_values()
 
     def show_shares(self, shares: RouteShares) -> None:
-        """What went where by the limits in force."""
+        """Show the shares at the current limits."""
         self.bar.show_shares(shares)
         if not shares.known:
             text = self.tr("No face in the last 30 s.")
@@ -140,8 +139,8 @@ class ThresholdPanel(QWidget):
                 rejected=round(100 * shares.not_assessed),
                 badly=round(100 * shares.seen_badly),
             )
-        if text != self.told.text():
-            self.told.setText(text)
+        if text != self.shares_text.text():
+            self.shares_text.setText(text)
             self.bar.setAccessibleDescription(text)
 
     def _slider(self, field: str, low: int, high: int, name: str) -> QSlider:
@@ -163,36 +162,36 @@ class ThresholdPanel(QWidget):
             ),
         )
         layout = QVBoxLayout(self)
-        layout.addWidget(TurningRow([_titled(*part) for part in parts]))
-        for part in (self.bar, self.told, self.lock_reason):
+        layout.addWidget(ReflowRow([_titled(*part) for part in parts]))
+        for part in (self.bar, self.shares_text, self.lock_reason):
             layout.addWidget(part)
         layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
 
     def _moved(self, field: str, step: int) -> None:
-        """Take one limit; the other stays, even where it lies between two steps or beyond its slider's end."""
+        """Change one limit; the other keeps its exact value, even between two steps or beyond its slider's range."""
         own = getattr(self._model, field, None)
-        # a slider that stands at the model's value means that value, not its rounding
-        value = own if own is not None and round(own * _PER_ONE) == step else step / _PER_ONE
+        # at the step nearest to the model's value, the slider means that value, not its rounding
+        value = own if own is not None and round(own * _STEPS_PER_UNIT) == step else step / _STEPS_PER_UNIT
         self._now = dataclasses.replace(self._now, **{field: value})
-        self._write_values()
+        self._update_values()
         self.changed.emit(None if self._now == self._model else self._now)
 
-    def go_back(self) -> None:
-        """Go back to the model's own limits."""
+    def reset_to_model(self) -> None:
+        """Use the model's own limits again."""
         if self._model is not None:
-            self.set_thresholds(self._model, self._model)
+            self.set_limits(self._model, self._model)
             self.changed.emit(None)
 
-    def _write_values(self) -> None:
-        now = self.thresholds
-        self.accept_value.setText(self.tr("{value} nats").format(value=f"{now.tau_accept:.2f}"))
-        self.ood_value.setText(self.tr("stranger than {value} %").format(value=round(100 * now.tau_ood)))
+    def _update_values(self) -> None:
+        now = self.limits
+        self.accept_value.setText(self.tr("{value} nats").format(value=f"{now.aleatoric_limit:.2f}"))
+        self.ood_value.setText(self.tr("more unusual than {value} %").format(value=round(100 * now.ood_limit)))
         self.reset.setEnabled(self._model is not None and now != self._model)
 
 
 def _titled(slider: QSlider, value: QLabel, low: str, high: str) -> QWidget:
-    """A slider under its name and value, over what its two ends mean."""
+    """A slider with its name and value above, and the meaning of its ends below."""
     title = text_label(slider.accessibleName(), "heading")
     title.setBuddy(slider)
     part = QWidget()
@@ -207,5 +206,5 @@ def _titled(slider: QSlider, value: QLabel, low: str, high: str) -> QWidget:
         side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
         end.setAlignment(side | Qt.AlignmentFlag.AlignTop)
         grid.addWidget(end, 2, column)
-    grid.setRowStretch(3, 1)  # the sliders stand at one height, however many lines are below them
+    grid.setRowStretch(3, 1)  # aligns the sliders, whatever is below them
     return part
