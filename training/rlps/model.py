@@ -1,7 +1,7 @@
 """The two networks of RLPS: a classifier of six convolutions, and the policy that keeps or removes a picture.
 
-Li, Xiong, Liu, Hu: "Reinforcement learning-based picture selection (RLPS) for facial expression recognition",
-as restated in SPEC 5 (docs/spec.md). The authors' code (github.com/lhd777/RLPS) carries no licence; it was read, never
+Huadong Li, Hua Xu: "Deep reinforcement learning for robust emotional classification in facial expression recognition",
+Knowledge-Based Systems, 2020, as restated in SPEC 5 (docs/spec.md). The authors' code (github.com/lhd777/RLPS) carries no licence; it was read, never
 copied. Where we differ, and why:
 
 - Batch normalisation follows each convolution: short trainings from scratch need it.
