@@ -1,8 +1,8 @@
 """The two networks of RLPS: a classifier of six convolutions, and the policy that keeps or removes a picture.
 
 Huadong Li, Hua Xu: "Deep reinforcement learning for robust emotional classification in facial expression recognition",
-Knowledge-Based Systems, 2020, as restated in SPEC 5 (docs/spec.md). The authors' code (github.com/lhd777/RLPS) carries no licence; it was read, never
-copied. Where we differ, and why:
+Knowledge-Based Systems, 2020; SPEC 5 (docs/spec.md) restates it. The authors' code (github.com/lhd777/RLPS) carries no
+licence; it was read, never copied. Where we differ, and why:
 
 - Batch normalisation follows each convolution: short trainings from scratch need it.
 - Widths and the stride of the first convolution are settings; the published ones are 64 to 256, and 1.
