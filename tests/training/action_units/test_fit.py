@@ -97,7 +97,7 @@ def test_where_only_stage_2_is_changed_stage_1_is_kept(
         _go_on(split, run, config)
     shutil.rmtree(run / "stage2")
     lines = _go_on(split, run, config)
-    assert f"{run / 'stage1' / 'weights.safetensors'} is there: nothing to do" in lines
+    assert f"{run / 'stage1' / 'weights.safetensors'} exists: nothing to do" in lines
     assert (run / "stage2" / "weights.safetensors").is_file()
 
 
