@@ -16,7 +16,7 @@ _WINDOW_S: Final = 10.0
 _AT_LEAST_S: Final = 2.0
 
 
-class Pace:
+class Throughput:
     """Frames per second over the last seconds. Times come from the caller, in seconds of one clock."""
 
     def __init__(self) -> None:
@@ -46,21 +46,21 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLeft:
+class QueueEta:
     """How long all jobs in line will take."""
 
     seconds: float | None  # None = not known
     unknown: int  # jobs in line that are not part of it: nobody knows how many frames they have
 
 
-def job_left_s(job: Job, fps: float | None) -> float | None:
+def job_eta_s(job: Job, fps: float | None) -> float | None:
     """Seconds that a job needs at this rate; None while that is not known."""
     if not fps or job.total is None or job.done > job.total:
         return None  # the source told fewer frames than it has
     return (job.total - job.done) / fps
 
 
-def queue_left(jobs: tuple[Job, ...], fps: float | None, fps_of_presets: Mapping[str, float]) -> QueueLeft:
+def queue_eta(jobs: tuple[Job, ...], fps: float | None, fps_of_presets: Mapping[str, float]) -> QueueEta:
     """Time left of the running job and of those in line.
 
     Args:
@@ -69,16 +69,16 @@ def queue_left(jobs: tuple[Job, ...], fps: float | None, fps_of_presets: Mapping
         fps_of_presets: last rate of each preset.
     """
     lefts = [
-        job_left_s(job, fps if job.state in ACTIVE else fps_of_presets.get(job.preset, fps))
+        job_eta_s(job, fps if job.state in ACTIVE else fps_of_presets.get(job.preset, fps))
         for job in jobs
         if job.state in (*ACTIVE, JobState.WAITING)
     ]
     known = [left for left in lefts if left is not None]
-    return QueueLeft(math.fsum(known) if known else None, len(lefts) - len(known))
+    return QueueEta(math.fsum(known) if known else None, len(lefts) - len(known))
 
 
 @dataclass(frozen=True, slots=True)
-class RoundTime:
+class RoundedTime:
     """A time as one says it: seconds alone below a minute, else hours and minutes."""
 
     hours: int
@@ -86,15 +86,15 @@ class RoundTime:
     seconds: int
 
 
-def rounded(seconds: float) -> RoundTime:
+def rounded_eta(seconds: float) -> RoundedTime:
     """Round up: to 10 s below a minute, to a minute below ten, to 5 minutes below an hour, else to 10 minutes.
 
-    >>> rounded(3), rounded(200)
-    (RoundTime(hours=0, minutes=0, seconds=10), RoundTime(hours=0, minutes=4, seconds=0))
+    >>> rounded_eta(3), rounded_eta(200)
+    (RoundedTime(hours=0, minutes=0, seconds=10), RoundedTime(hours=0, minutes=4, seconds=0))
     """
     if seconds <= 50:
-        return RoundTime(0, 0, 10 * max(1, math.ceil(seconds / 10)))
+        return RoundedTime(0, 0, 10 * max(1, math.ceil(seconds / 10)))
     minutes = math.ceil(seconds / 60)
     step = 1 if minutes <= 10 else 5 if minutes <= 60 else 10
     minutes = step * math.ceil(minutes / step)
-    return RoundTime(minutes // 60, minutes % 60, 0)
+    return RoundedTime(minutes // 60, minutes % 60, 0)

@@ -1,9 +1,8 @@
-"""The pictures of a video file at any time: forwards, backwards, and after a jump, always the right one.
+"""Random access to the frames of a video file: forwards, backwards and after a seek, always the exact frame.
 
-A file tells only by being decoded which picture is shown when (variable rates, pictures stored out of order). So the
-reader keeps a short run of decoded pictures that follow each other without a gap, always one further than was asked
-for: the picture of a time is the last of the run that begins by then, known to be so once the next begins later. One
-step forwards decodes one picture; steps backwards come from the run.
+Only decoding shows which frame is shown when (variable frame rates, frames stored out of order). The reader therefore
+keeps a short window of consecutive decoded frames that extends one frame past the requested time: the frame shown is
+the last in the window that starts by then. A step forwards decodes one frame; steps backwards come from the window.
 """
 
 from __future__ import annotations
@@ -23,81 +22,81 @@ from engine.capture.video_file import open_video
 from engine.errors import SourceError
 from engine.types import UInt8
 
-#: Times of the table are rounded to microseconds and those of our own files to ticks of 11 microseconds.
+#: Tolerance: the table rounds times to microseconds, our own files to ticks of 11 microseconds.
 _SAME_TIME_S: Final = 1e-4
-#: Jumps forwards of up to this are decoded through; beyond, looking for a key picture is quicker.
+#: Forward jumps up to this are decoded through; beyond, seeking to a key frame is faster.
 _NEAR_S: Final = 3.0
-#: Pictures that are kept, in number and in bytes (decoded form: 1.5 bytes a pixel).
-_KEPT_PICTURES: Final = 48
-_MIN_KEPT: Final = 4
-_KEPT_BYTES: Final = 100_000_000
+#: Size of the window in frames, and its limit in bytes (decoded: 1.5 bytes per pixel).
+_MAX_WINDOW: Final = 48
+_MIN_WINDOW: Final = 4
+_WINDOW_BYTES: Final = 100_000_000
 _BYTES_PER_PIXEL: Final = 1.5
-#: How much earlier to look when no whole picture was found at a time, first; each time four times as much.
+#: How much earlier to seek if no key frame was found by the requested time; multiplied by four on each retry.
 _EARLIER_S: Final = 1.0
 _EARLIER_FACTOR: Final = 4.0
-#: Formats that write the time of a picture now and then only: behind a jump, times are guessed for the first group.
+#: Formats with few timestamps: after a seek, the times of the first group of frames are guesses.
 _SPARSE_TIMES: Final = frozenset({"mpeg"})
-#: So many failed reads in a row end the file.
+#: This many failed reads in a row end the file.
 _MAX_FAILED_READS: Final = 100
-#: Step between pictures that carry no time, in files that also tell no rate.
+#: Frame rate assumed for frames without timestamps in files without a rate.
 _DEFAULT_FPS: Final = 25.0
 
 
 class ClipReader:
-    """A video file, read at random. For one thread at a time."""
+    """A video file with random access, for one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file and decode its first picture.
+        """Open the file and decode its first frame.
 
         Raises:
-            SourceError: missing, no video, no picture that can be decoded, or too large.
+            SourceError: missing, no video, no frame that can be decoded, or too large.
         """
         self._path = path
-        self._run: list[VideoFrame] = []  # pictures that follow each other
-        self._times: list[float] = []  # when each begins, rising
-        self._kept = _MIN_KEPT
+        self._window: list[VideoFrame] = []  # consecutive frames
+        self._times: list[float] = []  # start time of each, ascending
+        self._window_size = _MIN_WINDOW
         self._closed = False
         self._open()
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            first = self._pull()
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self.close)
+            first = self._decode_next()
             if first is None:
-                raise SourceError(f"{path} holds no picture that can be decoded: check that it plays, or copy it again")
+                raise SourceError(f"{path} contains no decodable frame: check that it plays, or copy it again")
             self._first_s = self._times[0]
             self._can_seek = first.time is not None
             self._rgb = UprightRgb(str(path), first, self._stream)
-            kept = _KEPT_BYTES / (first.width * first.height * _BYTES_PER_PIXEL)
-            self._kept = int(min(max(kept, _MIN_KEPT), _KEPT_PICTURES))
-            undo.pop_all()
+            size = _WINDOW_BYTES / (first.width * first.height * _BYTES_PER_PIXEL)
+            self._window_size = int(min(max(size, _MIN_WINDOW), _MAX_WINDOW))
+            cleanup.pop_all()
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures, upright, in pixels."""
+        """Width and height of the upright frames in pixels."""
         return self._rgb.size
 
-    def picture_at(self, time_s: float) -> UInt8:
-        """The picture (H, W, 3) RGB that is shown at this time, on the file's own clock; the first before it begins.
+    def image_at(self, time_s: float) -> UInt8:
+        """The frame (H, W, 3) RGB shown at this time on the file's own clock; the first one before the start.
 
         Raises:
             SourceError: the file cannot be read any more.
         """
         if self._closed:
-            raise SourceError(f"{self._path} was closed: open it again")
-        wanted_s = max(time_s + _SAME_TIME_S, self._first_s)
-        if not self._times or wanted_s < self._times[0] or self._is_far(wanted_s):
-            self._jump(wanted_s)
-        while self._times[-1] <= wanted_s and self._pull() is not None:
+            raise SourceError(f"{self._path} is closed: open it again")
+        requested_s = max(time_s + _SAME_TIME_S, self._first_s)
+        if not self._times or requested_s < self._times[0] or self._needs_seek(requested_s):
+            self._seek_window(requested_s)
+        while self._times[-1] <= requested_s and self._decode_next() is not None:
             pass
-        return self._rgb.convert(self._run[bisect.bisect_right(self._times, wanted_s) - 1])
+        return self._rgb.convert(self._window[bisect.bisect_right(self._times, requested_s) - 1])
 
     def close(self) -> None:
         """Close the file."""
         self._closed = True
-        self._run.clear()
+        self._window.clear()
         self._container.close()
 
     def _open(self) -> None:
-        """Stand before the first picture of the file."""
+        """Open the file at its first frame."""
         self._container = open_video(self._path)
         try:
             self._stream = video_stream(self._container, str(self._path))
@@ -106,69 +105,69 @@ class ClipReader:
             raise
         self._stream.thread_type = "AUTO"
         self._step_s = 1.0 / (mean_rate(self._stream) or _DEFAULT_FPS)
-        self._begin(self._decode())
+        self._start_window(self._decode())
 
-    def _begin(self, pictures: Iterator[VideoFrame]) -> None:
-        """Start a new run."""
-        self._run.clear()
+    def _start_window(self, frames: Iterator[VideoFrame]) -> None:
+        """Start a new window."""
+        self._window.clear()
         self._times.clear()
-        self._pictures = pictures
+        self._frames = frames
         self._ended = False
 
-    def _is_far(self, wanted_s: float) -> bool:
-        return not self._ended and wanted_s > self._times[-1] + _NEAR_S
+    def _needs_seek(self, requested_s: float) -> bool:
+        return not self._ended and requested_s > self._times[-1] + _NEAR_S
 
-    def _jump(self, wanted_s: float) -> None:
-        """Start a run at a key picture that begins at this time or before, the nearest that the file gives.
+    def _seek_window(self, requested_s: float) -> None:
+        """Start a window at the last key frame by this time that the file can seek to.
 
         Raises:
             SourceError: the file cannot be read any more.
         """
-        earlier_s, at_s = _EARLIER_S, wanted_s
+        earlier_s, at_s = _EARLIER_S, requested_s
         while self._can_seek and at_s > self._first_s:
-            if self._seek(at_s) and self._pull() is not None and self._times[0] <= wanted_s:
+            if self._seek(at_s) and self._decode_next() is not None and self._times[0] <= requested_s:
                 return
-            at_s, earlier_s = wanted_s - earlier_s, earlier_s * _EARLIER_FACTOR
+            at_s, earlier_s = requested_s - earlier_s, earlier_s * _EARLIER_FACTOR
         self._container.close()
         self._open()
-        if self._pull() is None:
-            raise SourceError(f"{self._path} cannot be read any more: check that its disk is there")
+        if self._decode_next() is None:
+            raise SourceError(f"{self._path} can no longer be read: check that its disk is connected")
 
     def _seek(self, at_s: float) -> bool:
-        """Go where the file says that a key picture is; False when it refuses."""
+        """Seek to a key frame; False if the file refuses."""
         tick_s = float(self._stream.time_base or 0) or 1.0 / av.time_base
         try:
             self._container.seek(math.floor(at_s / tick_s), stream=self._stream)
         except (av.FFmpegError, OverflowError):
             return False
-        self._begin(self._decode_from_key())
+        self._start_window(self._decode_from_key())
         return True
 
-    def _pull(self) -> VideoFrame | None:
-        """Add the next picture to the run; None at the end."""
-        picture = next(self._pictures, None)
-        if picture is None:
+    def _decode_next(self) -> VideoFrame | None:
+        """Append the next frame to the window; None at the end."""
+        frame = next(self._frames, None)
+        if frame is None:
             self._ended = True
             return None
-        time_s = picture.time
+        time_s = frame.time
         if self._times and (time_s is None or time_s <= self._times[-1]):
-            time_s = self._times[-1] + self._step_s  # as VideoFileSource counts where a file's times are broken
-        self._run.append(picture)
+            time_s = self._times[-1] + self._step_s  # as VideoFileSource does for broken timestamps
+        self._window.append(frame)
         self._times.append(time_s or 0.0)
-        if len(self._run) > self._kept:
-            del self._run[0], self._times[0]
-        return picture
+        if len(self._window) > self._window_size:
+            del self._window[0], self._times[0]
+        return frame
 
     def _decode_from_key(self) -> Iterator[VideoFrame]:
-        """Pictures that rest on none that was skipped, with times that can be trusted."""
+        """Frames from the first key frame with a reliable timestamp on."""
         keys_left = 2 if self._container.format.name in _SPARSE_TIMES else 1
-        for picture in self._decode():
-            keys_left -= picture.key_frame
+        for frame in self._decode():
+            keys_left -= frame.key_frame
             if keys_left <= 0:
-                yield picture
+                yield frame
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Pictures in the order in which they are shown; what is damaged is left out."""
+        """Frames in display order; damaged ones are skipped."""
         failed = 0
         while failed < _MAX_FAILED_READS:
             try:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.review.agreement import Agreement, agree
+from app.review.agreement import Agreement, measure_agreement
 from app.review.files import save_failed, saved_whole
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session
@@ -145,7 +145,7 @@ class _Work:
 
     def write_agreement(self, path: Path, report: Callable[[float], None]) -> None:
         """The figures of app.review.agreement."""
-        found = agree(self._session, self._notes)
+        found = measure_agreement(self._session, self._notes)
         if found is None:
             raise _no_labels()
         with saved_whole(path) as part:
@@ -166,7 +166,7 @@ class _Work:
                 for position in self._positions(report):
                     if self._excluded[position] and self._choice.without_excluded:
                         continue
-                    image, rows = clip.picture_at(session.video_time_at(position)), session.rows_at(position)
+                    image, rows = clip.image_at(session.video_time_at(position)), session.rows_at(position)
                     frame = Frame(
                         image, int(session.frames[position]), float(session.times_s[position]), session.header.source_id
                     )

@@ -168,12 +168,12 @@ def write_notes(folder: SessionFolder, notes: Notes) -> None:
     Raises:
         OutputError: it cannot be written; the notes written before stay.
     """
-    raw = {"review": NOTES_FORMAT, "run": run_mark(folder), **dataclasses.asdict(notes)}
+    raw = {"review": NOTES_FORMAT, "run": session_mark(folder), **dataclasses.asdict(notes)}
     with saved_whole(folder.notes) as part:
         part.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 
-def notes_fit(folder: SessionFolder) -> bool:
+def notes_match_session(folder: SessionFolder) -> bool:
     """Whether the notes, if there are any, were made on the run that lies in the folder now.
 
     After another run (``mien annotate --force``) the number of a face may mean another face.
@@ -182,10 +182,10 @@ def notes_fit(folder: SessionFolder) -> bool:
         raw = _read(folder.notes)
     except OutputError:
         return True  # read_notes tells what is wrong
-    return raw is None or raw.get("run") in (None, run_mark(folder))
+    return raw is None or raw.get("run") in (None, session_mark(folder))
 
 
-def run_mark(folder: SessionFolder) -> str:
+def session_mark(folder: SessionFolder) -> str:
     """Short mark of the run in a folder: of its header and, where that names no file, of its start."""
     try:
         with folder.journal.open("rb") as handle:

@@ -41,10 +41,10 @@ from engine.types import (
 )
 
 #: Name of the source that a made session claims.
-SOURCE_ID: Final = "made.mp4"
+SOURCE_ID: Final = "clip.mp4"
 _SIZE_PX: Final = (1280, 720)
 _UNITS: Final = len(OPEN_UNITS)
-_TAU_ACCEPT: Final = 1.05
+_ALEATORIC_LIMIT: Final = 1.05
 #: Share of a second's drift that is kept from frame to frame; what a face shows lasts for seconds.
 _MEMORY_S: Final = 1.5
 #: About the bytes of one face in a state line of the shipped pipeline.
@@ -57,7 +57,7 @@ _POINTS: Final = np.zeros((MESH_POINTS, 2), np.float32)
 _CODES: Final = np.array(OPEN_UNITS, np.int64)
 
 
-def make_session(folder: SessionFolder, duration_s: float, fps: float, faces: int, seed: int) -> None:
+def write_synthetic_session(folder: SessionFolder, duration_s: float, fps: float, faces: int, seed: int) -> None:
     """Write a finished session, without video: ``faces`` are there most of the time, under new ids when they return.
 
     The same arguments give the same rows.
@@ -67,17 +67,17 @@ def make_session(folder: SessionFolder, duration_s: float, fps: float, faces: in
     """
     folder.clear()
     folder.make()
-    header = made_header()
+    header = synthetic_header()
     sink = JournalSink(folder.journal, header)
     sink.open()
-    for result in made_results(duration_s, fps, faces, seed):
+    for result in synthetic_results(duration_s, fps, faces, seed):
         sink.write(result)
     sink.close(completed=True)
     counts = write_tables(folder.journal, folder.csv, folder.parquet)
     write_metadata(folder.metadata, _metadata(header, fps, counts.frames, counts.faces))
 
 
-def made_header() -> SessionHeader:
+def synthetic_header() -> SessionHeader:
     """Header of a made session: the order of the shipped models, and round limits."""
     return SessionHeader(
         source_id=SOURCE_ID,
@@ -87,16 +87,16 @@ def made_header() -> SessionHeader:
         au_codes=OPEN_UNITS,
         au_thresholds=(0.5,) * _UNITS,
         au_trusted=OPEN_UNITS,
-        tau_accept=_TAU_ACCEPT,
-        tau_ood=0.95,
+        aleatoric_limit=_ALEATORIC_LIMIT,
+        ood_limit=0.95,
         settings={"source file": "", "tracker": "made"},
     )
 
 
-def made_results(duration_s: float, fps: float, faces: int, seed: int) -> Iterator[FrameResult]:
+def synthetic_results(duration_s: float, fps: float, faces: int, seed: int) -> Iterator[FrameResult]:
     """The frames of a made session, one after another."""
     rng = np.random.default_rng(seed)
-    minds = [_Mind(rng, fps, place) for place in range(faces)]
+    minds = [_SyntheticFace(rng, fps, place) for place in range(faces)]
     next_id = 1
     image = np.zeros((1, 1, 3), np.uint8)
     times = StageTimes(8.0, 0.4, 2.5, 2.0, 0.1)
@@ -125,7 +125,7 @@ class _Chance:
         return bool(self.rng.random() < 1.0 / (lasts_s * self.fps))
 
 
-class _Mind:
+class _SyntheticFace:
     """What one made person shows from frame to frame."""
 
     def __init__(self, rng: np.random.Generator, fps: float, place: int) -> None:
@@ -169,7 +169,7 @@ class _Mind:
         shares = np.exp(self._logits - self._logits.max())
         shares /= shares.sum()
         aleatoric = float(-(shares * np.log(shares + 1e-12)).sum())
-        reason = self._reason or (Reason.COMPETING_LABELS if aleatoric > _TAU_ACCEPT else Reason.CLEAR)
+        reason = self._reason or (Reason.COMPETING_LABELS if aleatoric > _ALEATORIC_LIMIT else Reason.CLEAR)
         bad = reason is Reason.LOW_QUALITY
         quality = FaceQuality(0.2, (QualityReason.TURNED_AWAY,)) if bad else FaceQuality(0.8)
         box = np.array([self._left_px, 200.0, self._left_px + 180.0, 420.0], np.float32)
@@ -207,7 +207,7 @@ def _metadata(header: SessionHeader, fps: float, frames: int, faces: int) -> Met
         source=SourceRecord(SOURCE_ID, "video", None, *_SIZE_PX, fps, "cfr"),
         app_version=header.app_version,
         models=(),
-        thresholds={"tau_accept": header.tau_accept, "tau_ood": header.tau_ood},
+        thresholds={"tau_accept": header.aleatoric_limit, "tau_ood": header.ood_limit},
         calibration={},
         labels=header.expressions,
         au_codes=header.au_codes,

@@ -23,12 +23,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.jobs.job_eta import QueueLeft
-from app.jobs.job_intake import Disk
+from app.jobs.job_eta import QueueEta
 from app.jobs.job_queue import ACTIVE, JobState
+from app.jobs.source_scan import Disk
 from app.qt import theme
-from app.qt.annotate.job_row import draw_share
-from app.qt.annotate.job_view import JobView, preset_words, share_of, size_words, time_words, translate
+from app.qt.annotate.job_row import draw_progress
+from app.qt.annotate.job_view import JobView, eta_text, preset_text, progress_of, size_text, translate
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.form import Choice, choice_box, select, typed_folder
 from app.qt.widgets.page_parts import WheelGuard, text_label
@@ -45,11 +45,11 @@ def ask_folder(parent: QWidget, title: str, begin: Path) -> str:
     return QFileDialog.getExistingDirectory(parent, title, str(begin))
 
 
-class AnnotateForm(QWidget):
+class OutputForm(QWidget):
     """Two rows tied to the preferences ``preset`` and ``annotations``."""
 
     #: The room in this folder (pathlib.Path) is to be looked at.
-    room_wanted = Signal(object)
+    disk_check_requested = Signal(object)
 
     def __init__(self, store: PreferenceStore, ask: AskFolder = ask_folder, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,10 +83,10 @@ class AnnotateForm(QWidget):
         if disk is not None and not disk.writable:
             told = self.tr("⚠ Nothing can be written here: choose another folder.")
         elif disk is not None:
-            told = self.tr("{size} free").format(size=size_words(disk.free_bytes))
+            told = self.tr("{size} free").format(size=size_text(disk.free_bytes))
             if disk.free_bytes < _SCARCE_BYTES:
                 told = self.tr("⚠ Only {size} free: make room before long videos.").format(
-                    size=size_words(disk.free_bytes)
+                    size=size_text(disk.free_bytes)
                 )
         self._room.setText(told)
 
@@ -99,17 +99,17 @@ class AnnotateForm(QWidget):
     def follow(self) -> None:
         """Show what the preferences say, and ask for the room of another folder."""
         select(self._preset, self.preset)
-        self._told.setText(translate("mien", preset_of(self.preset).told))
+        self._told.setText(translate("mien", preset_of(self.preset).description))
         if self._folder.text() != str(self.out):
             self._folder.setText(str(self.out))
             self._folder.setCursorPosition(0)
         if self._looked_at != self.out:
             self._looked_at = self.out
-            self.room_wanted.emit(self.out)
+            self.disk_check_requested.emit(self.out)
 
     def _preset_box(self) -> QComboBox:
         box = choice_box(
-            [Choice(preset.name, preset_words(preset.name)) for preset in PRESETS],
+            [Choice(preset.name, preset_text(preset.name)) for preset in PRESETS],
             self.preset,
             lambda name: self._store.change(preset=name),
         )
@@ -117,7 +117,7 @@ class AnnotateForm(QWidget):
         box.installEventFilter(WheelGuard(box))
         box.setAccessibleName(self.tr("Preset for new files"))
         for place, preset in enumerate(PRESETS):
-            box.setItemData(place, translate("mien", preset.told), Qt.ItemDataRole.ToolTipRole)
+            box.setItemData(place, translate("mien", preset.description), Qt.ItemDataRole.ToolTipRole)
         box.setToolTip(self.tr("How much of a video is analysed. Files that wait in the list keep theirs."))
         return box
 
@@ -161,7 +161,7 @@ class AnnotateForm(QWidget):
             self._folder.setText(str(self.out))
 
 
-class AnnotateFoot(QWidget):
+class QueueFooter(QWidget):
     """How far the whole queue is, with the buttons that start, pause and clear it."""
 
     def __init__(self, start: QAction, clear: QAction, parent: QWidget | None = None) -> None:
@@ -169,7 +169,7 @@ class AnnotateFoot(QWidget):
         self._start_action, self._clear_action = start, clear
         self._words = text_label("")
         self._words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._bar = _Bar()
+        self._bar = _ProgressBar()
         self._bar.setRange(0, 1000)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName(self.tr("Progress of all files"))
@@ -195,7 +195,7 @@ class AnnotateFoot(QWidget):
         """What is told of the whole queue."""
         return self._words.text()
 
-    def show_state(self, views: tuple[JobView, ...], left: QueueLeft, adding: bool) -> None:
+    def show_state(self, views: tuple[JobView, ...], left: QueueEta, adding: bool) -> None:
         """Tell how far all jobs are together; those that failed or were cancelled do not count."""
         counted = [view.job for view in views if view.job.state in (JobState.WAITING, JobState.DONE, *ACTIVE)]
         done = sum(job.state is JobState.DONE for job in counted)
@@ -203,14 +203,14 @@ class AnnotateFoot(QWidget):
         if counted:
             parts.append(self.tr("{done} of {count} done").format(done=done, count=len(counted)))
         if any(job.state is JobState.RUNNING for job in counted) and left.seconds is not None:
-            parts.append(time_words(left.seconds))
+            parts.append(eta_text(left.seconds))
             if left.unknown:
                 parts.append(self.tr("files of unknown length: {count}").format(count=left.unknown))
         words = " · ".join(parts)
         if self._words.text() != words:
             self._words.setText(words)
         self._bar.setVisible(bool(counted))
-        self._bar.setValue(round(1000 * sum(share_of(job) or 0.0 for job in counted) / max(1, len(counted))))
+        self._bar.setValue(round(1000 * sum(progress_of(job) or 0.0 for job in counted) / max(1, len(counted))))
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
         """Spaces grow with the text."""
@@ -230,13 +230,13 @@ class AnnotateFoot(QWidget):
             button.setEnabled(action.isEnabled())
 
 
-class _Bar(QProgressBar):
+class _ProgressBar(QProgressBar):
     """Drawn like the bars of the list."""
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
         """Draw it."""
         painter = QPainter(self)
-        draw_share(painter, QRectF(self.rect()), self.value() / self.maximum(), theme.current().accent)
+        draw_progress(painter, QRectF(self.rect()), self.value() / self.maximum(), theme.current().accent)
         painter.end()
 
 

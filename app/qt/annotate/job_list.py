@@ -17,7 +17,7 @@ from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
 from app.qt.annotate.job_row import MENU, VIEW_ROLE, AnyIndex, JobDelegate
-from app.qt.annotate.job_view import JobCommand, JobView, buttons_of, command_words, state_words, translate
+from app.qt.annotate.job_view import JobCommand, JobView, buttons_of, command_text, state_text, translate
 
 
 class JobModel(QAbstractListModel):
@@ -57,12 +57,12 @@ class JobModel(QAbstractListModel):
             return view.job.name
         if role == Qt.ItemDataRole.ToolTipRole:
             where = translate("mien", "Results: {folder}").format(folder=view.job.folder)
-            return f"{view.job.spec}\n{state_words(view)}\n{where}"
+            return f"{view.job.spec}\n{state_text(view)}\n{where}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{view.job.name}: {state_words(view)}"
+            return f"{view.job.name}: {state_text(view)}"
         if role == Qt.ItemDataRole.AccessibleDescriptionRole:
             buttons = buttons_of(view)
-            return translate("mien", "Enter: {command}").format(command=command_words(buttons[0])) if buttons else ""
+            return translate("mien", "Enter: {command}").format(command=command_text(buttons[0])) if buttons else ""
         return None
 
     def _put(self, row: int, view: JobView) -> None:
@@ -85,11 +85,11 @@ class JobList(QListView):
     """Shows the jobs. Rows are chosen with arrows, Shift and Ctrl; Enter presses a row's first button."""
 
     #: A button of a row was pressed: id of the job, JobCommand.
-    commanded = Signal(int, object)
+    command_chosen = Signal(int, object)
     #: The menu of the chosen jobs is wanted here: QPoint of the screen.
-    menu_wanted = Signal(object)
+    menu_requested = Signal(object)
     #: Other jobs are chosen.
-    chosen_changed = Signal()
+    selection_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,7 +103,7 @@ class JobList(QListView):
         self.setUniformItemSizes(True)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Files to annotate"))
-        self.selectionModel().selectionChanged.connect(lambda chosen, dropped: self.chosen_changed.emit())
+        self.selectionModel().selectionChanged.connect(lambda chosen, dropped: self.selection_changed.emit())
         self.activated.connect(self._press_first)
 
     def show_views(self, views: tuple[JobView, ...]) -> None:
@@ -147,9 +147,9 @@ class JobList(QListView):
             return
         self._choose_row(index.row())
         if command == MENU:
-            self.menu_wanted.emit(event.globalPosition().toPoint())
+            self.menu_requested.emit(event.globalPosition().toPoint())
         else:
-            self.commanded.emit(self._model.view_at(index.row()).job.job_id, command)
+            self.command_chosen.emit(self._model.view_at(index.row()).job.job_id, command)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """The second press on a button is a press; elsewhere it is the row's first button."""
@@ -165,9 +165,9 @@ class JobList(QListView):
             return
         if event.reason() is QContextMenuEvent.Reason.Keyboard:
             row = self.visualRect(self.currentIndex())
-            self.menu_wanted.emit(self.viewport().mapToGlobal(row.center()))
+            self.menu_requested.emit(self.viewport().mapToGlobal(row.center()))
         else:
-            self.menu_wanted.emit(event.globalPos())
+            self.menu_requested.emit(event.globalPos())
 
     def _choose_row(self, row: int) -> None:
         index = self._model.index(row)
@@ -178,7 +178,7 @@ class JobList(QListView):
         buttons = buttons_of(view)
         # Enter must not throw a job away by mistake
         if buttons and buttons[0] is not JobCommand.REMOVE:
-            self.commanded.emit(view.job.job_id, buttons[0])
+            self.command_chosen.emit(view.job.job_id, buttons[0])
 
     def _hover(self, place: QPoint) -> None:
         index = self.indexAt(place)

@@ -15,11 +15,11 @@ from app.qt.annotate.job_view import (
     JobCommand,
     JobView,
     buttons_of,
-    command_words,
-    place_words,
-    preset_words,
-    share_of,
-    state_words,
+    command_text,
+    location_text,
+    preset_text,
+    progress_of,
+    state_text,
     translate,
 )
 from app.qt.theme import Theme
@@ -70,7 +70,7 @@ class JobDelegate(QStyledItemDelegate):
         left = rect.left() + round(1.2 * em + _SIGN * em)
         right = min(box.left() for box in buttons.values()) - round(em)
         sign = QRectF(rect.left() + 0.8 * em, rect.top() + 0.7 * em, _SIGN * em, _SIGN * em)
-        draw_sign(painter, sign, view.job.state, colours)
+        draw_state_icon(painter, sign, view.job.state, colours)
         _draw_texts(painter, QRect(left, rect.top(), right - left, rect.height()), view, font)
         for command, box in buttons.items():
             hovered = self._hovered == (index.row(), command)
@@ -100,7 +100,7 @@ def _button_rects(row: QRect, view: JobView, font: QFont) -> dict[RowButton, QRe
     rects: dict[RowButton, QRect] = {MENU: QRect(right - height, top, height, height)}
     right -= height + round(0.4 * em)
     for command in reversed(buttons_of(view)):
-        width = round(metrics.horizontalAdvance(command_words(command)) + 1.6 * em)
+        width = round(metrics.horizontalAdvance(command_text(command)) + 1.6 * em)
         if right - width - row.left() < _LEAST_TEXT * em:
             break
         rects[command] = QRect(right - width, top, width, height)
@@ -128,7 +128,7 @@ def _draw_texts(painter: QPainter, area: QRect, view: JobView, font: QFont) -> N
     colours, em = theme.current(), QFontMetricsF(font).height()
     top = area.top() + 0.6 * em
     job = view.job
-    preset = preset_words(job.preset)
+    preset = preset_text(job.preset)
     bold = QFont(font)
     bold.setWeight(QFont.Weight.DemiBold)
     gap = round(em)
@@ -143,17 +143,17 @@ def _draw_texts(painter: QPainter, area: QRect, view: JobView, font: QFont) -> N
     after = QFontMetricsF(bold).horizontalAdvance(name) + gap
     if after + QFontMetricsF(font).horizontalAdvance(preset) <= area.width():
         painter.drawText(line.adjusted(after, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, preset)
-    share = share_of(job) if job.state is not JobState.DONE else None
+    share = progress_of(job) if job.state is not JobState.DONE else None
     has_bar = job.state is JobState.RUNNING or (share is not None and share > 0)
     words = QRectF(area.left(), line.bottom() + 0.1 * em, area.width(), 1.2 * em if has_bar else 2.4 * em)
     painter.setPen(QColor(colours.text))
-    lines = _draw_words(painter, words, state_words(view), font)
+    lines = _draw_words(painter, words, state_text(view), font)
     third = QRectF(area.left(), line.bottom() + 1.35 * em, area.width(), 1.2 * em)
     if has_bar:
         _draw_bar(painter, third, share, job.state is JobState.RUNNING, font)
     elif lines == 1:
         painter.setPen(QColor(colours.dim))
-        place = QFontMetricsF(font).elidedText(place_words(job), Qt.TextElideMode.ElideMiddle, area.width())
+        place = QFontMetricsF(font).elidedText(location_text(job), Qt.TextElideMode.ElideMiddle, area.width())
         painter.drawText(third, Qt.AlignmentFlag.AlignTop, place)
 
 
@@ -172,7 +172,7 @@ def _draw_words(painter: QPainter, area: QRectF, text: str, font: QFont) -> int:
     return 1
 
 
-def draw_share(painter: QPainter, bar: QRectF, share: float | None, colour: str) -> None:
+def draw_progress(painter: QPainter, bar: QRectF, share: float | None, colour: str) -> None:
     """A bar that is filled to a share, 0-1; hatched where nobody knows it."""
     colours, radius = theme.current(), bar.height() / 2
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -193,7 +193,7 @@ def _draw_bar(painter: QPainter, area: QRectF, share: float | None, running: boo
     percent = "" if share is None else translate("mien", "{percent} %").format(percent=int(100 * share))
     room = metrics.horizontalAdvance(translate("mien", "{percent} %").format(percent=100)) + 0.6 * metrics.height()
     bar = QRectF(area.left(), area.center().y() - 0.25 * area.height(), area.width() - room, 0.5 * area.height())
-    draw_share(painter, bar, share, colours.accent if running else colours.dim)
+    draw_progress(painter, bar, share, colours.accent if running else colours.dim)
     painter.setPen(QColor(colours.text))
     painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, percent)
 
@@ -207,7 +207,7 @@ def _draw_button(painter: QPainter, box: QRect, command: RowButton, font: QFont,
     painter.setPen(QColor(colours.text))
     if isinstance(command, JobCommand):
         painter.setFont(font)
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, command_words(command))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, command_text(command))
         return
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colours.text))
@@ -218,7 +218,7 @@ def _draw_button(painter: QPainter, box: QRect, command: RowButton, font: QFont,
         )
 
 
-def draw_sign(painter: QPainter, square: QRectF, state: JobState, theme: Theme) -> None:
+def draw_state_icon(painter: QPainter, square: QRectF, state: JobState, theme: Theme) -> None:
     """Draw the sign of a state into a square."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)

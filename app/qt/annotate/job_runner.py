@@ -109,7 +109,7 @@ class JobRunner(QObject):
         self._worker: Worker[_Order | None, JobOutcome | None] = Worker(
             "mien-annotate", self._work, self._ended, lambda error: self._ended(_internal(error))
         )
-        self._queue = JobQueue(read.jobs, self._keeper.ask)
+        self._queue = JobQueue(read.jobs, self._keeper.submit)
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
-from app.jobs.job_eta import rounded
+from app.jobs.job_eta import rounded_eta
 from app.jobs.job_queue import ACTIVE, Job, JobState
 
 #: Texts of this file stand in the calls, for the translation of the program.
@@ -30,12 +30,12 @@ class JobCommand(str, Enum):
     """What can be done with a job."""
 
     PAUSE = "pause"
-    GO_ON = "go on"
+    RESUME = "resume"
     RETRY = "retry"
     CANCEL = "cancel"
     REVIEW = "review"
     SHOW_FOLDER = "show folder"
-    AFRESH = "afresh"
+    RESTART = "restart"
     REMOVE = "remove"
 
 
@@ -46,34 +46,34 @@ class JobView:
     job: Job
     phase: Phase = Phase.ANALYSING  # counts while it is active
     fps: float | None = None
-    left_s: float | None = None
+    eta_s: float | None = None
 
 
 _COMMANDS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
     JobState.WAITING: (JobCommand.REMOVE, JobCommand.CANCEL),
     JobState.RUNNING: (JobCommand.PAUSE, JobCommand.CANCEL),
-    JobState.PAUSED: (JobCommand.GO_ON, JobCommand.CANCEL),
+    JobState.PAUSED: (JobCommand.RESUME, JobCommand.CANCEL),
     JobState.DONE: (JobCommand.REVIEW, JobCommand.REMOVE),
-    JobState.FAILED: (JobCommand.RETRY, JobCommand.AFRESH, JobCommand.REMOVE),
-    JobState.CANCELLED: (JobCommand.GO_ON, JobCommand.AFRESH, JobCommand.REMOVE),
-    JobState.INTERRUPTED: (JobCommand.GO_ON, JobCommand.AFRESH, JobCommand.CANCEL, JobCommand.REMOVE),
+    JobState.FAILED: (JobCommand.RETRY, JobCommand.RESTART, JobCommand.REMOVE),
+    JobState.CANCELLED: (JobCommand.RESUME, JobCommand.RESTART, JobCommand.REMOVE),
+    JobState.INTERRUPTED: (JobCommand.RESUME, JobCommand.RESTART, JobCommand.CANCEL, JobCommand.REMOVE),
 }
 #: Commands that stand on the row as buttons, the first for Enter and double click too; the others are in its menu.
 _BUTTONS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
     JobState.WAITING: (JobCommand.REMOVE,),
     JobState.RUNNING: (JobCommand.PAUSE, JobCommand.CANCEL),
-    JobState.PAUSED: (JobCommand.GO_ON, JobCommand.CANCEL),
+    JobState.PAUSED: (JobCommand.RESUME, JobCommand.CANCEL),
     JobState.DONE: (JobCommand.REVIEW,),
     JobState.FAILED: (JobCommand.RETRY,),
-    JobState.CANCELLED: (JobCommand.GO_ON,),
-    JobState.INTERRUPTED: (JobCommand.GO_ON,),
+    JobState.CANCELLED: (JobCommand.RESUME,),
+    JobState.INTERRUPTED: (JobCommand.RESUME,),
 }
 
 
 def commands_of(view: JobView) -> tuple[JobCommand, ...]:
     """What can be done with the job now."""
     stopping = view.job.state in ACTIVE and view.phase is Phase.STOPPING
-    folder = (JobCommand.SHOW_FOLDER,) if view.job.begun else ()
+    folder = (JobCommand.SHOW_FOLDER,) if view.job.started else ()
     return folder if stopping else _COMMANDS[view.job.state] + folder
 
 
@@ -84,21 +84,21 @@ def buttons_of(view: JobView) -> tuple[JobCommand, ...]:
     return _BUTTONS[view.job.state]
 
 
-def command_words(command: JobCommand) -> str:
+def command_text(command: JobCommand) -> str:
     """Text of a button."""
     return {
         JobCommand.PAUSE: translate("mien", "Pause"),
-        JobCommand.GO_ON: translate("mien", "Resume"),
+        JobCommand.RESUME: translate("mien", "Resume"),
         JobCommand.RETRY: translate("mien", "Retry"),
         JobCommand.CANCEL: translate("mien", "Cancel"),
         JobCommand.REVIEW: translate("mien", "Open in review"),
         JobCommand.SHOW_FOLDER: translate("mien", "Show folder"),
-        JobCommand.AFRESH: translate("mien", "Start again"),
+        JobCommand.RESTART: translate("mien", "Start again"),
         JobCommand.REMOVE: translate("mien", "Remove"),
     }[command]
 
 
-def state_words(view: JobView) -> str:
+def state_text(view: JobView) -> str:
     """The line that says how the job stands."""
     job = view.job
     if job.state in ACTIVE and view.phase is Phase.STOPPING:
@@ -123,7 +123,7 @@ def state_words(view: JobView) -> str:
         JobState.CANCELLED: translate("mien", "Cancelled"),
         JobState.INTERRUPTED: translate("mien", "Interrupted"),
     }[job.state]
-    kept = job.begun and job.state is not JobState.PAUSED
+    kept = job.started and job.state is not JobState.PAUSED
     # how far it was is not known after a crash, until its journal is read
     return _joined(told, _extent(job) if job.done else "", translate("mien", "what is done is kept") if kept else "")
 
@@ -136,7 +136,7 @@ def _running_words(view: JobView) -> str:
             if view.fps is None
             else translate("mien", "{fps} frames/s").format(fps=_locale().toString(view.fps, "f", 1))
         )
-        left = "" if view.left_s is None else time_words(view.left_s)
+        left = "" if view.eta_s is None else eta_text(view.eta_s)
         return _joined(translate("mien", "Running"), _extent(job), fps, left)
     return {
         Phase.OPENING: translate("mien", "Opening the file and the models"),
@@ -147,7 +147,7 @@ def _running_words(view: JobView) -> str:
     }[view.phase]
 
 
-def preset_words(name: str) -> str:
+def preset_text(name: str) -> str:
     """What a preset is called."""
     known = {
         "speed": translate("mien", "Speed"),
@@ -157,9 +157,9 @@ def preset_words(name: str) -> str:
     return known.get(name, name)
 
 
-def time_words(left_s: float) -> str:
+def eta_text(eta_s: float) -> str:
     """Time left, as finely as it is known."""
-    told = rounded(left_s)
+    told = rounded_eta(eta_s)
     if told.seconds:
         return translate("mien", "about {seconds} s left").format(seconds=told.seconds)
     if not told.hours:
@@ -167,19 +167,19 @@ def time_words(left_s: float) -> str:
     return translate("mien", "about {hours} h {minutes:02} min left").format(hours=told.hours, minutes=told.minutes)
 
 
-def size_words(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
     """Bytes as people read them."""
     return _locale().formattedDataSize(size_bytes, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
 
 
-def place_words(job: Job) -> str:
+def location_text(job: Job) -> str:
     """Where the results are, once there are any; else where the source is."""
     if job.state is JobState.DONE:
         return translate("mien", "Results in {folder}").format(folder=job.folder)
     return job.spec if Path(job.spec).name != job.spec else ""
 
 
-def share_of(job: Job) -> float | None:
+def progress_of(job: Job) -> float | None:
     """How much of the job is done, 0-1; None while nobody knows."""
     if job.state is JobState.DONE:
         return 1.0

@@ -112,7 +112,7 @@ class AgreementScorer(QObject):
         """Compute the agreement for these notes."""
         self._latest = notes
         if notes.labels:
-            self._worker.ask(notes)
+            self._worker.submit(notes)
         else:
             self._box.show_agreement(None)
 

@@ -92,7 +92,7 @@ class NoteStore(QObject):
 
     def _set(self, notes: Notes) -> None:
         self._now = notes
-        self._worker.ask(_SaveRequest(self._folder, notes))
+        self._worker.submit(_SaveRequest(self._folder, notes))
         self.changed.emit()
 
     def _note_saved(self, notes: Notes) -> None:

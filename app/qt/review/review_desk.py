@@ -1,97 +1,116 @@
-"""The desk of the review page: one session with its player, timeline, panels and notes."""
+"""The review desk: one session with its player, timeline, panels and notes, and the actions on them."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from app.overlay.presentation import face_at
+from app.overlay.overlay import face_at
 from app.qt import theme
-from app.qt.review.agreement_box import Scoring
-from app.qt.review.note_store import NoteKeeper
-from app.qt.review.review_actions import ReviewActions
-from app.qt.review.review_panels import FacePanel, LabelPanel
-from app.qt.review.review_player import Clip, ReviewPlayer, Shown
+from app.qt.review.agreement_box import AgreementScorer
+from app.qt.review.note_store import NoteStore
+from app.qt.review.review_panels import FacePanel, NotesPanel
+from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
 from app.qt.review.timeline_box import TimelineBox
-from app.qt.review.timeline_painter import label_word
-from app.qt.review.timeline_text import range_words
-from app.qt.review.transport_bar import TransportBar
+from app.qt.review.timeline_painter import label_text
+from app.qt.review.timeline_text import range_text
+from app.qt.review.transport_bar import Glyph, TransportBar
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page_parts import SideArea
 from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
-from app.review.notes import Exclusion, HumanLabel, Marker, Notes
+from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session
+from engine.facs import EXPRESSIONS
+
+#: As `app.qt.widgets.page.Page.make_action`: text, shortcut, slot and, optionally, tooltip.
+MakeAction = Callable[..., QAction]
 
 _VIDEO_TOPIC: Final = "review-video"
 _HINT_TOPIC: Final = "review-hint"
-#: Width of the panels at first, in em, and of the whole desk in a window of 1280 pixels.
+#: Initial width of the side panels in em, and of the whole desk in pixels in a window 1280 pixels wide.
 _SIDE_EM: Final = 24.0
-_FIRST_PX: Final = 1060
+_INITIAL_PX: Final = 1060
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """What is needed to work on a session."""
+    """A session and its notes, as read from disk."""
 
-    session: Session  # becomes the desk's own
-    notes: Notes | None  # None: they cannot be read, so nothing is noted either
+    session: Session  # the desk closes it
+    notes: Notes | None  # None: review.json cannot be read, so notes are disabled
 
 
 class ReviewDesk(QWidget):
-    """Shows one session at a time. Without one its methods do nothing."""
+    """Shows one session at a time; without a session its methods do nothing."""
 
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
-    #: The name under which labels are given, when the user changed it.
-    coder_named = Signal(str)
+    #: The coder's name as the user changed it.
+    coder_changed = Signal(str)
 
     def __init__(
         self,
-        actions: ReviewActions,
+        make_action: MakeAction,
         parent: QWidget | None = None,
         *,
         open_clip: Callable[[Path], Clip] = ClipReader,
     ) -> None:
+        """``make_action`` registers an action with the page, so that its shortcut works there."""
         super().__init__(parent)
         self._open_clip = open_clip
         self._session: Session | None = None
         self.player: ReviewPlayer | None = None
-        self.keeper: NoteKeeper | None = None
-        self._scoring: Scoring | None = None
-        self._shown: Shown | None = None
+        self.note_store: NoteStore | None = None
+        self._scorer: AgreementScorer | None = None
+        self._shown: ShownFrame | None = None
         self._in_s: float | None = None
         self._out_s: float | None = None
-        self.view = VideoView()
-        self.transport = TransportBar(actions.transport)
-        self.box = TimelineBox(actions.zooms)
-        self.timeline = self.box.timeline
-        self.face = FacePanel(actions.next_face)
-        self.panel = LabelPanel(actions.labels, actions.exclude, actions.remove)
+        self.video = VideoView()
+        transport, zooms = self._make_playback_actions(make_action)
+        labels, exclude, remove = self._make_note_actions(make_action)
+        self.transport = TransportBar(transport)
+        self.timeline_box = TimelineBox(zooms)
+        self.timeline = self.timeline_box.timeline
+        self.face_panel = FacePanel(self._next_face)
+        self.notes_panel = NotesPanel(labels, exclude, remove)
         self.tabs = QTabWidget()
+        self._enable_actions(session=False, notes=False)
         self._lay_out()
         self._connect()
 
-    # One session
+    # Session
 
     @property
     def session(self) -> Session | None:
-        """What is shown."""
+        """The open session."""
         return self._session
 
     @property
+    def shown(self) -> ShownFrame | None:
+        """The frame on screen; None until the first one is decoded."""
+        return self._shown
+
+    @property
     def notes(self) -> Notes:
-        """What is noted; empty without a session."""
-        return Notes() if self.keeper is None else self.keeper.now
+        """The notes of the session; empty without a session."""
+        return Notes() if self.note_store is None else self.note_store.now
+
+    @property
+    def marked_range(self) -> tuple[float | None, float | None]:
+        """Start and end of the marked range in seconds; None = not marked."""
+        return self._in_s, self._out_s
 
     def show_session(self, opened: OpenedSession, coder: str) -> None:
-        """Show another session from its start; ``coder`` labels where the notes name nobody."""
+        """Show another session from its start; ``coder`` is used if the notes name no coder."""
         self.close_session()
         session = self._session = opened.session
         self.player = ReviewPlayer(session, self, open_clip=self._open_clip)
@@ -100,36 +119,100 @@ class ReviewDesk(QWidget):
         self.player.playing_changed.connect(self._follow_playing)
         if opened.notes is not None:
             notes = opened.notes if opened.notes.coder else opened.notes.with_coder(coder)
-            self.keeper = NoteKeeper(session.folder, notes, self)
-            self.keeper.noticed.connect(self.noticed)
-            self.keeper.changed.connect(self._follow_notes)
-        self.panel.show_coder(self.notes.coder)
-        self._scoring = Scoring(session, self.panel.agreement, self)
-        self.face.set_header(session.header)
+            self.note_store = NoteStore(session.folder, notes, self)
+            self.note_store.noticed.connect(self.noticed)
+            self.note_store.changed.connect(self._follow_notes)
+        self._enable_actions(session=True, notes=self.note_store is not None)
+        self.notes_panel.show_coder(self.notes.coder)
+        self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
+        self.face_panel.set_header(session.header)
         self.timeline.set_session(session)
-        self.box.follow_session()
-        self.view.show_message(self._words_without_picture(""))
-        if self.timeline.lanes:
-            self.timeline.select_face(self.timeline.lanes[0].face_id)
+        self.timeline_box.follow_session()
+        self.video.show_message(self._message_without_image(""))
+        if self.timeline.faces:
+            self.timeline.select_face(self.timeline.faces[0].face_id)
         self._follow_notes()
         self._set_range(None, None)
-        self.player.set_view_size(*self.view.space_px)
+        self.player.set_view_size(*self.video.space_px)
 
     def close_session(self) -> None:
-        """End what belongs to the session, write what is not written, and show nothing."""
-        parts, session = (self.keeper, self._scoring, self.player), self._session
-        self.player = self.keeper = self._scoring = self._shown = self._session = None
+        """Save the notes, stop the threads of the session and show nothing."""
+        parts, session = (self.note_store, self._scorer, self.player), self._session
+        self.player = self.note_store = self._scorer = self._shown = self._session = None
         self.timeline.set_session(None)
-        self.face.set_header(None)
-        with contextlib.ExitStack() as ends:  # runs all of them from the last on, whatever one raises
+        self.face_panel.set_header(None)
+        with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
             if session is not None:
-                ends.callback(session.close)
+                cleanup.callback(session.close)
             for part in parts:
                 if part is not None:
-                    ends.callback(part.deleteLater)
-                    ends.callback(part.close)
+                    cleanup.callback(part.deleteLater)
+                    cleanup.callback(part.close)
 
-    # What the actions do
+    # Actions
+
+    @property
+    def desk_actions(self) -> tuple[QAction, ...]:
+        """All actions in menu order."""
+        return (*self._session_actions, *self._note_actions)
+
+    def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
+        """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
+        tr = self.tr
+        play = make(tr("Play or pause"), "Space", self.toggle)
+        back = make(tr("Frame back"), "Left", partial(self._step, -1))
+        forward = make(tr("Frame forward"), "Right", partial(self._step, 1))
+        second_back = make(tr("Second back"), "Shift+Left", partial(self._skip, -1.0))
+        second_forward = make(tr("Second forward"), "Shift+Right", partial(self._skip, 1.0))
+        start = make(tr("Go to start"), "Home", partial(self.go_to, 0.0))
+        end = make(tr("Go to end"), "End", self._go_to_end)
+        backwards = partial(self._shuttle, -1)
+        reverse = make(tr("Play backwards"), "J", backwards, tr("Play backwards; press again to double the speed"))
+        stop = make(tr("Pause"), "K", self.pause)
+        forwards = partial(self._shuttle, 1)
+        shuttle = make(tr("Play forwards"), "L", forwards, tr("Play forwards; press again to double the speed"))
+        mark_in = make(tr("Start of range"), "I", self.mark_in)
+        mark_out = make(tr("End of range"), "O", self.mark_out)
+        self._next_face = make(tr("Next face"), "F", self._choose_next_face)
+        zooms = (
+            make(tr("Zoom in"), "+", lambda: self.timeline.zoom(1), tr("Show less time on the timeline")),
+            make(tr("Zoom out"), "-", lambda: self.timeline.zoom(-1), tr("Show more time on the timeline")),
+            make(tr("Whole session"), "A", lambda: self.timeline.zoom_out_full()),
+        )
+        self._session_actions: tuple[QAction, ...] = (
+            *(play, back, forward, second_back, second_forward, start, end),
+            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, *zooms),
+        )
+        buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
+        return buttons, zooms
+
+    def _make_note_actions(self, make: MakeAction) -> tuple[dict[str, QAction], QAction, QAction]:
+        """Make the actions that change notes; return those with buttons in the panels."""
+        tr = self.tr
+        marker = make(tr("Add marker"), "M", self.add_marker, tr("Mark this moment"))
+        exclude = make(
+            tr("Exclude range"), "X", self.exclude_range, tr("Leave the range out of agreement and reviewed tables")
+        )
+        labels = {label: self._make_label_action(make, label) for label in HUMAN_LABELS}
+        remove = make(tr("Delete selected note"), "Del", self._remove_note)
+        rename = make(tr("Rename selected marker"), "F2", self._edit_marker)
+        undo = make(tr("Undo"), "Ctrl+Z", self._undo)
+        redo = make(tr("Redo"), "Ctrl+Shift+Z", self._redo)
+        self._note_actions: tuple[QAction, ...] = (marker, exclude, *labels.values(), remove, rename, undo, redo)
+        return labels, exclude, remove
+
+    def _make_label_action(self, make: MakeAction, label: str) -> QAction:
+        key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
+        text = self.tr("Label as {label}").format(label=label_text(label))
+        return make(text, key, partial(self.label_range, label))
+
+    def _enable_actions(self, *, session: bool, notes: bool) -> None:
+        for action in self._session_actions:
+            action.setEnabled(session)
+        for action in self._note_actions:
+            action.setEnabled(notes)
+
+    # Playback
 
     def toggle(self) -> None:
         """Play or pause."""
@@ -141,124 +224,151 @@ class ReviewDesk(QWidget):
         if self.player is not None:
             self.player.pause()
 
-    def shuttle(self, sign: int) -> None:
-        """Play forwards (1) or backwards (-1)."""
-        if self.player is not None:
-            self.player.shuttle(sign)
-
-    def step(self, frames: int) -> None:
-        """So many analysed frames on."""
-        if self.player is not None:
-            self.player.step(frames)
-
-    def jump(self, seconds: float) -> None:
-        """So many seconds on."""
-        if self.player is not None:
-            self.player.go_to_time(self.player.time_s + seconds)
-
     def go_to(self, time_s: float) -> None:
-        """Show the frame of that time."""
+        """Show the frame at this time, in seconds of the session."""
         if self.player is not None:
             self.player.go_to_time(time_s)
 
-    def go_to_start(self) -> None:
-        """Show the first frame."""
-        self.go_to(0.0)
+    def _shuttle(self, direction: int) -> None:
+        if self.player is not None:
+            self.player.shuttle(direction)
 
-    def go_to_end(self) -> None:
-        """Show the last frame."""
+    def _step(self, frames: int) -> None:
+        if self.player is not None:
+            self.player.step(frames)
+
+    def _skip(self, seconds: float) -> None:
+        if self.player is not None:
+            self.player.go_to_time(self.player.time_s + seconds)
+
+    def _go_to_end(self) -> None:
         if self._session is not None:
             self.go_to(self._session.duration_s)
 
-    def zoom(self, steps: float) -> None:
-        """Show less time, or more."""
-        self.timeline.zoom(steps)
+    def _set_rate(self, rate: float) -> None:
+        if self.player is not None:
+            self.player.set_rate(rate)
 
-    def zoom_out_full(self) -> None:
-        """Show all time."""
-        self.timeline.zoom_out_full()
+    def _resize(self, width_px: int, height_px: int) -> None:
+        if self.player is not None:
+            self.player.set_view_size(width_px, height_px)
 
-    def next_face(self) -> None:
-        """Choose the next of the faces in this frame; where there is none, the next on the timeline."""
-        here = [] if self._shown is None else [row.face_id for row in self._shown.rows if row.face_id is not None]
-        numbers = sorted(here) or [lane.face_id for lane in self.timeline.lanes]
-        if numbers:
-            selected = self.timeline.selected
-            place = numbers.index(selected) + 1 if selected in numbers else 0
-            self._choose_face(numbers[place % len(numbers)])
-
-    def add_marker(self) -> None:
-        """Mark the moment; F2 then gives it a name."""
-        if self.player is not None and self.keeper is not None:
-            marker = Marker(self.player.time_s, "")
-            self.keeper.change(self.tr("marker"), self.notes.with_marker(marker))
-            self.panel.notes.choose(marker)
+    # Range and notes
 
     def mark_in(self) -> None:
-        """The range starts with this frame."""
+        """Start the range with the current frame; an end at or before it is dropped."""
         if self.player is not None:
             start = self.player.time_s
             self._set_range(start, self._out_s if self._out_s is not None and self._out_s > start else None)
 
     def mark_out(self) -> None:
-        """The range ends with this frame."""
+        """End the range with the current frame; a start after it is dropped."""
         if self.player is not None and self._session is not None:
             end = self._session.end_of(self.player.position)
             self._set_range(self._in_s if self._in_s is not None and self._in_s < end else None, end)
 
+    def mark_range(self, start_s: float, end_s: float) -> None:
+        """Mark all frames shown between two times, in seconds."""
+        session = self._session
+        if session is not None:
+            start = float(session.times_s[session.position_at(start_s)])
+            self._set_range(start, session.end_of(session.position_at(end_s)))
+
+    def add_marker(self) -> None:
+        """Add an unnamed marker at the current frame and select it in the list."""
+        if self.player is not None and self.note_store is not None:
+            marker = Marker(self.player.time_s, "")
+            self.note_store.change(self.tr("marker"), self.notes.with_marker(marker))
+            self.notes_panel.notes.choose(marker)
+
     def exclude_range(self) -> None:
-        """Leave the range out."""
-        marked = self._marked_range()
-        if marked is not None and self.keeper is not None:
-            self.keeper.change(self.tr("excluded range"), self.notes.with_exclusion(Exclusion(*marked)))
+        """Exclude the marked range."""
+        marked = self._required_range()
+        if marked is not None and self.note_store is not None:
+            self.note_store.change(self.tr("excluded range"), self.notes.with_exclusion(Exclusion(*marked)))
 
     def label_range(self, label: str) -> None:
-        """Give the chosen face this label over the range."""
-        marked, face_id = self._marked_range(), self.timeline.selected
-        if marked is None or face_id is None or self.keeper is None:
+        """Label the selected face over the marked range."""
+        marked, face_id = self._required_range(), self.timeline.selected
+        if marked is None or face_id is None or self.note_store is None:
             return
-        name = self.tr("label {label}").format(label=label_word(label))
-        self.keeper.change(name, self.notes.with_label(HumanLabel(face_id, *marked, label)))
+        name = self.tr("label {label}").format(label=label_text(label))
+        self.note_store.change(name, self.notes.with_label(HumanLabel(face_id, *marked, label)))
 
-    def remove_note(self) -> None:
-        """Take the note away that is chosen in the list."""
-        note = self.panel.notes.current_note
-        if self.keeper is None or note is None:
+    def rename_marker(self, marker: Marker, text: str) -> None:
+        """Give a marker another text."""
+        if self.note_store is not None:
+            renamed = Marker(marker.time_s, text)
+            notes = self.notes.without_marker(marker).with_marker(renamed)
+            self.note_store.change(self.tr("renamed marker"), notes)
+            self.notes_panel.notes.choose(renamed)
+
+    def _remove_note(self) -> None:
+        note = self.notes_panel.notes.current_note
+        if self.note_store is None or note is None:
             return
         if isinstance(note, Marker):
-            self.keeper.change(self.tr("deleted marker"), self.notes.without_marker(note))
+            self.note_store.change(self.tr("deleted marker"), self.notes.without_marker(note))
         elif isinstance(note, Exclusion):
-            self.keeper.change(self.tr("deleted excluded range"), self.notes.without_exclusion(note))
+            self.note_store.change(self.tr("deleted excluded range"), self.notes.without_exclusion(note))
         else:
-            self.keeper.change(self.tr("deleted label"), self.notes.without_label(note))
+            self.note_store.change(self.tr("deleted label"), self.notes.without_label(note))
 
-    def rename_marker(self) -> None:
-        """Let the user write the words of the chosen marker."""
+    def _edit_marker(self) -> None:
         self.tabs.setCurrentIndex(1)
-        self.panel.notes.rename_current()
+        self.notes_panel.notes.edit_current()
 
-    def undo(self) -> None:
-        """Take the last change of the notes back."""
-        if self.keeper is not None:
-            self.keeper.stack.undo()
+    def _undo(self) -> None:
+        if self.note_store is not None:
+            self.note_store.stack.undo()
 
-    def redo(self) -> None:
-        """Make the change again that was taken back."""
-        if self.keeper is not None:
-            self.keeper.stack.redo()
+    def _redo(self) -> None:
+        if self.note_store is not None:
+            self.note_store.stack.redo()
 
-    # What comes from the parts
+    def _set_coder(self, coder: str) -> None:
+        if self.note_store is not None:
+            self.note_store.set_coder(coder)
+        self.coder_changed.emit(coder)
 
-    def _show(self, shown: Shown) -> None:
-        """Picture and panels of one frame."""
+    def _set_range(self, start_s: float | None, end_s: float | None) -> None:
+        self._in_s, self._out_s = start_s, end_s
+        self.timeline.set_range(None if start_s is None or end_s is None else (start_s, end_s))
+        self._describe_range()
+
+    def _required_range(self) -> tuple[float, float] | None:
+        """The marked range; without one a notice explains how to mark it."""
+        if self._in_s is None or self._out_s is None:
+            hint = self.tr("Mark a range first: I at its start, O at its end, or drag over the timeline with Shift.")
+            self.noticed.emit(Notice(hint, Severity.INFO, _HINT_TOPIC))
+            return None
+        return self._in_s, self._out_s
+
+    def _describe_range(self) -> None:
+        if self._session is not None:
+            text = range_text(self._session, self.timeline.selected, self._in_s, self._out_s)
+            self.notes_panel.show_range(text.range, text.model)
+
+    def _follow_notes(self) -> None:
+        """Show the notes after every change."""
+        session = self._session
+        if session is not None and self._scorer is not None:
+            self.timeline.set_notes(self.notes)
+            self.notes_panel.show_notes(self.notes, session.duration_s)
+            self._scorer.score(self.notes)
+
+    # Frame and face
+
+    def _show(self, shown: ShownFrame) -> None:
+        """Show the image and the rows of one frame."""
         session, before = self._session, self._shown
         if session is None:
             return
         self._shown = shown
-        if shown.picture is not None:
-            self.view.show_image(shown.picture)
+        if shown.image is not None:
+            self.video.show_image(shown.image)
         else:
-            self.view.show_message(self._words_without_picture(shown.fault))
+            self.video.show_message(self._message_without_image(shown.fault))
         if shown.fault != ("" if before is None else before.fault):
             self.noticed.emit(Notice(shown.fault, Severity.ERROR, _VIDEO_TOPIC))
         self.transport.show_time(
@@ -266,16 +376,16 @@ class ReviewDesk(QWidget):
         )
         self._show_face()
 
-    def _words_without_picture(self, fault: str) -> str:
+    def _message_without_image(self, fault: str) -> str:
         if fault:
             return self.tr("The picture cannot be shown.\n{fault}").format(fault=fault)
         if self._session is not None and self._session.video is None:
-            return self.tr("This session has no pictures.\nTimeline, panels and notes work without them.")
+            return self.tr("This session has no video.\nTimeline, panels and notes work without it.")
         return ""
 
     def _show_face(self) -> None:
         rows = () if self._shown is None else self._shown.rows
-        self.face.show_face(self.timeline.selected, rows)
+        self.face_panel.show_face(self.timeline.selected, rows)
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
@@ -285,110 +395,64 @@ class ReviewDesk(QWidget):
         if self.player is not None:
             self.transport.show_playing(playing, self.player.rate)
 
-    def _follow_notes(self) -> None:
-        """After every change of the notes."""
-        session = self._session
-        if session is not None and self._scoring is not None:
-            self.timeline.set_notes(self.notes)
-            self.panel.show_notes(self.notes, session.duration_s)
-            self._scoring.score(self.notes)
-
     def _choose_face(self, face_id: int) -> None:
         self.timeline.select_face(face_id)
-        self.box.follow_session()
+        self.timeline_box.follow_session()
         self._show_face()
-        self._tell_range()
+        self._describe_range()
 
-    def _pick(self, x: float, y: float) -> None:
-        """Choose the smallest face whose box holds this point of the picture (0-1)."""
+    def _choose_next_face(self) -> None:
+        """Choose the next face in this frame; if it has none, the next on the timeline."""
+        in_frame = [] if self._shown is None else [row.face_id for row in self._shown.rows if row.face_id is not None]
+        face_ids = sorted(in_frame) or [face.face_id for face in self.timeline.faces]
+        if face_ids:
+            selected = self.timeline.selected
+            place = face_ids.index(selected) + 1 if selected in face_ids else 0
+            self._choose_face(face_ids[place % len(face_ids)])
+
+    def _pick_face(self, x: float, y: float) -> None:
+        """Choose the smallest face whose box contains this point of the image, as fractions of its size."""
         shown = self._shown
-        if shown is None or not shown.frame_px[0]:
+        if shown is None or not shown.frame_size_px[0]:
             return
-        face_id = face_at(shown.rows, x * shown.frame_px[0], y * shown.frame_px[1])
+        face_id = face_at(shown.rows, x * shown.frame_size_px[0], y * shown.frame_size_px[1])
         if face_id is not None:
             self._choose_face(face_id)
 
-    def _rename(self, marker: Marker, text: str) -> None:
-        if self.keeper is not None:
-            renamed = Marker(marker.time_s, text)
-            notes = self.notes.without_marker(marker).with_marker(renamed)
-            self.keeper.change(self.tr("renamed marker"), notes)
-            self.panel.notes.choose(renamed)
-
-    def _name_coder(self, coder: str) -> None:
-        if self.keeper is not None:
-            self.keeper.set_coder(coder)
-        self.coder_named.emit(coder)
-
-    # The range
-
-    def _mark(self, start_s: float, end_s: float) -> None:
-        """Whole frames between two moments."""
-        session = self._session
-        if session is not None:
-            start = float(session.times_s[session.position_at(start_s)])
-            self._set_range(start, session.end_of(session.position_at(end_s)))
-
-    def _set_range(self, start_s: float | None, end_s: float | None) -> None:
-        self._in_s, self._out_s = start_s, end_s
-        self.timeline.set_range(None if start_s is None or end_s is None else (start_s, end_s))
-        self._tell_range()
-
-    def _marked_range(self) -> tuple[float, float] | None:
-        """The range; without one the user is told how to get one."""
-        if self._in_s is None or self._out_s is None:
-            told = self.tr("Mark a range first: I at its start, O at its end, or drag over the lanes with Shift.")
-            self.noticed.emit(Notice(told, Severity.INFO, _HINT_TOPIC))
-            return None
-        return self._in_s, self._out_s
-
-    def _tell_range(self) -> None:
-        if self._session is not None:
-            told = range_words(self._session, self.timeline.selected, self._in_s, self._out_s)
-            self.panel.show_range(told.range, told.model)
-
-    # Making
+    # Layout
 
     def _connect(self) -> None:
-        self.view.resized_px.connect(self._resize)
-        self.view.face_picked.connect(self._pick)
-        self.timeline.sought.connect(self.go_to)
-        self.timeline.range_marked.connect(self._mark)
+        self.video.resized_px.connect(self._resize)
+        self.video.face_picked.connect(self._pick_face)
+        self.timeline.seek_requested.connect(self.go_to)
+        self.timeline.range_marked.connect(self.mark_range)
         self.timeline.face_chosen.connect(self._choose_face)
         self.transport.rate_chosen.connect(self._set_rate)
-        self.panel.notes.sought.connect(self.go_to)
-        self.panel.notes.renamed.connect(self._rename)
-        self.panel.coder_named.connect(self._name_coder)
-        self.panel.coder.returnPressed.connect(self.timeline.setFocus)  # the next key is a label again
-
-    def _resize(self, width_px: int, height_px: int) -> None:
-        if self.player is not None:
-            self.player.set_view_size(width_px, height_px)
-
-    def _set_rate(self, rate: float) -> None:
-        if self.player is not None:
-            self.player.set_rate(rate)
+        self.notes_panel.notes.seek_requested.connect(self.go_to)
+        self.notes_panel.notes.renamed.connect(self.rename_marker)
+        self.notes_panel.coder_changed.connect(self._set_coder)
+        self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
     def _lay_out(self) -> None:
         upper = QWidget()
         column = QVBoxLayout(upper)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.view, 1)
+        column.addWidget(self.video, 1)
         column.addWidget(self.transport)
         rows = QSplitter(Qt.Orientation.Vertical)
         rows.setObjectName("review-rows")
         rows.addWidget(upper)
-        rows.addWidget(self.box)
+        rows.addWidget(self.timeline_box)
         rows.setSizes([430, 260])
-        self.tabs.addTab(SideArea(self.face), self.tr("Face"))
-        self.tabs.addTab(SideArea(self.panel), self.tr("Notes"))
+        self.tabs.addTab(SideArea(self.face_panel), self.tr("Face"))
+        self.tabs.addTab(SideArea(self.notes_panel), self.tr("Notes"))
         columns = QSplitter(Qt.Orientation.Horizontal)
         columns.setObjectName("review-columns")
         columns.addWidget(rows)
         columns.addWidget(self.tabs)
         columns.setStretchFactor(0, 1)
-        side = min(round(_SIDE_EM * theme.em(self)), _FIRST_PX * 9 // 20)
-        columns.setSizes([_FIRST_PX - side, side])
+        side = min(round(_SIDE_EM * theme.em(self)), _INITIAL_PX * 9 // 20)
+        columns.setSizes([_INITIAL_PX - side, side])
         for splitter in (rows, columns):
             splitter.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)

@@ -150,7 +150,7 @@ class ReviewPage(Page):
         self.chooser.show_opening(path)
         if self.desk.session is not None:
             self.noticed.emit(Notice(self.tr("Opening {name} …").format(name=path.name), Severity.INFO, _TOPIC))
-        self._worker.ask(path)
+        self._worker.submit(path)
 
     def choose_session(self) -> None:
         """Let the user choose a session folder."""

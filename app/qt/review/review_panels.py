@@ -1,4 +1,4 @@
-"""Notes on a session: the range and face in hand, what the model says of it, what a person says, a list of all."""
+"""The side panels of the review desk: the model's results for one face, and the notes of the coder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.overlay.overlay import STANDING_LINE
+from app.overlay.overlay import DISCLAIMER
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.timeline_painter import label_word
+from app.qt.review.timeline_painter import label_text
 from app.qt.translation import translated
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
 from app.qt.widgets.expression_panel import ExpressionPanel
@@ -35,93 +35,65 @@ from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marke
 from app.review.timeline_layout import clock_text
 from app.session.rows import FaceRow, SessionHeader
 
-#: Buttons beside each other, where there is room for them.
-_MOST_COLUMNS: Final = 3
+Note = Marker | Exclusion | HumanLabel
+
+#: Label buttons per row, at most.
+_MAX_COLUMNS: Final = 3
+#: Lines that the list of notes shows without scrolling, at least.
+_MIN_LINES: Final = 6
 
 
-class LabelButton(QToolButton):
-    """Gives one label to the range: the colour, the word and the key of it."""
+class FacePanel(QWidget):
+    """Expression and action units of the selected face in the current frame."""
 
-    def __init__(self, label: str, action: QAction, parent: QWidget | None = None) -> None:
+    def __init__(self, next_face: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.given = action
-        self._label = label
-        self._word = label_word(label)
-        self._key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(action.text())
-        self.setToolTip(action.toolTip())
-        self.setEnabled(action.isEnabled())
-        self.clicked.connect(action.trigger)
-        action.changed.connect(lambda: self.setEnabled(action.isEnabled()))
+        self.expression = ExpressionPanel()
+        self.units = ActionUnitPanel()
+        policy = self.expression.chip.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
+        self.expression.chip.setSizePolicy(policy)
+        self._name = text_label("", "heading")
+        button = QPushButton(next_face.text())
+        button.setToolTip(next_face.toolTip())
+        button.clicked.connect(next_face.trigger)
+        head = QHBoxLayout()
+        head.addWidget(self._name, 1)
+        head.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(head)
+        layout.addWidget(self.expression)
+        layout.addWidget(self.units)
+        layout.addWidget(text_label(translated(DISCLAIMER), "dim"))
+        layout.addStretch(1)
 
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Colour, word and key."""
-        em = theme.em(self)
-        words = self.fontMetrics().horizontalAdvance(f"{self._word}{self._key}")
-        return QSize(words + round(2.5 * em), round(2.0 * em))
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Use the labels and limits of a session; None: no session."""
+        self.expression.set_header(header)
+        self.units.set_header(header)
+        self.show_face(None, ())
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Nothing is cut."""
-        return self.sizeHint()
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """The style's button and what stands on it."""
-        super().paintEvent(event)
-        colours, em = theme.current(), theme.em(self)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        place = QRectF(self.rect()).adjusted(0.5 * em, 0, -0.5 * em, 0)
-        swatch = QRectF(place.left(), place.center().y() - 0.35 * em, 0.7 * em, 0.7 * em)
-        if self._label == UNCLEAR:
-            painter.setPen(QPen(colours.colour("dim"), 1.5, Qt.PenStyle.DotLine))
-            painter.drawRect(swatch)
+    def show_face(self, face_id: int | None, rows: Sequence[FaceRow]) -> None:
+        """Show one face from the rows of a frame, or that it is not in the frame."""
+        row = next((row for row in rows if row.face_id == face_id and face_id is not None), None)
+        if face_id is None:
+            text = self.tr("No face selected")
+        elif row is None and rows:
+            text = self.tr("Face {number}: not in this frame").format(number=face_id)
         else:
-            painter.fillRect(swatch, colours.expression(self._label))
-        painter.setPen(colours.colour("text" if self.isEnabled() else "dim"))
-        painter.drawText(place.adjusted(1.1 * em, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._word)
-        painter.setPen(colours.colour("dim"))
-        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._key)
-        if self.hasFocus():
-            painter.setPen(QPen(colours.colour("accent"), 2))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 3, 3)
-        painter.end()
+            text = self.tr("Face {number}").format(number=face_id)
+        if text != self._name.text():
+            self._name.setText(text)
+        self.expression.chip.setVisible(row is not None)
+        self.expression.show_row(row)
+        self.units.show_row(row)
 
 
-class LabelGrid(QWidget):
-    """The buttons of all labels, in as many columns as the width has room for."""
+class NotesPanel(QWidget):
+    """The marked range with its label buttons, the list of notes and the agreement."""
 
-    def __init__(self, actions: Mapping[str, QAction], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._buttons = [LabelButton(label, actions[label]) for label in HUMAN_LABELS]
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._columns = 0
-        self._arrange(1)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Use the width."""
-        super().resizeEvent(event)
-        gap = self._grid.horizontalSpacing()
-        widest = max(button.sizeHint().width() for button in self._buttons)
-        self._arrange(min(max((self.width() + gap) // (widest + gap), 1), _MOST_COLUMNS))
-
-    def _arrange(self, columns: int) -> None:
-        if columns == self._columns:
-            return
-        for column in range(_MOST_COLUMNS):
-            self._grid.setColumnStretch(column, 1 if column < columns else 0)
-        for place, button in enumerate(self._buttons):
-            self._grid.addWidget(button, place // columns, place % columns)
-        self._columns = columns
-
-
-class LabelPanel(QWidget):
-    """Thin: the page decides what the buttons do."""
-
-    #: The coder's name, when it was changed.
-    coder_named = Signal(str)
+    #: The coder's name as the user changed it.
+    coder_changed = Signal(str)
 
     def __init__(
         self,
@@ -134,8 +106,8 @@ class LabelPanel(QWidget):
 
         Args:
             labels: an action for each of notes.HUMAN_LABELS.
-            exclude: leaves the range out.
-            remove: takes the chosen note away.
+            exclude: excludes the range.
+            remove: deletes the selected note.
             parent: owner.
         """
         super().__init__(parent)
@@ -146,42 +118,54 @@ class LabelPanel(QWidget):
         self._model = text_label("", "dim")
         self.coder.setPlaceholderText(self.tr("Your name or initials"))
         self.coder.setAccessibleName(self.tr("Coder"))
-        self.coder.setToolTip(self.tr("Stands with your labels in everything that is exported"))
-        self.coder.editingFinished.connect(self._name_coder)
+        self.coder.setToolTip(self.tr("Written next to your labels in every export"))
+        self.coder.editingFinished.connect(self._finish_coder)
         layout = QVBoxLayout(self)
         layout.addWidget(self._label_card(labels, exclude))
         layout.addWidget(self._list_card(remove), 1)
         layout.addWidget(self.agreement)
         self.show_range("", "")
 
-    def show_range(self, told: str, model: str) -> None:
-        """Which face and range a label goes to, and what the model says there; empty: no range yet."""
-        hint = self.tr("Mark a range first: I at its start, O at its end, or drag over the lanes with Shift.")
-        for label, text in ((self._range, told or hint), (self._model, model)):
-            if label.text() != text:
-                label.setText(text)
+    @property
+    def range_text(self) -> str:
+        """The face and range shown, or how to mark one."""
+        return self._range.text()
+
+    @property
+    def model_text(self) -> str:
+        """The model's result shown for the range; empty without a range."""
+        return self._model.text()
+
+    def show_range(self, text: str, model: str) -> None:
+        """Show the face and range that a label applies to and the model's result there; empty: no range yet."""
+        hint = self.tr("Mark a range first: I at its start, O at its end, or drag over the timeline with Shift.")
+        for label, shown in ((self._range, text or hint), (self._model, model)):
+            if label.text() != shown:
+                label.setText(shown)
         self._model.setVisible(bool(model))
 
     def show_notes(self, notes: Notes, duration_s: float) -> None:
-        """List the notes and name their coder."""
+        """List the notes and show their coder."""
         self.notes.show_notes(notes, duration_s)
-        if not self.coder.isModified():  # what is being typed stays
+        if not self.coder.isModified():  # keep what the user is typing
             self.coder.setText(notes.coder)
 
     def show_coder(self, coder: str) -> None:
-        """Who labels another session, in place of what was being typed."""
+        """Show the coder of another session, replacing what the user was typing."""
         self.coder.setText(coder)
 
-    def _name_coder(self) -> None:
+    def _finish_coder(self) -> None:
         self.coder.setModified(False)
-        self.coder_named.emit(self.coder.text().strip())
+        self.coder_changed.emit(self.coder.text().strip())
 
     def _label_card(self, labels: Mapping[str, QAction], exclude: QAction) -> Card:
         card = Card(self.tr("Label the range"))
         card.body.addWidget(self._range)
         card.body.addWidget(self._model)
-        card.body.addWidget(LabelGrid(labels))
-        card.body.addWidget(text_label(self.tr("Yours stand beside the model's labels and never change them."), "dim"))
+        card.body.addWidget(_LabelGrid(labels))
+        card.body.addWidget(
+            text_label(self.tr("Your labels are kept apart from the model's, which never change."), "dim")
+        )
         card.body.addWidget(_button_of(exclude))
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
@@ -196,74 +180,90 @@ class LabelPanel(QWidget):
         return card
 
 
-def _button_of(action: QAction) -> QPushButton:
-    """A button for an action; the key stands in its tooltip."""
-    button = QPushButton(action.text())
-    button.setToolTip(action.toolTip())
-    button.setEnabled(action.isEnabled())
-    button.clicked.connect(action.trigger)
-    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
-    return button
+class LabelButton(QToolButton):
+    """Applies one label to the range; shows its colour, name and shortcut."""
 
-
-class FacePanel(QWidget):
-    """Expression and action units of one face."""
-
-    def __init__(self, next_face: QAction, parent: QWidget | None = None) -> None:
+    def __init__(self, label: str, action: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.expression = ExpressionPanel()
-        self.units = ActionUnitPanel()
-        kept = self.expression.chip.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)  # nothing jumps while a face comes and goes
-        self.expression.chip.setSizePolicy(kept)
-        self._name = text_label("", "heading")
-        button = QPushButton(next_face.text())
-        button.setToolTip(next_face.toolTip())
-        button.clicked.connect(next_face.trigger)
-        head = QHBoxLayout()
-        head.addWidget(self._name, 1)
-        head.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.addLayout(head)
-        layout.addWidget(self.expression)
-        layout.addWidget(self.units)
-        layout.addWidget(text_label(translated(STANDING_LINE), "dim"))
-        layout.addStretch(1)
+        self.label_action = action
+        self._label = label
+        self._text = label_text(label)
+        self._key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(action.text())
+        self.setToolTip(action.toolTip())
+        self.setEnabled(action.isEnabled())
+        self.clicked.connect(action.trigger)
+        action.changed.connect(lambda: self.setEnabled(action.isEnabled()))
 
-    def set_header(self, header: SessionHeader | None) -> None:
-        """Take over what is the same for a whole session; None: no session."""
-        self.expression.set_header(header)
-        self.units.set_header(header)
-        self.show_face(None, ())
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Room for colour, name and shortcut."""
+        em = theme.em(self)
+        width = self.fontMetrics().horizontalAdvance(f"{self._text}{self._key}")
+        return QSize(width + round(2.5 * em), round(2.0 * em))
 
-    def show_face(self, face_id: int | None, rows: Sequence[FaceRow]) -> None:
-        """Show this face of a frame's rows; a face that is not there is told as such."""
-        mine = next((row for row in rows if row.face_id == face_id and face_id is not None), None)
-        if face_id is None:
-            text = self.tr("No face is chosen")
-        elif mine is None and rows:
-            text = self.tr("Face {number}: not in this frame").format(number=face_id)
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """The full size, so that no text is cut."""
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """Draw the style's button with the label on it."""
+        super().paintEvent(event)
+        colours, em = theme.current(), theme.em(self)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        inside = QRectF(self.rect()).adjusted(0.5 * em, 0, -0.5 * em, 0)
+        swatch = QRectF(inside.left(), inside.center().y() - 0.35 * em, 0.7 * em, 0.7 * em)
+        if self._label == UNCLEAR:
+            painter.setPen(QPen(colours.colour("dim"), 1.5, Qt.PenStyle.DotLine))
+            painter.drawRect(swatch)
         else:
-            text = self.tr("Face {number}").format(number=face_id)
-        if text != self._name.text():
-            self._name.setText(text)
-        self.expression.chip.setVisible(mine is not None)  # the line above says that the face is not there
-        self.expression.show_row(mine)
-        self.units.show_row(mine)
+            painter.fillRect(swatch, colours.expression(self._label))
+        painter.setPen(colours.colour("text" if self.isEnabled() else "dim"))
+        painter.drawText(inside.adjusted(1.1 * em, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text)
+        painter.setPen(colours.colour("dim"))
+        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._key)
+        if self.hasFocus():
+            painter.setPen(QPen(colours.colour("accent"), 2))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 3, 3)
+        painter.end()
 
 
-Note = Marker | Exclusion | HumanLabel
+class _LabelGrid(QWidget):
+    """All label buttons, in as many columns as fit."""
 
-#: Lines of text that the list shows without scrolling, at least.
-_LINES: Final = 6
+    def __init__(self, actions: Mapping[str, QAction], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._buttons = [LabelButton(label, actions[label]) for label in HUMAN_LABELS]
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._columns = 0
+        self._arrange(1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Use the available width."""
+        super().resizeEvent(event)
+        gap = self._grid.horizontalSpacing()
+        widest = max(button.sizeHint().width() for button in self._buttons)
+        self._arrange(min(max((self.width() + gap) // (widest + gap), 1), _MAX_COLUMNS))
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        for column in range(_MAX_COLUMNS):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        for place, button in enumerate(self._buttons):
+            self._grid.addWidget(button, place // columns, place % columns)
+        self._columns = columns
 
 
 class NoteList(QTreeWidget):
-    """Markers, excluded ranges and people's labels, each kind under its name."""
+    """Markers, excluded ranges and human labels, grouped by kind; a click seeks to a note."""
 
-    #: Seconds of the note that was chosen.
-    sought = Signal(float)
-    #: A marker, and its new words.
+    #: Start time of the clicked note in seconds.
+    seek_requested = Signal(float)
+    #: A marker and its new text.
     renamed = Signal(object, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -277,39 +277,39 @@ class NoteList(QTreeWidget):
         self.header().setStretchLastSection(True)
         self.setItemsExpandable(False)
         self.setRootIsDecorated(False)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # the page has a key for it
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # F2 is an action of the page
         self.itemClicked.connect(self._seek)
         self.itemActivated.connect(self._seek)
-        self.itemDoubleClicked.connect(self.rename_current)
+        self.itemDoubleClicked.connect(self.edit_current)
         self.itemChanged.connect(self._rename)
 
     @property
     def current_note(self) -> Note | None:
-        """The note that is chosen."""
+        """The selected note."""
         return self._note_of(self.currentItem())
 
     def show_notes(self, notes: Notes, duration_s: float) -> None:
-        """List these; what was chosen stays so."""
-        kept = self.current_note
+        """List these notes; the selected note stays selected."""
+        selected = self.current_note
         self._filling = True
         self.clear()
         self._items = []
         self._add_group(self.tr("Markers"), notes.markers, duration_s)
         self._add_group(self.tr("Excluded ranges"), notes.exclusions, duration_s)
-        self._add_group(self.tr("People's labels"), notes.labels, duration_s)
+        self._add_group(self.tr("Human labels"), notes.labels, duration_s)
         self._filling = False
-        if kept is not None:
-            self.choose(kept)
-        self.setMinimumHeight(round(_LINES * 1.4 * theme.em(self)))
+        if selected is not None:
+            self.choose(selected)
+        self.setMinimumHeight(round(_MIN_LINES * 1.4 * theme.em(self)))
 
     def choose(self, note: Note) -> None:
-        """Mark a note without going there."""
+        """Select a note without seeking to it."""
         item = next((item for item, other in self._items if other == note), None)
         if item is not None:
             self.setCurrentItem(item)
 
-    def rename_current(self) -> None:
-        """Let the user write the words of the chosen marker."""
+    def edit_current(self) -> None:
+        """Let the user edit the text of the selected marker."""
         item = self.currentItem()
         if item is not None and isinstance(self.current_note, Marker):
             self.editItem(item, 1)
@@ -321,7 +321,7 @@ class NoteList(QTreeWidget):
         self.addTopLevelItem(group)
         group.setFirstColumnSpanned(True)
         for note in notes:
-            item = QTreeWidgetItem(list(_words(note, duration_s, self.tr("Face {number}: {label}"))))
+            item = QTreeWidgetItem(list(_columns_of(note, duration_s, self.tr("Face {number}: {label}"))))
             if isinstance(note, Marker):
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
             group.addChild(item)
@@ -334,7 +334,7 @@ class NoteList(QTreeWidget):
     def _seek(self, item: QTreeWidgetItem) -> None:
         note = self._note_of(item)
         if note is not None:
-            self.sought.emit(note.time_s if isinstance(note, Marker) else note.start_s)
+            self.seek_requested.emit(note.time_s if isinstance(note, Marker) else note.start_s)
 
     def _rename(self, item: QTreeWidgetItem) -> None:
         note = None if self._filling else self._note_of(item)
@@ -342,11 +342,21 @@ class NoteList(QTreeWidget):
             self.renamed.emit(note, item.text(1).strip())
 
 
-def _words(note: Note, duration_s: float, form: str) -> tuple[str, str]:
+def _columns_of(note: Note, duration_s: float, label_form: str) -> tuple[str, str]:
     """Time and text of a note."""
     if isinstance(note, Marker):
         return clock_text(note.time_s, duration_s, 1), note.text
     span = f"{clock_text(note.start_s, duration_s, 1)} – {clock_text(note.end_s, duration_s, 1)}"
     if isinstance(note, Exclusion):
         return span, ""
-    return span, form.format(number=note.face_id, label=label_word(note.label))
+    return span, label_form.format(number=note.face_id, label=label_text(note.label))
+
+
+def _button_of(action: QAction) -> QPushButton:
+    """A button that triggers an action and follows whether it is enabled."""
+    button = QPushButton(action.text())
+    button.setToolTip(action.toolTip())
+    button.setEnabled(action.isEnabled())
+    button.clicked.connect(action.trigger)
+    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
+    return button

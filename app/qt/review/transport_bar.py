@@ -1,4 +1,4 @@
-"""The row below the picture: back and on by frames, play, where it is, and how fast."""
+"""The transport bar below the video: step, play, time and rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.review.timeline_layout import clock_text
 
 
 class Glyph(Enum):
-    """Signs of players, drawn so that they follow theme and scale."""
+    """Icons of the transport buttons, drawn so that they follow theme and scale."""
 
     START = "start"
     BACK = "back"
@@ -25,7 +25,7 @@ class Glyph(Enum):
     END = "end"
 
 
-#: For each sign its bars (left, right) and arrows (from the flat side to the tip), in shares of its width.
+#: For each icon its bars (left, right) and triangles (flat side, tip), as fractions of its width.
 _SHAPES: Final[dict[Glyph, tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]]] = {
     Glyph.START: (((0.1, 0.22),), ((0.9, 0.3),)),
     Glyph.BACK: (((0.72, 0.86),), ((0.62, 0.1),)),
@@ -37,7 +37,7 @@ _SHAPES: Final[dict[Glyph, tuple[tuple[tuple[float, float], ...], tuple[tuple[fl
 
 
 class GlyphButton(QToolButton):
-    """Triggers an action; shows a sign, and the action's words and key as its tooltip."""
+    """Triggers an action; shows an icon, with the action's text and shortcut as tooltip."""
 
     def __init__(self, glyph: Glyph, action: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,22 +51,22 @@ class GlyphButton(QToolButton):
 
     @property
     def glyph(self) -> Glyph:
-        """The sign shown."""
+        """The current icon."""
         return self._glyph
 
     def set_glyph(self, glyph: Glyph) -> None:
-        """Show another sign."""
+        """Change the icon."""
         if glyph is not self._glyph:
             self._glyph = glyph
             self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """A square that a finger hits."""
+        """A square large enough for touch."""
         side = round(2.1 * theme.em(self))
         return QSize(side, side)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """The style's ground, the sign, and a frame for the focus."""
+        """Draw the style's background, the icon and the focus frame."""
         super().paintEvent(event)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -97,13 +97,13 @@ class GlyphButton(QToolButton):
 
 
 class TransportBar(QWidget):
-    """Buttons for the player's actions, the time, and the rate."""
+    """Buttons for the player's actions, the time and the rate."""
 
-    #: The rate that the user chose.
+    #: The chosen rate.
     rate_chosen = Signal(float)
 
     def __init__(self, actions: dict[Glyph, QAction], parent: QWidget | None = None) -> None:
-        """``actions`` for START, BACK, PLAY, NEXT and END."""
+        """``actions`` must hold START, BACK, PLAY, NEXT and END."""
         super().__init__(parent)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -113,29 +113,34 @@ class TransportBar(QWidget):
             row.addWidget(button)
         self._time = QLabel()
         self._time.setAccessibleName(self.tr("Time"))
-        # The moment alone; the whole line must not widen the window.
+        # room for the time alone, so that the full text does not widen the window
         self._time.setMinimumWidth(self.fontMetrics().horizontalAdvance("0:00:00.00"))
         row.addSpacing(8)
         row.addWidget(self._time, 1)
         self._rates = QComboBox()
         self._rates.setAccessibleName(self.tr("Speed"))
-        self._rates.setToolTip(self.tr("How fast it plays; frames are left out where decoding is too slow"))
+        self._rates.setToolTip(self.tr("Playback speed; frames are skipped if decoding is too slow"))
         for rate in RATES:
             self._rates.addItem(f"{rate:g}×", rate)
         self._rates.setCurrentIndex(RATES.index(1.0))
         self._rates.activated.connect(lambda place: self.rate_chosen.emit(RATES[place]))
         row.addWidget(self._rates)
 
+    @property
+    def time_text(self) -> str:
+        """Time, duration and frame index, even where only the time fits."""
+        return self._time.toolTip() or self._time.text()
+
     def show_time(self, time_s: float, duration_s: float, frame: int) -> None:
-        """Where it is; ``frame`` is the index in the source."""
-        now, all_of_it = clock_text(time_s, duration_s, 2), clock_text(duration_s, duration_s, 2)
-        text = self.tr("{now} / {duration} · frame {frame}").format(now=now, duration=all_of_it, frame=frame)
+        """Show the current time; ``frame`` is the frame index in the source."""
+        now, total = clock_text(time_s, duration_s, 2), clock_text(duration_s, duration_s, 2)
+        text = self.tr("{now} / {duration} · frame {frame}").format(now=now, duration=total, frame=frame)
         fits = self._time.fontMetrics().horizontalAdvance(text) <= self._time.width()
         self._time.setText(text if fits else now)
         self._time.setToolTip("" if fits else text)
 
     def show_playing(self, playing: bool, rate: float) -> None:
-        """Whether it plays, and how fast; backwards below 0."""
+        """Show whether it is playing and the rate, negative when playing backwards."""
         self._buttons[Glyph.PLAY].set_glyph(Glyph.PAUSE if playing else Glyph.PLAY)
         if abs(rate) in RATES:
             self._rates.setCurrentIndex(RATES.index(abs(rate)))

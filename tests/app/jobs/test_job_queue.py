@@ -37,18 +37,18 @@ def names(queue: JobQueue) -> list[str]:
 # Every command as it can be given, by number.
 COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.add(f"{job_id}.mp4", OUT / str(job_id), "speed", {"speed": job_id}),
-    lambda queue, job_id: queue.begin(job_id, ENGINE),
-    lambda queue, job_id: queue.count(job_id, job_id, 35),
+    lambda queue, job_id: queue.start(job_id, ENGINE),
+    lambda queue, job_id: queue.update_progress(job_id, job_id, 35),
     lambda queue, job_id: queue.pause(job_id),
     lambda queue, job_id: queue.resume(job_id),
     lambda queue, job_id: queue.finish(job_id, RESULT, "cut off"),
     lambda queue, job_id: queue.fail(job_id, "made to fail"),
     lambda queue, job_id: queue.interrupt(job_id),
     lambda queue, job_id: queue.fail(job_id, "made to fail", touched=False),
-    lambda queue, job_id: queue.put_back(job_id, "disk full"),
+    lambda queue, job_id: queue.return_to_queue(job_id, "disk full"),
     lambda queue, job_id: queue.cancel(job_id),
-    lambda queue, job_id: queue.queue(job_id),
-    lambda queue, job_id: queue.queue(job_id, afresh=True),
+    lambda queue, job_id: queue.requeue(job_id),
+    lambda queue, job_id: queue.requeue(job_id, afresh=True),
     lambda queue, job_id: queue.set_preset(job_id, "thorough"),
     lambda queue, job_id: queue.move(job_id, job_id - 2),
     lambda queue, job_id: queue.remove(job_id),
@@ -76,10 +76,10 @@ def test_any_sequence_of_commands_keeps_the_laws(
         assert queue.count_of(*ACTIVE) <= 1
         assert (queue.active is None) == (queue.count_of(*ACTIVE) == 0)
         assert len({job.job_id for job in queue.jobs}) == len(queue.jobs)
-        assert all(job.begun for job in queue.jobs if job.state in ACTIVE)
+        assert all(job.started for job in queue.jobs if job.state in ACTIVE)
         # What was kept last is what is, but for frames that were counted since.
         assert [without_count(job) for job in kept[-1]] == [without_count(job) for job in queue.jobs]
-    path = tmp_path_factory.mktemp("queue") / "jobs.json"
+    path = tmp_path_factory.mktemp("requeue") / "jobs.json"
     write_jobs(path, queue.jobs)
     assert read_jobs(path).jobs == queue.jobs
     again = JobQueue(read_jobs(path).jobs)
@@ -97,8 +97,8 @@ def test_jobs_run_in_the_order_of_the_list() -> None:
     queue.move(3, 0)
     assert names(queue) == ["c.mp4", "a.mp4", "b.mp4"]
     seen = []
-    while (job := queue.next_waiting) is not None:
-        queue.begin(job.job_id, ENGINE)
+    while (job := queue.next_queued) is not None:
+        queue.start(job.job_id, ENGINE)
         queue.finish(job.job_id, RESULT)
         seen.append(job.spec)
     assert seen == ["c.mp4", "a.mp4", "b.mp4"]
@@ -106,12 +106,12 @@ def test_jobs_run_in_the_order_of_the_list() -> None:
 
 def test_only_one_job_runs_at_a_time() -> None:
     queue = queue_of("a.mp4", "b.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     with pytest.raises(RuntimeStateError, match="cannot begin job 2 while job 1 is running"):
-        queue.begin(2, ENGINE)
+        queue.start(2, ENGINE)
     queue.pause(1)
     with pytest.raises(RuntimeStateError, match="while job 1 is paused"):
-        queue.begin(2, ENGINE)
+        queue.start(2, ENGINE)
 
 
 def test_a_wrong_command_names_job_and_states() -> None:
@@ -124,7 +124,7 @@ def test_a_wrong_command_names_job_and_states() -> None:
 
 def test_a_running_job_cannot_be_removed() -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     with pytest.raises(RuntimeStateError, match="cannot remove"):
         queue.remove(1)
 
@@ -132,13 +132,13 @@ def test_a_running_job_cannot_be_removed() -> None:
 @pytest.mark.parametrize("state", STOPPED)
 def test_a_stopped_job_goes_on_with_the_engine_it_was_begun_with(state: JobState) -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     {JobState.FAILED: lambda: queue.fail(1, "gone"), JobState.CANCELLED: lambda: queue.cancel(1)}.get(
         state, lambda: queue.interrupt(1)
     )()
     assert not queue.job(1).resumes
-    queue.queue(1)
-    job = queue.begin(1, EngineChoice("openvino"))
+    queue.requeue(1)
+    job = queue.start(1, EngineChoice("openvino"))
     assert job.engine == ENGINE
     assert job.resumes
     assert not job.fault
@@ -146,14 +146,14 @@ def test_a_stopped_job_goes_on_with_the_engine_it_was_begun_with(state: JobState
 
 def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its_own() -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
-    assert not queue.fail(1, "no such file", touched=False).begun
-    queue.queue(1)
-    job = queue.begin(1, EngineChoice("openvino"))
+    queue.start(1, ENGINE)
+    assert not queue.fail(1, "no such file", touched=False).started
+    queue.requeue(1)
+    job = queue.start(1, EngineChoice("openvino"))
     assert not job.resumes
     assert job.engine == EngineChoice("openvino")
-    queue.put_back(1, "disk full")
-    assert queue.begin(1, ENGINE).resumes
+    queue.return_to_queue(1, "disk full")
+    assert queue.start(1, ENGINE).resumes
 
 
 @pytest.mark.parametrize("command", [JobQueue.interrupt, JobQueue.cancel])
@@ -161,13 +161,13 @@ def test_a_job_that_was_broken_off_before_it_touched_its_folder_still_starts_afr
     command: Callable[..., Job],
 ) -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     queue.cancel(1)
-    queue.queue(1, afresh=True)
-    queue.begin(1, ENGINE)
-    assert not command(queue, 1, touched=False).begun
-    queue.queue(1)
-    job = queue.begin(1, EngineChoice("openvino"))
+    queue.requeue(1, afresh=True)
+    queue.start(1, ENGINE)
+    assert not command(queue, 1, touched=False).started
+    queue.requeue(1)
+    job = queue.start(1, EngineChoice("openvino"))
     assert job.afresh
     assert not job.resumes
     assert job.engine == EngineChoice("openvino")
@@ -175,11 +175,11 @@ def test_a_job_that_was_broken_off_before_it_touched_its_folder_still_starts_afr
 
 def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
-    queue.count(1, 20, 35)
+    queue.start(1, ENGINE)
+    queue.update_progress(1, 20, 35)
     queue.cancel(1)
-    assert queue.queue(1, afresh=True).done == 0
-    job = queue.begin(1, EngineChoice("openvino"))
+    assert queue.requeue(1, afresh=True).done == 0
+    job = queue.start(1, EngineChoice("openvino"))
     assert job.engine == EngineChoice("openvino")
     assert job.afresh
     assert not job.resumes
@@ -187,29 +187,29 @@ def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:
 
 def test_a_job_that_started_afresh_and_broke_off_goes_on() -> None:
     queue = queue_of("a.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     queue.cancel(1)
-    queue.queue(1, afresh=True)
-    queue.begin(1, ENGINE)
+    queue.requeue(1, afresh=True)
+    queue.start(1, ENGINE)
     again = JobQueue(queue.jobs)  # the program was killed
-    again.queue(1)
-    assert again.begin(1, ENGINE).resumes
+    again.requeue(1)
+    assert again.start(1, ENGINE).resumes
 
 
 def test_the_preset_is_fixed_once_the_job_has_begun() -> None:
     queue = queue_of("a.mp4")
     assert queue.set_preset(1, "speed").total == 12
-    queue.begin(1, ENGINE)
-    queue.put_back(1, "disk full")
+    queue.start(1, ENGINE)
+    queue.return_to_queue(1, "disk full")
     with pytest.raises(RuntimeStateError, match="goes on as it was begun"):
         queue.set_preset(1, "speed")
 
 
 def test_clearing_leaves_what_can_still_be_done() -> None:
     queue = queue_of("a.mp4", "b.mp4", "c.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     queue.finish(1, RESULT)
-    queue.begin(2, ENGINE)
+    queue.start(2, ENGINE)
     queue.fail(2, "gone")
     queue.clear_done()
     assert names(queue) == ["b.mp4", "c.mp4"]
@@ -219,10 +219,10 @@ def test_counting_frames_writes_nothing() -> None:
     kept: list[tuple[Job, ...]] = []
     queue = JobQueue((), kept.append)
     queue.add("a.mp4", OUT, "speed", {})
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     before = len(kept)
     for done in range(30):
-        queue.count(1, done, 35)
+        queue.update_progress(1, done, 35)
     assert len(kept) == before
     queue.pause(1)
     assert kept[-1][0].done == 29
@@ -231,7 +231,7 @@ def test_counting_frames_writes_nothing() -> None:
 def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "jobs.json"
     queue = queue_of("a.mp4", "ü b.mp4")
-    queue.begin(1, ENGINE)
+    queue.start(1, ENGINE)
     queue.finish(1, RESULT, "it ends at 2.0 s")
     write_jobs(path, queue.jobs)
     assert read_jobs(path).jobs == queue.jobs

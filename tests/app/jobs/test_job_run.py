@@ -101,7 +101,7 @@ def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> 
         raise SourceError(f"{spec} is gone")
 
     ending = engines_of(FakePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert (ending.kind, ending.fault) == (OutcomeKind.FAILED, "made.mp4 is gone")
+    assert (ending.kind, ending.fault) == (OutcomeKind.FAILED, "clip.mp4 is gone")
     assert SessionFolder(tmp_path / "a").state() is SessionState.EMPTY
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from app.review.agreement import NoKappa, agree, kappas
+from app.review.agreement import KappaMissing, kappas, measure_agreement
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Notes
 from app.review.session import open_session
 from engine.facs import EXPRESSIONS
-from tests.app.review.write_run import badly_seen, face, write_run
+from tests.fakes.sessions import labelled_face, low_quality_face, write_session
 
 HAPPINESS, SURPRISE, ANGER = 1, 2, 4
 
@@ -19,8 +19,8 @@ def agreement_of(tmp_path, frames, *labels, exclusions=()):
         notes = notes.with_label(HumanLabel(face_id, first / 10, end / 10, label))
     for first, end in exclusions:
         notes = notes.with_exclusion(Exclusion(first / 10, end / 10))
-    with open_session(write_run(tmp_path, frames).path) as session:
-        return agree(session, notes)
+    with open_session(write_session(tmp_path, frames).path) as session:
+        return measure_agreement(session, notes)
 
 
 def test_kappa_by_hand():
@@ -42,20 +42,20 @@ def test_kappa_is_that_of_scikit_learn(seed):
 
 
 def test_nobody_labelled_nothing_is_found(tmp_path):
-    assert agreement_of(tmp_path, [(face(1, "anger"),)]) is None
+    assert agreement_of(tmp_path, [(labelled_face(1, "anger"),)]) is None
 
 
 def test_frames_are_counted_where_they_belong(tmp_path):
     frames = [
-        *[(face(1, "happiness"),)] * 4,  # 0-3 labelled happiness: agree
-        *[(face(1, "surprise", "happiness"),)] * 3,  # 4-6 labelled happiness: within the set
-        *[(face(1, "anger"),)] * 2,  # 7-8 labelled happiness: neither
-        *[(face(1),)] * 2,  # 9-10 labelled happiness: not assessed
-        (badly_seen(1),),  # 11 likewise
-        *[(face(1, "anger"), face(2, "anger"))] * 5,  # 12-16 labelled anger, 14-15 excluded
-        *[(face(1, "anger"),)] * 3,  # 17-19 labelled unclear, 19 excluded
+        *[(labelled_face(1, "happiness"),)] * 4,  # 0-3 labelled happiness: agree
+        *[(labelled_face(1, "surprise", "happiness"),)] * 3,  # 4-6 labelled happiness: within the set
+        *[(labelled_face(1, "anger"),)] * 2,  # 7-8 labelled happiness: neither
+        *[(labelled_face(1),)] * 2,  # 9-10 labelled happiness: not assessed
+        (low_quality_face(1),),  # 11 likewise
+        *[(labelled_face(1, "anger"), labelled_face(2, "anger"))] * 5,  # 12-16 labelled anger, 14-15 excluded
+        *[(labelled_face(1, "anger"),)] * 3,  # 17-19 labelled unclear, 19 excluded
         (),  # 20 labelled anger, but the face is not there
-        (face(1, "fear"),),  # 21 not labelled
+        (labelled_face(1, "fear"),),  # 21 not labelled
     ]
     found = agreement_of(
         tmp_path,
@@ -80,31 +80,31 @@ def test_frames_are_counted_where_they_belong(tmp_path):
 
 
 def test_one_label_everywhere_has_no_kappa(tmp_path):
-    found = agreement_of(tmp_path, [(face(1, "anger"),)] * 9, (1, 0, 4, "anger"), (1, 5, 9, "anger"))
-    assert (found.kappa, found.kappa_missing) == (None, NoKappa.ONE_LABEL)
-    assert (found.interval, found.interval_missing) == (None, NoKappa.ONE_LABEL)
+    found = agreement_of(tmp_path, [(labelled_face(1, "anger"),)] * 9, (1, 0, 4, "anger"), (1, 5, 9, "anger"))
+    assert (found.kappa, found.kappa_missing) == (None, KappaMissing.ONE_LABEL)
+    assert (found.interval, found.interval_missing) == (None, KappaMissing.ONE_LABEL)
     assert found.agreeing == found.compared == 8
 
 
 def test_labels_that_meet_no_assessed_frame_have_no_kappa(tmp_path):
-    found = agreement_of(tmp_path, [(face(1),)] * 4, (1, 0, 4, "anger"), (2, 0, 4, "fear"))
-    assert (found.kappa, found.kappa_missing, found.compared) == (None, NoKappa.NOTHING_COMPARED, 0)
+    found = agreement_of(tmp_path, [(labelled_face(1),)] * 4, (1, 0, 4, "anger"), (2, 0, 4, "fear"))
+    assert (found.kappa, found.kappa_missing, found.compared) == (None, KappaMissing.NOTHING_COMPARED, 0)
     assert found.not_assessed == 4
 
 
 def test_all_wrong_gives_a_kappa_of_zero_or_less(tmp_path):
-    frames = [(face(1, "anger"),)] * 2 + [(face(1, "fear"),)] * 2
+    frames = [(labelled_face(1, "anger"),)] * 2 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 2, "fear"), (1, 2, 4, "anger"))
     assert found.kappa == pytest.approx(-1.0)
-    found = agreement_of(tmp_path / "b", [(face(1, "anger"),)] * 2, (1, 0, 2, "fear"))
+    found = agreement_of(tmp_path / "b", [(labelled_face(1, "anger"),)] * 2, (1, 0, 2, "fear"))
     assert found.kappa == pytest.approx(0.0)
 
 
 def test_one_range_has_no_interval(tmp_path):
-    frames = [(face(1, "anger"),)] * 3 + [(face(1, "fear"),)] * 2
+    frames = [(labelled_face(1, "anger"),)] * 3 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 5, "anger"))
     assert found.kappa == pytest.approx(0.0)
-    assert (found.interval, found.interval_missing) == (None, NoKappa.TOO_FEW_RANGES)
+    assert (found.interval, found.interval_missing) == (None, KappaMissing.TOO_FEW_RANGES)
 
 
 def ranges_of(rng, count):
@@ -113,7 +113,7 @@ def ranges_of(rng, count):
     for place in range(count):
         human, other = rng.permutation(EXPRESSIONS[:4])[:2].tolist()
         shown = human if rng.random() < 0.7 else other
-        frames += [(face(1, shown),)] * 10
+        frames += [(labelled_face(1, shown),)] * 10
         labels.append((1, 10 * place, 10 * place + 10, human))
     return frames, labels
 
@@ -139,11 +139,11 @@ def test_interval_resamples_ranges_not_frames_and_is_the_same_each_time(tmp_path
 
 
 def test_resamples_without_a_kappa_are_passed_over(tmp_path):
-    frames = [(face(1, "anger"),)] * 2 + [(face(1, "fear"),)] * 2
+    frames = [(labelled_face(1, "anger"),)] * 2 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 2, "anger"), (1, 2, 4, "fear"))
     assert found.kappa == 1.0
     assert found.interval == (1.0, 1.0)
 
 
 def test_reasons_are_sentences():
-    assert all(reason.value.endswith(".") for reason in NoKappa)
+    assert all(reason.value.endswith(".") for reason in KappaMissing)

@@ -86,7 +86,7 @@ def test_every_time_gives_the_picture_that_reading_through_gives(tmp_path, form)
         reader = ClipReader(path)
         for place in places:
             pts_s, image = pictures[place]
-            assert np.array_equal(reader.picture_at(round(pts_s, 6)), image), (way, place)
+            assert np.array_equal(reader.image_at(round(pts_s, 6)), image), (way, place)
         reader.close()
 
 
@@ -107,7 +107,7 @@ def test_times_that_are_guessed_behind_a_jump_are_not_taken(tmp_path):
     reader = ClipReader(path)
     for place in (109, 37, 67, 52, 55, 119, 0, 68, 56):
         reader._jump(pictures[place][0])
-        assert np.array_equal(reader.picture_at(pictures[place][0]), pictures[place][1]), place
+        assert np.array_equal(reader.image_at(pictures[place][0]), pictures[place][1]), place
     reader.close()
 
 
@@ -115,16 +115,16 @@ def test_picture_stays_until_the_next_begins(tmp_path):
     path = write(tmp_path / "a.mp4", VARIABLE, g="250")
     reader = ClipReader(path)
     pts = [pts_s for pts_s, _ in read_through(path)]
-    assert number(reader.picture_at(pts[59] + 3.9)) == 59  # in the middle of the gap
+    assert number(reader.image_at(pts[59] + 3.9)) == 59  # in the middle of the gap
     for place in (3, 100, 7):
-        assert number(reader.picture_at(pts[place + 1] - 0.002)) == place
+        assert number(reader.image_at(pts[place + 1] - 0.002)) == place
     reader.close()
 
 
 def test_times_outside_give_the_first_and_the_last_picture(tmp_path):
     reader = ClipReader(write(tmp_path / "a.mp4", STEADY, g="250"))
     for time_s, place in ((-5.0, 0), (1e6, COUNT - 1), (0.0, 0), (5000.0, COUNT - 1), (-0.001, 0)):
-        assert number(reader.picture_at(time_s)) == place
+        assert number(reader.image_at(time_s)) == place
     reader.close()
 
 
@@ -138,21 +138,21 @@ def test_our_own_videos_answer_to_the_times_of_the_table(tmp_path, monkeypatch):
     sink.publish()
     reader = ClipReader(tmp_path / "v.mp4")
     for place in (0, 79, 1, 2, 60, 59, 58, 40, 78):
-        assert number(reader.picture_at(times_s[place])) == place
+        assert number(reader.image_at(times_s[place])) == place
     reader.close()
 
 
 def test_steps_back_decode_nothing_within_the_run_and_one_step_forward_decodes_one(tmp_path):
     path = write(tmp_path / "a.mp4", STEADY, g="250")
     reader = ClipReader(path)
-    reader.picture_at(STEADY[60])
+    reader.image_at(STEADY[60])
     pulls = []
     pull = reader._pull
     reader._pull = lambda: pulls.append(1) or pull()
     for place in range(59, 20, -1):
-        assert number(reader.picture_at(STEADY[place])) == place
+        assert number(reader.image_at(STEADY[place])) == place
     assert not pulls
-    reader.picture_at(STEADY[61])
+    reader.image_at(STEADY[61])
     assert len(pulls) == 1
     reader.close()
 
@@ -160,7 +160,7 @@ def test_steps_back_decode_nothing_within_the_run_and_one_step_forward_decodes_o
 def test_run_stays_short_whatever_the_way(tmp_path):
     reader = ClipReader(write(tmp_path / "a.mp4", STEADY, g="250"))
     for time_s in (4.5, 0.1, 3.9, 0.0):
-        reader.picture_at(time_s)
+        reader.image_at(time_s)
         assert len(reader._run) == len(reader._times) <= 48
     reader.close()
 
@@ -178,8 +178,8 @@ def test_pictures_stand_upright(tmp_path):
     assert reader.size == (48, 80)
     pictures = read_through(turned)
     for place in (9, 0, 5):
-        assert np.array_equal(reader.picture_at(pictures[place][0]), pictures[place][1])
-    assert reader.picture_at(0.0).shape == (80, 48, 3)
+        assert np.array_equal(reader.image_at(pictures[place][0]), pictures[place][1])
+    assert reader.image_at(0.0).shape == (80, 48, 3)
     reader.close()
 
 
@@ -189,8 +189,8 @@ def test_file_cut_off_gives_what_there_is(tmp_path):
     path.write_bytes(raw[: len(raw) * 2 // 3])
     pictures = read_through(path)
     reader = ClipReader(path)
-    assert np.array_equal(reader.picture_at(1e4), pictures[-1][1])
-    assert np.array_equal(reader.picture_at(pictures[5][0]), pictures[5][1])
+    assert np.array_equal(reader.image_at(1e4), pictures[-1][1])
+    assert np.array_equal(reader.image_at(pictures[5][0]), pictures[5][1])
     reader.close()
 
 
@@ -207,4 +207,4 @@ def test_closed_reader_says_so(tmp_path):
     reader = ClipReader(write(tmp_path / "a.mp4", STEADY[:5]))
     reader.close()
     with pytest.raises(SourceError, match="was closed"):
-        reader.picture_at(0.0)
+        reader.image_at(0.0)

@@ -18,9 +18,9 @@ from app.session import table
 from app.session.video import VideoSink
 from engine.errors import OutputError, SourceError
 from engine.types import Frame
-from tests.app.review.write_run import face, write_run
+from tests.fakes.sessions import labelled_face, write_session
 
-FRAMES = [(), *[(face(1, "anger"), face(2, "fear", "anger"))] * 60, (face(2),)]
+FRAMES = [(), *[(labelled_face(1, "anger"), labelled_face(2, "fear", "anger"))] * 60, (labelled_face(2),)]
 NOTES = (
     Notes("Ada")
     .with_label(HumanLabel(1, 0.15, 0.35, "anger"))
@@ -34,7 +34,7 @@ ALL = ExportChoice(agreement=True)
 
 @pytest.fixture
 def session(tmp_path):
-    write_run(tmp_path / "run", FRAMES)
+    write_session(tmp_path / "run", FRAMES)
     with open_session(tmp_path / "run") as opened:
         yield opened
 
@@ -73,7 +73,7 @@ def test_excluded_frames_can_be_left_out(session, tmp_path):
 
 
 def test_session_without_tables_gives_the_same_table(session, tmp_path):
-    write_run(tmp_path / "open", FRAMES, tables=False, completed=False)
+    write_session(tmp_path / "open", FRAMES, tables=False, completed=False)
     (whole,) = run(session, ExportChoice(notes=False), tmp_path / "a")
     with open_session(tmp_path / "open") as unfinished:
         (path,) = run(unfinished, ExportChoice(notes=False), tmp_path / "b")
@@ -96,7 +96,7 @@ def test_agreement_is_json_that_says_what_it_is_of(session, tmp_path):
     choice = ExportChoice(table=False, notes=False, agreement=True)
     (path,) = run(session, choice, tmp_path / "out", NOTES.without_exclusion(NOTES.exclusions[0]))
     raw = json.loads(path.read_text(encoding="utf-8"))
-    assert raw["source_id"] == "made.mp4"
+    assert raw["source_id"] == "clip.mp4"
     assert raw["coder"] == "Ada"
     assert raw["frames_compared"] == sum(map(sum, raw["table_human_by_model"])) == 62
     assert raw["frames_unclear"] == 1
@@ -191,7 +191,7 @@ def test_folder_that_cannot_be_made_is_told(session, tmp_path):
 
 
 def test_journal_that_changed_meanwhile_is_told(session, tmp_path):
-    write_run(session.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
+    write_session(session.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
     with pytest.raises(OutputError, match="has changed: open the session again"):
         run(session, ExportChoice(), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -204,7 +204,7 @@ def level(position):
 @pytest.fixture
 def recorded(tmp_path):
     """A recording whose pictures are grey, brighter from frame to frame."""
-    folder = write_run(tmp_path / "run", FRAMES)
+    folder = write_session(tmp_path / "run", FRAMES)
     sink = VideoSink(folder.recording, None)
     sink.open()
     for position in range(len(FRAMES)):
@@ -223,7 +223,7 @@ def test_video_is_the_clean_one_with_the_overlay(recorded, tmp_path):
     assert path.name == "reviewed.mp4"
     clip, clean = ClipReader(path), ClipReader(recorded.folder.recording)
     for position in (0, 30, 61):
-        drawn, plain = (reader.picture_at(position / 10).astype(int) for reader in (clip, clean))
+        drawn, plain = (reader.image_at(position / 10).astype(int) for reader in (clip, clean))
         assert np.median(drawn) == pytest.approx(level(position), abs=6)
         assert (abs(drawn - plain) > 40).mean() > 0.02  # the overlay
     clip.close()
@@ -235,7 +235,7 @@ def test_video_stands_still_over_excluded_ranges(recorded, tmp_path):
     choice = ExportChoice(table=False, notes=False, video=True, without_excluded=True)
     (path,) = run(recorded, choice, tmp_path / "out", notes)
     clip = ClipReader(path)
-    assert [np.median(clip.picture_at(time_s)) for time_s in (0.9, 3.0, 4.9, 5.0)] == pytest.approx(
+    assert [np.median(clip.image_at(time_s)) for time_s in (0.9, 3.0, 4.9, 5.0)] == pytest.approx(
         [level(9), level(9), level(9), level(50)], abs=6
     )
     clip.close()

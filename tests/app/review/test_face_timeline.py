@@ -1,20 +1,20 @@
-"""The timeline's lanes against counting by hand."""
+"""The timeline's faces against counting by hand."""
 
 import numpy as np
 import pytest
 
-from app.review.face_timeline import LaneState, bucket_edges
+from app.review.face_timeline import FaceState, bucket_edges
 from app.review.session import open_session
-from engine.facs import EXPRESSIONS
-from tests.app.review.write_run import UNITS, badly_seen, face, write_run
+from engine.facs import EXPRESSIONS, OPEN_UNITS
+from tests.fakes.sessions import labelled_face, low_quality_face, write_session
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS = 0, 1, 2, 3
 NAN = float("nan")
 
 
-def lanes_of(tmp_path, frames, **options):
-    with open_session(write_run(tmp_path / "run", frames, **options).path) as session:
-        return session.lanes
+def timelines_of(tmp_path, frames, **options):
+    with open_session(write_session(tmp_path / "run", frames, **options).path) as session:
+        return session.faces
 
 
 def edges(*positions):
@@ -22,63 +22,69 @@ def edges(*positions):
 
 
 def test_lanes_stand_in_the_order_of_appearance_and_know_their_span(tmp_path):
-    frames = [(), (face(7, "anger"),), (face(3, "anger"), face(7, "anger")), (), (face(7, "anger"),)]
-    lanes = lanes_of(tmp_path, frames)
-    assert [(lane.face_id, lane.first, lane.last) for lane in lanes] == [(7, 1, 4), (3, 2, 2)]
-    assert lanes[0].positions.tolist() == [1, 2, 4]
+    frames = [
+        (),
+        (labelled_face(7, "anger"),),
+        (labelled_face(3, "anger"), labelled_face(7, "anger")),
+        (),
+        (labelled_face(7, "anger"),),
+    ]
+    faces = timelines_of(tmp_path, frames)
+    assert [(timeline.face_id, timeline.first, timeline.last) for timeline in faces] == [(7, 1, 4), (3, 2, 2)]
+    assert faces[0].positions.tolist() == [1, 2, 4]
 
 
 def test_bucket_shows_what_most_of_its_frames_show(tmp_path):
     frames = [
-        *[(face(1, "happiness", level=0.2),)] * 3,
-        (face(1, "surprise", level=0.6),),  # 0-3: happiness
-        (face(1, "happiness"),),
-        *[(face(1, "surprise", "sadness"),)] * 2,
-        (face(1, "surprise", "happiness"),),  # 4-7: surprise or sadness
-        *[(face(1),)] * 3,
-        (badly_seen(1),),  # 8-11
-        *[(badly_seen(1),)] * 4,  # 12-15
+        *[(labelled_face(1, "happiness", level=0.2),)] * 3,
+        (labelled_face(1, "surprise", level=0.6),),  # 0-3: happiness
+        (labelled_face(1, "happiness"),),
+        *[(labelled_face(1, "surprise", "sadness"),)] * 2,
+        (labelled_face(1, "surprise", "happiness"),),  # 4-7: surprise or sadness
+        *[(labelled_face(1),)] * 3,
+        (low_quality_face(1),),  # 8-11
+        *[(low_quality_face(1),)] * 4,  # 12-15
     ]
-    lane, marks = lanes_of(tmp_path, frames)[0], edges(0, 4, 8, 12, 16)
-    view, occurrence = lane.view(marks), lane.occurrence(marks)
-    assert view.state.tolist() == [LaneState.ACCEPT, LaneState.AMBIGUOUS, LaneState.REJECT, LaneState.LOW_QUALITY]
+    timeline, marks = timelines_of(tmp_path, frames)[0], edges(0, 4, 8, 12, 16)
+    view, occurrence = timeline.buckets(marks), timeline.occurrence(marks)
+    assert view.state.tolist() == [FaceState.ACCEPT, FaceState.AMBIGUOUS, FaceState.REJECT, FaceState.LOW_QUALITY]
     assert view.label.tolist() == [HAPPINESS, SURPRISE, -1, -1]
     assert view.second.tolist() == [-1, SADNESS, -1, -1]
-    assert (occurrence.shape, occurrence.dtype) == ((4, UNITS), np.float32)
+    assert (occurrence.shape, occurrence.dtype) == ((4, len(OPEN_UNITS)), np.float32)
     assert occurrence[:, 5] == pytest.approx([(3 * 0.2 + 0.6) / 4, 0.5, NAN, NAN], nan_ok=True)
 
 
 def test_label_that_comes_second_as_often_as_first_is_not_its_own_rival(tmp_path):
     pairs = [("happiness", "surprise"), ("happiness", "surprise"), ("surprise", "happiness"), ("fear", "happiness")]
-    view = lanes_of(tmp_path, [(face(1, *pair),) for pair in pairs])[0].view(edges(0, 4))
+    view = timelines_of(tmp_path, [(labelled_face(1, *pair),) for pair in pairs])[0].buckets(edges(0, 4))
     assert (view.label[0], view.second[0]) == (HAPPINESS, SURPRISE)
 
 
 def test_moment_stays_visible_in_a_wide_bucket(tmp_path):
-    frames = [()] * 50 + [(face(1, "sadness"),)] + [()] * 50
-    view = lanes_of(tmp_path, frames)[0].view(edges(0, 101))
-    assert (view.state[0], view.label[0]) == (LaneState.ACCEPT, SADNESS)
+    frames = [()] * 50 + [(labelled_face(1, "sadness"),)] + [()] * 50
+    view = timelines_of(tmp_path, frames)[0].buckets(edges(0, 101))
+    assert (view.state[0], view.label[0]) == (FaceState.ACCEPT, SADNESS)
 
 
 def test_absence_within_the_span_is_shown(tmp_path):
-    frames = [(face(1, "anger"),), (), (), (face(1, "anger"),), ()]
-    lane, marks = lanes_of(tmp_path, frames)[0], edges(0, 1, 2, 3, 4, 5)
-    view = lane.view(marks)
-    assert view.state.tolist() == [LaneState.ACCEPT, 0, 0, LaneState.ACCEPT, 0]
+    frames = [(labelled_face(1, "anger"),), (), (), (labelled_face(1, "anger"),), ()]
+    timeline, marks = timelines_of(tmp_path, frames)[0], edges(0, 1, 2, 3, 4, 5)
+    view = timeline.buckets(marks)
+    assert view.state.tolist() == [FaceState.ACCEPT, 0, 0, FaceState.ACCEPT, 0]
     assert view.label.tolist() == [4, -1, -1, 4, -1]
-    assert np.isnan(lane.occurrence(marks)).all(axis=1).tolist() == [False, True, True, False, True]
+    assert np.isnan(timeline.occurrence(marks)).all(axis=1).tolist() == [False, True, True, False, True]
 
 
 def test_equal_counts_go_to_the_more_doubtful_state(tmp_path):
-    faces = [face(1, "anger"), face(1, "anger", "fear"), face(1), badly_seen(1)]
-    lane = lanes_of(tmp_path, [(each,) for each in faces])[0]
-    states = [lane.view(edges(start, start + 2)).state[0] for start in range(3)]
-    assert states == [LaneState.AMBIGUOUS, LaneState.REJECT, LaneState.LOW_QUALITY]
+    faces = [labelled_face(1, "anger"), labelled_face(1, "anger", "fear"), labelled_face(1), low_quality_face(1)]
+    timeline = timelines_of(tmp_path, [(each,) for each in faces])[0]
+    states = [timeline.buckets(edges(start, start + 2)).state[0] for start in range(3)]
+    assert states == [FaceState.AMBIGUOUS, FaceState.REJECT, FaceState.LOW_QUALITY]
 
 
 def test_buckets_without_a_frame_show_the_frame_before(tmp_path):
-    frames = [(face(1, "anger"),), (), (face(1, "happiness"),)]
-    view = lanes_of(tmp_path, frames)[0].view(edges(0, 0, 1, 1, 2, 2, 3, 3, 3))
+    frames = [(labelled_face(1, "anger"),), (), (labelled_face(1, "happiness"),)]
+    view = timelines_of(tmp_path, frames)[0].buckets(edges(0, 0, 1, 1, 2, 2, 3, 3, 3))
     assert view.label.tolist() == [-1, 4, 4, -1, -1, HAPPINESS, HAPPINESS, HAPPINESS]
 
 
@@ -94,15 +100,15 @@ def counted(rows, first, last):
     """State, label, rival and mean occurrence of the rows of one face between two positions, counted one by one."""
     inside = [row for position, row in rows if first <= position < last]
     if not inside:
-        return LaneState.ABSENT, None, None
+        return FaceState.ABSENT, None, None
     of_state = {
         state: [row for row in inside if row.decision == state.name.lower()]
-        for state in (LaneState.LOW_QUALITY, LaneState.REJECT, LaneState.AMBIGUOUS, LaneState.ACCEPT)
+        for state in (FaceState.LOW_QUALITY, FaceState.REJECT, FaceState.AMBIGUOUS, FaceState.ACCEPT)
     }
     state = max(of_state, key=lambda each: len(of_state[each]))
     units = [row.occurrence[0] for row in inside if row.occurrence]
     mean = sum(units) / len(units) if units else None
-    if state not in (LaneState.ACCEPT, LaneState.AMBIGUOUS):
+    if state not in (FaceState.ACCEPT, FaceState.AMBIGUOUS):
         return state, None, mean
     tops = [row.labels[0] for row in of_state[state]]
     return state, max(EXPRESSIONS, key=tops.count), mean
@@ -116,16 +122,16 @@ def test_any_zoom_equals_counting_one_by_one(tmp_path, seed):
         kind = rng.integers(4)
         labels = rng.permutation(EXPRESSIONS)[: int(rng.integers(2, 4))].tolist()
         level = round(float(rng.random()), 3)
-        choices = (face(face_id), badly_seen(face_id), face(face_id, labels[0], level=level))
-        return choices[kind] if kind < 3 else face(face_id, *labels, level=level)
+        choices = (labelled_face(face_id), low_quality_face(face_id), labelled_face(face_id, labels[0], level=level))
+        return choices[kind] if kind < 3 else labelled_face(face_id, *labels, level=level)
 
     frames = [tuple(some_face(i) for i in (1, 2, 3) if rng.random() < 0.6) for _ in range(200)]
-    with open_session(write_run(tmp_path / "run", frames).path) as session:
+    with open_session(write_session(tmp_path / "run", frames).path) as session:
         every = [(position, row) for position in range(200) for row in session.rows_at(position)]
-        for lane in session.lanes:
-            rows = [(position, row) for position, row in every if row.face_id == lane.face_id]
+        for timeline in session.faces:
+            rows = [(position, row) for position, row in every if row.face_id == timeline.face_id]
             marks = np.unique(rng.integers(0, 201, 12)).astype(np.int64)
-            view, means = lane.view(marks), lane.occurrence(marks)
+            view, means = timeline.buckets(marks), timeline.occurrence(marks)
             for bucket, (first, last) in enumerate(zip(marks, marks[1:], strict=False)):
                 state, label, mean = counted(rows, first, last)
                 assert view.state[bucket] == state
@@ -135,20 +141,20 @@ def test_any_zoom_equals_counting_one_by_one(tmp_path, seed):
 
 
 def test_hundreds_of_short_tracks_take_memory_by_their_rows(tmp_path):
-    frames = [(face(1 + place // 2, "fear"),) for place in range(600)]
-    lanes = lanes_of(tmp_path, frames)
-    assert len(lanes) == 300
-    assert all(len(lane.positions) == 2 for lane in lanes)
+    frames = [(labelled_face(1 + place // 2, "fear"),) for place in range(600)]
+    faces = timelines_of(tmp_path, frames)
+    assert len(faces) == 300
+    assert all(len(timeline.positions) == 2 for timeline in faces)
     marks = edges(0, 300, 600)
-    assert sum(int(lane.view(marks).state.sum()) for lane in lanes) == 300 * LaneState.ACCEPT
-    assert sum(lane._sums.counts.nbytes for lane in lanes) == 300 * 3 * 26 * 4
+    assert sum(int(timeline.buckets(marks).state.sum()) for timeline in faces) == 300 * FaceState.ACCEPT
+    assert sum(timeline._sums.counts.nbytes for timeline in faces) == 300 * 3 * 26 * 4
 
 
 def test_sums_are_made_for_what_is_looked_at_alone(tmp_path):
-    first, second = lanes_of(tmp_path, [(face(1, "fear"),)] * 3 + [(face(2, "fear"),)])
-    first.view(edges(0, 3))
+    first, second = timelines_of(tmp_path, [(labelled_face(1, "fear"),)] * 3 + [(labelled_face(2, "fear"),)])
+    first.buckets(edges(0, 3))
     assert ("counts" in vars(first._sums), "units" in vars(first._sums)) == (True, False)
     first.occurrence(edges(0, 3))
     assert "units" in vars(first._sums)
-    second.view(edges(0, 3))  # it comes later
+    second.buckets(edges(0, 3))  # it comes later
     assert "counts" not in vars(second._sums)

@@ -11,20 +11,20 @@ from app.review.session import SessionVideo, open_session
 from app.session.folder import SessionFolder, source_mark
 from app.session.journal import read_journal
 from engine.errors import OutputError
-from tests.app.review.write_run import badly_seen, face, write_run
+from tests.fakes.sessions import labelled_face, low_quality_face, write_session
 
 FRAMES = [
     (),
-    (face(1, "anger", level=0.123456),),
-    (face(2, "fear", "anger", "sadness"), face(1, "happiness")),
-    (face(1),),
-    (badly_seen(2),),
+    (labelled_face(1, "anger", level=0.123456),),
+    (labelled_face(2, "fear", "anger", "sadness"), labelled_face(1, "happiness")),
+    (labelled_face(1),),
+    (low_quality_face(2),),
     (),
 ]
 
 
 def test_finished_session_tells_frames_times_and_rows(tmp_path):
-    folder = write_run(tmp_path, FRAMES, indices=[0, 1, 2, 7, 8, 9])
+    folder = write_session(tmp_path, FRAMES, indices=[0, 1, 2, 7, 8, 9])
     with open_session(tmp_path) as session:
         assert session.folder == folder
         assert session.frames.tolist() == [0, 1, 2, 7, 8, 9]
@@ -32,14 +32,14 @@ def test_finished_session_tells_frames_times_and_rows(tmp_path):
         assert session.times_s == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
         assert session.duration_s == pytest.approx(0.6)
         assert session.metadata is not None
-        assert session.header.source_id == "made.mp4"
+        assert session.header.source_id == "clip.mp4"
         entries = list(read_journal(folder.journal))
         assert [session.rows_at(position) for position in range(6)] == [entry.rows for entry in entries]
-        assert [session.label_sets[place] for place in session.lanes[1].sets[:1]] == [(6, 4, 3)]
+        assert [session.label_sets[place] for place in session.faces[1].sets[:1]] == [(6, 4, 3)]
 
 
 def test_time_finds_the_frame_that_is_shown(tmp_path):
-    write_run(tmp_path, FRAMES[:4], times_s=[0.0, 0.5, 0.7, 2.0])
+    write_session(tmp_path, FRAMES[:4], times_s=[0.0, 0.5, 0.7, 2.0])
     with open_session(tmp_path) as session:
         times_s = (-1.0, 0.0, 0.49, 0.5, 1.99, 2.0, 99.0)
         assert [session.position_at(time_s) for time_s in times_s] == [0, 0, 0, 1, 2, 3, 3]
@@ -48,10 +48,10 @@ def test_time_finds_the_frame_that_is_shown(tmp_path):
 
 
 def test_only_frame_has_a_length(tmp_path):
-    write_run(tmp_path, FRAMES[:1])
+    write_session(tmp_path, FRAMES[:1])
     with open_session(tmp_path) as session:
         assert session.duration_s > 0.0
-        assert session.lanes == ()
+        assert session.faces == ()
 
 
 def same(one, other):
@@ -61,22 +61,22 @@ def same(one, other):
         other.video_time_at(p) for p in range(len(other.frames))
     ]
     marks = np.arange(len(one.frames) + 1, dtype=np.int64)
-    for lane, twin in zip(one.lanes, other.lanes, strict=True):
-        assert lane.face_id == twin.face_id
-        view, copy = lane.view(marks), twin.view(marks)
+    for timeline, twin in zip(one.faces, other.faces, strict=True):
+        assert timeline.face_id == twin.face_id
+        view, copy = timeline.buckets(marks), twin.buckets(marks)
         assert np.array_equal(view.state, copy.state)
         assert np.array_equal(view.label, copy.label)
         assert np.array_equal(view.second, copy.second)
-        assert np.array_equal(lane.occurrence(marks), twin.occurrence(marks), equal_nan=True)
+        assert np.array_equal(timeline.occurrence(marks), twin.occurrence(marks), equal_nan=True)
 
 
 @pytest.mark.parametrize("pts_from_s", [None, 5.0])
 def test_journal_gives_the_same_as_the_table(tmp_path, pts_from_s):
-    video = tmp_path / "made.mp4"
+    video = tmp_path / "clip.mp4"
     video.write_bytes(b"not looked into")
     options = {"pts_from_s": pts_from_s, "mark": source_mark(video)}
-    write_run(tmp_path / "whole", FRAMES * 50, **options)
-    write_run(tmp_path / "open", FRAMES * 50, tables=False, completed=False, **options)
+    write_session(tmp_path / "whole", FRAMES * 50, **options)
+    write_session(tmp_path / "open", FRAMES * 50, tables=False, completed=False, **options)
     with open_session(tmp_path / "whole") as whole, open_session(tmp_path / "open") as unfinished:
         assert whole.told == ()
         assert unfinished.told == ("This session was not finished: what was analysed until then is shown.",)
@@ -84,9 +84,9 @@ def test_journal_gives_the_same_as_the_table(tmp_path, pts_from_s):
 
 
 def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
-    video = tmp_path / "made.mp4"
+    video = tmp_path / "clip.mp4"
     video.write_bytes(b"not looked into")
-    folder = write_run(tmp_path, FRAMES, mark=source_mark(video), tables=False)
+    folder = write_session(tmp_path, FRAMES, mark=source_mark(video), tables=False)
     lines = folder.journal.read_text(encoding="utf-8").splitlines()
     lines[2] = lines[2].replace("[1,100.1,", "[1,null,")
     folder.journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -98,7 +98,7 @@ def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
 
 
 def test_last_line_that_was_torn_is_left_out(tmp_path):
-    folder = write_run(tmp_path, FRAMES, tables=False, completed=False)
+    folder = write_session(tmp_path, FRAMES, tables=False, completed=False)
     folder.journal.write_bytes(folder.journal.read_bytes()[:-20])
     with open_session(tmp_path) as session:
         assert session.frames.tolist() == [0, 1, 2, 3, 4]
@@ -107,8 +107,8 @@ def test_last_line_that_was_torn_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other columns", "older than the journal", "empty"])
 def test_damaged_or_strange_table_gives_way_to_the_journal(tmp_path, damage, capfd):
-    folder = write_run(tmp_path / "run", FRAMES * 20)
-    write_run(tmp_path / "short", FRAMES * 19)
+    folder = write_session(tmp_path / "run", FRAMES * 20)
+    write_session(tmp_path / "short", FRAMES * 19)
     raw = bytearray(folder.parquet.read_bytes())
     if damage == "cut":
         raw = raw[: len(raw) // 2]
@@ -131,7 +131,7 @@ def test_damaged_or_strange_table_gives_way_to_the_journal(tmp_path, damage, cap
 
 
 def test_rows_are_found_among_states_and_resumes(tmp_path):
-    folder = write_run(tmp_path, FRAMES * 100, state_bytes=9000, tables=False, completed=False)
+    folder = write_session(tmp_path, FRAMES * 100, state_bytes=9000, tables=False, completed=False)
     lines = folder.journal.read_bytes().splitlines(keepends=True)
     cut = next(place for place, line in enumerate(lines) if line.startswith(b'{"frame":299,"snapshot"')) + 1
     lines.insert(cut, b'{"resumed_at":300}\n')
@@ -142,13 +142,13 @@ def test_rows_are_found_among_states_and_resumes(tmp_path):
 
 
 def test_rows_are_found_where_halving_meets_the_state_behind_them(tmp_path):
-    write_run(tmp_path, FRAMES * 200, state_bytes=10)
+    write_session(tmp_path, FRAMES * 200, state_bytes=10)
     with open_session(tmp_path) as session:
         assert all(session.rows_at(position)[0].frame == position for position in range(9, 1200, 10))
 
 
 def test_rows_can_be_read_from_several_threads(tmp_path):
-    write_run(tmp_path, FRAMES * 60, state_bytes=2000)
+    write_session(tmp_path, FRAMES * 60, state_bytes=2000)
     wrong = []
     with open_session(tmp_path) as session:
 
@@ -166,7 +166,7 @@ def test_rows_can_be_read_from_several_threads(tmp_path):
 
 
 def test_journal_that_was_begun_again_meanwhile_is_told(tmp_path):
-    folder = write_run(tmp_path, FRAMES * 10)
+    folder = write_session(tmp_path, FRAMES * 10)
     with open_session(tmp_path) as session:
         with folder.journal.open("r+b") as handle:
             handle.truncate(3000)
@@ -184,13 +184,13 @@ def test_folder_without_journal_is_told(tmp_path):
 
 
 def test_session_without_a_frame_is_told(tmp_path):
-    write_run(tmp_path, [], tables=False)
+    write_session(tmp_path, [], tables=False)
     with pytest.raises(OutputError, match="no analysed frame yet"):
         open_session(tmp_path)
 
 
 def test_journal_of_another_version_is_told(tmp_path):
-    folder = write_run(tmp_path, FRAMES)
+    folder = write_session(tmp_path, FRAMES)
     raw = folder.journal.read_bytes()
     folder.journal.write_bytes(raw.replace(b'{"journal":2,', b'{"journal":1,', 1))
     with pytest.raises(OutputError, match=r"another version of this program \(journal 1, this one reads 2\)"):
@@ -205,7 +205,7 @@ def test_journal_without_a_header_is_told(tmp_path, raw):
 
 
 def test_journal_with_rows_that_are_none_is_told(tmp_path):
-    folder = write_run(tmp_path, FRAMES, tables=False)
+    folder = write_session(tmp_path, FRAMES, tables=False)
     raw = folder.journal.read_bytes()
     folder.journal.write_bytes(raw.replace(b'"no_face"', b'"nobody"'))
     with pytest.raises(OutputError, match="is damaged"):
@@ -214,7 +214,7 @@ def test_journal_with_rows_that_are_none_is_told(tmp_path):
 
 @pytest.mark.parametrize("raw", [None, b"{", b'{"source": 3}'])
 def test_session_opens_without_its_metadata(tmp_path, raw):
-    folder = write_run(tmp_path, FRAMES)
+    folder = write_session(tmp_path, FRAMES)
     folder.metadata.unlink()
     if raw is not None:
         folder.metadata.write_bytes(raw)
@@ -225,7 +225,7 @@ def test_session_opens_without_its_metadata(tmp_path, raw):
 
 
 def test_what_was_lost_of_the_source_is_told(tmp_path):
-    folder = write_run(tmp_path, FRAMES)
+    folder = write_session(tmp_path, FRAMES)
     raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
     folder.metadata.write_text(json.dumps(raw | {"fault": "camera:0 was unplugged"}), encoding="utf-8")
     with open_session(tmp_path) as session:
@@ -243,7 +243,7 @@ class TestVideo:
         return path
 
     def opened(self, path, **options):
-        write_run(path, FRAMES, **options)
+        write_session(path, FRAMES, **options)
         return path
 
     def test_recording_comes_first(self, tmp_path):
@@ -300,17 +300,17 @@ class TestVideo:
 
 
 def test_notes_of_another_run_are_told(tmp_path):
-    folder = write_run(tmp_path, FRAMES, mark="1:a")
+    folder = write_session(tmp_path, FRAMES, mark="1:a")
     write_notes(folder, Notes("Ada"))
     with open_session(tmp_path) as session:
         assert not any("review.json" in sentence for sentence in session.told)
-    write_run(tmp_path, FRAMES, mark="1:b")
+    write_session(tmp_path, FRAMES, mark="1:b")
     with open_session(tmp_path) as session:
         assert any("review.json was made on another run" in sentence for sentence in session.told)
 
 
 def test_opening_leaves_the_folder_as_it_was(tmp_path):
-    folder = write_run(tmp_path, FRAMES)
+    folder = write_session(tmp_path, FRAMES)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with open_session(SessionFolder(tmp_path).path) as session:
         session.rows_at(3)

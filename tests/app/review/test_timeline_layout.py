@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from app.review.session import Session, open_session
-from app.review.synthetic_session import make_session
+from app.review.synthetic_session import write_synthetic_session
 from app.review.timeline_layout import (
     MIN_SPAN_S,
     RowKind,
     TimeScale,
     clock_text,
     is_short,
-    lanes_shown,
-    rows_of_lanes,
+    layout_rows,
     ruler_marks_s,
     ruler_step_s,
     unit_order,
+    visible_faces,
     whole_scale,
 )
 from app.session.folder import SessionFolder
@@ -100,41 +100,41 @@ def test_times_are_written_as_clocks_do(time_s: float, duration_s: float, decima
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     folder = SessionFolder(tmp_path / "made")
-    make_session(folder, 30.0, 10.0, 3, 4)
+    write_synthetic_session(folder, 30.0, 10.0, 3, 4)
     with open_session(folder.path) as opened:
         yield opened
 
 
 def test_short_faces_stay_hidden_until_asked_for(session: Session) -> None:
-    short = dataclasses.replace(session.lanes[0], positions=session.lanes[0].positions[:5])
-    lanes = (short, *session.lanes[1:])
+    short = dataclasses.replace(session.faces[0], positions=session.faces[0].positions[:5])
+    faces = (short, *session.faces[1:])
     assert is_short(short, session.times_s)
-    assert lanes_shown(lanes, session.times_s, with_short=False) == session.lanes[1:]
-    assert lanes_shown(lanes, session.times_s, with_short=True) == lanes
+    assert visible_faces(faces, session.times_s, with_short=False) == session.faces[1:]
+    assert visible_faces(faces, session.times_s, with_short=True) == faces
 
 
 def test_where_all_are_short_all_are_shown(session: Session) -> None:
-    assert lanes_shown(session.lanes, session.times_s / 1000, with_short=False) == session.lanes
+    assert visible_faces(session.faces, session.times_s / 1000, with_short=False) == session.faces
 
 
 def test_the_chosen_face_has_its_notes_and_units_below_it(session: Session) -> None:
-    chosen = session.lanes[0].face_id
-    rows = rows_of_lanes(session.lanes, chosen, set(), 18, 16.0)
+    chosen = session.faces[0].face_id
+    rows = layout_rows(session.faces, chosen, set(), 18, 16.0)
     kinds = [row.kind for row in rows if row.face_id == chosen]
-    assert kinds == [RowKind.FACE, RowKind.NOTED, RowKind.UNITS]
+    assert kinds == [RowKind.FACE, RowKind.LABELS, RowKind.UNITS]
     others = [row.kind for row in rows if row.face_id != chosen]
-    assert others == [RowKind.FACE] * (len(session.lanes) - 1)
+    assert others == [RowKind.FACE] * (len(session.faces) - 1)
 
 
 def test_rows_lie_below_each_other(session: Session) -> None:
-    rows = rows_of_lanes(session.lanes, None, {session.lanes[-1].face_id}, 18, 16.0)
+    rows = layout_rows(session.faces, None, {session.faces[-1].face_id}, 18, 16.0)
     for above, below in zip(rows, rows[1:], strict=False):
         assert above.bottom_px < below.top_px
-    assert rows[-1].kind is RowKind.NOTED  # labelled, though not chosen
+    assert rows[-1].kind is RowKind.LABELS  # labelled, though not chosen
 
 
 def test_folded_units_take_no_room(session: Session) -> None:
-    rows = rows_of_lanes(session.lanes, session.lanes[0].face_id, set(), 0, 16.0)
+    rows = layout_rows(session.faces, session.faces[0].face_id, set(), 0, 16.0)
     assert all(row.kind is not RowKind.UNITS for row in rows)
 
 

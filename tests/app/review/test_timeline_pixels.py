@@ -1,15 +1,15 @@
-"""The lanes as pixels."""
+"""The faces as pixels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from app.review.face_timeline import LaneState, LaneView
-from app.review.timeline_pixels import LaneColours, lane_pixels, packed, ramp, runs, unit_pixels
+from app.review.face_timeline import FaceBuckets, FaceState
+from app.review.timeline_pixels import TimelineColours, packed, ramp, runs, state_pixels, unit_pixels
 
 GROUND, GREY, INK = packed(255, 255, 255), packed(200, 200, 200), packed(90, 90, 90)
 RED, GREEN = packed(255, 0, 0), packed(0, 255, 0)
-COLOURS = LaneColours(
+COLOURS = TimelineColours(
     GROUND,
     GREY,
     INK,
@@ -20,40 +20,40 @@ COLOURS = LaneColours(
 )
 
 
-def view(*columns: tuple[LaneState, int, int]) -> LaneView:
+def view(*columns: tuple[FaceState, int, int]) -> FaceBuckets:
     states, labels, seconds = zip(*columns, strict=True)
-    return LaneView(np.array(states, np.uint8), np.array(labels, np.int8), np.array(seconds, np.int8))
+    return FaceBuckets(np.array(states, np.uint8), np.array(labels, np.int8), np.array(seconds, np.int8))
 
 
-def colours_of(state: LaneState, label: int = -1, second: int = -1) -> set[int]:
-    pixels = lane_pixels(view(*[(state, label, second)] * 24), COLOURS, 12, 0, 6)
+def colours_of(state: FaceState, label: int = -1, second: int = -1) -> set[int]:
+    pixels = state_pixels(view(*[(state, label, second)] * 24), COLOURS, 12, 0, 6)
     assert pixels.shape == (12, 24)
     return set(pixels.flatten().tolist())
 
 
 def test_one_label_is_solid() -> None:
-    assert colours_of(LaneState.ACCEPT, 0) == {RED}
+    assert colours_of(FaceState.ACCEPT, 0) == {RED}
 
 
 def test_two_labels_are_a_hatch_of_both() -> None:
-    assert colours_of(LaneState.AMBIGUOUS, 0, 1) == {RED, GREEN}
+    assert colours_of(FaceState.AMBIGUOUS, 0, 1) == {RED, GREEN}
 
 
 def test_not_assessed_and_seen_badly_are_marks_on_grey_that_differ() -> None:
-    assert colours_of(LaneState.REJECT) == colours_of(LaneState.LOW_QUALITY) == {GREY, INK}
-    rejected = lane_pixels(view(*[(LaneState.REJECT, -1, -1)] * 24), COLOURS, 12, 0, 6)
-    unseen = lane_pixels(view(*[(LaneState.LOW_QUALITY, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    assert colours_of(FaceState.REJECT) == colours_of(FaceState.LOW_QUALITY) == {GREY, INK}
+    rejected = state_pixels(view(*[(FaceState.REJECT, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    unseen = state_pixels(view(*[(FaceState.LOW_QUALITY, -1, -1)] * 24), COLOURS, 12, 0, 6)
     assert (rejected != unseen).any()
 
 
 def test_no_face_is_empty() -> None:
-    assert colours_of(LaneState.ABSENT) == {GROUND}
+    assert colours_of(FaceState.ABSENT) == {GROUND}
 
 
 def test_patterns_move_with_the_time_they_stand_on() -> None:
-    columns = [(LaneState.AMBIGUOUS, 0, 1)] * 24
-    whole = lane_pixels(view(*columns), COLOURS, 12, 100, 6)
-    scrolled = lane_pixels(view(*columns[5:]), COLOURS, 12, 105, 6)
+    columns = [(FaceState.AMBIGUOUS, 0, 1)] * 24
+    whole = state_pixels(view(*columns), COLOURS, 12, 100, 6)
+    scrolled = state_pixels(view(*columns[5:]), COLOURS, 12, 105, 6)
     assert (whole[:, 5:] == scrolled).all()
 
 
@@ -75,9 +75,9 @@ def test_a_ramp_ends_in_its_colour() -> None:
 
 
 def test_runs_are_what_stands_side_by_side() -> None:
-    happy, both, gone = (LaneState.ACCEPT, 1, -1), (LaneState.AMBIGUOUS, 1, 0), (LaneState.ABSENT, -1, -1)
+    happy, both, gone = (FaceState.ACCEPT, 1, -1), (FaceState.AMBIGUOUS, 1, 0), (FaceState.ABSENT, -1, -1)
     found = runs(view(happy, happy, happy, both, both, gone, gone, gone, happy), 2)
     assert [(run.left, run.right, run.state, run.label, run.second) for run in found] == [
-        (0, 3, LaneState.ACCEPT, 1, -1),
-        (3, 5, LaneState.AMBIGUOUS, 1, 0),
+        (0, 3, FaceState.ACCEPT, 1, -1),
+        (3, 5, FaceState.AMBIGUOUS, 1, 0),
     ]

@@ -27,9 +27,10 @@ from app.qt.theme import ThemeName, apply_theme
 from app.qt.widgets.notice_bar import Notice
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
-from tests.app.made import FakeEngines, MadePipeline, MadeSource
 from tests.app.qt.annotate.test_job_runner import LONG
 from tests.app.qt.conftest import Until
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines
 
 FRAMES = 35
 
@@ -37,7 +38,7 @@ FRAMES = 35
 def open_made(spec: str) -> FrameSource:
     if "bad" in spec:
         raise SourceError(f"{spec} holds no frame that can be decoded: copy it again")
-    return MadeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
+    return FakeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
 
 
 class Made:
@@ -54,13 +55,13 @@ class Made:
         self.files: tuple[str, ...] = ()
         self.chosen_folder = ""
 
-    def page(self, jobs: tuple[Job, ...] = (), pipeline: MadePipeline | None = None) -> AnnotatePage:
+    def page(self, jobs: tuple[Job, ...] = (), pipeline: FakePipeline | None = None) -> AnnotatePage:
         if jobs:
             write_jobs(self.folder / "jobs.json", jobs)
         made = AnnotatePage(
             self.store,
             self.folder / "jobs.json",
-            JobExecutor("0.1", open_made, FakeEngines(pipeline or MadePipeline())),
+            JobExecutor("0.1", open_made, FakeEngines(pipeline or FakePipeline())),
             ask_for_files=lambda parent, title: self.files,
             ask_for_folder=lambda parent, title, begin: self.chosen_folder,
             show=self.shown.append,
@@ -280,7 +281,7 @@ def test_only_what_can_be_done_is_offered(made: Made) -> None:
 
 
 def test_an_interrupted_job_is_told_and_resumed(made: Made, until: Until) -> None:
-    first = made.page(pipeline=MadePipeline())
+    first = made.page(pipeline=FakePipeline())
     first.add(("long.mp4",))
     until(lambda: len(first.runner.jobs) == 1)
     action(first, "Start queue").trigger()
@@ -387,7 +388,7 @@ def test_what_waits_to_be_looked_at_is_told(made: Made, until: Until, monkeypatc
 
     def slow(spec: str) -> FrameSource:
         gate.wait(5)
-        return MadeSource(FRAMES)
+        return FakeSource(FRAMES)
 
     monkeypatch.setattr(__name__ + ".open_made", slow, raising=True)
     page = made.page()

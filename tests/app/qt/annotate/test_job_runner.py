@@ -29,8 +29,9 @@ from app.session.folder import SessionFolder
 from app.session.journal import write_failed
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
-from tests.app.made import FakeEngines, MadePipeline, MadeSource
 from tests.app.qt.conftest import Until
+from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.sessions import FakeEngines
 
 FRAMES = 35
 LONG = 10**6
@@ -39,7 +40,7 @@ LONG = 10**6
 def open_made(spec: str) -> FrameSource:
     if "gone" in spec:
         raise SourceError(f"{spec} is gone: check the name")
-    return MadeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
+    return FakeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
 
 
 def held(gate: threading.Event) -> None:
@@ -54,10 +55,10 @@ class Desk:
         self.queue_file = folder / "jobs.json"
         self.runners: list[JobRunner] = []
         self.notices: list[Notice] = []
-        self.engines = FakeEngines(MadePipeline())
+        self.engines = FakeEngines(FakePipeline())
 
-    def runner(self, pipeline: MadePipeline | None = None, open_source: SourceOpener = open_made) -> JobRunner:
-        self.engines = FakeEngines(pipeline or MadePipeline())
+    def runner(self, pipeline: FakePipeline | None = None, open_source: SourceOpener = open_made) -> JobRunner:
+        self.engines = FakeEngines(pipeline or FakePipeline())
         engines = JobExecutor("0.1", open_source, self.engines)
         made = JobRunner(self.queue_file, engines, lambda: EngineChoice("onnxruntime"))
         made.noticed.connect(self.notices.append)
@@ -127,7 +128,7 @@ def test_a_fault_of_the_program_is_one_line_and_the_next_job_runs(desk: Desk, un
             failed.set()
             raise RuntimeError("made to fail")
 
-    runner = desk.runner(MadePipeline(on_frame=fail_once))
+    runner = desk.runner(FakePipeline(on_frame=fail_once))
     desk.add(runner, "a", "b")
     runner.start()
     until(all_in(runner, JobState.FAILED, JobState.DONE))
@@ -142,7 +143,7 @@ def test_a_full_disk_holds_the_queue_with_one_sentence(desk: Desk, until: Until,
             error = OSError(errno.ENOSPC, "No space left on device")
             raise write_failed(tmp_path / "journal.jsonl", error) from error
 
-    runner = desk.runner(MadePipeline(on_frame=no_room))
+    runner = desk.runner(FakePipeline(on_frame=no_room))
     desk.add(runner, "a", "b")
     runner.start()
     until(lambda: not runner.going)
@@ -156,7 +157,7 @@ def test_a_full_disk_holds_the_queue_with_one_sentence(desk: Desk, until: Until,
 
 
 def test_pause_stops_the_progress_and_start_goes_on(desk: Desk, until: Until) -> None:
-    pipeline = MadePipeline(on_frame=lambda index: time.sleep(0.002))
+    pipeline = FakePipeline(on_frame=lambda index: time.sleep(0.002))
     runner = desk.runner(pipeline)
     desk.add(runner, "long", "b")
     runner.start()
@@ -243,7 +244,7 @@ def test_the_end_of_the_program_interrupts_and_the_next_start_goes_on(desk: Desk
         if index >= 20:
             going_on.wait(0.05)
 
-    first = desk.runner(MadePipeline(on_frame=hold))
+    first = desk.runner(FakePipeline(on_frame=hold))
     desk.add(first, "a", "b", preset=preset)
     first.start()
     until(lambda: first.jobs[0].done >= 20)
@@ -263,7 +264,7 @@ def test_a_program_that_was_killed_goes_on_from_the_journal(desk: Desk, until: U
         if index == 23:
             raise KeyError("the plug")
 
-    first = desk.runner(MadePipeline(on_frame=die))
+    first = desk.runner(FakePipeline(on_frame=die))
     desk.add(first, "a", "b")
     first.start()
     until(lambda: first.jobs[0].state is JobState.FAILED)
@@ -312,7 +313,7 @@ def test_a_queue_that_cannot_be_kept_is_told(desk: Desk, until: Until) -> None:
 
 
 def test_a_slow_network_leaves_the_window_free(desk: Desk, until: Until) -> None:
-    runner = desk.runner(MadePipeline(on_frame=lambda index: time.sleep(0.5)))
+    runner = desk.runner(FakePipeline(on_frame=lambda index: time.sleep(0.5)))
     desk.add(runner, "long")
     runner.start()
     gaps: list[int] = []
@@ -327,7 +328,7 @@ def test_a_slow_network_leaves_the_window_free(desk: Desk, until: Until) -> None
 
 
 def test_progress_is_told_ten_times_a_second_at_most(desk: Desk, until: Until) -> None:
-    runner = desk.runner(MadePipeline())
+    runner = desk.runner(FakePipeline())
     told: list[int] = []
     desk.add(runner, "long")
     runner.start()
@@ -348,7 +349,7 @@ def test_the_phases_of_a_job_that_goes_on(desk: Desk, until: Until) -> None:
     first.shutdown()
     done = first.jobs[0].done
     gate = threading.Event()
-    second = desk.runner(MadePipeline(on_frame=lambda index: held(gate)))
+    second = desk.runner(FakePipeline(on_frame=lambda index: held(gate)))
     second.start()
     assert second.views()[0].phase is Phase.OPENING
     until(lambda: second.views()[0].phase is Phase.CATCHING_UP)

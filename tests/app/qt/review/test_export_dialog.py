@@ -18,7 +18,7 @@ from app.qt.review.export_dialog import Export, ExportDialog
 from app.review.export import ExportChoice
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
-from app.review.synthetic_session import make_session
+from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
 from engine.errors import OutputError
 
@@ -29,7 +29,7 @@ Make = Callable[..., ExportDialog]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "made"
-    make_session(SessionFolder(path), 12.0, 10.0, 2, 5)
+    write_synthetic_session(SessionFolder(path), 12.0, 10.0, 2, 5)
     return path
 
 
@@ -58,9 +58,9 @@ def make(qtbot, session: Session, tmp_path: Path) -> Iterator[Make]:
 
 
 def labelled(session: Session) -> Notes:
-    lane = session.lanes[0]
-    start = float(session.times_s[lane.first])
-    return Notes("ab", labels=(HumanLabel(lane.face_id, start, start + 2.0, "anger"),))
+    timeline = session.faces[0]
+    start = float(session.times_s[timeline.first])
+    return Notes("ab", labels=(HumanLabel(timeline.face_id, start, start + 2.0, "anger"),))
 
 
 def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, session: Session) -> None:
@@ -70,14 +70,14 @@ def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, sessio
     until(lambda: not dialog.running)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["agreement.json", "reviewed_faces.csv", "reviewed_notes.csv"]
-    assert all(name in dialog.told.text() for name in names)
+    assert all(name in dialog.status.text() for name in names)
     assert not dialog.show_folder.isHidden()
 
 
 def test_what_cannot_be_had_is_not_offered_and_says_why(make: Make, session: Session) -> None:
     dialog = make()
     assert not dialog.agreement.isEnabled()
-    assert "Nothing is labelled yet" in dialog.agreement.accessibleDescription()
+    assert "There are no labels yet" in dialog.agreement.accessibleDescription()
     assert not dialog.video.isEnabled()
     session.video = SessionVideo(Path("clean.mp4"), annotated=False)
     assert make().video.isEnabled()
@@ -110,11 +110,11 @@ def test_a_fault_is_told_inside_and_can_be_mended(make: Make, until: Until, tmp_
     dialog = make()
     dialog.run()
     until(lambda: not dialog.running)
-    assert "cannot be written" in dialog.told.text()
+    assert "cannot be written" in dialog.status.text()
     (tmp_path / "out").unlink()
     dialog.run()
     until(lambda: not dialog.running)
-    assert "reviewed_faces.csv" in dialog.told.text()
+    assert "reviewed_faces.csv" in dialog.status.text()
 
 
 class SlowExport:
@@ -157,7 +157,7 @@ def test_cancel_breaks_off_and_then_closes(make: Make, until: Until) -> None:
     dialog.close_button.click()
     assert not dialog.isHidden()
     until(lambda: not dialog.running)
-    assert "Nothing was written" in dialog.told.text()
+    assert "No file was written" in dialog.status.text()
     assert dialog.close_button.text() == "Close"
     dialog.close_button.click()
     assert dialog.isHidden()
@@ -187,7 +187,7 @@ def test_an_error_of_another_kind_is_told_too(make: Make, until: Until) -> None:
     dialog = make(write=refuse)
     dialog.run()
     until(lambda: not dialog.running)
-    assert "disk full: free space" in dialog.told.text()
+    assert "disk full: free space" in dialog.status.text()
 
 
 def test_a_home_that_is_nobodys_is_a_folder_like_any_other(make: Make, until: Until) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip(
 
 import numpy as np
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QKeySequence
+from PySide6.QtGui import QAction, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QSplitter
 
@@ -26,7 +26,7 @@ from app.qt.start.action_card import LinkButton
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session
-from app.review.synthetic_session import make_session
+from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
@@ -42,7 +42,7 @@ class MadeClip:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def picture_at(self, time_s: float) -> UInt8:
+    def image_at(self, time_s: float) -> UInt8:
         return np.full((720, 1280, 3), round(time_s * FPS) % 256, np.uint8)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class MadeClip:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "made"
-    make_session(SessionFolder(path), 20.0, FPS, 2, 5)
+    write_synthetic_session(SessionFolder(path), 20.0, FPS, 2, 5)
     return path
 
 
@@ -90,15 +90,19 @@ def told(page: ReviewPage) -> list[Notice]:
 @pytest.fixture
 def opened(page: ReviewPage, folder: Path, until: Until) -> ReviewPage:
     page.open_path(folder)
-    until(lambda: page.desk.session is not None and page.desk._shown is not None)
+    until(lambda: page.desk.session is not None and page.desk.shown is not None)
     return page
 
 
 def press(page: ReviewPage, keys: str) -> None:
     """Trigger the action that has these keys, as the window does."""
+    action_of(page, keys).trigger()
+
+
+def action_of(page: ReviewPage, keys: str) -> QAction:
     found = [action for action in page.page_actions() if action.shortcut() == QKeySequence(keys)]
     assert len(found) == 1, f"{keys} has {len(found)} actions"
-    found[0].trigger()
+    return found[0]
 
 
 def position(page: ReviewPage) -> int:
@@ -107,10 +111,10 @@ def position(page: ReviewPage) -> int:
 
 
 def test_without_a_session_it_offers_to_open_one(page: ReviewPage) -> None:
-    assert page.start.isVisible()
-    assert not page.desk_page.isVisible()
+    assert page.chooser.isVisible()
+    assert not page.desk.isVisible()
     enabled = [action for action in page.page_actions() if action.isEnabled()]
-    assert enabled == [page.actions_.open]
+    assert [action.text() for action in enabled] == ["Open session…"]
 
 
 def test_recent_sessions_can_be_opened(
@@ -119,23 +123,23 @@ def test_recent_sessions_can_be_opened(
     store.remember_session(tmp_path / "gone")
     store.remember_session(folder)
     page.enter()
-    links = page.start.findChildren(LinkButton)
+    links = page.chooser.findChildren(LinkButton)
     assert [link.text() for link in links] == ["made"]
     links[0].click()
     until(lambda: page.desk.session is not None)
-    assert page.desk_page.isVisible()
+    assert page.desk.isVisible()
 
 
 def test_an_opened_session_is_remembered_and_named(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
     assert store.now.sessions == (folder,)
-    assert opened._name.text().startswith("made · faces: ")
+    assert opened.session_title.startswith("made · faces: ")
     assert all(action.isEnabled() for action in opened.page_actions())
 
 
 def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Path, until: Until) -> None:
     shown = ReviewPage(store, ask_for_session=lambda parent, title: (str(folder),))
     qtbot.addWidget(shown)
-    shown.actions_.open.trigger()
+    press(shown, "Ctrl+O")
     until(lambda: shown.desk.session is not None)
     shown.shutdown()
 
@@ -146,8 +150,8 @@ def test_a_folder_that_is_no_session_is_told(
     page.open_path(tmp_path)
     until(lambda: bool(told))
     assert told[-1].severity is Severity.ERROR
-    assert "no session" in told[-1].text
-    assert page.start.isVisible()
+    assert "is not a session" in told[-1].text
+    assert page.chooser.isVisible()
 
 
 def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
@@ -172,7 +176,7 @@ def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: P
     until(lambda: page.desk.session is not None)
     assert told[-1].severity is Severity.WARNING
     assert told[-1].text  # there is no video
-    assert "no pictures" in page.desk.view.message
+    assert "no video" in page.desk.video.message
 
 
 def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Until) -> None:
@@ -190,13 +194,13 @@ def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path
     until(lambda: page.desk.session is not None)
     desk = page.desk
     assert desk.session is not None
-    desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
+    desk.session.video = SessionVideo(folder / "clip.mp4", annotated=True)
     desk.go_to(7.0)
-    until(lambda: desk._shown is not None and desk._shown.position == 70)
-    assert desk.view.image is not None
-    assert int(desk.view.image[5, 5, 0]) == 70
-    assert "frame 70" in desk.transport._time.text()
-    assert "0:07.00" in desk.transport._time.text()
+    until(lambda: desk.shown is not None and desk.shown.position == 70)
+    assert desk.video.image is not None
+    assert int(desk.video.image[5, 5, 0]) == 70
+    assert "frame 70" in desk.transport.time_text
+    assert "0:07.00" in desk.transport.time_text
 
 
 def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
@@ -211,7 +215,7 @@ def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
     ):
         press(opened, keys)
         assert position(opened) == expected, keys
-    assert opened.desk.timeline._time_s == 0.0
+    assert "0:00.0" in opened.desk.timeline.accessibleDescription()
 
 
 def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> None:
@@ -226,7 +230,7 @@ def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> Non
 
 def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
     opened.desk.tabs.setCurrentIndex(1)
-    coder = opened.desk.panel.coder
+    coder = opened.desk.notes_panel.coder
     coder.setFocus()
     QTest.keyClicks(coder, "Mo 1")
     QTest.keyClick(coder, Qt.Key.Key_Return)
@@ -254,22 +258,22 @@ def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Pa
     desk = opened.desk
     desk.go_to(5.0)
     press(opened, "I")
-    assert "press O" in desk.panel._range.text()
+    assert "press O" in desk.notes_panel.range_text
     desk.go_to(5.9)
     press(opened, "O")
     face = desk.timeline.selected
     assert face is not None
     press(opened, "5")
     assert desk.notes.labels == (HumanLabel(face, 5.0, 6.0, "anger"),)
-    assert f"Face {face}" in desk.panel._range.text()
-    assert desk.panel._model.text().startswith("The model")
-    assert desk.keeper is not None
-    until(lambda: desk.keeper is not None and not desk.keeper.unwritten)
+    assert f"Face {face}" in desk.notes_panel.range_text
+    assert desk.notes_panel.model_text.startswith("Model, ")
+    assert desk.note_store is not None
+    until(lambda: desk.note_store is not None and not desk.note_store.unsaved)
     assert read_notes(SessionFolder(folder)).labels == desk.notes.labels
 
 
 def test_every_label_has_its_key(opened: ReviewPage) -> None:
-    opened.desk._mark(1.0, 2.0)
+    opened.desk.mark_range(1.0, 2.0)
     for place, label in enumerate((*EXPRESSIONS, "unclear")):
         press(opened, str((place + 1) % 9))
         assert opened.desk.notes.labels[0].label == label
@@ -286,17 +290,17 @@ def test_a_label_without_a_range_is_not_given_and_told(opened: ReviewPage, told:
 
 def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None:
     desk = opened.desk
-    desk._mark(5.0, 6.0)
+    desk.mark_range(5.0, 6.0)
     desk.go_to(8.0)
     press(opened, "I")
-    assert (desk._in_s, desk._out_s) == (8.0, None)
+    assert desk.marked_range == (8.0, None)
     desk.go_to(3.0)
     press(opened, "O")
-    assert (desk._in_s, desk._out_s) == (None, pytest.approx(3.1))
+    assert desk.marked_range == (None, pytest.approx(3.1))
 
 
 def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
-    opened.desk._mark(2.0, 2.9)
+    opened.desk.mark_range(2.0, 2.9)
     press(opened, "X")
     excluded = (Exclusion(2.0, 3.0),)
     assert opened.desk.notes.exclusions == excluded
@@ -310,14 +314,14 @@ def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
     desk = opened.desk
     press(opened, "M")
     marker = desk.notes.markers[0]
-    desk._rename(marker, "door")
+    desk.rename_marker(marker, "door")
     assert desk.notes.markers == (Marker(0.0, "door"),)
-    assert desk.panel.notes.current_note == Marker(0.0, "door")
-    desk._mark(1.0, 2.0)
+    assert desk.notes_panel.notes.current_note == Marker(0.0, "door")
+    desk.mark_range(1.0, 2.0)
     press(opened, "X")
     press(opened, "2")
     for note in (*desk.notes.exclusions, *desk.notes.labels, *desk.notes.markers):
-        desk.panel.notes.choose(note)
+        desk.notes_panel.notes.choose(note)
         press(opened, "Del")
     assert desk.notes == Notes()
     press(opened, "Del")  # nothing is chosen
@@ -335,7 +339,7 @@ def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: 
     )
     assert desk.player is not None
     desk.player.go_to(both)
-    until(lambda: desk._shown is not None and desk._shown.position == both)
+    until(lambda: desk.shown is not None and desk.shown.position == both)
     first = desk.timeline.selected
     press(opened, "F")
     second = desk.timeline.selected
@@ -348,31 +352,32 @@ def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder:
     until(lambda: page.desk.session is not None)
     desk = page.desk
     assert desk.session is not None
-    desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
-    last = desk.session.lanes[-1]
+    desk.session.video = SessionVideo(folder / "clip.mp4", annotated=True)
+    last = desk.session.faces[-1]
     assert desk.player is not None
     desk.player.go_to(last.last)
-    until(lambda: desk._shown is not None and desk._shown.position == last.last)
-    assert desk._shown is not None
-    row = next(row for row in desk._shown.rows if row.face_id == last.face_id)
+    until(lambda: desk.shown is not None and desk.shown.position == last.last)
+    assert desk.shown is not None
+    row = next(row for row in desk.shown.rows if row.face_id == last.face_id)
     assert row.x is not None
     assert row.y is not None
-    desk.view.face_picked.emit((row.x + 2) / 1280, (row.y + 2) / 720)
+    desk.video.face_picked.emit((row.x + 2) / 1280, (row.y + 2) / 720)
     assert desk.timeline.selected == last.face_id
-    desk.view.face_picked.emit(0.999, 0.999)
+    desk.video.face_picked.emit(0.999, 0.999)
     assert desk.timeline.selected == last.face_id
 
 
 def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
-    opened.desk._mark(2.0, 10.0)
+    opened.desk.mark_range(2.0, 10.0)
     press(opened, "1")
     until(
         lambda: (
-            "labelled ranges" in opened.desk.panel.agreement.told or "No labelled" in opened.desk.panel.agreement.told
+            "labelled ranges" in opened.desk.notes_panel.agreement.text
+            or "No labelled" in opened.desk.notes_panel.agreement.text
         )
     )
     press(opened, "Ctrl+Z")
-    until(lambda: "Label some ranges" in opened.desk.panel.agreement.told)
+    until(lambda: "Label some ranges" in opened.desk.notes_panel.agreement.text)
 
 
 def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
@@ -381,7 +386,7 @@ def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until)
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     assert page.desk.notes == kept
-    assert page.desk.panel.coder.text() == "ab"
+    assert page.desk.notes_panel.coder.text() == "ab"
 
 
 def test_damaged_notes_are_told_and_never_written_over(
@@ -391,9 +396,9 @@ def test_damaged_notes_are_told_and_never_written_over(
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     assert told[-1].severity is Severity.ERROR
-    assert "nothing can be noted" in told[-1].text
-    assert not page.actions_.marker.isEnabled()
-    assert page.actions_.play.isEnabled()
+    assert "notes are disabled" in told[-1].text
+    assert not action_of(page, "M").isEnabled()
+    assert action_of(page, "Space").isEnabled()
     page.desk.add_marker()
     page.desk.close_session()
     assert SessionFolder(folder).notes.read_text() == "{"
@@ -427,7 +432,7 @@ def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
     dialog.reject()
     assert not dialog.isVisible()
     press(opened, "Ctrl+E")  # again
-    assert opened._export is not None
+    assert any(dialog.isVisible() for dialog in opened.findChildren(ExportDialog))
 
 
 def test_zoom_keys(opened: ReviewPage) -> None:
@@ -468,7 +473,7 @@ def test_a_folder_that_fails_late_does_not_keep_the_next_one_away(
     page.open_path(folder)
     go_on.set()
     until(lambda: page.desk.session is not None)
-    assert any("no session" in notice.text for notice in told)
+    assert any("is not a session" in notice.text for notice in told)
 
 
 def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
@@ -493,20 +498,21 @@ def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
-def test_a_picture_that_is_stuck_costs_no_notes(page: ReviewPage, folder: Path, until: Until, monkeypatch) -> None:
+def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: Path, until: Until, monkeypatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     class StuckClip(MadeClip):
-        def picture_at(self, time_s: float) -> UInt8:
+        def image_at(self, time_s: float) -> UInt8:
             begun.set()
             assert go_on.wait(10)
-            return super().picture_at(time_s)
+            return super().image_at(time_s)
 
-    monkeypatch.setattr(page.desk, "_open_clip", StuckClip)
+    page = ReviewPage(store, open_clip=StuckClip)
+    qtbot.addWidget(page)
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     assert page.desk.session is not None
-    page.desk.session.video = SessionVideo(folder / "made.mp4", annotated=True)
+    page.desk.session.video = SessionVideo(folder / "clip.mp4", annotated=True)
     page.desk.go_to(7.0)
     until(begun.is_set)
     press(page, "M")
@@ -515,13 +521,14 @@ def test_a_picture_that_is_stuck_costs_no_notes(page: ReviewPage, folder: Path, 
         page.desk.close_session()
     go_on.set()
     assert page.desk.session is None
+    page.shutdown()
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
     opened: ReviewPage, made: Path, tmp_path: Path, until: Until
 ) -> None:
-    coder = opened.desk.panel.coder
+    coder = opened.desk.notes_panel.coder
     opened.desk.tabs.setCurrentIndex(1)
     coder.setFocus()
     QTest.keyClicks(coder, "Ann")

@@ -17,9 +17,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.review_panels import LabelButton, LabelPanel, NoteList
+from app.qt.review.review_panels import LabelButton, NoteList, NotesPanel
 from app.qt.theme import ThemeName, apply_theme
-from app.review.agreement import Agreement, NoKappa
+from app.review.agreement import Agreement, KappaMissing
 from app.review.notes import HUMAN_LABELS, Exclusion, HumanLabel, Marker, Notes
 
 Until = Callable[[Callable[[], bool]], None]
@@ -33,7 +33,7 @@ def triggered() -> list[str]:
 
 
 @pytest.fixture
-def panel(qtbot, triggered: list[str]) -> Iterator[LabelPanel]:
+def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
     owner = QWidget()
     qtbot.addWidget(owner)
 
@@ -42,7 +42,7 @@ def panel(qtbot, triggered: list[str]) -> Iterator[LabelPanel]:
         action.triggered.connect(lambda: triggered.append(text))
         return action
 
-    made = LabelPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    made = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
     qtbot.addWidget(made)
     yield made
     owner.close()
@@ -66,7 +66,7 @@ def agreement(**changes: object) -> Agreement:
     return Agreement(**{**fields, **changes})  # type: ignore[arg-type]  # the fields above, by name
 
 
-def test_every_label_has_a_button_that_triggers_it(panel: LabelPanel, triggered: list[str]) -> None:
+def test_every_label_has_a_button_that_triggers_it(panel: NotesPanel, triggered: list[str]) -> None:
     buttons = panel.findChildren(LabelButton)
     assert len(buttons) == len(HUMAN_LABELS)
     for button in buttons:
@@ -74,22 +74,22 @@ def test_every_label_has_a_button_that_triggers_it(panel: LabelPanel, triggered:
     assert tuple(triggered) == HUMAN_LABELS
 
 
-def test_buttons_follow_their_action(panel: LabelPanel) -> None:
+def test_buttons_follow_their_action(panel: NotesPanel) -> None:
     button = panel.findChildren(LabelButton)[0]
     assert button.isEnabled()
-    button.given.setEnabled(False)
+    button.label_action.setEnabled(False)
     assert not button.isEnabled()
 
 
 @pytest.mark.parametrize("width", [260, 420, 700])
-def test_no_button_is_cut_at_any_width(panel: LabelPanel, width: int) -> None:
+def test_no_button_is_cut_at_any_width(panel: NotesPanel, width: int) -> None:
     panel.resize(width, 700)
     panel.show()
     for button in panel.findChildren(LabelButton):
         assert button.width() >= button.sizeHint().width()
 
 
-def test_the_panel_can_be_narrow_at_twice_the_scale(panel: LabelPanel) -> None:
+def test_the_panel_can_be_narrow_at_twice_the_scale(panel: NotesPanel) -> None:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     apply_theme(application, ThemeName.DARK, 200)
@@ -98,29 +98,28 @@ def test_the_panel_can_be_narrow_at_twice_the_scale(panel: LabelPanel) -> None:
     assert panel.minimumSizeHint().width() <= 480
 
 
-def test_without_a_range_it_says_how_to_get_one(panel: LabelPanel) -> None:
+def test_without_a_range_it_says_how_to_get_one(panel: NotesPanel) -> None:
     panel.show_range("", "")
-    texts = [label.text() for label in panel.findChildren(type(panel._range))]
-    assert any("Mark a range first" in text for text in texts)
+    assert panel.range_text.startswith("Mark a range first")
     panel.show_range("Face 1, 0:01 – 0:02", "The model: happy")
-    assert panel._range.text() == "Face 1, 0:01 – 0:02"
-    assert panel._model.text() == "The model: happy"
+    assert panel.range_text == "Face 1, 0:01 – 0:02"
+    assert panel.model_text == "The model: happy"
 
 
-def test_the_coder_is_named_once_the_field_is_left(panel: LabelPanel) -> None:
+def test_the_coder_is_named_once_the_field_is_left(panel: NotesPanel) -> None:
     named: list[str] = []
-    panel.coder_named.connect(named.append)
+    panel.coder_changed.connect(named.append)
     QTest.keyClicks(panel.coder, " cd ")
     assert named == []
     QTest.keyClick(panel.coder, Qt.Key.Key_Return)
     assert named == ["cd"]
 
 
-def test_notes_stand_in_groups(panel: LabelPanel) -> None:
+def test_notes_stand_in_groups(panel: NotesPanel) -> None:
     panel.show_notes(NOTES, 10.0)
     assert panel.coder.text() == "ab"
     groups = [panel.notes.topLevelItem(place) for place in range(panel.notes.topLevelItemCount())]
-    assert [group.text(0) for group in groups] == ["Markers: 1", "Excluded ranges: 1", "People's labels: 1"]
+    assert [group.text(0) for group in groups] == ["Markers: 1", "Excluded ranges: 1", "Human labels: 1"]
     assert [groups[0].child(0).text(column) for column in (0, 1)] == ["0:02.0", "door"]
     assert groups[1].child(0).text(0) == "0:03.0 – 0:04.5"
     assert groups[2].child(0).text(1) == "Face 7: angry"
@@ -137,8 +136,8 @@ def notes(qtbot) -> NoteList:
 
 @pytest.mark.parametrize(("group", "time_s"), [(0, 2.0), (1, 3.0), (2, 5.0)])
 def test_a_click_goes_to_the_note(notes: NoteList, group: int, time_s: float) -> None:
-    sought: list[float] = []
-    notes.sought.connect(sought.append)
+    seek_requested: list[float] = []
+    notes.seek_requested.connect(seek_requested.append)
     item = notes.topLevelItem(group).child(0)
     QTest.mouseClick(
         notes.viewport(),
@@ -146,7 +145,7 @@ def test_a_click_goes_to_the_note(notes: NoteList, group: int, time_s: float) ->
         Qt.KeyboardModifier.NoModifier,
         notes.visualItemRect(item).center(),
     )
-    assert sought == [time_s]
+    assert seek_requested == [time_s]
 
 
 def test_what_is_chosen_stays_chosen(notes: NoteList) -> None:
@@ -162,10 +161,10 @@ def test_a_marker_can_be_renamed_and_a_label_cannot(notes: NoteList, until: Unti
     renamed: list[tuple[Marker, str]] = []
     notes.renamed.connect(lambda marker, text: renamed.append((marker, text)))
     notes.choose(LABEL)
-    notes.rename_current()
+    notes.edit_current()
     assert notes.findChildren(QLineEdit) == []
     notes.choose(MARKER)
-    notes.rename_current()
+    notes.edit_current()
     editor = notes.findChild(QLineEdit)
     assert isinstance(editor, QLineEdit)
     editor.selectAll()
@@ -184,29 +183,31 @@ def box(qtbot) -> AgreementBox:
 
 def test_agreement_names_the_number_its_interval_what_it_counts_and_its_bias(box: AgreementBox) -> None:
     box.show_agreement(agreement())
-    assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.told
-    assert "42 frames in 5 labelled ranges" in box.told
-    assert "not assessed by the model: 9, excluded: 4" in box.told
-    assert "unclear to you" not in box.told  # there were none
-    assert "looked wrong bias this number" in box.told
+    assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.text
+    assert "42 frames in 5 labelled ranges" in box.text
+    assert "not assessed by the model: 9, excluded: 4" in box.text
+    assert "unclear to you" not in box.text  # there were none
+    assert "biases this number" in box.text
 
 
 def test_agreement_without_a_number_says_why(box: AgreementBox) -> None:
     box.show_agreement(
-        agreement(kappa=None, kappa_missing=NoKappa.ONE_LABEL, interval=None, interval_missing=NoKappa.ONE_LABEL)
+        agreement(
+            kappa=None, kappa_missing=KappaMissing.ONE_LABEL, interval=None, interval_missing=KappaMissing.ONE_LABEL
+        )
     )
-    assert NoKappa.ONE_LABEL.value in box.told
-    box.show_agreement(agreement(interval=None, interval_missing=NoKappa.TOO_FEW_RANGES))
-    assert NoKappa.TOO_FEW_RANGES.value in box.told
+    assert KappaMissing.ONE_LABEL.value in box.text
+    box.show_agreement(agreement(interval=None, interval_missing=KappaMissing.TOO_FEW_RANGES))
+    assert KappaMissing.TOO_FEW_RANGES.value in box.text
 
 
 def test_without_labels_the_box_says_what_to_do(box: AgreementBox) -> None:
     box.show_agreement(agreement())
     box.show_agreement(None)
-    assert "Label some ranges" in box.told
-    assert "kappa" not in box.told
+    assert "Label some ranges" in box.text
+    assert "kappa" not in box.text
 
 
 def test_a_fault_of_counting_is_told(box: AgreementBox) -> None:
     box.show_fault("disk gone")
-    assert box.told == "It could not be counted: disk gone"
+    assert box.text == "The agreement could not be computed: disk gone"

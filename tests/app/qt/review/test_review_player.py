@@ -14,9 +14,9 @@ pytest.importorskip(
 
 import numpy as np
 
-from app.qt.review.review_player import ReviewPlayer, Shown
+from app.qt.review.review_player import ReviewPlayer, ShownFrame
 from app.review.session import Session, SessionVideo, open_session
-from app.review.synthetic_session import make_session
+from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
 from engine.errors import SourceError
 from engine.types import UInt8
@@ -35,7 +35,7 @@ class MadeClip:
         self.asked: list[float] = []
         MadeClip.opened.append(self)
 
-    def picture_at(self, time_s: float) -> UInt8:
+    def image_at(self, time_s: float) -> UInt8:
         self.asked.append(time_s)
         return np.full((72, 128, 3), round(time_s * FPS) % 256, np.uint8)
 
@@ -56,14 +56,14 @@ class Clock:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("player") / "made"
-    make_session(SessionFolder(path), 12.0, FPS, 2, 5)
+    write_synthetic_session(SessionFolder(path), 12.0, FPS, 2, 5)
     return path
 
 
 @pytest.fixture
 def session(folder: Path) -> Iterator[Session]:
     with open_session(folder) as opened:
-        opened.video = SessionVideo(folder / "made.mp4", annotated=True)
+        opened.video = SessionVideo(folder / "clip.mp4", annotated=True)
         yield opened
 
 
@@ -81,47 +81,47 @@ def player(session: Session, clock: Clock) -> Iterator[ReviewPlayer]:
 
 
 @pytest.fixture
-def seen(player: ReviewPlayer) -> list[Shown]:
-    shown: list[Shown] = []
+def seen(player: ReviewPlayer) -> list[ShownFrame]:
+    shown: list[ShownFrame] = []
     player.shown.connect(shown.append)
     return shown
 
 
 def test_picture_and_rows_are_of_the_same_frame(
-    player: ReviewPlayer, session: Session, seen: list[Shown], until: Until
+    player: ReviewPlayer, session: Session, seen: list[ShownFrame], until: Until
 ) -> None:
     for position in (7, 3, 99):
         player.go_to(position)
         until(lambda position=position: bool(seen) and seen[-1].position == position)
-        assert seen[-1].picture is not None
-        assert int(seen[-1].picture[5, 5, 0]) == position
+        assert seen[-1].image is not None
+        assert int(seen[-1].image[5, 5, 0]) == position
         assert {row.frame for row in seen[-1].rows} == {position}
-        assert seen[-1].frame_px == (128, 72)
+        assert seen[-1].frame_size_px == (128, 72)
 
 
-def test_the_picture_fits_the_view(player: ReviewPlayer, seen: list[Shown], until: Until) -> None:
+def test_the_picture_fits_the_view(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
     player.set_view_size(256, 1000)
     until(lambda: bool(seen))
-    assert seen[-1].picture is not None
-    assert seen[-1].picture.shape == (144, 256, 3)
+    assert seen[-1].image is not None
+    assert seen[-1].image.shape == (144, 256, 3)
 
 
 def test_a_clean_video_gets_the_overlay_and_an_annotated_one_none(
-    session: Session, player: ReviewPlayer, seen: list[Shown], until: Until
+    session: Session, player: ReviewPlayer, seen: list[ShownFrame], until: Until
 ) -> None:
     player.set_view_size(128, 72)
     until(lambda: bool(seen))
-    assert seen[-1].picture is not None
-    assert (seen[-1].picture == 0).all()
-    session.video = SessionVideo(Path("made.mp4"), annotated=False)
+    assert seen[-1].image is not None
+    assert (seen[-1].image == 0).all()
+    session.video = SessionVideo(Path("clip.mp4"), annotated=False)
     clean = ReviewPlayer(session, open_clip=MadeClip)
-    drawn: list[Shown] = []
+    drawn: list[ShownFrame] = []
     clean.shown.connect(drawn.append)
     clean.set_view_size(128, 72)
     until(lambda: bool(drawn))
     clean.close()
-    assert drawn[-1].picture is not None
-    assert not (drawn[-1].picture == 0).all()
+    assert drawn[-1].image is not None
+    assert not (drawn[-1].image == 0).all()
 
 
 def test_steps_and_jumps_stay_within_the_session(player: ReviewPlayer, session: Session) -> None:
@@ -219,12 +219,12 @@ def test_slow_decoding_shows_the_newest_and_never_an_old_queue(session: Session,
     gate = threading.Semaphore(0)
 
     class SlowClip(MadeClip):
-        def picture_at(self, time_s: float) -> UInt8:
+        def image_at(self, time_s: float) -> UInt8:
             gate.acquire()
-            return super().picture_at(time_s)
+            return super().image_at(time_s)
 
     player = ReviewPlayer(session, open_clip=SlowClip, clock=clock)
-    shown: list[Shown] = []
+    shown: list[ShownFrame] = []
     player.shown.connect(shown.append)
     player.go_to(1)
     for position in range(2, 40):
@@ -241,12 +241,12 @@ def test_slow_decoding_shows_the_newest_and_never_an_old_queue(session: Session,
 def test_a_session_without_video_shows_its_rows(session: Session, until: Until) -> None:
     session.video = None
     player = ReviewPlayer(session, open_clip=MadeClip)
-    shown: list[Shown] = []
+    shown: list[ShownFrame] = []
     player.shown.connect(shown.append)
     player.go_to(5)
     until(lambda: bool(shown))
     player.close()
-    assert shown[-1].picture is None
+    assert shown[-1].image is None
     assert shown[-1].fault == ""
     assert shown[-1].rows[0].frame == 5
 
@@ -256,7 +256,7 @@ def test_a_video_that_cannot_be_read_is_told_and_the_rows_come(session: Session,
         raise SourceError(f"{path} is gone: put it back")
 
     player = ReviewPlayer(session, open_clip=refuse)
-    shown: list[Shown] = []
+    shown: list[ShownFrame] = []
     player.shown.connect(shown.append)
     player.go_to(5)
     until(lambda: bool(shown))
@@ -265,7 +265,7 @@ def test_a_video_that_cannot_be_read_is_told_and_the_rows_come(session: Session,
     assert shown[-1].rows[0].frame == 5
 
 
-def test_closing_ends_the_clip(player: ReviewPlayer, seen: list[Shown], until: Until) -> None:
+def test_closing_ends_the_clip(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
     player.set_view_size(64, 64)
     until(lambda: bool(seen))
     player.toggle()

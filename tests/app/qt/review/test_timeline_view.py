@@ -14,19 +14,20 @@ pytest.importorskip(
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
-from PySide6.QtGui import QAction, QColor, QImage, QMouseEvent, QWheelEvent
+from PySide6.QtGui import QAction, QColor, QFont, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.qt.review.timeline_box import LaneKey, TimelineBox
-from app.qt.review.timeline_text import timeline_tip
+from app.qt.review.timeline_box import TimelineBox, TimelineLegend
+from app.qt.review.timeline_painter import TimelineFrame, TimelinePainter
+from app.qt.review.timeline_text import tooltip_text
 from app.qt.review.timeline_view import TimelineView
 from app.qt.theme import ThemeName, apply_theme, current
-from app.review.face_timeline import LaneState
+from app.review.face_timeline import FaceState
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session, open_session
-from app.review.synthetic_session import make_session
-from app.review.timeline_layout import RowKind, rows_of_lanes
+from app.review.synthetic_session import write_synthetic_session
+from app.review.timeline_layout import RowKind, layout_rows
 from app.session.folder import SessionFolder
 
 NONE = Qt.KeyboardModifier.NoModifier
@@ -36,7 +37,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("timeline") / "made"
-    make_session(SessionFolder(path), 60.0, 10.0, 3, 5)
+    write_synthetic_session(SessionFolder(path), 60.0, 10.0, 3, 5)
     return path
 
 
@@ -67,13 +68,13 @@ def box(qtbot) -> Iterator[TimelineBox]:
     owner.close()
 
 
-def lane_x(view: TimelineView, time_s: float) -> int:
-    return round(view._names_px() + view.scale.x_of(time_s))
+def time_x(view: TimelineView, time_s: float) -> int:
+    return round(view.frame.names_px + view.scale.x_of(time_s))
 
 
 def face_y(view: TimelineView, face_id: int) -> int:
-    row = next(row for row in view._rows if row.face_id == face_id and row.kind is RowKind.FACE)
-    return view._head_px() + row.top_px - view.verticalScrollBar().value() + row.height_px // 2
+    row = next(row for row in view.frame.rows if row.face_id == face_id and row.kind is RowKind.FACE)
+    return view.frame.head_px + row.top_px - view.verticalScrollBar().value() + row.height_px // 2
 
 
 def picture(view: TimelineView) -> QImage:
@@ -107,19 +108,19 @@ def wheel(view: TimelineView, notches: int, keys: Qt.KeyboardModifier = NONE, x:
 def test_the_whole_session_is_shown_at_first(view: TimelineView, session: Session) -> None:
     assert view.scale.start_s == 0.0
     assert view.scale.span_s == pytest.approx(session.duration_s)
-    assert view.lanes == session.lanes
+    assert view.faces == session.faces
 
 
 def test_a_lane_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
-    lane = session.lanes[0]
-    accepted = lane.positions[lane.states == LaneState.ACCEPT]
+    timeline = session.faces[0]
+    accepted = timeline.positions[timeline.states == FaceState.ACCEPT]
     view.zoom(9, float(session.times_s[accepted[len(accepted) // 2]]))
     start, end = np.searchsorted(session.times_s, (view.scale.start_s, view.scale.end_s))
     position = next(p for p in accepted if start < p < end - 1)
-    label = session.header.expressions[int(lane.view(np.array([position, position + 1])).label[0])]
+    label = session.header.expressions[int(timeline.buckets(np.array([position, position + 1])).label[0])]
     image = picture(view)
-    row_top = face_y(view, lane.face_id) - 8
-    x = round(view._names_px() + view.scale.x_of((session.times_s[position] + session.times_s[position + 1]) / 2))
+    row_top = face_y(view, timeline.face_id) - 8
+    x = round(view.frame.names_px + view.scale.x_of((session.times_s[position] + session.times_s[position + 1]) / 2))
     assert image.pixelColor(x, row_top).name() == current().expression(label).name()
 
 
@@ -130,7 +131,7 @@ def test_other_themes_paint_other_colours(view: TimelineView) -> None:
     apply_theme(application, ThemeName.DARK, 200)
     dark = picture(view)
     assert dark.pixelColor(3, 20) != light.pixelColor(3, 20)
-    assert view._head_px() > 40
+    assert view.frame.head_px > 40
 
 
 def test_without_a_session_nothing_happens(qtbot) -> None:
@@ -138,7 +139,7 @@ def test_without_a_session_nothing_happens(qtbot) -> None:
     qtbot.addWidget(made)
     made.resize(400, 200)
     asked = []
-    made.sought.connect(asked.append)
+    made.seek_requested.connect(asked.append)
     made.show()
     assert picture(made).pixelColor(100, 50) == current().colour("panel")
     QTest.mouseClick(made.viewport(), LEFT, NONE, QPoint(200, 5))
@@ -150,11 +151,11 @@ def test_without_a_session_nothing_happens(qtbot) -> None:
 
 def test_a_drag_on_the_ruler_scrubs(view: TimelineView) -> None:
     asked: list[float] = []
-    view.sought.connect(asked.append)
-    QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 10.0), 5))
-    move(view, QPoint(lane_x(view, 20.0), 5))
-    QTest.mouseRelease(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 20.0), 5))
-    move(view, QPoint(lane_x(view, 40.0), 5))
+    view.seek_requested.connect(asked.append)
+    QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(time_x(view, 10.0), 5))
+    move(view, QPoint(time_x(view, 20.0), 5))
+    QTest.mouseRelease(view.viewport(), LEFT, NONE, QPoint(time_x(view, 20.0), 5))
+    move(view, QPoint(time_x(view, 40.0), 5))
     assert asked == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
 
 
@@ -162,22 +163,22 @@ def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
     marked: list[tuple[float, float]] = []
     view.range_marked.connect(lambda start, end: marked.append((start, end)))
     shift = Qt.KeyboardModifier.ShiftModifier
-    QTest.mousePress(view.viewport(), LEFT, shift, QPoint(lane_x(view, 30.0), 200))
-    move(view, QPoint(lane_x(view, 12.0), 200), shift)
+    QTest.mousePress(view.viewport(), LEFT, shift, QPoint(time_x(view, 30.0), 200))
+    move(view, QPoint(time_x(view, 12.0), 200), shift)
     assert marked[-1] == (pytest.approx(12.0, abs=0.1), pytest.approx(30.0, abs=0.1))
 
 
 def test_a_click_chooses_the_face_of_the_lane(view: TimelineView, session: Session) -> None:
     chosen: list[int] = []
     view.face_chosen.connect(chosen.append)
-    second = session.lanes[1].face_id
+    second = session.faces[1].face_id
     QTest.mouseClick(view.viewport(), LEFT, NONE, QPoint(300, face_y(view, second)))
     assert chosen == [second]
 
 
 def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
     view.face_chosen.connect(view.select_face)
-    first, second = (lane.face_id for lane in session.lanes[:2])
+    first, second = (timeline.face_id for timeline in session.faces[:2])
     for key, expected in ((Qt.Key.Key_Down, first), (Qt.Key.Key_Down, second), (Qt.Key.Key_Up, first)):
         QTest.keyClick(view, key)
         assert view.selected == expected
@@ -187,16 +188,16 @@ def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
 
 def test_a_double_click_goes_there(view: TimelineView) -> None:
     asked: list[float] = []
-    view.sought.connect(asked.append)
-    QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(lane_x(view, 33.0), 200))
+    view.seek_requested.connect(asked.append)
+    QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(time_x(view, 33.0), 200))
     assert asked == [pytest.approx(33.0, abs=0.1)]
 
 
 def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
-    x = lane_x(view, 40.0)
+    x = time_x(view, 40.0)
     wheel(view, 2, Qt.KeyboardModifier.ControlModifier, x)
     assert view.scale.span_s < 60.0 / 2
-    assert lane_x(view, 40.0) == pytest.approx(x, abs=1)
+    assert time_x(view, 40.0) == pytest.approx(x, abs=1)
     wheel(view, -9, Qt.KeyboardModifier.ControlModifier, x)
     assert view.scale.span_s == pytest.approx(view.scale.duration_s)
 
@@ -214,7 +215,7 @@ def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: Timelin
 
 def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineView) -> None:
     view.resize(800, 120)
-    view.select_face(view.lanes[0].face_id)
+    view.select_face(view.faces[0].face_id)
     bar = view.verticalScrollBar()
     assert bar.maximum() > 0
     before = bar.value()
@@ -240,36 +241,36 @@ def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: Timelin
 
 def test_a_chosen_face_below_the_edge_is_scrolled_to(view: TimelineView, session: Session) -> None:
     view.resize(800, 120)
-    last = session.lanes[-1].face_id
+    last = session.faces[-1].face_id
     view.select_face(last)
-    assert view._head_px() <= face_y(view, last) <= 120
+    assert view.frame.head_px <= face_y(view, last) <= 120
 
 
 def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, session: Session) -> None:
-    short = dataclasses.replace(session.lanes[0], positions=session.lanes[0].positions[:3])
-    session.lanes = (short, *session.lanes[1:])
+    short = dataclasses.replace(session.faces[0], positions=session.faces[0].positions[:3])
+    session.faces = (short, *session.faces[1:])
     box.timeline.set_session(session)
     box.follow_session()
-    assert short not in box.timeline.lanes
+    assert short not in box.timeline.faces
     assert box.timeline.short_count() == 1
     assert not box.short.isHidden()
     box.short.setChecked(True)
-    assert short in box.timeline.lanes
+    assert short in box.timeline.faces
     box.short.setChecked(False)
     box.timeline.select_face(short.face_id)
-    assert short in box.timeline.lanes
+    assert short in box.timeline.faces
 
 
 def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: TimelineView, session: Session) -> None:
-    face = session.lanes[0].face_id
+    face = session.faces[0].face_id
     before = picture(view)
     view.set_notes(Notes(labels=(HumanLabel(face, 10.0, 50.0, "anger"),)))
     after = picture(view)
     y = face_y(view, face)
-    xs = range(lane_x(view, 1.0), lane_x(view, 59.0))
+    xs = range(time_x(view, 1.0), time_x(view, 59.0))
     assert [before.pixel(x, y) for x in xs] == [after.pixel(x, y) for x in xs]
-    noted = next(row for row in view._rows if row.kind is RowKind.NOTED)
-    frame = after.pixelColor(lane_x(view, 30.0), view._head_px() + noted.top_px + 2)
+    noted = next(row for row in view.frame.rows if row.kind is RowKind.LABELS)
+    frame = after.pixelColor(time_x(view, 30.0), view.frame.head_px + noted.top_px + 2)
     assert frame.name() == current().expression("anger").name()
 
 
@@ -277,71 +278,81 @@ def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> N
     before = picture(view)
     view.set_notes(Notes(markers=(Marker(5.0, "here"),), exclusions=(Exclusion(20.0, 30.0),)))
     after = picture(view)
-    for y in range(view._ruler_px() + 2, 280, 20):
-        row = [after.pixel(x, y) != before.pixel(x, y) for x in range(lane_x(view, 21.0), lane_x(view, 29.0))]
+    for y in range(view.frame.ruler_px + 2, 280, 20):
+        row = [after.pixel(x, y) != before.pixel(x, y) for x in range(time_x(view, 21.0), time_x(view, 29.0))]
         assert any(row)
-    flag = after.pixelColor(lane_x(view, 5.0) + 2, (view._ruler_px() + view._head_px()) // 2)
+    flag = after.pixelColor(time_x(view, 5.0) + 2, (view.frame.ruler_px + view.frame.head_px) // 2)
     assert flag == current().colour("text")
 
 
 def test_units_can_be_folded(view: TimelineView) -> None:
-    view.select_face(view.lanes[0].face_id)
-    assert any(row.kind is RowKind.UNITS for row in view._rows)
+    view.select_face(view.faces[0].face_id)
+    assert any(row.kind is RowKind.UNITS for row in view.frame.rows)
     view.set_with_units(False)
-    assert all(row.kind is not RowKind.UNITS for row in view._rows)
+    assert all(row.kind is not RowKind.UNITS for row in view.frame.rows)
 
 
-def test_only_what_moved_is_painted_again_with_the_playhead(view: TimelineView) -> None:
+def test_moving_the_playhead_does_not_draw_the_static_image_again(
+    view: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[TimelineFrame] = []
+    draw = TimelinePainter.image
+
+    def count(painter: TimelinePainter, frame: TimelineFrame, font: QFont) -> QImage:
+        drawn.append(frame)
+        return draw(painter, frame, font)
+
+    monkeypatch.setattr(TimelinePainter, "image", count)
     view.set_time(10.0)
     picture(view)
-    still = view._still
+    drawn.clear()
     view.set_time(11.0)
     picture(view)
-    assert view._still is still
-    assert picture(view).pixelColor(lane_x(view, 11.0), 270) == current().colour("text")
+    assert drawn == []
+    assert picture(view).pixelColor(time_x(view, 11.0), 270) == current().colour("text")
 
 
 def test_a_range_is_shown_between_two_lines(view: TimelineView) -> None:
     before = picture(view)
     view.set_range((10.0, 20.0))
     after = picture(view)
-    assert after.pixel(lane_x(view, 15.0), 280) != before.pixel(lane_x(view, 15.0), 280)
-    assert after.pixel(lane_x(view, 25.0), 280) == before.pixel(lane_x(view, 25.0), 280)
+    assert after.pixel(time_x(view, 15.0), 280) != before.pixel(time_x(view, 15.0), 280)
+    assert after.pixel(time_x(view, 25.0), 280) == before.pixel(time_x(view, 25.0), 280)
 
 
 def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
-    lane = session.lanes[0]
-    rows = rows_of_lanes((lane,), lane.face_id, set(), 18, 16.0)
-    time_s = float(session.times_s[lane.positions[5]])
-    notes = Notes(exclusions=(Exclusion(0.0, 60.0),), labels=(HumanLabel(lane.face_id, 0.0, 60.0, "unclear"),))
-    texts = [timeline_tip(session, notes, row, 0.5, time_s) for row in rows]
-    assert all(f"Face {lane.face_id}" in text and "excluded" in text for text in texts)
-    assert "A person says: unclear" in texts[1]
+    timeline = session.faces[0]
+    rows = layout_rows((timeline,), timeline.face_id, set(), 18, 16.0)
+    time_s = float(session.times_s[timeline.positions[5]])
+    notes = Notes(exclusions=(Exclusion(0.0, 60.0),), labels=(HumanLabel(timeline.face_id, 0.0, 60.0, "unclear"),))
+    texts = [tooltip_text(session, notes, row, 0.5, time_s) for row in rows]
+    assert all(f"Face {timeline.face_id}" in text and "excluded" in text for text in texts)
+    assert "Human label: unclear" in texts[1]
     assert "AU" in texts[2]
-    assert "No label by a person here" in timeline_tip(session, Notes(), rows[1], 0.5, time_s)
-    assert timeline_tip(session, Notes(markers=(Marker(1.0, "door"),)), None, 0.0, 1.0) == "0:01.00\ndoor"
+    assert "No human label here" in tooltip_text(session, Notes(), rows[1], 0.5, time_s)
+    assert tooltip_text(session, Notes(markers=(Marker(1.0, "door"),)), None, 0.0, 1.0) == "0:01.00\ndoor"
 
 
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (LaneState.REJECT, "Not assessed: unlike training data"),
-        (LaneState.LOW_QUALITY, "Can't see well"),
-        (LaneState.AMBIGUOUS, "ambiguous between"),
+        (FaceState.REJECT, "Not assessed: unlike training data"),
+        (FaceState.LOW_QUALITY, "Can't see well"),
+        (FaceState.AMBIGUOUS, "ambiguous between"),
     ],
 )
-def test_the_tip_says_each_state_in_words(session: Session, state: LaneState, said: str) -> None:
-    lane = next(lane for lane in session.lanes if (lane.states == state).any())
-    time_s = float(session.times_s[lane.positions[np.flatnonzero(lane.states == state)[0]]])
-    row = rows_of_lanes((lane,), None, set(), 0, 16.0)[0]
-    assert said in timeline_tip(session, Notes(), row, 0.5, time_s)
+def test_the_tip_says_each_state_in_words(session: Session, state: FaceState, said: str) -> None:
+    timeline = next(timeline for timeline in session.faces if (timeline.states == state).any())
+    time_s = float(session.times_s[timeline.positions[np.flatnonzero(timeline.states == state)[0]]])
+    row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
+    assert said in tooltip_text(session, Notes(), row, 0.5, time_s)
 
 
 def test_the_tip_of_a_face_that_is_not_there(session: Session) -> None:
-    lane = max(session.lanes, key=lambda lane: lane.first)
-    assert lane.first > 0
-    row = rows_of_lanes((lane,), None, set(), 0, 16.0)[0]
-    assert "not in the picture" in timeline_tip(session, Notes(), row, 0.5, 0.0)
+    timeline = max(session.faces, key=lambda timeline: timeline.first)
+    assert timeline.first > 0
+    row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
+    assert "not in view" in tooltip_text(session, Notes(), row, 0.5, 0.0)
 
 
 def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
@@ -357,12 +368,12 @@ def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
     box.show()
     image = box.grab().toImage()
     assert not image.isNull()
-    key = box.findChild(LaneKey)
-    assert isinstance(key, LaneKey)
+    key = box.findChild(TimelineLegend)
+    assert isinstance(key, TimelineLegend)
     assert key.heightForWidth(200) > key.heightForWidth(2000)
     ground = QColor(key.grab().toImage().pixelColor(0, key.height() - 1))
     assert ground.isValid()
-    box.key.setChecked(False)
+    box.legend.setChecked(False)
     assert key.isHidden()
 
 
@@ -375,6 +386,6 @@ def test_the_switches_keep_their_words_where_there_is_little_room(box: TimelineB
         box.resize(width, 400)
         box.show()
         qapp.processEvents()
-        switches = (box.units, box.short, box.key)
+        switches = (box.units, box.short, box.legend)
         assert all(switch.width() >= switch.sizeHint().width() for switch in switches), width
         assert all(box.rect().contains(QRect(switch.mapTo(box, QPoint()), switch.size())) for switch in switches), width

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.jobs.job_intake import Disk, Intake, SourceOpener, disk_of, take_in
 from app.jobs.job_queue import Job
 from app.jobs.job_run import internal_error
+from app.jobs.source_scan import Disk, ScanResult, SourceOpener, check_disk, scan_sources
 from app.qt.background import Worker
 
 
@@ -25,13 +25,13 @@ class _Batch:
     taken: tuple[str, ...] = ()  # names of folders that are promised
 
 
-class JobAdder(QObject):
+class SourceScanner(QObject):
     """Turns paths into sources with folders, one batch after the other, and looks at the disk of a folder."""
 
-    #: An Intake, and the preset that it was given with.
-    taken_in = Signal(object, str)
+    #: An ScanResult, and the preset that it was given with.
+    scanned = Signal(object, str)
     #: A Disk, or None where it cannot be told.
-    disk_seen = Signal(object)
+    disk_checked = Signal(object)
     #: Nothing waits to be looked at any more, or something does.
     busy_changed = Signal()
 
@@ -45,14 +45,14 @@ class JobAdder(QObject):
         super().__init__(parent)
         self._jobs = jobs
         self._batches: deque[_Batch] = deque()
-        self._looker: Worker[_Batch, Intake] = Worker(
+        self._looker: Worker[_Batch, ScanResult] = Worker(
             "mien-look-at-files",
-            lambda batch: take_in(batch.specs, batch.out, batch.taken, open_source),
+            lambda batch: scan_sources(batch.specs, batch.out, batch.taken, open_source),
             self._took,
-            lambda error: self._took(Intake(faults=(internal_error(error),))),
+            lambda error: self._took(ScanResult(faults=(internal_error(error),))),
         )
         self._disk: Worker[Path, Disk | None] = Worker(
-            "mien-look-at-disk", disk_of, self.disk_seen.emit, lambda error: self.disk_seen.emit(None)
+            "mien-look-at-disk", check_disk, self.disk_checked.emit, lambda error: self.disk_checked.emit(None)
         )
 
     @property
@@ -61,15 +61,15 @@ class JobAdder(QObject):
         return bool(self._batches)
 
     def add(self, specs: tuple[str, ...], out: Path, preset: str) -> None:
-        """Look at these; `taken_in` tells what became of them."""
+        """Look at these; `scanned` tells what became of them."""
         if not specs:
             return
         self._batches.append(_Batch(specs, out, preset))
         if len(self._batches) == 1:
             self._look()
 
-    def look_at_disk(self, out: Path) -> None:
-        """`disk_seen` tells how much room there is."""
+    def request_disk_check(self, out: Path) -> None:
+        """`disk_checked` tells how much room there is."""
         self._disk.submit(out)
 
     def shutdown(self) -> None:
@@ -89,8 +89,8 @@ class JobAdder(QObject):
         self._looker.submit(_Batch(batch.specs, batch.out, batch.preset, taken))
         self.busy_changed.emit()
 
-    def _took(self, intake: Intake) -> None:
-        self.taken_in.emit(intake, self._batches.popleft().preset)
+    def _took(self, intake: ScanResult) -> None:
+        self.scanned.emit(intake, self._batches.popleft().preset)
         if self._batches:
             self._look()
         else:

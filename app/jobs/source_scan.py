@@ -30,7 +30,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSource:
     """A source that can be opened, and where its results go."""
 
     spec: str
@@ -39,10 +39,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class ScanResult:
     """What became of all that was given."""
 
-    found: tuple[Found, ...] = ()
+    found: tuple[FoundSource, ...] = ()
     live: tuple[str, ...] = ()  # cameras and addresses, which have no end
     empty: tuple[str, ...] = ()  # folders with neither pictures nor videos
     faults: tuple[str, ...] = ()  # a sentence for each source that cannot be opened
@@ -56,7 +56,7 @@ class Disk:
     writable: bool
 
 
-def take_in(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> Intake:
+def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> ScanResult:
     """Look at what was given.
 
     Args:
@@ -81,11 +81,11 @@ def take_in(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: 
         except SourceError as error:
             faults.append(str(error))
     folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
-    sources_found = (Found(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
-    return Intake(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
+    sources_found = (FoundSource(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
+    return ScanResult(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
 
 
-def disk_of(out: Path) -> Disk | None:
+def check_disk(out: Path) -> Disk | None:
     """The disk of a folder that need not be there yet; None when it cannot be told."""
     try:
         there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)

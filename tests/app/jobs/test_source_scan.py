@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs.job_intake import DEMO_SPEC, disk_of, take_in
+from app.jobs.source_scan import DEMO_SPEC, check_disk, scan_sources
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
-from tests.app.made import MadeSource
+from tests.fakes.engines import FakeSource
 
 
 def open_made(spec: str) -> FrameSource:
     """Opens what does not begin with "bad"."""
     if Path(spec).name.startswith("bad"):
         raise SourceError(f"{spec} holds no frame")
-    return MadeSource(12)
+    return FakeSource(12)
 
 
 def touch(*paths: Path) -> None:
@@ -27,47 +27,47 @@ def touch(*paths: Path) -> None:
 
 
 def test_files_get_folders_of_their_names(tmp_path: Path) -> None:
-    intake = take_in([str(tmp_path / "a.mp4"), DEMO_SPEC], tmp_path / "out", (), open_made)
+    intake = scan_sources([str(tmp_path / "a.mp4"), DEMO_SPEC], tmp_path / "out", (), open_made)
     assert [one.folder for one in intake.found] == [tmp_path / "out" / "a", tmp_path / "out" / "demo"]
 
 
 def test_the_frames_of_each_preset_are_known_beforehand(tmp_path: Path) -> None:
     def open_fast(spec: str) -> FrameSource:
-        source = MadeSource(100)
+        source = FakeSource(100)
         source.info = dataclasses.replace(source.info, fps=30.0)
         return source
 
     def open_endless(spec: str) -> FrameSource:
-        source = MadeSource(100)
+        source = FakeSource(100)
         source.info = dataclasses.replace(source.info, frame_count=None)
         return source
 
-    assert take_in(["a.mp4"], tmp_path, (), open_fast).found[0].totals == {
+    assert scan_sources(["a.mp4"], tmp_path, (), open_fast).found[0].totals == {
         "speed": 34,
         "balanced": 100,
         "thorough": 100,
     }
-    assert set(take_in(["a.mp4"], tmp_path, (), open_endless).found[0].totals.values()) == {None}
+    assert set(scan_sources(["a.mp4"], tmp_path, (), open_endless).found[0].totals.values()) == {None}
 
 
 def test_the_same_file_again_gets_another_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "a-2").mkdir(parents=True)  # of an earlier day
-    intake = take_in(["a.mp4", "x/a.mp4"], out, ("a",), open_made)
+    intake = scan_sources(["a.mp4", "x/a.mp4"], out, ("a",), open_made)
     assert [one.folder.name for one in intake.found] == ["a-3", "a-4"]
 
 
 def test_a_folder_of_many_pictures_is_one_source(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     touch(*(folder / f"{number}.JPG" for number in range(300)), folder / "notes.txt")
-    intake = take_in([str(folder)], tmp_path / "out", (), open_made)
+    intake = scan_sources([str(folder)], tmp_path / "out", (), open_made)
     assert [one.spec for one in intake.found] == [str(folder)]
 
 
 def test_the_videos_of_a_folder_are_a_source_each(tmp_path: Path) -> None:
     folder = tmp_path / "day"
     touch(folder / "b.MP4", folder / "a.mkv", folder / "face.png", folder / "deeper" / "c.mp4")
-    intake = take_in([str(folder)], tmp_path / "out", (), open_made)
+    intake = scan_sources([str(folder)], tmp_path / "out", (), open_made)
     assert [Path(one.spec).name for one in intake.found] == ["day", "a.mkv", "b.MP4"]
 
 
@@ -76,7 +76,7 @@ def test_what_has_no_end_is_refused_unopened(spec: str, tmp_path: Path) -> None:
     def open_none(spec: str) -> FrameSource:
         raise AssertionError("must not be opened")
 
-    intake = take_in([spec], tmp_path, (), open_none)
+    intake = scan_sources([spec], tmp_path, (), open_none)
     assert intake.found == ()
     assert len(intake.live) == 1
     assert "secret" not in intake.live[0]
@@ -84,14 +84,14 @@ def test_what_has_no_end_is_refused_unopened(spec: str, tmp_path: Path) -> None:
 
 def test_one_bad_file_costs_no_other(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    intake = take_in(["bad.mp4", "a.mp4", str(tmp_path / "empty"), "bad2.mp4"], tmp_path / "out", (), open_made)
+    intake = scan_sources(["bad.mp4", "a.mp4", str(tmp_path / "empty"), "bad2.mp4"], tmp_path / "out", (), open_made)
     assert [one.spec for one in intake.found] == ["a.mp4"]
     assert intake.faults == ("bad.mp4 holds no frame", "bad2.mp4 holds no frame")
     assert intake.empty == (str(tmp_path / "empty"),)
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_path: Path) -> None:
-    disk = disk_of(tmp_path / "deep" / "deeper")
+    disk = check_disk(tmp_path / "deep" / "deeper")
     assert disk is not None
     assert disk.writable
     assert disk.free_bytes > 0
@@ -99,17 +99,17 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_pa
 
 def test_nothing_can_be_written_inside_a_file(tmp_path: Path) -> None:
     touch(tmp_path / "file")
-    disk = disk_of(tmp_path / "file")
+    disk = check_disk(tmp_path / "file")
     assert disk is not None
     assert not disk.writable
 
 
 def test_what_cannot_be_looked_at_has_no_disk() -> None:
-    assert disk_of(Path("x" * 5000)) is None
+    assert check_disk(Path("x" * 5000)) is None
 
 
 def test_a_name_that_no_disk_takes_is_one_fault() -> None:
-    intake = take_in(["x" * 5000, "a.mp4"], Path("out"), (), open_made)
+    intake = scan_sources(["x" * 5000, "a.mp4"], Path("out"), (), open_made)
     assert [one.spec for one in intake.found] == ["a.mp4"]
     assert len(intake.faults) == 1
     assert "cannot be read (File name too long)" in intake.faults[0]
