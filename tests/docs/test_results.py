@@ -1,0 +1,62 @@
+"""The figures in docs/results.md and the README are those of docs/results/*.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {
+    figure["name"]: figure
+    for path in sorted((ROOT / "docs" / "results").glob("*.json"))
+    for figure in json.loads(path.read_text(encoding="utf-8"))["figures"]
+}
+#: Figure, pages that quote it, and how: value, low and high as {0}, {1}, {2}.
+QUOTED = (
+    ("annotate_fps_640x360_1face_cpu2", ("README.md", "docs/results.md"), "| {0:.0f}"),
+    ("annotate_first_result_s", ("docs/results.md",), "{0:.1f} s ({1:.2f} to {2:.2f})"),
+    ("annotate_peak_rss_mb", ("docs/results.md",), "{0:.0f} MB"),
+    ("runtime_install_mb", ("docs/results.md",), "{0} MB"),
+    ("runtime_install_headless_mb", ("docs/results.md",), "{0} MB"),
+    ("gui_main_thread_ms_per_frame_720p", ("docs/results.md", "docs/desktop.md"), "{0:.1f}"),
+    ("review_open_2h_session_s", ("docs/results.md", "docs/desktop.md"), "{0:.2f} s"),
+    ("ferplus_majority_accuracy_edge", ("README.md", "docs/results.md"), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("ferplus_majority_macro_f1_edge", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("ece_calibrated_edge_votes", ("docs/results.md",), "{0:.3f} ({1:.3f} to {2:.3f})"),
+    ("spearman_aleatoric_vote_entropy", ("README.md", "docs/results.md"), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("auroc_epistemic_corruptions_sev5_native", ("README.md", "docs/results.md"), "{0:.2f}"),
+    ("auroc_epistemic_corruptions_sev5_imagenetc", ("README.md", "docs/results.md"), "{0:.2f}"),
+    ("retention_ratio_at_r08", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("arbex_fused_minus_primary_accuracy", ("docs/results.md", "docs/expression_study.md"), "+{0:.2f} ± 0.51 points"),
+    ("fer2013_private_accuracy_single", ("docs/results.md", "docs/expression_study.md"), "{0:.3f} ± 0.005"),
+    ("fer2013_private_accuracy_ensemble", ("docs/results.md",), "{0:.3f} ({1:.3f} to {2:.3f})"),
+    ("edge_separation_vs_ensemble", ("docs/results.md",), "| {0:.2f} |"),
+    ("edge_time_vs_one_member", ("docs/results.md",), "| {0:.1f} |"),
+    ("rlps_keep_full_face", ("docs/results.md", "docs/expression_study.md"), "{0:.3f}"),
+    ("rlps_keep_half_face", ("docs/results.md", "docs/expression_study.md"), "{0:.3f}"),
+    ("rlps_keep_no_face", ("docs/results.md", "docs/expression_study.md"), "{0:.3f}"),
+    ("open_au_f1_average_12", ("README.md", "docs/results.md"), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("au_edge_ms_s20_cpu2", ("docs/results.md",), "{0:.1f} ms"),
+    ("au12_happiness_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("au4_anger_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("au25_26_surprise_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+)
+#: Quoted as two accuracies, whose difference it is.
+DERIVED = {"epistemic_decile_accuracy_gap"}
+
+
+@pytest.mark.parametrize(("name", "pages", "form"), QUOTED, ids=[name for name, _, _ in QUOTED])
+def test_pages_quote_the_figure(name: str, pages: tuple[str, ...], form: str) -> None:
+    figure = FIGURES[name]
+    text = form.format(figure["value"], figure.get("low"), figure.get("high"))
+    # Percentages are written "84.4 % (83.1 to 85.7)".
+    head, *interval = text.split(" (")
+    text = " (".join([head.replace("%", " %"), *(part.replace("%", "") for part in interval)])
+    for page in pages:
+        assert text in (ROOT / page).read_text(encoding="utf-8"), f"{page} does not say {text}"
+
+
+def test_every_figure_is_quoted() -> None:
+    assert set(FIGURES) == {name for name, _, _ in QUOTED} | DERIVED
