@@ -29,9 +29,13 @@ check: $(VENV)/.test
 	  $(VENV)/bin/python ../shared/tools/measure_style.py --header --check app engine training --tests tests; fi
 
 # build/ is removed first: setuptools would copy modules from it that are no longer in the source.
-wheel: $(VENV)/.runtime
+wheel: $(VENV)/bin/python
 	rm -rf build
 	$(PIP) wheel -q --no-deps -w dist .
+	rm -rf build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
 
 # One stamp per set of extras; versions are pinned by the constraints.
 $(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
