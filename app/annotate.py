@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.session.folder import SessionFolder, SessionState, check_same_session, file_sha256
+from app.session.folder import SessionFolder, SessionState, check_same_session, source_sha256
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -303,7 +303,7 @@ class _Job:
             counts,
             dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
             damaged=self._source.damaged,
-            sha256=file_sha256(path) if not info.is_live and path.is_file() else None,
+            sha256=source_sha256(path) if not info.is_live and path.is_file() else None,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,

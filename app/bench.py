@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import platform
@@ -19,10 +18,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.remedies import output_errors
 from app.session.journal import read_journal
-from app.session.table import written_whole
 from engine.capture.opening import source_stem
 from engine.errors import OutputError
+from engine.files import write_text
+from engine.records import json_text
 
 STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 #: Seconds between two looks at the journal, which bounds the error of the time to the first result.
@@ -110,8 +111,8 @@ def write(figures: BenchFigures, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with written_whole(path) as part:
-        part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
+    with output_errors(path):
+        write_text(path, json_text(figures))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
 from engine.types import Frame, FrameResult
@@ -106,7 +107,7 @@ class JournalSink:
         Raises:
             OutputError: the file cannot be written.
         """
-        try:
+        with output_errors(self._path):
             if self._resume is None:
                 self._file = self._path.open("w", encoding="utf-8")
                 self._put({"journal": JOURNAL_FORMAT, "header": _as_json(self._header), "fields": list(ROW_FIELDS)})
@@ -115,8 +116,6 @@ class JournalSink:
                 self._file = self._path.open("a", encoding="utf-8")
                 self._put({"resumed_at": self._resume.frame + 1})
             self._file.flush()
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def write(self, result: FrameResult) -> None:
         """Append a frame.
@@ -131,13 +130,11 @@ class JournalSink:
             "ms": [round(value, 3) for value in stages],
             "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows],
         }
-        try:
+        with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:
                 self._put({"frame": result.frame.index, "snapshot": result.snapshot})
             self._flush()
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def close(self, completed: bool) -> None:
         """Sync everything to disk; a session that is not completed can be resumed from here.
@@ -148,12 +145,9 @@ class JournalSink:
         handle, self._file = self._file, None
         if handle is None:
             return
-        try:
-            with handle:
-                handle.flush()
-                os.fsync(handle.fileno())
-        except OSError as error:
-            raise write_failed(self._path, error) from error
+        with output_errors(self._path), handle:
+            handle.flush()
+            os.fsync(handle.fileno())
 
     def _put(self, line: dict[str, Any]) -> None:
         if self._file is None:
@@ -307,12 +301,6 @@ class JournalReader:
 
     def _unreadable(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path} cannot be read ({error.strerror}): check that its disk is connected")
-
-
-def write_failed(path: Path, error: OSError) -> OutputError:
-    """Make the error for a file that cannot be written: what, why, and what to do."""
-    reason = error.strerror or str(error)
-    return OutputError(f"{path} cannot be written ({reason})", Remedy.FREE_SPACE)
 
 
 def _not_a_journal(path: Path) -> OutputError:

@@ -105,7 +105,7 @@ def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
     assert (metadata.source.source, metadata.source.kind, metadata.source.fps_mode) == ("camera:0", "camera", "cfr")
     assert metadata.thresholds == {"tau_accept": 0.9, "tau_ood": 0.5}  # those in force ...
     assert (header.aleatoric_limit, header.ood_limit) == (0.9, 0.5)
-    assert metadata.calibration["expression"]["max_aleatoric"] == 1.2  # ... and the model's own
+    assert metadata.calibration["expression"]["aleatoric_limit"] == 1.2  # ... and the model's own
     with recorder.folder.csv.open(newline="") as handle:
         assert {row["tau_accept"] for row in csv.DictReader(handle)} == {"0.9"}
 

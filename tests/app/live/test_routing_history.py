@@ -46,9 +46,9 @@ def test_shares_count_faces_by_route_and_sum_to_one():
 @pytest.mark.parametrize(
     ("limits", "share"),
     [
-        ({"max_aleatoric": 0.3}, "ambiguous"),
-        ({"max_aleatoric": 0.5}, "accepted"),
-        ({"max_epistemic": 0.01}, "not_assessed"),
+        ({"aleatoric_limit": 0.3}, "ambiguous"),
+        ({"aleatoric_limit": 0.5}, "accepted"),
+        ({"epistemic_limit": 0.01}, "not_assessed"),
     ],
 )
 def test_other_limits_route_the_past_anew(limits, share):
@@ -60,7 +60,7 @@ def test_other_limits_route_the_past_anew(limits, share):
 def test_routing_anew_and_back_gives_what_was():
     history = filled(*(result(index) for index in range(50)))
     before = history.shares()
-    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.0))
     assert history.shares() != before
     history.reroute(CALIBRATION)
     assert history.shares() == before
@@ -86,7 +86,7 @@ def test_a_time_that_runs_back_starts_anew():
 
 def test_decisions_of_the_newest_frame_can_be_put_into_a_result():
     history = filled(*(result(index) for index in range(5)))
-    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.0))
     changed = redecided(result(4), history.decisions())
     assert changed.faces[0].decision.route is Route.AMBIGUOUS
     assert redecided(result(4), {}).faces[0].decision.route is Route.ACCEPT

@@ -23,19 +23,19 @@ def test_the_models_own_limits_give_its_own_calibration():
 
 def test_moving_one_limit_leaves_the_other_to_the_last_bit():
     moved = recalibrated(CALIBRATION, Limits(0.7, limits_of(CALIBRATION).ood_limit))
-    assert moved == dataclasses.replace(CALIBRATION, max_aleatoric=0.7)
+    assert moved == dataclasses.replace(CALIBRATION, aleatoric_limit=0.7)
 
 
 def test_a_share_becomes_the_quantile_of_that_share():
     moved = recalibrated(CALIBRATION, Limits(1.2, 0.75))
-    assert moved.max_epistemic == pytest.approx(0.75 * 0.5)
+    assert moved.epistemic_limit == pytest.approx(0.75 * 0.5)
     assert limits_of(moved) == Limits(1.2, pytest.approx(0.75))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_never_assesses_fewer(a, b):
     low, high = sorted((a, b))
-    limits = [recalibrated(CALIBRATION, Limits(1.0, share)).max_epistemic for share in (low, high)]
+    limits = [recalibrated(CALIBRATION, Limits(1.0, share)).epistemic_limit for share in (low, high)]
     own = limits_of(CALIBRATION).ood_limit
     if own not in (low, high):  # the model's own limit was fitted, not read off the quantiles
         assert limits[0] <= limits[1]
