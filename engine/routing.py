@@ -137,10 +137,10 @@ class Router:
         if quality.reasons:
             return _Choice(Reason.LOW_QUALITY)
         aleatoric, epistemic = float(story.average[0]), float(story.average[1])
-        if epistemic > calibration.max_epistemic:
+        if epistemic > calibration.epistemic_limit:
             return _Choice(Reason.UNLIKE_TRAINING_DATA)
         order = np.argsort(-story.average[2:], kind="stable")
-        if aleatoric > calibration.max_aleatoric:
+        if aleatoric > calibration.aleatoric_limit:
             return _Choice(Reason.COMPETING_LABELS, self._competing(story.average[2:], order.tolist()))
         return _Choice(Reason.CLEAR, (int(order[0]),))
 

@@ -98,7 +98,7 @@ def check_contract(contract: ModelContract, path: Path) -> None:
 
 def _check_expression(labels: tuple[str, ...], calibration: ExpressionCalibration, where: Path) -> None:
     _insist(labels == EXPRESSIONS, where, f"labels {', '.join(labels)}; this engine knows {', '.join(EXPRESSIONS)}")
-    limits = (calibration.max_aleatoric, calibration.max_epistemic)
+    limits = (calibration.aleatoric_limit, calibration.epistemic_limit)
     _insist(min(limits) >= 0, where, f"a limit of {min(limits)} nats, which cannot be below 0")
     _insist(0 <= calibration.false_rejection <= 1, where, f"false_rejection {calibration.false_rejection}, not a share")
     quantiles = calibration.epistemic_quantiles

@@ -56,13 +56,13 @@ def expression_model(tmp_path: Path) -> Callable[..., Path]:
         logits: npt.ArrayLike | None = None,
         members: int = 5,
         temperature: float = 1.0,
-        max_aleatoric: float = 1.2,
-        max_epistemic: float = 0.1,
+        aleatoric_limit: float = 1.2,
+        epistemic_limit: float = 0.1,
         epistemic_quantiles: Sequence[float] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.2),
         folder: Path = tmp_path,
     ) -> Path:
         calibration = ExpressionCalibration(
-            temperature, max_aleatoric, max_epistemic, 0.05, tuple(epistemic_quantiles), "100 faces made for tests"
+            temperature, aleatoric_limit, epistemic_limit, 0.05, tuple(epistemic_quantiles), "100 faces made for tests"
         )
         classes = len(EXPRESSIONS)
         return _write(

@@ -72,7 +72,7 @@ def test_a_face_that_people_disagree_about_is_ambiguous_with_the_labels_that_com
 
 
 def test_a_value_at_its_limit_does_not_exceed_it():
-    at_limits = _uncertainty(CALIBRATION.max_aleatoric, CALIBRATION.max_epistemic)
+    at_limits = _uncertainty(CALIBRATION.aleatoric_limit, CALIBRATION.epistemic_limit)
     assert _decide(_estimate(happiness=0.8), at_limits).route is Route.ACCEPT
 
 
@@ -94,9 +94,9 @@ def test_every_decision_obeys_the_rule(weights, aleatoric, epistemic, blurred):
     probabilities = (np.array(weights) / sum(weights)).astype(np.float32)
     estimate = ExpressionEstimate(probabilities[np.newaxis], probabilities)
     decision = _decide(estimate, _uncertainty(aleatoric, epistemic), BLURRED if blurred else GOOD)
-    if blurred or epistemic > CALIBRATION.max_epistemic:
+    if blurred or epistemic > CALIBRATION.epistemic_limit:
         assert decision.route is Route.REJECT
-    elif aleatoric > CALIBRATION.max_aleatoric:
+    elif aleatoric > CALIBRATION.aleatoric_limit:
         assert 2 <= len(decision.labels) <= CONFIG.max_labels
     else:
         assert decision.route is Route.ACCEPT
@@ -138,7 +138,7 @@ def test_routing_waits_until_the_average_has_crossed_the_limit():
     router = Router(CALIBRATION, dataclasses.replace(CONFIG, hold_s=0.0))
     low, high = 0.2, 2.0
     router.route(1, _estimate(happiness=0.8), _uncertainty(low), GOOD, 0.0)
-    crossing_s = -CONFIG.smoothing_s * math.log((high - CALIBRATION.max_aleatoric) / (high - low))
+    crossing_s = -CONFIG.smoothing_s * math.log((high - CALIBRATION.aleatoric_limit) / (high - low))
     before = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s - 0.01)
     after = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s + 0.01)
     assert (before.route, after.route) == (Route.ACCEPT, Route.AMBIGUOUS)

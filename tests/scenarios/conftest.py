@@ -38,8 +38,8 @@ class Scene:
         self.now_s += step_s
         left = (1 - sum(shares.values())) / (len(EXPRESSIONS) - len(shares))
         probabilities = np.array([shares.get(name, left) for name in EXPRESSIONS], np.float32)
-        aleatoric = disagreement * self.calibration.max_aleatoric
-        epistemic = strangeness * self.calibration.max_epistemic
+        aleatoric = disagreement * self.calibration.aleatoric_limit
+        epistemic = strangeness * self.calibration.epistemic_limit
         decision = self.router.route(
             track,
             ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities),

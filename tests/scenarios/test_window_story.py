@@ -18,14 +18,14 @@ import pytest
 
 from app.session.journal import read_header, read_journal
 from app.settings.preferences import Preferences, save_preferences
-from app.system.libraries import X11_LIBRARIES, is_there
+from app.system.libraries import X11_LIBRARIES, is_installed
 from engine.tracking.face_models import models_folder
 
 pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("Xvfb") and shutil.which("xdotool") and all(map(is_there, X11_LIBRARIES))),
+    not (shutil.which("Xvfb") and shutil.which("xdotool") and all(map(is_installed, X11_LIBRARIES))),
     reason="needs Xvfb, xdotool and the libraries of Qt on X11",
 )
 
@@ -40,7 +40,9 @@ class User:
     def __init__(self, display: str, folder: Path) -> None:
         self.recordings = folder / "Mien"
         preferences = folder / "desktop.json"
-        save_preferences(preferences, Preferences(told=True, recordings=self.recordings, annotations=self.recordings))
+        save_preferences(
+            preferences, Preferences(notice_read=True, recordings=self.recordings, annotations=self.recordings)
+        )
         self.environment = os.environ | {
             "DISPLAY": display,
             "QT_QPA_PLATFORM": "xcb",

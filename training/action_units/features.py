@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.config import read_record
+from engine.errors import ConfigError
+from engine.records import read_record
 from engine.types import UInt8
 from training.action_units.loss import WEIGHTING_GROUP, label_terms, unit_rates, unit_weights, weighted_unit_loss
 from training.action_units.model import UGN, UGNConfig, Variant
@@ -139,7 +140,7 @@ def load_action_units(folder: Path) -> tuple[UGN, dict[str, Any]]:
     variant = Variant(facts["config"]["variant"])
     last = folder / "stage2" / "weights.safetensors" if variant.has_graph else first
     facts = read_facts(last)
-    model = UGN(read_record(UGNConfig, facts["config"]["model"], str(folder)))
+    model = UGN(read_record(UGNConfig, facts["config"]["model"], lambda problem: ConfigError(f"{folder}: {problem}")))
     load_weights(first, model)
     if variant.has_graph:
         load_weights(last, model.head)

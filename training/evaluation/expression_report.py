@@ -198,7 +198,7 @@ def model_facts(
     name: str, sha256: str, trained: str, data: tuple[str, ...], calibration: ExpressionCalibration
 ) -> ModelFacts:
     """Facts of a model with its calibration."""
-    limits = (calibration.temperature, calibration.max_aleatoric, calibration.max_epistemic)
+    limits = (calibration.temperature, calibration.aleatoric_limit, calibration.epistemic_limit)
     return ModelFacts(name, sha256, trained, data, *limits, calibration.fitted_on)
 
 

@@ -50,7 +50,7 @@ def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: Mo
         (lambda raw: raw["crop"].update(mean=127.5), "crop mean 127.5"),
         (lambda raw: raw["labels"].reverse(), "labels contempt, fear"),
         (lambda raw: raw["calibration"].update(temperature=0), "temperature 0.0"),
-        (lambda raw: raw["calibration"].update(max_epistemic=-0.1), "a limit of -0.1 nats"),
+        (lambda raw: raw["calibration"].update(epistemic_limit=-0.1), "a limit of -0.1 nats"),
         (lambda raw: raw["calibration"].update(false_rejection=1.5), "false_rejection 1.5"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2, 0.1]), "epistemic_quantiles"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2]), "epistemic_quantiles"),
