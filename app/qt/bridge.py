@@ -33,9 +33,8 @@ from app.session.rows import SessionHeader, rows_of
 from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName
-from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
+from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError, error_of
 from engine.runtime import Attachment, RuntimeState
-from engine.thread_top import error_of
 
 #: Milliseconds between two polls for a new frame.
 _DISPLAY_MS: Final = 15

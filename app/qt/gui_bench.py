@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import platform
 import statistics
@@ -34,16 +33,18 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
+from app.remedies import output_errors
 from app.review.synthetic_session import synthetic_results, write_synthetic_session
 from app.session.folder import SessionFolder
 from app.session.rows import rows_of
-from app.session.table import written_whole
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
 from engine.capture.synthetic import SyntheticSource
 from engine.config import EngineConfig, TrackerName
 from engine.engine import Engine
 from engine.errors import EngineError
+from engine.files import write_text
+from engine.records import json_text
 from engine.types import FaceResult, Frame, FrameResult
 
 #: Size of the window in pixels.
@@ -144,8 +145,8 @@ def write_figures(figures: WindowFigures, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with written_whole(path) as part:
-        part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
+    with output_errors(path):
+        write_text(path, json_text(figures))
 
 
 def measure_live(

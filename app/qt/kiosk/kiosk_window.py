@@ -65,7 +65,7 @@ class KioskWindow(QWidget):
         )
         self._lay_out()
         self._polling = self._make_timer(_POLL_MS, self.poll)
-        self._filling = self._make_timer(_RING_MS, self._fill)
+        self._filling = self._make_timer(_RING_MS, self.update_hold)
         self._still = self._make_timer(_POINTER_MS, self._hide_pointer)
         self._still.setSingleShot(True)
         self._watcher = QFileSystemWatcher(self)
@@ -249,7 +249,8 @@ class KioskWindow(QWidget):
         self._filling.stop()
         self.ring.hide()
 
-    def _fill(self) -> None:
+    def update_hold(self) -> None:
+        """Update the ring; close the window at the end of the hold."""
         if self._held_s is None:
             return
         share = (self._now() - self._held_s) / self._options.hold_s

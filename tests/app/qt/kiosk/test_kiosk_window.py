@@ -1,4 +1,4 @@
-"""The kiosk on a made bridge and a made clock: what it shows in every state, and how it is left."""
+"""The kiosk on a fake bridge and clock: what it shows in every state, and how it is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest.importorskip(
     "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
 )
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QEvent, QFileSystemWatcher, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -33,8 +33,8 @@ from tests.fakes.faces import fake_frame, fake_result
 from tests.fakes.sessions import FakeEngines
 
 
-class MadeBridge(QObject):
-    """Does what it is told, and remembers it."""
+class FakeBridge(QObject):
+    """Records its calls; the test sets its state."""
 
     state_changed = Signal(object)
     presented = Signal(object)
@@ -75,13 +75,13 @@ class MadeBridge(QObject):
         self.noticed.emit(Notice(text, Severity.ERROR, "source"))
 
 
-class Stand:
-    """A kiosk, its bridge, its clock and its cameras."""
+class Rig:
+    """A kiosk with its bridge, clock and cameras."""
 
     def __init__(self, options: KioskOptions, width: int = 1280, height: int = 800) -> None:
         self.now_s = 1000.0
         self.cameras: tuple[Camera, ...] = ()
-        self.bridge = MadeBridge()
+        self.bridge = FakeBridge()
         self.window = KioskWindow(self.bridge, options, lambda: self.now_s, lambda: self.cameras)
         self.window.resize(width, height)
         self.window.show()
@@ -92,7 +92,7 @@ class Stand:
         return self.window.page.isVisible()
 
     @property
-    def told(self) -> tuple[str, str, str]:
+    def texts(self) -> tuple[str, str, str]:
         page = self.window.page
         return page.title.text(), page.detail.text(), page.next_try.text()
 
@@ -102,31 +102,31 @@ class Stand:
 
     def later(self, seconds: float) -> None:
         self.now_s += seconds
-        self.window.look()
+        self.window.poll()
 
 
 @pytest.fixture
-def stand() -> Iterator[Callable[..., Stand]]:
+def stand() -> Iterator[Callable[..., Rig]]:
     make_application()
-    made: list[Stand] = []
+    rigs: list[Rig] = []
 
-    def make(options: KioskOptions | None = None, **size: int) -> Stand:
-        made.append(Stand(options or KioskOptions(), **size))
-        return made[-1]
+    def make(options: KioskOptions | None = None, **size: int) -> Rig:
+        rigs.append(Rig(options or KioskOptions(), **size))
+        return rigs[-1]
 
     yield make
-    for one in made:
+    for one in rigs:
         one.window.close()
         one.window.deleteLater()
         one.bridge.deleteLater()
 
 
-def texts_fit(shown: Stand) -> bool:
-    """Whether every visible text has all the height that it needs and lies within the window."""
+def texts_fit(shown: Rig) -> bool:
+    """Whether every visible text is complete and inside the window."""
     window = shown.window
     page = window.page
     QApplication.processEvents()
-    for label in (window.band.notice, window.band.line, page.title, page.detail, page.next_try):
+    for label in (window.band.notice, window.band.disclaimer, page.title, page.detail, page.next_try):
         if label.isVisible():
             corner = label.mapTo(window, QPoint(label.width(), label.height()))
             if label.height() < label.heightForWidth(label.width()):
@@ -136,12 +136,12 @@ def texts_fit(shown: Stand) -> bool:
     return True
 
 
-def test_it_opens_its_source_and_waits_for_a_picture(stand):
+def test_it_opens_its_source_and_waits_for_a_frame(stand):
     shown = stand(KioskOptions("demo"))
     assert shown.bridge.opened == ["demo"]
-    assert shown.told[0] == "Starting …"
+    assert shown.texts[0] == "Starting …"
     shown.bridge.go(LiveState.RUNNING)
-    assert shown.on_page  # there is no picture yet
+    assert shown.on_page  # no frame yet
     shown.bridge.present(7)
     assert not shown.on_page
     assert (shown.window.view.image == 7).all()
@@ -149,14 +149,14 @@ def test_it_opens_its_source_and_waits_for_a_picture(stand):
     assert shown.bridge.space_px == shown.window.view.space_px
 
 
-def test_no_label_reaches_the_screen_unless_asked_for(stand):
+def test_labels_are_shown_only_on_request(stand):
     plain = stand()
     assert plain.bridge.parts == OverlayParts(boxes=True, chips=False, units=False, disclaimer=False)
-    assert not plain.window.band.line.isVisible()
+    assert not plain.window.band.disclaimer.isVisible()
     named = stand(KioskOptions(labels=True))
     assert named.bridge.parts == OverlayParts(boxes=True, chips=True, units=False, disclaimer=False)
-    assert named.window.band.line.isVisible()
-    assert named.window.band.line.text() == DISCLAIMER
+    assert named.window.band.disclaimer.isVisible()
+    assert named.window.band.disclaimer.text() == DISCLAIMER
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_no_label_reaches_the_screen_unless_asked_for(stand):
         (KioskOptions(notice="<b>Ask & see</b>"), "<b>Ask & see</b>"),
     ],
 )
-def test_the_notice_stands_in_every_state(stand, options, notice):
+def test_the_notice_is_shown_in_every_state(stand, options, notice):
     shown = stand(options)
     for state in (LiveState.RUNNING, LiveState.LOST, LiveState.FAILED, LiveState.ENDED):
         shown.bridge.go(state)
@@ -179,7 +179,7 @@ def test_the_notice_stands_in_every_state(stand, options, notice):
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 800), (800, 480), (480, 800)])
 @pytest.mark.parametrize("scale_percent", [100, 200])
-def test_no_text_is_cut_off_on_any_screen(stand, width, height, scale_percent):
+def test_no_text_is_cut_on_any_screen(stand, width, height, scale_percent):
     apply_theme(make_application(), ThemeName.DARK, scale_percent)
     notice = ("Expressions are estimated here. " * 30)[:MAX_NOTICE]
     shown = stand(KioskOptions("0", notice, labels=True), width=width, height=height)
@@ -201,35 +201,35 @@ def test_a_long_reason_fits_too(stand, scale_percent):
     assert texts_fit(shown)
 
 
-def test_a_notice_without_spaces_widens_no_window(stand):
+def test_a_notice_without_spaces_does_not_widen_the_window(stand):
     shown = stand(KioskOptions(notice="x" * MAX_NOTICE), width=800, height=480)
     QApplication.processEvents()
     assert (shown.window.width(), shown.window.height()) == (800, 480)
     assert shown.window.band.geometry().right() < 800
 
 
-def test_a_lost_camera_is_told_until_a_picture_comes(stand):
+def test_a_lost_camera_is_reported_until_a_frame_arrives(stand):
     shown = stand()
     shown.run()
     shown.bridge.go(LiveState.LOST)
     assert shown.on_page
-    assert shown.told[0] == "The camera is not there."
-    assert shown.told[1] == "This goes on by itself as soon as it is back."
+    assert shown.texts[0] == "The camera is not connected."
+    assert shown.texts[1] == "The video resumes automatically when it is back."
     assert shown.window.view.image is None
     shown.bridge.noticed.emit(Notice("camera 0 gave no new picture: plug it in again", Severity.ERROR, "source"))
-    assert shown.told[1] == "camera 0 gave no new picture: plug it in again"
+    assert shown.texts[1] == "camera 0 gave no new picture: plug it in again"
     shown.later(300)
-    assert shown.bridge.opened == ["0"]  # the bridge itself tries again
+    assert shown.bridge.opened == ["0"]  # the bridge reopens it
     shown.run()
     assert not shown.on_page
 
 
-def test_a_failure_is_told_with_the_time_of_the_next_try(stand):
+def test_a_failure_is_shown_with_the_time_of_the_next_try(stand):
     shown = stand()
     shown.bridge.fail("the model is missing: run mien prepare")
-    assert shown.told == ("There is no picture now.", "the model is missing: run mien prepare", "Next try in 2 s")
+    assert shown.texts == ("There is no picture now.", "the model is missing: run mien prepare", "Next try in 2 s")
     shown.later(1.2)
-    assert shown.told[2] == "Next try in 1 s"
+    assert shown.texts[2] == "Next try in 1 s"
     assert shown.bridge.opened == ["0"]
     shown.later(RETRY_S - 1.2)
     assert shown.bridge.opened == ["0", "0"]
@@ -239,21 +239,21 @@ def test_a_failure_is_told_with_the_time_of_the_next_try(stand):
     assert not shown.on_page
 
 
-def test_a_failure_that_stays_asks_for_help_and_is_tried_once_a_minute(stand):
+def test_a_persistent_failure_asks_for_help_and_is_retried_once_a_minute(stand):
     shown = stand()
     for _ in range(MAX_TRIES):
         shown.bridge.fail("no camera")
         shown.later(RETRY_S)
     shown.bridge.fail("no camera")
-    assert "tell somebody" in shown.told[0]
-    assert shown.told[1:] == ("no camera", "Next try in 60 s")
+    assert "inform the staff" in shown.texts[0]
+    assert shown.texts[1:] == ("no camera", "Next try in 60 s")
     shown.later(SLOW_S - 1)
     assert len(shown.bridge.opened) == 1 + MAX_TRIES
     shown.later(1)
     assert len(shown.bridge.opened) == 2 + MAX_TRIES
 
 
-def test_a_minute_of_pictures_makes_all_failures_good(stand):
+def test_failures_are_forgotten_after_a_minute_of_video(stand):
     shown = stand()
     for _ in range(MAX_TRIES + 1):
         shown.bridge.fail("no camera")
@@ -264,10 +264,10 @@ def test_a_minute_of_pictures_makes_all_failures_good(stand):
         shown.later(5)
         shown.bridge.present(index)
     shown.bridge.fail("no camera")
-    assert shown.told[2] == "Next try in 2 s"
+    assert shown.texts[2] == "Next try in 2 s"
 
 
-def test_a_picture_that_stays_is_stuck(stand):
+def test_a_source_without_new_frames_is_restarted(stand):
     shown = stand()
     shown.run()
     shown.later(STUCK_S - 1)
@@ -276,12 +276,12 @@ def test_a_picture_that_stays_is_stuck(stand):
     assert shown.bridge.stopped == 0
     shown.later(1)
     assert shown.bridge.stopped == 1
-    assert shown.told == ("There is no picture now.", "No new picture came for 10 s.", "Next try in 2 s")
+    assert shown.texts == ("There is no picture now.", "No new picture came for 10 s.", "Next try in 2 s")
     shown.later(RETRY_S)
     assert shown.bridge.opened == ["0", "0"]
 
 
-def test_a_run_that_never_gives_a_picture_is_stuck(stand):
+def test_a_run_without_any_frame_is_restarted(stand):
     shown = stand()
     shown.later(STUCK_S * 9)  # opening may take long
     shown.bridge.go(LiveState.RUNNING)
@@ -289,7 +289,7 @@ def test_a_run_that_never_gives_a_picture_is_stuck(stand):
     assert shown.bridge.stopped == 1
 
 
-def test_a_file_begins_again(stand):
+def test_a_file_is_repeated(stand):
     shown = stand(KioskOptions("clip.mp4"))
     for turn in range(2 * MAX_TRIES):
         shown.run()
@@ -298,7 +298,7 @@ def test_a_file_begins_again(stand):
         assert len(shown.bridge.opened) == turn + 1
         shown.later(0.1)
         assert len(shown.bridge.opened) == turn + 2
-        assert not shown.on_page  # the last picture stays
+        assert not shown.on_page  # the last frame stays
 
 
 def test_a_camera_that_is_plugged_in_is_tried_soon(stand):
@@ -307,24 +307,24 @@ def test_a_camera_that_is_plugged_in_is_tried_soon(stand):
         shown.bridge.fail("no camera")
         shown.later(RETRY_S)
     tries = len(shown.bridge.opened)
-    shown.window._watcher.directoryChanged.emit("/dev")  # something else came
+    shown.window.findChild(QFileSystemWatcher).directoryChanged.emit("/dev")  # another device
     shown.later(RETRY_S)
     assert len(shown.bridge.opened) == tries
     shown.cameras = (Camera("0", "Cam", True, ""),)
-    shown.window._watcher.directoryChanged.emit("/dev")
+    shown.window.findChild(QFileSystemWatcher).directoryChanged.emit("/dev")
     shown.later(RETRY_S)
     assert len(shown.bridge.opened) == tries + 1
 
 
-def test_devices_are_watched_for_a_camera_of_this_machine_only(stand):
-    assert stand(KioskOptions("rtsp://host/live")).window._watcher.directories() == []
-    assert stand(KioskOptions("demo")).window._watcher.directories() == []
+def test_devices_are_watched_only_for_local_cameras(stand):
+    for source in ("rtsp://host/live", "demo"):
+        assert stand(KioskOptions(source)).window.findChild(QFileSystemWatcher).directories() == []
 
 
-def hold(shown: Stand, seconds: float) -> None:
-    """Let time pass while something is held."""
+def hold(shown: Rig, seconds: float) -> None:
+    """Let time pass while key or corner is held."""
     shown.now_s += seconds
-    shown.window._filling.timeout.emit()
+    shown.window.update_hold()
 
 
 def test_holding_escape_leaves(stand):
@@ -338,7 +338,7 @@ def test_holding_escape_leaves(stand):
     assert not shown.window.isVisible()
 
 
-def test_a_keyboard_that_repeats_does_not_break_off(stand):
+def test_key_repeat_does_not_cancel_the_hold(stand):
     shown = stand()
     QTest.keyPress(shown.window, Qt.Key.Key_Escape)
     hold(shown, 2.0)
@@ -379,7 +379,7 @@ def test_holding_another_place_does_nothing(stand, at):
     assert shown.window.isVisible()
 
 
-def test_leaving_the_corner_or_letting_go_breaks_off(stand):
+def test_leaving_the_corner_or_releasing_cancels_the_hold(stand):
     shown = stand()
     corner = QPoint(1275, 5)
     QTest.mousePress(shown.window, Qt.MouseButton.LeftButton, pos=corner)
@@ -393,7 +393,7 @@ def test_leaving_the_corner_or_letting_go_breaks_off(stand):
     assert shown.window.isVisible()
 
 
-def test_a_press_reaches_the_corner_through_the_picture(stand):
+def test_a_press_in_the_corner_works_over_the_video(stand):
     shown = stand()
     shown.run()
     QTest.mousePress(shown.window.windowHandle(), Qt.MouseButton.LeftButton, pos=QPoint(1275, 5))
@@ -402,7 +402,7 @@ def test_a_press_reaches_the_corner_through_the_picture(stand):
     assert not shown.window.ring.isVisible()
 
 
-def test_losing_the_keys_breaks_off(stand, monkeypatch):
+def test_losing_the_focus_cancels_the_hold(stand, monkeypatch):
     shown = stand()
     QTest.keyPress(shown.window, Qt.Key.Key_Escape)
     monkeypatch.setattr(shown.window, "isActiveWindow", lambda: False)
@@ -433,18 +433,19 @@ def test_the_window_manager_cannot_close_it(stand):
     assert not shown.window.isVisible()
 
 
-def test_the_pointer_hides_and_comes_back(stand, until):
+def test_the_pointer_is_hidden_and_shown_again(stand, until, monkeypatch):
+    monkeypatch.setattr(kiosk_window, "_POINTER_MS", 1)
     shown = stand()
-    shown.window._still.timeout.emit()
-    assert shown.window.cursor().shape() is Qt.CursorShape.BlankCursor
+    until(lambda: shown.window.cursor().shape() is Qt.CursorShape.BlankCursor)
+    monkeypatch.undo()
     shown.run()
     QApplication.processEvents()
-    for x in (100, 120):  # over the picture
+    for x in (100, 120):  # over the video
         QTest.mouseMove(shown.window.windowHandle(), QPoint(x, 100))
     until(lambda: shown.window.cursor().shape() is not Qt.CursorShape.BlankCursor)
 
 
-def test_the_ring_is_painted_as_far_as_it_was_held(stand):
+def test_the_ring_fills_while_held(stand):
     shown = stand()
     apply_theme(make_application(), ThemeName.DARK, 100)
     QTest.keyPress(shown.window, Qt.Key.Key_Escape)
@@ -459,11 +460,11 @@ def test_the_ring_is_painted_as_far_as_it_was_held(stand):
     assert 0 < counts[1] < counts[2]
 
 
-def test_everything_is_named_for_a_screen_reader(stand):
+def test_all_parts_have_accessible_names(stand):
     shown = stand()
     shown.bridge.fail("no camera: plug one in")
     page = shown.window.page
-    assert (page.accessibleName(), page.accessibleDescription()) == (shown.told[0], "no camera: plug one in")
+    assert (page.accessibleName(), page.accessibleDescription()) == (shown.texts[0], "no camera: plug one in")
     QTest.keyPress(shown.window, Qt.Key.Key_Escape)
     hold(shown, 1.5)
     assert shown.window.ring.accessibleName() == "Keep holding to leave"

@@ -29,10 +29,10 @@ def cameras(monkeypatch, tmp_path):
 
 @pytest.fixture
 def chooser(qtbot, cameras):
-    made = SourceChooser()
-    qtbot.addWidget(made)
-    yield made
-    made.shutdown()
+    chooser = SourceChooser()
+    qtbot.addWidget(chooser)
+    yield chooser
+    chooser.shutdown()
 
 
 def names(chooser) -> list[str]:

@@ -1,4 +1,4 @@
-"""The whole window on made sources, made engines and made sessions, and a walk through the states that users see."""
+"""The whole window on fake sources and engines and a synthetic session, and a walk through all states a user sees."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QTabWidget, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -37,7 +38,7 @@ from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.sessions import FakeEngines
 
 Until = Callable[[Callable[[], bool]], None]
-Make = Callable[..., "MadeWindow"]
+Make = Callable[..., "WindowFixture"]
 #: The window in logical pixels.
 SIZE = (1280, 800)
 CAMERAS = (Camera("0", "Front camera", True, ""), Camera("2", "Back camera", False, "camera 2 is in use: close it"))
@@ -45,11 +46,11 @@ FILM, SESSION = "film", "a session"
 UNPLUGGED = "camera 0 gave no new picture for 2 s: plug it in again, or open its shutter"
 
 
-class MadeCamera(FakeSource):
-    """About 100 frames per second until it is unplugged."""
+class FakeCamera(FakeSource):
+    """About 100 frames per second until it is unplugged; a file unless ``live``."""
 
-    def __init__(self) -> None:
-        super().__init__(10**7, live=True, source_id="camera:0")
+    def __init__(self, live: bool = True) -> None:
+        super().__init__(10**7, live=live, source_id="camera:0" if live else "talk.mp4")
         self.unplugged = threading.Event()
 
     def read(self) -> Frame | None:
@@ -58,16 +59,16 @@ class MadeCamera(FakeSource):
         return super().read()
 
 
-class MadeWindow:
-    """A window with what stands behind it."""
+class WindowFixture:
+    """A window with its fake sources, engines and store."""
 
     def __init__(self, folder: Path, store: PreferenceStore) -> None:
-        """``folder`` gets the queue of Annotate."""
+        """The queue of Annotate is stored in ``folder``."""
         self.folder = folder
         self.store = store
-        self.cameras: list[MadeCamera] = []
+        self.cameras: list[FakeCamera] = []
         self.job_pipeline = FakePipeline()
-        self.faults: list[Exception] = []  # the next sources of Live fail with these
+        self.source_errors: list[Exception] = []  # raised by the next sources of Live
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(program, "LiveBridge", self._bridge)
             patch.setattr(program, "JobExecutor", self._engines)
@@ -77,13 +78,13 @@ class MadeWindow:
         self.review = self._page(ReviewPage)
 
     def run_live(self, until: Until) -> None:
-        """Show Live with a camera that runs and a face in view."""
+        """Show Live with a running camera and a face in view."""
         self.window.show_page("live")
         self.live.open_source("0")
         until(self._sees_a_face)
 
     def open_session(self, until: Until, session: Path) -> None:
-        """Show Review with a session on its desk and all kinds of notes."""
+        """Show a session with all kinds of notes in Review."""
         self.window.session_requested.emit(session)
         desk = self.review.desk
         until(lambda: desk.session is not None and desk.player is not None)
@@ -118,9 +119,9 @@ class MadeWindow:
         return JobExecutor(app_version, self._open_video, FakeEngines(self.job_pipeline))
 
     def _open_camera(self, spec: str) -> FrameSource:
-        if self.faults:
-            raise self.faults.pop(0)
-        self.cameras.append(MadeCamera())
+        if self.source_errors:
+            raise self.source_errors.pop(0)
+        self.cameras.append(FakeCamera())
         return self.cameras[-1]
 
     def _open_video(self, spec: str) -> FrameSource:
@@ -130,15 +131,15 @@ class MadeWindow:
 
 
 @contextlib.contextmanager
-def made_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
-    """Gives what makes a shown window of `SIZE` on the settings in ``folder``, with changes; closes them all."""
-    windows: list[MadeWindow] = []
+def open_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
+    """A factory of shown windows of `SIZE` with the settings in ``folder`` and changes; all are closed at the end."""
+    windows: list[WindowFixture] = []
 
-    def make(**changes: object) -> MadeWindow:
+    def make(**changes: object) -> WindowFixture:
         store = PreferenceStore(folder / "desktop.json")
         results = folder / "out"
         store.change(**{"notice_read": True, "recordings": results, "annotations": results, **changes})
-        windows.append(MadeWindow(folder, store))
+        windows.append(WindowFixture(folder, store))
         window = windows[-1].window
         qtbot.addWidget(window)
         if not store.now.window:
@@ -151,17 +152,17 @@ def made_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
         yield make
         for one in windows:
             one.window.close()
-            assert one.window.faults == ()
+            assert one.window.errors == ()
 
 
-def made_session(folder: Path) -> Path:
-    """Eight seconds of two faces, without a video."""
+def write_session(folder: Path) -> Path:
+    """Write a session of eight seconds with two faces and no video."""
     write_synthetic_session(SessionFolder(folder / SESSION), 8.0, 10.0, 2, 5)
     return folder / SESSION
 
 
 def write_queue(folder: Path) -> None:
-    """Keep a queue with a job in every state that a queue can be read in."""
+    """Write a queue with a job in every state that a queue file can have."""
     states = (JobState.WAITING, JobState.INTERRUPTED, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
     jobs = tuple(
         Job(
@@ -183,16 +184,16 @@ def write_queue(folder: Path) -> None:
     write_jobs(folder / "queue.json", jobs)
 
 
-def walk_states(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple[str, QWidget]]:
-    """Bring the window into one state after the other; gives the state's name and the widget at the top of it."""
-    window = made.window
-    for told in (False, True):
-        made.store.change(notice_read=told)
+def walk_states(fixture: WindowFixture, until: Until, session: Path) -> Iterator[tuple[str, QWidget]]:
+    """Bring the window into one state after the other; yield the state's name and its top widget."""
+    window = fixture.window
+    for read in (False, True):
+        fixture.store.change(notice_read=read)
         window.show_page("start")
-        yield ("start" if told else "start, first"), window
-    yield from _walk_live(made, until)
-    yield from _walk_annotate(made, until)
-    yield from _walk_review(made, until, session)
+        yield ("start" if read else "start, first"), window
+    yield from _walk_live(fixture, until)
+    yield from _walk_annotate(fixture, until)
+    yield from _walk_review(fixture, until, session)
     for name in ("settings", "about"):
         window.show_page(name)
         yield name, window
@@ -202,19 +203,19 @@ def walk_states(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple
     assert card is not None
     yield "about, model card", card
     card.close()
-    window._show_shortcuts()
+    next(action for action in window.findChildren(QAction) if action.text() == "Keys").trigger()
     sheet = window.findChild(ShortcutSheet)
     assert sheet is not None
     yield "keys", sheet
     sheet.close()
 
 
-def _walk_live(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
-    window, live = made.window, made.live
+def _walk_live(fixture: WindowFixture, until: Until) -> Iterator[tuple[str, QWidget]]:
+    window, live = fixture.window, fixture.live
     window.show_page("live")
     live.chooser.list.activated.emit(live.chooser.list.count() - 1)
-    yield "live, asked for an address", window
-    made.run_live(until)
+    yield "live, address field", window
+    fixture.run_live(until)
     until(lambda: bool(live.bridge.shares().known))
     for words in _walk_tabs(live):
         yield f"live, {words}", window
@@ -229,17 +230,17 @@ def _walk_live(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
     live.toggle_pause()
     yield "live, paused", window
     live.toggle_pause()
-    made.cameras[-1].unplugged.set()
+    fixture.cameras[-1].unplugged.set()
     until(lambda: live.bridge.state is LiveState.LOST)
     yield "live, lost", window
-    made.faults.append(SourceError("⟦camera 7 may not be used: join the group video⟧"))
+    fixture.source_errors.append(SourceError("⟦camera 7 may not be used: join the group video⟧"))
     live.open_source("7")
     until(lambda: live.bridge.state is LiveState.FAILED)
     yield "live, failed", window
 
 
-def _walk_annotate(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidget]]:
-    window, annotate = made.window, made.annotate
+def _walk_annotate(fixture: WindowFixture, until: Until) -> Iterator[tuple[str, QWidget]]:
+    window, annotate = fixture.window, fixture.annotate
     window.show_page("annotate")
     annotate.add(("/films/long.mp4",))
     until(lambda: not annotate.scanning)
@@ -252,11 +253,11 @@ def _walk_annotate(made: MadeWindow, until: Until) -> Iterator[tuple[str, QWidge
     yield "annotate, paused", window
 
 
-def _walk_review(made: MadeWindow, until: Until, session: Path) -> Iterator[tuple[str, QWidget]]:
-    window, review = made.window, made.review
+def _walk_review(fixture: WindowFixture, until: Until, session: Path) -> Iterator[tuple[str, QWidget]]:
+    window, review = fixture.window, fixture.review
     window.show_page("review")
     yield "review, empty", window
-    made.open_session(until, session)
+    fixture.open_session(until, session)
     until(lambda: "labelled ranges" in review.desk.notes_panel.agreement.text)
     for words in _walk_tabs(review):
         yield f"review, {words}", window
@@ -268,7 +269,7 @@ def _walk_review(made: MadeWindow, until: Until, session: Path) -> Iterator[tupl
 
 
 def _walk_tabs(page: QWidget) -> Iterator[str]:
-    """Show one tab after the other of all that a page has; gives their words."""
+    """Show the tabs of a page one after the other; yield their texts."""
     for tabs in page.findChildren(QTabWidget):
         for place in range(tabs.count()):
             tabs.setCurrentIndex(place)

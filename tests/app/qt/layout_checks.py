@@ -1,4 +1,4 @@
-"""Whether every text of a window has room, and how a test names the widget where it has none."""
+"""Layout checks: cut texts and unreachable widgets of a window."""
 
 from __future__ import annotations
 
@@ -27,32 +27,30 @@ def visible(top: QWidget) -> list[QWidget]:
 
 
 def describe(widget: QWidget) -> str:
-    """Which widget it is, for the message of a failed test."""
+    """Name of a widget for failure messages."""
     words = widget.property("text") or widget.accessibleName() or widget.objectName()
     return f"{type(widget).__name__} {words!r} in {type(widget.parentWidget()).__name__}"
 
 
 def is_inner(widget: QWidget) -> bool:
-    """Whether it is a part of a control or scroll area that Qt made."""
+    """Whether Qt created it as a part of a control or scroll area."""
     area = widget.parentWidget()
     is_viewport = isinstance(area, QAbstractScrollArea) and area.viewport() is widget
     return is_viewport or isinstance(area, (QAbstractSpinBox, QComboBox)) or isinstance(widget, QScrollBar)
 
 
-def without_room(top: QWidget) -> list[str]:
-    """The texts of a window that are cut, and the widgets of which a part cannot be scrolled to."""
+def layout_problems(top: QWidget) -> list[str]:
+    """Descriptions of all cut texts and unreachable widgets of a window."""
     widgets = visible(top)
-    found = [
-        f"cut: {describe(widget)} {widget.width()} x {widget.height()}" for widget in widgets if lacks_room(widget)
-    ]
-    return found + [f"out of reach: {describe(widget)}" for widget in widgets if out_of_reach(widget)]
+    found = [f"cut: {describe(widget)} {widget.width()} x {widget.height()}" for widget in widgets if is_cut(widget)]
+    return found + [f"out of reach: {describe(widget)}" for widget in widgets if is_unreachable(widget)]
 
 
-def lacks_room(widget: QWidget) -> bool:  # noqa: PLR0911 (one kind of widget per line)
-    """Whether a text is cut, and nothing tells the whole of it."""
+def is_cut(widget: QWidget) -> bool:  # noqa: PLR0911 (one kind of widget per line)
+    """Whether its text is cut and no tooltip shows the whole of it."""
     metrics = widget.fontMetrics()
     if isinstance(widget, QLabel):
-        return widget.text() not in widget.toolTip() and cuts_label(widget)
+        return widget.text() not in widget.toolTip() and is_label_cut(widget)
     if isinstance(widget, LinkButton):
         return metrics.horizontalAdvance(widget.text()) > widget.width() and widget.text() not in widget.toolTip()
     if isinstance(widget, QAbstractButton):
@@ -73,12 +71,12 @@ def lacks_room(widget: QWidget) -> bool:  # noqa: PLR0911 (one kind of widget pe
 
 
 def holds(widget: QWidget) -> bool:
-    """Whether it is as large as its text wants it; a pixel less is rounding."""
+    """Whether it is as large as its size hint, up to one pixel of rounding."""
     wanted = widget.sizeHint()
     return widget.width() + 1 >= wanted.width() and widget.height() + 1 >= wanted.height()
 
 
-def cuts_label(label: QLabel) -> bool:
+def is_label_cut(label: QLabel) -> bool:
     if not label.wordWrap():
         return not holds(label)
     layout = QTextLayout(label.text(), label.font())
@@ -94,8 +92,8 @@ def cuts_label(label: QLabel) -> bool:
     return widest > room + 1 or label.heightForWidth(label.width()) > label.height() + 1
 
 
-def out_of_reach(widget: QWidget) -> bool:
-    """Whether a part of it lies where nobody can scroll to."""
+def is_unreachable(widget: QWidget) -> bool:
+    """Whether a part of it cannot be scrolled into view."""
     around = widget.parentWidget()
     if around is None or widget.isWindow():
         return False
