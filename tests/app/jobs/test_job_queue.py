@@ -45,7 +45,7 @@ COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.fail(job_id, "made to fail"),
     lambda queue, job_id: queue.interrupt(job_id),
     lambda queue, job_id: queue.fail(job_id, "made to fail", touched=False),
-    lambda queue, job_id: queue.return_to_queue(job_id, "disk full"),
+    lambda queue, job_id: queue.postpone(job_id, "disk full"),
     lambda queue, job_id: queue.cancel(job_id),
     lambda queue, job_id: queue.requeue(job_id),
     lambda queue, job_id: queue.requeue(job_id, afresh=True),
@@ -107,7 +107,7 @@ def test_jobs_run_in_the_order_of_the_list() -> None:
 def test_only_one_job_runs_at_a_time() -> None:
     queue = queue_of("a.mp4", "b.mp4")
     queue.start(1, ENGINE)
-    with pytest.raises(RuntimeStateError, match="cannot begin job 2 while job 1 is running"):
+    with pytest.raises(RuntimeStateError, match="cannot start job 2 while job 1 is running"):
         queue.start(2, ENGINE)
     queue.pause(1)
     with pytest.raises(RuntimeStateError, match="while job 1 is paused"):
@@ -118,7 +118,7 @@ def test_a_wrong_command_names_job_and_states() -> None:
     queue = queue_of("clips/a.mp4")
     with pytest.raises(RuntimeStateError, match=r"cannot pause job 1 \(a.mp4\), which is waiting: it must be running"):
         queue.pause(1)
-    with pytest.raises(RuntimeStateError, match="job 7 is not in the queue any more"):
+    with pytest.raises(RuntimeStateError, match="job 7 is no longer in the queue"):
         queue.cancel(7)
 
 
@@ -152,7 +152,7 @@ def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its
     job = queue.start(1, EngineChoice("openvino"))
     assert not job.resumes
     assert job.engine == EngineChoice("openvino")
-    queue.return_to_queue(1, "disk full")
+    queue.postpone(1, "disk full")
     assert queue.start(1, ENGINE).resumes
 
 
@@ -200,8 +200,8 @@ def test_the_preset_is_fixed_once_the_job_has_begun() -> None:
     queue = queue_of("a.mp4")
     assert queue.set_preset(1, "speed").total == 12
     queue.start(1, ENGINE)
-    queue.return_to_queue(1, "disk full")
-    with pytest.raises(RuntimeStateError, match="goes on as it was begun"):
+    queue.postpone(1, "disk full")
+    with pytest.raises(RuntimeStateError, match="resumes with the preset that it started with"):
         queue.set_preset(1, "speed")
 
 

@@ -13,10 +13,9 @@ from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
 from app.jobs.job_run import JobExecutor, OutcomeKind, config_of
 from app.session.folder import SessionFolder, SessionState
-from app.session.journal import write_failed
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
-from engine.errors import BackendError, SourceError
+from engine.errors import BackendError, OutputError, Remedy, SourceError
 from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.sessions import FakeEngines, SilentListener
 
@@ -108,7 +107,7 @@ def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
     def full() -> Exception:
-        error = write_failed(tmp_path / "journal.jsonl", OSError(number, "No space left on device"))
+        error = OutputError("journal.jsonl cannot be written (No space left on device)", Remedy.FREE_SPACE)
         error.__cause__ = OSError(number, "No space left on device")
         return error
 

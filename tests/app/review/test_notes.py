@@ -14,7 +14,7 @@ from app.review.notes import (
     HumanLabel,
     Marker,
     Notes,
-    notes_match_session,
+    notes_match_run,
     read_notes,
     write_notes,
 )
@@ -150,7 +150,7 @@ def test_file_that_is_no_json_is_told(tmp_path, raw):
     (tmp_path / "review.json").write_bytes(raw)
     with pytest.raises(OutputError, match="is damaged"):
         read_notes(SessionFolder(tmp_path))
-    assert notes_match_session(SessionFolder(tmp_path))
+    assert notes_match_run(SessionFolder(tmp_path))
 
 
 def test_file_of_a_later_version_is_told(tmp_path):
@@ -162,22 +162,22 @@ def test_file_of_a_later_version_is_told(tmp_path):
 def test_notes_know_the_run_that_they_were_made_on(tmp_path):
     frames = [(labelled_face(1, "anger"),)] * 3
     folder = write_session(tmp_path, frames, mark="9:aa")
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     write_notes(folder, some_notes())
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     write_session(tmp_path, frames, mark="9:aa")  # the same run once more
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     write_session(tmp_path, frames, mark="9:bb")  # of another file
-    assert not notes_match_session(folder)
+    assert not notes_match_run(folder)
 
 
 def test_live_runs_are_told_apart_by_their_start(tmp_path):
     folder = write_session(tmp_path, [()], mark="")
     write_notes(folder, some_notes())
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
     folder.metadata.write_text(json.dumps(raw | {"start": "2025-01-01T00:00:00+00:00"}), encoding="utf-8")
-    assert not notes_match_session(folder)
+    assert not notes_match_run(folder)
 
 
 def test_records_cannot_be_changed():

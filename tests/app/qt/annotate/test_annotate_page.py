@@ -144,8 +144,8 @@ def test_files_are_dropped_run_and_opened_in_review(made: Made, until: Until) ->
     assert not page.findChildren(EmptyQueue)[0].isVisible()
     action(page, "Start queue").trigger()
     until(lambda: states(page) == [JobState.DONE] * 2)
-    assert page.footer.words == "2 of 2 done"
-    page.list.choose(2)
+    assert page.footer.text == "2 of 2 done"
+    page.list.select(2)
     action(page, "Open in review").trigger()
     assert made.sessions == [made.folder / "out" / "b"]
     action(page, "Clear finished").trigger()
@@ -166,7 +166,7 @@ def test_cameras_empty_folders_and_bad_files_are_told_in_one_notice(made: Made, 
     page.add(("0", str(tmp_path / "empty"), "bad.mp4", "bad2.mp4", "good.mp4"))
     until(lambda: len(page.runner.jobs) == 1)
     assert len(made.told()) == 1
-    for words in ("use Live to watch", "holds neither pictures nor videos", "copy it again", "Not added in all: 4."):
+    for words in ("use Live to watch", "contains no pictures or videos", "copy it again", "Not added in total: 4."):
         assert words in made.told()[0]
 
 
@@ -211,7 +211,7 @@ def test_keys_start_and_pause_the_queue(made: Made, until: Until) -> None:
     QTest.keyClick(page, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     assert states(page) == [JobState.PAUSED]
     assert action(page, "Start queue").isEnabled()
-    page.list.choose(1)
+    page.list.select(1)
     QTest.keyClick(page, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     until(lambda: states(page) == [JobState.CANCELLED])
     QTest.keyClick(page, Qt.Key.Key_Delete)
@@ -220,10 +220,10 @@ def test_keys_start_and_pause_the_queue(made: Made, until: Until) -> None:
 
 def test_enter_presses_the_first_button_but_never_throws_away(made: Made) -> None:
     page = made.page((job(1, JobState.DONE), job(2)))
-    page.list.choose(1)
+    page.list.select(1)
     QTest.keyClick(page.list, Qt.Key.Key_Return)
     assert made.sessions == [Path("/results/1")]
-    page.list.choose(2)
+    page.list.select(2)
     QTest.keyClick(page.list, Qt.Key.Key_Return)
     assert len(page.runner.jobs) == 2
 
@@ -237,7 +237,7 @@ def test_the_mouse_presses_buttons_of_a_row(made: Made) -> None:
     QTest.mouseMove(page.list.viewport(), beside_menu)
     QTest.mouseClick(page.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, beside_menu)
     assert made.sessions == [Path("/results/1")]
-    assert page.list.chosen() == (1,)
+    assert page.list.selected() == (1,)
 
 
 def test_the_menu_sets_the_preset_of_files_that_wait(made: Made) -> None:
@@ -261,17 +261,17 @@ def test_jobs_are_moved_up_and_down(made: Made, until: Until) -> None:
     page = made.page((job(1), job(2), job(3)))
     page.activateWindow()
     until(page.isActiveWindow)
-    page.list.choose(3)
+    page.list.select(3)
     QTest.keyClick(page, Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
     assert [one.job_id for one in page.runner.jobs] == [1, 3, 2]
-    assert page.list.chosen() == (3,)
+    assert page.list.selected() == (3,)
     action(page, "Move down").trigger()
     assert [one.job_id for one in page.runner.jobs] == [1, 2, 3]
 
 
 def test_only_what_can_be_done_is_offered(made: Made) -> None:
     page = made.page((job(1, JobState.DONE), job(2), job(3, JobState.FAILED, fault="gone")))
-    page.list.choose(1)
+    page.list.select(1)
     assert action(page, "Open in review").isEnabled()
     assert not action(page, "Cancel").isEnabled()
     action(page, "Show folder").trigger()
@@ -290,7 +290,7 @@ def test_an_interrupted_job_is_told_and_resumed(made: Made, until: Until) -> Non
     second = made.page()
     until(lambda: "1 job was interrupted: resume it in Annotate." in made.told())
     assert second.interrupted.isVisible()
-    assert second.interrupted.words == "1 job was interrupted. What is done is kept."
+    assert second.interrupted.text == "1 job was interrupted. Its progress is kept."
     second.interrupted.findChildren(QPushButton)[0].click()
     assert not second.interrupted.isVisible()
     until(lambda: states(second) == [JobState.RUNNING])
@@ -343,13 +343,13 @@ def test_every_action_has_a_text_and_a_key_of_its_own(made: Made) -> None:
 
 def test_selection_stays_while_jobs_come_go_and_change(made: Made, until: Until) -> None:
     page = made.page((job(1, JobState.DONE), job(2), job(3)))
-    page.list.choose(3)
+    page.list.select(3)
     page.runner.move(3, -1)
     page.runner.remove(2)
     page.add(("new.mp4",))
     until(lambda: len(page.runner.jobs) == 3)
     page.runner.clear_done()
-    assert page.list.chosen() == (3,)
+    assert page.list.selected() == (3,)
 
 
 @pytest.mark.parametrize("name", [ThemeName.LIGHT, ThemeName.DARK, ThemeName.HIGH_CONTRAST])
@@ -359,7 +359,7 @@ def test_all_states_are_painted_in_every_theme_and_scale(made: Made, name: Theme
     assert isinstance(application, QApplication)
     apply_theme(application, name, scale)
     page = made.page((job(1, JobState.DONE), job(2, JobState.FAILED, fault="gone " * 60), job(3, JobState.CANCELLED)))
-    page.list.choose(2)
+    page.list.select(2)
     page.list.setFocus()
     page.resize(700, 500)
     assert page.minimumSizeHint().width() <= 960
@@ -393,6 +393,6 @@ def test_what_waits_to_be_looked_at_is_told(made: Made, until: Until, monkeypatc
     monkeypatch.setattr(__name__ + ".open_made", slow, raising=True)
     page = made.page()
     page.add(("a.mp4",))
-    assert page.footer.words == "Looking at the files"
+    assert page.footer.text == "Scanning files"
     gate.set()
-    until(lambda: page.footer.words == "0 of 1 done")
+    until(lambda: page.footer.text == "0 of 1 done")

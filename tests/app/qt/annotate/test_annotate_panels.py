@@ -22,8 +22,8 @@ from app.qt.preference_store import PreferenceStore
     ("disk", "words"),
     [
         (Disk(120 * 10**9, True), "120.0 GB free"),
-        (Disk(10**9, True), "⚠ Only 1.0 GB free: make room before long videos."),
-        (Disk(120 * 10**9, False), "⚠ Nothing can be written here: choose another folder."),
+        (Disk(10**9, True), "⚠ Only 1.0 GB free: free space before annotating long videos."),
+        (Disk(120 * 10**9, False), "⚠ This folder is read-only: choose another one."),
         (None, ""),
     ],
 )

@@ -25,8 +25,8 @@ from app.jobs.source_scan import FoundSource, SourceOpener
 from app.qt.annotate.job_runner import JobRunner
 from app.qt.annotate.job_view import Phase
 from app.qt.widgets.notice_bar import Notice, Severity
+from app.remedies import output_errors
 from app.session.folder import SessionFolder
-from app.session.journal import write_failed
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
 from tests.app.qt.conftest import Until
@@ -106,9 +106,9 @@ def test_jobs_follow_each_other_and_the_models_are_given_back(desk: Desk, until:
     result = runner.jobs[0].result
     assert result is not None
     assert (result.frames, result.faces) == (FRAMES, 2)
-    assert not runner.going
+    assert not runner.running
     until(lambda: desk.engines.pipeline.closed == 1)
-    assert desk.notices[-1].text == "The queue has ended. Done: 3."
+    assert desk.notices[-1].text == "The queue is finished. Done: 3."
 
 
 def test_a_job_that_fails_does_not_stop_the_others(desk: Desk, until: Until) -> None:
@@ -140,16 +140,16 @@ def test_a_full_disk_holds_the_queue_with_one_sentence(desk: Desk, until: Until,
 
     def no_room(index: int) -> None:
         if full and index == 3:
-            error = OSError(errno.ENOSPC, "No space left on device")
-            raise write_failed(tmp_path / "journal.jsonl", error) from error
+            with output_errors(tmp_path / "journal.jsonl"):
+                raise OSError(errno.ENOSPC, "No space left on device")
 
     runner = desk.runner(FakePipeline(on_frame=no_room))
     desk.add(runner, "a", "b")
     runner.start()
-    until(lambda: not runner.going)
+    until(lambda: not runner.running)
     assert states(runner) == [JobState.WAITING, JobState.WAITING]
     assert len(desk.faults()) == 1
-    assert "The queue stands still" in desk.faults()[0]
+    assert "The queue has stopped" in desk.faults()[0]
     assert "free space, then start the queue" in desk.faults()[0]
     full = False
     runner.start()
@@ -198,7 +198,7 @@ def test_a_paused_job_can_be_cancelled_and_the_queue_stays_paused(desk: Desk, un
     runner.pause()
     runner.cancel(1)
     until(all_in(runner, JobState.CANCELLED, JobState.WAITING))
-    assert not runner.going
+    assert not runner.running
 
 
 def test_a_waiting_job_is_cancelled_at_once(desk: Desk) -> None:
@@ -251,7 +251,7 @@ def test_the_end_of_the_program_interrupts_and_the_next_start_goes_on(desk: Desk
     first.shutdown()
     second = desk.runner()
     assert states(second) == [JobState.INTERRUPTED, JobState.WAITING]
-    assert not second.going
+    assert not second.running
     second.start()
     until(all_in(second, JobState.DONE, JobState.DONE))
     assert table_of(desk.folder / "a") == table_of(desk.folder / "b")  # one was broken off, the other was not
@@ -306,7 +306,7 @@ def test_a_queue_that_cannot_be_kept_is_told(desk: Desk, until: Until) -> None:
     runner = desk.runner()
     desk.add(runner, "a")
     until(lambda: bool(desk.faults()))
-    assert "not kept for the next start" in desk.faults()[0]
+    assert "could not be saved for the next start" in desk.faults()[0]
     (desk.folder / "jobs.part.json").rmdir()
     desk.add(runner, "b")
     until(lambda: len(read_jobs(desk.queue_file).jobs) == 2)

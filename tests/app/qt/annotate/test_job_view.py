@@ -40,9 +40,9 @@ RUNNING = dataclasses.replace(job(1, JobState.RUNNING, done=14), total=140)
     ("view", "words"),
     [
         (JobView(job(1)), "Waiting · 35 frames"),
-        (JobView(job(1, done=7, fault="disk full")), "Waiting, goes on after 7 frames · disk full"),
+        (JobView(job(1, done=7, fault="disk full")), "Waiting, resumes after 7 frames · disk full"),
         (JobView(RUNNING, Phase.OPENING), "Opening the file and the models"),
-        (JobView(RUNNING, Phase.CATCHING_UP), "Going back to where it stopped, after 14 frames"),
+        (JobView(RUNNING, Phase.CATCHING_UP), "Returning to where it stopped, after 14 frames"),
         (JobView(RUNNING), "Running · 14 of 140 frames"),
         (JobView(RUNNING, fps=24.84, eta_s=100), "Running · 14 of 140 frames · 24.8 frames/s · about 2 min left"),
         (JobView(dataclasses.replace(RUNNING, total=None)), "Running · 14 frames"),
@@ -52,8 +52,8 @@ RUNNING = dataclasses.replace(job(1, JobState.RUNNING, done=14), total=140)
         (JobView(job(1, JobState.DONE)), "Done · 35 frames · 2 faces"),
         (JobView(job(1, JobState.DONE, fault="cut off")), "Done · 35 frames · 2 faces · cut off"),
         (JobView(job(1, JobState.FAILED, fault="gone")), "Failed · gone"),
-        (JobView(job(1, JobState.CANCELLED, done=9)), "Cancelled · 9 of 35 frames · what is done is kept"),
-        (JobView(job(1, JobState.INTERRUPTED)), "Interrupted · what is done is kept"),
+        (JobView(job(1, JobState.CANCELLED, done=9)), "Cancelled · 9 of 35 frames · progress is kept"),
+        (JobView(job(1, JobState.INTERRUPTED)), "Interrupted · progress is kept"),
     ],
 )
 def test_every_state_is_told_in_words(view: JobView, words: str) -> None:
