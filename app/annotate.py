@@ -32,8 +32,7 @@ from engine.capture.source import FrameSource
 from engine.capture.thinning import thinned
 from engine.engine import Engine
 from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
-from engine.runtime import Runtime, RuntimeState
-from engine.sink import FrameSink
+from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1

@@ -21,9 +21,9 @@ from rich.text import Text
 
 from app.system.libraries import QT_LIBRARIES, X11_LIBRARIES, is_installed
 from engine.backends.contract import AUCalibration
+from engine.backends.model_file import model_path
 from engine.backends.registry import BACKENDS, open_backend
 from engine.errors import EngineError
-from engine.model_files import model_path
 from engine.tracking.face_models import FACE_MODELS, face_model_path
 
 #: Packages that annotate needs, with the module that each provides.

@@ -1,7 +1,7 @@
 """The contract of a model file: a JSON file beside the ONNX file, without which nothing is loaded.
 
-``expression.onnx`` has ``expression.json``. The contract says what the model takes and gives, in which order, how it is
-calibrated, on which data it was trained, and the sha256 of the one ONNX file that it speaks for.
+``expression.onnx`` has ``expression.json``. The contract lists the model's inputs and outputs, the order of its labels,
+its calibration, its training data, and the sha256 of the one ONNX file it belongs to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REMEDY: Final = "restore it from the model's release, or export the model again
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output; a text in the shape is an axis of any length."""
+    """One input or output; a name in the shape is an axis of any length."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -30,7 +30,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """The picture that the model reads: grey = (view(crop, side_px) / 255 - mean) / std."""
+    """The model's image input: grey = (view(crop, side_px) / 255 - mean) / std."""
 
     template: str  # engine.alignment.CROP_TEMPLATE
     side_px: int
@@ -46,8 +46,8 @@ class ExpressionCalibration:
     temperature: float  # shared by the members; divides their logits
     aleatoric_limit: float  # nats; above it a face is ambiguous
     epistemic_limit: float  # nats; above it a face is not assessed
-    false_rejection: float  # share of clean validation faces above epistemic_limit, by construction
-    epistemic_quantiles: tuple[float, ...]  # nats at equally spaced shares 0..1 of validation faces, rising
+    false_rejection: float  # share 0-1 of clean validation faces above epistemic_limit, by construction
+    epistemic_quantiles: tuple[float, ...]  # nats, rising, at equally spaced shares 0-1 of validation faces
     fitted_on: str  # data set, split and number of faces
 
 
@@ -57,7 +57,7 @@ class AUCalibration:
 
     temperature: float  # divides every logit
     thresholds: tuple[float, ...]  # (K,) occurrence above which a unit counts as present
-    trusted: tuple[bool, ...]  # (K,) False = shown greyed and marked, never called present, not to be built on
+    trusted: tuple[bool, ...]  # (K,) False = insufficient evidence: shown greyed, never reported as present
     mask_samples: int  # S of the fixed noise bank
     mask_seed: int  # seed of the bank
     fitted_on: str

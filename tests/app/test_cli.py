@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.backends.model_file import model_path
 from engine.errors import EngineError
-from engine.model_files import model_path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

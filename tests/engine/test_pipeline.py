@@ -25,7 +25,7 @@ from engine.types import (
     Route,
     TrackState,
 )
-from engine.uncertainty.calibration import assess_uncertainty
+from engine.uncertainty import assess_uncertainty
 
 CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "made up")
 CONFIG = EngineConfig()

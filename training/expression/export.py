@@ -1,4 +1,4 @@
-"""From a finished run to ``expression.onnx`` with its contract, calibrated on validation faces (``export expression``)."""
+"""From a finished run to ``expression.onnx`` with its contract, calibrated on validation faces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from engine.expression import softmax
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from engine.types import MESH_POINTS, Float32, UInt8
-from engine.uncertainty.scores import decompose
+from engine.uncertainty import decompose
 from training.data.fer2013 import MEAN, STD, FerFaces, read_faces
 from training.expression.calibration import (
     epistemic_quantiles,

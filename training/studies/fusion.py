@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.types import Float64, Int64
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.metrics.bootstrap import Figure, bootstrap, mean_of
 from training.metrics.selective import area_under_risk_coverage
 

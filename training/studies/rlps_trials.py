@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.facs import EXPRESSIONS
 from engine.types import Float32, Int64
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.data.fer2013 import FerFaces, majority_labels, read_faces
 from training.data.keep_list import write_keep_list
 from training.loop.checkpoint import code_version

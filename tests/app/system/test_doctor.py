@@ -51,7 +51,7 @@ def test_missing_packages_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_missing_models_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("engine.model_files.MODELS_FOLDER", tmp_path)
+    monkeypatch.setattr("engine.backends.model_file.MODELS_FOLDER", tmp_path)
     checks = by_name(examine(tmp_path))
     assert checks["expression model"].is_fatal
     assert checks["action_units model"].is_fatal

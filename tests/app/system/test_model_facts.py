@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.system.model_facts import TASKS, read_model_facts
+from engine.backends.model_file import MODELS_FOLDER
 from engine.errors import ContractError, ModelError
-from engine.model_files import MODELS_FOLDER
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -14,7 +14,7 @@ from engine.backends.registry import open_backend
 from engine.expression import ExpressionEstimator, softmax
 from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
-from engine.uncertainty.scores import decompose
+from engine.uncertainty import decompose
 from tests.training.fake_faces import fake_faces, fake_run
 from training.expression import export as expression
 from training.expression.export import ArbexEnsemble, calibrate, export_expression

@@ -1,4 +1,4 @@
-"""The split of uncertainty: known values, and the laws that hold for any ensemble."""
+"""The split of uncertainty: known values, laws that hold for any ensemble, and the place among validation faces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine.uncertainty.scores import binary_decomposition, decompose, entropy
+from engine.backends.contract import ExpressionCalibration
+from engine.types import ExpressionEstimate
+from engine.uncertainty import assess_uncertainty, binary_decomposition, decompose, entropy, ood_score
 
-#: Weights of an ensemble (M, C), to be normalised; 0 is likely, 1e-3 keeps a row from being empty.
+#: Weights of an ensemble (M, C), to be normalised; zeros are frequent, and an all-zero row becomes 1e-3.
 WEIGHTS = hnp.arrays(
     np.float64,
     st.tuples(st.integers(1, 6), st.integers(1, 8)),
     elements=st.one_of(st.just(0.0), st.floats(0.0, 1.0)),
 )
+#: Epistemic parts of validation faces.
+VALUES = hnp.arrays(np.float64, st.integers(1, 200), elements=st.floats(0.0, 2.0))
 SAMPLES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 12)), elements=st.floats(0.0, 1.0))
 
 
@@ -30,23 +34,23 @@ def test_entropy_of_equal_shares_is_the_log_of_their_number():
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(math.log(8))
 
 
-def test_entropy_counts_impossible_classes_as_nothing():
+def test_impossible_classes_add_no_entropy():
     assert entropy(np.array([0.5, 0.0, 0.5])) == pytest.approx(math.log(2))
     certain = entropy(np.array([1.0, 0.0]))
     assert certain == 0.0
     assert not np.signbit(certain)
 
 
-def test_entropy_runs_along_the_axis_asked_for():
+def test_entropy_is_taken_along_the_given_axis():
     table = np.array([[0.5, 1.0], [0.5, 0.0]])
     assert entropy(table, axis=0) == pytest.approx([math.log(2), 0.0])
 
 
-def test_entropy_passes_nan_on():
+def test_entropy_propagates_nan():
     assert math.isnan(entropy(np.array([0.5, np.nan])))
 
 
-def test_certain_members_that_contradict_each_other_are_purely_epistemic():
+def test_certain_but_contradicting_members_are_purely_epistemic():
     parts = decompose(np.array([[1.0, 0.0], [0.0, 1.0]]))
     assert parts.total == pytest.approx(math.log(2))
     assert parts.aleatoric == 0.0
@@ -59,7 +63,7 @@ def test_members_that_agree_on_a_tie_are_purely_aleatoric():
     assert parts.epistemic == pytest.approx(0.0, abs=1e-12)
 
 
-def test_mixed_case_is_the_arithmetic_of_the_definition():
+def test_a_mixed_case_follows_the_definition():
     parts = decompose(np.array([[0.5, 0.5], [1.0, 0.0]]))
     total = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert parts.total == pytest.approx(total)
@@ -67,7 +71,7 @@ def test_mixed_case_is_the_arithmetic_of_the_definition():
     assert parts.epistemic == pytest.approx(total - math.log(2) / 2)
 
 
-def test_a_batch_gives_what_its_faces_give_alone():
+def test_a_batch_gives_the_results_of_its_faces():
     batch = np.random.default_rng(0).dirichlet(np.ones(8), (6, 5))  # (N, M, C)
     parts = decompose(batch)
     assert parts.epistemic.shape == (6,)
@@ -77,7 +81,7 @@ def test_a_batch_gives_what_its_faces_give_alone():
 
 
 @given(WEIGHTS)
-def test_parts_keep_their_bounds_and_their_sum(weights):
+def test_parts_stay_in_bounds_and_add_up(weights):
     members = _members(weights)
     parts = decompose(members)
     assert parts.epistemic >= 0
@@ -93,7 +97,7 @@ def test_equal_members_have_no_epistemic_part(weights):
 
 
 @given(WEIGHTS, st.randoms(use_true_random=False))
-def test_order_of_members_and_classes_does_not_matter(weights, random):
+def test_the_order_of_members_and_classes_does_not_matter(weights, random):
     members = _members(weights)
     rows, columns = list(range(members.shape[0])), list(range(members.shape[1]))
     random.shuffle(rows)
@@ -115,7 +119,7 @@ def test_binary_split_equals_the_split_over_two_classes():
 
 
 @given(SAMPLES)
-def test_binary_parts_keep_their_bounds(samples):
+def test_binary_parts_stay_in_bounds_and_add_up(samples):
     parts = binary_decomposition(samples)
     assert parts.epistemic.shape == (samples.shape[1],)
     assert (parts.epistemic >= 0).all()
@@ -123,7 +127,7 @@ def test_binary_parts_keep_their_bounds(samples):
     assert parts.total == pytest.approx(parts.aleatoric + parts.epistemic, abs=1e-6)
 
 
-def test_float32_samples_near_one_lose_nothing():
+def test_float32_samples_near_one_keep_their_precision():
     near_one = np.full((20, 1), np.float32(1 - 1e-7))
     p = float(near_one[0, 0])
     expected = -p * math.log(p) - (1 - p) * math.log(1 - p)
@@ -136,3 +140,46 @@ def test_an_ensemble_without_members_or_classes_is_refused(shape):
         decompose(np.zeros(shape))
     with pytest.raises(ValueError, match="at least one of each"):
         binary_decomposition(np.zeros(shape))
+
+
+def test_ood_score_is_the_share_of_smaller_faces():
+    quantiles = (0.0, 0.1, 0.2, 0.3, 0.4)
+    assert ood_score(0.2, quantiles) == 2 / 4
+    assert ood_score(0.25, quantiles) == pytest.approx(2.5 / 4)
+    assert ood_score(-1.0, quantiles) == 0.0
+    assert ood_score(9.0, quantiles) == 1.0
+
+
+def test_ood_score_does_not_count_equal_faces_as_smaller():
+    quantiles = (0.0, 0.0, 0.0, 0.5, 1.0)
+    assert ood_score(0.0, quantiles) == 0.0
+    assert ood_score(1e-9, quantiles) == pytest.approx(2 / 4)
+
+
+@given(VALUES, st.floats(0.0, 3.0), st.floats(0.0, 3.0))
+def test_ood_score_never_falls_and_stays_between_0_and_1(values, first, second):
+    quantiles = tuple(np.sort(np.append(values, values[0])))
+    low, high = sorted((first, second))
+    assert 0.0 <= ood_score(low, quantiles) <= ood_score(high, quantiles) <= 1.0
+
+
+def test_an_assessment_has_the_split_and_the_ood_score():
+    members = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    calibration = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 2 * math.log(2)), "fake faces")
+    uncertainty = assess_uncertainty(ExpressionEstimate(members, members.mean(0)), calibration)
+    assert uncertainty.total == uncertainty.epistemic == pytest.approx(math.log(2))
+    assert uncertainty.aleatoric == 0.0
+    assert uncertainty.ood_score == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ood_score(math.nan, (0.0, 1.0)), "epistemic nan"),
+        (lambda: ood_score(0.1, (1.0,)), "1 quantiles"),
+        (lambda: ood_score(0.1, (1.0, 0.0)), "must rise"),
+    ],
+)
+def test_a_value_that_cannot_be_placed_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
