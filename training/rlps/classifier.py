@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from engine.types import Int64, UInt8
 from training.data.augment import AugmentConfig, FaceBatch, augment
-from training.expression.face_set import MEAN, STD
+from training.data.fer2013 import MEAN, STD
 from training.loop.checkpoint import load_weights
 from training.loop.trainer import TrainerConfig, fit
 from training.rlps.model import ClassifierConfig, SixConvClassifier

@@ -12,7 +12,7 @@ import pytest
 from engine.errors import OutputError
 from engine.facs import OPEN_UNITS
 from tests.training.fake_faces import quiet
-from tests.training.open_set.fake_face import SIDE_PX, MadeMesh, in_photograph, mesh_points, write_face
+from tests.training.open_set.fake_face import SIDE_PX, FakeMesh, in_photograph, mesh_points, write_face
 from tests.training.open_set.fake_faces128 import write_faces128
 from training.data.action_unit_faces import fold_of
 from training.data.open_set import read_labels, read_open_au
@@ -33,7 +33,7 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _made_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex")
     points = in_photograph(mesh_points()) / SIDE_PX
 
@@ -41,7 +41,7 @@ def _made_faces(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.tile(points, (len(pictures), 1, 1)).astype(np.float32), np.ones(len(pictures), np.float32)
 
     monkeypatch.setattr(resting_faces, "meshes_of", meshes)
-    monkeypatch.setattr(studio, "FaceMesh", MadeMesh)
+    monkeypatch.setattr(studio, "FaceMesh", FakeMesh)
     monkeypatch.setattr(make_au_module, "write_sheets", _write_no_sheets)
 
 

@@ -16,7 +16,7 @@ from tests.training.open_set.fake_face import (
     SHAPES,
     SIDE_PX,
     SNEER_CM,
-    MadeMesh,
+    FakeMesh,
     in_photograph,
     mesh_points,
     photograph,
@@ -54,7 +54,7 @@ def _brow_score(studio: Studio, draw: UnitDraw) -> float:
 @pytest.fixture
 def studio(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     pytest.importorskip("embreex")
-    monkeypatch.setattr(studio_module, "FaceMesh", MadeMesh)
+    monkeypatch.setattr(studio_module, "FaceMesh", FakeMesh)
     return Studio(model_folder)
 
 

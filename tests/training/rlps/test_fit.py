@@ -46,13 +46,13 @@ def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
     return crops, np.eye(8, dtype=np.float32)[label]
 
 
-def made_set(count: int, seed: int) -> PictureSet:
+def fake_set(count: int, seed: int) -> PictureSet:
     crops, targets = pictures(count, seed)
     return PictureSet(np.arange(count) * 3, crops, targets, tuple("abcdefgh"))
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_run_writes_list_facts_and_sheet_and_leaves_private_test_alone(
 
 
 def test_a_killed_run_goes_on_to_the_same_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, validation = made_set(96, 0), made_set(32, 1)
+    train, validation = fake_set(96, 0), fake_set(32, 1)
     whole = select_faces(SMALL, train, validation, tmp_path / "whole", report=quiet)
     real, calls = module.train_classifier, []
 
@@ -139,18 +139,18 @@ def test_a_killed_run_goes_on_to_the_same_list(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_run_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
-    train, validation = made_set(64, 0), made_set(32, 1)
+    train, validation = fake_set(64, 0), fake_set(32, 1)
     select_faces(replace(SMALL, rl_epochs=1), train, validation, tmp_path, report=quiet)
     with pytest.raises(ValueError, match="another folder with --run"):
         select_faces(SMALL, train, validation, tmp_path, report=quiet)
     with pytest.raises(ValueError, match="another folder with --run"):
-        select_faces(replace(SMALL, rl_epochs=1), made_set(64, 5), validation, tmp_path, report=quiet)
+        select_faces(replace(SMALL, rl_epochs=1), fake_set(64, 5), validation, tmp_path, report=quiet)
 
 
 def test_out_of_fold_classifiers_never_train_on_the_pictures_they_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = made_set(64, 0)
+    train = fake_set(64, 0)
     trained: list[np.ndarray] = []
     asked: list[UInt8] = []
     real_task, real_answers = module.ClassifierTask, module.answers_of
@@ -165,7 +165,7 @@ def test_out_of_fold_classifiers_never_train_on_the_pictures_they_judge(
 
     monkeypatch.setattr(module, "ClassifierTask", task)
     monkeypatch.setattr(module, "answers_of", answers)
-    select_faces(replace(SMALL, rl_epochs=1), train, made_set(32, 1), tmp_path, report=quiet)
+    select_faces(replace(SMALL, rl_epochs=1), train, fake_set(32, 1), tmp_path, report=quiet)
     folds = [(seen, judged) for seen, judged in zip(trained, asked, strict=False) if len(judged) < 64]
     assert len(folds) == SMALL.folds
     for seen, judged in folds:
@@ -174,7 +174,7 @@ def test_out_of_fold_classifiers_never_train_on_the_pictures_they_judge(
 
 
 def test_copies_of_a_picture_share_its_fold_and_classes_are_spread_evenly() -> None:
-    faces = made_set(80, 0)
+    faces = fake_set(80, 0)
     faces.crops[7] = faces.crops[2]
     fold = fold_of(faces, 4, seed=0)
     assert fold[7] == fold[2]
@@ -188,21 +188,21 @@ def test_a_policy_that_keeps_nothing_ends_the_run_with_an_empty_list(
 ) -> None:
     monkeypatch.setattr(module.Selector, "keep_probabilities", lambda *_: np.zeros(64, np.float32))
     config = replace(SMALL, policy=PolicyConfig(method="paper", epochs=1))
-    found = select_faces(config, made_set(64, 0), made_set(32, 1), tmp_path, report=quiet)
+    found = select_faces(config, fake_set(64, 0), fake_set(32, 1), tmp_path, report=quiet)
     assert not found.keep_list.keep.any()
     assert found.history == () or found.history[0].validation_nll is None
 
 
 def test_less_than_a_batch_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="10 pictures are less than a batch of 16"):
-        select_faces(SMALL, made_set(10, 0), made_set(32, 1), tmp_path, report=quiet)
+        select_faces(SMALL, fake_set(10, 0), fake_set(32, 1), tmp_path, report=quiet)
 
 
 def test_a_subset_keeps_every_class_in_its_share() -> None:
-    part = subset(made_set(80, 0), 20, seed=1)
+    part = subset(fake_set(80, 0), 20, seed=1)
     assert part.targets.sum(0)[:4].tolist() == [5, 5, 5, 5]
     assert np.all(np.diff(part.rows) > 0)
-    assert subset(made_set(80, 0), 0, seed=1).rows.tolist() == made_set(80, 0).rows.tolist()
+    assert subset(fake_set(80, 0), 0, seed=1).rows.tolist() == fake_set(80, 0).rows.tolist()
 
 
 def test_fer_labels_become_one_hot_in_the_order_of_the_expressions() -> None:
@@ -216,7 +216,7 @@ def test_fer_labels_become_one_hot_in_the_order_of_the_expressions() -> None:
 
 
 def test_the_balanced_loss_lets_a_blank_classifier_expect_every_class_alike() -> None:
-    faces = made_set(64, 0)
+    faces = fake_set(64, 0)
     settings = ClassifierSettings(SMALL.classifier, STILL, 1.0, "cpu")
     task = ClassifierTask(faces, np.flatnonzero(faces.targets[:, 0] + faces.targets[:, 1] > 0), settings, 64, seed=0)
     for parameter in task.model.head.parameters():

@@ -26,7 +26,7 @@ from training.rlps.noise import (
 from training.rlps.policy import PictureSet
 
 
-def made_set(count: int = 80) -> PictureSet:
+def fake_set(count: int = 80) -> PictureSet:
     random = np.random.default_rng(0)
     crops = random.integers(1, 255, (count, 8, 8), dtype=np.uint8)
     return PictureSet(np.arange(count), crops, np.eye(4, dtype=np.float32)[np.arange(count) % 4], tuple("abcd"))
@@ -37,7 +37,7 @@ PATCHES = np.random.default_rng(1).integers(0, 255, (40, 8, 8), dtype=np.uint8)
 
 @pytest.mark.parametrize("mix", [PAPER_MIX, QUARTER_MIX])
 def test_each_kind_has_its_share_and_keeps_row_and_target(mix: Mix) -> None:
-    faces = made_set()
+    faces = fake_set()
     noisy = with_noise(faces, PATCHES, mix, seed=0)
     assert mix.full + mix.half + mix.none == 1
     assert np.bincount(noisy.kind).tolist() == [80 * mix.full, 80 * mix.half, 80 * mix.none]
@@ -48,14 +48,14 @@ def test_each_kind_has_its_share_and_keeps_row_and_target(mix: Mix) -> None:
 
 
 def test_a_picture_without_a_face_is_a_patch_and_no_patch_is_used_twice() -> None:
-    noisy = with_noise(made_set(), PATCHES, PAPER_MIX, seed=0)
+    noisy = with_noise(fake_set(), PATCHES, PAPER_MIX, seed=0)
     used = {crop.tobytes() for crop in noisy.faces.crops[noisy.kind == NONE]}
     assert len(used) == 20
     assert used <= {patch.tobytes() for patch in PATCHES}
 
 
 def test_half_faces_keep_half_of_their_pixels() -> None:
-    faces = made_set()
+    faces = fake_set()
     noisy = with_noise(faces, PATCHES, PAPER_MIX, seed=0)
     same = (noisy.faces.crops == faces.crops)[noisy.kind == HALF].mean(axis=(1, 2))
     assert np.all((same >= 0.5) & (same < 0.6))  # a hidden pixel may have the level of the grey by chance
@@ -71,7 +71,7 @@ def test_the_hidden_half_is_one_even_half(seed: int) -> None:
 
 def test_too_few_patches_are_an_error() -> None:
     with pytest.raises(ValueError, match="20 pictures without a face are asked for, 3 patches"):
-        with_noise(made_set(), PATCHES[:3], PAPER_MIX, seed=0)
+        with_noise(fake_set(), PATCHES[:3], PAPER_MIX, seed=0)
 
 
 def test_patches_come_from_the_clips_in_their_sizes(shared: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.training.fake_action_unit_labels import faulty_faces
-from tests.training.fake_action_unit_reports import UNITS, made_file_report
+from tests.training.fake_action_unit_reports import UNITS, fake_file_report
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain
 from training.studies.figures import Reports, action_unit_figures, expression_figures, write_figures
@@ -113,7 +113,7 @@ def test_a_report_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
-    return made_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS), split="PrivateTest")
+    return fake_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS), split="PrivateTest")
 
 
 def test_action_unit_figures_are_those_of_the_report(report: UnitFileReport, tmp_path: Path) -> None:

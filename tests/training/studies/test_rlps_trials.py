@@ -31,7 +31,7 @@ SMALL = RlpsConfig(
 )
 
 
-def made_faces(count: int, first_row: int) -> FerFaces:
+def fake_faces(count: int, first_row: int) -> FerFaces:
     random = np.random.default_rng(first_row)
     label = random.integers(0, 7, count)
     votes = np.zeros((count, 10), np.int64)
@@ -52,7 +52,7 @@ def made_faces(count: int, first_row: int) -> FerFaces:
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
         asked.append(split)
-        return made_faces(150, first_row=1000 * len(asked))
+        return fake_faces(150, first_row=1000 * len(asked))
 
     def patches(clips: object, count: int, side_px: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).integers(0, 255, (count, side_px, side_px), dtype=np.uint8)
@@ -90,7 +90,7 @@ def test_all_trials_report_and_a_second_call_says_the_same_without_private_test(
 
 
 def test_the_clean_set_has_the_majority_label_alone_and_no_other_class() -> None:
-    faces = made_faces(150, 0)
+    faces = fake_faces(150, 0)
     clean = clean_set(faces, ("neutral", "happiness", "surprise"))
     assert clean.targets.sum(1).tolist() == [1.0] * len(clean.rows)
     assert np.array_equal(clean.targets.argmax(1), faces.votes[clean.rows, :8].argmax(1))

@@ -1,28 +1,26 @@
-"""Faces as tensors, with the random changes of training."""
+"""Faces as tensors with augmentation, and predictions for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import SourceError
-from engine.types import Int64
+from engine.types import Float32, Int64
 from training.data.augment import AugmentConfig, FaceBatch, augment
-from training.data.fer2013 import read_faces
+from training.data.fer2013 import MEAN, STD, read_faces
 from training.data.keep_list import read_keep_list
 from training.data.labelled import LabelledFaces
 from training.data.sources import Source, read_labelled
 from training.expression.landmark_maps import LANDMARK_POINTS, MIRROR
 
-#: The crop's grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of FER2013 crops.
-MEAN, STD = 0.5, 0.25
-
 
 class FaceSet:
-    """Faces of one split; ``fer2013_labels`` (N,) are the second labels that only FER2013 has."""
+    """Faces of one split; ``fer2013_labels`` (N,) are the second labels, which only FER2013 has."""
 
     def __init__(self, faces: LabelledFaces, config: AugmentConfig, fer2013_labels: Int64 | None = None) -> None:
         self.faces, self.samples = faces, len(faces.names)
@@ -41,20 +39,20 @@ class FaceSet:
         """Vote shares (B, C) of these row numbers (B,)."""
         return self._targets[rows]
 
-    def changed(self, rows: Tensor, generator: torch.Generator) -> FaceBatch:
-        """Faces of these row numbers (B,), randomly changed; pictures are normalised."""
-        plain = FaceBatch(self._images[rows, None].float() / 255, self._landmarks[rows], self._targets[rows])
-        batch = augment(plain, self._mirror, self._config, generator)
-        pictures = ((batch.images - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-        return FaceBatch(pictures, batch.landmarks, batch.targets)
+    def augmented(self, rows: Tensor, generator: torch.Generator) -> FaceBatch:
+        """Augmented faces of these row numbers (B,); images are normalised."""
+        unchanged = FaceBatch(self._images[rows, None].float() / 255, self._landmarks[rows], self._targets[rows])
+        batch = augment(unchanged, self._mirror, self._config, generator)
+        images = ((batch.images - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+        return FaceBatch(images, batch.landmarks, batch.targets)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Unchanged normalised pictures (B, 1, S, S) and landmarks (B, P, 2), in order."""
+        """Normalised images (B, 1, S, S) and landmarks (B, P, 2) without augmentation, in order."""
         for start in range(0, self.samples, size):
-            yield self.unchanged(torch.arange(start, min(start + size, self.samples)))
+            yield self.plain(torch.arange(start, min(start + size, self.samples)))
 
-    def unchanged(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised pictures (B, 1, S, S) and landmarks (B, P, 2) of these row numbers (B,)."""
+    def plain(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (B, 1, S, S) and landmarks (B, P, 2) of these row numbers (B,), without augmentation."""
         return (self._images[rows, None].float() / 255 - MEAN) / STD, self._landmarks[rows]
 
 
@@ -85,3 +83,23 @@ def read_face_set(
         kept = read_keep_list(keep, faces.rows)
         labelled, second = labelled.where(kept), second[kept]
     return FaceSet(labelled, config, second)
+
+
+def accuracy_of(probabilities: Float32, faces: LabelledFaces) -> dict[str, float]:
+    """Accuracy on the clear labels and NLL against the targets, of distributions (N, C)."""
+    clear = faces.labels >= 0
+    return {
+        "accuracy": float((probabilities.argmax(1) == faces.labels)[clear].mean()),
+        "nll": float(-(faces.targets * np.log(np.maximum(probabilities, 1e-9))).sum(1).mean()),
+    }
+
+
+@torch.no_grad()
+def predict(model: nn.Module, faces: FaceSet, device: torch.device, size: int = 256) -> tuple[Float32, Float32]:
+    """Fused and primary distributions, each (N, branches, C), in evaluation mode."""
+    fused, primary = [], []
+    for images, landmarks in faces.batches(size):
+        outputs = model(images.to(device), landmarks.to(device))
+        fused.append(torch.stack([output.fused for output in outputs], 1).float().cpu().numpy())
+        primary.append(torch.stack([output.primary for output in outputs], 1).float().cpu().numpy())
+    return np.concatenate(fused), np.concatenate(primary)

@@ -1,4 +1,4 @@
-"""The Dirichlet in place of an ensemble: its split, its proxy and what its loss asks for."""
+"""The losses of expression, and the Dirichlet that replaces an ensemble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.expression.dirichlet import concentrations, proxy_concentration, proxy_loss, split
+from training.expression.loss import (
+    anchor_loss,
+    centre_loss,
+    class_distribution_loss,
+    concentrations,
+    proxy_concentration,
+    proxy_loss,
+    split,
+)
+from training.expression.model import ArbexOutput
 
 
 @given(st.lists(st.floats(-5, 8), min_size=2, max_size=8))
@@ -29,7 +38,7 @@ def test_samples_of_a_dirichlet_have_the_entropy_that_the_closed_form_gives() ->
     assert split(alpha).aleatoric.item() == pytest.approx(mean_entropy, abs=0.01)
 
 
-def test_agreeing_members_ask_for_more_concentration() -> None:
+def test_members_that_agree_give_a_higher_concentration() -> None:
     apart = torch.tensor([[[0.9, 0.1], [0.1, 0.9]]])
     near = torch.tensor([[[0.55, 0.45], [0.45, 0.55]]])
     assert proxy_concentration(apart) < proxy_concentration(near)
@@ -54,3 +63,28 @@ def test_descending_the_loss_finds_mean_and_spread_of_the_members() -> None:
     # the reverse divergence to the proxy (beta_0 pbar + 1) has its least value there
     proxy = proxy_concentration(members)[:, None] * members.mean(1) + 1
     assert torch.allclose(found, proxy, rtol=0.1)
+
+
+def test_class_distribution_loss_by_hand() -> None:
+    given = torch.tensor([[0.5, 0.25, 0.25]])
+    votes = torch.tensor([[0.5, 0.5, 0.0]])
+    assert math.isclose(
+        class_distribution_loss(given, votes).item(), 0.5 * math.log(2) + 0.5 * math.log(4), rel_tol=1e-5
+    )
+
+
+def test_anchor_loss_is_minus_four_for_opposite_anchors_and_ignores_those_of_one_class() -> None:
+    east = torch.tensor([1.0, 0.0])
+    anchors = torch.stack([east, east, -east, -east])  # two classes, two anchors each
+    assert math.isclose(anchor_loss(anchors, 2).item(), -4.0, rel_tol=1e-6)
+
+
+def test_centre_loss_counts_the_nearest_anchor_of_the_voted_class() -> None:
+    east, north = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    anchors = torch.stack([east, north, -east, -north])  # class 0: east and north
+    sure = torch.tensor([[1.0, 0.0]])
+    output = ArbexOutput(north[None], sure, sure, sure, sure, sure)
+    voted_other = torch.tensor([[0.0, 1.0]])
+    assert centre_loss(output, sure, anchors).item() < 1e-3 / math.sqrt(2) + 1e-6
+    # nearest of -east and -north to north is -east, sqrt(2) away; c(p) = 1; divided by sqrt(D) = sqrt(2)
+    assert math.isclose(centre_loss(output, voted_other, anchors).item(), 1.0, rel_tol=1e-4)

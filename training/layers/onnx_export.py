@@ -1,4 +1,4 @@
-"""From a torch module to one ONNX file that holds its own weights, half-size."""
+"""Export of a torch module to one ONNX file with float16 weights, and comparison of the two."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-#: Opset that ONNX Runtime, OpenVINO and TensorRT 10 and 11 all read.
+#: Read by ONNX Runtime, OpenVINO and TensorRT 10 and 11.
 OPSET = 17
-#: Smaller initialisers stay float32: they are constants of shapes and norms, and halving them saves nothing.
+#: Smaller initialisers stay float32: constants of shapes and norms, whose size does not matter.
 _MIN_HALVED = 256
 
 
@@ -26,11 +27,11 @@ def export_onnx(
     output_names: Sequence[str],
     dynamic: Mapping[str, Mapping[int, str]],
 ) -> None:
-    """Write a module in evaluation mode; ``dynamic`` names the axes of any length, per input and output."""
+    """Write a module in evaluation mode; ``dynamic`` names the axes of variable length, per input and output."""
     model.eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own retirement and of traced shapes
+        warnings.simplefilter("ignore")  # deprecation of this exporter, and traced shapes
         torch.onnx.export(
             model,
             inputs,
@@ -45,10 +46,10 @@ def export_onnx(
 
 
 def store_weights_as_half(path: Path) -> None:
-    """Store float32 weights as float16 and cast them back in the graph; backends fold the casts when they load.
+    """Store float32 weights as float16 and cast them back in the graph, which halves the file.
 
-    Halves the file. Arithmetic stays float32; only the weights are rounded (relative error at most 2^-11), which
-    parity.py measures.
+    Backends fold the casts when they load. Arithmetic stays float32; only the weights are rounded (relative error at
+    most 2^-11).
     """
     model = onnx.load(str(path))
     casts = []
@@ -67,3 +68,29 @@ def store_weights_as_half(path: Path) -> None:
         node.doc_string = ""  # the exporter writes source paths of the machine into it
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
+
+
+def largest_difference(
+    model: nn.Module, inputs: Mapping[str, Tensor], path: Path, output_names: Sequence[str]
+) -> dict[str, float]:
+    """Largest absolute difference per output between the module and the file, on the same inputs."""
+    with torch.no_grad():
+        expected = model.eval()(*inputs.values())
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(list(output_names), {name: value.numpy() for name, value in inputs.items()})
+    pairs = zip(output_names, expected, found, strict=True)
+    return {name: float(np.abs(want.numpy() - have).max()) for name, want, have in pairs}
+
+
+def require_parity(differences: Mapping[str, float], tolerance: float) -> None:
+    """Check the differences of an export.
+
+    Raises:
+        ValueError: an output differs by more than the tolerance.
+    """
+    for name, difference in differences.items():
+        if not difference <= tolerance:
+            raise ValueError(
+                f"output {name!r} of the exported model differs by {difference:.2g}, allowed {tolerance:.2g}"
+            )
