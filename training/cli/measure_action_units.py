@@ -11,7 +11,7 @@ from engine.alignment import CROP_SIDE_PX
 from training.action_units.export import held_out_fold
 from training.action_units.exported import ExportedActionUnits
 from training.action_units.features import ActionUnitsConfig
-from training.action_units.fit import told_of
+from training.action_units.fit import describe_faces
 from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.fer2013 import read_faces
 from training.evaluation.action_units_file import FerSplit, evaluate_units_file
@@ -40,7 +40,7 @@ def measure_file(
     """
     _require_unseen(model, test_fold)
     test = split_people(faces, test_fold).test
-    told = f"fold {test_fold}: {told_of(test)}"
+    told = f"fold {test_fold}: {describe_faces(test)}"
     outside = FerSplit(split, read_faces(fer, split, cache, CROP_SIDE_PX)) if fer else None
     found = evaluate_units_file(model, test, told, outside, threads=threads, report=report)
     write_action_units_report(found, out)
