@@ -1,4 +1,4 @@
-"""One story in the real window: a display of its own, keys alone, and what is on the disk afterwards."""
+"""A scenario in the real window, on its own display: keyboard input only, and the files it leaves."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Longest wait for anything, on a busy machine.
+#: Timeout of every wait, for a busy machine.
 LIMIT_S = 60.0
 
 
 class User:
-    """Somebody at the keyboard of a window."""
+    """The window under test and its keyboard."""
 
     def __init__(self, display: str, folder: Path) -> None:
         self.recordings = folder / "Mien"
@@ -51,49 +51,49 @@ class User:
             "MIEN_MODELS": str(models_folder()),
             "PYTHONPATH": str(ROOT),
         }
-        self.said = folder / "said.txt"
-        with self.said.open("w") as said:
+        self.output = folder / "output.txt"
+        with self.output.open("w") as output:
             command = [sys.executable, "-m", "app", "live", "demo"]
-            self.program = subprocess.Popen(command, env=self.environment, cwd=folder, stderr=said, stdout=said)
+            self.program = subprocess.Popen(command, env=self.environment, cwd=folder, stderr=output, stdout=output)
         self.focus()
 
-    def xdotool(self, *words: str) -> str:
+    def xdotool(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S
+            ["xdotool", *arguments], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S
         )
         return done.stdout
 
     def focus(self, title: str = "^Mien") -> None:
-        """Give the keys to a window, as a window manager would."""
+        """Give a window the keyboard focus."""
         windows = self.until(lambda: self.xdotool("search", "--onlyvisible", "--name", title), f"a window {title}")
         self.xdotool("windowfocus", "--sync", windows.split()[-1])
 
     def press(self, *keys: str) -> None:
         self.xdotool("key", "--delay", "40", *keys)
 
-    def until(self, look: Callable[[], object], what: str, keys: tuple[str, ...] = ()) -> str:
-        """Wait for something, pressing keys now and then; what the look gave."""
+    def until(self, poll: Callable[[], object], what: str, keys: tuple[str, ...] = ()) -> str:
+        """Poll until the result is true, pressing keys meanwhile; returns the result."""
         end_s = time.monotonic() + LIMIT_S
-        while not (seen := look()):
-            assert self.program.poll() is None, f"the program ended: {self.said.read_text()}"
-            assert time.monotonic() < end_s, f"waited in vain for {what}: {self.said.read_text()}"
+        while not (found := poll()):
+            assert self.program.poll() is None, f"the program ended: {self.output.read_text()}"
+            assert time.monotonic() < end_s, f"timed out waiting for {what}: {self.output.read_text()}"
             if keys:
                 self.press(*keys)
             time.sleep(0.3 if keys else 0.1)
-        return str(seen)
+        return str(found)
 
     def snapshot(self) -> np.ndarray:
-        """The picture shown, as Snapshot saves it."""
+        """The shown image, as Snapshot saves it."""
         before = set(self.recordings.glob("mien-*.png"))
         self.press("s")
         self.until(lambda: set(self.recordings.glob("mien-*.png")) - before, "a snapshot")
         path = (set(self.recordings.glob("mien-*.png")) - before).pop()
-        picture = cv2.imread(str(path))
-        assert picture is not None
-        return picture
+        image = cv2.imread(str(path))
+        assert image is not None
+        return image
 
     def record(self, frames: int) -> Path:
-        """Record so many frames at least; the finished folder."""
+        """Record at least so many frames; returns the finished folder."""
         before = set(self.folders())
         self.press("r")
         self.until(lambda: set(self.folders()) - before, "a recording")
@@ -116,7 +116,7 @@ def _frames(folder: Path) -> int:
 
 
 def _decisions(folder: Path) -> set[str]:
-    """Without the first half second, in which decisions still hold."""
+    """Decisions after the first half second, in which earlier ones may be held."""
     entries = read_journal(folder / "journal.jsonl")
     return {row.decision for entry in entries for row in entry.rows if row.time_s > 0.5}
 
@@ -130,26 +130,26 @@ def user(face_models: None, tmp_path: Path) -> Iterator[User]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
-    with os.fdopen(read) as told:
-        display = f":{told.readline().strip()}"
-    someone = User(display, tmp_path)
+    with os.fdopen(read) as number:
+        display = f":{number.readline().strip()}"
+    user = User(display, tmp_path)
     try:
-        yield someone
+        yield user
     finally:
-        someone.program.kill()
-        someone.program.wait()
+        user.program.kill()
+        user.program.wait()
         screen.terminate()
         screen.wait()
 
 
 def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
-    # It runs; paused it stands still, a step moves it on.
-    user.until(lambda: list(user.recordings.glob("mien-*.png")), "the first picture", keys=("s",))
+    # Pause freezes the image, a step advances it.
+    user.until(lambda: list(user.recordings.glob("mien-*.png")), "the first image", keys=("s",))
     user.press("space")
-    user.snapshot()  # the frame at hand still comes
+    user.snapshot()  # the current frame is still shown
     first, second = user.snapshot(), user.snapshot()
     np.testing.assert_array_equal(first, second)
-    for _ in range(60):  # the demo rests for a moment now and then
+    for _ in range(60):  # the demo is motionless now and then
         user.press("Right")
         if not np.array_equal(user.snapshot(), second):
             break
@@ -157,19 +157,19 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
         pytest.fail("sixty steps changed nothing")
     user.press("space")
 
-    # With the limit at nothing every label competes; the recording says so, and which limit was in force.
+    # With an aleatoric limit of 0 all faces are ambiguous; the recording contains the limit.
     user.press("t", "Home")
-    doubtful = user.record(80)
-    assert read_header(doubtful / "journal.jsonl").aleatoric_limit == 0.0
-    assert "ambiguous" in _decisions(doubtful)
-    assert "accept" not in _decisions(doubtful)
+    ambiguous = user.record(80)
+    assert read_header(ambiguous / "journal.jsonl").aleatoric_limit == 0.0
+    assert "ambiguous" in _decisions(ambiguous)
+    assert "accept" not in _decisions(ambiguous)
     user.press("ctrl+0")
     plain = user.record(80)
     assert read_header(plain / "journal.jsonl").aleatoric_limit > 0.5
     assert "accept" in _decisions(plain)
 
-    # Review: a marker, a label and an excluded range, kept apart from the model's files.
-    model_said = (plain / "faces.csv").read_bytes()
+    # Review: a marker, a label and an excluded range, stored apart from the results.
+    results = (plain / "faces.csv").read_bytes()
     user.press("ctrl+shift+o")
     user.focus("^Open session")
     user.xdotool("type", "--delay", "20", str(plain))
@@ -189,10 +189,10 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
     rows = list(csv.DictReader(_text(table).splitlines()))
     assert {row["human_label"] for row in rows} == {"", "happiness"}
     assert {row["excluded"] for row in rows} == {"0", "1"}
-    assert (plain / "faces.csv").read_bytes() == model_said
+    assert (plain / "faces.csv").read_bytes() == results
 
     user.press("Escape")
     user.focus()
     user.press("ctrl+q")
     assert user.program.wait(LIMIT_S) == 0
-    assert "Traceback" not in user.said.read_text()
+    assert "Traceback" not in user.output.read_text()
