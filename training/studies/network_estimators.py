@@ -84,7 +84,7 @@ def dropout_estimator(model: Arbex, temperature: float, samples: int = 10, seed:
 
 
 def dirichlet_estimator(model: Arbex) -> Estimator:
-    """Estimator of a network trained as a Dirichlet (training/expression/dirichlet.py)."""
+    """Estimator of a network trained as a Dirichlet (training/expression/loss.py)."""
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
         parts = split(concentrations(outputs_of(model, crops, landmarks)[0].logits))
