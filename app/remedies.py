@@ -1,4 +1,4 @@
-"""The remedy of an error in the words of each front end: options of the command line, or buttons of the window."""
+"""Remedies of errors, worded for each front end: options of the command line, or buttons of the window."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class SessionFolder:
         return self.path / "metadata.json"
 
     def state(self) -> SessionState:
-        """Look at the files of the folder.
+        """Determine the state from the files of the folder.
 
         Raises:
             OutputError: it cannot be read.

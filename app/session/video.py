@@ -56,7 +56,7 @@ class VideoSink:
         self._stream: Any = None
         self._canvas: UInt8 | None = None
         self._last_tick = -1
-        self._next_key = 0  # tick from which the next picture is a key frame
+        self._next_key = 0  # tick from which the next frame is a key frame
 
     def open(self) -> None:
         """Start the file, unless it was started before to draw the earlier frames of a resumed session.
