@@ -7,10 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from app.qt.review.note_store import NoteStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Marker, Notes, read_notes
@@ -34,13 +30,13 @@ def note_store(qapp, folder: SessionFolder) -> Iterator[NoteStore]:
     made.close()
 
 
-def test_every_change_is_written(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
+def test_every_change_is_saved(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
     note_store.change("marker", ONE)
     until(lambda: not note_store.unsaved)
     assert read_notes(folder) == ONE
 
 
-def test_undo_and_redo_are_written_too(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
+def test_undo_and_redo_are_saved(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
     changes: list[Notes] = []
     note_store.changed.connect(lambda: changes.append(note_store.now))
     note_store.change("marker", ONE)
@@ -53,13 +49,13 @@ def test_undo_and_redo_are_written_too(note_store: NoteStore, folder: SessionFol
     assert changes == [ONE, Notes(), ONE]
 
 
-def test_no_change_is_no_step_of_undo(note_store: NoteStore, folder: SessionFolder) -> None:
+def test_equal_notes_are_not_a_step_of_undo(note_store: NoteStore, folder: SessionFolder) -> None:
     note_store.change("nothing", Notes())
     assert note_store.stack.count() == 0
     assert not folder.notes.exists()
 
 
-def test_undo_keeps_the_coder_s_name(note_store: NoteStore) -> None:
+def test_undo_keeps_the_coder(note_store: NoteStore) -> None:
     note_store.change("marker", ONE)
     note_store.set_coder("ab")
     note_store.stack.undo()
@@ -68,7 +64,7 @@ def test_undo_keeps_the_coder_s_name(note_store: NoteStore) -> None:
     assert note_store.now == ONE.with_coder("ab")
 
 
-def test_what_cannot_be_written_is_told_kept_and_tried_again(
+def test_a_failed_save_is_reported_and_retried_with_the_next_change(
     note_store: NoteStore, folder: SessionFolder, until: Until
 ) -> None:
     told: list[Notice] = []
@@ -87,14 +83,14 @@ def test_what_cannot_be_written_is_told_kept_and_tried_again(
     assert told[-1] == Notice("", topic=told[0].topic)  # the fault is taken away
 
 
-def test_closing_writes_what_waits(qapp, folder: SessionFolder) -> None:
+def test_closing_saves_pending_notes(qapp, folder: SessionFolder) -> None:
     note_store = NoteStore(folder, Notes())
     note_store.change("marker", ONE)
     note_store.close()
     assert read_notes(folder) == ONE
 
 
-def test_a_fault_at_the_end_is_told(qapp, folder: SessionFolder) -> None:
+def test_a_failure_on_closing_is_reported(qapp, folder: SessionFolder) -> None:
     note_store = NoteStore(folder, Notes())
     told: list[Notice] = []
     note_store.noticed.connect(told.append)

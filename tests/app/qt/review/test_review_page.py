@@ -7,13 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
@@ -36,7 +31,7 @@ Until = Callable[[Callable[[], bool]], None]
 FPS = 10.0
 
 
-class MadeClip:
+class FakeClip:
     """Grey pictures whose level tells the position."""
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +65,7 @@ def store(qapp) -> Iterator[PreferenceStore]:
 
 @pytest.fixture
 def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
-    shown = ReviewPage(store, open_clip=MadeClip)
+    shown = ReviewPage(store, open_clip=FakeClip)
     qtbot.addWidget(shown)
     shown.resize(1080, 740)
     shown.show()
@@ -110,7 +105,7 @@ def position(page: ReviewPage) -> int:
     return page.desk.player.position
 
 
-def test_without_a_session_it_offers_to_open_one(page: ReviewPage) -> None:
+def test_without_a_session_only_opening_one_is_enabled(page: ReviewPage) -> None:
     assert page.chooser.isVisible()
     assert not page.desk.isVisible()
     enabled = [action for action in page.page_actions() if action.isEnabled()]
@@ -130,7 +125,7 @@ def test_recent_sessions_can_be_opened(
     assert page.desk.isVisible()
 
 
-def test_an_opened_session_is_remembered_and_named(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
+def test_an_opened_session_is_remembered_and_its_title_shown(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
     assert store.now.sessions == (folder,)
     assert opened.session_title.startswith("made · faces: ")
     assert all(action.isEnabled() for action in opened.page_actions())
@@ -144,7 +139,7 @@ def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Pat
     shown.shutdown()
 
 
-def test_a_folder_that_is_no_session_is_told(
+def test_a_folder_that_is_not_a_session_is_reported(
     page: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     page.open_path(tmp_path)
@@ -154,7 +149,7 @@ def test_a_folder_that_is_no_session_is_told(
     assert page.chooser.isVisible()
 
 
-def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
+def test_a_session_that_cannot_be_opened_keeps_the_current_one(
     opened: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     before = opened.desk.session
@@ -163,7 +158,7 @@ def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
     assert opened.desk.session is before
 
 
-def test_another_session_takes_the_place_of_the_first(opened: ReviewPage, made: Path, until: Until) -> None:
+def test_another_session_replaces_the_first(opened: ReviewPage, made: Path, until: Until) -> None:
     before = opened.desk.session
     opened.open_path(made)
     until(lambda: opened.desk.session is not before)
@@ -171,7 +166,7 @@ def test_another_session_takes_the_place_of_the_first(opened: ReviewPage, made: 
     assert opened.desk.session.folder.path == made
 
 
-def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
+def test_missing_parts_of_a_session_are_reported(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     assert told[-1].severity is Severity.WARNING
@@ -179,7 +174,7 @@ def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: P
     assert "no video" in page.desk.video.message
 
 
-def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_dropped_session_is_opened(page: ReviewPage, folder: Path, until: Until) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(folder / "journal.jsonl"))])
     event = QDropEvent(
@@ -189,7 +184,7 @@ def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Unt
     until(lambda: page.desk.session is not None)
 
 
-def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_image_panels_and_time_belong_to_one_frame(page: ReviewPage, folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     desk = page.desk
@@ -203,7 +198,7 @@ def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path
     assert "0:07.00" in desk.transport.time_text
 
 
-def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
+def test_shortcuts_move_by_frames_and_seconds(opened: ReviewPage) -> None:
     for keys, expected in (
         ("Right", 1),
         ("Right", 2),
@@ -218,7 +213,7 @@ def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
     assert "0:00.0" in opened.desk.timeline.accessibleDescription()
 
 
-def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> None:
+def test_shortcuts_work_while_the_timeline_has_the_focus(opened: ReviewPage, qtbot) -> None:
     opened.activateWindow()
     opened.desk.timeline.setFocus()
     qtbot.waitUntil(opened.desk.timeline.hasFocus)
@@ -228,7 +223,7 @@ def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> Non
     assert opened.desk.notes.markers == (Marker(1 / FPS, ""),)
 
 
-def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
+def test_typing_a_name_triggers_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
     opened.desk.tabs.setCurrentIndex(1)
     coder = opened.desk.notes_panel.coder
     coder.setFocus()
@@ -238,7 +233,7 @@ def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore
     assert store.now.coder == "Mo 1"
 
 
-def test_playing_stops_when_the_page_is_left(opened: ReviewPage) -> None:
+def test_playback_stops_when_the_page_is_left(opened: ReviewPage) -> None:
     assert opened.desk.player is not None
     press(opened, "Space")
     assert opened.desk.player.playing
@@ -254,7 +249,7 @@ def test_playing_stops_when_the_page_is_left(opened: ReviewPage) -> None:
     assert not opened.desk.player.playing
 
 
-def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_range_covers_whole_frames_and_can_be_labelled(opened: ReviewPage, folder: Path, until: Until) -> None:
     desk = opened.desk
     desk.go_to(5.0)
     press(opened, "I")
@@ -272,14 +267,14 @@ def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Pa
     assert read_notes(SessionFolder(folder)).labels == desk.notes.labels
 
 
-def test_every_label_has_its_key(opened: ReviewPage) -> None:
+def test_every_label_has_a_shortcut(opened: ReviewPage) -> None:
     opened.desk.mark_range(1.0, 2.0)
     for place, label in enumerate((*EXPRESSIONS, "unclear")):
         press(opened, str((place + 1) % 9))
         assert opened.desk.notes.labels[0].label == label
 
 
-def test_a_label_without_a_range_is_not_given_and_told(opened: ReviewPage, told: list[Notice]) -> None:
+def test_labelling_without_a_range_shows_a_hint(opened: ReviewPage, told: list[Notice]) -> None:
     press(opened, "1")
     assert opened.desk.notes.labels == ()
     assert "Mark a range first" in told[-1].text
@@ -288,7 +283,7 @@ def test_a_label_without_a_range_is_not_given_and_told(opened: ReviewPage, told:
     assert opened.desk.notes.exclusions == ()
 
 
-def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None:
+def test_an_end_before_the_start_clears_the_start(opened: ReviewPage) -> None:
     desk = opened.desk
     desk.mark_range(5.0, 6.0)
     desk.go_to(8.0)
@@ -299,7 +294,7 @@ def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None
     assert desk.marked_range == (None, pytest.approx(3.1))
 
 
-def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
+def test_excluding_can_be_undone_and_redone(opened: ReviewPage) -> None:
     opened.desk.mark_range(2.0, 2.9)
     press(opened, "X")
     excluded = (Exclusion(2.0, 3.0),)
@@ -310,7 +305,7 @@ def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
     assert opened.desk.notes.exclusions == excluded
 
 
-def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
+def test_notes_can_be_deleted_and_markers_renamed(opened: ReviewPage) -> None:
     desk = opened.desk
     press(opened, "M")
     marker = desk.notes.markers[0]
@@ -328,7 +323,7 @@ def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
     assert desk.notes == Notes()
 
 
-def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: Until) -> None:
+def test_next_face_cycles_through_the_faces_of_the_frame(opened: ReviewPage, until: Until) -> None:
     desk = opened.desk
     session = desk.session
     assert session is not None
@@ -347,7 +342,7 @@ def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: 
     assert (desk.timeline.selected, second != first) == (first, True)
 
 
-def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_click_on_the_image_selects_the_face_there(page: ReviewPage, folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     desk = page.desk
@@ -367,7 +362,7 @@ def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder:
     assert desk.timeline.selected == last.face_id
 
 
-def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
+def test_agreement_is_computed(opened: ReviewPage, until: Until) -> None:
     opened.desk.mark_range(2.0, 10.0)
     press(opened, "1")
     until(
@@ -380,7 +375,7 @@ def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
     until(lambda: "Label some ranges" in opened.desk.notes_panel.agreement.text)
 
 
-def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_saved_notes_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
     kept = Notes("ab", markers=(Marker(3.0, "door"),))
     write_notes(SessionFolder(folder), kept)
     page.open_path(folder)
@@ -389,7 +384,7 @@ def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until)
     assert page.desk.notes_panel.coder.text() == "ab"
 
 
-def test_damaged_notes_are_told_and_never_written_over(
+def test_damaged_notes_are_reported_and_never_overwritten(
     page: ReviewPage, told: list[Notice], folder: Path, until: Until
 ) -> None:
     SessionFolder(folder).notes.write_text("{")
@@ -404,7 +399,7 @@ def test_damaged_notes_are_told_and_never_written_over(
     assert SessionFolder(folder).notes.read_text() == "{"
 
 
-def test_notes_are_whole_when_the_window_closes_at_once(
+def test_notes_are_saved_when_the_window_closes_immediately(
     qtbot, store: PreferenceStore, folder: Path, until: Until
 ) -> None:
     shown = ReviewPage(store)
@@ -424,7 +419,7 @@ def test_closing_while_a_session_is_read_leaves_nothing_open(qtbot, store: Prefe
     assert shown.desk.session is None
 
 
-def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
+def test_export_opens_its_dialog(opened: ReviewPage) -> None:
     press(opened, "Ctrl+E")
     dialog = opened.findChild(ExportDialog)
     assert isinstance(dialog, ExportDialog)
@@ -435,7 +430,7 @@ def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
     assert any(dialog.isVisible() for dialog in opened.findChildren(ExportDialog))
 
 
-def test_zoom_keys(opened: ReviewPage) -> None:
+def test_zoom_shortcuts(opened: ReviewPage) -> None:
     whole = opened.desk.timeline.scale
     press(opened, "+")
     assert opened.desk.timeline.scale.span_s < whole.span_s
@@ -444,7 +439,7 @@ def test_zoom_keys(opened: ReviewPage) -> None:
     assert opened.desk.timeline.scale.span_s == pytest.approx(whole.span_s)
 
 
-def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) -> None:
+def test_every_action_has_a_text_a_unique_shortcut_and_a_tooltip_with_it(page: ReviewPage) -> None:
     keys = [action.shortcut().toString() for action in page.page_actions()]
     assert len(set(keys)) == len(keys)
     for action in page.page_actions():
@@ -452,12 +447,12 @@ def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) 
         assert action.shortcut().toString() in action.toolTip()
 
 
-def test_splitters_have_names_to_be_remembered_by(page: ReviewPage) -> None:
+def test_splitters_have_object_names_for_saving_their_state(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
     assert names == ["review-columns", "review-rows"]
 
 
-def test_a_folder_that_fails_late_does_not_keep_the_next_one_away(
+def test_a_folder_that_fails_late_does_not_block_the_next_one(
     page: ReviewPage, told: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -476,7 +471,7 @@ def test_a_folder_that_fails_late_does_not_keep_the_next_one_away(
     assert any("is not a session" in notice.text for notice in told)
 
 
-def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
+def test_a_stuck_session_reader_loses_no_notes(
     opened: ReviewPage, folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -501,7 +496,7 @@ def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
 def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: Path, until: Until, monkeypatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    class StuckClip(MadeClip):
+    class StuckClip(FakeClip):
         def image_at(self, time_s: float) -> UInt8:
             begun.set()
             assert go_on.wait(10)
@@ -525,7 +520,7 @@ def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: P
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
-def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
+def test_another_session_shows_its_coder_even_while_the_user_types(
     opened: ReviewPage, made: Path, tmp_path: Path, until: Until
 ) -> None:
     coder = opened.desk.notes_panel.coder

@@ -6,13 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QAction, QColor, QFont, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
@@ -111,7 +106,7 @@ def test_the_whole_session_is_shown_at_first(view: TimelineView, session: Sessio
     assert view.faces == session.faces
 
 
-def test_a_lane_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
+def test_a_row_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
     timeline = session.faces[0]
     accepted = timeline.positions[timeline.states == FaceState.ACCEPT]
     view.zoom(9, float(session.times_s[accepted[len(accepted) // 2]]))
@@ -124,7 +119,7 @@ def test_a_lane_has_the_colour_of_its_label(view: TimelineView, session: Session
     assert image.pixelColor(x, row_top).name() == current().expression(label).name()
 
 
-def test_other_themes_paint_other_colours(view: TimelineView) -> None:
+def test_other_themes_use_other_colours(view: TimelineView) -> None:
     light = picture(view)
     application = QApplication.instance()
     assert isinstance(application, QApplication)
@@ -159,7 +154,7 @@ def test_a_drag_on_the_ruler_scrubs(view: TimelineView) -> None:
     assert asked == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
 
 
-def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
+def test_shift_and_drag_mark_a_range_in_both_directions(view: TimelineView) -> None:
     marked: list[tuple[float, float]] = []
     view.range_marked.connect(lambda start, end: marked.append((start, end)))
     shift = Qt.KeyboardModifier.ShiftModifier
@@ -168,7 +163,7 @@ def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
     assert marked[-1] == (pytest.approx(12.0, abs=0.1), pytest.approx(30.0, abs=0.1))
 
 
-def test_a_click_chooses_the_face_of_the_lane(view: TimelineView, session: Session) -> None:
+def test_a_click_chooses_the_face_of_the_row(view: TimelineView, session: Session) -> None:
     chosen: list[int] = []
     view.face_chosen.connect(chosen.append)
     second = session.faces[1].face_id
@@ -186,7 +181,7 @@ def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
     assert view.selected == first  # there is none above
 
 
-def test_a_double_click_goes_there(view: TimelineView) -> None:
+def test_a_double_click_seeks(view: TimelineView) -> None:
     asked: list[float] = []
     view.seek_requested.connect(asked.append)
     QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(time_x(view, 33.0), 200))
@@ -202,7 +197,7 @@ def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
     assert view.scale.span_s == pytest.approx(view.scale.duration_s)
 
 
-def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: TimelineView) -> None:
+def test_the_wheel_scrolls_time_with_shift_or_if_all_faces_fit(view: TimelineView) -> None:
     view.zoom(4, 30.0)
     start = view.scale.start_s
     wheel(view, -1, Qt.KeyboardModifier.ShiftModifier)
@@ -213,7 +208,7 @@ def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: Timelin
     assert view.scale.start_s < later
 
 
-def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineView) -> None:
+def test_the_wheel_scrolls_faces_if_not_all_fit(view: TimelineView) -> None:
     view.resize(800, 120)
     view.select_face(view.faces[0].face_id)
     bar = view.verticalScrollBar()
@@ -224,13 +219,13 @@ def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineVie
     assert view.scale.start_s == 0.0
 
 
-def test_the_page_turns_with_the_playhead(view: TimelineView) -> None:
+def test_the_view_follows_the_playhead(view: TimelineView) -> None:
     view.zoom(5, 0.0)
     view.set_time(50.0)
     assert view.scale.start_s < 50.0 < view.scale.end_s
 
 
-def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: TimelineView) -> None:
+def test_playback_does_not_scroll_back_after_the_user_scrolled_away(view: TimelineView) -> None:
     view.set_time(1.0)
     view.zoom(5, 1.0)
     view.horizontalScrollBar().setValue(view.horizontalScrollBar().maximum())
@@ -239,14 +234,14 @@ def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: Timelin
     assert view.scale.start_s == start
 
 
-def test_a_chosen_face_below_the_edge_is_scrolled_to(view: TimelineView, session: Session) -> None:
+def test_a_selected_face_out_of_view_is_scrolled_to(view: TimelineView, session: Session) -> None:
     view.resize(800, 120)
     last = session.faces[-1].face_id
     view.select_face(last)
     assert view.frame.head_px <= face_y(view, last) <= 120
 
 
-def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, session: Session) -> None:
+def test_short_faces_get_rows_when_enabled_or_selected(box: TimelineBox, session: Session) -> None:
     short = dataclasses.replace(session.faces[0], positions=session.faces[0].positions[:3])
     session.faces = (short, *session.faces[1:])
     box.timeline.set_session(session)
@@ -261,7 +256,7 @@ def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, sessio
     assert short in box.timeline.faces
 
 
-def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: TimelineView, session: Session) -> None:
+def test_human_labels_have_their_own_row_and_change_no_other(view: TimelineView, session: Session) -> None:
     face = session.faces[0].face_id
     before = picture(view)
     view.set_notes(Notes(labels=(HumanLabel(face, 10.0, 50.0, "anger"),)))
@@ -274,7 +269,7 @@ def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: Timel
     assert frame.name() == current().expression("anger").name()
 
 
-def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> None:
+def test_excluded_ranges_and_markers_cover_all_rows(view: TimelineView) -> None:
     before = picture(view)
     view.set_notes(Notes(markers=(Marker(5.0, "here"),), exclusions=(Exclusion(20.0, 30.0),)))
     after = picture(view)
@@ -285,7 +280,7 @@ def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> N
     assert flag == current().colour("text")
 
 
-def test_units_can_be_folded(view: TimelineView) -> None:
+def test_units_can_be_hidden(view: TimelineView) -> None:
     view.select_face(view.faces[0].face_id)
     assert any(row.kind is RowKind.UNITS for row in view.frame.rows)
     view.set_with_units(False)
@@ -320,7 +315,7 @@ def test_a_range_is_shown_between_two_lines(view: TimelineView) -> None:
     assert after.pixel(time_x(view, 25.0), 280) == before.pixel(time_x(view, 25.0), 280)
 
 
-def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
+def test_the_tooltip_shows_time_face_and_content(session: Session) -> None:
     timeline = session.faces[0]
     rows = layout_rows((timeline,), timeline.face_id, set(), 18, 16.0)
     time_s = float(session.times_s[timeline.positions[5]])
@@ -341,21 +336,21 @@ def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
         (FaceState.AMBIGUOUS, "ambiguous between"),
     ],
 )
-def test_the_tip_says_each_state_in_words(session: Session, state: FaceState, said: str) -> None:
+def test_the_tooltip_names_each_state(session: Session, state: FaceState, said: str) -> None:
     timeline = next(timeline for timeline in session.faces if (timeline.states == state).any())
     time_s = float(session.times_s[timeline.positions[np.flatnonzero(timeline.states == state)[0]]])
     row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
     assert said in tooltip_text(session, Notes(), row, 0.5, time_s)
 
 
-def test_the_tip_of_a_face_that_is_not_there(session: Session) -> None:
+def test_the_tooltip_of_an_absent_face(session: Session) -> None:
     timeline = max(session.faces, key=lambda timeline: timeline.first)
     assert timeline.first > 0
     row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
     assert "not in view" in tooltip_text(session, Notes(), row, 0.5, 0.0)
 
 
-def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
+def test_the_timeline_is_accessible(view: TimelineView) -> None:
     assert view.focusPolicy() & Qt.FocusPolicy.TabFocus
     assert view.accessibleName()
     view.set_time(12.0)
@@ -363,7 +358,7 @@ def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
     assert "0:12.0" in view.accessibleDescription() or not view.hasFocus()
 
 
-def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
+def test_the_legend_has_room_for_all_texts(box: TimelineBox) -> None:
     box.resize(300, 300)
     box.show()
     image = box.grab().toImage()
@@ -377,7 +372,7 @@ def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
     assert key.isHidden()
 
 
-def test_the_switches_keep_their_words_where_there_is_little_room(box: TimelineBox, session: Session, qapp) -> None:
+def test_the_switches_keep_their_texts_in_narrow_windows(box: TimelineBox, session: Session, qapp) -> None:
     apply_theme(qapp, ThemeName.LIGHT, 200)
     box.timeline.set_session(session)
     box.follow_session()
