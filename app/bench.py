@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -19,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from app.remedies import output_errors
-from app.session.journal import read_journal
+from app.session.journal import STAGES, read_journal
+from app.session.metadata import read_metadata
 from engine.capture.opening import source_stem
 from engine.errors import OutputError
 from engine.files import write_text
 from engine.records import json_text
 
-STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 #: Seconds between two checks of the journal, the error of the time to the first result.
 _POLL_S: Final = 0.01
 
@@ -69,7 +68,7 @@ def measure(clip: str, backend: str | None, threads: int | None, video: bool) ->
         folder = Path(scratch) / source_stem(clip)
         timing = _run(command, folder / "journal.jsonl", Path(scratch) / "messages.txt")
         stage_ms = [entry.stage_ms for entry in read_journal(folder / "journal.jsonl")]
-        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+        models = read_metadata(folder / "metadata.json").models
     p50, p95 = np.percentile(np.array(stage_ms), (50, 95), axis=0)  # of (frames, stages)
     return BenchFigures(
         clip=clip,
@@ -83,7 +82,7 @@ def measure(clip: str, backend: str | None, threads: int | None, video: bool) ->
             for name, low, high in zip(STAGES, p50, p95, strict=True)
         },
         video=video,
-        models=[f"{model['name']} on {model['backend']} {model['device']}" for model in metadata["models"]],
+        models=[f"{model.name} on {model.backend} {model.device}" for model in models],
         machine=f"{platform.machine()} {platform.system()}",
         cores=os.cpu_count() or 1,
     )

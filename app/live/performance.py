@@ -9,11 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from app.session.journal import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 
-#: Names of the stages, in the order of StageTimes.
-STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 _of_stages: Final = operator.attrgetter(*(f"{name}_ms" for name in STAGES))
 #: Averaging time of the rates, in seconds.
 _RATE_OVER_S: Final = 3.0

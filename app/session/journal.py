@@ -22,6 +22,8 @@ from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
 from engine.types import Frame, FrameResult
 
+#: Stages of a frame, in the order of JournalEntry.stage_ms.
+STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 #: Version of the journal; 2 lists the trusted action units.
 JOURNAL_FORMAT: Final = 2
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
@@ -47,7 +49,7 @@ class JournalEntry:
     """One frame of a journal."""
 
     frame: int
-    stage_ms: tuple[float, ...]  # tracking, alignment, expression, action units, routing
+    stage_ms: tuple[float, ...]  # in the order of STAGES
     rows: tuple[FaceRow, ...]
 
 
@@ -123,12 +125,10 @@ class JournalSink:
         Raises:
             OutputError: the disk is full or gone; all earlier frames stay readable.
         """
-        times, rows = result.times, rows_of(result)
-        stages = (times.tracking_ms, times.alignment_ms, times.expression_ms, times.action_units_ms, times.routing_ms)
         line = {
             "frame": result.frame.index,
-            "ms": [round(value, 3) for value in stages],
-            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows],
+            "ms": [round(getattr(result.times, f"{stage}_ms"), 3) for stage in STAGES],
+            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)],
         }
         with output_errors(self._path):
             self._put(line)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.live.performance import STAGES, PerformanceMeter
+from app.live.performance import PerformanceMeter
+from app.session.journal import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 

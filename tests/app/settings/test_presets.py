@@ -157,6 +157,7 @@ def test_an_engine_that_was_opened_without_the_preset_is_refused(tmp_path: Path)
     options = AnnotateOptions("0.1", preset=preset_of("thorough"))
     engine = fake_engine(FakePipeline())
     folder = SessionFolder(tmp_path / "session")
+    control = JobControl()
     with pytest.raises(ValueError, match="opened without the preset thorough"):
         annotate(
             "clip.mp4",
