@@ -11,7 +11,7 @@ from typing import Final
 
 from app.session.folder import session_folders
 from app.settings.presets import PRESETS
-from engine.capture.opening import source_stem
+from engine.capture.opening import is_live_spec, source_stem
 from engine.capture.pictures import PICTURE_SUFFIXES
 from engine.capture.source import FrameSource, SourceInfo
 from engine.capture.stream import redact_url
@@ -68,7 +68,7 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
     found: list[tuple[str, dict[str, int | None]]] = []
     live, empty, faults = [], [], []
     for given in specs:
-        if given != DEMO and _is_live(given):
+        if is_live_spec(given):
             live.append(redact_url(given) if "://" in given else given)
             continue
         try:
@@ -99,10 +99,6 @@ def check_disk(out: Path) -> Disk | None:
 def _totals_of(info: SourceInfo) -> dict[str, int | None]:
     count = info.frame_count
     return {preset.name: None if count is None else -(-count // preset.every_n_of(info)) for preset in PRESETS}
-
-
-def _is_live(spec: str) -> bool:
-    return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/") or "://" in spec
 
 
 def _sources_of(given: str) -> list[str]:

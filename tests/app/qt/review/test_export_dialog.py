@@ -1,4 +1,4 @@
-"""The export dialog: what is offered, progress, breaking off, faults as text."""
+"""The export dialog: available files, progress, cancelling and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[..., ExportDialog]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("export") / "made"
+    path = tmp_path_factory.mktemp("export") / "session"
     write_synthetic_session(SessionFolder(path), 12.0, 10.0, 2, 5)
     return path
 
@@ -113,7 +113,7 @@ def test_an_error_is_shown_in_the_dialog_and_can_be_fixed(make: Make, until: Unt
 
 
 class SlowExport:
-    """Reports a half, then waits until it is told to stop."""
+    """Reports half of the work done, then waits to be cancelled or finished."""
 
     def __init__(self) -> None:
         self.finish = threading.Event()

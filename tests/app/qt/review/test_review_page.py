@@ -1,4 +1,4 @@
-"""The review page: opening, the desk's keys, notes, and faults as notices."""
+"""The review page: opening sessions, shortcuts, notes, and errors as notices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FPS = 10.0
 
 
 class FakeClip:
-    """Grey pictures whose level tells the position."""
+    """Grey frames whose level is the position."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,15 +45,15 @@ class FakeClip:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "made"
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "session"
     write_synthetic_session(SessionFolder(path), 20.0, FPS, 2, 5)
     return path
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "made"))
+def folder(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "session"))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
 
 
 @pytest.fixture
-def told(page: ReviewPage) -> list[Notice]:
+def notices(page: ReviewPage) -> list[Notice]:
     notices: list[Notice] = []
     page.noticed.connect(notices.append)
     return notices
@@ -90,7 +90,7 @@ def opened(page: ReviewPage, folder: Path, until: Until) -> ReviewPage:
 
 
 def press(page: ReviewPage, keys: str) -> None:
-    """Trigger the action that has these keys, as the window does."""
+    """Trigger the action with this shortcut, as the window does."""
     action_of(page, keys).trigger()
 
 
@@ -119,15 +119,17 @@ def test_recent_sessions_can_be_opened(
     store.remember_session(folder)
     page.enter()
     links = page.chooser.findChildren(LinkButton)
-    assert [link.text() for link in links] == ["made"]
+    assert [link.text() for link in links] == ["session"]
     links[0].click()
     until(lambda: page.desk.session is not None)
     assert page.desk.isVisible()
 
 
-def test_an_opened_session_is_remembered_and_its_title_shown(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
+def test_an_opened_session_is_remembered_and_its_title_shown(
+    opened: ReviewPage, store: PreferenceStore, folder: Path
+) -> None:
     assert store.now.sessions == (folder,)
-    assert opened.session_title.startswith("made · faces: ")
+    assert opened.session_title.startswith("session · faces: ")
     assert all(action.isEnabled() for action in opened.page_actions())
 
 
@@ -140,37 +142,39 @@ def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Pat
 
 
 def test_a_folder_that_is_not_a_session_is_reported(
-    page: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+    page: ReviewPage, notices: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     page.open_path(tmp_path)
-    until(lambda: bool(told))
-    assert told[-1].severity is Severity.ERROR
-    assert "is not a session" in told[-1].text
+    until(lambda: bool(notices))
+    assert notices[-1].severity is Severity.ERROR
+    assert "is not a session" in notices[-1].text
     assert page.chooser.isVisible()
 
 
 def test_a_session_that_cannot_be_opened_keeps_the_current_one(
-    opened: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+    opened: ReviewPage, notices: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     before = opened.desk.session
     opened.open_path(tmp_path)
-    until(lambda: any(notice.severity is Severity.ERROR for notice in told))
+    until(lambda: any(notice.severity is Severity.ERROR for notice in notices))
     assert opened.desk.session is before
 
 
-def test_another_session_replaces_the_first(opened: ReviewPage, made: Path, until: Until) -> None:
+def test_another_session_replaces_the_first(opened: ReviewPage, template: Path, until: Until) -> None:
     before = opened.desk.session
-    opened.open_path(made)
+    opened.open_path(template)
     until(lambda: opened.desk.session is not before)
     assert opened.desk.session is not None
-    assert opened.desk.session.folder.path == made
+    assert opened.desk.session.folder.path == template
 
 
-def test_missing_parts_of_a_session_are_reported(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
+def test_missing_parts_of_a_session_are_reported(
+    page: ReviewPage, notices: list[Notice], folder: Path, until: Until
+) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].severity is Severity.WARNING
-    assert told[-1].text  # there is no video
+    assert notices[-1].severity is Severity.WARNING
+    assert notices[-1].text  # it has no video
     assert "no video" in page.desk.video.message
 
 
@@ -274,10 +278,10 @@ def test_every_label_has_a_shortcut(opened: ReviewPage) -> None:
         assert opened.desk.notes.labels[0].label == label
 
 
-def test_labelling_without_a_range_shows_a_hint(opened: ReviewPage, told: list[Notice]) -> None:
+def test_labelling_without_a_range_shows_a_hint(opened: ReviewPage, notices: list[Notice]) -> None:
     press(opened, "1")
     assert opened.desk.notes.labels == ()
-    assert "Mark a range first" in told[-1].text
+    assert "Mark a range first" in notices[-1].text
     press(opened, "O")
     press(opened, "X")
     assert opened.desk.notes.exclusions == ()
@@ -319,7 +323,7 @@ def test_notes_can_be_deleted_and_markers_renamed(opened: ReviewPage) -> None:
         desk.notes_panel.notes.choose(note)
         press(opened, "Del")
     assert desk.notes == Notes()
-    press(opened, "Del")  # nothing is chosen
+    press(opened, "Del")  # nothing is selected
     assert desk.notes == Notes()
 
 
@@ -385,13 +389,13 @@ def test_saved_notes_are_shown(page: ReviewPage, folder: Path, until: Until) -> 
 
 
 def test_damaged_notes_are_reported_and_never_overwritten(
-    page: ReviewPage, told: list[Notice], folder: Path, until: Until
+    page: ReviewPage, notices: list[Notice], folder: Path, until: Until
 ) -> None:
     SessionFolder(folder).notes.write_text("{")
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].severity is Severity.ERROR
-    assert "notes are disabled" in told[-1].text
+    assert notices[-1].severity is Severity.ERROR
+    assert "notes are disabled" in notices[-1].text
     assert not action_of(page, "M").isEnabled()
     assert action_of(page, "Space").isEnabled()
     page.desk.add_marker()
@@ -453,53 +457,53 @@ def test_splitters_have_object_names_for_saving_their_state(page: ReviewPage) ->
 
 
 def test_a_folder_that_fails_late_does_not_block_the_next_one(
-    page: ReviewPage, told: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
+    page: ReviewPage, notices: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def slow(path: Path) -> Session:
-        begun.set()
-        assert go_on.wait(10)
+        started.set()
+        assert release.wait(10)
         return open_session(path)
 
     monkeypatch.setattr("app.qt.review.review_page.open_session", slow)
     page.open_path(tmp_path)
-    until(begun.is_set)
+    until(started.is_set)
     page.open_path(folder)
-    go_on.set()
+    release.set()
     until(lambda: page.desk.session is not None)
-    assert any("is not a session" in notice.text for notice in told)
+    assert any("is not a session" in notice.text for notice in notices)
 
 
 def test_a_stuck_session_reader_loses_no_notes(
     opened: ReviewPage, folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def stuck(path: Path) -> Session:
-        begun.set()
-        assert go_on.wait(10)
+        started.set()
+        assert release.wait(10)
         raise OutputError(f"{path} is gone")
 
     monkeypatch.setattr("app.qt.review.review_page.open_session", stuck)
     opened.open_path(tmp_path)
-    until(begun.is_set)
+    until(started.is_set)
     press(opened, "M")
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
         opened.shutdown()
-    go_on.set()
+    release.set()
     assert opened.desk.session is None
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: Path, until: Until, monkeypatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     class StuckClip(FakeClip):
         def image_at(self, time_s: float) -> UInt8:
-            begun.set()
-            assert go_on.wait(10)
+            started.set()
+            assert release.wait(10)
             return super().image_at(time_s)
 
     page = ReviewPage(store, open_clip=StuckClip)
@@ -509,25 +513,25 @@ def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: P
     assert page.desk.session is not None
     page.desk.session.video = SessionVideo(folder / "clip.mp4", annotated=True)
     page.desk.go_to(7.0)
-    until(begun.is_set)
+    until(started.is_set)
     press(page, "M")
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
         page.desk.close_session()
-    go_on.set()
+    release.set()
     assert page.desk.session is None
     page.shutdown()
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_another_session_shows_its_coder_even_while_the_user_types(
-    opened: ReviewPage, made: Path, tmp_path: Path, until: Until
+    opened: ReviewPage, template: Path, tmp_path: Path, until: Until
 ) -> None:
     coder = opened.desk.notes_panel.coder
     opened.desk.tabs.setCurrentIndex(1)
     coder.setFocus()
     QTest.keyClicks(coder, "Ann")
-    other = SessionFolder(Path(shutil.copytree(made, tmp_path / "other")))
+    other = SessionFolder(Path(shutil.copytree(template, tmp_path / "other")))
     write_notes(other, Notes("Bob"))
     opened.open_path(other.path)
     until(lambda: opened.desk.session is not None and opened.desk.session.folder == other)

@@ -1,4 +1,4 @@
-"""The notes panel: buttons, list, agreement."""
+"""The notes panel: label buttons, list of notes and agreement."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
         action.triggered.connect(lambda: triggered.append(text))
         return action
 
-    made = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
-    qtbot.addWidget(made)
-    yield made
+    notes_panel = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    qtbot.addWidget(notes_panel)
+    yield notes_panel
     owner.close()
 
 
@@ -122,11 +122,11 @@ def test_notes_are_grouped_by_kind(panel: NotesPanel) -> None:
 
 @pytest.fixture
 def notes(qtbot) -> NoteList:
-    made = NoteList()
-    qtbot.addWidget(made)
-    made.show_notes(NOTES, 10.0)
-    made.show()
-    return made
+    note_list = NoteList()
+    qtbot.addWidget(note_list)
+    note_list.show_notes(NOTES, 10.0)
+    note_list.show()
+    return note_list
 
 
 @pytest.mark.parametrize(("group", "time_s"), [(0, 2.0), (1, 3.0), (2, 5.0)])
@@ -171,9 +171,9 @@ def test_a_marker_can_be_renamed_and_a_label_cannot(notes: NoteList, until: Unti
 
 @pytest.fixture
 def box(qtbot) -> AgreementBox:
-    made = AgreementBox()
-    qtbot.addWidget(made)
-    return made
+    agreement_box = AgreementBox()
+    qtbot.addWidget(agreement_box)
+    return agreement_box
 
 
 def test_agreement_shows_kappa_interval_counts_and_caveat(box: AgreementBox) -> None:
@@ -181,7 +181,7 @@ def test_agreement_shows_kappa_interval_counts_and_caveat(box: AgreementBox) -> 
     assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.text
     assert "42 frames in 5 labelled ranges" in box.text
     assert "not assessed by the model: 9, excluded: 4" in box.text
-    assert "unclear to you" not in box.text  # there were none
+    assert "unclear to you" not in box.text  # its count is 0
     assert "biases this number" in box.text
 
 

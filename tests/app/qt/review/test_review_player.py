@@ -1,4 +1,4 @@
-"""Playing a session: real time whatever decoding costs, and picture and rows that belong together."""
+"""Playback of a session: in real time however slow decoding is, with image and rows of the same frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FPS = 10.0
 
 
 class FakeClip:
-    """Grey pictures whose level tells the position."""
+    """Grey frames whose level is the position."""
 
     opened: list[FakeClip] = []
 
@@ -39,7 +39,7 @@ class FakeClip:
 
 
 class Clock:
-    """Time that stands until it is moved."""
+    """A clock that is set by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -50,7 +50,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("player") / "made"
+    path = tmp_path_factory.mktemp("player") / "session"
     write_synthetic_session(SessionFolder(path), 12.0, FPS, 2, 5)
     return path
 
@@ -70,9 +70,9 @@ def clock() -> Clock:
 @pytest.fixture
 def player(session: Session, clock: Clock) -> Iterator[ReviewPlayer]:
     FakeClip.opened.clear()
-    made = ReviewPlayer(session, open_clip=FakeClip, clock=clock)
-    yield made
-    made.close()
+    review_player = ReviewPlayer(session, open_clip=FakeClip, clock=clock)
+    yield review_player
+    review_player.close()
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_playback_follows_the_clock_and_skips_frames(player: ReviewPlayer, clock
     assert player.playing
     clock.now += 2.05
     until(lambda: bool(moved))
-    assert moved == [20]  # not 1, 2, 3 ...: what could not be shown in time is left out
+    assert moved == [20]  # not 1, 2, 3 ...: frames that are late are skipped
     player.toggle()
     assert not player.playing
 
@@ -160,7 +160,9 @@ def test_playback_stops_at_the_end_and_starts_again(
 
 
 @pytest.mark.parametrize(("rate", "position"), [(0.25, 5), (4.0, 80)])
-def test_the_rate_scales_the_speed(player: ReviewPlayer, clock: Clock, until: Until, rate: float, position: int) -> None:
+def test_the_rate_scales_the_speed(
+    player: ReviewPlayer, clock: Clock, until: Until, rate: float, position: int
+) -> None:
     player.set_rate(rate)
     player.toggle()
     clock.now += 2.01
@@ -189,7 +191,7 @@ def test_the_shuttle_plays_both_ways_and_doubles_the_rate(player: ReviewPlayer, 
     assert player.rate == 2.0
     player.shuttle(1)
     player.shuttle(1)
-    assert player.rate == 4.0  # no faster
+    assert player.rate == 4.0  # the maximum
     player.pause()
     assert not player.playing
 

@@ -1,4 +1,4 @@
-"""The timeline: what is painted, and what mouse, wheel and keys do."""
+"""The timeline: what it draws, and how it reacts to mouse, wheel and keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("timeline") / "made"
+    path = tmp_path_factory.mktemp("timeline") / "session"
     write_synthetic_session(SessionFolder(path), 60.0, 10.0, 3, 5)
     return path
 
@@ -44,22 +44,22 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def view(qtbot, session: Session) -> TimelineView:
-    made = TimelineView()
-    qtbot.addWidget(made)
-    made.resize(800, 300)
-    made.set_session(session)
-    made.show()
-    return made
+    timeline = TimelineView()
+    qtbot.addWidget(timeline)
+    timeline.resize(800, 300)
+    timeline.set_session(session)
+    timeline.show()
+    return timeline
 
 
 @pytest.fixture
 def box(qtbot) -> Iterator[TimelineBox]:
     owner = QWidget()
     closer, wider, whole = (QAction(text, owner) for text in ("in", "out", "all"))
-    made = TimelineBox((closer, wider, whole))
+    timeline_box = TimelineBox((closer, wider, whole))
     qtbot.addWidget(owner)
-    qtbot.addWidget(made)
-    yield made
+    qtbot.addWidget(timeline_box)
+    yield timeline_box
     owner.close()
 
 
@@ -72,12 +72,12 @@ def face_y(view: TimelineView, face_id: int) -> int:
     return view.frame.head_px + row.top_px - view.verticalScrollBar().value() + row.height_px // 2
 
 
-def picture(view: TimelineView) -> QImage:
+def grab(view: TimelineView) -> QImage:
     return view.viewport().grab().toImage()
 
 
 def move(view: TimelineView, at: QPoint, keys: Qt.KeyboardModifier = NONE) -> None:
-    """A move with the left button down, which QTest.mouseMove does not tell."""
+    """A move with the left button down, which QTest.mouseMove cannot send."""
     where = QPointF(at)
     event = QMouseEvent(
         QEvent.Type.MouseMove, where, QPointF(view.viewport().mapToGlobal(at)), Qt.MouseButton.NoButton, LEFT, keys
@@ -113,45 +113,45 @@ def test_a_row_has_the_colour_of_its_label(view: TimelineView, session: Session)
     start, end = np.searchsorted(session.times_s, (view.scale.start_s, view.scale.end_s))
     position = next(p for p in accepted if start < p < end - 1)
     label = session.header.expressions[int(timeline.buckets(np.array([position, position + 1])).label[0])]
-    image = picture(view)
+    image = grab(view)
     row_top = face_y(view, timeline.face_id) - 8
     x = round(view.frame.names_px + view.scale.x_of((session.times_s[position] + session.times_s[position + 1]) / 2))
     assert image.pixelColor(x, row_top).name() == current().expression(label).name()
 
 
 def test_other_themes_use_other_colours(view: TimelineView) -> None:
-    light = picture(view)
+    light = grab(view)
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     apply_theme(application, ThemeName.DARK, 200)
-    dark = picture(view)
+    dark = grab(view)
     assert dark.pixelColor(3, 20) != light.pixelColor(3, 20)
     assert view.frame.head_px > 40
 
 
 def test_without_a_session_nothing_happens(qtbot) -> None:
-    made = TimelineView()
-    qtbot.addWidget(made)
-    made.resize(400, 200)
-    asked = []
-    made.seek_requested.connect(asked.append)
-    made.show()
-    assert picture(made).pixelColor(100, 50) == current().colour("panel")
-    QTest.mouseClick(made.viewport(), LEFT, NONE, QPoint(200, 5))
-    QTest.keyClick(made, Qt.Key.Key_Down)
-    wheel(made, 1)
-    made.zoom(1)
-    assert asked == []
+    timeline = TimelineView()
+    qtbot.addWidget(timeline)
+    timeline.resize(400, 200)
+    requested = []
+    timeline.seek_requested.connect(requested.append)
+    timeline.show()
+    assert grab(timeline).pixelColor(100, 50) == current().colour("panel")
+    QTest.mouseClick(timeline.viewport(), LEFT, NONE, QPoint(200, 5))
+    QTest.keyClick(timeline, Qt.Key.Key_Down)
+    wheel(timeline, 1)
+    timeline.zoom(1)
+    assert requested == []
 
 
 def test_a_drag_on_the_ruler_scrubs(view: TimelineView) -> None:
-    asked: list[float] = []
-    view.seek_requested.connect(asked.append)
+    requested: list[float] = []
+    view.seek_requested.connect(requested.append)
     QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(time_x(view, 10.0), 5))
     move(view, QPoint(time_x(view, 20.0), 5))
     QTest.mouseRelease(view.viewport(), LEFT, NONE, QPoint(time_x(view, 20.0), 5))
     move(view, QPoint(time_x(view, 40.0), 5))
-    assert asked == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
+    assert requested == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
 
 
 def test_shift_and_drag_mark_a_range_in_both_directions(view: TimelineView) -> None:
@@ -178,14 +178,14 @@ def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
         QTest.keyClick(view, key)
         assert view.selected == expected
     QTest.keyClick(view, Qt.Key.Key_Up)
-    assert view.selected == first  # there is none above
+    assert view.selected == first  # it is the topmost
 
 
 def test_a_double_click_seeks(view: TimelineView) -> None:
-    asked: list[float] = []
-    view.seek_requested.connect(asked.append)
+    requested: list[float] = []
+    view.seek_requested.connect(requested.append)
     QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(time_x(view, 33.0), 200))
-    assert asked == [pytest.approx(33.0, abs=0.1)]
+    assert requested == [pytest.approx(33.0, abs=0.1)]
 
 
 def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
@@ -258,9 +258,9 @@ def test_short_faces_get_rows_when_enabled_or_selected(box: TimelineBox, session
 
 def test_human_labels_have_their_own_row_and_change_no_other(view: TimelineView, session: Session) -> None:
     face = session.faces[0].face_id
-    before = picture(view)
+    before = grab(view)
     view.set_notes(Notes(labels=(HumanLabel(face, 10.0, 50.0, "anger"),)))
-    after = picture(view)
+    after = grab(view)
     y = face_y(view, face)
     xs = range(time_x(view, 1.0), time_x(view, 59.0))
     assert [before.pixel(x, y) for x in xs] == [after.pixel(x, y) for x in xs]
@@ -270,9 +270,9 @@ def test_human_labels_have_their_own_row_and_change_no_other(view: TimelineView,
 
 
 def test_excluded_ranges_and_markers_cover_all_rows(view: TimelineView) -> None:
-    before = picture(view)
+    before = grab(view)
     view.set_notes(Notes(markers=(Marker(5.0, "here"),), exclusions=(Exclusion(20.0, 30.0),)))
-    after = picture(view)
+    after = grab(view)
     for y in range(view.frame.ruler_px + 2, 280, 20):
         row = [after.pixel(x, y) != before.pixel(x, y) for x in range(time_x(view, 21.0), time_x(view, 29.0))]
         assert any(row)
@@ -299,18 +299,18 @@ def test_moving_the_playhead_does_not_draw_the_static_image_again(
 
     monkeypatch.setattr(TimelinePainter, "image", count)
     view.set_time(10.0)
-    picture(view)
+    grab(view)
     drawn.clear()
     view.set_time(11.0)
-    picture(view)
+    grab(view)
     assert drawn == []
-    assert picture(view).pixelColor(time_x(view, 11.0), 270) == current().colour("text")
+    assert grab(view).pixelColor(time_x(view, 11.0), 270) == current().colour("text")
 
 
 def test_a_range_is_shown_between_two_lines(view: TimelineView) -> None:
-    before = picture(view)
+    before = grab(view)
     view.set_range((10.0, 20.0))
-    after = picture(view)
+    after = grab(view)
     assert after.pixel(time_x(view, 15.0), 280) != before.pixel(time_x(view, 15.0), 280)
     assert after.pixel(time_x(view, 25.0), 280) == before.pixel(time_x(view, 25.0), 280)
 
@@ -329,18 +329,18 @@ def test_the_tooltip_shows_time_face_and_content(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "text"),
     [
         (FaceState.REJECT, "Not assessed: unlike training data"),
         (FaceState.LOW_QUALITY, "Can't see well"),
         (FaceState.AMBIGUOUS, "ambiguous between"),
     ],
 )
-def test_the_tooltip_names_each_state(session: Session, state: FaceState, said: str) -> None:
+def test_the_tooltip_names_each_state(session: Session, state: FaceState, text: str) -> None:
     timeline = next(timeline for timeline in session.faces if (timeline.states == state).any())
     time_s = float(session.times_s[timeline.positions[np.flatnonzero(timeline.states == state)[0]]])
     row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
-    assert said in tooltip_text(session, Notes(), row, 0.5, time_s)
+    assert text in tooltip_text(session, Notes(), row, 0.5, time_s)
 
 
 def test_the_tooltip_of_an_absent_face(session: Session) -> None:
