@@ -19,6 +19,25 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def _missing_qt() -> str | None:
+    """Why Qt cannot be imported, or None."""
+    try:
+        import PySide6.QtWidgets  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+_MISSING_QT = _missing_qt()
+#: Tests of the window need PySide6 and the system libraries that Qt loads.
+collect_ignore_glob = ["app/qt/*", "scenarios/test_window.py"] if _MISSING_QT else []
+
+
+def pytest_report_header() -> str | None:
+    """Name the tests that are not collected."""
+    return f"window tests are not collected: {_MISSING_QT}" if _MISSING_QT else None
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of clips and data beside the checkout."""

@@ -18,12 +18,9 @@ import pytest
 
 from app.session.journal import read_header, read_journal
 from app.settings.preferences import Preferences, save_preferences
-from app.system.libraries import X11_LIBRARIES, is_installed
+from app.system.doctor import X11_LIBRARIES, is_installed
 from engine.tracking.face_models import models_folder
 
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
 pytestmark = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool") and all(map(is_installed, X11_LIBRARIES))),
     reason="needs Xvfb, xdotool and the libraries of Qt on X11",

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAction, QColor, QKeySequence, QShortcut
 from PySide6.QtTest import QTest

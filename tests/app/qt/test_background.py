@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QCoreApplication
 
 from app.qt.background import Worker

@@ -6,10 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.settings.preferences import Preferences, load_preferences, save_preferences

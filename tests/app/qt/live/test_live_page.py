@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
@@ -28,7 +23,7 @@ from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.sessions import FakeEngines
 
 
-class Stage:
+class Rig:
     """A page on fake sources."""
 
     def __init__(self, tmp_path) -> None:
@@ -58,35 +53,35 @@ class Stage:
 
 
 @pytest.fixture
-def stage(qtbot, tmp_path, monkeypatch):
+def rig(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(source_chooser, "list_cameras", lambda: (Camera("0", "Front camera", True, ""),))
-    stage = Stage(tmp_path)
-    qtbot.addWidget(stage.page)
-    stage.page.resize(1100, 700)
-    stage.page.show()
-    stage.page.enter()
-    yield stage
-    stage.page.leave()
-    stage.page.shutdown()
+    rig = Rig(tmp_path)
+    qtbot.addWidget(rig.page)
+    rig.page.resize(1100, 700)
+    rig.page.show()
+    rig.page.enter()
+    yield rig
+    rig.page.leave()
+    rig.page.shutdown()
 
 
 @pytest.fixture
-def running(stage, until):
-    stage.press(stage.page.start_action)
-    until(lambda: stage.page.view.image is not None)
-    return stage
+def running(rig, until):
+    rig.press(rig.page.start_action)
+    until(lambda: rig.page.view.image is not None)
+    return rig
 
 
-def enabled(stage) -> set[str]:
+def enabled(rig) -> set[str]:
     names = ("start", "pause", "step", "snapshot", "record")
-    return {name for name in names if getattr(stage.page, f"{name}_action").isEnabled()}
+    return {name for name in names if getattr(rig.page, f"{name}_action").isEnabled()}
 
 
-def test_before_the_start_the_message_says_what_to_do_and_that_nothing_is_stored(stage):
-    assert "press Start" in stage.page.view.message
-    assert "Nothing is stored" in stage.page.view.message
-    assert enabled(stage) == {"start"}
-    assert stage.page.chooser.list.currentText() == "Front camera"
+def test_before_the_start_the_message_says_what_to_do_and_that_nothing_is_stored(rig):
+    assert "press Start" in rig.page.view.message
+    assert "Nothing is stored" in rig.page.view.message
+    assert enabled(rig) == {"start"}
+    assert rig.page.chooser.list.currentText() == "Front camera"
 
 
 def test_start_shows_video_and_face_and_becomes_stop(running, until):
@@ -105,7 +100,7 @@ def test_image_and_panels_belong_to_the_same_frame(running, until):
     running.bridge.presented.connect(lambda presented: seen.append((presented, running.page.view.image)))
     until(lambda: len(seen) > 25)
     for (presented, image), row in zip(seen, panel_rows, strict=False):
-        assert image is presented.picture
+        assert image is presented.image
         assert row is None or row.frame == presented.result.frame.index
 
 
@@ -198,25 +193,25 @@ def test_a_lost_camera_is_reopened_at_once_when_it_is_plugged_in(running, until,
     until(lambda: running.bridge.state is LiveState.RUNNING)
 
 
-def test_a_source_that_fails_gives_a_message_and_a_notice(stage, until):
+def test_a_source_that_fails_gives_a_message_and_a_notice(rig, until):
     def fail() -> FrameSource:
         raise SourceError("camera 0 may not be used: join the group video")
 
-    stage.make_source = fail
-    stage.press(stage.page.start_action)
-    until(lambda: stage.bridge.state is LiveState.FAILED)
-    assert "cannot be shown" in stage.page.view.message
-    assert stage.notices == ["camera 0 may not be used: join the group video"]
-    assert stage.page.start_action.text() == "Start"
+    rig.make_source = fail
+    rig.press(rig.page.start_action)
+    until(lambda: rig.bridge.state is LiveState.FAILED)
+    assert "cannot be shown" in rig.page.view.message
+    assert rig.notices == ["camera 0 may not be used: join the group video"]
+    assert rig.page.start_action.text() == "Start"
 
 
-def test_the_last_frame_of_a_file_stays(stage, until):
-    stage.make_source = lambda: FakeSource(8)
-    stage.page.open_source("talk.mp4")
-    until(lambda: stage.bridge.state is LiveState.ENDED)
-    assert stage.page.view.image is not None
-    assert enabled(stage) == {"start", "snapshot"}
-    assert stage.store.now.source == "talk.mp4"
+def test_the_last_frame_of_a_file_stays(rig, until):
+    rig.make_source = lambda: FakeSource(8)
+    rig.page.open_source("talk.mp4")
+    until(lambda: rig.bridge.state is LiveState.ENDED)
+    assert rig.page.view.image is not None
+    assert enabled(rig) == {"start", "snapshot"}
+    assert rig.store.now.source == "talk.mp4"
 
 
 def test_overlay_parts_follow_their_actions(running, until):
@@ -229,24 +224,24 @@ def _is_flat(image) -> bool:
     return image is not None and bool((image[..., :3] == image[0, 0, 0]).all())
 
 
-def test_a_click_on_a_face_chooses_it(stage, until):
-    stage.page.labels_action.trigger()
-    stage.press(stage.page.start_action)
-    until(lambda: stage.bridge.shown is not None and len(stage.bridge.shown.rows) == 2)
-    stage.press(stage.page.pause_action)
-    until(lambda: stage.bridge.state is LiveState.PAUSED)
-    while len(stage.bridge.shown.rows) != 2:
-        before = stage.bridge.shown
-        stage.bridge.step()
-        until(lambda before=before: stage.bridge.shown is not before)
-    box = stage.page.view.image_box()
-    row = stage.bridge.shown.rows[1]
+def test_a_click_on_a_face_chooses_it(rig, until):
+    rig.page.labels_action.trigger()
+    rig.press(rig.page.start_action)
+    until(lambda: rig.bridge.shown is not None and len(rig.bridge.shown.rows) == 2)
+    rig.press(rig.page.pause_action)
+    until(lambda: rig.bridge.state is LiveState.PAUSED)
+    while len(rig.bridge.shown.rows) != 2:
+        before = rig.bridge.shown
+        rig.bridge.step()
+        until(lambda before=before: rig.bridge.shown is not before)
+    box = rig.page.view.image_box()
+    row = rig.bridge.shown.rows[1]
     point = QPoint(
         round(box.left() + (row.x + row.w / 2) / 160 * box.width()),
         round(box.top() + (row.y + row.h / 2) / 120 * box.height()),
     )
-    QTest.mouseClick(stage.page.view, Qt.MouseButton.LeftButton, pos=point)
-    assert stage.page.faces.chosen == row.face_id
+    QTest.mouseClick(rig.page.view, Qt.MouseButton.LeftButton, pos=point)
+    assert rig.page.faces.chosen == row.face_id
 
 
 def test_leaving_the_page_releases_a_camera_unless_recording(running, until):
@@ -259,19 +254,19 @@ def test_leaving_the_page_releases_a_camera_unless_recording(running, until):
     until(lambda: running.sources[0].closed)
 
 
-def test_leaving_the_page_releases_a_camera_that_is_being_opened(stage, until):
-    stage.press(stage.page.start_action)
-    stage.page.leave()
-    assert stage.bridge.state is LiveState.IDLE
-    until(lambda: not stage.sources or stage.sources[0].closed)
+def test_leaving_the_page_releases_a_camera_that_is_being_opened(rig, until):
+    rig.press(rig.page.start_action)
+    rig.page.leave()
+    assert rig.bridge.state is LiveState.IDLE
+    until(lambda: not rig.sources or rig.sources[0].closed)
 
 
-def test_leaving_the_page_pauses_a_file(stage, until):
-    stage.make_source = lambda: FakeCamera(live=False)
-    stage.page.open_source("talk.mp4")
-    until(lambda: stage.page.view.image is not None)
-    stage.page.leave()
-    assert stage.bridge.state is LiveState.PAUSED
+def test_leaving_the_page_pauses_a_file(rig, until):
+    rig.make_source = lambda: FakeCamera(live=False)
+    rig.page.open_source("talk.mp4")
+    until(lambda: rig.page.view.image is not None)
+    rig.page.leave()
+    assert rig.bridge.state is LiveState.PAUSED
 
 
 def test_stopping_resets_the_face(running, until):

@@ -7,11 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
@@ -198,8 +193,8 @@ def test_every_control_is_named(page: SettingsPage) -> None:
 
 def test_the_checks_are_shown_and_copied(page: SettingsPage, until: Until) -> None:
     card = page.diagnostics
-    told: list[Notice] = []
-    page.noticed.connect(told.append)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
     assert not card.copy.isEnabled()
     card.start.click()
     assert not card.start.isEnabled()
@@ -208,7 +203,7 @@ def test_the_checks_are_shown_and_copied(page: SettingsPage, until: Until) -> No
     assert all(text in words for text in ("✓ ok", "✗ missing", "○ optional", "face network", "run 'mien prepare'"))
     card.copy.click()
     assert QGuiApplication.clipboard().text().startswith("Mien 0.9\n")
-    assert len(told) == 1
+    assert len(notices) == 1
     card.start.click()
     until(card.start.isEnabled)
     assert text_of(card).count("✗ missing") == 1
@@ -220,11 +215,11 @@ def test_failing_checks_give_a_notice(qtbot: QtBot, store: PreferenceStore, unti
 
     page = SettingsPage(store, "0.9", run_checks=broken)
     qtbot.addWidget(page)
-    told: list[Notice] = []
-    page.noticed.connect(told.append)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
     page.diagnostics.start.click()
-    until(lambda: bool(told))
-    assert "no such thing" in told[0].text
+    until(lambda: bool(notices))
+    assert "no such thing" in notices[0].text
     assert page.diagnostics.start.isEnabled()
     page.shutdown()
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent, QImage
 from PySide6.QtWidgets import QApplication, QToolTip
@@ -19,7 +14,7 @@ from app.session.rows import FaceRow, SessionHeader
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 
 TRUSTED = (4, 12, 25)
-HEADER = SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
+HEADER = SessionHeader("test", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
 
 
 def row(**occurrence: float) -> FaceRow:
@@ -59,7 +54,7 @@ def test_present_trusted_units_are_named(panel: ActionUnitPanel) -> None:
 
 def test_many_present_units_are_listed_by_code(qtbot: QtBot, panel: ActionUnitPanel) -> None:
     panel.set_header(
-        SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95)
+        SessionHeader("test", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95)
     )
     panel.show_row(row(AU1=0.9, AU2=0.9, AU4=0.9, AU5=0.9))
     assert panel.accessibleDescription() == "Present: AU1, AU2, AU4, AU5"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from app.overlay.overlay import bgrx
