@@ -346,7 +346,7 @@ class LiveBridge(QObject):
         self._present_again()
 
     def set_limits(self, limits: Limits | None) -> None:
-        """Route by these limits (None = the model's own) from the next frame on, and the last half minute anew.
+        """Route by these limits (None = the model's own) from the next frame on, and reroute the last half minute.
 
         Ignored while recording: a table has one pair of limits.
         """

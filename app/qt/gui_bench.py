@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.engine_cache import EngineCache
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.live.trace import SPAN_S
 from app.qt.application import make_application
 from app.qt.bridge import LiveBridge, LiveState
@@ -164,7 +164,7 @@ def measure_live(
     page = LivePage(store, config, bridge)
     window = MainWindow(store, {"live": page})
     errors: list[str] = []
-    shown: list[Presented] = []
+    shown: list[RenderedFrame] = []
     bridge.noticed.connect(lambda notice: errors.append(notice.text) if notice.text else None)
     bridge.presented.connect(shown.append)
     try:
@@ -274,13 +274,13 @@ def _with_estimates(face: FaceResult, source: FaceResult) -> FaceResult:
     )
 
 
-def _fill_chart(page: LivePage, newest: Presented) -> None:
+def _fill_chart(page: LivePage, newest: RenderedFrame) -> None:
     """Fill the minute before the newest frame with synthetic rows."""
     page.chart.clear()
     steps = round(SPAN_S * _FPS)
-    for place, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
+    for index, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
         rows = rows_of(result)
-        time_s = newest.result.frame.timestamp_s - (steps - place) / _FPS
+        time_s = newest.result.frame.timestamp_s - (steps - index) / _FPS
         page.chart.add(time_s, rows[0] if rows[0].face_id is not None else None)
 
 

@@ -61,7 +61,7 @@ def test_a_hold_time_out_of_range_is_refused(hold_s):
 
 
 def fail_at_once(rule: RecoveryRule, now_s: float, times: int) -> tuple[list[float], float]:
-    """Fail, wait as told, fail again; the waits, and the time after them."""
+    """Fail repeatedly after the waits given; return the waits and the time after them."""
     waits = []
     for _ in range(times):
         waits.append(rule.failed(now_s))

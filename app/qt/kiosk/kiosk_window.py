@@ -15,7 +15,7 @@ from PySide6.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.kiosk import RETRY_S, STUCK_S, KioskOptions, RecoveryRule
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.overlay.overlay import DISCLAIMER, OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
@@ -196,10 +196,10 @@ class KioskWindow(QWidget):
         elif state is LiveState.FAILED:
             self._recover("")
 
-    def _present(self, presented: Presented) -> None:
+    def _present(self, presented: RenderedFrame) -> None:
         self._frame_s = self._now()
         self._rule.succeeded(self._frame_s)
-        self.view.show_image(presented.picture)
+        self.view.show_image(presented.image)
         self._stack.setCurrentWidget(self.view)
 
     def _note(self, notice: Notice) -> None:
