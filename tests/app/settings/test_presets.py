@@ -166,6 +166,6 @@ def test_an_engine_that_was_opened_without_the_preset_is_refused(tmp_path: Path)
             lambda source: engine,
             options,
             SilentListener(),
-            JobControl(),
+            control,
         )
     assert not folder.path.exists()
