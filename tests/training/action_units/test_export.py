@@ -144,7 +144,7 @@ def test_unknown_labels_teach_nothing(split: UnitSplit, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_a_unit_that_nobody_teaches_is_told_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
+def test_unit_without_positive_labels_is_reported_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
     known = split.training.known.copy()
     known[:, 1] = False
     told: list[str] = []
@@ -154,7 +154,7 @@ def test_a_unit_that_nobody_teaches_is_told_and_the_others_are_trained(split: Un
         tmp_path,
         report=told.append,
     )
-    assert told[0] == "no positive training label, so never found: AU12"
+    assert told[0] == "no positive training label, so never predicted: AU12"
 
 
 @pytest.mark.parametrize(("variant", "samples"), [("resnet", 1), ("resnet-bl", 1), ("gn-d", 1), ("ugn", 4)])

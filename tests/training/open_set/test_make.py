@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     told: list[str] = []
     make_au(tmp_path / "faces128", tmp_path / "face", out, MakeAuConfig(6), 1, told.append)
     assert _content(out) == whole
-    assert [line for line in told if "are done" in line] == ["1 of 1 photographs are done"]
+    assert [line for line in told if "photographs done" in line] == ["1 of 1 photographs done"]
     monkeypatch.setattr(make_au_module, "_fill", None)  # nothing is left to draw
     _make(tmp_path, "set", 6)
     assert _content(out) == whole
@@ -149,7 +149,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_another_set_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     whole = _content(_make(tmp_path, "set", 2))
     for pictures, seed in ((3, 0), (2, 1)):
-        with pytest.raises(OutputError, match=r"holds a set with other settings.*: choose another folder"):
+        with pytest.raises(OutputError, match=r"has a set with other settings.*: choose another folder"):
             _make(tmp_path, "set", pictures, seed=seed)
     assert _content(tmp_path / "set") == whole
 
