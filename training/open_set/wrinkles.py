@@ -1,8 +1,8 @@
 """Skin lines of each unit, which the model's shapes are too smooth to show.
 
 Each line runs through mesh points (means of two where a pair is given) and is dark with lighter flanks. Positions
-follow Ekman, Friesen and Hager, "FACS", 2002 (furrows listed for each unit); darkness differs between people and is drawn
-at random.
+follow Ekman, Friesen and Hager, "FACS", 2002 (furrows listed for each unit); darkness varies between people and is
+drawn at random.
 """
 
 from __future__ import annotations
