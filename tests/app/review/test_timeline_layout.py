@@ -24,7 +24,7 @@ from app.review.timeline_layout import (
     whole_scale,
 )
 from app.session.folder import SessionFolder
-from app.session.rows import SessionHeader
+from tests.fakes.sessions import fake_header
 
 
 def test_times_and_pixels_are_inverse() -> None:
@@ -139,5 +139,5 @@ def test_hidden_units_take_no_space(session: Session) -> None:
 
 
 def test_trusted_units_come_first() -> None:
-    header = SessionHeader("clip.mp4", "0", "0", (), (1, 2, 4, 12), (0.5,) * 4, (4, 12), 1.0, 0.95)
+    header = fake_header(au_codes=(1, 2, 4, 12), au_trusted=(4, 12))
     assert unit_order(header) == (2, 3, 0, 1)

@@ -10,11 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.session.rows import FaceRow, SessionHeader
-from engine.facs import EXPRESSIONS, OPEN_UNITS
+from app.session.rows import FaceRow
+from engine.facs import OPEN_UNITS
+from tests.fakes.sessions import fake_header
 
 TRUSTED = (4, 12, 25)
-HEADER = SessionHeader("test", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
+HEADER = fake_header(au_codes=OPEN_UNITS, au_thresholds=(0.5,) * 18, au_trusted=TRUSTED)
 
 
 def row(**occurrence: float) -> FaceRow:
@@ -53,9 +54,7 @@ def test_present_trusted_units_are_named(panel: ActionUnitPanel) -> None:
 
 
 def test_many_present_units_are_listed_by_code(qtbot: QtBot, panel: ActionUnitPanel) -> None:
-    panel.set_header(
-        SessionHeader("test", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95)
-    )
+    panel.set_header(fake_header(au_codes=OPEN_UNITS, au_thresholds=(0.5,) * 18))
     panel.show_row(row(AU1=0.9, AU2=0.9, AU4=0.9, AU5=0.9))
     assert panel.accessibleDescription() == "Present: AU1, AU2, AU4, AU5"
 
