@@ -15,12 +15,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
 from engine.types import Frame, FrameResult
+
+if TYPE_CHECKING:  # the networks are not needed to read a journal
+    from engine.engine import StatefulPipeline
 
 #: Stages of a frame, in the order of JournalEntry.stage_ms.
 STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
@@ -62,23 +65,13 @@ class ResumePoint:
     length: int  # bytes of the journal up to and including the state line
 
 
-class SnapshotPipeline(Protocol):
-    """A pipeline whose state can be saved."""
-
-    def process(self, frame: Frame) -> FrameResult:
-        """Return the result for one frame."""
-
-    def snapshot(self) -> str:
-        """Return the state after the last frame."""
-
-
 class JournaledPipeline:
     """A pipeline that attaches its state to a result about once per second of video.
 
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """
 
-    def __init__(self, pipeline: SnapshotPipeline) -> None:
+    def __init__(self, pipeline: StatefulPipeline) -> None:
         self._pipeline = pipeline
         self._last_s: float | None = None  # time of the last frame with a state
 
