@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.config import read_toml
+from engine.files import atomic_write
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import MEAN, STD
 from training.data.strange import make_strange
@@ -200,9 +201,8 @@ def make_lessons(
         path = file.with_name(f"{file.stem}_{version}.safetensors")
         if not path.is_file():
             part = _predict(members, train, config, version)
-            partial = path.with_suffix(".part")
-            save_file(part, str(partial))
-            partial.replace(path)
+            with atomic_write(path) as target:
+                save_file(part, str(target))
             report(f"members predicted version {version + 1} of {config.versions + config.strange_versions}")
         parts.append(load_file(str(path)))
     return Lessons(*(torch.cat([part[name] for part in parts]) for name in ("images", "landmarks", "answers", "rows")))

@@ -77,7 +77,7 @@ def test_the_policy_has_the_published_widths() -> None:
     assert policy(torch.randn(5, 256)).shape == (5,)
 
 
-def test_the_running_mean_is_of_kept_pictures_only() -> None:
+def test_the_running_mean_is_of_kept_images_only() -> None:
     mean = RunningMean(2)
     assert mean.beside(torch.ones(1, 2)).tolist() == [[1, 1, 0, 0]]
     mean.add(torch.tensor([[2.0, 4.0], [100.0, 100.0]]), torch.tensor([True, False]))
@@ -86,7 +86,7 @@ def test_the_running_mean_is_of_kept_pictures_only() -> None:
 
 
 def fake_evidence() -> tuple[Evidence, Tensor]:
-    """320 pictures in four classes; every fourth shows nothing, lies apart, and its probabilities are even."""
+    """320 images in four classes; every fourth is noise, with features apart and even probabilities."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.arange(320) % 4 == 0
     targets = torch.eye(4)[torch.randint(4, (320,), generator=generator)]
@@ -139,7 +139,7 @@ def test_a_seed_gives_one_result_and_another_seed_another() -> None:
     assert not np.array_equal(trained(1), trained(2))
 
 
-def test_making_a_selector_leaves_the_random_numbers_of_the_process_alone() -> None:
+def test_a_new_selector_leaves_the_global_random_state_unchanged() -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -147,7 +147,7 @@ def test_making_a_selector_leaves_the_random_numbers_of_the_process_alone() -> N
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_floors_take_the_next_best_and_say_so() -> None:
+def test_floors_add_the_next_best_and_mark_them() -> None:
     keep_probability = np.array([0.9, 0.4, 0.3, 0.2, 0.9, 0.9], np.float32)
     owner = np.array([0, 0, 0, 0, 1, 1])
     config = PolicyConfig(class_floor=0.5, floor=0.0)

@@ -14,8 +14,9 @@ from training.data.keep_list import KeepList
 from training.loop.json_report import write_report
 from training.loop.trainer import TrainerConfig
 from training.rlps.fit import RlpsConfig, Selection
+from training.rlps.images import ImageSet
 from training.rlps.model import ClassifierConfig
-from training.rlps.policy import PictureSet, PolicyConfig
+from training.rlps.policy import PolicyConfig
 from training.studies import rlps_trials as module
 from training.studies.rlps_trials import clean_set, evaluate_rlps, kept_by_entropy, removal
 
@@ -100,7 +101,7 @@ def test_removal_counts_labels_that_the_raters_outvote() -> None:
     votes = np.zeros((4, 10), np.int64)
     votes[:, 1] = 10  # happiness says everyone
     votes[3] = [5, 5, 0, 0, 0, 0, 0, 0, 0, 0]  # no majority
-    chosen = PictureSet(
+    chosen = ImageSet(
         np.arange(4), np.zeros((4, 2, 2), np.uint8), np.eye(7, dtype=np.float32)[[1, 0, 0, 1]], ("n",) * 7
     )
     listed = KeepList(
