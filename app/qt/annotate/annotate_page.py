@@ -15,7 +15,7 @@ from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
 from app.jobs.job_run import JobExecutor
 from app.jobs.source_scan import DEMO_SPEC, ScanResult
 from app.qt import theme
-from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, QueueFooter, ask_folder
+from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, ProgressFooter, ask_folder
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import TOPIC, JobRunner
@@ -76,7 +76,7 @@ class AnnotatePage(Page):
         self._make_actions()
         self.form = OutputForm(store, ask_for_folder)
         self.list = JobList()
-        self.footer = QueueFooter(self._start, self._clear)
+        self.footer = ProgressFooter(self._start, self._clear)
         self.interrupted = InterruptedBar(self.runner.start)
         self._middle = QStackedWidget()
         self._veil = DropVeil(self)

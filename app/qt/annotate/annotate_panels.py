@@ -161,7 +161,7 @@ class OutputForm(QWidget):
             self._folder.setText(str(self.out))
 
 
-class QueueFooter(QWidget):
+class ProgressFooter(QWidget):
     """Progress of the whole queue, with the buttons to start, pause and clear it."""
 
     def __init__(self, start: QAction, clear: QAction, parent: QWidget | None = None) -> None:

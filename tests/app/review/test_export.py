@@ -209,7 +209,8 @@ def recorded(tmp_path):
     sink = VideoSink(folder.recording, None)
     sink.open()
     for position in range(len(FRAMES)):
-        sink.write_rows(Frame(np.full((120, 160, 3), level(position), np.uint8), position, position / 10, "clip.mp4"), ())
+        image = np.full((120, 160, 3), level(position), np.uint8)
+        sink.write_rows(Frame(image, position, position / 10, "clip.mp4"), ())
     sink.close(completed=True)
     sink.publish()
     with open_session(folder.path) as opened:
