@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
 from app.jobs.job_run import JobExecutor
@@ -24,7 +24,7 @@ from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import scrolled
+from app.qt.widgets.page_parts import ActionButton, scrolled
 from app.session.folder import dropped_session
 from app.settings.presets import PRESETS
 
@@ -219,9 +219,9 @@ class AnnotatePage(Page):
         row = QHBoxLayout(self._adding)
         row.setContentsMargins(0, 0, 0, 0)
         for action in (self._add_files, self._add_folder):
-            row.addWidget(_button(action))
+            row.addWidget(ActionButton(action))
         row.addStretch()
-        empty = EmptyQueue(tuple(map(_button, (self._add_files, self._add_folder, self._add_demo))))
+        empty = EmptyQueue(tuple(map(ActionButton, (self._add_files, self._add_folder, self._add_demo))))
         for part in (empty, self.list):
             self._middle.addWidget(part)
         self._middle.setMinimumHeight(round(12 * theme.em(self)))
@@ -352,13 +352,6 @@ class AnnotatePage(Page):
         elif count:
             text = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
             self.noticed.emit(Notice(text, Severity.WARNING, TOPIC))
-
-
-def _button(action: QAction) -> QPushButton:
-    button = QPushButton(action.text())
-    button.setToolTip(action.toolTip())
-    button.clicked.connect(action.trigger)
-    return button
 
 
 def _paths_of(event: QDropEvent) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from app.qt.annotate.job_row import draw_progress
 from app.qt.annotate.job_view import JobView, eta_text, preset_text, progress_of, size_text, translate
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.form import Choice, choice_box, select, typed_folder
-from app.qt.widgets.page_parts import WheelGuard, text_label
+from app.qt.widgets.page_parts import ActionButton, WheelGuard, text_label
 from app.settings.presets import PRESETS, preset_of
 
 #: Free space below this is shown as a warning; enough for about three hours of annotated 720p video.
@@ -166,29 +166,22 @@ class ProgressFooter(QWidget):
 
     def __init__(self, start: QAction, clear: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._start_action, self._clear_action = start, clear
         self._text = text_label("")
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._bar = _ProgressBar()
         self._bar.setRange(0, 1000)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName(self.tr("Progress of all files"))
-        self._start, self._clear = QPushButton(), QPushButton()
-        self._start.setProperty("role", "main")
-        for button, action in ((self._start, start), (self._clear, clear)):
-            button.clicked.connect(action.trigger)
-            action.changed.connect(self._follow_actions)
         left = QVBoxLayout()
         left.addWidget(self._text)
         left.addWidget(self._bar)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addLayout(left, 1)
-        row.addWidget(self._clear)
-        row.addWidget(self._start)
+        row.addWidget(ActionButton(clear))
+        row.addWidget(ActionButton(start, "main"))
         self._row = row
         self._measure()
-        self._follow_actions()
 
     @property
     def text(self) -> str:
@@ -222,12 +215,6 @@ class ProgressFooter(QWidget):
         em = theme.em(self)
         self._row.setSpacing(round(0.8 * em))
         self._bar.setFixedHeight(round(0.6 * em))
-
-    def _follow_actions(self) -> None:
-        for button, action in ((self._start, self._start_action), (self._clear, self._clear_action)):
-            button.setText(action.text())
-            button.setToolTip(action.toolTip())
-            button.setEnabled(action.isEnabled())
 
 
 class _ProgressBar(QProgressBar):
