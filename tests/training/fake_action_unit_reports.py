@@ -15,7 +15,7 @@ from training.data.fer2013 import FerFaces
 from training.evaluation import action_units_file as units_file
 from training.evaluation.action_units_file import FerSplit, UnitFileReport, evaluate_units_file
 from training.studies.action_units import PAPER_ORDER, Cell, StudyConfig, StudyPoint, StudyReport
-from training.studies.comparison import FoldDecisions, compare_variants
+from training.studies.variant_comparison import FoldDecisions, compare_variants
 
 #: The twelve units of BP4D and two more.
 UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24, 25, 26)

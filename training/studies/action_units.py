@@ -32,8 +32,8 @@ from training.loop.json_report import plain
 from training.loop.run_log import Plan
 from training.loop.trainer import TrainerConfig
 from training.metrics.decisions import Flags
-from training.studies.comparison import Compared, FoldDecisions, compare_variants
 from training.studies.label_noise import flip_labels
+from training.studies.variant_comparison import Compared, FoldDecisions, compare_variants
 
 #: Highest F1 first, as the paper has it.
 PAPER_ORDER: Final = (Variant.UGN_B, Variant.UGN, Variant.GN_D, Variant.RESNET_BL, Variant.RESNET)

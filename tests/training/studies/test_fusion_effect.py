@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.metrics.selective import area_under_risk_coverage
-from training.studies.fusion import compare_fused
+from training.studies.fusion_effect import compare_fused
 
 #: Probability of class 0, which is the label of all; from unsure to sure.
 PRIMARY = np.array([0.45, 0.52, 0.40, 0.65, 0.70, 0.75, 0.20, 0.85, 0.90, 0.95])

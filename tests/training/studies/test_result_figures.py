@@ -13,7 +13,7 @@ from tests.training.fake_action_unit_labels import faulty_faces
 from tests.training.fake_action_unit_reports import UNITS, fake_file_report
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain
-from training.studies.figures import Reports, action_unit_figures, expression_figures, write_figures
+from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
 
 
 def figure(value: float, n: int = 100) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.studies.comparison import (
+from training.studies.variant_comparison import (
     HIGHER,
     LOWER,
     NOT_TOLD_APART,
