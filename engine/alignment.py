@@ -2,8 +2,8 @@
 
 The view is the mean framing of FER2013: over the 27,441 Training images on which the mesh network is certain (presence
 above .9) the eye centres are at (.312, .376) and (.669, .372), the mouth at (.495, .761) of the side. TEMPLATE holds
-the means of eight points, made symmetric (``mien-train framing`` prints them). With the mean framing the median
-training image is neither enlarged nor reduced.
+the means of eight points, averaged with their mirror image. With the mean framing the median training image is neither
+enlarged nor reduced.
 """
 
 from __future__ import annotations
