@@ -132,7 +132,7 @@ def _read_intensity(path: Path) -> npt.NDArray[np.int64]:
         numbers.append(int(match[1]))
         values.append(int(match[2]))
     first = numbers[0] if numbers else 1
-    # No reader in public says whether they begin with 0 or 1: all go by lines.
+    # Public readers do not tell whether they begin with 0 or 1: all count lines.
     if first > 1 or numbers != list(range(first, first + len(numbers))):
         raise SourceError(f"{path} does not number its frames from 0 or 1 without a gap: copy it again")
     if not values:
