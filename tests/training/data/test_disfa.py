@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import DISFA_UNITS
-from tests.training.fake_sequences import SIDE_PX, picture, use_fake_networks
+from tests.training.fakes.sequences import SIDE_PX, picture, use_fake_networks
 from training.data.disfa import list_disfa, read_disfa, read_intensities
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_sequences import DARK, FakeDetector, picture, use_fake_networks
+from tests.training.fakes.sequences import DARK, FakeDetector, picture, use_fake_networks
 from training.data import face_sequences
 from training.data.face_sequences import CodedSequence, CodedSet, crops_of, read_sequences
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.open_set.fake_face import SIDE_PX, in_photograph, mesh_points
-from tests.training.open_set.fake_faces128 import SCORES, write_faces128
+from tests.training.fakes.faces128 import SCORES, write_faces128
+from tests.training.fakes.head import SIDE_PX, in_photograph, mesh_points
 from training.open_set import resting_faces
 from training.open_set.resting_faces import read_resting_faces
 

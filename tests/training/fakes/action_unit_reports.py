@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_action_unit_labels import brightness_model
-from tests.training.fake_faces import fake_faces, quiet
+from tests.training.fakes.action_units import brightness_model
+from tests.training.fakes.expression import fake_faces, quiet
 from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation import action_units_file as units_file
