@@ -346,7 +346,11 @@ def test_shipped_settings_can_be_read(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "difference"),
-    [("[stage1]\nepoch = 3\n", r"'stage1\.epoch'"), ('variant = "gcn"\n', "variant must be one of"), ("views = 0\n", "views")],
+    [
+        ("[stage1]\nepoch = 3\n", r"'stage1\.epoch'"),
+        ('variant = "gcn"\n', "variant must be one of"),
+        ("views = 0\n", "views"),
+    ],
 )
 def test_invalid_setting_is_rejected(tmp_path: Path, text: str, difference: str) -> None:
     path = tmp_path / "run.toml"
