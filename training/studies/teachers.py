@@ -18,6 +18,7 @@ from training.evaluation.expression_report import LabelFigures, label_figures
 from training.expression.faces import FaceSet
 from training.expression.fit import member_folder
 from training.expression.fit_teacher import finished_members, load_teachers, teacher_probabilities
+from training.expression.teacher import Teacher
 from training.loop.checkpoint import read_facts
 from training.metrics.bootstrap import Figure, bootstrap, mean_of
 from training.metrics.calibration import expected_calibration_error, log_loss
@@ -37,10 +38,11 @@ class TeacherFigures:
     spearman_aleatoric: Figure  # mean entropy of the members with the entropy of the votes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MemberOverview:
     """The members one by one, on plain images or with the mean of the mirror image."""
 
+    figures: tuple[TeacherFigures, ...]
     accuracy: OverSeeds
     macro_f1: OverSeeds
     nll_votes: OverSeeds
@@ -79,13 +81,8 @@ def evaluate_teachers(
     teachers, config = load_teachers(run, numbers)
     faces = read_faces(data, split, cache, config.model.input_side_px)
     face_set = FaceSet(faces.labelled(), AugmentConfig())
-    cpu = torch.device("cpu")
-    plain, mirror = (
-        np.stack([teacher_probabilities(teacher, face_set, cpu, mirrored) for teacher in teachers], 1)
-        for mirrored in (False, True)
-    )  # (N, M, C) each
-    plain, mirror = plain.astype(np.float64), mirror.astype(np.float64)
-    both = (plain + mirror) / 2
+    plain = _probabilities(teachers, face_set, mirrored=False)
+    both = (plain + _probabilities(teachers, face_set, mirrored=True)) / 2
     facts = [read_facts(member_folder(run, number) / "weights.safetensors") for number in numbers]
     return TeacherReport(
         split=split,
@@ -128,9 +125,16 @@ def teacher_figures(members: Float64, faces: FerFaces) -> TeacherFigures:
     )
 
 
+def _probabilities(teachers: Sequence[Teacher], faces: FaceSet, mirrored: bool) -> Float64:
+    """Probabilities (N, M, C) of each member."""
+    each = [teacher_probabilities(teacher, faces, torch.device("cpu"), mirrored) for teacher in teachers]
+    return np.stack(each, 1).astype(np.float64)
+
+
 def _overview(members: Float64, faces: FerFaces) -> MemberOverview:
     each = [teacher_figures(members[:, [number]], faces) for number in range(members.shape[1])]
     return MemberOverview(
+        figures=tuple(each),
         accuracy=over_seeds([figures.majority.accuracy.value for figures in each]),
         macro_f1=over_seeds([figures.majority.macro_f1.value for figures in each]),
         nll_votes=over_seeds([figures.nll_votes.value for figures in each]),
