@@ -36,7 +36,7 @@ SMALL = TeacherRunConfig(
     members=2,
     model=TeacherConfig(input_side_px=SIDE),
     augment=AugmentConfig(),
-    trainer=TrainerConfig(epochs=2, batch_size=8, bf16=False, save_every_s=0.0),
+    trainer=TrainerConfig(epochs=2, batch_size=8, bf16=False),
 )
 
 
@@ -120,6 +120,7 @@ def test_loading_a_run_without_a_finished_member_is_refused(tmp_path: Path) -> N
 def test_a_killed_run_ends_with_the_same_weights(
     tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    often = replace(SMALL, trainer=replace(SMALL.trainer, save_every_s=0.0))
     fit(tmp_path / "whole", [0])
     steps = 0
     loss = TeacherTask.loss
@@ -133,7 +134,7 @@ def test_a_killed_run_ends_with_the_same_weights(
 
     monkeypatch.setattr(TeacherTask, "loss", die)
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "broken", [0])
-    fit(tmp_path / "broken", [0])
+        fit(tmp_path / "broken", [0], often)
+    fit(tmp_path / "broken", [0], often)
     whole, broken = (load_file(member_folder(tmp_path / run, 0) / "weights.safetensors") for run in ("whole", "broken"))
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
