@@ -163,7 +163,7 @@ def evaluate_teacher_command(
     """The finished members of a teacher run one by one and as an ensemble, with and without the mirror image."""
     configure_torch(threads)
     write_report(evaluate_teachers(run, data, run / "cache", split, member), out)
-    say(f"wrote {out}")
+    echo(f"wrote {out}")
 
 
 @commands.command("rivals")

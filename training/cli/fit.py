@@ -69,7 +69,7 @@ def fit_teacher_command(
     configure_torch(threads)
     settings = read_teacher_config(config)
     with process_group(device) as where:
-        fit_teacher(settings, data, trunk or default_path(), run, member or range(settings.members), str(where), say)
+        fit_teacher(settings, data, trunk or default_path(), run, member or range(settings.members), str(where), echo)
 
 
 @commands.command("uar")

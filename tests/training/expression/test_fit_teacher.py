@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from engine.errors import ConfigError
-from tests.training.fake_faces import fake_faces, quiet
-from tests.training.fake_trunk import trunk_weights
+from tests.training.fakes.expression import fake_faces, quiet
+from tests.training.fakes.trunk import trunk_weights
 from training import CONFIGS
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import FerFaces

@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import ModelError
 from engine.types import Float32
-from tests.training.fake_trunk import trunk_weights
+from tests.training.fakes.trunk import trunk_weights
 from training.expression import pretrained_trunk as module
 from training.expression.pretrained_trunk import MEMBER, REQUIREMENT, arrays_sha256, convert, fetch_trunk, read_trunk
 from training.expression.teacher import KERNELS

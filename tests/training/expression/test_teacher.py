@@ -8,7 +8,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.types import Float32, Float64
-from tests.training.fake_trunk import trunk_weights
+from tests.training.fakes.trunk import trunk_weights
 from training.data.fer2013 import MEAN, STD
 from training.expression.teacher import (
     BLOCKS,

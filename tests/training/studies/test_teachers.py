@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.uncertainty import entropy
-from tests.training.fake_faces import fake_faces
+from tests.training.fakes.expression import fake_faces
 from training.data.fer2013 import FerFaces, majority_labels
 from training.expression.fit import member_folder
 from training.expression.fit_teacher import TeacherRunConfig
