@@ -20,6 +20,8 @@ else:
 
 #: Face networks: MediaPipe's on LiteRT, or those of the mediapipe package.
 TrackerName = Literal["litert", "mediapipe"]
+#: Arithmetic of a model on a GPU; fp16 and int8 are files of their own beside the model (docs/gpu.md).
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,20 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuConfig:
+    """The backends tensorrt, onnxruntime-cuda and onnxruntime-tensorrt; the others ignore it."""
+
+    device: int = 0  # number of the GPU
+    precision: Precision = "fp16"
+    max_faces: int = 8  # of one run; more are split into several
+    cuda_graphs: bool = True  # replay a run as one launch
+    workspace_mb: int = 1024  # scratch memory that TensorRT may use while it builds
+    # "cached": run an engine that 'mien engines build' made, or another backend; results never change during a session.
+    # "background": as "cached", and build a missing engine meanwhile; the network moves to it between two frames.
+    build: Literal["cached", "background"] = "cached"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """All settings of the engine."""
 
@@ -76,6 +92,7 @@ class EngineConfig:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     backends: tuple[str, ...] = ("openvino", "onnxruntime")  # order of preference
     threads: int = 1  # of the inference backend; small networks gain nothing from a second
+    gpu: GpuConfig = field(default_factory=GpuConfig)
 
 
 _Config = TypeVar("_Config")
