@@ -144,7 +144,7 @@ class JobQueue:
         return next((job for job in self._jobs if job.state in ACTIVE), None)
 
     @property
-    def next_queued(self) -> Job | None:
+    def next_waiting(self) -> Job | None:
         """The first waiting job."""
         return next((job for job in self._jobs if job.state is JobState.WAITING), None)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.remedies import window_text
 from app.session.folder import session_folders
 from app.settings.presets import PRESETS
 from engine.capture.opening import is_live_spec, source_stem
@@ -79,7 +80,7 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
                 with open_source(spec) as source:
                     found.append((spec, _totals_of(source.info)))
         except SourceError as error:
-            faults.append(str(error))
+            faults.append(window_text(error))
     folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
     sources_found = (FoundSource(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
     return ScanResult(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
@@ -88,10 +89,10 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
 def check_disk(out: Path) -> Disk | None:
     """The disk of a folder, which need not exist yet; None if unknown."""
     try:
-        there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
-        if there is None:
+        existing = next((path for path in (out, *out.absolute().parents) if path.exists()), None)
+        if existing is None:
             return None
-        return Disk(shutil.disk_usage(there).free, there.is_dir() and os.access(there, os.W_OK))
+        return Disk(shutil.disk_usage(existing).free, existing.is_dir() and os.access(existing, os.W_OK))
     except OSError:
         return None
 
@@ -111,7 +112,7 @@ def _sources_of(given: str) -> list[str]:
     try:
         if given == DEMO or not path.is_dir():
             return [given]
-        suffixes = {one.name: one.suffix.lower() for one in path.iterdir()}
+        suffixes = {item.name: item.suffix.lower() for item in path.iterdir()}
     except OSError as error:
         raise SourceError(f"{given} cannot be read ({error.strerror}): check its permissions") from error
     pictures = [given] if not PICTURE_SUFFIXES.isdisjoint(suffixes.values()) else []
@@ -120,8 +121,8 @@ def _sources_of(given: str) -> list[str]:
 
 def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path]:
     try:
-        there = [one.name for one in out.iterdir()]
+        existing = [item.name for item in out.iterdir()]
     except OSError:
-        there = []  # missing or unreadable, which the job reports
-    before = sorted({*there, *taken})
+        existing = []  # missing or unreadable, which the job reports
+    before = sorted({*existing, *taken})
     return [folder.path for folder in session_folders(out, [*before, *stems])[len(before) :]]

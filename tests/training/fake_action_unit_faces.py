@@ -24,7 +24,7 @@ TINY = ActionUnitsConfig(
 
 
 def fake_unit_faces(people: int = 60, source: str = "faces128", units: tuple[int, ...] = UNITS) -> UnitFaces:
-    """Three pictures per person; a unit occurs on the bright ones, and everything is known."""
+    """Three images per person; a unit occurs on the bright ones, and everything is known."""
     random = np.random.default_rng(0)
     level = np.tile([30, 128, 220], people).astype(np.uint8)
     noise = random.integers(0, 20, (len(level), 96, 96), dtype=np.uint8)

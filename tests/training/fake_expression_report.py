@@ -12,7 +12,7 @@ from training.evaluation.estimates import Estimates, estimates_of
 from training.evaluation.expression import before_calibration
 from training.evaluation.expression_report import ExpressionReport, ModelFacts, measure
 
-FACTS = ModelFacts("made", "ab" * 32, "by <hand>", ("made faces",), 0.8, 1.0, 0.02, "nothing")
+FACTS = ModelFacts("synthetic", "ab" * 32, "by <hand>", ("synthetic faces",), 0.8, 1.0, 0.02, "nothing")
 
 
 def fake_estimates(members: int, count: int = 60) -> Estimates:

@@ -264,7 +264,7 @@ class JobRunner(QObject):
         return self._executor.run(run.job, run.relay, run.control)
 
     def _start_next(self) -> None:
-        job = self._queue.next_queued if self._running else None
+        job = self._queue.next_waiting if self._running else None
         if job is None:
             self._worker.submit(None)  # free the memory of the models
             if self._running:

@@ -97,7 +97,7 @@ def test_jobs_run_in_the_order_of_the_list() -> None:
     queue.move(3, 0)
     assert names(queue) == ["c.mp4", "a.mp4", "b.mp4"]
     seen = []
-    while (job := queue.next_queued) is not None:
+    while (job := queue.next_waiting) is not None:
         queue.start(job.job_id, ENGINE)
         queue.finish(job.job_id, RESULT)
         seen.append(job.spec)

@@ -48,7 +48,7 @@ from tests.fakes.engines import FakePipeline
 from tests.fakes.sessions import FakeEngines
 
 #: Contexts of Qt's own texts, which Qt translates, except the names of keys, which are part of our texts.
-_OF_QT: Final = re.compile(r"Q(?!Shortcut)")
+_OF_QT: Final = re.compile(r"Q[A-Z](?!hortcut)")
 #: Words that are the same in every language.
 _SAME: Final = (
     r"Mien",

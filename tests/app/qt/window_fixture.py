@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QTabWidget, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -203,7 +203,7 @@ def walk_states(fixture: WindowFixture, until: Until, session: Path) -> Iterator
     assert card is not None
     yield "about, model card", card
     card.close()
-    next(action for action in window.findChildren(QAction) if action.text() == "Keys").trigger()
+    next(action for action in window.findChildren(QAction) if QKeySequence("F1") in action.shortcuts()).trigger()
     sheet = window.findChild(ShortcutSheet)
     assert sheet is not None
     yield "keys", sheet

@@ -73,7 +73,7 @@ def same(one, other):
 @pytest.mark.parametrize("pts_from_s", [None, 5.0])
 def test_journal_and_table_give_the_same_session(tmp_path, pts_from_s):
     video = tmp_path / "clip.mp4"
-    video.write_bytes(b"not looked into")
+    video.write_bytes(b"not decoded")
     options = {"pts_from_s": pts_from_s, "mark": source_mark(video)}
     write_session(tmp_path / "whole", FRAMES * 50, **options)
     write_session(tmp_path / "open", FRAMES * 50, tables=False, completed=False, **options)
@@ -85,7 +85,7 @@ def test_journal_and_table_give_the_same_session(tmp_path, pts_from_s):
 
 def test_a_table_with_missing_presentation_times_keeps_the_gaps(tmp_path, monkeypatch):
     video = tmp_path / "clip.mp4"
-    video.write_bytes(b"not looked into")
+    video.write_bytes(b"not decoded")
     folder = write_session(tmp_path, FRAMES, mark=source_mark(video), tables=False)
     lines = folder.journal.read_text(encoding="utf-8").splitlines()
     lines[2] = lines[2].replace("[1,100.1,", "[1,null,")
@@ -211,7 +211,7 @@ def test_a_journal_without_a_header_is_reported(tmp_path, raw):
 def test_a_journal_with_invalid_rows_is_reported(tmp_path):
     folder = write_session(tmp_path, FRAMES, tables=False)
     raw = folder.journal.read_bytes()
-    folder.journal.write_bytes(raw.replace(b'"no_face"', b'"nobody"'))
+    folder.journal.write_bytes(raw.replace(b'"no_face"', b'"unknown"'))
     with pytest.raises(OutputError, match="is damaged"):
         open_session(tmp_path)
 

@@ -77,7 +77,7 @@ def test_broken_folders_are_told(tmp_path: Path, meshes: tuple[np.ndarray, np.nd
         _read(tmp_path)
     write_faces128(tmp_path, ["A", "B"])
     cv2.imwrite(str(tmp_path / "images" / "A_0000.png"), np.zeros((5, 5), np.uint8))
-    with pytest.raises(SourceError, match=r"A_0000.png is missing or no 128x128 picture"):
+    with pytest.raises(SourceError, match=r"A_0000.png is missing or not a 128x128 image"):
         _read(tmp_path)
     with (tmp_path / "blendshapes.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([["image", *SCORES], ["other.png", *["0"] * len(SCORES)]])

@@ -35,7 +35,7 @@ def test_the_free_space_is_shown(qtbot: QtBot, disk: Disk | None, text: str) -> 
     ("typed", "expected"),
     [
         ("~/results", Path.home() / "results"),
-        ("~nobody-of-this-name", Path.cwd() / "~nobody-of-this-name"),
+        ("~no-such-user", Path.cwd() / "~no-such-user"),
         ("results", Path.cwd() / "results"),
     ],
 )

@@ -36,19 +36,19 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def make(qtbot, session: Session, tmp_path: Path) -> Iterator[Make]:
-    made: list[ExportDialog] = []
+    dialogs: list[ExportDialog] = []
 
     def build(notes: Notes | None = None, write: Export | None = None) -> ExportDialog:
         options = {} if write is None else {"write": write}
         dialog = ExportDialog(session, notes or Notes(), **options)
         dialog.folder.setText(str(tmp_path / "out"))
         qtbot.addWidget(dialog)
-        made.append(dialog)
+        dialogs.append(dialog)
         dialog.show()
         return dialog
 
     yield build
-    for dialog in made:
+    for dialog in dialogs:
         dialog.shutdown()
 
 
@@ -193,10 +193,10 @@ def test_the_home_of_an_unknown_user_is_an_ordinary_folder_name(make: Make, unti
         raise OutputError(f"{folder} cannot be written")
 
     dialog = make(write=write)
-    dialog.folder.setText("~nobody-of-this-name/out")
+    dialog.folder.setText("~no-such-user/out")
     dialog.run()
     until(lambda: not dialog.running)
-    assert given == [Path.cwd() / "~nobody-of-this-name/out"]
+    assert given == [Path.cwd() / "~no-such-user/out"]
 
 
 def test_the_folder_written_to_is_opened_even_if_the_field_has_changed(make: Make, until: Until, monkeypatch) -> None:

@@ -18,16 +18,16 @@ ONE = Notes(markers=(Marker(1.0, "one"),))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SessionFolder:
-    made = SessionFolder(tmp_path / "session")
-    made.path.mkdir()
-    return made
+    session_folder = SessionFolder(tmp_path / "session")
+    session_folder.path.mkdir()
+    return session_folder
 
 
 @pytest.fixture
 def store(qapp, folder: SessionFolder) -> Iterator[NoteStore]:
-    made = NoteStore(folder, Notes())
-    yield made
-    made.close()
+    note_store = NoteStore(folder, Notes())
+    yield note_store
+    note_store.close()
 
 
 def test_every_change_is_saved(store: NoteStore, folder: SessionFolder, until: Until) -> None:
