@@ -6,7 +6,7 @@ The routing limits are no settings: they are fitted with each model and belong t
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -90,12 +90,18 @@ class EngineConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    backends: tuple[str, ...] = ("openvino", "onnxruntime")  # order of preference
+    # Order of preference; those whose package or GPU is missing are passed over.
+    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
     threads: int = 1  # of the inference backend; small networks gain nothing from a second
     gpu: GpuConfig = field(default_factory=GpuConfig)
 
 
 _Config = TypeVar("_Config")
+
+
+def for_live(config: EngineConfig) -> EngineConfig:
+    """The settings for a live source: missing GPU engines are built meanwhile, and a GPU that fails is replaced."""
+    return replace(config, gpu=replace(config.gpu, build="background"))
 
 
 def load_config(path: Path | None) -> EngineConfig:

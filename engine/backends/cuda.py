@@ -157,7 +157,7 @@ def _load() -> Any:
     try:
         return ctypes.CDLL(library)
     except OSError:
-        raise CudaError(f"it needs an NVIDIA driver, and {library} was not found") from None
+        raise CudaError(f"an NVIDIA driver is needed, and {library} was not found") from None
 
 
 def has_driver() -> bool:
@@ -179,7 +179,7 @@ def open_driver() -> CudaDriver:
     """
     driver = CudaDriver(_load())
     if driver.gpu_count() < 1:
-        raise CudaError("it needs an NVIDIA GPU, and the driver reports none", _NO_DEVICE)
+        raise CudaError("an NVIDIA GPU is needed, and the driver reports none", _NO_DEVICE)
     return driver
 
 

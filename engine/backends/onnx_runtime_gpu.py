@@ -24,11 +24,12 @@ from engine.backends.plans import PlanStore
 from engine.backends.precision import read_variant
 from engine.backends.tensorrt_build import profiles_of
 from engine.config import GpuConfig
-from engine.errors import BackendError, ModelError
+from engine.errors import BackendError
 from engine.types import Float32
 
 _log = logging.getLogger(__name__)
 
+_FATAL_ONLY: Final = 4
 #: Bindings are kept for this many sets of input shapes; the sizes in use are one per number of faces.
 _MAX_BINDINGS: Final = 64
 _PROVIDERS: Final = {
@@ -66,8 +67,8 @@ class OnnxRuntimeGpuBackend:
         """Open, check and warm up.
 
         Raises:
-            BackendError: the provider cannot be used here.
-            ModelError: the file cannot be loaded or run.
+            BackendError: the provider cannot be used here, or cannot load the file.
+            ModelError: the network cannot run.
             ContractError: the network does not match its contract.
         """
         self._onnxruntime, errors = import_onnxruntime("onnxruntime-gpu")
@@ -119,7 +120,8 @@ class OnnxRuntimeGpuBackend:
             if graphs:  # refused for networks with control flow or with a node on the CPU
                 _log.info("%s runs without CUDA graphs: %s", self._path.name, error_line(error))
                 return self._open(model, False)
-            raise ModelError(f"{self._path} cannot be loaded by {self.name} ({error_line(error)})") from None
+            # Not a ModelError: a fault of the file would be found on the CPU too, and this one may be the machine's.
+            raise BackendError(f"{self._path} cannot be loaded by {self.name} ({error_line(error)})") from None
 
     def _bound(self, inputs: Mapping[str, Float32]) -> _Binding:
         """Buffers for these input shapes, allocated at their first use."""
@@ -212,6 +214,7 @@ def _require_provider(onnxruntime: Any, target: Target) -> None:
             f"{target.backend} cannot run: the installed onnxruntime has no {target.provider}; "
             "replace it by onnxruntime-gpu (docs/gpu.md)"
         )
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)  # missing libraries are reported by the check of providers
     preload = getattr(onnxruntime, "preload_dlls", None)
     if target.memory == "cuda" and preload is not None:
         printed = io.StringIO()

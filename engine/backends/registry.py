@@ -32,7 +32,7 @@ def _open_openvino(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceB
 
 
 def _open_tensorrt(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceBackend:
-    from engine.backends.tensorrt import open_tensorrt
+    from engine.backends.tensorrt_engines import open_tensorrt
 
     return open_tensorrt(model, threads, gpu)
 

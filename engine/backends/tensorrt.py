@@ -11,26 +11,20 @@ import ctypes
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from engine.backends.base import InferenceBackend, check_signature, warm_up
+from engine.backends.base import check_signature, warm_up
 from engine.backends.contract import TensorSpec
 from engine.backends.cuda import CudaDevice, CudaError
 from engine.backends.model_file import ModelFile
-from engine.backends.plans import PlanError, PlanStore
-from engine.backends.precision import read_variant
-from engine.backends.switching import PendingError
+from engine.backends.plans import PlanError
 from engine.backends.tensorrt_build import (
     TENSORRT_ERRORS,
-    PlanBuild,
     TensorRt,
     faces_axis,
     make_logger,
-    open_package,
-    plan_key,
     profiles_of,
 )
 from engine.config import GpuConfig
@@ -279,45 +273,6 @@ class TensorRtBackend:
         if min(shape, default=0) < 0:
             raise RuntimeError(f"the shape {shape} of {name} depends on values")
         return shape
-
-
-def open_tensorrt(
-    model: ModelFile, threads: int, config: GpuConfig, store: PlanStore | None = None
-) -> InferenceBackend:
-    """Open a model as a TensorRT plan of the store.
-
-    Raises:
-        PendingError: there is no plan yet and ``config.build`` is "background": it is being built.
-        BackendError: there is no driver, GPU, TensorRT or plan, or the GPU cannot run it.
-        ContractError: the network does not match its contract.
-    """
-    del threads  # the GPU has its own
-    store = store or PlanStore()
-    package = open_package(config.device)
-    variant = read_variant(model, config.precision)
-    open_plan = partial(_open_plan, package, variant, config, store)
-    try:
-        return open_plan()
-    except PlanError as error:
-        if config.build != "background":
-            raise BackendError(f"{error}: run 'mien engines build'") from None
-        raise PendingError(f"{error}; building it", PlanBuild(model.path, config, store, open_plan)) from None
-
-
-def _open_plan(package: TensorRt, variant: ModelFile, config: GpuConfig, store: PlanStore) -> TensorRtBackend:
-    """Open the plan of the store; one that TensorRT refuses is deleted.
-
-    Raises:
-        PlanError: there is no usable plan.
-        BackendError: the GPU cannot run it.
-    """
-    key = plan_key(package, variant, config)
-    plan = store.read(key)
-    try:
-        return TensorRtBackend(package, variant, plan, config)
-    except PlanError:
-        store.discard(key)
-        raise
 
 
 def _with_faces(largest: tuple[int, ...], spec: TensorSpec, axis: int | str, faces: int) -> tuple[int, ...]:

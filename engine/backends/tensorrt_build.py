@@ -1,8 +1,4 @@
-"""Building TensorRT plans, in a process of its own: ``python -m engine.backends.tensorrt_build``.
-
-A build takes seconds to minutes and can end the process: TensorRT aborts without a GPU, and the system may stop it when
-memory runs out. The program that wants the plan therefore starts a child, continues on another runtime, and reads the
-plan from the store when the child has ended.
+"""TensorRT plans from ONNX files: the package, optimisation profiles, the key of a plan, and the builder.
 
 Works with TensorRT 10 and 11. The networks are strongly typed, the only mode of version 11: every layer has the type
 that the ONNX file states, so fp16 and int8 are files of their own (`engine.backends.precision`), and the precision
@@ -11,27 +7,16 @@ flags of version 10 are not used.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.backends.base import InferenceBackend
 from engine.backends.contract import AUCalibration, ModelContract, TensorSpec
 from engine.backends.cuda import CudaDriver, CudaError, GpuFacts, open_driver
-from engine.backends.model_file import ModelFile, read_model
-from engine.backends.plans import PlanError, PlanKey, PlanStore, system_name
-from engine.backends.precision import read_variant
+from engine.backends.model_file import ModelFile
+from engine.backends.plans import PlanKey, system_name
 from engine.config import GpuConfig
-from engine.errors import BackendError, EngineError, ModelError
-from engine.records import read_record
+from engine.errors import BackendError
 
 _log = logging.getLogger(__name__)
 
@@ -39,10 +24,6 @@ _log = logging.getLogger(__name__)
 SUPPORTED: Final = (10, 11)
 #: Number of faces that a profile for several is tuned for.
 _USUAL_FACES: Final = 4
-#: Priority of the building process, so that the running program keeps its frame rate.
-_NICENESS: Final = 10
-_STOP_S: Final = 5.0
-_FAILED: Final = 2
 
 #: Errors that the bindings of TensorRT raise.
 TENSORRT_ERRORS: Final = (RuntimeError, ValueError, TypeError, MemoryError)
@@ -206,132 +187,3 @@ def _settings(trt: Any, builder: Any, contract: ModelContract, config: GpuConfig
 def _timing_of(settings: Any) -> bytes:
     cache = settings.get_timing_cache()
     return b"" if cache is None else bytes(memoryview(cache.serialize()))
-
-
-def build_missing(model: ModelFile, config: GpuConfig, store: PlanStore, *, force: bool = False) -> tuple[Path, bool]:
-    """Build the plan of a model unless the store has it; returns its path and whether it was built.
-
-    Only one process of a store builds at a time: two would disturb each other's timing of kernels.
-
-    Raises:
-        BackendError: this machine cannot build it, or the model has no file in this precision.
-        OSError: the store cannot be written.
-    """
-    package = open_package(config.device)
-    variant = read_variant(model, config.precision)
-    key = plan_key(package, variant, config)
-    with _only_builder(store):
-        if not force:
-            with contextlib.suppress(PlanError):
-                store.read(key)
-                return store.folder / key.file_name, False
-        plan, timing = build_plan(package.module, variant, config, store.read_timing(key))
-        path = store.write(key, plan)
-        if timing:
-            store.write_timing(key, timing)
-    return path, True
-
-
-@contextlib.contextmanager
-def _only_builder(store: PlanStore) -> Iterator[None]:
-    store.folder.mkdir(parents=True, exist_ok=True)
-    with (store.folder / "build.lock").open("w") as handle:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)  # released when the file is closed, also by a crash
-        yield
-
-
-class PlanBuild:
-    """A child process that builds a plan: a `engine.backends.switching.PendingBackend`."""
-
-    def __init__(
-        self,
-        model: Path,
-        config: GpuConfig,
-        store: PlanStore,
-        open_plan: Callable[[], InferenceBackend],
-        command: Sequence[str] = (),
-    ) -> None:
-        """Start the child. ``open_plan`` opens the plan from the store; ``command`` is replaced in tests.
-
-        Raises:
-            BackendError: a process cannot be started.
-        """
-        self._what, self._open_plan = f"the {config.precision} engine of {model.name}", open_plan
-        request = json.dumps({"model": str(model), "folder": str(store.folder), "gpu": asdict(config)})
-        # A file, not a pipe: nobody reads it before the end.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
-        root = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
-        try:
-            self._child = subprocess.Popen(
-                [*(command or (sys.executable, "-m", "engine.backends.tensorrt_build")), request],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-        except OSError as error:
-            self._errors.close()
-            raise BackendError(f"a process that builds {self._what} cannot be started ({error.strerror})") from None
-        _log.info("building %s in process %d", self._what, self._child.pid)
-
-    def ready(self) -> bool:
-        """Whether the child has ended."""
-        return self._child.poll() is not None
-
-    def open(self) -> InferenceBackend:
-        """Wait for the child and open the plan.
-
-        Raises:
-            BackendError, ModelError: the child failed, or its plan cannot be opened.
-        """
-        status = self._child.wait()
-        if status == 0:
-            return self._open_plan()
-        if status < 0:
-            hint = "; is there enough memory?" if status == -9 else ""  # SIGKILL, as the system's memory killer sends
-            raise BackendError(f"the process that builds {self._what} was ended by signal {-status}{hint}")
-        raise BackendError(f"{self._what} was not built: {self._last_line() or f'exit status {status}'}")
-
-    def close(self) -> None:
-        """Stop the child."""
-        if self._child.poll() is None:
-            self._child.terminate()
-            try:
-                self._child.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        self._errors.close()
-
-    def _last_line(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    model: Path
-    folder: Path
-    gpu: GpuConfig
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Build the plan of one request, as `PlanBuild` writes it; returns the exit status."""
-    if sys.platform != "win32":
-        os.nice(_NICENESS)
-    try:
-        request = read_record(_Request, json.loads(arguments[0]), ModelError, require_all=True)
-        build_missing(read_model(request.model), request.gpu, PlanStore(request.folder))
-    except (EngineError, OSError) as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
-        return _FAILED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from app.system import doctor
+from app.system.check import Check
 from app.system.doctor import (
     QT_LIBRARIES,
     X11_LIBRARIES,
-    Check,
     examine,
     is_installed,
     missing_for_window,

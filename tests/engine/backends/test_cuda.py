@@ -18,7 +18,7 @@ def test_a_missing_driver_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert not has_driver()
-    with pytest.raises(CudaError, match="needs an NVIDIA driver, and (libcuda.so.1|nvcuda.dll) was not found"):
+    with pytest.raises(CudaError, match="an NVIDIA driver is needed, and (libcuda.so.1|nvcuda.dll) was not found"):
         open_driver()
 
 

@@ -16,7 +16,7 @@ from engine.backends.model_file import read_model
 from engine.backends.onnx_runtime_gpu import OnnxRuntimeGpuBackend, Target, open_onnxruntime_gpu
 from engine.backends.registry import open_backend
 from engine.config import GpuConfig
-from engine.errors import BackendError, ModelError
+from engine.errors import BackendError
 from engine.types import AlignedFace, Float32
 from tests.fakes.gpu import FakeGpu
 
@@ -167,7 +167,7 @@ def test_a_silent_fall_back_to_the_cpu_is_refused(
         open_onnxruntime_gpu("onnxruntime-cuda", read_model(expression_model()), FP32)
 
 
-def test_a_session_that_cannot_be_opened_is_a_model_error(
+def test_a_session_that_cannot_be_opened_is_a_backend_error(
     expression_model: ModelMaker, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FakeSessions(monkeypatch, graph_error="CUDA failure 2: out of memory")
@@ -176,5 +176,5 @@ def test_a_session_that_cannot_be_opened_is_a_model_error(
         raise RuntimeError("CUDA failure 2: out of memory\nat cuda_call.cc")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
-    with pytest.raises(ModelError, match=r"cannot be loaded by onnxruntime-cuda \(CUDA failure 2: out of memory\)"):
+    with pytest.raises(BackendError, match=r"cannot be loaded by onnxruntime-cuda \(CUDA failure 2: out of memory\)"):
         open_onnxruntime_gpu("onnxruntime-cuda", read_model(expression_model()), FP32)

@@ -93,11 +93,11 @@ def test_a_machine_without_a_gpu_refuses_with_reasons_and_runs_on_the_cpu(
         assert open_backend(expression_model(), order, threads=1).name == "onnxruntime"
     reasons = [record.getMessage() for record in caplog.records]
     assert len(reasons) == 3
-    assert all("cannot run: it needs an NVIDIA driver" in reason for reason in reasons)
+    assert all("cannot run: an NVIDIA driver is needed" in reason for reason in reasons)
 
 
 def no_driver() -> None:
-    raise CudaError("it needs an NVIDIA driver, and libcuda.so.1 was not found")
+    raise CudaError("an NVIDIA driver is needed, and libcuda.so.1 was not found")
 
 
 def test_a_backend_is_installed_if_its_package_is_and_for_a_gpu_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from engine.backends.plans import PlanStore
 from engine.backends.registry import open_backend
 from engine.backends.switching import SwitchingBackend
 from engine.backends.tensorrt import TensorRtBackend
-from engine.backends.tensorrt_build import build_missing
+from engine.backends.tensorrt_engines import build_missing
 from engine.config import GpuConfig
 from engine.errors import BackendError
 from engine.types import Float32
@@ -150,7 +150,7 @@ class FakeBuild(FakePending):
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> type[FakeBuild]:
-    monkeypatch.setattr("engine.backends.tensorrt.PlanBuild", FakeBuild)
+    monkeypatch.setattr("engine.backends.tensorrt_engines.PlanBuild", FakeBuild)
     return FakeBuild
 
 

@@ -15,8 +15,9 @@ from engine.backends.model_file import ModelFile, read_model
 from engine.backends.plans import PlanStore
 from engine.backends.registry import open_backend
 from engine.backends.switching import PendingError
-from engine.backends.tensorrt import TensorRtBackend, open_tensorrt
-from engine.backends.tensorrt_build import build_missing, open_package
+from engine.backends.tensorrt import TensorRtBackend
+from engine.backends.tensorrt_build import build_plan, open_package
+from engine.backends.tensorrt_engines import build_missing, open_tensorrt
 from engine.config import GpuConfig
 from engine.errors import BackendError, ContractError
 from engine.expression import ExpressionEstimator
@@ -119,9 +120,9 @@ def test_a_network_that_cannot_be_captured_runs_without_graphs(
     backend = open_built(expression_model(), store)
     expected = open_backend(expression_model(), ("onnxruntime",), 1).run(inputs(2))["logits"]
     np.testing.assert_allclose(backend.run(inputs(2))["logits"], expected, atol=1e-6)
-    assert [record.getMessage() for record in caplog.records] == [
+    assert {record.getMessage() for record in caplog.records} == {
         "expression.onnx runs without CUDA graphs: operation not permitted when stream is capturing"
-    ]
+    }
     assert gpu.launches == 0
 
 
@@ -212,7 +213,7 @@ def test_a_missing_plan_is_pending_in_the_background(
         def __init__(self, *arguments: object) -> None:
             started.append(arguments)
 
-    monkeypatch.setattr("engine.backends.tensorrt.PlanBuild", Build)
+    monkeypatch.setattr("engine.backends.tensorrt_engines.PlanBuild", Build)
     config = GpuConfig(precision="fp32", build="background")
     path = expression_model()
     with pytest.raises(PendingError, match="building it"):
@@ -239,8 +240,6 @@ def test_a_plan_with_other_tensors_than_the_contract_is_a_contract_error(
     expression, units = read_model(expression_model()), read_model(action_unit_model())
     swapped = ModelFile(expression.path, expression.contract, units.content)
     package = open_package(0)
-    from engine.backends.tensorrt_build import build_plan
-
     with pytest.raises(ContractError, match="has the inputs image, noise"):
         TensorRtBackend(package, expression, build_plan(trt, swapped, FP32, b"")[0], FP32)
 

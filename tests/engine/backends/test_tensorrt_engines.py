@@ -11,14 +11,18 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.backends.base import InferenceBackend
 from engine.backends.model_file import read_model
 from engine.backends.plans import PlanStore
-from engine.backends.tensorrt_build import PlanBuild, build_missing, main, profiles_of
+from engine.backends.tensorrt import TensorRtBackend
+from engine.backends.tensorrt_build import profiles_of
+from engine.backends.tensorrt_engines import PlanBuild, build_missing, main
 from engine.config import GpuConfig
 from engine.errors import BackendError
+from engine.types import Float32
 from tests.fakes.gpu import FakeGpu
 from tests.fakes.tensorrt_module import FakeTensorRt
 
@@ -30,7 +34,7 @@ FAKE_CHILD = (
     sys.executable,
     "-c",
     "import sys; from tests.fakes.tensorrt_module import install; install();"
-    "from engine.backends.tensorrt_build import main; sys.exit(main(sys.argv[1:]))",
+    "from engine.backends.tensorrt_engines import main; sys.exit(main(sys.argv[1:]))",
 )
 
 
@@ -115,6 +119,27 @@ def test_a_failed_build_has_its_reason_on_one_line(
     assert " ".join(str(error).split()) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert store.stored() == []
+
+
+@pytest.mark.parametrize("wrong", [1.0, float("nan")])
+def test_a_plan_with_other_numbers_than_onnx_runtime_is_not_stored(
+    gpu: FakeGpu,
+    trt: FakeTensorRt,
+    store: PlanStore,
+    expression_model: ModelMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: float,
+) -> None:
+    run = TensorRtBackend.run
+
+    def off(self: TensorRtBackend, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        return {name: array + np.float32(wrong) for name, array in run(self, inputs).items()}
+
+    monkeypatch.setattr(TensorRtBackend, "run", off)
+    with pytest.raises(BackendError, match="computes logits of expression.onnx wrongly: off by (1|nan)"):
+        build_missing(read_model(expression_model()), FP32, store)
+    assert store.stored() == []
+    assert gpu.used_bytes == 0
 
 
 def test_a_network_that_cannot_be_parsed_names_the_node(
@@ -202,7 +227,7 @@ def test_two_builders_of_a_store_take_turns(
 
 def test_the_module_runs_as_a_program() -> None:
     finished = subprocess.run(
-        [sys.executable, "-m", "engine.backends.tensorrt_build", "{}"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "engine.backends.tensorrt_engines", "{}"], cwd=ROOT, capture_output=True, text=True
     )
     assert finished.returncode == 2
     assert "Traceback" not in finished.stderr
