@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -41,6 +42,8 @@ REQUIRED_PACKAGES: Final = {
     "arro3-io": "arro3.io",
     "platformdirs": "platformdirs",
 }
+#: Packages that provide the module of a required one in its place.
+ALTERNATIVES: Final = {"onnxruntime": ("onnxruntime-gpu",)}
 #: Packages that only some commands or options need, with their requirement as in pyproject.toml.
 OPTIONAL_PACKAGES: Final = {
     "PySide6-Essentials": "PySide6-Essentials<6.12",
@@ -145,9 +148,13 @@ def _python() -> Check:
 def _package(name: str, module: str) -> Check:
     try:
         importlib.import_module(module)
-        return Check(name, True, metadata.version(name))
-    except (ImportError, metadata.PackageNotFoundError) as error:
+    except ImportError as error:
         return Check(name, False, f"{error}: run 'pip install {name}'")
+    for provider in (name, *ALTERNATIVES.get(name, ())):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            version = metadata.version(provider)
+            return Check(name, True, version if provider == name else f"{version} ({provider})")
+    return Check(name, False, f"its package is not registered: run 'pip install {name}'")
 
 
 def _extra(name: str, requirement: str) -> Check:

@@ -155,7 +155,7 @@ def _temperatures(root: Path) -> Check:
         return Check("temperature", False, "no thermal zone can be read", required=False)
     hottest = max(zones, key=lambda zone: zone.celsius)
     detail = f"{hottest.name} {hottest.celsius:.1f} C"
-    close = [zone for zone in zones if zone.slows_at is not None and zone.celsius > zone.slows_at - _THERMAL_MARGIN_C]
+    close = [zone for zone in zones if zone.slows_at is not None and zone.celsius >= zone.slows_at - _THERMAL_MARGIN_C]
     if not close:
         return Check("temperature", True, detail, required=False)
     limits = ", ".join(f"{zone.name} {zone.celsius:.1f} of {zone.slows_at:.0f} C" for zone in close)

@@ -286,6 +286,7 @@ CLASSES: dict[str, Any] = {
     "Builder": Builder,
     "Runtime": Runtime,
     "OnnxParser": OnnxParser,
+    "ParserError": ParserError,
     "ILogger": ILogger,
     "INetworkDefinition": Network,
     "IOptimizationProfile": OptimizationProfile,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.backends.contract import write_contract
-from engine.backends.model_file import ModelFile, read_model
+from engine.backends.model_file import ModelFile, model_path, read_model
 from engine.backends.precision import read_variant, variant_path
 from engine.errors import BackendError
 
@@ -57,3 +57,9 @@ def test_a_damaged_variant_is_a_backend_error(model: ModelFile) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(BackendError, match="its contract names"):
         read_variant(model, "fp16")
+
+
+@pytest.mark.parametrize("task", ["expression", "action_units"])
+def test_released_models_have_a_float16_file_of_their_own(task: str) -> None:
+    """If this fails, a model was released without 'mien-train export variants'."""
+    assert read_variant(read_model(model_path(task)), "fp16").contract.task == task
