@@ -150,9 +150,10 @@ def annotate_command(
     """
     from app.annotate import AnnotateOptions
     from app.settings.presets import preset_of
+    from engine.config import for_files
 
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
-    settings = options.preset.configured(_settings(config, backend, threads))
+    settings = for_files(options.preset.configured(_settings(config, backend, threads)))
     with _stop_on_signal() as control:
         status = _annotate_all(sources, out, options, settings, tracker, control)
     if status:

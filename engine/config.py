@@ -99,6 +99,11 @@ class EngineConfig:
 _Config = TypeVar("_Config")
 
 
+def for_files(config: EngineConfig) -> EngineConfig:
+    """The settings for a session on file: its backend never changes, so neither do its numbers."""
+    return replace(config, gpu=replace(config.gpu, build="cached"))
+
+
 def for_live(config: EngineConfig) -> EngineConfig:
     """The settings for a live source: missing GPU engines are built meanwhile, and a GPU that fails is replaced."""
     return replace(config, gpu=replace(config.gpu, build="background"))

@@ -7,6 +7,7 @@ or shape does work that cannot be captured.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 from collections.abc import Mapping
@@ -112,6 +113,9 @@ class TensorRtBackend:
 
     def close(self) -> None:
         """See InferenceBackend."""
+        if self._engine is not None:
+            with contextlib.suppress(CudaError):  # of a GPU that failed
+                self._cuda.use()
         self._contexts, self._shapes, self._buffers = [], {}, {}
         self._engine = self._runtime = None  # the contexts first, then the engine, then the runtime
         self._cuda.close()

@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 
 from engine.backends.base import InferenceBackend
+from engine.backends.cuda import CudaDevice
 from engine.backends.model_file import ModelFile, read_model
 from engine.backends.onnx_runtime import OnnxRuntimeBackend
 from engine.backends.plans import PlanError, PlanStore
@@ -105,8 +106,12 @@ def build_missing(model: ModelFile, config: GpuConfig, store: PlanStore, *, forc
             with contextlib.suppress(PlanError):
                 store.read(key)
                 return store.folder / key.file_name, False
-        plan, timing = build_plan(package.module, variant, config, store.read_timing(key))
-        _require_parity(package, variant, plan, config)
+        device = CudaDevice(package.driver, config.device)  # the builder uses the context of the thread
+        try:
+            plan, timing = build_plan(package.module, variant, config, store.read_timing(key))
+            _require_parity(package, variant, plan, config)
+        finally:
+            device.close()
         path = store.write(key, plan)
         if timing:
             store.write_timing(key, timing)

@@ -257,6 +257,7 @@ class Builder:
         return OptimizationProfile()
 
     def build_serialized_network(self, network: Network, config: BuilderConfig) -> bytearray | None:
+        assert self.fake.gpu.contexts > 0, "the builder runs without the context of the chosen GPU"
         if isinstance(self.fake.build_error, Exception):
             raise self.fake.build_error
         if self.fake.build_error:

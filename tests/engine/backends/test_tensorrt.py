@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.action_units import ActionUnitEstimator
+from engine.backends.cuda import CudaDevice
 from engine.backends.model_file import ModelFile, read_model
 from engine.backends.plans import PlanStore
 from engine.backends.registry import open_backend
@@ -240,8 +241,11 @@ def test_a_plan_with_other_tensors_than_the_contract_is_a_contract_error(
     expression, units = read_model(expression_model()), read_model(action_unit_model())
     swapped = ModelFile(expression.path, expression.contract, units.content)
     package = open_package(0)
+    device = CudaDevice(package.driver)
+    plan, _ = build_plan(trt, swapped, FP32, b"")
+    device.close()
     with pytest.raises(ContractError, match="has the inputs image, noise"):
-        TensorRtBackend(package, expression, build_plan(trt, swapped, FP32, b"")[0], FP32)
+        TensorRtBackend(package, expression, plan, FP32)
 
 
 def test_tensorrt_is_not_imported_without_a_gpu(
