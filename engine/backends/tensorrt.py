@@ -1,8 +1,8 @@
 """TensorRT on an NVIDIA GPU: runs plans with page-locked buffers and CUDA graphs.
 
-Each number of faces has a graph of its own: the copies to the GPU, the kernels and the copies back become one launch.
-A profile for one face and one for several have execution contexts of their own, because a context that changes profile
-or shape does work that cannot be captured.
+Each number of faces has an execution context and a graph of its own: the copies to the GPU, the kernels and the copies
+back become one launch. A graph stays valid only while nothing is changed in the context it was captured from, so a
+context keeps the shapes that it starts with.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from engine.types import Float32
 
 _log = logging.getLogger(__name__)
 
-#: Graphs are kept for this many shapes; the sizes in use are one per number of faces.
-_MAX_GRAPHS: Final = 64
+#: Contexts are kept for this many shapes; the shapes in use are one per number of faces.
+_MAX_SHAPES: Final = 64
 _FLOAT_BYTES: Final = 4
 
 
@@ -50,9 +50,11 @@ class _Buffer:
 
 @dataclass(slots=True)
 class _Shape:
-    """What is known of runs of one set of input shapes."""
+    """A context for one set of input shapes."""
 
+    context: Any
     outputs: dict[str, tuple[int, ...]]
+    runs: int = 0
     graph: int = 0  # 0: not captured
 
 
@@ -74,7 +76,6 @@ class TensorRtBackend:
         self._path, self._config = model.path, config
         self._faces, self._max_faces = faces_axis(model.contract), config.max_faces
         self._profiles = profiles_of(model.contract, config.max_faces)
-        self._contexts: list[Any] = []
         self._buffers: dict[str, _Buffer] = {}
         self._shapes: dict[tuple[tuple[int, ...], ...], _Shape] = {}
         self._graphs = config.cuda_graphs
@@ -89,6 +90,7 @@ class TensorRtBackend:
         try:
             self._load(package.module, plan)
             warm_up(model.path, self)
+            self._shapes.clear()  # those of the warm-up do not occur again
             self._capture_all()
         except (CudaError, *TENSORRT_ERRORS) as error:
             self.close()
@@ -116,7 +118,7 @@ class TensorRtBackend:
         if self._engine is not None:
             with contextlib.suppress(CudaError):  # of a GPU that failed
                 self._cuda.use()
-        self._contexts, self._shapes, self._buffers = [], {}, {}
+        self._shapes, self._buffers = {}, {}
         self._engine = self._runtime = None  # the contexts first, then the engine, then the runtime
         self._cuda.close()
 
@@ -131,15 +133,23 @@ class TensorRtBackend:
             raise PlanError(f"the engine has {self._engine.num_optimization_profiles} profiles")
         for kind, promised in (("input", self.contract.inputs), ("output", self.contract.outputs)):
             check_signature(self._path, kind, promised, self._specs(trt, kind))
-        for index in range(len(self._profiles)):
-            context = self._engine.create_execution_context()
-            if context is None:
-                raise BackendError(f"{self._path} cannot run on tensorrt: {logger.last_error or 'too little memory'}")
-            if not context.set_optimization_profile_async(index, self._cuda.stream):
-                raise BackendError(f"{self._path} cannot run on tensorrt: profile {index} was refused")
-            self._contexts.append(context)
-        self._cuda.synchronize()
         self._allocate()
+
+    def _context(self, profile: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        """A new context for a profile and input shapes; contexts may share a profile since TensorRT 10."""
+        context = self._engine.create_execution_context()
+        if context is None:
+            raise RuntimeError(self._logger.last_error or "too little memory")
+        if not context.set_optimization_profile_async(profile, self._cuda.stream):
+            raise RuntimeError(f"profile {profile} was refused")
+        self._cuda.synchronize()
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, tuple(shape)):
+                raise RuntimeError(f"the shape {shape} of {name} was refused")
+        for name, buffer in self._buffers.items():
+            if not context.set_tensor_address(name, buffer.device):
+                raise RuntimeError(f"the address of {name} was refused")
+        return context
 
     def _specs(self, trt: Any, kind: str) -> list[TensorSpec]:
         """Inputs or outputs as the engine declares them."""
@@ -157,21 +167,16 @@ class TensorRtBackend:
         ]
 
     def _allocate(self) -> None:
-        """Give every tensor buffers for the largest shapes, and their addresses to every context."""
-        largest = self._contexts[-1]
+        """Give every tensor buffers for the largest shapes."""
         shapes = {name: span.largest for name, span in self._profiles[-1].items()}
-        self._set_shapes(largest, shapes)
-        shapes |= {name: self._output_shape(largest, name) for name in self._outputs}
+        context = self._context(len(self._profiles) - 1, shapes)
+        shapes |= {name: _output_shape(context, name) for name in self._outputs}
         for name, shape in shapes.items():
             count = int(np.prod(shape))
             size = max(count, 1) * _FLOAT_BYTES
             host = self._cuda.allocate_pinned(size)
             values = np.ctypeslib.as_array((ctypes.c_float * count).from_address(host))
             self._buffers[name] = _Buffer(self._cuda.allocate(size), host, values)
-        for context in self._contexts:
-            for name, buffer in self._buffers.items():
-                if not context.set_tensor_address(name, buffer.device):
-                    raise BackendError(f"{self._path} cannot run on tensorrt: the address of {name} was refused")
 
     def _capture_all(self) -> None:
         """Run every number of faces until its graph is captured, so that no frame has to wait for that."""
@@ -215,38 +220,38 @@ class TensorRtBackend:
         self._cuda.use()
         for name, array in inputs.items():
             self._buffers[name].values[: array.size] = array.ravel()
-        key = tuple(inputs[spec.name].shape for spec in self.contract.inputs)
-        shape = self._shapes.get(key)
-        if shape is not None and shape.graph:
+        shapes = {spec.name: inputs[spec.name].shape for spec in self.contract.inputs}
+        shape = self._shape(shapes)
+        if shape.graph:
             self._cuda.launch(shape.graph)
         else:
-            shapes = {name: array.shape for name, array in inputs.items()}
-            context = self._contexts[0 if len(inputs["image"]) == 1 else -1]
-            outputs = self._run_once(context, shapes)
-            known = shape is not None
-            shape = self._shapes.setdefault(key, _Shape(outputs))
-            if known and self._graphs and len(self._shapes) <= _MAX_GRAPHS:
-                self._capture(context, shapes, shape)
+            self._enqueue(shape, shapes)
+            shape.runs += 1
+            if shape.runs > 1 and self._graphs:  # the first run does work that cannot be captured
+                self._capture(shape, shapes)
         self._cuda.synchronize()
         return {
             name: self._buffers[name].values[: int(np.prod(found))].reshape(found).copy()
             for name, found in shape.outputs.items()
         }
 
-    def _run_once(self, context: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """Enqueue a run without a graph and return the shapes of its outputs."""
-        self._set_shapes(context, shapes)
-        outputs = {name: self._output_shape(context, name) for name in self._outputs}
-        self._enqueue(context, shapes, outputs)
-        return outputs
+    def _shape(self, shapes: Mapping[str, tuple[int, ...]]) -> _Shape:
+        """The context for these input shapes, created at their first use."""
+        key = tuple(shapes.values())
+        if key not in self._shapes:
+            if len(self._shapes) >= _MAX_SHAPES:
+                self._shapes.clear()
+            context = self._context(0 if shapes["image"][0] == 1 else len(self._profiles) - 1, shapes)
+            self._shapes[key] = _Shape(context, {name: _output_shape(context, name) for name in self._outputs})
+        return self._shapes[key]
 
-    def _capture(self, context: Any, shapes: Mapping[str, tuple[int, ...]], shape: _Shape) -> None:
+    def _capture(self, shape: _Shape, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Capture the run that was just made; without graphs the network still runs, only slower."""
         self._cuda.synchronize()
         try:
             self._cuda.begin_capture()
             try:
-                self._enqueue(context, shapes, shape.outputs)
+                self._enqueue(shape, shapes)
             except BaseException:
                 self._cuda.abandon_capture()
                 raise
@@ -255,28 +260,23 @@ class TensorRtBackend:
             self._graphs = False
             _log.warning("%s runs without CUDA graphs: %s", self._path.name, _line(error))
 
-    def _enqueue(
-        self, context: Any, shapes: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
-    ) -> None:
-        for name, shape in shapes.items():
+    def _enqueue(self, shape: _Shape, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Enqueue the copies to the GPU, the network, and the copies back."""
+        for name, lengths in shapes.items():
             buffer = self._buffers[name]
-            self._cuda.upload(buffer.device, buffer.host, int(np.prod(shape)) * _FLOAT_BYTES)
-        if not context.execute_async_v3(self._cuda.stream):
+            self._cuda.upload(buffer.device, buffer.host, int(np.prod(lengths)) * _FLOAT_BYTES)
+        if not shape.context.execute_async_v3(self._cuda.stream):
             raise RuntimeError(self._logger.last_error or "the network was not started")
-        for name, shape in outputs.items():
+        for name, lengths in shape.outputs.items():
             buffer = self._buffers[name]
-            self._cuda.download(buffer.host, buffer.device, int(np.prod(shape)) * _FLOAT_BYTES)
+            self._cuda.download(buffer.host, buffer.device, int(np.prod(lengths)) * _FLOAT_BYTES)
 
-    def _set_shapes(self, context: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        for name, shape in shapes.items():
-            if not context.set_input_shape(name, tuple(shape)):
-                raise RuntimeError(f"the shape {shape} of {name} was refused")
 
-    def _output_shape(self, context: Any, name: str) -> tuple[int, ...]:
-        shape = tuple(int(length) for length in context.get_tensor_shape(name))
-        if min(shape, default=0) < 0:
-            raise RuntimeError(f"the shape {shape} of {name} depends on values")
-        return shape
+def _output_shape(context: Any, name: str) -> tuple[int, ...]:
+    shape = tuple(int(length) for length in context.get_tensor_shape(name))
+    if min(shape, default=0) < 0:
+        raise RuntimeError(f"the shape {shape} of {name} depends on values")
+    return shape
 
 
 def _with_faces(largest: tuple[int, ...], spec: TensorSpec, axis: int | str, faces: int) -> tuple[int, ...]:

@@ -196,6 +196,7 @@ class Context:
         self._shapes: dict[str, Dims] = {}
         self._addresses: dict[str, int] = {}
         self._changed = True  # work is due that cannot be captured
+        self._captured = False
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
         assert stream_handle in self._engine.gpu.streams
@@ -206,6 +207,7 @@ class Context:
         low, _, high = self._engine.profiles[self._profile][name]
         if not all(a <= length <= b for a, length, b in zip(low, shape, high, strict=True)):
             return False
+        assert not self._captured, "a context was changed after its graph was captured"
         self._changed |= self._shapes.get(name) != shape
         self._shapes[name] = shape
         return True
@@ -215,6 +217,7 @@ class Context:
         return tuple(self._engine.session.run([name], zeros)[0].shape)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
+        assert not self._captured, "a context was changed after its graph was captured"
         self._addresses[name] = memory
         return memory in self._engine.gpu.buffers
 
@@ -224,6 +227,7 @@ class Context:
             self._engine.logger.log(Severity.ERROR, "operation not permitted when stream is capturing")
             return False
         self._changed = False
+        self._captured |= stream.captured is not None
         shapes = dict(self._shapes)
         stream.enqueue(lambda: self._compute(shapes))
         return True
