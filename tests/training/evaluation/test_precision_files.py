@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import ModelProto
-from tests.training.fake_faces import fake_faces
 
 from engine.backends.model_file import MODELS_FOLDER, read_model
 from engine.backends.precision import read_variant, variant_path
+from tests.training.fakes.expression import fake_faces
 from training.evaluation import precision_files
 from training.evaluation.precision_files import write_precisions
 
