@@ -27,13 +27,13 @@ from app.qt.background import Worker
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
 from app.remedies import window_text
-from app.review.export import ExportChoice, export
+from app.export.export import ExportChoice, export
 from app.review.notes import Notes
 from app.review.session import Session
 
 #: Steps of the progress bar.
 _STEPS: Final = 1000
-#: Writes the chosen files; see `app.review.export.export`.
+#: Writes the chosen files; see `app.export.export.export`.
 Export = Callable[[Session, Notes, ExportChoice, Path, Callable[[float], None], Callable[[], bool]], tuple[Path, ...]]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QUrl
 
 from app.qt.review.export_dialog import Export, ExportDialog
-from app.review.export import ExportChoice
+from app.export.export import ExportChoice
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session

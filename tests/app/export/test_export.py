@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.review import export as exporting
+from app.export import export as exporting
 from app.review.clip import ClipReader
-from app.review.export import ExportChoice, export
+from app.export.export import ExportChoice, export
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import open_session
 from app.session.video import VideoSink
