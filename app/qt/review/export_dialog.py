@@ -22,17 +22,22 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.export.export import export, reason_against
+from app.export.formats import FORMATS, Format, Needs
+from app.export.job import ExportChoice
 from app.qt import theme
 from app.qt.background import Worker
+from app.qt.translation import translated
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
 from app.remedies import window_text
-from app.export.export import ExportChoice, export
 from app.review.notes import Notes
 from app.review.session import Session
 
 #: Steps of the progress bar.
 _STEPS: Final = 1000
+#: Formats that are checked at first, if they can be written.
+_CHECKED: Final = ("csv", "notes", "agreement")
 #: Writes the chosen files; see `app.export.export.export`.
 Export = Callable[[Session, Notes, ExportChoice, Path, Callable[[float], None], Callable[[], bool]], tuple[Path, ...]]
 
@@ -96,12 +101,11 @@ class ExportDialog(QDialog):
     def choice(self) -> ExportChoice:
         """What is checked."""
         return ExportChoice(
-            table=self.table.isChecked(),
-            notes=self.notes.isChecked(),
-            agreement=self.agreement.isChecked(),
-            video=self.video.isChecked(),
+            tuple(name for name, box in self.formats.items() if box.isChecked()),
             without_excluded=self.without_excluded.isChecked(),
             replace=self.replace.isChecked(),
+            excel=self.excel.isChecked(),
+            all_units=self.all_units.isChecked(),
         )
 
     def run(self) -> None:
@@ -161,8 +165,7 @@ class ExportDialog(QDialog):
     def _follow(self) -> None:
         """Enable what can be used now."""
         choice = self.choice
-        some = choice.table or choice.notes or choice.agreement or choice.video
-        self.start.setEnabled(some and bool(self.folder.text().strip()) and not self._running)
+        self.start.setEnabled(bool(choice.formats) and bool(self.folder.text().strip()) and not self._running)
         self.close_button.setText(self.tr("Cancel") if self._running else self.tr("Close"))
         self.bar.setVisible(self._running)
         self.status.setVisible(bool(self.status.text()))  # an empty label would be a tab stop
@@ -179,42 +182,33 @@ class ExportDialog(QDialog):
     # Layout
 
     def _make_choices(self) -> None:
-        self.table = QCheckBox(self.tr("Reviewed table"))
-        self.notes = QCheckBox(self.tr("Notes"))
-        self.agreement = QCheckBox(self.tr("Agreement"))
-        self.video = QCheckBox(self.tr("Video with overlay"))
+        self.formats = {item.name: QCheckBox(translated(item.title)) for item in FORMATS}
         self.without_excluded = QCheckBox(self.tr("Leave out excluded ranges"))
+        self.excel = QCheckBox(self.tr("CSV for Excel"))
+        self.all_units = QCheckBox(self.tr("Action units that are not trusted"))
         self.replace = QCheckBox(self.tr("Replace files of an earlier export"))
-        for box in (self.table, self.notes):
-            box.setChecked(True)
-        labelled = bool(self._notes.labels)
-        self.agreement.setEnabled(labelled)
-        self.agreement.setChecked(labelled)
-        self.video.setEnabled(self._session.video is not None and not self._session.video.annotated)
+        for item in FORMATS:
+            self.formats[item.name].setEnabled(self._reason_against(item) is None)
+        for name in _CHECKED:
+            self.formats[name].setChecked(self.formats[name].isEnabled())
+
+    def _reason_against(self, item: Format) -> str | None:
+        """Why a format cannot be written, for its description; None if it can."""
+        if item.missing is not None:
+            return self.tr("Needs a package: run {command}").format(command=item.missing)
+        if reason_against(item, self._session, self._notes) is None:
+            return None
+        if item.needs is Needs.LABELS:
+            return self.tr("There are no labels yet, so there is no agreement to write.")
+        return self.tr("Needs a video without overlay; this session has none.")
 
     def _lines(self) -> tuple[tuple[QCheckBox, str], ...]:
         """One line of description for each choice."""
-        no_labels = self.tr("There are no labels yet, so there is no agreement to write.")
-        no_video = self.tr("Needs a video without overlay; this session has none.")
         return (
-            (
-                self.table,
-                self.tr("CSV: all columns of the model's table, your label, and whether the frame is excluded."),
-            ),
-            (self.notes, self.tr("CSV: markers, excluded ranges and your labels, one per line.")),
-            (
-                self.agreement,
-                self.tr("JSON: Cohen's kappa with its interval, all counts and the confusion matrix.")
-                if self.agreement.isEnabled()
-                else no_labels,
-            ),
-            (
-                self.video,
-                self.tr("MP4: the original video with boxes and labels drawn again. This takes a while.")
-                if self.video.isEnabled()
-                else no_video,
-            ),
-            (self.without_excluded, self.tr("Frames in excluded ranges are left out of the table and the video.")),
+            *((self.formats[item.name], self._reason_against(item) or translated(item.about)) for item in FORMATS),
+            (self.without_excluded, self.tr("Frames in excluded ranges are left out of every file except the notes.")),
+            (self.excel, self.tr("A byte order mark, without which Excel shows accents wrongly.")),
+            (self.all_units, self.tr("Also in the formats of other tools. The reviewed tables always have all units.")),
             (self.replace, self.tr("Otherwise existing files are never overwritten.")),
         )
 

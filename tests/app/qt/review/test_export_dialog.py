@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QUrl
 
+from app.export.job import ExportChoice
 from app.qt.review.export_dialog import Export, ExportDialog
-from app.export.export import ExportChoice
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
@@ -71,30 +71,30 @@ def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, sessio
 
 def test_unavailable_files_are_disabled_with_a_reason(make: Make, session: Session) -> None:
     dialog = make()
-    assert not dialog.agreement.isEnabled()
-    assert "There are no labels yet" in dialog.agreement.accessibleDescription()
-    assert not dialog.video.isEnabled()
+    assert not dialog.formats["agreement"].isEnabled()
+    assert "There are no labels yet" in dialog.formats["agreement"].accessibleDescription()
+    assert not dialog.formats["video"].isEnabled()
     session.video = SessionVideo(Path("clean.mp4"), annotated=False)
-    assert make().video.isEnabled()
+    assert make().formats["video"].isEnabled()
     session.video = SessionVideo(Path("annotated.mp4"), annotated=True)
-    assert not make().video.isEnabled()
+    assert not make().formats["video"].isEnabled()
 
 
 def test_the_choice_is_what_is_checked(make: Make) -> None:
     dialog = make()
-    assert dialog.choice == ExportChoice(table=True, notes=True)
+    assert dialog.choice == ExportChoice(("csv", "notes"))
     dialog.without_excluded.click()
     dialog.replace.click()
-    dialog.notes.click()
-    assert dialog.choice == ExportChoice(table=True, notes=False, without_excluded=True, replace=True)
+    dialog.formats["notes"].click()
+    assert dialog.choice == ExportChoice(("csv",), without_excluded=True, replace=True)
 
 
 def test_without_a_choice_or_a_folder_export_is_disabled(make: Make) -> None:
     dialog = make()
-    dialog.table.click()
-    dialog.notes.click()
+    dialog.formats["csv"].click()
+    dialog.formats["notes"].click()
     assert not dialog.start.isEnabled()
-    dialog.notes.click()
+    dialog.formats["notes"].click()
     assert dialog.start.isEnabled()
     dialog.folder.setText("  ")
     assert not dialog.start.isEnabled()
