@@ -57,6 +57,8 @@ def _write_description(job: ExportJob, path: Path, subject: str) -> None:
     with text_table(path / "participants.tsv", delimiter="\t") as writer:
         writer.writerow(("participant_id",))
         writer.writerow((f"sub-{subject}",))
+    described = {"Description": "The source as one participant; several people may be seen in it"}
+    (path / "participants.json").write_text(json_text(described), encoding="utf-8")
 
 
 def _write_events(job: ExportJob, stem: Path, report: Progress) -> None:
@@ -123,13 +125,14 @@ def _write_recordings(job: ExportJob, stem: Path, report: Progress) -> None:
                 path = stem.with_name(f"{stem.name}_recording-face{row.face_id}_physio.tsv.gz")
                 recordings[row.face_id] = _Recording(path, sample, len(columns))
             recordings[row.face_id].add(sample, _values(job, row))
-    for recording in recordings.values():
+    for face_id, recording in recordings.items():
         recording.close()
         sidecar: dict[str, Any] = {
             "SamplingFrequency": rate,
             "StartTime": round(recording.start / rate, 6),
             "Columns": list(columns),
             "PhysioType": "generic",
+            "Description": f"Estimates for face {face_id}, resampled to a fixed rate: the frame nearest to each sample",
             **columns,
         }
         path = recording.path
@@ -201,6 +204,7 @@ _MEASURES: Final[dict[str, dict[str, str]]] = {
     "roll": {"Description": "head tilted clockwise", "Units": "deg"},
 }
 _EVENT_COLUMNS: Final[dict[str, Any]] = {
+    "Description": "Episodes: consecutive frames in which a face keeps a value",
     "trial_type": {
         "Description": "what the event is about",
         "Levels": {

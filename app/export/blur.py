@@ -33,7 +33,7 @@ LINK_S: Final = 10.0
 LINK_WIDTHS: Final = 2.0
 #: Cells along the longer side of a blurred face, and of a frame that is blurred whole.
 _FACE_CELLS: Final = 6
-_FRAME_CELLS: Final = 12
+_FRAME_CELLS: Final = 8
 
 #: Left, top, right, bottom in pixels.
 Box = tuple[float, float, float, float]

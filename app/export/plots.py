@@ -12,7 +12,9 @@ from app.overlay.palette import EXPRESSION_COLOURS, GREY, Colour
 #: Width of a plot in its own units; it scales with the page.
 _WIDTH: Final = 900.0
 _BAR: Final = 22.0
-_LABEL_WIDTH: Final = 150.0
+_BAR_LABEL: Final = 240.0
+_VALUE_WIDTH: Final = 130.0
+_ROW_LABEL: Final = 90.0
 _PATTERN: Final = "competing"  # id of the hatch of ambiguous stretches
 
 
@@ -40,34 +42,34 @@ class Span:
 
 def bars(title: str, items: Sequence[Bar]) -> str:
     """Horizontal bars, one per item."""
-    lines, room = [], _WIDTH - _LABEL_WIDTH - 130.0
+    lines, room = [], _WIDTH - _BAR_LABEL - _VALUE_WIDTH
     for place, item in enumerate(items):
         top = place * (_BAR + 6.0)
         middle = top + _BAR / 2 + 5.0
         lines.append(f'<text x="0" y="{middle:.1f}">{escape(item.label)}</text>')
-        lines.append(_rectangle(_LABEL_WIDTH, top, room, "#eceef1"))
-        lines.append(_rectangle(_LABEL_WIDTH, top, room * min(max(item.share, 0.0), 1.0), _hex(item.colour)))
-        lines.append(f'<text x="{_LABEL_WIDTH + room + 8:.1f}" y="{middle:.1f}">{escape(item.text)}</text>')
+        lines.append(_rectangle(_BAR_LABEL, top, room, "#eceef1"))
+        lines.append(_rectangle(_BAR_LABEL, top, room * min(max(item.share, 0.0), 1.0), _hex(item.colour)))
+        lines.append(f'<text x="{_BAR_LABEL + room + 8:.1f}" y="{middle:.1f}">{escape(item.text)}</text>')
     return _svg(title, len(items) * (_BAR + 6.0), lines)
 
 
 def timeline(title: str, rows: Sequence[tuple[str, Sequence[Span]]], duration_s: float) -> str:
     """Stretches of several faces below each other, over one time axis."""
-    room, lines = _WIDTH - _LABEL_WIDTH, []
+    room, lines = _WIDTH - _ROW_LABEL, []
     scale = room / max(duration_s, 1e-9)
     for place, (label, spans) in enumerate(rows):
         top = place * (_BAR + 6.0)
         lines.append(f'<text x="0" y="{top + _BAR / 2 + 5:.1f}">{escape(label)}</text>')
-        lines.append(_rectangle(_LABEL_WIDTH, top, room, "#f4f5f7"))
+        lines.append(_rectangle(_ROW_LABEL, top, room, "#f4f5f7"))
         for span in spans:
-            left, width = _LABEL_WIDTH + span.start_s * scale, max((span.end_s - span.start_s) * scale, 0.5)
+            left, width = _ROW_LABEL + span.start_s * scale, max((span.end_s - span.start_s) * scale, 0.5)
             fill = "none" if span.empty else _hex(span.colour)
             lines.append(_rectangle(left, top, width, fill, span.title, outline=span.empty))
             if span.hatched:
                 lines.append(_rectangle(left, top, width, f"url(#{_PATTERN})", span.title))
     bottom = len(rows) * (_BAR + 6.0) + 14.0
     for step in range(6):
-        left = _LABEL_WIDTH + room * step / 5
+        left = _ROW_LABEL + room * step / 5
         anchor = "end" if step == 5 else "middle"
         lines.append(
             f'<text x="{left:.1f}" y="{bottom:.1f}" text-anchor="{anchor}">{clock(duration_s * step / 5)}</text>'

@@ -162,9 +162,9 @@ def _unit_bars(job: ExportJob, counts: _Counts) -> str:
         "Share of assessed faces in which each action unit is present",
         [
             Bar(
-                f"{unit_value(code)}{'' if code in trusted else ' (not trusted)'}",
+                f"{unit_value(code)} {UNIT_NAMES.get(code, '')}{'' if code in trusted else ', not trusted'}",
                 _share(counts.present[code], counts.assessed),
-                f"{_percent(counts.present[code], counts.assessed)} {UNIT_NAMES.get(code, '')}",
+                _counted(counts.present[code], counts.assessed),
                 BAR_PRESENT if code in trusted else BAR_BELOW,
             )
             for code in codes

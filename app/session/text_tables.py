@@ -59,7 +59,15 @@ class _SafeWriter:
         self._writer = writer
 
     def writerow(self, row: Iterable[Any], /) -> Any:
-        return self._writer.writerow([safe_cell(value) for value in row])
+        return self._writer.writerow([_one_kind_of_line_break(safe_cell(value)) for value in row])
 
     def writerows(self, rows: Iterable[Iterable[Any]], /) -> Any:
-        return self._writer.writerows([safe_cell(value) for value in row] for row in rows)
+        for row in rows:
+            self.writerow(row)
+
+
+def _one_kind_of_line_break(value: Any) -> Any:
+    """Carriage returns become line feeds: Python's writer does not quote a lone one before version 3.13."""
+    if isinstance(value, str) and "\r" in value:
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value

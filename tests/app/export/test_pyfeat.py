@@ -1,0 +1,59 @@
+"""py-feat CSV: the columns of Detectorv2, read by pandas, and by py-feat where it is installed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+pandas = pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def path(write):
+    return write("pyfeat") / "pyfeat.csv"
+
+
+def test_the_columns_are_those_of_version_two(path) -> None:
+    columns = list(pandas.read_csv(path).columns)
+    assert columns[:5] == ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
+    assert columns[5:141] == [f"x_{place}" for place in range(68)] + [f"y_{place}" for place in range(68)]
+    assert columns[141:147] == ["Pitch", "Roll", "Yaw", "X", "Y", "Z"]
+    units = [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43]
+    assert columns[147:167] == [f"AU{code:02d}" for code in units]
+    assert columns[167:174] == ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger"]
+    assert columns[-6:] == ["FrameHeight", "FrameWidth", "input", "frame", "approx_time", "Identity"]
+
+
+def test_values_are_in_the_units_of_py_feat(path) -> None:
+    frame = pandas.read_csv(path)
+    row = frame[frame["Identity"] == "face_1"].iloc[0]
+    assert [row[name] for name in ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")] == [40, 30, 60, 70]
+    assert row["AU12"] == pytest.approx(0.7)
+    assert row["Happy"] == pytest.approx(0.5)
+    # up, tilted to the person's right, turned to the person's right; ours: right edge of the frame, up, clockwise
+    assert row["Pitch"] == pytest.approx(math.radians(-5.0), abs=1e-6)
+    assert row["Roll"] == pytest.approx(math.radians(-1.5), abs=1e-6)
+    assert row["Yaw"] == pytest.approx(math.radians(-10.0), abs=1e-6)
+    assert (row["frame"], row["approx_time"], row["FrameWidth"], row["input"]) == (5, "00:00", 160, "clip.mp4")
+    names = ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt"]
+    assert sum(row[name] for name in names) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_is_not_estimated_is_missing(path) -> None:
+    frame = pandas.read_csv(path)
+    assert frame[["x_0", "y_67", "X", "AU11", "AU28", "valence", "gaze_yaw"]].isna().all().all()
+    assert frame["AU12"].isna().sum() == 15
+    assert not [name for name in frame.columns if name.startswith("Identity_")]  # no embedding of an identity
+
+
+def test_py_feats_own_reader_finds_its_groups(path) -> None:
+    try:
+        from feat.utils.io import read_feat
+    except Exception as error:  # noqa: BLE001 (torchvision fails with other errors than ImportError)
+        pytest.skip(f"needs py-feat: {error}")
+    fex = read_feat(str(path))
+    assert fex.detector == "Detectorv2"
+    assert list(fex.emotions.columns) == ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger"]
+    assert fex.aus.shape[1] == 20
+    assert list(fex.poses.columns) == ["Pitch", "Roll", "Yaw", "X", "Y", "Z"]
