@@ -136,7 +136,10 @@ def test_the_video_has_every_face_blurred_and_its_other_parts_unchanged(recorded
             face, corner = np.s_[30:100, 40:100], np.s_[105:, 130:]  # of all faces; outside their margins
             assert detail(image[face]) < 0.4 * detail(clean[face])
             share = detail(image[corner]) / detail(clean[corner])
-            assert share > 0.8 if faces else share < 0.4
+            if not faces:
+                assert share < 0.4
+            elif position < 15:  # a second before the second face, whose box is held from there
+                assert share > 0.8
     finally:
         blurred.close()
         original.close()
