@@ -195,14 +195,17 @@ def _annotate_all(
             if not outcome.finished:
                 return INTERRUPTED
             if formats:
-                _export_annotated(folder.path, formats, control)
+                _export_annotated(folder.path, formats, options.video, control)
             if control.stopped:
                 break
     return status
 
 
-def _export_annotated(folder: Path, formats: tuple[str, ...], control: JobControl) -> None:
-    """Export what a finished session has, also after an earlier Ctrl-C has ended its live source."""
+def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, control: JobControl) -> None:
+    """Export what a finished session has, also after an earlier Ctrl-C has ended its live source.
+
+    Without the annotated video, the summary page has no pictures either.
+    """
     from app.export.command import export_session
     from app.export.job import ExportChoice
 
@@ -210,7 +213,7 @@ def _export_annotated(folder: Path, formats: tuple[str, ...], control: JobContro
         return False
 
     cancelled = never if control.stopped else lambda: control.stopped
-    choice = ExportChoice(formats, replace=True)
+    choice = ExportChoice(formats, replace=True, pictures=pictures)
     _print_exported(export_session(folder, choice, None, cancelled, skip_impossible=True))
 
 

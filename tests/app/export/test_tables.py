@@ -58,6 +58,18 @@ def test_duckdb_reads_the_parquet_table(write, table) -> None:
     check_columns(table, *map(list, zip(*rows, strict=True)))
 
 
+def test_fastparquet_reads_the_parquet_table(write, table) -> None:
+    pandas, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow.parquet")
+    pytest.importorskip("fastparquet")
+    path = write("parquet") / "reviewed_faces.parquet"
+    group = parquet.ParquetFile(path).metadata.row_group(0)
+    if any("BYTE_STREAM_SPLIT" in group.column(place).encodings for place in range(group.num_columns)):
+        pytest.skip("fastparquet cannot read columns encoded as byte stream split")
+    frame = pandas.read_parquet(path, engine="fastparquet")
+    columns = [none_for_nan(frame[name].astype(object).tolist()) for name in ("decision", "human_label", "au_12")]
+    check_columns(table, *columns, none_for_nan(frame["face_id"].astype(object).tolist()))
+
+
 def test_json_lines_hold_the_same_rows_with_null_for_what_was_not_computed(write, table) -> None:
     path = write("jsonl") / "reviewed_faces.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

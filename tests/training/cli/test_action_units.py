@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from engine.backends.contract import read_contract
 from engine.errors import SourceError
 from engine.facs import OPEN_UNITS
-from tests.training.fake_action_unit_faces import fake_unit_faces
-from tests.training.fake_action_unit_reports import fake_fer_faces
+from tests.training.fakes.action_unit_reports import fake_fer_faces
+from tests.training.fakes.action_units import fake_unit_faces
 from training import CONFIGS
 from training.action_units.features import ActionUnitsConfig
 from training.action_units.pseudo_labels import ThresholdsConfig

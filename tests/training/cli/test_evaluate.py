@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.backends.contract import read_contract, write_contract
-from tests.training.fake_action_unit_labels import brightness_model, faulty_faces
-from tests.training.fake_faces import quiet
+from tests.training.fakes.action_units import brightness_model, faulty_faces
+from tests.training.fakes.expression import quiet
 from training.action_units.export import held_out_fold, held_out_line
 from training.cli.evaluate import measure_file
 from training.data.action_unit_faces import FOLDS

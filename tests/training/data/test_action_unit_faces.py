@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fake_action_unit_faces import fake_unit_faces
+from tests.training.fakes.action_units import fake_unit_faces
 from training.data.action_unit_faces import FOLDS, VALIDATION_SHARE, fold_of, is_validation, joined, split_people
 
 

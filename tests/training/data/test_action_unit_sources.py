@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_action_unit_faces import fake_unit_faces
-from tests.training.fake_sequences import use_fake_networks, write_bp4d
+from tests.training.fakes.action_units import fake_unit_faces
+from tests.training.fakes.sequences import use_fake_networks, write_bp4d
 from training.data import action_unit_sources as unit_sources
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitData, UnitSource, parse_unit_data, read_all_units, read_units

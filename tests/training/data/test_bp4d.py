@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import BP4D_UNITS
-from tests.training.fake_sequences import use_fake_networks, write_bp4d, write_coding
+from tests.training.fakes.sequences import use_fake_networks, write_bp4d, write_coding
 from training.data.bp4d import list_bp4d, read_bp4d, read_coding
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS
-from tests.training.open_set.fake_face import SIDE_PX, in_photograph, mesh_points, photograph
+from tests.training.fakes.head import SIDE_PX, in_photograph, mesh_points, photograph
 from training.data.open_set import (
     LABELS,
     PICTURES,

@@ -15,7 +15,7 @@ from engine.expression import ExpressionEstimator, softmax
 from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
 from engine.uncertainty import decompose
-from tests.training.fake_faces import fake_faces, fake_run
+from tests.training.fakes.expression import fake_faces, fake_run
 from training.expression import export as expression
 from training.expression.export import ArbexEnsemble, calibrate, export_expression
 from training.expression.fit import ExpressionRunConfig

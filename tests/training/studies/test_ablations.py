@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.fake_faces import SHAPE, fake_faces, fake_run, quiet
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run, quiet
 from training.expression.fit import ExpressionRunConfig
 from training.loop.trainer import TrainerConfig
 from training.studies import ablations as module

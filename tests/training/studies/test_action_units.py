@@ -13,9 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fake_action_unit_faces import TINY
-from tests.training.fake_action_unit_labels import fake_labels, faulty_faces
-from tests.training.fake_faces import quiet
+from tests.training.fakes.action_units import TINY, fake_labels, faulty_faces
+from tests.training.fakes.expression import quiet
 from training.action_units.model import Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
 from training.loop.json_report import plain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.fake_faces import SHAPE, fake_faces, fake_run
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run
 from training.data.fer2013 import FerFaces
 from training.expression.fit import ExpressionRunConfig
 from training.studies import members as module

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.training.fake_action_unit_labels import faulty_faces
-from tests.training.fake_action_unit_reports import UNITS, fake_file_report
+from tests.training.fakes.action_unit_reports import UNITS, fake_file_report
+from tests.training.fakes.action_units import faulty_faces
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain
 from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_faces import SHAPE, fake_faces, fake_run, quiet
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run, quiet
 from training.corruptions.catalogue import Strength
 from training.data.fer2013 import FerFaces, vote_shares
 from training.evaluation.uncertainty import MethodRow, UncertaintyConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_faces import quiet
+from tests.training.fakes.expression import quiet
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import FerFaces
 from training.data.keep_list import KeepList

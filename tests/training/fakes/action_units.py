@@ -1,4 +1,4 @@
-"""Action-unit labels with faults and gaps, and a model that reads the brightness, for tests of measuring."""
+"""Synthetic faces with action-unit labels, the settings of a short training run, and a model that reads brightness."""
 
 from __future__ import annotations
 
@@ -12,7 +12,42 @@ from onnx import TensorProto, helper, numpy_helper
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import BP4D_UNITS, unit_code
+from training.action_units.features import ActionUnitsConfig
+from training.action_units.model import UGNConfig
 from training.data.action_unit_faces import UnitFaces, fold_of
+from training.data.augment import AugmentConfig
+from training.loop.trainer import TrainerConfig
+
+UNITS = (1, 12, 25)
+STAGE = TrainerConfig(epochs=1, batch_size=16, bf16=False)
+#: Settings that train in seconds.
+TINY = ActionUnitsConfig(
+    model=UGNConfig(stem=4, widths=(4, 8), blocks=(1, 1), graph_width=8, projection=4),
+    stage1=STAGE,
+    stage2=STAGE,
+    augment=AugmentConfig(landmark_noise=0.0),
+    weighting_samples=2,
+    views=2,
+)
+
+
+def fake_unit_faces(people: int = 60, source: str = "faces128", units: tuple[int, ...] = UNITS) -> UnitFaces:
+    """Three images per person; a unit occurs on the bright ones, and everything is known."""
+    random = np.random.default_rng(0)
+    level = np.tile([30, 128, 220], people).astype(np.uint8)
+    noise = random.integers(0, 20, (len(level), 96, 96), dtype=np.uint8)
+    names = np.repeat([f"person {number}" for number in range(people)], 3)
+    targets = np.repeat(level[:, np.newaxis] / 255, len(units), axis=1).astype(np.float32)
+    return UnitFaces(
+        units=units,
+        crops=level[:, np.newaxis, np.newaxis] + noise,
+        occurs=targets > 0.6,
+        known=np.ones(targets.shape, bool),
+        targets=targets,
+        people=names,
+        folds=np.array([fold_of(str(name)) for name in names], np.int64),
+        sources=np.full(len(names), source),
+    )
 
 
 def fake_labels(
