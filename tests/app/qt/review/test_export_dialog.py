@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QUrl
 
+from app.export.formats import FORMATS
 from app.export.job import ExportChoice
 from app.qt.review.export_dialog import Export, ExportDialog
 from app.review.notes import HumanLabel, Notes
@@ -87,6 +88,34 @@ def test_the_choice_is_what_is_checked(make: Make) -> None:
     dialog.replace.click()
     dialog.formats["notes"].click()
     assert dialog.choice == ExportChoice(("csv",), without_excluded=True, replace=True)
+
+
+def test_the_dialog_offers_every_format_of_the_table(make: Make) -> None:
+    dialog = make()
+    assert list(dialog.formats) == [item.name for item in FORMATS]
+    assert [box.text() for box in dialog.formats.values()] == [item.title for item in FORMATS]
+    dialog.formats["elan"].click()
+    dialog.excel.click()
+    dialog.all_units.click()
+    assert dialog.choice == ExportChoice(("csv", "notes", "elan"), excel=True, all_units=True)
+
+
+def test_a_format_whose_package_is_missing_names_the_command(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.export.formats.find_spec", lambda module: None)
+    dialog = make()
+    assert not dialog.formats["elan"].isEnabled()
+    assert 'run pip install "pympi-ling==' in dialog.formats["elan"].accessibleDescription()
+    assert dialog.formats["openface"].isEnabled()
+
+
+def test_formats_of_other_tools_are_written(make: Make, until: Until, tmp_path: Path) -> None:
+    dialog = make()
+    for name in ("openface", "bids", "html"):
+        dialog.formats[name].click()
+    dialog.run()
+    until(lambda: not dialog.running)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"reviewed_faces.csv", "reviewed_notes.csv", "openface.csv", "bids", "summary.html"}
 
 
 def test_without_a_choice_or_a_folder_export_is_disabled(make: Make) -> None:
