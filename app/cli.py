@@ -155,7 +155,7 @@ def annotate_command(
 
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
     settings = options.preset.configured(_settings(config, backend, threads))
-    exported = format_names(formats or ())  # a missing package is reported before hours of work
+    exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with _stop_on_signal() as control:
         status = _annotate_all(sources, out, options, settings, tracker, control, exported)
     if status:

@@ -35,6 +35,7 @@ def write_bids(job: ExportJob, path: Path, report: Progress) -> None:
     """Write the data set into a new folder."""
     subject = re.sub(r"[^0-9A-Za-z]", "", Path(job.header.source_id).stem) or "01"
     folder = path / f"sub-{subject}" / "beh"
+    path.mkdir()  # an error if the name is taken, by a link to elsewhere for example
     folder.mkdir(parents=True)
     stem = folder / f"sub-{subject}_task-{_TASK}"
     _write_description(job, path, subject)

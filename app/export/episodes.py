@@ -107,7 +107,6 @@ class _Collector:
     def __init__(self, job: ExportJob) -> None:
         self._job = job
         self._order = {name: place for place, name in enumerate(job.header.expressions)}
-        self._thresholds = dict(zip(job.header.au_codes, job.header.au_thresholds, strict=True))
         self._open: dict[tuple[int, Kind, str], _Run] = {}
         self._closed: list[_Run] = []
 
@@ -155,5 +154,5 @@ class _Collector:
             labels = sorted(row.labels, key=lambda label: self._order.get(label, len(self._order)))
             yield Kind.EXPRESSION, SEPARATOR.join(labels), row.shares[0] if row.shares else None
         for code, occurrence in self._job.unit_values(row).items():
-            if occurrence > self._thresholds[code]:
+            if occurrence > self._job.thresholds[code]:
                 yield Kind.UNIT, unit_value(code), occurrence

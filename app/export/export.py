@@ -6,6 +6,7 @@ Every file is written atomically under a name that annotating never uses, so the
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,11 +123,32 @@ def _write_folder(job: ExportJob, path: Path, write: Writer, report: Progress) -
     try:
         shutil.rmtree(part, ignore_errors=True)
         write(job, part, report)
-        if path.exists():
-            shutil.rmtree(path)
-        part.replace(path)
+        _publish_folder(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish_folder(part: Path, path: Path) -> None:
+    """Rename a complete folder to ``path``; an earlier one is kept until then.
+
+    Raises:
+        OSError: the disk is full or failing; an earlier folder is still there.
+    """
+    for item in part.rglob("*"):
+        if item.is_file():
+            with item.open("rb+") as handle:
+                os.fsync(handle.fileno())
+    old = path.with_name(f"{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.replace(old)
+    try:
+        part.replace(path)
+    except OSError:
+        if old.exists():
+            old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _part_of(report: Progress, start: float, length: float) -> Progress:

@@ -59,14 +59,16 @@ class ExportJob:
         self.notes = notes
         self.choice = choice
         self.header = session.header
+        #: Indices into `SessionHeader.au_codes` of the units that are exported.
+        self.unit_places = tuple(
+            place
+            for place, code in enumerate(session.header.au_codes)
+            if choice.all_units or code in session.header.au_trusted
+        )
+        #: Occurrence by FACS number above which a unit counts as present.
+        self.thresholds = dict(zip(session.header.au_codes, session.header.au_thresholds, strict=True))
         self._cancelled = cancelled
         self._excluded: npt.NDArray[np.bool_] = notes.excluded(session.times_s)
-
-    @property
-    def unit_places(self) -> tuple[int, ...]:
-        """Indices into `SessionHeader.au_codes` of the units that are exported."""
-        header, every = self.header, self.choice.all_units
-        return tuple(place for place, code in enumerate(header.au_codes) if every or code in header.au_trusted)
 
     def unit_values(self, row: FaceRow) -> dict[int, float]:
         """Occurrence by FACS number of the exported units; empty if the face was not assessed."""

@@ -30,7 +30,6 @@ def write_openface(job: ExportJob, path: Path, report: Progress) -> None:
     ours = [job.header.au_codes[place] for place in job.unit_places]
     intensity = sorted({*INTENSITY_UNITS, *ours})
     presence = sorted({*PRESENCE_UNITS, *ours})
-    thresholds = dict(zip(job.header.au_codes, job.header.au_thresholds, strict=True))
     with text_table(path, excel=job.choice.excel) as writer:
         writer.writerow(
             (
@@ -51,7 +50,7 @@ def write_openface(job: ExportJob, path: Path, report: Progress) -> None:
                         *_rotation(row),
                         *(_text(_SCALE * units[code], 2) if code in units else None for code in intensity),
                         *(
-                            _text(float(units[code] > thresholds[code]), 1) if code in units else None
+                            _text(float(units[code] > job.thresholds[code]), 1) if code in units else None
                             for code in presence
                         ),
                     )

@@ -60,7 +60,6 @@ class _Counts:
     def add(self, job: ExportJob, rows: Sequence[FaceRow]) -> None:
         """Add the rows of a frame."""
         self.frames += 1
-        thresholds = dict(zip(job.header.au_codes, job.header.au_thresholds, strict=True))
         for row in rows:
             if row.decision == NO_FACE or row.face_id is None:
                 self.without_face += 1
@@ -71,7 +70,7 @@ class _Counts:
             self.labels.update(row.labels if row.decision == "accept" else ())
             units = job.unit_values(row)
             self.assessed += bool(units)
-            self.present.update(code for code, value in units.items() if value > thresholds[code])
+            self.present.update(code for code, value in units.items() if value > job.thresholds[code])
 
 
 def write_summary(job: ExportJob, path: Path, report: Progress) -> None:

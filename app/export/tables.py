@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.review.agreement import Agreement, measure_agreement
 from app.session.table import cells, column_names, parquet_from_csv
 from app.session.text_tables import text_table
 from engine.errors import OutputError
+from engine.files import create_part
 from engine.records import json_text
 
 #: Columns after those of faces.csv.
@@ -41,9 +43,7 @@ def write_csv(job: ExportJob, path: Path, report: Progress) -> None:
 
 def write_parquet(job: ExportJob, path: Path, report: Progress) -> None:
     """Write the table as Parquet, by way of a text file with unescaped cells."""
-    import csv
-
-    names, source = _names(job), path.with_suffix(".csv.part")
+    names, source = _names(job), create_part(path.with_suffix(".csv"))
     try:
         with source.open("w", encoding="utf-8", errors="replace", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")

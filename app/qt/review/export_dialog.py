@@ -66,6 +66,7 @@ class ExportDialog(QDialog):
         self._stop = threading.Event()
         self._running = False
         self._written_to = Path()
+        self._page: Path | None = None  # the summary page, if it was written
         self._progress = _Progress()
         self._progress.changed.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
         self._worker = Worker("mien-export", self._export, self._done, self._fail)
@@ -86,6 +87,10 @@ class ExportDialog(QDialog):
         self.show_folder.setAutoDefault(False)
         self.show_folder.clicked.connect(self._open_folder)
         self.show_folder.hide()
+        self.show_page = QPushButton(self.tr("Open summary page"))
+        self.show_page.setAutoDefault(False)
+        self.show_page.clicked.connect(self._open_page)
+        self.show_page.hide()
         self.close_button = QPushButton(self.tr("Close"))
         self.close_button.setAutoDefault(False)
         self.close_button.clicked.connect(self.reject)
@@ -155,6 +160,8 @@ class ExportDialog(QDialog):
             text = self.tr("Written to {folder}:\n{names}")
         self.status.setText(text.format(folder=self._written_to, names=names))
         self.show_folder.setVisible(bool(written))
+        self._page = next((path for path in written if path.suffix == ".html"), None)
+        self.show_page.setVisible(self._page is not None)
         self._follow()
 
     def _fail(self, error: Exception) -> None:
@@ -178,6 +185,10 @@ class ExportDialog(QDialog):
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written_to)))
+
+    def _open_page(self) -> None:
+        if self._page is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._page)))
 
     # Layout
 
@@ -237,6 +248,7 @@ class ExportDialog(QDialog):
         self.folder.textChanged.connect(self._follow)
         buttons = QHBoxLayout()
         buttons.addWidget(self.show_folder)
+        buttons.addWidget(self.show_page)
         buttons.addStretch(1)
         buttons.addWidget(self.start)
         buttons.addWidget(self.close_button)

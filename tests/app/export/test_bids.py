@@ -109,3 +109,21 @@ def test_a_folder_is_replaced_as_a_whole(write, root: Path) -> None:
     assert not (root / "old.txt").exists()
     assert (root / "dataset_description.json").exists()
     assert [path.name for path in root.parent.iterdir()] == ["bids"]
+
+
+def test_the_earlier_folder_returns_if_the_new_one_cannot_be_renamed(write, root: Path, monkeypatch) -> None:
+    from engine.errors import OutputError
+
+    rename = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name.endswith(".part"):
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    (root / "mine.txt").write_text("of an earlier export")
+    with pytest.raises(OutputError, match="Input/output error"):
+        write("bids", replace=True)
+    assert (root / "mine.txt").exists()
+    assert [path.name for path in root.parent.iterdir()] == ["bids"]

@@ -11,6 +11,7 @@ import pytest
 
 from app.export import videos
 from app.export.export import export
+from app.export.formats import FORMATS
 from app.export.job import ExportChoice
 from app.remedies import cli_text, window_text
 from app.review.clip import ClipReader
@@ -288,3 +289,43 @@ def test_the_video_of_the_session_is_never_overwritten(recorded):
     choice = ExportChoice(("video",), replace=True)
     with pytest.raises(OutputError, match="is the video of this session"):
         run(recorded, choice, recorded.folder.path)
+
+
+PLAIN = tuple(item for item in FORMATS if item.name not in ("agreement", "notes"))
+
+
+@pytest.mark.parametrize("item", PLAIN, ids=lambda item: item.name)
+def test_a_cancelled_format_leaves_nothing(recorded, tmp_path, item):
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) == 2
+
+    assert run(recorded, ExportChoice((item.name,)), tmp_path / "out", cancelled=cancelled) == ()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("item", FORMATS, ids=lambda item: item.name)
+def test_a_format_that_cannot_be_finished_keeps_the_earlier_files(recorded, tmp_path, monkeypatch, item):
+    written = run(recorded, ExportChoice((item.name,)), tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {path for path in written if path.is_file()} <= set(before)
+
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("engine.files.publish", full)
+    monkeypatch.setattr("app.session.video.publish", full)
+    monkeypatch.setattr(Path, "replace", full)  # of folders
+    with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another folder"):
+        run(recorded, ExportChoice((item.name,), replace=True), tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("item", [item for item in PLAIN if item.name != "video"], ids=lambda item: item.name)
+def test_a_changed_journal_is_reported_in_every_format(recorded, tmp_path, item):
+    write_session(recorded.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
+    with pytest.raises(OutputError, match="has changed: open the session again"):
+        run(recorded, ExportChoice((item.name,)), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

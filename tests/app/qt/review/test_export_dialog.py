@@ -118,6 +118,23 @@ def test_formats_of_other_tools_are_written(make: Make, until: Until, tmp_path: 
     assert names == {"reviewed_faces.csv", "reviewed_notes.csv", "openface.csv", "bids", "summary.html"}
 
 
+def test_the_summary_page_can_be_opened(
+    make: Make, until: Until, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[QUrl] = []
+    monkeypatch.setattr("app.qt.review.export_dialog.QDesktopServices.openUrl", opened.append)
+    dialog = make()
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert dialog.show_page.isHidden()
+    dialog.formats["html"].click()
+    dialog.replace.click()
+    dialog.run()
+    until(lambda: not dialog.running)
+    dialog.show_page.click()
+    assert [Path(url.toLocalFile()) for url in opened] == [tmp_path / "out" / "summary.html"]
+
+
 def test_without_a_choice_or_a_folder_export_is_disabled(make: Make) -> None:
     dialog = make()
     dialog.formats["csv"].click()
