@@ -214,7 +214,7 @@ def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, co
 
     cancelled = never if control.stopped else lambda: control.stopped
     choice = ExportChoice(formats, replace=True, pictures=pictures)
-    _print_exported(export_session(folder, choice, None, cancelled, skip_impossible=True))
+    _print_exported(export_session(folder, choice, None, cancelled, _progress(), skip_impossible=True))
 
 
 def _print_exported(exported: Exported) -> None:
@@ -266,7 +266,7 @@ def export_results_command(
     with _stop_on_signal() as control:
         for folder, target in zip(folders, targets, strict=True):
             try:
-                _print_exported(export_session(folder, choice, target, lambda: control.stopped))
+                _print_exported(export_session(folder, choice, target, lambda: control.stopped, _progress()))
             except EngineError as error:  # continue with the other sessions
                 _print_error(cli_text(error))
                 status = USER_ERROR

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.annotate import ProgressListener
 from app.export.export import export, reason_against
 from app.export.formats import FORMATS, chosen_formats
 from app.export.job import ExportChoice
@@ -68,6 +69,7 @@ def export_session(
     choice: ExportChoice,
     target: Path | None,
     cancelled: Callable[[], bool],
+    listener: ProgressListener,
     *,
     skip_impossible: bool = False,
 ) -> Exported:
@@ -78,6 +80,7 @@ def export_session(
         choice: which formats and how.
         target: folder to write to; None = `EXPORT_FOLDER` inside the session.
         cancelled: checked between frames.
+        listener: receives the progress, as a number of frames.
         skip_impossible: leave out formats that need labels or a video that the session has not, instead of refusing.
 
     Raises:
@@ -90,5 +93,17 @@ def export_session(
             remarks += [str(reason) for reason in against.values() if reason is not None]
             possible = tuple(name for name, reason in against.items() if reason is None)
             choice = dataclasses.replace(choice, formats=possible)
-        written = export(session, notes, choice, target or folder / EXPORT_FOLDER, lambda share: None, cancelled)
+        frames = len(session.frames)
+        listener.begin(f"export of {folder.name}", frames, 0)
+        try:
+            written = export(
+                session,
+                notes,
+                choice,
+                target or folder / EXPORT_FOLDER,
+                lambda share: listener.update(round(share * frames)),
+                cancelled,
+            )
+        finally:
+            listener.end()
         return Exported(written, tuple(remarks))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.export.blur import AFTER_S, BEFORE_S, LINK_S, MARGIN, FaceCover, blur_faces
 from app.review.clip import ClipReader
@@ -79,6 +81,29 @@ def test_a_face_without_a_box_covers_the_whole_frame() -> None:
     assert cover([row(1), row(2, size=None)]).boxes_at(0) is None
     assert cover([row(1), row(2, x=float("nan"))]).boxes_at(0) is None
     assert cover([row(1), row(2, size=0.0)]).boxes_at(0) is None
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.integers(1, 4), st.tuples(st.floats(-50, 700), st.floats(5, 200)), max_size=3),
+        min_size=1,
+        max_size=40,
+    ),
+    st.floats(0.01, 1.5),
+)
+def test_every_face_found_or_lost_within_its_track_is_covered(frames, step_s: float) -> None:
+    made = cover(*[[row(face, x, size=size) for face, (x, size) in shown.items()] for shown in frames], step_s=step_s)
+    seen = {face: [place for place, shown in enumerate(frames) if face in shown] for face in range(1, 5)}
+    for position, shown in enumerate(frames):
+        boxes = made.boxes_at(position)
+        within = [face for face, places in seen.items() if places and places[0] <= position <= places[-1]]
+        if boxes is None:
+            assert not within
+            continue
+        assert boxes  # never an empty list: a frame without a face is blurred whole
+        for x, size in shown.values():
+            assert any(holds(box, x, size=size) for box in boxes)
+        assert len(boxes) >= len(shown)
 
 
 @pytest.fixture

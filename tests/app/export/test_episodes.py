@@ -8,6 +8,8 @@ from app.export.episodes import Episode, Kind, episodes_of
 from app.export.job import ExportChoice, ExportJob
 from app.review.notes import Exclusion, Notes
 from app.review.session import open_session
+from app.review.synthetic_session import write_synthetic_session
+from app.session.folder import SessionFolder
 from tests.app.export.conftest import NOTES
 from tests.fakes.sessions import labelled_face, write_session
 
@@ -73,3 +75,19 @@ def test_excluded_frames_can_be_left_out(session) -> None:
     assert (1, "happiness", 0.5, 2.5, 20) in brief(found(session, notes), Kind.EXPRESSION)
     without = brief(found(session, notes, without_excluded=True), Kind.EXPRESSION)
     assert without[:2] == [(1, "happiness", 0.5, 1.0, 5), (1, "happiness", 1.5, 2.5, 10)]
+
+
+def test_episodes_cover_every_row_once(tmp_path) -> None:
+    write_synthetic_session(SessionFolder(tmp_path / "long"), 60.0, 10.0, 3, 11)
+    with open_session(tmp_path / "long") as session:
+        episodes = found(session, Notes(), min_frames=1)
+        rows = [row for position in range(len(session.frames)) for row in session.rows_at(position)]
+    by_kind = {kind: sum(item.frames for item in episodes if item.kind is kind) for kind in Kind}
+    assert by_kind[Kind.DECISION] == sum(row.face_id is not None for row in rows)
+    assert by_kind[Kind.EXPRESSION] == sum(bool(row.labels) for row in rows)
+    above = sum(value > 0.5 for row in rows for value in row.occurrence)
+    assert by_kind[Kind.UNIT] == above > 0
+    for kind in (Kind.DECISION, Kind.EXPRESSION):
+        for face in {item.face_id for item in episodes}:
+            spans = sorted((item.first, item.last) for item in episodes if (item.face_id, item.kind) == (face, kind))
+            assert all(one[1] < other[0] for one, other in zip(spans, spans[1:], strict=False))
