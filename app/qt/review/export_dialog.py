@@ -177,6 +177,7 @@ class ExportDialog(QDialog):
         self.bar.setVisible(self._running)
         self.status.setVisible(bool(self.status.text()))  # an empty label would be a tab stop
         self._inputs.setEnabled(not self._running)
+        self._target.setEnabled(not self._running)
 
     def _choose_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder"), self.folder.text())
@@ -229,22 +230,24 @@ class ExportDialog(QDialog):
         column = QVBoxLayout(self._inputs)
         column.setContentsMargins(0, 0, 0, 0)
         for box, line in self._lines():
+            if box is self.without_excluded:
+                column.addWidget(text_label(self.tr("Options"), "heading"))
             description = text_label(line, "dim")
             description.setContentsMargins(round(1.7 * em), 0, 0, round(0.3 * em))
             box.setAccessibleDescription(line)
             box.toggled.connect(self._follow)
             column.addWidget(box)
             column.addWidget(description)
-        column.addSpacing(round(0.5 * em))
-        column.addWidget(text_label(self.tr("Folder"), "heading"))
-        row = QHBoxLayout()
+        column.addStretch(1)
+        self._target = QWidget()  # outside the scrolled list, which is long
+        row = QHBoxLayout(self._target)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(text_label(self.tr("Folder"), "heading"))
         row.addWidget(self.folder, 1)
         choose = QPushButton(self.tr("Choose…"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_folder)
         row.addWidget(choose)
-        column.addLayout(row)
-        column.addStretch(1)
         self.folder.textChanged.connect(self._follow)
         buttons = QHBoxLayout()
         buttons.addWidget(self.show_folder)
@@ -254,6 +257,7 @@ class ExportDialog(QDialog):
         buttons.addWidget(self.close_button)
         layout = QVBoxLayout(self)
         layout.addWidget(scrolled(self._inputs), 1)
+        layout.addWidget(self._target)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
         layout.addLayout(buttons)
