@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.review import export as exporting
+from app.export import videos
+from app.export.export import export
+from app.export.formats import FORMATS
+from app.export.job import ExportChoice
+from app.remedies import cli_text, window_text
 from app.review.clip import ClipReader
-from app.review.export import ExportChoice, export
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import open_session
 from app.session.video import VideoSink
@@ -28,7 +31,7 @@ NOTES = (
     .with_exclusion(Exclusion(0.2, 0.4))
     .with_marker(Marker(0.3, "=look, here"))
 )
-ALL = ExportChoice(agreement=True)
+ALL = ExportChoice(("csv", "notes", "agreement"))
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def rows_of(path):
 
 
 def test_the_table_is_the_models_with_two_more_columns(session, tmp_path):
-    written = run(session, ExportChoice(notes=False), tmp_path / "out")
+    written = run(session, ExportChoice(("csv",)), tmp_path / "out")
     assert written == (tmp_path / "out" / "reviewed_faces.csv",)
     rows, model = rows_of(written[0]), rows_of(session.folder.csv)
     assert [row[:-2] for row in rows] == model
@@ -66,33 +69,33 @@ def test_the_table_is_the_models_with_two_more_columns(session, tmp_path):
 
 
 def test_excluded_frames_can_be_left_out(session, tmp_path):
-    (path,) = run(session, ExportChoice(notes=False, without_excluded=True), tmp_path / "out")
+    (path,) = run(session, ExportChoice(("csv",), without_excluded=True), tmp_path / "out")
     frames = {int(row[1]) for row in rows_of(path)[1:]}
     assert frames == set(range(62)) - {2, 3}
 
 
 def test_an_incomplete_session_gives_the_same_table(session, tmp_path):
     write_session(tmp_path / "open", FRAMES, tables=False, completed=False)
-    (whole,) = run(session, ExportChoice(notes=False), tmp_path / "a")
+    (whole,) = run(session, ExportChoice(("csv",)), tmp_path / "a")
     with open_session(tmp_path / "open") as unfinished:
-        (path,) = run(unfinished, ExportChoice(notes=False), tmp_path / "b")
+        (path,) = run(unfinished, ExportChoice(("csv",)), tmp_path / "b")
     assert path.read_bytes() == whole.read_bytes()
 
 
 def test_notes_are_one_line_each_ordered_by_time(session, tmp_path):
-    (path,) = run(session, ExportChoice(table=False), tmp_path / "out")
+    (path,) = run(session, ExportChoice(("notes",)), tmp_path / "out")
     assert rows_of(path) == [
         ["kind", "start_s", "end_s", "face_id", "text", "coder"],
         ["label", "0.0", "99.0", "2", "fear", "Ada"],
         ["label", "0.15", "0.35", "1", "anger", "Ada"],
         ["exclusion", "0.2", "0.4", "", "", "Ada"],
-        ["marker", "0.3", "", "", "=look, here", "Ada"],
+        ["marker", "0.3", "", "", "'=look, here", "Ada"],
         ["label", "0.5", "0.6", "1", "unclear", "Ada"],
     ]
 
 
 def test_the_agreement_names_its_session_and_model(session, tmp_path):
-    choice = ExportChoice(table=False, notes=False, agreement=True)
+    choice = ExportChoice(("agreement",))
     (path,) = run(session, choice, tmp_path / "out", NOTES.without_exclusion(NOTES.exclusions[0]))
     raw = json.loads(path.read_text(encoding="utf-8"))
     assert raw["source_id"] == "clip.mp4"
@@ -118,10 +121,10 @@ def test_existing_files_are_kept_unless_replacing_is_allowed(session, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "reviewed_notes.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(
-        OutputError, match=r"reviewed_notes\.csv exists: choose another folder, or allow replacing files"
-    ):
+    with pytest.raises(OutputError, match=r"reviewed_notes\.csv exists") as caught:
         run(session, ALL, out)
+    assert window_text(caught.value).endswith("exists: choose another folder, or allow replacing files")
+    assert cli_text(caught.value).endswith("exists: use --force to replace it, or choose another --out")
     assert [path.name for path in out.iterdir()] == ["reviewed_notes.csv"]
     assert len(run(session, ExportChoice(replace=True), out)) == 2
     assert (out / "reviewed_notes.csv").read_text(encoding="utf-8").startswith("kind,")
@@ -131,7 +134,7 @@ def test_a_truncated_journal_gives_no_table(session, tmp_path):
     lines = session.folder.journal.read_bytes().splitlines(keepends=True)
     session.folder.journal.write_bytes(b"".join(lines[:30]))
     with pytest.raises(OutputError, match="has changed: open the session again"):
-        run(session, ExportChoice(notes=False), tmp_path / "out")
+        run(session, ExportChoice(("csv",)), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -141,7 +144,7 @@ def test_a_folder_name_that_is_too_long_is_reported(session):
 
 
 def test_notes_that_are_not_utf8_are_exported(session, tmp_path):
-    (path,) = run(session, ExportChoice(table=False), tmp_path / "out", Notes("\udce9").with_marker(Marker(1.0, "a")))
+    (path,) = run(session, ExportChoice(("notes",)), tmp_path / "out", Notes("\udce9").with_marker(Marker(1.0, "a")))
     assert rows_of(path)[1] == ["marker", "1.0", "", "", "a", "?"]
 
 
@@ -172,9 +175,7 @@ def test_a_cancelled_export_leaves_no_partial_file(session, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "choice", [ExportChoice(notes=False), ExportChoice(table=False), ExportChoice(False, False, True)]
-)
+@pytest.mark.parametrize("choice", [ExportChoice(("csv",)), ExportChoice(("notes",)), ExportChoice(("agreement",))])
 def test_a_full_disk_leaves_no_partial_file_and_names_the_remedy(session, tmp_path, monkeypatch, choice):
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -217,7 +218,7 @@ def recorded(tmp_path):
         yield opened
 
 
-VIDEO = ExportChoice(table=False, notes=False, video=True)
+VIDEO = ExportChoice(("video",))
 
 
 def test_the_video_is_the_original_with_the_overlay(recorded, tmp_path):
@@ -234,7 +235,7 @@ def test_the_video_is_the_original_with_the_overlay(recorded, tmp_path):
 
 def test_the_video_freezes_over_excluded_ranges(recorded, tmp_path):
     notes = Notes().with_exclusion(Exclusion(1.0, 5.0))
-    choice = ExportChoice(table=False, notes=False, video=True, without_excluded=True)
+    choice = ExportChoice(("video",), without_excluded=True)
     (path,) = run(recorded, choice, tmp_path / "out", notes)
     clip = ClipReader(path)
     assert [np.median(clip.image_at(time_s)) for time_s in (0.9, 3.0, 4.9, 5.0)] == pytest.approx(
@@ -244,10 +245,10 @@ def test_the_video_freezes_over_excluded_ranges(recorded, tmp_path):
 
 
 def test_the_video_needs_one_without_overlay(session, tmp_path):
-    with pytest.raises(OutputError, match=r"The overlay needs a video without one.* put clip\.mp4 into"):
+    with pytest.raises(OutputError, match=r"Video with overlay needs the original video: put clip\.mp4 into"):
         run(session, VIDEO, tmp_path / "out")
     (session.folder.video).write_bytes(b"x")
-    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="needs a video without one"):
+    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="needs the original video"):
         run(annotated, VIDEO, tmp_path / "out")
 
 
@@ -269,7 +270,7 @@ def test_a_video_on_a_full_disk_leaves_no_partial_file(recorded, tmp_path, monke
                 raise OutputError("reviewed.mp4 cannot be written (No space left on device)", Remedy.FREE_SPACE)
             super().write_rows(frame, rows)
 
-    monkeypatch.setattr(exporting, "VideoSink", FullSink)
+    monkeypatch.setattr(videos, "VideoSink", FullSink)
     with pytest.raises(OutputError, match=r"reviewed\.mp4 cannot be written .*free space or choose another folder"):
         run(recorded, VIDEO, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -285,6 +286,46 @@ def test_a_damaged_video_is_reported_and_leaves_no_partial_file(session, tmp_pat
 def test_the_video_of_the_session_is_never_overwritten(recorded):
     path = recorded.folder.recording.rename(recorded.folder.path / "reviewed.mp4")
     recorded.video = type(recorded.video)(path, annotated=False)
-    choice = ExportChoice(table=False, notes=False, video=True, replace=True)
+    choice = ExportChoice(("video",), replace=True)
     with pytest.raises(OutputError, match="is the video of this session"):
         run(recorded, choice, recorded.folder.path)
+
+
+PLAIN = tuple(item for item in FORMATS if item.name not in ("agreement", "notes"))
+
+
+@pytest.mark.parametrize("item", PLAIN, ids=lambda item: item.name)
+def test_a_cancelled_format_leaves_nothing(recorded, tmp_path, item):
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) == 2
+
+    assert run(recorded, ExportChoice((item.name,)), tmp_path / "out", cancelled=cancelled) == ()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("item", FORMATS, ids=lambda item: item.name)
+def test_a_format_that_cannot_be_finished_keeps_the_earlier_files(recorded, tmp_path, monkeypatch, item):
+    written = run(recorded, ExportChoice((item.name,)), tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {path for path in written if path.is_file()} <= set(before)
+
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("engine.files.publish", full)
+    monkeypatch.setattr("app.session.video.publish", full)
+    monkeypatch.setattr(Path, "replace", full)  # of folders
+    with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another folder"):
+        run(recorded, ExportChoice((item.name,), replace=True), tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("item", [item for item in PLAIN if item.name != "video"], ids=lambda item: item.name)
+def test_a_changed_journal_is_reported_in_every_format(recorded, tmp_path, item):
+    write_session(recorded.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
+    with pytest.raises(OutputError, match="has changed: open the session again"):
+        run(recorded, ExportChoice((item.name,)), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
