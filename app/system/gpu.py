@@ -15,6 +15,7 @@ from engine.backends.contract import CONTRACTS
 from engine.backends.cuda import CudaError, open_driver
 from engine.backends.model_file import model_path, read_model
 from engine.backends.plans import PlanStore
+from engine.backends.precision import with_precision_of
 from engine.backends.registry import GPU_BACKENDS
 from engine.backends.tensorrt_build import open_package
 from engine.backends.tensorrt_engines import build_missing
@@ -40,9 +41,11 @@ def build_engines(config: GpuConfig, force: bool, report: Callable[[str], None])
     report(f"{package.gpu.name}, compute capability {package.gpu.capability}, TensorRT {package.version}")
     paths = []
     for task in CONTRACTS:
-        report(f"{task}, {config.precision}: building; this can take minutes")
-        path, built = build_missing(read_model(model_path(task)), config, PlanStore(), force=force)
-        report(f"{task}, {config.precision}: {'built' if built else 'already built'}, {path}")
+        model = read_model(model_path(task))
+        what = f"{task}, {with_precision_of(model.path, config).precision}"
+        report(f"{what}: building; this can take minutes")
+        path, built = build_missing(model, config, PlanStore(), force=force)
+        report(f"{what}: {'built' if built else 'already built'}, {path}")
         paths.append(path)
     return paths
 

@@ -21,7 +21,7 @@ from engine.backends.cuda import CudaError, open_driver
 from engine.backends.model_file import ModelFile
 from engine.backends.onnx_runtime import error_line, import_onnxruntime, session_options, tensor_specs
 from engine.backends.plans import PlanStore
-from engine.backends.precision import read_variant
+from engine.backends.precision import read_variant, with_precision_of
 from engine.backends.tensorrt_build import profiles_of
 from engine.config import GpuConfig
 from engine.errors import BackendError
@@ -173,6 +173,7 @@ def open_onnxruntime_gpu(backend: str, model: ModelFile, config: GpuConfig) -> I
         gpu = open_driver().facts(config.device)
     except CudaError as error:
         raise BackendError(f"{backend} cannot run: {error}") from None
+    config = with_precision_of(model.path, config)
     variant = read_variant(model, config.precision)
     device = f"{gpu.name}, {config.precision}"
     if backend == "onnxruntime-cuda":

@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path
 
 from engine.backends.model_file import ModelFile, read_model
-from engine.config import Precision
+from engine.config import GpuConfig, Precision
 from engine.errors import BackendError, ModelError
 
 
@@ -21,6 +21,13 @@ def variant_path(model: Path, precision: Precision) -> Path:
     'expression.fp16.onnx'
     """
     return model if precision == "fp32" else model.with_suffix(f".{precision}{model.suffix}")
+
+
+def with_precision_of(model: Path, config: GpuConfig) -> GpuConfig:
+    """The settings for a model: fp16 instead of int8 for one that has no int8 file, as action units have none."""
+    if config.precision == "int8" and not variant_path(model, "int8").is_file():
+        return dataclasses.replace(config, precision="fp16")
+    return config
 
 
 def read_variant(model: ModelFile, precision: Precision) -> ModelFile:

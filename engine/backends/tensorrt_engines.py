@@ -28,7 +28,7 @@ from engine.backends.cuda import CudaDevice
 from engine.backends.model_file import ModelFile, read_model
 from engine.backends.onnx_runtime import OnnxRuntimeBackend
 from engine.backends.plans import PlanError, PlanStore
-from engine.backends.precision import read_variant
+from engine.backends.precision import read_variant, with_precision_of
 from engine.backends.switching import PendingError
 from engine.backends.tensorrt import TensorRtBackend
 from engine.backends.tensorrt_build import TensorRt, build_plan, open_package, plan_key, profiles_of
@@ -60,7 +60,7 @@ def open_tensorrt(
         ContractError: the network does not match its contract.
     """
     del threads  # the GPU has its own
-    store = store or PlanStore()
+    store, config = store or PlanStore(), with_precision_of(model.path, config)
     package = open_package(config.device)
     variant = read_variant(model, config.precision)
     open_plan = partial(_open_plan, package, variant, config, store)
@@ -98,6 +98,7 @@ def build_missing(model: ModelFile, config: GpuConfig, store: PlanStore, *, forc
             in this precision.
         OSError: the store cannot be written.
     """
+    config = with_precision_of(model.path, config)
     package = open_package(config.device)
     variant = read_variant(model, config.precision)
     key = plan_key(package, variant, config)

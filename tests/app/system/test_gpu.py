@@ -15,7 +15,9 @@ from app.cli import app
 from app.system import gpu as system_gpu
 from app.system.check import Check
 from app.system.gpu import build_engines, gpu_checks, is_jetson, jetson_checks, list_engines
+from engine.backends.model_file import model_path
 from engine.backends.plans import PlanStore
+from engine.backends.registry import open_backend
 from engine.config import GpuConfig
 from engine.errors import BackendError
 from tests.fakes.gpu import FakeGpu
@@ -141,6 +143,17 @@ def test_both_released_models_are_built_once_and_listed(trt: FakeTensorRt, store
         "action_units, fp32, Orin, TensorRT 10.3.0",
         "expression, fp32, Orin, TensorRT 10.3.0",
     ]
+
+
+def test_float16_engines_are_built_from_the_released_files(trt: FakeTensorRt, store: PlanStore) -> None:
+    """On the fake GPU these are the float16 files on ONNX Runtime, through every step of a build."""
+    build_engines(GpuConfig(max_faces=2), False, lambda line: None)
+    assert {plan.key and plan.key.precision for plan in store.stored()} == {"fp16"}
+    for task in ("expression", "action_units"):
+        backend = open_backend(model_path(task), ("tensorrt",), 1, GpuConfig(max_faces=2))
+        assert (backend.name, backend.device) == ("tensorrt", "Orin, fp16")
+        assert backend.contract.name.endswith("-fp16")
+        backend.close()
 
 
 def test_a_build_without_a_gpu_is_an_error(fake_gpu: FakeGpu, store: PlanStore) -> None:

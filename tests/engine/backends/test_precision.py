@@ -10,7 +10,8 @@ import pytest
 
 from engine.backends.contract import write_contract
 from engine.backends.model_file import ModelFile, model_path, read_model
-from engine.backends.precision import read_variant, variant_path
+from engine.backends.precision import read_variant, variant_path, with_precision_of
+from engine.config import GpuConfig
 from engine.errors import BackendError
 
 ModelMaker = Callable[..., Path]
@@ -43,6 +44,14 @@ def test_a_variant_of_the_model_is_read(model: ModelFile) -> None:
 def test_a_missing_variant_names_the_command(model: ModelFile) -> None:
     with pytest.raises(BackendError, match=r"expression\.int8\.onnx is missing: run 'mien-train export variants"):
         read_variant(model, "int8")
+
+
+def test_a_model_without_an_int8_file_uses_float16(model: ModelFile) -> None:
+    config = GpuConfig(precision="int8")
+    assert with_precision_of(model.path, config).precision == "fp16"
+    variant_path(model.path, "int8").touch()
+    assert with_precision_of(model.path, config) == config
+    assert with_precision_of(model.path, GpuConfig(precision="fp32")).precision == "fp32"
 
 
 @pytest.mark.parametrize("changes", [{"trained": "fp16 from another model"}, {"licence": "other"}])
