@@ -24,6 +24,7 @@ from app.session.journal import (
     read_journal,
     resumed_frames,
 )
+from app.session.lock import SessionLock, lock_owner
 from app.session.metadata import first_metadata, last_metadata, read_metadata, session_header, write_metadata
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
@@ -135,19 +136,44 @@ def annotate(
 
     Raises:
         ValueError: the engine was opened without the preset.
-        OutputError: the folder already holds a session, or a file cannot be written; the journal is kept.
+        OutputError: another program writes to the folder, it already holds a session, or a file cannot be written; the
+            journal is kept.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
-    state = folder.state()
-    if state is SessionState.FINISHED and options.resume and not options.force:
-        return Outcome(folder, finished=True, skipped=True)
-    check_free(folder, state, options)
+    with SessionLock(folder):
+        state = folder.state()
+        if state is SessionState.FINISHED and options.resume and not options.force:
+            return Outcome(folder, finished=True, skipped=True)
+        check_free(folder, state, options)
+        return _annotate_locked(spec, folder, open_source, engine_for, options, listener, control)
+
+
+def _annotate_locked(
+    spec: str,
+    folder: SessionFolder,
+    open_source: Callable[[str], FrameSource],
+    engine_for: Callable[[FrameSource], Engine],
+    options: AnnotateOptions,
+    listener: ProgressListener,
+    control: JobControl,
+) -> Outcome:
     with open_source(spec) as opened:
         source = thinned(opened, options.preset.every_n_of(opened.info))
         engine = engine_for(source)
         if options.preset.configured(engine.config) != engine.config:
             raise ValueError(f"the engine was opened without the preset {options.preset.name}")
         return _Job(spec, folder, source, engine, options, listener, control).run()
+
+
+def check_unused(folder: SessionFolder) -> None:
+    """Refuse a folder that another program writes to.
+
+    Raises:
+        OutputError: naming that program.
+    """
+    owner = lock_owner(folder)
+    if owner is not None:
+        raise OutputError(f"{folder.path} is in use by {owner}", Remedy.IN_USE)
 
 
 def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOptions) -> None:

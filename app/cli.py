@@ -161,13 +161,14 @@ def _annotate_all(
     control: JobControl,
 ) -> int:
     """Annotate one source after another; return the exit status."""
-    from app.annotate import annotate, check_free
+    from app.annotate import annotate, check_free, check_unused
     from app.engine_cache import EngineCache
     from app.session.folder import SessionState, session_folders
     from engine.capture.opening import open_source, source_stem
 
     folders = session_folders(out, map(source_stem, sources))
     for folder in folders:  # all before the first one, which may take hours
+        check_unused(folder)
         state = folder.state()
         if not (state is SessionState.FINISHED and options.resume):
             check_free(folder, state, options)

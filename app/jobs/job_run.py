@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -12,7 +11,7 @@ from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener,
 from app.engine_cache import EngineCache
 from app.jobs.job_queue import EngineChoice, Job, JobResult
 from app.jobs.source_scan import SourceOpener
-from app.remedies import window_text
+from app.remedies import DISK_FULL, window_text
 from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from engine.capture.opening import open_source
@@ -20,8 +19,6 @@ from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
 
-#: Errors of a full disk, which block every job until space is freed.
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Frames skipped between two checks of the control.
 _SKIP_AT_ONCE: Final = 100
 
@@ -118,7 +115,7 @@ def _affects_every_job(error: EngineError) -> bool:
     if isinstance(error, (FaceModelError, ModelError, BackendError)):
         return True
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _DISK_FULL
+    return isinstance(cause, OSError) and cause.errno in DISK_FULL
 
 
 def _result_of(outcome: Outcome) -> JobResult | None:

@@ -69,13 +69,18 @@ class SessionFolder:
         """Models, settings and source; written at the start and, with ``completed`` true, as the very last file."""
         return self.path / "metadata.json"
 
+    @property
+    def lock(self) -> Path:
+        """Names the program that writes to the folder now (app/session/lock.py)."""
+        return self.path / "session.lock"
+
     def state(self) -> SessionState:
         """Determine the state from the files of the folder.
 
         Raises:
             OutputError: it cannot be read.
         """
-        with output_errors(self.path):
+        with output_errors(self.path, action="read"):
             if _is_completed(self.metadata):
                 return SessionState.FINISHED
             if self.journal.exists():

@@ -319,8 +319,12 @@ def _frozen(value: Any) -> Any:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield complete lines, each with the length of the file up to and including it."""
-    length = 0
+    """Yield complete lines, each with the length of the file up to and including it.
+
+    Raises:
+        OutputError: the file cannot be read, or a line before the last is damaged, a duplicate or out of order.
+    """
+    length, order = 0, _LineOrder(path)
     try:
         with path.open("rb") as handle:
             for raw in handle:
@@ -330,9 +334,45 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                     if handle.read(1):
                         raise OutputError(f"{path} is damaged at byte {length - len(raw)}", Remedy.ANNOTATE_AGAIN)
                     return
+                order.check(line)
                 yield line, length
     except OSError as error:
         raise OutputError(f"{path} cannot be read ({error.strerror})", Remedy.ANNOTATE_AGAIN) from error
+
+
+class _LineOrder:
+    """Checks the order of lines: frames ascend, and a state follows its frame. Two writers at once break it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frame = -1  # the last one
+        self._is_first = True
+        self._is_state_due = False
+
+    def check(self, line: dict[str, Any]) -> None:
+        """Check the next line.
+
+        Raises:
+            OutputError: it is a duplicate or out of order.
+        """
+        first, self._is_first = self._is_first, False
+        if ("header" in line or "journal" in line) and not first:
+            raise self._damaged("a second header")
+        if "resumed_at" in line:
+            if line["resumed_at"] <= self._frame:
+                raise self._damaged(f"resumed at frame {line['resumed_at']} after frame {self._frame}")
+            self._is_state_due = False
+        elif "snapshot" in line:
+            if line.get("frame") != self._frame or not self._is_state_due:
+                raise self._damaged(f"a state of frame {line.get('frame')} after frame {self._frame}")
+            self._is_state_due = False
+        elif "rows" in line:
+            if not isinstance(line.get("frame"), int) or line["frame"] <= self._frame:
+                raise self._damaged(f"frame {line.get('frame')} after frame {self._frame}")
+            self._frame, self._is_state_due = line["frame"], True
+
+    def _damaged(self, problem: str) -> OutputError:
+        return OutputError(f"{self._path} is damaged ({problem})", Remedy.ANNOTATE_AGAIN)
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

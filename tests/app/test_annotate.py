@@ -379,6 +379,49 @@ def test_images_of_different_sizes_share_one_video(run_annotate: Annotator) -> N
     assert run_annotate(source=Album()).finished
 
 
+WAITING = """
+import sys
+from pathlib import Path
+from app.session.folder import SessionFolder
+from tests.fakes.engines import FakePipeline
+from tests.fakes.sessions import Annotator
+def wait(index):
+    if index == 15:
+        print("running", flush=True)
+        sys.stdin.read()
+Annotator(SessionFolder(Path(sys.argv[1])))(FakePipeline(on_frame=wait), video=False)
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"force": True}], ids=str)
+def test_a_second_program_on_the_same_folder_is_refused(
+    run_annotate: Annotator, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(run_annotate.folder.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "running\n"
+    pipeline = FakePipeline()
+    with pytest.raises(OutputError, match=f"in use by process {first.pid} on .*", check=is_in_use):
+        run_annotate(pipeline, **options)
+    assert pipeline.processed == []
+    first.communicate()
+    assert first.returncode == 0
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(video=False)
+    assert table_of(run_annotate.folder) == table_of(whole.folder)
+    assert not run_annotate.folder.lock.exists()
+
+
+def is_in_use(error: OutputError) -> bool:
+    return error.remedy is Remedy.IN_USE
+
+
 def test_a_resumed_journal_has_one_header(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=20))
