@@ -11,10 +11,10 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
-from app.session.folder import SessionFolder, SessionState, check_same_session, source_sha256
+from app.session.folder import SessionFolder, SessionState, check_same_session
+from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -25,11 +25,18 @@ from app.session.journal import (
     resumed_frames,
 )
 from app.session.lock import SessionLock, lock_owner
-from app.session.metadata import first_metadata, last_metadata, read_metadata, session_header, write_metadata
+from app.session.metadata import (
+    SHA256_SETTING,
+    first_metadata,
+    last_metadata,
+    read_metadata,
+    session_header,
+    write_metadata,
+)
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
-from engine.capture.source import FrameSource
+from engine.capture.source import FrameSource, SourceInfo, source_name
 from engine.capture.thinning import thinned
 from engine.engine import Engine
 from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
@@ -37,6 +44,8 @@ from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
+#: Files that a message names.
+_MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +151,22 @@ def annotate(
     """
     with SessionLock(folder):
         state = folder.state()
-        if state is SessionState.FINISHED and options.resume and not options.force:
-            return Outcome(folder, finished=True, skipped=True)
         check_free(folder, state, options)
-        return _annotate_locked(spec, folder, open_source, engine_for, options, listener, control)
-
-
-def _annotate_locked(
-    spec: str,
-    folder: SessionFolder,
-    open_source: Callable[[str], FrameSource],
-    engine_for: Callable[[FrameSource], Engine],
-    options: AnnotateOptions,
-    listener: ProgressListener,
-    control: JobControl,
-) -> Outcome:
-    with open_source(spec) as opened:
-        source = thinned(opened, options.preset.every_n_of(opened.info))
-        engine = engine_for(source)
-        if options.preset.configured(engine.config) != engine.config:
-            raise ValueError(f"the engine was opened without the preset {options.preset.name}")
-        return _Job(spec, folder, source, engine, options, listener, control).run()
+        with open_source(spec) as opened:
+            files = SourceFiles(spec, opened.files)
+            try:
+                identity = files.identify(lambda: control.stopped)
+            except HashingStoppedError:
+                return Outcome(folder, finished=False)
+            if options.resume and not options.force and state is not SessionState.EMPTY:
+                check_same_source(folder, spec, opened.info, identity)
+                if state is SessionState.FINISHED:
+                    return Outcome(folder, finished=True, skipped=True)
+            source = thinned(opened, options.preset.every_n_of(opened.info))
+            engine = engine_for(source)
+            if options.preset.configured(engine.config) != engine.config:
+                raise ValueError(f"the engine was opened without the preset {options.preset.name}")
+            return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
 
 
 def check_unused(folder: SessionFolder) -> None:
@@ -184,10 +188,53 @@ def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOpti
     """
     if options.force or state is SessionState.EMPTY:
         return
-    if state is SessionState.FINISHED:
+    if state is SessionState.FINISHED and not options.resume:
         raise OutputError(f"{folder.path} holds finished output", Remedy.RESTART_OR_OTHER_FOLDER)
     if not options.resume:
         raise OutputError(f"{folder.path} holds unfinished output", Remedy.RESUME_OR_RESTART)
+
+
+def check_same_source(folder: SessionFolder, spec: str, info: SourceInfo, identity: SourceIdentity) -> None:
+    """Refuse to resume or skip a session of another source, or of a file that was replaced since.
+
+    Raises:
+        OutputError: naming the difference.
+    """
+    before, path = _recorded_source(folder, info, identity)
+    if before is None or before == identity.sha256:
+        return
+    if path is not None and path != identity.path:
+        problem = f"{folder.path} holds the session of another source, {path}"
+    else:
+        problem = f"{spec} has changed since {folder.path} was written"
+    raise OutputError(problem, Remedy.RESTART_OR_OTHER_FOLDER)
+
+
+def _recorded_source(
+    folder: SessionFolder, info: SourceInfo, identity: SourceIdentity
+) -> tuple[str | None, str | None]:
+    """Hash and path of the source of a session; the hash is None where there is nothing to compare.
+
+    Raises:
+        OutputError: the session is of another kind of source, or does not record it.
+    """
+    try:
+        source = read_metadata(folder.metadata).source
+        kind, sha256, path = source.kind, source.sha256, source.path
+    except OutputError:  # the header of the journal has the hash too
+        kind, path = info.kind.value, None
+        try:
+            sha256 = read_header(folder.journal).settings.get(SHA256_SETTING) or None
+        except OutputError:
+            if folder.state() is SessionState.UNFINISHED:
+                return None, None  # the journal ends within its first line
+            sha256 = None
+    if kind != info.kind.value or (identity.sha256 is not None and sha256 is None):
+        raise OutputError(
+            f"{folder.path} holds a session that does not record {info.source_id} as its source",
+            Remedy.RESTART_OR_OTHER_FOLDER,
+        )
+    return sha256, path
 
 
 class _Job:
@@ -202,19 +249,22 @@ class _Job:
         options: AnnotateOptions,
         listener: ProgressListener,
         control: JobControl,
+        files: SourceFiles,
+        identity: SourceIdentity,
     ) -> None:
         self._spec = spec
+        self._files = files
         self._folder = folder
         self._source = source
         self._engine = engine
         self._options = options
         self._listener = listener
         self._control = control
-        self._header = session_header(spec, source, engine, options.app_version, preset=options.preset)
+        self._header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
         self._video = VideoSink(folder.video, self._header) if has_video else None
-        self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset)
+        self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
         if self._resume is not None:
             with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
                 self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
@@ -317,21 +367,30 @@ class _Job:
 
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
         """Write tables, video and metadata."""
-        folder, info, path = self._folder, self._source.info, Path(self._spec)
+        folder = self._folder
         counts = write_tables(folder.journal, folder.csv, folder.parquet)
         if self._video is not None:
             self._video.publish()
         counters = runtime.counters()
-        fault = str(lost) if lost is not None else self._source.fault()
+        fault = str(lost) if lost is not None else self._fault()
         metadata = last_metadata(
             self._metadata,
             counts,
             dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
             damaged=self._source.damaged,
-            sha256=source_sha256(path) if not info.is_live and path.is_file() else None,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
         )
         write_metadata(folder.metadata, metadata)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
+
+    def _fault(self) -> str | None:
+        """What part of the source was lost, or changed while it was read."""
+        faults = [self._source.fault()]
+        changed = self._files.changed()
+        if changed:
+            names = ", ".join(source_name(path) for path in changed[:_MAX_NAMED])
+            more = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
+            faults.append(f"{names}{more} changed during the analysis: use --force once the content is final")
+        return "; ".join(fault for fault in faults if fault) or None

@@ -163,15 +163,13 @@ def _annotate_all(
     """Annotate one source after another; return the exit status."""
     from app.annotate import annotate, check_free, check_unused
     from app.engine_cache import EngineCache
-    from app.session.folder import SessionState, session_folders
-    from engine.capture.opening import open_source, source_stem
+    from app.session.naming import session_folders
+    from engine.capture.opening import open_source
 
-    folders = session_folders(out, map(source_stem, sources))
+    folders = session_folders(out, sources)
     for folder in folders:  # all before the first one, which may take hours
         check_unused(folder)
-        state = folder.state()
-        if not (state is SessionState.FINISHED and options.resume):
-            check_free(folder, state, options)
+        check_free(folder, folder.state(), options)
     listener, status = _progress(), 0
     with EngineCache(settings, tracker) as engines:
         for spec, folder in zip(sources, folders, strict=True):

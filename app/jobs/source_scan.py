@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from app.remedies import window_text
-from app.session.folder import session_folders
+from app.session.naming import new_session_folders
 from app.settings.presets import PRESETS
-from engine.capture.opening import is_live_spec, source_stem
+from engine.capture.opening import is_live_spec
 from engine.capture.pictures import PICTURE_SUFFIXES
 from engine.capture.source import FrameSource, SourceInfo
 from engine.capture.stream import redact_url
@@ -81,7 +81,7 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
                     found.append((spec, _totals_of(source.info)))
         except SourceError as error:
             faults.append(window_text(error))
-    folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
+    folders = new_session_folders(out, taken, [spec for spec, _ in found])
     sources_found = (FoundSource(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
     return ScanResult(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
 
@@ -117,12 +117,3 @@ def _sources_of(given: str) -> list[str]:
         raise SourceError(f"{given} cannot be read ({error.strerror}): check its permissions") from error
     pictures = [given] if not PICTURE_SUFFIXES.isdisjoint(suffixes.values()) else []
     return pictures + [str(path / name) for name, suffix in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES]
-
-
-def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path]:
-    try:
-        existing = [item.name for item in out.iterdir()]
-    except OSError:
-        existing = []  # missing or unreadable, which the job reports
-    before = sorted({*existing, *taken})
-    return [folder.path for folder in session_folders(out, [*before, *stems])[len(before) :]]

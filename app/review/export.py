@@ -259,7 +259,10 @@ def _export_errors(path: Path) -> Iterator[None]:
         with output_errors(path):
             yield
     except OutputError as error:
-        advice = {Remedy.FREE_SPACE: "free space or choose another folder", Remedy.OTHER_FOLDER: "choose another folder"}
+        advice = {
+            Remedy.FREE_SPACE: "free space or choose another folder",
+            Remedy.OTHER_FOLDER: "choose another folder",
+        }
         if error.remedy not in advice:
             raise
         raise OutputError(f"{error.problem}: {advice[error.remedy]}") from error

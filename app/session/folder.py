@@ -14,7 +14,7 @@ from app.remedies import output_errors
 from app.session.rows import SessionHeader
 from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
-from engine.files import part_path, sha256_of
+from engine.files import part_path
 
 #: Bytes at the start of a source file that, with its length, identify it.
 _HEAD_BYTES: Final = 1 << 20
@@ -121,20 +121,6 @@ def _is_completed(path: Path) -> bool:
     return isinstance(raw, dict) and raw.get("completed") is True
 
 
-def session_folders(out: Path, stems: Iterable[str]) -> list[SessionFolder]:
-    """Name one folder per source; repeated stems get ``-2``, ``-3`` and so on."""
-    taken: set[str] = set()
-    folders = []
-    for stem in stems:
-        name, number = stem, 1
-        while name in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name)
-        folders.append(SessionFolder(out / name))
-    return folders
-
-
 def is_session(folder: Path) -> bool:
     """Whether a folder holds a journal, so that Review can open it."""
     try:
@@ -204,15 +190,3 @@ def source_mark(path: Path) -> str:
     with path.open("rb") as handle:
         head = hashlib.sha256(handle.read(_HEAD_BYTES)).hexdigest()
     return f"{path.stat().st_size}:{head[:16]}"
-
-
-def source_sha256(path: Path) -> str:
-    """Hex digest of a source file.
-
-    Raises:
-        OutputError: it can no longer be read.
-    """
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise OutputError(f"{path} can no longer be read ({error.strerror})", Remedy.PUT_SOURCE_BACK) from error

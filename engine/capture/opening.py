@@ -22,20 +22,20 @@ def open_source(spec: str, *, live: bool = False) -> FrameSource:
     """Open what a text names.
 
     Args:
-        spec: ``demo``; a camera as a number or ``/dev/...``; an rtsp, http or https address; a folder of pictures; a
-            picture; else a video file.
+        spec: an existing file or folder: a video, a picture, or a folder of pictures; else ``demo``; a camera as a
+            number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
         live: whether the demo runs in real time and without end; every other source knows that itself.
 
     Raises:
         SourceError: there is no such source, or it cannot be read.
     """
-    if spec == DEMO:
-        return SyntheticSource(loop=live, live=live)
-    if _is_camera(spec):
-        return CameraSource(int(spec) if spec.isdecimal() else spec)
-    url = _URL.match(spec)
-    if url:
-        if url[1].lower() not in STREAM_SCHEMES:
+    if not is_path_spec(spec):
+        if spec == DEMO:
+            return SyntheticSource(loop=live, live=live)
+        camera = _camera(spec)
+        if camera is not None:
+            return CameraSource(camera)
+        if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
             raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
         return StreamSource(spec)
     path = Path(spec)
@@ -52,20 +52,38 @@ def source_stem(spec: str) -> str:
     >>> source_stem("clips/My talk.mp4"), source_stem("0"), source_stem("rtsp://me:pw@10.0.0.7/live?x=1")
     ('My-talk', 'camera-0', 'rtsp-10.0.0.7-live')
     """
-    if _is_camera(spec):
-        name = f"camera-{spec.removeprefix('/dev/')}"
-    elif _URL.match(spec):
-        name = redact_url(spec)
-    else:
+    if is_path_spec(spec):
         path = Path(spec).absolute()
         name = path.name if path.is_dir() else path.stem
+    elif _camera(spec) is not None:
+        name = f"camera-{spec.removeprefix('camera:').removeprefix('/dev/')}"
+    else:
+        name = redact_url(spec) if _URL.match(spec) else spec
     return re.sub(r"[^\w.]+", "-", name).strip("-._")[:_MAX_STEM] or "source"
+
+
+def is_path_spec(spec: str) -> bool:
+    """Whether a text names a file or folder. One that exists wins over a camera or the demo of the same name.
+
+    >>> is_path_spec("clips/talk.mp4"), is_path_spec("99"), is_path_spec("/dev/video99"), is_path_spec("rtsp://cam/1")
+    (True, False, False, False)
+    """
+    try:
+        if Path(spec).is_file() or Path(spec).is_dir():  # a device is neither
+            return True
+    except (OSError, ValueError):
+        pass
+    return spec != DEMO and _camera(spec) is None and _URL.match(spec) is None
 
 
 def is_live_spec(spec: str) -> bool:
     """Whether a text names a camera or an address, which are live, and not a file, a folder or the demo."""
-    return _is_camera(spec) or _URL.match(spec) is not None
+    return not is_path_spec(spec) and spec != DEMO
 
 
-def _is_camera(spec: str) -> bool:
-    return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/")
+def _camera(spec: str) -> int | str | None:
+    """Number or device of a camera; None if the text names none."""
+    number = spec.removeprefix("camera:")
+    if number.isascii() and number.isdecimal():
+        return int(number)
+    return spec if spec.startswith("/dev/") else None

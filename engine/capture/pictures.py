@@ -32,6 +32,7 @@ class PictureSource(FrameSource):
         super().__init__()
         self._name = str(path)
         self._paths = _pictures_of(path)
+        self.files = tuple(self._paths)
         self._next_index = 0
         first = self._load_next()
         if first is None:

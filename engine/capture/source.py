@@ -49,6 +49,7 @@ class FrameSource(ABC):
     """
 
     info: SourceInfo  # set by the constructor of each source
+    files: tuple[Path, ...] = ()  # what it reads, in order; none for a camera, a stream or the demo
 
     def __init__(self) -> None:
         self.damaged = 0  # packets or pictures that could not be decoded so far
@@ -103,6 +104,7 @@ class WrappedSource(FrameSource):
         super().__init__()
         self._source = source
         self.info = source.info
+        self.files = source.files
 
     def read(self) -> Frame | None:
         """The next frame of the source; see the base."""

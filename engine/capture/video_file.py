@@ -37,6 +37,7 @@ class VideoFileSource(FrameSource):
         """
         super().__init__()
         self._name = str(path)
+        self.files = (path,)
         self._next_index = 0
         self._ended = False
         with contextlib.ExitStack() as undo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import json
 import os
 import random
@@ -15,7 +17,7 @@ import av
 import pyarrow.parquet as pq
 import pytest
 
-from app.annotate import AnnotateOptions, JobControl, annotate
+from app.annotate import AnnotateOptions, JobControl, Outcome, annotate
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
 from engine.config import EngineConfig, RoutingConfig
@@ -377,6 +379,109 @@ def test_images_of_different_sizes_share_one_video(run_annotate: Annotator) -> N
             return frame and fake_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
 
     assert run_annotate(source=Album()).finished
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A file that stands for a video; its frames are fake."""
+    path = tmp_path / "P01" / "video.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"first")
+    return path
+
+
+def annotate_file(run: Annotator, path: Path, pipeline: FakePipeline | None = None, **options: bool) -> Outcome:
+    return run(pipeline, FakeSource(source_id=path.name, files=(path,)), spec=str(path), video=False, **options)
+
+
+def test_the_metadata_has_path_size_and_hash_from_the_start(run_annotate: Annotator, clip: Path) -> None:
+    wanted = {"path": str(clip), "size_bytes": 5, "sha256": hashlib.sha256(b"first").hexdigest()}
+    with pytest.raises(RuntimeError):
+        annotate_file(run_annotate, clip, FakePipeline(fail_at=20))
+    source = json.loads(run_annotate.folder.metadata.read_text())["source"]
+    assert {key: source[key] for key in wanted} == wanted
+    assert annotate_file(run_annotate, clip, resume=True).finished
+    source = json.loads(run_annotate.folder.metadata.read_text())["source"]
+    assert {key: source[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("fail_at", [20, None], ids=["unfinished", "finished"])
+@pytest.mark.parametrize("keep_metadata", [True, False])
+def test_a_replaced_file_is_neither_resumed_nor_skipped(
+    run_annotate: Annotator, clip: Path, fail_at: int | None, keep_metadata: bool
+) -> None:
+    with contextlib.suppress(RuntimeError):
+        annotate_file(run_annotate, clip, FakePipeline(fail_at=fail_at))
+    clip.write_bytes(b"other")  # of the same length
+    if not keep_metadata:
+        run_annotate.folder.metadata.unlink()
+    pipeline = FakePipeline()
+    with pytest.raises(
+        OutputError,
+        match=r"video.mp4 has changed since",
+        check=lambda error: error.remedy is Remedy.RESTART_OR_OTHER_FOLDER,
+    ):
+        annotate_file(run_annotate, clip, pipeline, resume=True)
+    assert pipeline.processed == []
+    assert annotate_file(run_annotate, clip, force=True).finished
+
+
+def test_the_session_of_another_source_is_named(run_annotate: Annotator, clip: Path, tmp_path: Path) -> None:
+    annotate_file(run_annotate, clip)
+    other = tmp_path / "video.mp4"
+    other.write_bytes(b"other")
+    with pytest.raises(OutputError, match=f"holds the session of another source, {clip}"):
+        annotate_file(run_annotate, other, resume=True)
+
+
+def test_a_moved_file_is_still_the_same_source(run_annotate: Annotator, clip: Path, tmp_path: Path) -> None:
+    annotate_file(run_annotate, clip)
+    moved = clip.rename(tmp_path / "video.mp4")
+    assert annotate_file(run_annotate, moved, resume=True).skipped
+
+
+def test_a_session_without_a_recorded_source_is_not_taken_for_it(run_annotate: Annotator, clip: Path) -> None:
+    annotate_file(run_annotate, clip)
+    path = run_annotate.folder.metadata
+    content = json.loads(path.read_text())
+    content["source"]["sha256"] = None
+    path.write_text(json.dumps(content))
+    with pytest.raises(OutputError, match="does not record video.mp4 as its source"):
+        annotate_file(run_annotate, clip, resume=True)
+
+
+def test_a_camera_does_not_resume_the_session_of_a_file(run_annotate: Annotator, clip: Path) -> None:
+    annotate_file(run_annotate, clip)
+    with pytest.raises(OutputError, match="does not record camera:0 as its source"):
+        run_annotate(source=FakeSource(5, live=True, source_id="camera:0"), spec="0", resume=True)
+
+
+def test_a_file_that_changes_during_the_analysis_is_a_fault(run_annotate: Annotator, clip: Path) -> None:
+    def append(index: int) -> None:
+        if index == 20:
+            with clip.open("ab") as handle:
+                handle.write(b"more")
+
+    outcome = annotate_file(run_annotate, clip, FakePipeline(on_frame=append))
+    assert outcome.fault == "video.mp4 changed during the analysis: use --force once the content is final"
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["fault"] == outcome.fault
+    assert metadata["source"]["sha256"] == hashlib.sha256(b"first").hexdigest()
+
+
+def test_a_file_deleted_during_the_analysis_is_complete(run_annotate: Annotator, clip: Path) -> None:
+    outcome = annotate_file(
+        run_annotate, clip, FakePipeline(on_frame=lambda index: clip.unlink() if index == 20 else None)
+    )
+    assert (outcome.finished, outcome.fault) == (True, None)
+
+
+def test_stopping_while_the_source_is_hashed_leaves_nothing(run_annotate: Annotator, clip: Path) -> None:
+    control = JobControl()
+    control.stop()
+    outcome = run_annotate(source=FakeSource(files=(clip,)), spec=str(clip), control=control)
+    assert not outcome.finished
+    assert not run_annotate.folder.path.exists()
 
 
 WAITING = """

@@ -135,9 +135,9 @@ def test_the_version_is_shown() -> None:
 
 def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     broken = (
-        "import app.session.folder\n"
+        "import app.session.naming\n"
         "def fail(*_): raise KeyError('deliberate failure')\n"
-        "app.session.folder.session_folders = fail\n"
+        "app.session.naming.session_folders = fail\n"
         "from app.cli import main\nmain()\n"
     )
     command = [sys.executable, "-c", broken, "annotate", "demo", "--out", str(tmp_path)]
@@ -217,10 +217,22 @@ def test_an_interrupted_annotate_says_how_to_resume(clip: Path, tmp_path: Path, 
     assert sorted(path.name for path in (tmp_path / "out" / "clip").iterdir()) == ["journal.jsonl", "metadata.json"]
 
 
-def test_two_sources_of_one_name_get_two_folders(clip: Path, tmp_path: Path, models: None) -> None:
-    finished = mien("annotate", clip, clip, "--out", tmp_path / "out", "--no-video")
-    assert finished.returncode == 0, finished.stderr
-    assert table_of(tmp_path / "out" / "clip") == table_of(tmp_path / "out" / "clip-2")
+def test_files_of_one_name_get_folders_of_their_own_that_resume_finds_again(
+    clip: Path, tmp_path: Path, models: None
+) -> None:
+    clips = [tmp_path / person / "video.mp4" for person in ("P01", "P02")]
+    for path in clips:
+        path.parent.mkdir()
+        path.write_bytes(clip.read_bytes())
+    out = tmp_path / "out"
+    first = mien("annotate", clips[0], "--out", out, "--no-video", "--resume")
+    second = mien("annotate", clips[1], "--out", out, "--no-video", "--resume")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert {path.name for path in out.iterdir()} == {"video", "P02-video"}
+    assert table_of(out / "video") == table_of(out / "P02-video")
+    again = mien("annotate", *clips[::-1], "--out", out, "--no-video", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("is already finished") == 2
 
 
 def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from engine.alignment import CROP_TEMPLATE
@@ -23,9 +24,12 @@ TRUSTED_UNITS: Final = (1, 2, 12)
 class FakeSource(FrameSource):
     """``count`` frames of 160 x 120 at 10 per second."""
 
-    def __init__(self, count: int = 35, live: bool = False, source_id: str = "clip.mp4") -> None:
+    def __init__(
+        self, count: int = 35, live: bool = False, source_id: str = "clip.mp4", files: tuple[Path, ...] = ()
+    ) -> None:
         kind = SourceKind.CAMERA if live else SourceKind.VIDEO
         super().__init__()
+        self.files = files
         self.info = SourceInfo(source_id, kind, 160, 120, None if live else count, count / 10, 10.0, live)
         self._count = count
         self._next = 0

@@ -187,12 +187,13 @@ class Annotator:
         config: EngineConfig | None = None,
         preset: Preset = BALANCED,
         listener: ProgressListener | None = None,
+        spec: str = "clip.mp4",
         **options: bool,
     ) -> Outcome:
         opened = source or FakeSource()
         settings = preset.configured(config or EngineConfig())
         return annotate(
-            "clip.mp4",
+            spec,
             self.folder,
             lambda spec: opened,
             lambda source: fake_engine(pipeline or FakePipeline(), sha256, trusted, settings),
