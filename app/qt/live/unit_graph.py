@@ -359,10 +359,10 @@ class GraphLegend(DrawnPanel):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._entries = (
             _Entry(_sizes, self.tr("size: occurrence")),
-            _Entry(_ring, self.tr("ring: ± one deviation")),
+            _Entry(_ring, self.tr("ring: ± one std. deviation")),
             _Entry(_hollow, self.tr("not trusted")),
             _Entry(_widths, self.tr("width: link × mean mask")),
-            _Entry(_broken, self.tr("more broken: mask varies more")),
+            _Entry(_broken, self.tr("gaps: deviation of the mask")),
         )
         self.setAccessibleName("; ".join(entry.text for entry in self._entries))
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)

@@ -36,7 +36,7 @@ SMALL = RlpsConfig(
 )
 
 
-def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
+def images(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
     """Images whose bright quarter is their class 0-3, and one-hot targets over eight classes."""
     random = np.random.default_rng(seed)
     label = np.arange(count) % 4
@@ -48,7 +48,7 @@ def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
 
 
 def fake_set(count: int, seed: int) -> ImageSet:
-    crops, targets = pictures(count, seed)
+    crops, targets = images(count, seed)
     return ImageSet(np.arange(count) * 3, crops, targets, tuple("abcdefgh"))
 
 
@@ -63,7 +63,7 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
         asked.append(split)
-        crops, shares = pictures(64, seed=len(asked), side=side_px)
+        crops, shares = images(64, seed=len(asked), side=side_px)
         votes = np.concatenate([shares * 10, np.zeros((64, 2))], 1).astype(np.int64)
         return FerFaces(
             rows=np.arange(64) + 100,
@@ -146,6 +146,19 @@ def test_a_run_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
         select_faces(SMALL, train, validation, tmp_path, report=quiet)
     with pytest.raises(ValueError, match="another folder with --run"):
         select_faces(replace(SMALL, rl_epochs=1), fake_set(64, 5), validation, tmp_path, report=quiet)
+
+
+def test_a_run_from_before_a_setting_existed_is_resumed_under_its_default(tmp_path: Path) -> None:
+    train, validation = fake_set(64, 0), fake_set(32, 1)
+    config = replace(SMALL, rl_epochs=1)
+    first = select_faces(config, train, validation, tmp_path, report=quiet)
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    del settings["config"]["trainer"]["schedule"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert select_faces(config, train, validation, tmp_path, report=quiet).history == first.history
+    constant = replace(config, trainer=replace(config.trainer, schedule="constant"))
+    with pytest.raises(ValueError, match="another folder with --run"):
+        select_faces(constant, train, validation, tmp_path, report=quiet)
 
 
 def test_out_of_fold_classifiers_never_train_on_the_images_they_judge(
