@@ -11,6 +11,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from app.session.folder import SessionFolder, SessionState, check_same_session
@@ -36,7 +37,7 @@ from app.session.metadata import (
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
-from engine.capture.source import FrameSource, SourceInfo, source_name
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, path_text, source_name
 from engine.capture.thinning import thinned
 from engine.engine import Engine
 from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
@@ -105,8 +106,8 @@ class ProgressListener(Protocol):
     def begin(self, name: str, total: int | None, done: int) -> None:
         """A source starts with ``done`` of ``total`` frames analysed; None if the total is unknown."""
 
-    def update(self, done: int) -> None:
-        """``done`` frames are analysed."""
+    def update(self, done: int, file: str | None = None) -> None:
+        """``done`` frames are analysed, the last one of this picture; see Frame.file."""
 
     def end(self) -> None:
         """The source has ended."""
@@ -169,15 +170,20 @@ def annotate(
             return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
 
 
-def check_unused(folder: SessionFolder) -> None:
-    """Refuse a folder that another program writes to.
+def check_start(folder: SessionFolder, options: AnnotateOptions) -> None:
+    """Refuse a folder that another program writes to, or whose session the options do not allow to overwrite.
 
     Raises:
-        OutputError: naming that program.
+        OutputError: likewise. A folder that cannot be read is reported when its turn comes.
     """
-    owner = lock_owner(folder)
+    try:
+        owner = lock_owner(folder)
+        state = folder.state()
+    except OutputError:
+        return
     if owner is not None:
         raise OutputError(f"{folder.path} is in use by {owner}", Remedy.IN_USE)
+    check_free(folder, state, options)
 
 
 def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOptions) -> None:
@@ -265,6 +271,8 @@ class _Job:
         has_video = options.video and options.preset.video
         self._video = VideoSink(folder.video, self._header) if has_video else None
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
+        if source.info.kind is SourceKind.PICTURES:
+            self._metadata = dataclasses.replace(self._metadata, files=_names_below(spec, source))
         if self._resume is not None:
             with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
                 self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
@@ -326,7 +334,7 @@ class _Job:
             if frame is None or frame.index != entry.frame:
                 raise OutputError(f"{self._spec} does not match the journal at frame {entry.frame}", Remedy.RESTART)
             self._video.write_rows(frame, entry.rows)
-            self._listener.update(done)
+            self._listener.update(done, frame.file)
         return True
 
     def _process(self) -> Outcome:
@@ -353,7 +361,7 @@ class _Job:
         """Run the threads until the source ends; False when stopped before."""
         runtime.start()
         while not runtime.wait(_POLL_S):
-            self._listener.update(self._frames_before + runtime.counters().processed)
+            self._report(runtime)
             if self._control.stopped:
                 runtime.stop()
                 return False
@@ -362,8 +370,13 @@ class _Job:
                     runtime.pause()
                 elif not self._control.paused and runtime.state is RuntimeState.PAUSED:
                     runtime.resume()
-        self._listener.update(self._frames_before + runtime.counters().processed)
+        self._report(runtime)
         return True
+
+    def _report(self, runtime: Runtime) -> None:
+        latest = runtime.latest()
+        file = None if latest is None else latest.frame.file
+        self._listener.update(self._frames_before + runtime.counters().processed, file)
 
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
         """Write tables, video and metadata."""
@@ -378,6 +391,7 @@ class _Job:
             counts,
             dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
             damaged=self._source.damaged,
+            unread=self._source.unread,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
@@ -394,3 +408,9 @@ class _Job:
             more = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
             faults.append(f"{names}{more} changed during the analysis: use --force once the content is final")
         return "; ".join(fault for fault in faults if fault) or None
+
+
+def _names_below(spec: str, source: FrameSource) -> tuple[str, ...]:
+    """Paths of the pictures below the folder given, as in Frame.file."""
+    root = Path(spec) if Path(spec).is_dir() else Path(spec).parent
+    return tuple(path_text(path.relative_to(root).as_posix()) for path in source.files)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -14,21 +16,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from app.remedies import cli_text
 from app.settings.presets import PresetName
-from engine.errors import EngineError, SourceError, ThreadStuckError
+from engine.errors import EngineError, ThreadStuckError
 from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
+    from app.batch import ItemResult
+    from app.engine_cache import EngineCache
+    from engine.capture.source import FrameSource
     from engine.config import EngineConfig
 
 #: Exit statuses.
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
 INTERRUPTED: Final = 130
+OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
 
 _errors = Console(stderr=True)
 
@@ -48,6 +54,8 @@ class _Commands(TyperGroup):
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # such as ``mien doctor | head -1``
+            raise typer.Exit(OUTPUT_CLOSED) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:  # noqa: BLE001 (top level: no traceback for the user)
@@ -59,12 +67,46 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERNAL_ERROR) from None
 
 
+class _PathCommand(TyperCommand):
+    """Takes a word that starts with "-" for a path if it is not an option and such a file or folder exists."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the words of the command line."""
+        options = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        ended = args.index("--") if "--" in args else len(args)
+        words = [
+            f"./{word}"
+            if place < ended and word.startswith("-") and word.partition("=")[0] not in options and _exists(word)
+            else word
+            for place, word in enumerate(args)
+        ]
+        return super().parse_args(ctx, words)
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 
 
 def main() -> None:
     """Entry point of ``mien``."""
-    app(prog_name="mien")
+    try:
+        app(prog_name="mien")
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    """Flush standard output; if its reader has ended, drop the rest, which Python would report at its own end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def app_version() -> str:
@@ -77,6 +119,10 @@ def app_version() -> str:
 
 def _print_error(message: str) -> None:
     _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_note(message: str) -> None:
+    _errors.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_internal_error(error: Exception) -> None:
@@ -120,12 +166,15 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads p
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 
 
-@app.command("annotate")
+@app.command("annotate", cls=_PathCommand)
 def annotate_command(
-    sources: Annotated[list[str], typer.Argument(help="Video, image, folder of images, camera number, URL, or demo.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Videos, images, folders of them, a camera number, a URL, or demo.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
     resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
     preset: Annotated[
         PresetName,
@@ -138,8 +187,9 @@ def annotate_command(
 ) -> None:
     """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
-    Cameras and URLs run until Ctrl-C. If a source cannot be read, the others are still annotated, and the exit status
-    is 2.
+    Each video is a source with a subfolder of its own, and so are all images of a folder together. Cameras and URLs run
+    until Ctrl-C. If a source fails, the others are still annotated; the summary at the end and failed.txt in --out list
+    the failures, and the exit status is 2.
     """
     from app.annotate import AnnotateOptions
     from app.settings.presets import preset_of
@@ -147,13 +197,14 @@ def annotate_command(
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
     settings = options.preset.configured(_settings(config, backend, threads))
     with _stop_on_signal() as control:
-        status = _annotate_all(sources, out, options, settings, tracker, control)
+        status = _annotate_all(sources, recursive, out, options, settings, tracker, control)
     if status:
         raise typer.Exit(status)
 
 
 def _annotate_all(
-    sources: list[str],
+    given: list[str],
+    recursive: bool,
     out: Path,
     options: AnnotateOptions,
     settings: EngineConfig,
@@ -161,30 +212,76 @@ def _annotate_all(
     control: JobControl,
 ) -> int:
     """Annotate one source after another; return the exit status."""
-    from app.annotate import annotate, check_free, check_unused
+    from app.annotate import annotate, check_start
+    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch
     from app.engine_cache import EngineCache
+    from app.session.folder import SessionFolder
     from app.session.naming import session_folders
+    from app.sources import GivenSource, LabelledSource, find_sources
     from engine.capture.opening import open_source
 
-    folders = session_folders(out, sources)
+    sources = find_sources(given, recursive)
+    for line in sources.left_out:
+        _print_note(line)
+    folders = session_folders(out, [source.spec for source in sources.found])
     for folder in folders:  # all before the first one, which may take hours
-        check_unused(folder)
-        check_free(folder, folder.state(), options)
-    listener, status = _progress(), 0
+        check_start(folder, options)
+    unusable = [(fault.spec, fault.problem) for fault in sources.faults]
+    unusable += [(spec, f"{spec} holds neither pictures nor videos") for spec in sources.empty]
+    results = [
+        ItemResult(GivenSource(spec), SessionFolder(out), ItemState.FAILED, problem=problem)
+        for spec, problem in unusable
+    ]
+    for result in results:
+        _print_error(result.problem)
+    progress = NumberedProgress(_progress(), len(folders))
+
+    def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
+        def open_labelled(spec: str) -> FrameSource:
+            opened = open_source(spec, recursive=recursive)
+            return opened if source.file is None else LabelledSource(opened, source.file)
+
+        progress.place += 1
+        return annotate(source.spec, folder, open_labelled, engines.engine_for, options, progress, control)
+
     with EngineCache(settings, tracker) as engines:
-        for spec, folder in zip(sources, folders, strict=True):
-            try:
-                outcome = annotate(spec, folder, open_source, engines.engine_for, options, listener, control)
-            except SourceError as error:  # continue with the other sources
-                _print_error(cli_text(error))
-                status = USER_ERROR
-                continue
-            _print_outcome(outcome)
-            if not outcome.finished:
-                return INTERRUPTED
-            if control.stopped:
-                break
+        pairs = list(zip(sources.found, folders, strict=True))
+        results += run_batch(pairs, annotate_one, control, partial(_print_result, engines=engines))
+    status = _finish_batch(results, out)
+    if any(isinstance(result.error, ThreadStuckError) for result in results):
+        sys.stdout.flush()
+        os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
     return status
+
+
+def _print_result(result: ItemResult, engines: EngineCache) -> None:
+    """Print how a source of a batch ended."""
+    if isinstance(result.error, ThreadStuckError):
+        engines.abandon()  # the thread still uses an engine
+    if result.is_bug and result.error is not None:
+        _print_internal_error(result.error)
+    elif result.error is not None:
+        _print_error(result.problem)
+    if result.outcome is not None:
+        _print_outcome(result.outcome)
+
+
+def _finish_batch(results: list[ItemResult], out: Path) -> int:
+    """Print the summary of a batch of several sources and list the failures; return the exit status."""
+    from app.batch import ItemState, summary_lines, write_failed
+
+    failed = [result for result in results if result.state is ItemState.FAILED]
+    if len(results) > 1:
+        for line in summary_lines(results):
+            typer.echo(line)
+        path = write_failed(out, results)
+        if path is not None:
+            _print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
+    if any(result.state is ItemState.INTERRUPTED for result in results):
+        return INTERRUPTED
+    if any(result.is_bug for result in failed):
+        return INTERNAL_ERROR
+    return USER_ERROR if failed else 0
 
 
 def _progress() -> ProgressListener:

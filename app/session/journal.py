@@ -32,8 +32,8 @@ JOURNAL_FORMAT: Final = 2
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
 _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
-#: Order of a row in the journal.
-ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow))
+#: Order of a row in the journal. The file is part of the frame's line, since all its rows have the same.
+ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name != "file")
 #: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
 SNAPSHOT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 1.0
@@ -118,11 +118,14 @@ class JournalSink:
         Raises:
             OutputError: the disk is full or gone; all earlier frames stay readable.
         """
-        line = {
-            "frame": result.frame.index,
+        frame = result.frame
+        line: dict[str, Any] = {
+            "frame": frame.index,
             "ms": [round(getattr(result.times, f"{stage}_ms"), 3) for stage in STAGES],
-            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)],
         }
+        if frame.file is not None:
+            line["file"] = frame.file
+        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
         with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:
@@ -304,10 +307,17 @@ def _entry_of(line: dict[str, Any]) -> JournalEntry:
     """Make the record of a parsed line.
 
     Raises:
-        KeyError, TypeError: the line does not hold a frame.
+        KeyError, TypeError, ValueError: the line does not hold a frame.
     """
-    rows = tuple(FaceRow(*map(_frozen, raw)) for raw in line["rows"])
+    file = line.get("file")
+    rows = tuple(_row_of(raw, file) for raw in line["rows"])
     return JournalEntry(line["frame"], tuple(line["ms"]), rows)
+
+
+def _row_of(raw: list[Any], file: str | None) -> FaceRow:
+    if len(raw) != len(ROW_FIELDS):
+        raise ValueError(f"a row has {len(raw)} values, not {len(ROW_FIELDS)}")
+    return FaceRow(*(*map(_frozen, raw), file))
 
 
 def _as_json(header: SessionHeader) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.session.rows import SessionHeader
 from app.session.table import TableCounts
 from app.settings.limits import Limits, limits_of
 from app.settings.presets import Preset
-from engine.capture.source import FrameSource, SourceInfo
+from engine.capture.source import FrameSource, SourceInfo, UnreadFile
 from engine.engine import Engine
 from engine.errors import OutputError
 from engine.files import write_text
@@ -73,6 +74,8 @@ class Metadata:
     end: str | None = None
     frames: FrameCounts | None = None
     faces: int | None = None  # distinct face ids
+    files: tuple[str, ...] = ()  # of a source of pictures: the file of each frame index
+    files_left_out: tuple[UnreadFile, ...] = ()  # pictures that could not be read, which have no rows
     resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
     fault: str | None = None  # what part of the source was lost
     completed: bool = False
@@ -164,6 +167,7 @@ def last_metadata(
     dropped: int,
     damaged: int,
     *,
+    unread: Sequence[UnreadFile] = (),
     resumed_at: tuple[int, ...] = (),
     fault: str | None = None,
     completed: bool = True,
@@ -175,6 +179,7 @@ def last_metadata(
         end=now_utc(),
         frames=FrameCounts(counts.frames + dropped, counts.frames, dropped, damaged),
         faces=counts.faces,
+        files_left_out=tuple(unread),
         resumed_at=resumed_at,
         fault=fault,
         completed=completed,

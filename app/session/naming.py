@@ -63,15 +63,15 @@ def new_session_folders(out: Path, taken: Iterable[str], specs: Sequence[str]) -
         existing = [item.name for item in out.iterdir()]
     except OSError:
         existing = []  # missing or unreadable, which the job reports
-    distinct = list(dict.fromkeys(specs))
-    used = {*existing, *taken}
-    names = _new_names(distinct, used)
-    used |= set(names.values())
-    folders, given = [], set()
+    names = _new_names(list(dict.fromkeys(specs)), ())
+    used = {name.casefold() for name in (*existing, *taken)}
+    own = {name.casefold() for name in names.values()}
+    folders = []
     for spec in specs:
-        name = names[spec] if spec not in given else _numbered(names[spec], {each.casefold() for each in used})
-        given.add(spec)
-        used.add(name)
+        name = names[spec]
+        if name.casefold() in used:
+            name = _numbered(name, used | own)
+        used.add(name.casefold())
         folders.append(out / name)
     return folders
 

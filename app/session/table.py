@@ -19,7 +19,7 @@ from engine.files import atomic_write
 _ROWS_AT_ONCE: Final = 8192
 _ROWS_OF_GROUP: Final = 16384
 _STRINGS: Final = frozenset(
-    {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version"}
+    {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
 )
 _INTEGERS: Final = frozenset({"frame", "face_id"})
 
@@ -57,7 +57,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *("set", "confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"),
         *(f"au_{code:02d}" for code in header.au_codes),
         *(f"au_{code:02d}_sd" for code in header.au_codes),
-        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"),
+        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"),
     )
 
 
@@ -73,7 +73,7 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
         *(header.aleatoric_limit, header.ood_limit, row.aleatoric, row.epistemic),
         *(row.occurrence or (None,) * len(header.au_codes)),
         *(row.occurrence_std or (None,) * len(header.au_codes)),
-        *(row.yaw, row.pitch, row.roll, row.latency_ms, header.model_sha256, header.app_version),
+        *(row.yaw, row.pitch, row.roll, row.latency_ms, header.model_sha256, header.app_version, row.file),
     )
 
 

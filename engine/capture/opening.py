@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,14 @@ _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _MAX_STEM: Final = 80
 
 
-def open_source(spec: str, *, live: bool = False) -> FrameSource:
+def open_source(spec: str, *, live: bool = False, recursive: bool = False) -> FrameSource:
     """Open what a text names.
 
     Args:
         spec: an existing file or folder: a video, a picture, or a folder of pictures; else ``demo``; a camera as a
             number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
         live: whether the demo runs in real time and without end; every other source knows that itself.
+        recursive: whether a folder of pictures includes its subfolders.
 
     Raises:
         SourceError: there is no such source, or it cannot be read.
@@ -43,7 +45,7 @@ def open_source(spec: str, *, live: bool = False) -> FrameSource:
         is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
     except OSError as error:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
-    return PictureSource(path) if is_pictures else VideoFileSource(path)
+    return PictureSource(path, recursive) if is_pictures else VideoFileSource(path)
 
 
 def source_stem(spec: str) -> str:
@@ -54,7 +56,9 @@ def source_stem(spec: str) -> str:
     """
     if is_path_spec(spec):
         path = Path(spec).absolute()
-        name = path.name if path.is_dir() else path.stem
+        name = path.stem
+        with contextlib.suppress(OSError, ValueError):
+            name = path.name if path.is_dir() else path.stem
     elif _camera(spec) is not None:
         name = f"camera-{spec.removeprefix('camera:').removeprefix('/dev/')}"
     else:

@@ -42,6 +42,14 @@ class SourceInfo:
     is_live: bool  # frames that are not fetched in time are lost
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A picture of a folder that was left out."""
+
+    file: str  # path below the folder
+    reason: str
+
+
 class FrameSource(ABC):
     """A source of frames, used by one thread; only `interrupt` may be called from another.
 
@@ -53,6 +61,7 @@ class FrameSource(ABC):
 
     def __init__(self) -> None:
         self.damaged = 0  # packets or pictures that could not be decoded so far
+        self.unread: list[UnreadFile] = []  # the pictures among them
         self._interrupted = threading.Event()
 
     @abstractmethod
@@ -105,6 +114,7 @@ class WrappedSource(FrameSource):
         self._source = source
         self.info = source.info
         self.files = source.files
+        self.unread = source.unread
 
     def read(self) -> Frame | None:
         """The next frame of the source; see the base."""
@@ -137,7 +147,12 @@ def source_name(path: Path) -> str:
     >>> source_name(Path("clips/talk.mp4"))
     'talk.mp4'
     """
-    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return path_text(path.name)
+
+
+def path_text(path: str) -> str:
+    """A path as text for every table; bytes that are not UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def check_size(name: str, width_px: int, height_px: int) -> None:

@@ -164,7 +164,7 @@ class SilentListener:
     def begin(self, name: str, total: int | None, done: int) -> None:
         self.done = done
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, file: str | None = None) -> None:
         self.done = done
 
     def end(self) -> None:

@@ -52,10 +52,10 @@ def test_the_number_of_frames_is_known_for_each_preset(tmp_path: Path) -> None:
 
 def test_a_folder_that_exists_or_is_reserved_is_not_used_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / "a-2").mkdir(parents=True)  # of an earlier job
-    result = scan_sources([str(tmp_path / "p" / "a.mp4"), str(tmp_path / "x" / "a.mp4")], out, ("a",), open_fake)
+    (out / "a").mkdir(parents=True)  # of an earlier job
+    result = scan_sources([str(tmp_path / "p" / "a.mp4"), str(tmp_path / "x" / "a.mp4")], out, ("x-a",), open_fake)
     names = [source.folder.name for source in result.found]
-    assert names == ["p-a", "x-a"]
+    assert names == ["p-a", "x-a-2"]
 
 
 def test_the_pictures_in_a_folder_are_one_source(tmp_path: Path) -> None:

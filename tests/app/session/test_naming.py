@@ -149,5 +149,11 @@ def test_a_name_that_is_no_utf_8_has_a_name(tmp_path: Path, out: Path) -> None:
 
 def test_new_folders_never_exist(tmp_path: Path, out: Path) -> None:
     spec = clip(tmp_path, "p/video.mp4")
-    annotated(out, "video", spec)
-    assert [path.name for path in new_session_folders(out, ("p-video",), [spec, spec])] == ["video.mp4", "video.mp4-2"]
+    annotated(out, "Video", spec)
+    found = new_session_folders(out, ("video-2",), [spec, clip(tmp_path, "p/video-3.mp4"), spec])
+    assert [path.name for path in found] == ["video-4", "video-3", "video-5"]
+
+
+def test_new_folders_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, out: Path) -> None:
+    specs = [clip(tmp_path, "P01/video.mp4"), clip(tmp_path, "P02/video.mp4")]
+    assert [path.name for path in new_session_folders(out, ("P02-video",), specs)] == ["P01-video", "P02-video-2"]

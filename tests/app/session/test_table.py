@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.session.journal import read_journal
 from app.session.table import column_names, write_tables
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
@@ -35,7 +36,7 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["quality_reasons", "decision", "label", "label2", *(f"p_{name}" for name in EXPRESSIONS), "set"]
     wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
     wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
-    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"]
+    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
 
@@ -52,6 +53,15 @@ def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
     assert [name for name in seen if name.startswith("au_")] == names + [f"{name}_sd" for name in names]
     assert [seen[name] for name in names] == pytest.approx(occurrence)
     assert [empty[name] for name in names] == [None] * 18
+
+
+def test_every_row_has_the_file_of_its_frame(tmp_path: Path) -> None:
+    frames = [dataclasses.replace(fake_frame(index), file=file) for index, file in enumerate(("a/1.png", "b 2.png"))]
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, HEADER, [fake_result(frames[0], fake_face(), fake_face(track_id=2)), fake_result(frames[1])])
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    assert pq.read_table(tmp_path / "faces.parquet")["file"].to_pylist() == ["a/1.png", "a/1.png", "b 2.png"]
+    assert [row.file for entry in read_journal(path) for row in entry.rows] == ["a/1.png", "a/1.png", "b 2.png"]
 
 
 def test_both_tables_hold_the_same_values(journal: Path, tmp_path: Path) -> None:
