@@ -41,6 +41,7 @@ from engine.capture.source import FrameSource, SourceInfo, SourceKind, path_text
 from engine.capture.thinning import thinned
 from engine.engine import Engine
 from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
+from engine.hindsight import Hindsight
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
@@ -342,8 +343,7 @@ class _Job:
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        pipeline = JournaledPipeline(self._engine)
-        runtime = Runtime(self._source, pipeline, sinks, self._engine.config.runtime)
+        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime)
         is_live, lost = self._source.info.is_live, None
         try:
             if not self._run_to_end(runtime) and not is_live:
@@ -356,6 +356,14 @@ class _Job:
         if lost is not None:
             raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
         return outcome
+
+    def _pipeline(self) -> JournaledPipeline | Hindsight:
+        """The engine with its state in the results; in videos, faces are confirmed backwards."""
+        info = self._source.info
+        if info.is_live or info.kind is SourceKind.PICTURES:
+            return JournaledPipeline(self._engine)
+        process = JournaledPipeline(self._engine, tentative=True).process
+        return Hindsight(process, self._engine.config.tracking.confirm_s)
 
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""

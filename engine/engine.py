@@ -29,8 +29,8 @@ _Resource = TypeVar("_Resource", InferenceBackend, Tracker)
 class StatefulPipeline(Protocol):
     """The interface of `engine.pipeline.Pipeline` that an engine needs."""
 
-    def process(self, frame: Frame) -> FrameResult:
-        """Process one frame."""
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        """Process one frame; ``tentative``: return faces that are not confirmed yet too."""
 
     def snapshot(self) -> str:
         """Serialise the state between frames."""
@@ -115,8 +115,12 @@ class Engine:
         )
         return cls(pipeline, expression.contract, action_units.contract, models, tracker, config)
 
-    def process(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         """Process the next frame of the source; frames must come in order.
+
+        Args:
+            frame: of the source.
+            tentative: return faces that are not confirmed yet too; for `engine.hindsight.Hindsight`.
 
         Returns:
             Every confirmed face, largest first, and the milliseconds of each stage.
@@ -124,7 +128,7 @@ class Engine:
         Raises:
             BackendError, ModelError: a network cannot run, or returns values that are not finite.
         """
-        return self._pipeline.process(frame)
+        return self._pipeline.process(frame, tentative)
 
     def snapshot(self) -> str:
         """Serialise tracks and averages as JSON; an engine restored from it gives the same results."""

@@ -107,7 +107,7 @@ class Recorder:
             self._first_index, self._first_s = frame.index, frame.timestamp_s
         index, time_s = frame.index - self._first_index, frame.timestamp_s - self._first_s
         own = dataclasses.replace(frame, index=index, timestamp_s=time_s, pts_s=None)
-        recorded = FrameResult(own, result.faces, result.times)
+        recorded = dataclasses.replace(result, frame=own, snapshot=None)
         with self._noting_failure():
             self._video.write(recorded)  # before the journal, so that every row has its frame in the video
             self._journal.write(recorded)

@@ -7,6 +7,7 @@ gives the same tables as one that was not.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -71,19 +72,21 @@ class JournaledPipeline:
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """
 
-    def __init__(self, pipeline: StatefulPipeline) -> None:
+    def __init__(self, pipeline: StatefulPipeline, tentative: bool = False) -> None:
+        """``tentative``: see `Engine.process`."""
         self._pipeline = pipeline
+        self._tentative = tentative
         self._last_s: float | None = None  # time of the last frame with a state
 
     def process(self, frame: Frame) -> FrameResult:
         """Return the pipeline's result, with its state when one is due."""
-        result = self._pipeline.process(frame)
+        result = self._pipeline.process(frame, self._tentative)
         if self._last_s is None:
             self._last_s = frame.timestamp_s
         if frame.timestamp_s - self._last_s < SNAPSHOT_EVERY_S:
             return result
         self._last_s = frame.timestamp_s
-        return FrameResult(result.frame, result.faces, result.times, self._pipeline.snapshot())
+        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
 
 
 class JournalSink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,9 +24,9 @@ from app.session.journal import find_resume_point, read_header, read_journal
 from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, Remedy, SourceError
 from engine.facs import BP4D_UNITS
-from engine.types import Frame
+from engine.types import Frame, FrameResult, TrackState
 from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
-from tests.fakes.faces import fake_frame
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 from tests.fakes.sessions import Annotator, SilentListener
 
 FRAMES = 35
@@ -379,6 +380,71 @@ def test_images_of_different_sizes_share_one_video(run_annotate: Annotator) -> N
             return frame and fake_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
 
     assert run_annotate(source=Album()).finished
+
+
+class Newcomers(FakePipeline):
+    """A confirmed face, and every seven frames a new one that is tentative for two; its state is the frame count."""
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        super().process(frame)
+        number, age = divmod(self.seen - 1, 7)
+        faces = [fake_face(level=self.seen % 100 / 100), fake_face(track_id=10 + number, level=age / 10)]
+        if age < 2:
+            track = dataclasses.replace(faces[1].track, state=TrackState.TENTATIVE)
+            faces[1] = dataclasses.replace(faces[1], track=track)
+        return fake_result(frame, *(face for face in faces if tentative or face.track.state is TrackState.CONFIRMED))
+
+
+def rows_of_face(folder: SessionFolder, face_id: int) -> list[int]:
+    return [int(row["frame"]) for row in table_of(folder) if row["face_id"] == str(face_id)]
+
+
+def test_a_new_face_of_a_file_has_rows_from_its_first_frame(run_annotate: Annotator) -> None:
+    run_annotate(Newcomers(), video=False)
+    assert rows_of_face(run_annotate.folder, 1) == list(range(FRAMES))
+    for number in range(5):
+        assert rows_of_face(run_annotate.folder, 10 + number) == list(range(7 * number, 7 * number + 7))
+
+
+def test_a_face_that_is_still_tentative_at_the_end_has_no_rows(run_annotate: Annotator) -> None:
+    run_annotate(Newcomers(), FakeSource(30), video=False)
+    assert rows_of_face(run_annotate.folder, 14) == []
+    assert rows_of_face(run_annotate.folder, 1) == list(range(30))
+
+
+def test_a_live_source_shows_a_new_face_once_it_is_confirmed(run_annotate: Annotator) -> None:
+    control = JobControl()
+    pipeline = Newcomers(on_frame=lambda index: control.stop() if index > 40 else None)
+    run_annotate(pipeline, FakeSource(10**6, live=True), control, video=False)
+    assert rows_of_face(run_annotate.folder, 10)
+    assert pipeline.processed[0] not in rows_of_face(run_annotate.folder, 10)
+
+
+@pytest.mark.parametrize("fail_at", [*range(8, FRAMES, 3)])
+def test_a_session_resumed_while_results_are_held_has_the_same_bytes(
+    run_annotate: Annotator, tmp_path: Path, fail_at: int
+) -> None:
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(Newcomers(), video=False)
+    with pytest.raises(RuntimeError):
+        run_annotate(Newcomers(fail_at=fail_at), video=False)
+    assert run_annotate(Newcomers(), resume=True, video=False).finished
+    assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+
+
+def test_a_journal_with_held_results_truncated_anywhere_gives_the_same_bytes(
+    run_annotate: Annotator, tmp_path: Path
+) -> None:
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(Newcomers(), video=False)
+    journal = whole.folder.journal.read_bytes()
+    chance = random.Random(7)
+    for cut in [0, *(chance.randrange(len(journal)) for _ in range(20))]:
+        shutil.rmtree(run_annotate.folder.path, ignore_errors=True)
+        run_annotate.folder.path.mkdir()
+        run_annotate.folder.journal.write_bytes(journal[:cut])
+        assert run_annotate(Newcomers(), resume=True, video=False).finished
+        assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class FakePipeline:
     calibration: ExpressionCalibration | None = None  # the last one passed to `recalibrate`
     closed: int = 0  # number of calls
 
-    def process(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         if frame.index == self.fail_at:
             raise self.error()
         self.on_frame(frame.index)
