@@ -59,6 +59,7 @@ class AnnotateOptions:
     force: bool = False
     video: bool = True  # False: no annotated video, whatever the preset says
     preset: Preset = BALANCED
+    excel: bool = False  # the text table starts with a byte order mark
 
 
 class JobControl:
@@ -389,7 +390,7 @@ class _Job:
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
         """Write tables, video and metadata."""
         folder = self._folder
-        counts = write_tables(folder.journal, folder.csv, folder.parquet)
+        counts = write_tables(folder.journal, folder.csv, folder.parquet, excel=self._options.excel)
         if self._video is not None:
             self._video.publish()
         counters = runtime.counters()

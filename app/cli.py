@@ -176,6 +176,9 @@ def annotate_command(
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
+    ] = False,
     preset: Annotated[
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
@@ -194,7 +197,7 @@ def annotate_command(
     from app.annotate import AnnotateOptions
     from app.settings.presets import preset_of
 
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
+    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel)
     settings = options.preset.configured(_settings(config, backend, threads))
     with _stop_on_signal() as control:
         status = _annotate_all(sources, recursive, out, options, settings, tracker, control)

@@ -22,7 +22,7 @@ from app.review.agreement import Agreement, measure_agreement
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session
 from app.session.journal import read_journal
-from app.session.table import cells, column_names
+from app.session.table import column_names, csv_cells, csv_text
 from app.session.video import VideoSink
 from engine.errors import OutputError, Remedy
 from engine.files import atomic_write
@@ -131,7 +131,8 @@ class _Writers:
                 if excluded and self._choice.without_excluded:
                     continue
                 writer.writerows(
-                    (*cells(row, header), labels.label_at(row.face_id, row.time_s), int(excluded)) for row in entry.rows
+                    (*csv_cells(row, header), labels.label_at(row.face_id, row.time_s), int(excluded))
+                    for row in entry.rows
                 )
 
     def write_notes(self, path: Path, report: Progress) -> None:
@@ -146,7 +147,9 @@ class _Writers:
         with _new_file(path) as part, part.open("w", encoding="utf-8", errors="replace", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow(("kind", "start_s", "end_s", "face_id", "text", "coder"))
-            writer.writerows((*row, notes.coder) for row in sorted(rows, key=lambda row: row[1]))
+            writer.writerows(
+                (*row[:4], csv_text(row[4]), csv_text(notes.coder)) for row in sorted(rows, key=lambda row: row[1])
+            )
 
     def write_agreement(self, path: Path, report: Progress) -> None:
         """Write the values of `app.review.agreement`."""

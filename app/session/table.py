@@ -6,6 +6,7 @@ Both are made from the journal in constant memory, and get their names only when
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,6 +23,8 @@ _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
 )
 _INTEGERS: Final = frozenset({"frame", "face_id"})
+#: First characters of a cell that a spreadsheet runs as a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +80,73 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
     )
 
 
-def write_tables(journal: Path, csv_path: Path, parquet_path: Path) -> TableCounts:
+def write_tables(journal: Path, csv_path: Path, parquet_path: Path, *, excel: bool = False) -> TableCounts:
     """Write both tables from a journal.
+
+    Args:
+        journal: of the session.
+        csv_path: of the text table.
+        parquet_path: of the other.
+        excel: start the text table with a byte order mark, from which Excel recognises UTF-8.
 
     Raises:
         OutputError: a table cannot be written, or the journal is damaged; no partial table is left behind.
     """
     header = read_header(journal)
     with output_errors(csv_path), atomic_write(csv_path) as part:
-        counts = _write_csv(journal, header, part)
+        counts, has_formula = _write_csv(journal, header, part, "utf-8-sig" if excel else "utf-8", csv_cells)
     with output_errors(parquet_path), atomic_write(parquet_path) as part:
-        _write_parquet(csv_path, header, part)
+        if not excel and not has_formula:
+            _write_parquet(csv_path, header, part)
+        else:  # Parquet has the texts as they are
+            plain = part.with_suffix(".csv")
+            try:
+                _write_csv(journal, header, plain, "utf-8", cells)
+                _write_parquet(plain, header, part)
+            finally:
+                plain.unlink(missing_ok=True)
     return counts
 
 
-def _write_csv(journal: Path, header: SessionHeader, path: Path) -> TableCounts:
+def csv_text(text: str) -> str:
+    """A text for a cell of a CSV file, with an apostrophe in front if a spreadsheet would take it for a formula.
+
+    >>> csv_text("=1+1"), csv_text("clip.mp4")
+    ("'=1+1", 'clip.mp4')
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def csv_cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
+    """As `cells`, with texts as in `csv_text`."""
+    return tuple(csv_text(cell) if isinstance(cell, str) else cell for cell in cells(row, header))
+
+
+def _write_csv(
+    journal: Path,
+    header: SessionHeader,
+    path: Path,
+    encoding: str,
+    make_cells: Callable[[FaceRow, SessionHeader], tuple[object, ...]],
+) -> tuple[TableCounts, bool]:
+    """Write the text table; returns its counts, and whether it holds a text that `csv_text` changes."""
     frames = rows = 0
     faces: set[int] = set()
     steps = _Steps()
-    with path.open("w", encoding="utf-8", newline="") as handle:
+    has_formula = csv_text(header.source_id) != header.source_id
+    with path.open("w", encoding=encoding, newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(column_names(header))
         for entry in read_journal(journal):
-            writer.writerows(cells(row, header) for row in entry.rows)
+            writer.writerows(make_cells(row, header) for row in entry.rows)
+            file = entry.rows[0].file or ""
+            has_formula = has_formula or csv_text(file) != file
             frames += 1
             rows += len(entry.rows)
             faces.update(row.face_id for row in entry.rows if row.face_id is not None)
             steps.add(entry.frame, entry.rows[0].time_s)
-    return TableCounts(frames, rows, len(faces), steps.longest_s, min(steps.shortest_s, steps.longest_s))
+    longest_s = steps.longest_s
+    return TableCounts(frames, rows, len(faces), longest_s, min(steps.shortest_s, longest_s)), has_formula
 
 
 class _Steps:
@@ -172,7 +214,8 @@ def _write_parquet(csv_path: Path, header: SessionHeader, path: Path) -> None:
             compression="zstd(3)",
             max_row_group_size=_ROWS_OF_GROUP,
             column_dictionary_enabled=dict.fromkeys(measured, False),
-            column_encoding=dict.fromkeys(measured, "byte_stream_split"),
+            # not byte_stream_split, which makes the file smaller but which fastparquet and older readers do not know
+            column_encoding=dict.fromkeys(measured, "plain"),
         )
         if file.error is not None:
             raise file.error

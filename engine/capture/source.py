@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from engine.types import Frame
 
 #: Wider or higher pictures are refused: no face needs them, and one frame would take over 200 MB.
 MAX_SIDE_PX: Final = 8192
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SourceKind(str, Enum):
@@ -151,8 +154,12 @@ def source_name(path: Path) -> str:
 
 
 def path_text(path: str) -> str:
-    """A path as text for every table; bytes that are not UTF-8 become U+FFFD."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A path as text for every table; bytes that are not UTF-8, line breaks and other control characters become U+FFFD.
+
+    >>> path_text("clips/a\\nb.mp4")
+    'clips/a\ufffdb.mp4'
+    """
+    return _CONTROL.sub("\ufffd", path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def check_size(name: str, width_px: int, height_px: int) -> None:

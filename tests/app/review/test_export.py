@@ -86,7 +86,7 @@ def test_notes_are_one_line_each_ordered_by_time(session, tmp_path):
         ["label", "0.0", "99.0", "2", "fear", "Ada"],
         ["label", "0.15", "0.35", "1", "anger", "Ada"],
         ["exclusion", "0.2", "0.4", "", "", "Ada"],
-        ["marker", "0.3", "", "", "=look, here", "Ada"],
+        ["marker", "0.3", "", "", "'=look, here", "Ada"],
         ["label", "0.5", "0.6", "1", "unclear", "Ada"],
     ]
 
