@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -34,18 +34,22 @@ from app.session.metadata import (
     session_header,
     write_metadata,
 )
+from app.session.sound import SoundTrack
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
 from engine.capture.source import FrameSource, SourceInfo, SourceKind, path_text, source_name
 from engine.capture.thinning import thinned
+from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
-from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
+from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
 from engine.hindsight import Hindsight
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
+#: Settings of the header that `AnnotateOptions.selection` makes.
+SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n")
 #: Files that a message names.
 _MAX_NAMED: Final = 5
 
@@ -60,6 +64,24 @@ class AnnotateOptions:
     video: bool = True  # False: no annotated video, whatever the preset says
     preset: Preset = BALANCED
     excel: bool = False  # the text table starts with a byte order mark
+    time_range: TimeRange = TimeRange()  # of videos and live sources; pictures are always read whole
+    every: int | None = None  # analyse every n-th frame; None = as the preset does
+
+    def every_n_of(self, info: SourceInfo) -> int:
+        """Interval of analysed frames for a source."""
+        return self.preset.every_n_of(info) if self.every is None else self.every
+
+    def selection(self, info: SourceInfo) -> dict[str, str]:
+        """Which frames are analysed, as settings of a session that must not change; without those of the defaults."""
+        settings = {}
+        has_times = info.kind is not SourceKind.PICTURES
+        if has_times and self.time_range.start_s > 0:
+            settings["start_s"] = f"{self.time_range.start_s:.9g}"
+        if has_times and self.time_range.end_s is not None:
+            settings["end_s"] = f"{self.time_range.end_s:.9g}"
+        if self.every is not None:
+            settings["every_n"] = str(self.every)
+        return settings
 
 
 class JobControl:
@@ -150,6 +172,7 @@ def annotate(
         ValueError: the engine was opened without the preset.
         OutputError: another program writes to the folder, it already holds a session, or a file cannot be written; the
             journal is kept.
+        ConfigError: face crops are set, but the source is not images.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
     with SessionLock(folder):
@@ -163,12 +186,15 @@ def annotate(
                 return Outcome(folder, finished=False)
             if options.resume and not options.force and state is not SessionState.EMPTY:
                 check_same_source(folder, spec, opened.info, identity)
+                check_same_selection(folder, options.selection(opened.info))
                 if state is SessionState.FINISHED:
                     return Outcome(folder, finished=True, skipped=True)
-            source = thinned(opened, options.preset.every_n_of(opened.info))
+            source = thinned(within(opened, options.time_range), options.every_n_of(opened.info))
             engine = engine_for(source)
             if options.preset.configured(engine.config) != engine.config:
                 raise ValueError(f"the engine was opened without the preset {options.preset.name}")
+            if engine.config.tracking.face_crops and source.info.kind is not SourceKind.PICTURES:
+                raise ConfigError(f"{source.info.source_id} is not an image: only images can be face crops")
             return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
 
 
@@ -216,6 +242,25 @@ def check_same_source(folder: SessionFolder, spec: str, info: SourceInfo, identi
     else:
         problem = f"{spec} has changed since {folder.path} was written"
     raise OutputError(problem, Remedy.RESTART_OR_OTHER_FOLDER)
+
+
+def check_same_selection(folder: SessionFolder, now: Mapping[str, str]) -> None:
+    """Refuse to resume or skip a session of other frames of the source.
+
+    Raises:
+        OutputError: naming the difference.
+    """
+    try:
+        settings = read_header(folder.journal).settings
+    except OutputError:
+        return  # nothing to resume, or damaged, which is reported next
+    for name in SELECTION_SETTINGS:
+        before = settings.get(name, "")
+        if before != now.get(name, ""):
+            raise OutputError(
+                f"{folder.path} was written with another {name} ({before or 'none'}, now {now.get(name) or 'none'})",
+                Remedy.RESTART_OR_OTHER_FOLDER,
+            )
 
 
 def _recorded_source(
@@ -268,11 +313,19 @@ class _Job:
         self._options = options
         self._listener = listener
         self._control = control
-        self._header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
+        header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
+        selection = options.selection(source.info)
+        self._header = dataclasses.replace(header, settings=header.settings | selection)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
-        self._video = VideoSink(folder.video, self._header) if has_video else None
+        is_video_file = source.info.kind is SourceKind.VIDEO and len(source.files) == 1
+        sound = SoundTrack(source.files[0]) if is_video_file else None
+        start_s = options.time_range.start_s if source.info.kind is not SourceKind.PICTURES else 0.0
+        self._video = VideoSink(folder.video, self._header, sound=sound, start_s=start_s) if has_video else None
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
+        config = self._metadata.config
+        config["preset"]["every_n"] = options.every_n_of(source.info)
+        config["frames"] = dataclasses.asdict(options.time_range)
         if source.info.kind is SourceKind.PICTURES:
             self._metadata = dataclasses.replace(self._metadata, files=_names_below(spec, source))
         if self._resume is not None:
@@ -313,7 +366,7 @@ class _Job:
         """Frames analysed before this job resumed the session."""
         if self._resume is None:
             return 0
-        return self._resume.frame // self._options.preset.every_n_of(self._source.info) + 1
+        return self._resume.frames
 
     def _catch_up(self) -> bool:
         """Bring source and pipeline to the resume point and draw the earlier frames again; False when stopped."""
@@ -410,7 +463,7 @@ class _Job:
 
     def _fault(self) -> str | None:
         """What part of the source was lost, or changed while it was read."""
-        faults = [self._source.fault()]
+        faults = [self._source.fault(), self._video.fault if self._video is not None else None]
         changed = self._files.changed()
         if changed:
             names = ", ".join(source_name(path) for path in changed[:_MAX_NAMED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -179,6 +180,15 @@ def annotate_command(
     excel: Annotated[
         bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
     ] = False,
+    start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
+    max_faces: Annotated[
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
+    ] = None,
+    face_crops: Annotated[
+        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
+    ] = False,
     preset: Annotated[
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
@@ -196,9 +206,15 @@ def annotate_command(
     """
     from app.annotate import AnnotateOptions
     from app.settings.presets import preset_of
+    from engine.capture.time_range import TimeRange, parse_time
 
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel)
+    time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
+    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
     settings = options.preset.configured(_settings(config, backend, threads))
+    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
+    if max_faces is not None:
+        tracking = dataclasses.replace(tracking, max_faces=max_faces)
+    settings = dataclasses.replace(settings, tracking=tracking)
     with _stop_on_signal() as control:
         status = _annotate_all(sources, recursive, out, options, settings, tracker, control)
     if status:
@@ -306,6 +322,10 @@ def _print_outcome(outcome: Outcome) -> None:
     counts = outcome.counts
     if counts is not None:
         typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
+        if counts.crowded:
+            _print_error(
+                f"up to {counts.left_out} faces at once were left out, in {counts.crowded} frames: raise --max-faces"
+            )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
         if path.exists():
             typer.echo(str(path))
@@ -333,8 +353,6 @@ def _stop_on_signal() -> Iterator[JobControl]:
 
 def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
     """Load the settings and apply the options of the command line."""
-    import dataclasses
-
     from engine.config import load_config
 
     config = load_config(path)

@@ -18,6 +18,7 @@ from engine.errors import ConfigError
 from engine.expression import ExpressionEstimator
 from engine.pipeline import Pipeline
 from engine.routing import Router
+from engine.tracking.crops import CropTracker
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker, Tracker
 from engine.types import Frame, FrameResult, ModelRecord
@@ -171,6 +172,8 @@ def _closing(undo: contextlib.ExitStack, resource: _Resource) -> _Resource:
 
 def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tracker:
     if name == "litert":
+        if still and config.face_crops:
+            return StillTracker(CropTracker(config))
         if still:
             return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0)))
         return FaceTracker(config)

@@ -258,3 +258,4 @@ class FrameResult:
     faces: tuple[FaceResult, ...]
     times: StageTimes
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
+    left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked

@@ -55,6 +55,7 @@ class JournalEntry:
     frame: int
     stage_ms: tuple[float, ...]  # in the order of STAGES
     rows: tuple[FaceRow, ...]
+    left_out: int = 0  # faces beyond the limit of faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class ResumePoint:
     frame: int  # the last frame that is kept
     snapshot: str  # state of the pipeline after it
     length: int  # bytes of the journal up to and including the state line
+    frames: int = 0  # number of frames up to there
 
 
 class JournaledPipeline:
@@ -128,6 +130,8 @@ class JournalSink:
         }
         if frame.file is not None:
             line["file"] = frame.file
+        if result.left_out:
+            line["left_out"] = result.left_out
         line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
         with output_errors(self._path):
             self._put(line)
@@ -202,10 +206,11 @@ def find_resume_point(path: Path) -> ResumePoint | None:
     Raises:
         OutputError: the file cannot be read, or a line before the last is damaged.
     """
-    last = None
+    last, frames = None, 0
     for line, length in _lines(path):
+        frames += "rows" in line
         if "snapshot" in line:
-            last = ResumePoint(line["frame"], line["snapshot"], length)
+            last = ResumePoint(line["frame"], line["snapshot"], length, frames)
     return last
 
 
@@ -314,7 +319,7 @@ def _entry_of(line: dict[str, Any]) -> JournalEntry:
     """
     file = line.get("file")
     rows = tuple(_row_of(raw, file) for raw in line["rows"])
-    return JournalEntry(line["frame"], tuple(line["ms"]), rows)
+    return JournalEntry(line["frame"], tuple(line["ms"]), rows, line.get("left_out", 0))
 
 
 def _row_of(raw: list[Any], file: str | None) -> FaceRow:

@@ -57,6 +57,14 @@ class FrameCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class FacesLeftOut:
+    """Faces beyond the limit of faces (``config.tracking.max_faces``), which have no rows."""
+
+    frames: int  # in which there were any
+    most: int  # in one of them
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """Content of metadata.json."""
 
@@ -74,6 +82,7 @@ class Metadata:
     end: str | None = None
     frames: FrameCounts | None = None
     faces: int | None = None  # distinct face ids
+    faces_left_out: FacesLeftOut | None = None  # None before the end
     files: tuple[str, ...] = ()  # of a source of pictures: the file of each frame index
     files_left_out: tuple[UnreadFile, ...] = ()  # pictures that could not be read, which have no rows
     resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
@@ -179,6 +188,7 @@ def last_metadata(
         end=now_utc(),
         frames=FrameCounts(counts.frames + dropped, counts.frames, dropped, damaged),
         faces=counts.faces,
+        faces_left_out=FacesLeftOut(counts.crowded, counts.left_out),
         files_left_out=tuple(unread),
         resumed_at=resumed_at,
         fault=fault,

@@ -36,6 +36,8 @@ class TableCounts:
     faces: int  # distinct face ids
     longest_step_s: float  # between consecutive frames of the source; 0 if there are none
     shortest_step_s: float
+    crowded: int = 0  # frames with more faces than the limit
+    left_out: int = 0  # most faces beyond it in one frame
 
 
 def column_names(header: SessionHeader) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _write_csv(
     make_cells: Callable[[FaceRow, SessionHeader], tuple[object, ...]],
 ) -> tuple[TableCounts, bool]:
     """Write the text table; returns its counts, and whether it holds a text that `csv_text` changes."""
-    frames = rows = 0
+    frames = rows = crowded = left_out = 0
     faces: set[int] = set()
     steps = _Steps()
     has_formula = csv_text(header.source_id) != header.source_id
@@ -142,11 +144,14 @@ def _write_csv(
             file = entry.rows[0].file or ""
             has_formula = has_formula or csv_text(file) != file
             frames += 1
+            crowded += entry.left_out > 0
+            left_out = max(left_out, entry.left_out)
             rows += len(entry.rows)
             faces.update(row.face_id for row in entry.rows if row.face_id is not None)
             steps.add(entry.frame, entry.rows[0].time_s)
     longest_s = steps.longest_s
-    return TableCounts(frames, rows, len(faces), longest_s, min(steps.shortest_s, longest_s)), has_formula
+    shortest_s = min(steps.shortest_s, longest_s)
+    return TableCounts(frames, rows, len(faces), longest_s, shortest_s, crowded, left_out), has_formula
 
 
 class _Steps:

@@ -17,6 +17,8 @@ from engine.types import Frame
 
 #: Wider or higher pictures are refused: no face needs them, and one frame would take over 200 MB.
 MAX_SIDE_PX: Final = 8192
+#: Times are compared with this tolerance: tables round them to microseconds.
+SAME_TIME_S: Final = 1e-6
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -83,6 +85,14 @@ class FrameSource(ABC):
         """
         raise SourceError(f"{self.info.source_id} is live and cannot go on at frame {frame_index}: start anew")
 
+    def skip_to_time(self, time_s: float) -> None:
+        """Go on so that the next frame is the first one with ``timestamp_s`` from this time on, if there is one.
+
+        Raises:
+            SourceError: the source has no times of its own (pictures, cameras, streams).
+        """
+        raise SourceError(f"{self.info.source_id} has no times to start at: leave the start out")
+
     def interrupt(self) -> None:
         """Make `read` return None soon, now and from now on. May be called from any thread."""
         self._interrupted.set()
@@ -130,6 +140,11 @@ class WrappedSource(FrameSource):
         self._source.skip_to(frame_index)
         self.damaged = self._source.damaged
 
+    def skip_to_time(self, time_s: float) -> None:
+        """Go on at this time; see the base."""
+        self._source.skip_to_time(time_s)
+        self.damaged = self._source.damaged
+
     def interrupt(self) -> None:
         """Make `read` return None soon; see the base."""
         super().interrupt()
@@ -154,9 +169,9 @@ def source_name(path: Path) -> str:
 
 
 def path_text(path: str) -> str:
-    """A path as text for every table; bytes that are not UTF-8, line breaks and other control characters become U+FFFD.
+    r"""A path as text for every table; bytes that are not UTF-8 and control characters become U+FFFD.
 
-    >>> path_text("clips/a\\nb.mp4")
+    >>> path_text("clips/a\nb.mp4")
     'clips/a\ufffdb.mp4'
     """
     return _CONTROL.sub("\ufffd", path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

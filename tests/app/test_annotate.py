@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import pyarrow.parquet as pq
@@ -21,8 +22,9 @@ import pytest
 from app.annotate import AnnotateOptions, JobControl, Outcome, annotate
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
-from engine.config import EngineConfig, RoutingConfig
-from engine.errors import OutputError, Remedy, SourceError
+from engine.capture.time_range import TimeRange
+from engine.config import EngineConfig, RoutingConfig, TrackingConfig
+from engine.errors import ConfigError, OutputError, Remedy, SourceError
 from engine.facs import BP4D_UNITS
 from engine.types import Frame, FrameResult, TrackState
 from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
@@ -308,7 +310,7 @@ from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG, as ENOSPC does
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 from app.session.folder import SessionFolder
-from engine.errors import OutputError
+from engine.errors import ConfigError, OutputError
 from tests.fakes.sessions import Annotator
 try:
     Annotator(SessionFolder(Path(sys.argv[1])))()
@@ -445,6 +447,80 @@ def test_a_journal_with_held_results_truncated_anywhere_gives_the_same_bytes(
         run_annotate.folder.journal.write_bytes(journal[:cut])
         assert run_annotate(Newcomers(), resume=True, video=False).finished
         assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+
+
+class Crowd(FakePipeline):
+    """As many faces too many as the frame's index says, up to three."""
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        return dataclasses.replace(super().process(frame), left_out=frame.index % 4)
+
+
+def test_faces_beyond_the_limit_are_counted(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(Crowd(fail_at=20), video=False)
+    outcome = run_annotate(Crowd(), resume=True, video=False)
+    assert outcome.counts is not None
+    assert (outcome.counts.crowded, outcome.counts.left_out) == (FRAMES - FRAMES // 4 - 1, 3)
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["faces_left_out"] == {"frames": FRAMES - FRAMES // 4 - 1, "most": 3}
+
+
+def test_without_a_crowd_nobody_is_left_out(run_annotate: Annotator) -> None:
+    run_annotate(video=False)
+    assert json.loads(run_annotate.folder.metadata.read_text())["faces_left_out"] == {"frames": 0, "most": 0}
+
+
+def test_a_video_is_not_face_crops(run_annotate: Annotator) -> None:
+    with pytest.raises(ConfigError, match="clip.mp4 is not an image"):
+        run_annotate(config=EngineConfig(tracking=TrackingConfig(face_crops=True)))
+    assert not run_annotate.folder.path.exists()
+
+
+def frames_in(folder: SessionFolder) -> list[int]:
+    return sorted({int(row["frame"]) for row in table_of(folder)})
+
+
+def test_a_range_and_an_interval_choose_the_frames(run_annotate: Annotator) -> None:
+    run_annotate(time_range=TimeRange(0.5, 2.0), every=4, video=False)
+    assert frames_in(run_annotate.folder) == [8, 12, 16]
+    config = json.loads(run_annotate.folder.metadata.read_text())["config"]
+    assert config["preset"]["every_n"] == 4
+    assert config["frames"] == {"start_s": 0.5, "end_s": 2.0}
+
+
+@pytest.mark.parametrize("fail_at", [8, 19, 26])
+def test_a_range_resumes_to_the_same_table(run_annotate: Annotator, tmp_path: Path, fail_at: int) -> None:
+    time_range = TimeRange(0.45, 2.85)
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(time_range=time_range)
+    assert frames_in(whole.folder) == list(range(5, 29))
+    with pytest.raises(RuntimeError):
+        run_annotate(FakePipeline(fail_at=fail_at), time_range=time_range)
+    listener = SilentListener()
+    assert run_annotate(resume=True, time_range=time_range, listener=listener).finished
+    assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+    assert listener.done == 24
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"time_range": TimeRange(1.0)}, "start_s"),
+        ({"time_range": TimeRange(0, 2)}, "end_s"),
+        ({"every": 2}, "every_n"),
+    ],
+)
+@pytest.mark.parametrize("fail_at", [None, 20])
+def test_other_frames_are_neither_resumed_nor_skipped(
+    run_annotate: Annotator, options: dict[str, Any], name: str, fail_at: int | None
+) -> None:
+    with contextlib.suppress(RuntimeError):
+        run_annotate(FakePipeline(fail_at=fail_at), video=False)
+    with pytest.raises(
+        OutputError, match=f"another {name} ", check=lambda error: error.remedy is Remedy.RESTART_OR_OTHER_FOLDER
+    ):
+        run_annotate(resume=True, video=False, **options)
 
 
 @pytest.fixture

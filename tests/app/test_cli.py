@@ -312,6 +312,43 @@ def test_a_mixed_folder_is_annotated_whole_and_summed_up(mixed: Path, tmp_path: 
     assert again.stdout.count("is already finished") == 3
 
 
+def test_a_part_of_a_video_is_annotated(clip: Path, tmp_path: Path, models: None) -> None:
+    out = tmp_path / "out"
+    finished = mien("annotate", clip, "--out", out, "--start", "0:01", "--end", "2.2", "--every", "5", "--excel")
+    assert finished.returncode == 0, finished.stderr
+    content = (out / "clip" / "faces.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfsource_id,")
+    rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    assert sorted({int(row["frame"]) for row in rows}) == [25, 30, 35, 40, 45, 50]
+    with av.open(str(out / "clip" / "annotated.mp4")) as video:
+        times = [frame.time for frame in video.decode(video=0)]
+    assert times == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--start", "x"), "x is not a time"),
+        (("--start", "5", "--end", "3"), "is empty"),
+        (("--every", "0"), "--every"),
+        (("--max-faces", "0"), "--max-faces"),
+    ],
+)
+def test_a_wrong_choice_of_frames_has_status_2(options: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    finished = mien("annotate", "demo", "--out", tmp_path / "out", *options)
+    assert finished.returncode == 2
+    assert problem in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_number_of_faces_and_crops_are_settings(mixed: Path, tmp_path: Path, models: None) -> None:
+    out = tmp_path / "out"
+    finished = mien("annotate", mixed / "1.png", "--out", out, "--no-video", "--max-faces", "3", "--face-crops")
+    assert finished.returncode == 0, finished.stderr
+    tracking = json.loads((out / "1" / "metadata.json").read_text())["config"]["tracking"]
+    assert (tracking["max_faces"], tracking["face_crops"]) == (3, True)
+
+
 @pytest.mark.parametrize("command", [["doctor"], ["annotate", "--help"], ["--version"]])
 def test_an_output_that_nobody_reads_ends_quietly(command: list[str], tmp_path: Path) -> None:
     """As ``mien doctor | head -0``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,9 @@ class FakeSource(FrameSource):
 
     def skip_to(self, frame_index: int) -> None:
         self._next = frame_index
+
+    def skip_to_time(self, time_s: float) -> None:
+        self._next = max(self._next, math.ceil(round(time_s * 10, 3)))
 
     def close(self) -> None:
         self.closed = True

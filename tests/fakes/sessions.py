@@ -188,7 +188,7 @@ class Annotator:
         preset: Preset = BALANCED,
         listener: ProgressListener | None = None,
         spec: str = "clip.mp4",
-        **options: bool,
+        **options: Any,
     ) -> Outcome:
         opened = source or FakeSource()
         settings = preset.configured(config or EngineConfig())
