@@ -170,7 +170,8 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file
 @app.command("annotate", cls=_PathCommand)
 def annotate_command(
     sources: Annotated[
-        list[str], typer.Argument(help="Videos, images, folders of them, a camera number, a URL, or demo.")
+        list[str],
+        typer.Argument(help="Videos, images, folders of them, a camera number (or camera:0), a URL, or demo."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
     resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
@@ -381,14 +382,21 @@ def gui_command(
 
 @app.command("live")
 def live_command(
-    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
+    source: Annotated[
+        str | None, typer.Argument(help="Camera number, URL, video file or demo; default: the first camera.")
+    ] = None,
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: TrackerForRun = None,
     threads: Threads = None,
 ) -> None:
     """Open the window on a camera or file. Nothing is stored unless you press Record."""
-    _open_window(source, "live", config, backend=backend, tracker=tracker, threads=threads)
+    _open_window(source or _first_camera(), "live", config, backend=backend, tracker=tracker, threads=threads)
+
+
+def _first_camera() -> str:
+    """The first camera, also where a file or folder is called 0, which would win over it."""
+    return "camera:0" if _exists("0") else "0"
 
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
@@ -405,7 +413,9 @@ def _open_window(source: str | None, page: str | None, config: Path | None = Non
 
 @app.command("kiosk")
 def kiosk_command(
-    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
+    source: Annotated[
+        str | None, typer.Argument(help="Camera number, URL, video file or demo; default: the first camera.")
+    ] = None,
     notice: Annotated[
         str, typer.Option("--notice", help="Text of the notice; the default depends on the source.")
     ] = "",
@@ -426,7 +436,7 @@ def kiosk_command(
     """
     from app.kiosk import KioskOptions
 
-    options = KioskOptions(source, notice, labels, hold_s)
+    options = KioskOptions(source or _first_camera(), notice, labels, hold_s)
     try:
         from app.qt.kiosk.kiosk_window import run_kiosk
     except ImportError as error:

@@ -349,6 +349,21 @@ def test_the_number_of_faces_and_crops_are_settings(mixed: Path, tmp_path: Path,
     assert (tracking["max_faces"], tracking["face_crops"]) == (3, True)
 
 
+def test_the_default_source_is_a_camera_whatever_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import cli
+
+    opened: list[object] = []
+    monkeypatch.setattr(cli, "_open_window", lambda source, *_, **__: opened.append(source))
+    monkeypatch.chdir(tmp_path)
+    cli.app(["live"], standalone_mode=False)
+    (tmp_path / "0").mkdir()
+    cli.app(["live"], standalone_mode=False)
+    cli.app(["live", "0"], standalone_mode=False)
+    assert opened == ["0", "camera:0", "0"]
+
+
 @pytest.mark.parametrize("command", [["doctor"], ["annotate", "--help"], ["--version"]])
 def test_an_output_that_nobody_reads_ends_quietly(command: list[str], tmp_path: Path) -> None:
     """As ``mien doctor | head -0``."""
