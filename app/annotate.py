@@ -11,7 +11,6 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 from app.session.folder import SessionFolder, SessionState, check_same_session
@@ -38,7 +37,7 @@ from app.session.sound import SoundTrack
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
-from engine.capture.source import FrameSource, SourceInfo, SourceKind, path_text, source_name
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, source_name
 from engine.capture.thinning import thinned
 from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
@@ -327,7 +326,7 @@ class _Job:
         config["preset"]["every_n"] = options.every_n_of(source.info)
         config["frames"] = dataclasses.asdict(options.time_range)
         if source.info.kind is SourceKind.PICTURES:
-            self._metadata = dataclasses.replace(self._metadata, files=_names_below(spec, source))
+            self._metadata = dataclasses.replace(self._metadata, files=source.names)
         if self._resume is not None:
             with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
                 self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
@@ -470,9 +469,3 @@ class _Job:
             more = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
             faults.append(f"{names}{more} changed during the analysis: use --force once the content is final")
         return "; ".join(fault for fault in faults if fault) or None
-
-
-def _names_below(spec: str, source: FrameSource) -> tuple[str, ...]:
-    """Paths of the pictures below the folder given, as in Frame.file."""
-    root = Path(spec) if Path(spec).is_dir() else Path(spec).parent
-    return tuple(path_text(path.relative_to(root).as_posix()) for path in source.files)

@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from app.session.identity import source_path
-from engine.capture.opening import is_path_spec
-from engine.capture.pictures import PICTURE_SUFFIXES, list_files
+from engine.capture.folder import list_files
+from engine.capture.opening import is_path_spec, is_video
+from engine.capture.pictures import is_picture
 from engine.capture.source import FrameSource, WrappedSource, path_text
 from engine.errors import SourceError
 from engine.types import Frame
 
-#: Suffixes of videos inside a folder; a file given by itself may have any suffix.
-VIDEO_SUFFIXES: Final = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv", ".ogv"}
-    | {".3gp", ".gif"}
-)
 #: Suffixes that a message names.
 _MAX_NAMED: Final = 4
 
@@ -94,13 +90,11 @@ def _is_folder(spec: str) -> bool:
 def _in_folder(folder: Path, recursive: bool, left_out: list[str], faults: list[SourceFault]) -> list[GivenSource]:
     listing = list_files(folder, recursive)
     faults += [SourceFault(str(path), problem) for path, problem in listing.unreadable]
-    pictures = [path for path in listing.files if path.suffix.lower() in PICTURE_SUFFIXES]
-    videos = [path for path in listing.files if path.suffix.lower() in VIDEO_SUFFIXES]
-    others = Counter(
-        path.suffix.lower() or "no suffix"
-        for path in listing.files
-        if path.suffix.lower() not in PICTURE_SUFFIXES | VIDEO_SUFFIXES
-    )
+    pictures = [path for path in listing.files if is_picture(path)]
+    found = set(pictures)
+    videos = [path for path in listing.files if path not in found and is_video(path)]
+    known = {*pictures, *videos}
+    others = Counter(path.suffix.lower() or "no suffix" for path in listing.files if path not in known)
     if others:
         kinds = [f"{count} with {suffix}" for suffix, count in others.most_common(_MAX_NAMED)]
         more = ", ..." if len(others) > _MAX_NAMED else ""

@@ -42,7 +42,9 @@ class Frame:
     timestamp_s: float  # seconds since the first frame; files: from presentation times, live: monotonic clock at grab
     source_id: str
     pts_s: float | None = None  # presentation time in the file; None for live sources and still images
-    file: str | None = None  # the picture that it shows, as a path below the folder given; None for other sources
+    file: str | None = (
+        None  # images: path below the folder given, "#page" behind it where a file has several; else None
+    )
 
     def __post_init__(self) -> None:
         _freeze(self, "image", (None, None, 3), np.uint8)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from engine.capture.camera import CameraSource
-from engine.capture.pictures import PICTURE_SUFFIXES, PictureSource
+from engine.capture.file_type import FileType, file_type
+from engine.capture.pictures import PICTURE_SUFFIXES, PictureSource, is_picture
 from engine.capture.source import FrameSource
 from engine.capture.stream import STREAM_SCHEMES, StreamSource, redact_url
 from engine.capture.synthetic import DEMO, SyntheticSource
@@ -17,35 +18,74 @@ from engine.errors import SourceError
 
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _MAX_STEM: Final = 80
+#: Videos whose content is not recognised are found in folders by these suffixes.
+VIDEO_SUFFIXES: Final = frozenset(
+    {
+        ".mp4",
+        ".mov",
+        ".mkv",
+        ".avi",
+        ".webm",
+        ".m4v",
+        ".gif",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".flv",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".3gp",
+        ".ogv",
+        ".h264",
+        ".264",
+        ".h265",
+        ".hevc",
+    }
+)
 
 
 def open_source(spec: str, *, live: bool = False, recursive: bool = False) -> FrameSource:
     """Open what a text names.
 
     Args:
-        spec: an existing file or folder: a video, a picture, or a folder of pictures; else ``demo``; a camera as a
-            number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
+        spec: a file or folder that exists: a video, a picture, or the pictures of a folder, by their content. Else
+            ``demo``; a camera as a number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
         live: whether the demo runs in real time and without end; every other source knows that itself.
         recursive: whether a folder of pictures includes its subfolders.
 
     Raises:
         SourceError: there is no such source, or it cannot be read.
     """
-    if not is_path_spec(spec):
-        if spec == DEMO:
-            return SyntheticSource(loop=live, live=live)
-        camera = _camera(spec)
-        if camera is not None:
-            return CameraSource(camera)
-        if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
-            raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
-        return StreamSource(spec)
-    path = Path(spec)
+    if is_path_spec(spec):
+        return _open_path(Path(spec), recursive)
+    if spec == DEMO:
+        return SyntheticSource(loop=live, live=live)
+    camera = _camera(spec)
+    if camera is not None:
+        return CameraSource(camera)
+    if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
+        raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
+    return StreamSource(spec)
+
+
+def _open_path(path: Path, recursive: bool) -> FrameSource:
     try:
-        is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
+        is_pictures = path.is_dir() or (is_picture(path) if path.is_file() else path.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
     return PictureSource(path, recursive) if is_pictures else VideoFileSource(path)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video: by its content, or if that is not recognised by its suffix."""
+    try:
+        kind = file_type(path)
+    except OSError:
+        kind = FileType.OTHER
+    if kind is FileType.OTHER:
+        return path.suffix.lower() in VIDEO_SUFFIXES
+    return kind is FileType.VIDEO or (kind is FileType.GIF and not is_picture(path))
 
 
 def source_stem(spec: str) -> str:

@@ -1,57 +1,74 @@
-"""One picture, or the pictures of a folder in natural order, through OpenCV."""
+"""One still image, or the images of a folder in natural order, through OpenCV.
+
+An image with several pages (TIFF, animated WebP, AVIF or PNG) gives one frame per page.
+"""
 
 from __future__ import annotations
 
-import re
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
 
+from engine.capture.file_type import FileType, file_type
+from engine.capture.folder import list_files
 from engine.capture.opencv_log import quiet_opencv
 from engine.capture.source import FrameSource, SourceInfo, SourceKind, UnreadFile, check_size, path_text, source_name
 from engine.errors import SourceError
 from engine.types import Frame, UInt8
 
-#: Suffixes of pictures. GIF is missing on purpose: it moves, so it goes to the video reader.
-PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-#: Pictures have no times. A second apart is far enough that nothing is smoothed from one to the next.
+#: Suffixes that file dialogs offer. What a file is, its content decides (engine/capture/file_type.py).
+PICTURE_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif", ".heic"}
+)
+#: Images have no times. A second apart is far enough that nothing is smoothed from one to the next.
 PICTURE_STEP_S: Final = 1.0
-#: Pictures that a message names.
+#: Images that a message names.
 _MAX_NAMED: Final = 5
-#: A subfolder with this file holds results of this program.
-_SESSION_FILE: Final = "journal.jsonl"
+_HEIF_HINT: Final = "is a HEIC image: install pillow-heif, or convert it to JPEG"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    path: Path
+    page: int = 0
+    pages: int = 1
 
 
 class PictureSource(FrameSource):
-    """Pictures as frames, turned upright by their EXIF data. In a folder, those that cannot be read are left out."""
+    """Images as frames, upright by their EXIF data. In a folder, those that cannot be read are skipped and reported."""
 
     def __init__(self, path: Path, recursive: bool = False) -> None:
-        """Open one picture, or a folder, and read the first picture.
+        """Open one image, or a folder, and read the first image.
 
         Args:
-            path: of the picture or folder.
+            path: of the image or folder.
             recursive: whether subfolders are included.
 
         Raises:
-            SourceError: the folder holds no picture, or none can be read; or the one picture cannot.
+            SourceError: the folder holds no image, none can be decoded, or a single image is too large.
         """
         super().__init__()
         self._name = str(path)
-        self._is_folder = path.is_dir()
-        self._root = path if self._is_folder else path.parent
-        self.files = tuple(list_pictures(path, recursive) if self._is_folder else [path])
+        self._in_folder = path.is_dir()
+        self._pages = _pages_of(path, recursive)
+        root = path if self._in_folder else path.parent
+        self.files = tuple(dict.fromkeys(page.path for page in self._pages))
+        self.names = tuple(_label(page, root) for page in self._pages)
         self._next_index = 0
+        self._open_file: tuple[Path, list[UInt8]] | None = None  # pages of the file that was read last
         first = self._load_next()
         if first is None:
-            reason = f" ({self.unread[0].reason})" if self.unread else ""
-            raise SourceError(f"{self._name} holds no picture that can be decoded{reason}: check it, or copy it again")
-        self.unread.clear()  # the reading starts over
-        self.damaged, self._next_index = 0, 0
+            reason = self.unread[0].reason if self.unread else "check it, or copy it again"
+            raise SourceError(f"{self._name} holds no picture that can be decoded: {reason}")
+        self.damaged, self._next_index = 0, 0  # the reading starts over
+        self.unread.clear()
         height_px, width_px = first.shape[:2]
-        count = len(self.files)
+        count = len(self._pages)
         self.info = SourceInfo(
             source_name(path.resolve()),
             SourceKind.PICTURES,
@@ -64,148 +81,174 @@ class PictureSource(FrameSource):
         )
 
     def read(self) -> Frame | None:
-        """The next picture that can be decoded; its index is its place in the folder."""
+        """The next image that can be decoded; its index is its place in the folder, pages counted."""
         image = None if self._interrupted.is_set() else self._load_next()
         if image is None:
             return None
         index = self._next_index - 1
-        file = self._relative(self.files[index])
-        return Frame(image, index, index * PICTURE_STEP_S, self.info.source_id, file=file)
+        return Frame(image, index, index * PICTURE_STEP_S, self.info.source_id, file=self.names[index])
 
     def skip_to(self, frame_index: int) -> None:
-        """Decode up to this picture, so that those left out are known; see the base."""
-        if not self._next_index <= frame_index <= len(self.files):
+        """Decode up to this image, so that those left out are known; see the base."""
+        if not self._next_index <= frame_index <= len(self._pages):
             raise SourceError(
-                f"{self._name} stands at picture {self._next_index} of {len(self.files)}, "
+                f"{self._name} stands at picture {self._next_index} of {len(self._pages)}, "
                 f"it cannot go on at {frame_index}: start anew"
             )
         while self._next_index < frame_index and not self._interrupted.is_set():
             self._load_one()
 
     def fault(self) -> str | None:
-        """What was lost; see the base."""
+        """What was skipped; see the base."""
         if not self.unread:
             return None
         named = "; ".join(f"{item.file}: {item.reason}" for item in self.unread[:_MAX_NAMED])
         more = f"; and {len(self.unread) - _MAX_NAMED} more" if len(self.unread) > _MAX_NAMED else ""
-        return f"{self._name}: {len(self.unread)} of {len(self.files)} pictures were left out ({named}{more})"
+        return f"{self._name}: {len(self.unread)} of {len(self._pages)} pictures were left out ({named}{more})"
 
     def close(self) -> None:
-        """Nothing stays open between pictures."""
+        """Nothing stays open between images."""
+        self._open_file = None
 
     def _load_next(self) -> UInt8 | None:
-        while self._next_index < len(self.files):
+        while self._next_index < len(self._pages):
             image = self._load_one()
             if image is not None:
                 return image
         return None
 
     def _load_one(self) -> UInt8 | None:
-        """The next picture; None if it cannot be read.
+        """The next image; None if it cannot be read.
 
         Raises:
-            SourceError: likewise, if it is not one of a folder.
+            SourceError: likewise, if it is not one of a folder and there is a reason to name.
         """
-        path = self.files[self._next_index]
+        index = self._next_index
+        page = self._pages[index]
         self._next_index += 1
+        reason = "check it, or copy it again"
         try:
-            return _load(path)
+            image = self._load(page)
         except SourceError as error:
-            if not self._is_folder:
+            if not self._in_folder:
                 raise
+            image, reason = None, error.problem.removeprefix(f"{page.path} ")
+        if image is None:
             self.damaged += 1
-            self.unread.append(UnreadFile(self._relative(path), error.problem.removeprefix(f"{path} ")))
-            return None
+            self.unread.append(UnreadFile(self.names[index], reason))
+        return image
 
-    def _relative(self, path: Path) -> str:
-        return path_text(path.relative_to(self._root).as_posix())
+    def _load(self, page: _Page) -> UInt8 | None:
+        """RGB (H, W, 3) uint8, upright; None when the file cannot be decoded.
 
-
-def list_pictures(folder: Path, recursive: bool = False) -> list[Path]:
-    """The pictures of a folder, by their suffixes, in the order in which people count; hidden ones are left out.
-
-    Raises:
-        SourceError: the folder cannot be read, or holds none.
-    """
-    found = [path for path in list_files(folder, recursive).files if path.suffix.lower() in PICTURE_SUFFIXES]
-    if not found:
-        raise SourceError(
-            f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}): give a folder that does"
-        )
-    return found
+        Raises:
+            SourceError: the file cannot be read, needs a package, or is too large.
+        """
+        if page.pages == 1:
+            return _decode_one(page.path)
+        if self._open_file is None or self._open_file[0] != page.path:
+            self._open_file = page.path, _decode_pages(page.path)
+        pages = self._open_file[1]
+        return pages[page.page] if page.page < len(pages) else None
 
 
-@dataclass(frozen=True, slots=True)
-class FolderFiles:
-    """The content of a folder without hidden files and folders."""
-
-    files: tuple[Path, ...]  # in the order in which people count, each folder's own files first
-    subfolders: tuple[Path, ...]  # those that were not read
-    unreadable: tuple[tuple[Path, str], ...]  # subfolders that cannot be read, each with a sentence
-    sessions: tuple[Path, ...]  # subfolders with results of this program, which are not sources
+def _label(page: _Page, root: Path) -> str:
+    """Name of an image for tables: its path below the folder given; pages are counted from 1."""
+    name = path_text(page.path.relative_to(root).as_posix())
+    return f"{name}#{page.page + 1}" if page.pages > 1 else name
 
 
-def list_files(folder: Path, recursive: bool = False) -> FolderFiles:
-    """List a folder; with ``recursive`` also its subfolders, each once, links followed.
+def _pages_of(path: Path, recursive: bool) -> list[_Page]:
+    """Every page of the image or of the images of a folder.
 
     Raises:
-        SourceError: the folder itself cannot be read.
+        SourceError: the folder cannot be read, or holds no image.
     """
-    files, subfolders, sessions = [], [], []
-    unreadable: list[tuple[Path, str]] = []
-    waiting, seen = [folder], set()
-    while waiting:
-        place = waiting.pop()
-        try:
-            stat = place.stat()
-            entries = sorted((item for item in place.iterdir() if not item.name.startswith(".")), key=_natural_key)
-        except OSError as error:
-            problem = f"{place} cannot be read ({error.strerror}): check its permissions"
-            if place == folder:
-                raise SourceError(problem) from None
-            unreadable.append((place, problem))
-            continue
-        if (stat.st_dev, stat.st_ino) in seen and stat.st_ino:
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        if place != folder and any(item.name == _SESSION_FILE for item in entries):
-            sessions.append(place)
-            continue
-        folders = [item for item in entries if item.is_dir()]
-        files += [item for item in entries if not item.is_dir()]
-        if recursive:
-            waiting += reversed(folders)
-        else:
-            subfolders += folders
-    return FolderFiles(tuple(files), tuple(subfolders), tuple(unreadable), tuple(sessions))
+    if not path.is_dir():
+        return _pages(path)
+    images = [file for file in list_files(path, recursive).files if is_picture(file)]
+    if not images:
+        suffixes = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise SourceError(f"{path} holds no pictures ({suffixes}): give a folder that does")
+    return [page for image in images for page in _pages(image)]
 
 
-def _natural_key(path: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Order in which people count: face2 before face10.
-
-    >>> [path.name for path in sorted([Path("face10.png"), Path("face2.png")], key=_natural_key)]
-    ['face2.png', 'face10.png']
-    """
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], path.name
-
-
-def _load(path: Path) -> UInt8:
-    """RGB (H, W, 3) uint8, upright.
-
-    Raises:
-        SourceError: the file cannot be read, is not a picture, or is too large.
-    """
+def is_picture(path: Path) -> bool:
+    """Whether a file holds still images: by its content, or if that is damaged by its suffix."""
     try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread fails on names outside the code page of Windows
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from None
+        kind = file_type(path)
+    except OSError:
+        kind = FileType.OTHER
+    if kind is FileType.GIF:
+        return _page_count(path) == 1
+    return kind in (FileType.IMAGE, FileType.HEIF) or (
+        kind is FileType.OTHER and path.suffix.lower() in PICTURE_SUFFIXES
+    )
+
+
+def _pages(path: Path) -> list[_Page]:
+    count = _page_count(path)
+    return [_Page(path, page, count) for page in range(count)]
+
+
+def _page_count(path: Path) -> int:
+    """Number of pages of an image; 1 if unknown."""
     try:
         with quiet_opencv():
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-    except cv2.error:  # no bytes at all, or more pixels than OpenCV itself allows
-        image = None
-    if image is None:
-        raise SourceError(f"{path} holds no picture that can be decoded: check it, or copy it again")
+            return max(int(cv2.imcount(str(path))), 1)
+    except (cv2.error, UnicodeError):
+        return 1
+
+
+def _decode_one(path: Path) -> UInt8 | None:
+    data = _bytes_of(path)
+    if data.size and file_type(path) is FileType.HEIF:
+        return _decode_heif(path)
+    images = _decoded(lambda: [cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)], path)
+    return images[0] if images else None
+
+
+def _decode_pages(path: Path) -> list[UInt8]:
+    data = _bytes_of(path)
+    return _decoded(lambda: cv2.imdecodemulti(data, cv2.IMREAD_COLOR_RGB)[1], path)
+
+
+def _decoded(decode: Callable[[], Sequence[Any]], path: Path) -> list[UInt8]:
+    """What OpenCV decodes; nothing for no bytes at all, or for more pixels than it allows.
+
+    Raises:
+        SourceError: an image is too large.
+    """
+    try:
+        with quiet_opencv():
+            images = [np.asarray(image, np.uint8) for image in decode() if image is not None]
+    except cv2.error:
+        return []
+    for image in images:
+        check_size(str(path), image.shape[1], image.shape[0])
+    return images
+
+
+def _bytes_of(path: Path) -> UInt8:
+    try:
+        return np.fromfile(path, np.uint8)  # cv2.imread fails on names outside the code page of Windows
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from None
+
+
+def _decode_heif(path: Path) -> UInt8:
+    """HEIC through the package pillow-heif, where it is installed.
+
+    Raises:
+        SourceError: it is not, or the image cannot be decoded.
+    """
+    try:
+        open_heif = cast(Callable[[str], object], importlib.import_module("pillow_heif").open_heif)
+    except ImportError:
+        raise SourceError(f"{path} {_HEIF_HINT}") from None
+    try:
+        image = np.asarray(open_heif(str(path)))[:, :, :3]
+    except Exception as error:  # noqa: BLE001 (whatever the package raises, the image cannot be decoded)
+        raise SourceError(f"{path} cannot be decoded ({error}): convert it to JPEG") from None
     check_size(str(path), image.shape[1], image.shape[0])
-    return np.asarray(image, np.uint8)
+    return np.ascontiguousarray(image, np.uint8)

@@ -63,6 +63,7 @@ class FrameSource(ABC):
 
     info: SourceInfo  # set by the constructor of each source
     files: tuple[Path, ...] = ()  # what it reads, in order; none for a camera, a stream or the demo
+    names: tuple[str, ...] = ()  # of images: Frame.file of each index
 
     def __init__(self) -> None:
         self.damaged = 0  # packets or pictures that could not be decoded so far
@@ -127,6 +128,7 @@ class WrappedSource(FrameSource):
         self._source = source
         self.info = source.info
         self.files = source.files
+        self.names = source.names
         self.unread = source.unread
 
     def read(self) -> Frame | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import pytest
 
 from app.sources import GivenSource, LabelledSource, find_sources
-from engine.capture.pictures import list_files
+from engine.capture.folder import list_files
 from tests.fakes.engines import FakeSource
 
 
@@ -58,6 +61,19 @@ def test_results_in_a_folder_are_not_sources(tmp_path: Path) -> None:
     sources = find_sources([str(tmp_path)], recursive=True)
     assert [source.file for source in sources.found] == ["a.mp4"]
     assert sources.left_out == (f"{tmp_path}: 1 subfolder with results not read",)
+
+
+def test_the_content_decides_before_the_suffix(tmp_path: Path) -> None:
+    (tmp_path / "face").write_bytes(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    with av.open(str(tmp_path / "talk.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        output.mux(stream.encode(None))
+    (tmp_path / "talk.mp4").rename(tmp_path / "talk.txt")
+    sources = find_sources([str(tmp_path)])
+    assert sources.found == (GivenSource(str(tmp_path)), GivenSource(str(tmp_path / "talk.txt"), "talk.txt"))
+    assert sources.left_out == ()
 
 
 def test_a_folder_without_sources_is_empty(tmp_path: Path) -> None:

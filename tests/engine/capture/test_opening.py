@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.capture import opening, pictures, stream
+from engine.capture import file_type, folder, opening, stream, time_range
 from engine.capture.opening import is_live_spec, is_path_spec, open_source, source_stem
 from engine.capture.pictures import PictureSource
 from engine.capture.synthetic import SyntheticSource
@@ -42,55 +42,6 @@ def test_the_text_decides(tmp_path, write_clip, pictures, monkeypatch):
     for spec in ("0", "12", "/dev/video2", "rtsp://host/live", "HTTP://host/live", "https://host/live"):
         open_source(spec)
     assert opened == [0, 12, "/dev/video2", "rtsp://host/live", "HTTP://host/live", "https://host/live"]
-
-
-@pytest.mark.parametrize("name", ["0", "20231105", "demo", "camera:1", "http:"])
-@pytest.mark.parametrize("kind", ["video", "folder"])
-def test_an_existing_path_wins(tmp_path, write_clip, pictures, monkeypatch, name, kind):
-    clip = write_clip("clip.mp4", pictures[:2])
-    if kind == "video":
-        clip.rename(tmp_path / name)
-    else:
-        (tmp_path / name).mkdir()
-        cv2.imwrite(str(tmp_path / name / "1.png"), pictures[0])
-    monkeypatch.chdir(tmp_path)
-    assert is_path_spec(name)
-    assert not is_live_spec(name)
-    with open_source(name) as source:
-        assert type(source) is (VideoFileSource if kind == "video" else PictureSource)
-        assert source.info.source_id == name
-    assert not source_stem(name).startswith("camera-0")
-
-
-@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a folder below /dev that can be written to")
-def test_a_clip_in_a_folder_below_dev_is_a_file(write_clip, pictures):
-    clip = write_clip("clip.mp4", pictures[:2])
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        path = shutil.copy(clip, folder)
-        assert is_path_spec(path)
-        assert source_stem(path) == "clip"
-        assert source_stem(folder) == Path(folder).name
-        with open_source(path) as source:
-            assert type(source) is VideoFileSource
-
-
-def test_devices_and_missing_paths_below_dev_are_cameras(monkeypatch):
-    opened: list[object] = []
-    monkeypatch.setattr(opening, "CameraSource", opened.append)
-    for spec in ("/dev/null", "/dev/video99"):
-        assert is_live_spec(spec)
-        open_source(spec)
-    assert opened == ["/dev/null", "/dev/video99"]
-
-
-def test_a_camera_can_be_named_where_a_path_has_its_number(tmp_path, monkeypatch):
-    (tmp_path / "0").mkdir()
-    monkeypatch.chdir(tmp_path)
-    opened: list[object] = []
-    monkeypatch.setattr(opening, "CameraSource", opened.append)
-    open_source("camera:0")
-    assert opened == [0]
-    assert source_stem("camera:0") == "camera-0"
 
 
 def test_only_the_demo_knows_live():
@@ -147,7 +98,56 @@ def test_a_stem_is_always_a_plain_name(spec):
     assert not set(stem) & set('/\\:*?"<>|\n\0 ')
 
 
-@pytest.mark.parametrize("module", [opening, pictures, stream])
+@pytest.mark.parametrize("module", [file_type, folder, opening, stream, time_range])
 def test_examples_in_the_documentation_hold(module):
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", ["0", "20231105", "demo", "camera:1", "http:", "-1.mp4", "-v"])
+@pytest.mark.parametrize("kind", ["video", "folder"])
+def test_an_existing_path_wins(tmp_path, write_clip, pictures, monkeypatch, name, kind):
+    clip = write_clip("clip.mp4", pictures[:2])
+    if kind == "video":
+        clip.rename(tmp_path / name)
+    else:
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "1.png"), pictures[0])
+    monkeypatch.chdir(tmp_path)
+    assert is_path_spec(name)
+    assert not is_live_spec(name)
+    with open_source(name) as source:
+        assert type(source) is (VideoFileSource if kind == "video" else PictureSource)
+        assert source.info.source_id == name
+    assert not source_stem(name).startswith("camera-0")
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a folder below /dev that can be written to")
+def test_a_clip_in_a_folder_below_dev_is_a_file(write_clip, pictures):
+    clip = write_clip("clip.mp4", pictures[:2])
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = shutil.copy(clip, folder)
+        assert is_path_spec(path)
+        assert source_stem(path) == "clip"
+        assert source_stem(folder) == Path(folder).name
+        with open_source(path) as source:
+            assert type(source) is VideoFileSource
+
+
+def test_devices_and_missing_paths_below_dev_are_cameras(monkeypatch):
+    opened: list[object] = []
+    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    for spec in ("/dev/null", "/dev/video99"):
+        assert is_live_spec(spec)
+        open_source(spec)
+    assert opened == ["/dev/null", "/dev/video99"]
+
+
+def test_a_camera_can_be_named_where_a_path_has_its_number(tmp_path, monkeypatch):
+    (tmp_path / "0").mkdir()
+    monkeypatch.chdir(tmp_path)
+    opened: list[object] = []
+    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    open_source("camera:0")
+    assert opened == [0]
+    assert source_stem("camera:0") == "camera-0"
