@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
-from app.session.folder import SessionFolder, SessionState, check_same_session, source_sha256
+from app.session.folder import SessionFolder, SessionState, check_same_session
+from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -24,18 +24,33 @@ from app.session.journal import (
     read_journal,
     resumed_frames,
 )
-from app.session.metadata import first_metadata, last_metadata, read_metadata, session_header, write_metadata
+from app.session.lock import SessionLock, lock_owner
+from app.session.metadata import (
+    SHA256_SETTING,
+    first_metadata,
+    last_metadata,
+    read_metadata,
+    session_header,
+    write_metadata,
+)
+from app.session.sound import SoundTrack
 from app.session.table import TableCounts, write_tables
 from app.session.video import VideoSink
 from app.settings.presets import BALANCED, Preset
-from engine.capture.source import FrameSource
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, source_name
 from engine.capture.thinning import thinned
+from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
-from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
+from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
+from engine.hindsight import Hindsight
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
+#: Settings of the header that `AnnotateOptions.selection` makes.
+SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n")
+#: Files that a message names.
+_MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,25 @@ class AnnotateOptions:
     force: bool = False
     video: bool = True  # False: no annotated video, whatever the preset says
     preset: Preset = BALANCED
+    excel: bool = False  # the text table starts with a byte order mark
+    time_range: TimeRange = TimeRange()  # of videos and live sources; pictures are always read whole
+    every: int | None = None  # analyse every n-th frame; None = as the preset does
+
+    def every_n_of(self, info: SourceInfo) -> int:
+        """Interval of analysed frames for a source."""
+        return self.preset.every_n_of(info) if self.every is None else self.every
+
+    def selection(self, info: SourceInfo) -> dict[str, str]:
+        """Which frames are analysed, as settings of a session that must not change; without those of the defaults."""
+        settings = {}
+        has_times = info.kind is not SourceKind.PICTURES
+        if has_times and self.time_range.start_s > 0:
+            settings["start_s"] = f"{self.time_range.start_s:.9g}"
+        if has_times and self.time_range.end_s is not None:
+            settings["end_s"] = f"{self.time_range.end_s:.9g}"
+        if self.every is not None:
+            settings["every_n"] = str(self.every)
+        return settings
 
 
 class JobControl:
@@ -95,8 +129,8 @@ class ProgressListener(Protocol):
     def begin(self, name: str, total: int | None, done: int) -> None:
         """A source starts with ``done`` of ``total`` frames analysed; None if the total is unknown."""
 
-    def update(self, done: int) -> None:
-        """``done`` frames are analysed."""
+    def update(self, done: int, file: str | None = None) -> None:
+        """``done`` frames are analysed, the last one of this picture; see Frame.file."""
 
     def end(self) -> None:
         """The source has ended."""
@@ -135,19 +169,48 @@ def annotate(
 
     Raises:
         ValueError: the engine was opened without the preset.
-        OutputError: the folder already holds a session, or a file cannot be written; the journal is kept.
+        OutputError: another program writes to the folder, it already holds a session, or a file cannot be written; the
+            journal is kept.
+        ConfigError: face crops are set, but the source is not images.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
-    state = folder.state()
-    if state is SessionState.FINISHED and options.resume and not options.force:
-        return Outcome(folder, finished=True, skipped=True)
+    with SessionLock(folder):
+        state = folder.state()
+        check_free(folder, state, options)
+        with open_source(spec) as opened:
+            files = SourceFiles(spec, opened.files)
+            try:
+                identity = files.identify(lambda: control.stopped)
+            except HashingStoppedError:
+                return Outcome(folder, finished=False)
+            if options.resume and not options.force and state is not SessionState.EMPTY:
+                check_same_source(folder, spec, opened.info, identity)
+                check_same_selection(folder, options.selection(opened.info))
+                if state is SessionState.FINISHED:
+                    return Outcome(folder, finished=True, skipped=True)
+            source = thinned(within(opened, options.time_range), options.every_n_of(opened.info))
+            engine = engine_for(source)
+            if options.preset.configured(engine.config) != engine.config:
+                raise ValueError(f"the engine was opened without the preset {options.preset.name}")
+            if engine.config.tracking.face_crops and source.info.kind is not SourceKind.PICTURES:
+                raise ConfigError(f"{source.info.source_id} is not an image: only images can be face crops")
+            return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
+
+
+def check_start(folder: SessionFolder, options: AnnotateOptions) -> None:
+    """Refuse a folder that another program writes to, or whose session the options do not allow to overwrite.
+
+    Raises:
+        OutputError: likewise. A folder that cannot be read is reported when its turn comes.
+    """
+    try:
+        owner = lock_owner(folder)
+        state = folder.state()
+    except OutputError:
+        return
+    if owner is not None:
+        raise OutputError(f"{folder.path} is in use by {owner}", Remedy.IN_USE)
     check_free(folder, state, options)
-    with open_source(spec) as opened:
-        source = thinned(opened, options.preset.every_n_of(opened.info))
-        engine = engine_for(source)
-        if options.preset.configured(engine.config) != engine.config:
-            raise ValueError(f"the engine was opened without the preset {options.preset.name}")
-        return _Job(spec, folder, source, engine, options, listener, control).run()
 
 
 def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOptions) -> None:
@@ -158,10 +221,72 @@ def check_free(folder: SessionFolder, state: SessionState, options: AnnotateOpti
     """
     if options.force or state is SessionState.EMPTY:
         return
-    if state is SessionState.FINISHED:
+    if state is SessionState.FINISHED and not options.resume:
         raise OutputError(f"{folder.path} holds finished output", Remedy.RESTART_OR_OTHER_FOLDER)
     if not options.resume:
         raise OutputError(f"{folder.path} holds unfinished output", Remedy.RESUME_OR_RESTART)
+
+
+def check_same_source(folder: SessionFolder, spec: str, info: SourceInfo, identity: SourceIdentity) -> None:
+    """Refuse to resume or skip a session of another source, or of a file that was replaced since.
+
+    Raises:
+        OutputError: naming the difference.
+    """
+    before, path = _recorded_source(folder, info, identity)
+    if before is None or before == identity.sha256:
+        return
+    if path is not None and path != identity.path:
+        problem = f"{folder.path} holds the session of another source, {path}"
+    else:
+        problem = f"{spec} has changed since {folder.path} was written"
+    raise OutputError(problem, Remedy.RESTART_OR_OTHER_FOLDER)
+
+
+def check_same_selection(folder: SessionFolder, now: Mapping[str, str]) -> None:
+    """Refuse to resume or skip a session of other frames of the source.
+
+    Raises:
+        OutputError: naming the difference.
+    """
+    try:
+        settings = read_header(folder.journal).settings
+    except OutputError:
+        return  # nothing to resume, or damaged, which is reported next
+    for name in SELECTION_SETTINGS:
+        before = settings.get(name, "")
+        if before != now.get(name, ""):
+            raise OutputError(
+                f"{folder.path} was written with another {name} ({before or 'none'}, now {now.get(name) or 'none'})",
+                Remedy.RESTART_OR_OTHER_FOLDER,
+            )
+
+
+def _recorded_source(
+    folder: SessionFolder, info: SourceInfo, identity: SourceIdentity
+) -> tuple[str | None, str | None]:
+    """Hash and path of the source of a session; the hash is None where there is nothing to compare.
+
+    Raises:
+        OutputError: the session is of another kind of source, or does not record it.
+    """
+    try:
+        source = read_metadata(folder.metadata).source
+        kind, sha256, path = source.kind, source.sha256, source.path
+    except OutputError:  # the header of the journal has the hash too
+        kind, path = info.kind.value, None
+        try:
+            sha256 = read_header(folder.journal).settings.get(SHA256_SETTING) or None
+        except OutputError:
+            if folder.state() is SessionState.UNFINISHED:
+                return None, None  # the journal ends within its first line
+            sha256 = None
+    if kind != info.kind.value or (identity.sha256 is not None and sha256 is None):
+        raise OutputError(
+            f"{folder.path} holds a session that does not record {info.source_id} as its source",
+            Remedy.RESTART_OR_OTHER_FOLDER,
+        )
+    return sha256, path
 
 
 class _Job:
@@ -176,19 +301,32 @@ class _Job:
         options: AnnotateOptions,
         listener: ProgressListener,
         control: JobControl,
+        files: SourceFiles,
+        identity: SourceIdentity,
     ) -> None:
         self._spec = spec
+        self._files = files
         self._folder = folder
         self._source = source
         self._engine = engine
         self._options = options
         self._listener = listener
         self._control = control
-        self._header = session_header(spec, source, engine, options.app_version, preset=options.preset)
+        header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
+        selection = options.selection(source.info)
+        self._header = dataclasses.replace(header, settings=header.settings | selection)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
-        self._video = VideoSink(folder.video, self._header) if has_video else None
-        self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset)
+        is_video_file = source.info.kind is SourceKind.VIDEO and len(source.files) == 1
+        sound = SoundTrack(source.files[0]) if is_video_file else None
+        start_s = options.time_range.start_s if source.info.kind is not SourceKind.PICTURES else 0.0
+        self._video = VideoSink(folder.video, self._header, sound=sound, start_s=start_s) if has_video else None
+        self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
+        config = self._metadata.config
+        config["preset"]["every_n"] = options.every_n_of(source.info)
+        config["frames"] = dataclasses.asdict(options.time_range)
+        if source.info.kind is SourceKind.PICTURES:
+            self._metadata = dataclasses.replace(self._metadata, files=source.names)
         if self._resume is not None:
             with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
                 self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
@@ -227,7 +365,7 @@ class _Job:
         """Frames analysed before this job resumed the session."""
         if self._resume is None:
             return 0
-        return self._resume.frame // self._options.preset.every_n_of(self._source.info) + 1
+        return self._resume.frames
 
     def _catch_up(self) -> bool:
         """Bring source and pipeline to the resume point and draw the earlier frames again; False when stopped."""
@@ -250,7 +388,7 @@ class _Job:
             if frame is None or frame.index != entry.frame:
                 raise OutputError(f"{self._spec} does not match the journal at frame {entry.frame}", Remedy.RESTART)
             self._video.write_rows(frame, entry.rows)
-            self._listener.update(done)
+            self._listener.update(done, frame.file)
         return True
 
     def _process(self) -> Outcome:
@@ -258,8 +396,7 @@ class _Job:
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        pipeline = JournaledPipeline(self._engine)
-        runtime = Runtime(self._source, pipeline, sinks, self._engine.config.runtime)
+        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime)
         is_live, lost = self._source.info.is_live, None
         try:
             if not self._run_to_end(runtime) and not is_live:
@@ -273,11 +410,19 @@ class _Job:
             raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
         return outcome
 
+    def _pipeline(self) -> JournaledPipeline | Hindsight:
+        """The engine with its state in the results; in videos, faces are confirmed backwards."""
+        info = self._source.info
+        if info.is_live or info.kind is SourceKind.PICTURES:
+            return JournaledPipeline(self._engine)
+        process = JournaledPipeline(self._engine, tentative=True).process
+        return Hindsight(process, self._engine.config.tracking.confirm_s)
+
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""
         runtime.start()
         while not runtime.wait(_POLL_S):
-            self._listener.update(self._frames_before + runtime.counters().processed)
+            self._report(runtime)
             if self._control.stopped:
                 runtime.stop()
                 return False
@@ -286,26 +431,41 @@ class _Job:
                     runtime.pause()
                 elif not self._control.paused and runtime.state is RuntimeState.PAUSED:
                     runtime.resume()
-        self._listener.update(self._frames_before + runtime.counters().processed)
+        self._report(runtime)
         return True
+
+    def _report(self, runtime: Runtime) -> None:
+        latest = runtime.latest()
+        file = None if latest is None else latest.frame.file
+        self._listener.update(self._frames_before + runtime.counters().processed, file)
 
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
         """Write tables, video and metadata."""
-        folder, info, path = self._folder, self._source.info, Path(self._spec)
-        counts = write_tables(folder.journal, folder.csv, folder.parquet)
+        folder = self._folder
+        counts = write_tables(folder.journal, folder.csv, folder.parquet, excel=self._options.excel)
         if self._video is not None:
             self._video.publish()
         counters = runtime.counters()
-        fault = str(lost) if lost is not None else self._source.fault()
+        fault = str(lost) if lost is not None else self._fault()
         metadata = last_metadata(
             self._metadata,
             counts,
             dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
             damaged=self._source.damaged,
-            sha256=source_sha256(path) if not info.is_live and path.is_file() else None,
+            unread=self._source.unread,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
         )
         write_metadata(folder.metadata, metadata)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
+
+    def _fault(self) -> str | None:
+        """What part of the source was lost, or changed while it was read."""
+        faults = [self._source.fault(), self._video.fault if self._video is not None else None]
+        changed = self._files.changed()
+        if changed:
+            names = ", ".join(source_name(path) for path in changed[:_MAX_NAMED])
+            more = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
+            faults.append(f"{names}{more} changed during the analysis: use --force once the content is final")
+        return "; ".join(fault for fault in faults if fault) or None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -14,22 +17,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from app.remedies import cli_text
 from app.settings.presets import PresetName
-from engine.errors import EngineError, SourceError, ThreadStuckError
+from engine.errors import EngineError, ThreadStuckError
 from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
+    from app.batch import ItemResult
+    from app.engine_cache import EngineCache
     from app.export.command import Exported
+    from engine.capture.source import FrameSource
     from engine.config import EngineConfig
 
 #: Exit statuses.
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
 INTERRUPTED: Final = 130
+OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
 
 _errors = Console(stderr=True)
 
@@ -49,6 +56,8 @@ class _Commands(TyperGroup):
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # such as ``mien doctor | head -1``
+            raise typer.Exit(OUTPUT_CLOSED) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:  # noqa: BLE001 (top level: no traceback for the user)
@@ -60,12 +69,46 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERNAL_ERROR) from None
 
 
+class _PathCommand(TyperCommand):
+    """Takes a word that starts with "-" for a path if it is not an option and such a file or folder exists."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the words of the command line."""
+        options = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        ended = args.index("--") if "--" in args else len(args)
+        words = [
+            f"./{word}"
+            if place < ended and word.startswith("-") and word.partition("=")[0] not in options and _exists(word)
+            else word
+            for place, word in enumerate(args)
+        ]
+        return super().parse_args(ctx, words)
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 
 
 def main() -> None:
     """Entry point of ``mien``."""
-    app(prog_name="mien")
+    try:
+        app(prog_name="mien")
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    """Flush standard output; if its reader has ended, drop the rest, which Python would report at its own end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def app_version() -> str:
@@ -78,6 +121,10 @@ def app_version() -> str:
 
 def _print_error(message: str) -> None:
     _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_note(message: str) -> None:
+    _errors.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_internal_error(error: Exception) -> None:
@@ -134,13 +181,29 @@ Formats = Annotated[
 ]
 
 
-@app.command("annotate")
+@app.command("annotate", cls=_PathCommand)
 def annotate_command(
-    sources: Annotated[list[str], typer.Argument(help="Video, image, folder of images, camera number, URL, or demo.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Videos, images, folders of them, a camera number (or camera:0), a URL, or demo."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
     resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
+    ] = False,
+    start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
+    max_faces: Annotated[
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
+    ] = None,
+    face_crops: Annotated[
+        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
+    ] = False,
     preset: Annotated[
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
@@ -153,25 +216,34 @@ def annotate_command(
 ) -> None:
     """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
-    Cameras and URLs run until Ctrl-C. If a source cannot be read, the others are still annotated, and the exit status
-    is 2. Formats of other tools are written to the folder export in each session (see export-results).
+    Each video is a source with a subfolder of its own, and so are all images of a folder together. Cameras and URLs run
+    until Ctrl-C. If a source fails, the others are still annotated; the summary at the end and failed.txt in --out list
+    the failures, and the exit status is 2. Formats of other tools are written to the folder export in each session (see
+    export-results).
     """
     from app.annotate import AnnotateOptions
     from app.export.command import format_names
     from app.settings.presets import preset_of
+    from engine.capture.time_range import TimeRange, parse_time
     from engine.config import for_files
 
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
+    time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
+    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
     settings = for_files(options.preset.configured(_settings(config, backend, threads)))
+    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
+    if max_faces is not None:
+        tracking = dataclasses.replace(tracking, max_faces=max_faces)
+    settings = dataclasses.replace(settings, tracking=tracking)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with _stop_on_signal() as control:
-        status = _annotate_all(sources, out, options, settings, tracker, control, exported)
+        status = _annotate_all(sources, recursive, out, options, settings, tracker, control, exported)
     if status:
         raise typer.Exit(status)
 
 
 def _annotate_all(
-    sources: list[str],
+    given: list[str],
+    recursive: bool,
     out: Path,
     options: AnnotateOptions,
     settings: EngineConfig,
@@ -180,33 +252,79 @@ def _annotate_all(
     formats: tuple[str, ...],
 ) -> int:
     """Annotate one source after another, and export each; return the exit status."""
-    from app.annotate import annotate, check_free
+    from app.annotate import annotate, check_start
+    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch
     from app.engine_cache import EngineCache
-    from app.session.folder import SessionState, session_folders
-    from engine.capture.opening import open_source, source_stem
+    from app.session.folder import SessionFolder
+    from app.session.naming import session_folders
+    from app.sources import GivenSource, LabelledSource, find_sources
+    from engine.capture.opening import open_source
 
-    folders = session_folders(out, map(source_stem, sources))
+    sources = find_sources(given, recursive)
+    for line in sources.left_out:
+        _print_note(line)
+    folders = session_folders(out, [source.spec for source in sources.found])
     for folder in folders:  # all before the first one, which may take hours
-        state = folder.state()
-        if not (state is SessionState.FINISHED and options.resume):
-            check_free(folder, state, options)
-    listener, status = _progress(), 0
-    with EngineCache(settings, tracker) as engines:
-        for spec, folder in zip(sources, folders, strict=True):
-            try:
-                outcome = annotate(spec, folder, open_source, engines.engine_for, options, listener, control)
-            except SourceError as error:  # continue with the other sources
-                _print_error(cli_text(error))
-                status = USER_ERROR
-                continue
-            _print_outcome(outcome)
-            if not outcome.finished:
-                return INTERRUPTED
-            if formats:
-                _export_annotated(folder.path, formats, options.video, control)
-            if control.stopped:
-                break
+        check_start(folder, options)
+    unusable = [(fault.spec, fault.problem) for fault in sources.faults]
+    unusable += [(spec, f"{spec} holds neither pictures nor videos") for spec in sources.empty]
+    results = [
+        ItemResult(GivenSource(spec), SessionFolder(out), ItemState.FAILED, problem=problem)
+        for spec, problem in unusable
+    ]
+    for result in results:
+        _print_error(result.problem)
+    progress = NumberedProgress(_progress(), len(folders))
+
+    def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
+        def open_labelled(spec: str) -> FrameSource:
+            opened = open_source(spec, recursive=recursive)
+            return opened if source.file is None else LabelledSource(opened, source.file)
+
+        progress.place += 1
+        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
+        if formats and outcome.finished:
+            _export_annotated(folder.path, formats, options.video, control)
+        return outcome
+
+    with EngineCache(settings, tracker) as cache:
+        pairs = list(zip(sources.found, folders, strict=True))
+        results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
+    status = _finish_batch(results, out)
+    if any(isinstance(result.error, ThreadStuckError) for result in results):
+        sys.stdout.flush()
+        os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
     return status
+
+
+def _print_result(result: ItemResult, cache: EngineCache) -> None:
+    """Print how a source of a batch ended."""
+    if isinstance(result.error, ThreadStuckError):
+        cache.abandon()  # the thread still uses an engine
+    if result.is_bug and result.error is not None:
+        _print_internal_error(result.error)
+    elif result.error is not None:
+        _print_error(result.problem)
+    if result.outcome is not None:
+        _print_outcome(result.outcome)
+
+
+def _finish_batch(results: list[ItemResult], out: Path) -> int:
+    """Print the summary of a batch of several sources and list the failures; return the exit status."""
+    from app.batch import ItemState, summary_lines, write_failed
+
+    failed = [result for result in results if result.state is ItemState.FAILED]
+    if len(results) > 1:
+        for line in summary_lines(results):
+            typer.echo(line)
+        path = write_failed(out, results)
+        if path is not None:
+            _print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
+    if any(result.state is ItemState.INTERRUPTED for result in results):
+        return INTERRUPTED
+    if any(result.is_bug for result in failed):
+        return INTERNAL_ERROR
+    return USER_ERROR if failed else 0
 
 
 def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, control: JobControl) -> None:
@@ -255,9 +373,8 @@ def export_results_command(
     Formats: csv, parquet, jsonl, notes, agreement, openface, pyfeat, elan, boris, webvtt, srt, bids, html, video,
     blurred; all = those that need no labels and no video.
     """
-    from app.export.command import export_session, format_lines, format_names, session_folders_in
+    from app.export.command import export_session, format_lines, format_names, session_folders_in, target_folders
     from app.export.job import ExportChoice
-    from app.session.folder import session_folders
 
     if list_formats:
         typer.echo("\n".join(format_lines()))
@@ -269,7 +386,7 @@ def export_results_command(
     folders = session_folders_in(sessions)
     targets: list[Path | None] = [None] * len(folders)
     if out is not None:
-        targets = [folder.path for folder in session_folders(out, (path.resolve().name for path in folders))]
+        targets = [*target_folders(out, folders)]
     status = 0
     with _stop_on_signal() as control:
         for folder, target in zip(folders, targets, strict=True):
@@ -303,6 +420,10 @@ def _print_outcome(outcome: Outcome) -> None:
     counts = outcome.counts
     if counts is not None:
         typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
+        if counts.crowded:
+            _print_error(
+                f"up to {counts.left_out} faces at once were left out, in {counts.crowded} frames: raise --max-faces"
+            )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
         if path.exists():
             typer.echo(str(path))
@@ -330,8 +451,6 @@ def _stop_on_signal() -> Iterator[JobControl]:
 
 def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
     """Load the settings and apply the options of the command line."""
-    import dataclasses
-
     from engine.config import load_config
 
     config = load_config(path)
@@ -360,14 +479,21 @@ def gui_command(
 
 @app.command("live")
 def live_command(
-    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
+    source: Annotated[
+        str | None, typer.Argument(help="Camera number, URL, video file or demo; default: the first camera.")
+    ] = None,
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: TrackerForRun = None,
     threads: Threads = None,
 ) -> None:
     """Open the window on a camera or file. Nothing is stored unless you press Record."""
-    _open_window(source, "live", config, backend=backend, tracker=tracker, threads=threads)
+    _open_window(source or _first_camera(), "live", config, backend=backend, tracker=tracker, threads=threads)
+
+
+def _first_camera() -> str:
+    """The first camera, also where a file or folder is called 0, which would win over it."""
+    return "camera:0" if _exists("0") else "0"
 
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
@@ -384,7 +510,9 @@ def _open_window(source: str | None, page: str | None, config: Path | None = Non
 
 @app.command("kiosk")
 def kiosk_command(
-    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
+    source: Annotated[
+        str | None, typer.Argument(help="Camera number, URL, video file or demo; default: the first camera.")
+    ] = None,
     notice: Annotated[
         str, typer.Option("--notice", help="Text of the notice; the default depends on the source.")
     ] = "",
@@ -405,7 +533,7 @@ def kiosk_command(
     """
     from app.kiosk import KioskOptions
 
-    options = KioskOptions(source, notice, labels, hold_s)
+    options = KioskOptions(source or _first_camera(), notice, labels, hold_s)
     try:
         from app.qt.kiosk.kiosk_window import run_kiosk
     except ImportError as error:

@@ -29,6 +29,7 @@ class TerminalProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress: Progress | None = None
+        self._name = ""
 
     def begin(self, name: str, total: int | None, done: int) -> None:
         """Show the bar."""
@@ -45,12 +46,14 @@ class TerminalProgress:
             auto_refresh=False,
         )
         self._progress.start()
+        self._name = name
         self._progress.add_task(name, total=total, completed=done)
 
-    def update(self, done: int) -> None:
-        """Move the bar."""
+    def update(self, done: int, file: str | None = None) -> None:
+        """Move the bar, and name the picture."""
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
+            name = self._name if file is None else f"{self._name}: {file}"
+            self._progress.update(self._progress.task_ids[0], description=name, completed=done, refresh=True)
 
     def end(self) -> None:
         """Stop the bar at its last state."""
@@ -75,8 +78,8 @@ class PlainProgress:
         self._start_s = self._printed_s = time.monotonic()
         self._print(f"{name}: {total or '?'} frames" + (f", resuming at frame {done}" if done else ""))
 
-    def update(self, done: int) -> None:
-        """Print progress, rate and ETA if a line is due."""
+    def update(self, done: int, file: str | None = None) -> None:
+        """Print progress, the picture, rate and ETA if a line is due."""
         self._last = done
         now = time.monotonic()
         if now - self._printed_s < _LINE_EVERY_S:
@@ -84,7 +87,8 @@ class PlainProgress:
         self._printed_s = now
         rate = (done - self._first) / (now - self._start_s)
         left = f", {max(self._total - done, 0) / rate:.0f} s left" if self._total and rate else ""
-        self._print(f"{self._name}: {done}/{self._total or '?'} frames, {rate:.1f} fps{left}")
+        current = "" if file is None else f" ({file})"
+        self._print(f"{self._name}: {done}/{self._total or '?'} frames{current}, {rate:.1f} fps{left}")
 
     def end(self) -> None:
         """Print the average rate."""

@@ -34,6 +34,7 @@ class TrackingConfig:
     confirm_s: float = 0.15  # a face tracked for this long is confirmed; 0 for unrelated images
     keep_lost_s: float = 1.0  # a lost face keeps its id for this long
     max_faces: int = 8
+    face_crops: bool = False  # images only: each shows one face, which is as large as the image; nothing is detected
     threads: int = 1  # of the face networks, which are too small to gain from more
 
 

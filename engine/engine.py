@@ -18,6 +18,7 @@ from engine.errors import ConfigError
 from engine.expression import ExpressionEstimator
 from engine.pipeline import Pipeline
 from engine.routing import Router
+from engine.tracking.crops import CropTracker
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker, Tracker
 from engine.types import Frame, FrameResult, ModelRecord
@@ -29,8 +30,8 @@ _Resource = TypeVar("_Resource", InferenceBackend, Tracker)
 class StatefulPipeline(Protocol):
     """The interface of `engine.pipeline.Pipeline` that an engine needs."""
 
-    def process(self, frame: Frame) -> FrameResult:
-        """Process one frame."""
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        """Process one frame; ``tentative``: return faces that are not confirmed yet too."""
 
     def snapshot(self) -> str:
         """Serialise the state between frames."""
@@ -125,8 +126,12 @@ class Engine:
             for each in self._backends
         )
 
-    def process(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         """Process the next frame of the source; frames must come in order.
+
+        Args:
+            frame: of the source.
+            tentative: return faces that are not confirmed yet too; for `engine.hindsight.Hindsight`.
 
         Returns:
             Every confirmed face, largest first, and the milliseconds of each stage.
@@ -134,7 +139,7 @@ class Engine:
         Raises:
             BackendError, ModelError: a network cannot run, or returns values that are not finite.
         """
-        return self._pipeline.process(frame)
+        return self._pipeline.process(frame, tentative)
 
     def snapshot(self) -> str:
         """Serialise tracks and averages as JSON; an engine restored from it gives the same results."""
@@ -177,6 +182,8 @@ def _closing(undo: contextlib.ExitStack, resource: _Resource) -> _Resource:
 
 def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tracker:
     if name == "litert":
+        if still and config.face_crops:
+            return StillTracker(CropTracker(config))
         if still:
             return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0)))
         return FaceTracker(config)

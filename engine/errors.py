@@ -17,6 +17,10 @@ class Remedy(Enum):
     RESTART_OR_OTHER_FOLDER = "restart or other folder"
     FREE_SPACE = "free space"  # then resume
     FREE_SPACE_OR_OTHER_FOLDER = "free space or other folder"  # nothing to resume: recordings, snapshots
+    OTHER_FOLDER = "other folder"
+    PERMISSIONS = "permissions"
+    CHECK_DISK = "check disk"
+    IN_USE = "in use"  # by another program
     PUT_SOURCE_BACK = "put source back"  # then resume
     ANNOTATE_AGAIN = "annotate again"
     REPLACE_OR_OTHER_FOLDER = "replace or other folder"  # files of an earlier export

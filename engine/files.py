@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -82,8 +82,12 @@ def publish(part: Path, path: Path) -> None:
                 os.close(folder)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, before_block: Callable[[], None] = lambda: None) -> str:
     """Hex digest of a file of any size, read in blocks of 1 MiB.
+
+    Args:
+        path: the file.
+        before_block: called before each block; what it raises ends the reading.
 
     Raises:
         OSError: it cannot be read.
@@ -91,6 +95,7 @@ def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(_CHUNK_BYTES):
+            before_block()
             digest.update(block)
     return digest.hexdigest()
 

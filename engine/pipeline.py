@@ -71,10 +71,13 @@ class Pipeline:
         self._config = config
         self._resources = resources
 
-    def process(self, frame: Frame) -> FrameResult:
-        """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order."""
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order.
+
+        With ``tentative``, faces that are not confirmed yet are processed and returned too (engine/hindsight.py).
+        """
         watch = _Stopwatch()
-        tracks = _confirmed(self._tracker.track(frame))
+        tracks = _in_view(self._tracker.track(frame), tentative)
         tracking_ms = watch.lap_ms()
         faces = [self._align(frame, track) for track in tracks]
         alignment_ms = watch.lap_ms()
@@ -135,7 +138,8 @@ class _Stopwatch:
         return (self._last_s - before) * 1000.0
 
 
-def _confirmed(tracks: Sequence[FaceTrack]) -> list[FaceTrack]:
-    """Confirmed tracks, largest box first, older first among equals."""
-    confirmed = [track for track in tracks if track.state is TrackState.CONFIRMED]
-    return sorted(confirmed, key=lambda track: (-float(np.prod(track.box[2:] - track.box[:2])), track.track_id))
+def _in_view(tracks: Sequence[FaceTrack], tentative: bool) -> list[FaceTrack]:
+    """Confirmed and, if wanted, tentative tracks, largest box first, older first among equals."""
+    wanted = (TrackState.CONFIRMED, TrackState.TENTATIVE) if tentative else (TrackState.CONFIRMED,)
+    chosen = [track for track in tracks if track.state in wanted]
+    return sorted(chosen, key=lambda track: (-float(np.prod(track.box[2:] - track.box[:2])), track.track_id))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from engine.capture.source import FrameSource
 from engine.config import RuntimeConfig
@@ -29,6 +29,30 @@ class FramePipeline(Protocol):
 
     def process(self, frame: Frame) -> FrameResult:
         """Process one frame."""
+
+
+@runtime_checkable
+class DelayedPipeline(Protocol):
+    """A pipeline that returns results later than their frames: `engine.hindsight.Hindsight`."""
+
+    def feed(self, frame: Frame) -> Sequence[FrameResult]:
+        """Process one frame; return the results that are final, in order."""
+
+    def flush(self) -> Sequence[FrameResult]:
+        """Return all other results; called once, after the last frame of a source that was read to its end."""
+
+
+class _Immediate:
+    """A pipeline without delay."""
+
+    def __init__(self, pipeline: FramePipeline) -> None:
+        self._pipeline = pipeline
+
+    def feed(self, frame: Frame) -> Sequence[FrameResult]:
+        return (self._pipeline.process(frame),)
+
+    def flush(self) -> Sequence[FrameResult]:
+        return ()
 
 
 class FrameSink(Protocol):
@@ -172,7 +196,11 @@ class Runtime:
     """
 
     def __init__(
-        self, source: FrameSource, pipeline: FramePipeline, sinks: Sequence[FrameSink], config: RuntimeConfig
+        self,
+        source: FrameSource,
+        pipeline: FramePipeline | DelayedPipeline,
+        sinks: Sequence[FrameSink],
+        config: RuntimeConfig,
     ) -> None:
         """Take ownership of the source; nothing runs before `start`.
 
@@ -184,7 +212,7 @@ class Runtime:
                 f"runtime: file_queue is {config.file_queue} and sink_queue {config.sink_queue}: set both to 1 or more"
             )
         self._source = source
-        self._pipeline = pipeline
+        self._pipeline = pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline)
         self._config = config
         live = source.info.is_live
         self._frames: Handover[Frame] = LatestSlot() if live else BlockingQueue(config.file_queue)
@@ -392,8 +420,14 @@ class Runtime:
 
     def _infer(self) -> None:
         while (frame := self._next_frame()) is not None:
-            result = self._pipeline.process(frame)
+            results = self._pipeline.feed(frame)
             self._processed += 1
+            self._deliver(results)
+        if self._completed():
+            self._deliver(self._pipeline.flush())
+
+    def _deliver(self, results: Sequence[FrameResult]) -> None:
+        for result in results:
             self._latest = result
             for worker in (*self._sinks, *self._attached):
                 worker.results.put(result)

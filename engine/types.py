@@ -42,7 +42,9 @@ class Frame:
     timestamp_s: float  # seconds since the first frame; files: from presentation times, live: monotonic clock at grab
     source_id: str
     pts_s: float | None = None  # presentation time in the file; None for live sources and still images
-    file: str | None = None  # still images: name in the folder, with "#page" where a file has several; else None
+    file: str | None = (
+        None  # images: path below the folder given, "#page" behind it where a file has several; else None
+    )
 
     def __post_init__(self) -> None:
         _freeze(self, "image", (None, None, 3), np.uint8)
@@ -258,3 +260,4 @@ class FrameResult:
     faces: tuple[FaceResult, ...]
     times: StageTimes
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
+    left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked

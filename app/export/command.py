@@ -41,6 +41,21 @@ def format_lines() -> list[str]:
     return lines
 
 
+def target_folders(out: Path, sessions: Iterable[Path]) -> list[Path]:
+    """One folder in ``out`` per session, with its name; a name that occurs again gets ``-2``, ``-3`` and so on."""
+    taken: set[str] = set()
+    targets = []
+    for session in sessions:
+        stem = name = session.resolve().name
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name)
+        targets.append(out / name)
+    return targets
+
+
 def session_folders_in(paths: Iterable[Path]) -> list[Path]:
     """Sessions among folders: each one itself, or the sessions directly inside it.
 

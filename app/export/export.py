@@ -167,6 +167,10 @@ def _export_errors(path: Path) -> Iterator[None]:
         with output_errors(path):
             yield
     except OutputError as error:
-        if error.remedy is not Remedy.FREE_SPACE:
+        advice = {
+            Remedy.FREE_SPACE: "free space or choose another folder",
+            Remedy.OTHER_FOLDER: "choose another folder",
+        }
+        if error.remedy not in advice:
             raise
-        raise OutputError(f"{error.problem}: free space or choose another folder") from error
+        raise OutputError(f"{error.problem}: {advice[error.remedy]}") from error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener, annotate
+from app.batch import affects_every_source
 from app.engine_cache import EngineCache
 from app.jobs.job_queue import EngineChoice, Job, JobResult
 from app.jobs.source_scan import SourceOpener
@@ -18,10 +18,8 @@ from app.settings.presets import preset_of
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
-from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
+from engine.errors import EngineError, SourceError
 
-#: Errors of a full disk, which block every job until space is freed.
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Frames skipped between two checks of the control.
 _SKIP_AT_ONCE: Final = 100
 
@@ -74,7 +72,7 @@ class JobExecutor:
         except _Stopped:
             return JobOutcome(OutcomeKind.STOPPED)
         except EngineError as error:
-            kind = OutcomeKind.BLOCKED if _affects_every_job(error) else OutcomeKind.FAILED
+            kind = OutcomeKind.BLOCKED if affects_every_source(error) else OutcomeKind.FAILED
             return JobOutcome(kind, fault=window_text(error))
 
     def close(self) -> None:
@@ -112,13 +110,6 @@ def config_of(choice: EngineChoice) -> EngineConfig:
 def internal_error(error: Exception) -> str:
     """Message for an unexpected exception."""
     return f"internal error: {type(error).__name__}: {error}; please report it"
-
-
-def _affects_every_job(error: EngineError) -> bool:
-    if isinstance(error, (FaceModelError, ModelError, BackendError)):
-        return True
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _DISK_FULL
 
 
 def _result_of(outcome: Outcome) -> JobResult | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.remedies import window_text
-from app.session.folder import session_folders
+from app.session.naming import new_session_folders
 from app.settings.presets import PRESETS
-from engine.capture.opening import is_live_spec, source_stem
-from engine.capture.pictures import PICTURE_SUFFIXES
+from app.sources import find_sources
+from engine.capture.opening import is_live_spec
 from engine.capture.source import FrameSource, SourceInfo
 from engine.capture.stream import redact_url
 from engine.capture.synthetic import DEMO
@@ -22,12 +22,6 @@ from engine.errors import SourceError
 SourceOpener = Callable[[str], FrameSource]
 #: Spec of the generated demo clip.
 DEMO_SPEC: Final = DEMO
-
-#: Suffixes of videos inside a folder; a file given by itself may have any suffix.
-VIDEO_SUFFIXES: Final = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv", ".ogv"}
-    | {".3gp", ".gif"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +41,7 @@ class ScanResult:
     live: tuple[str, ...] = ()  # cameras and stream addresses
     empty: tuple[str, ...] = ()  # folders without pictures or videos
     faults: tuple[str, ...] = ()  # a sentence for each source that cannot be opened
+    left_out: tuple[str, ...] = ()  # a sentence for whatever is not read on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ class Disk:
     writable: bool
 
 
-def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> ScanResult:
+def scan_sources(specs: Sequence[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> ScanResult:
     """Scan files and folders.
 
     Args:
@@ -67,23 +62,19 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
         open_source: as in engine/capture/opening.py; each source is opened once and closed.
     """
     found: list[tuple[str, dict[str, int | None]]] = []
-    live, empty, faults = [], [], []
-    for given in specs:
-        if is_live_spec(given):
-            live.append(redact_url(given) if "://" in given else given)
-            continue
+    live = [spec for spec in specs if is_live_spec(spec)]
+    sources = find_sources(spec for spec in specs if not is_live_spec(spec))
+    faults = [fault.problem for fault in sources.faults]
+    for source in sources.found:
         try:
-            sources = _sources_of(given)
-            if not sources:
-                empty.append(given)
-            for spec in sources:
-                with open_source(spec) as source:
-                    found.append((spec, _totals_of(source.info)))
+            with open_source(source.spec) as opened:
+                found.append((source.spec, _totals_of(opened.info)))
         except SourceError as error:
             faults.append(window_text(error))
-    folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
+    folders = new_session_folders(out, taken, [spec for spec, _ in found])
     sources_found = (FoundSource(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
-    return ScanResult(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
+    shown = (redact_url(spec) if "://" in spec else spec for spec in live)
+    return ScanResult(tuple(sources_found), tuple(shown), sources.empty, tuple(faults), sources.left_out)
 
 
 def check_disk(out: Path) -> Disk | None:
@@ -100,29 +91,3 @@ def check_disk(out: Path) -> Disk | None:
 def _totals_of(info: SourceInfo) -> dict[str, int | None]:
     count = info.frame_count
     return {preset.name: None if count is None else -(-count // preset.every_n_of(info)) for preset in PRESETS}
-
-
-def _sources_of(given: str) -> list[str]:
-    """The sources that a path contains.
-
-    Raises:
-        SourceError: a folder cannot be read.
-    """
-    path = Path(given)
-    try:
-        if given == DEMO or not path.is_dir():
-            return [given]
-        suffixes = {item.name: item.suffix.lower() for item in path.iterdir()}
-    except OSError as error:
-        raise SourceError(f"{given} cannot be read ({error.strerror}): check its permissions") from error
-    pictures = [given] if not PICTURE_SUFFIXES.isdisjoint(suffixes.values()) else []
-    return pictures + [str(path / name) for name, suffix in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES]
-
-
-def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path]:
-    try:
-        existing = [item.name for item in out.iterdir()]
-    except OSError:
-        existing = []  # missing or unreadable, which the job reports
-    before = sorted({*existing, *taken})
-    return [folder.path for folder in session_folders(out, [*before, *stems])[len(before) :]]

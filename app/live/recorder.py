@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.session.folder import SessionFolder
 from app.session.journal import JournalSink
+from app.session.lock import SessionLock
 from app.session.metadata import Metadata, last_metadata, write_metadata
 from app.session.rows import SessionHeader
 from app.session.table import write_tables
@@ -53,6 +54,7 @@ class Recorder:
         self._metadata = metadata
         self._damaged = damaged
         self._damaged_before = 0
+        self._lock = SessionLock(folder)
         self._journal = JournalSink(folder.journal, header)
         self._video = VideoSink(folder.recording, None)
         self._first_index = self._last_index = 0
@@ -82,6 +84,8 @@ class Recorder:
             OutputError: they cannot be written; nothing is left behind.
         """
         self._damaged_before = self._damaged()
+        with self._noting_failure():
+            self._lock.acquire()
         try:
             with self._noting_failure():
                 self._folder.make()
@@ -103,7 +107,7 @@ class Recorder:
             self._first_index, self._first_s = frame.index, frame.timestamp_s
         index, time_s = frame.index - self._first_index, frame.timestamp_s - self._first_s
         own = dataclasses.replace(frame, index=index, timestamp_s=time_s, pts_s=None)
-        recorded = FrameResult(own, result.faces, result.times)
+        recorded = dataclasses.replace(result, frame=own, snapshot=None)
         with self._noting_failure():
             self._video.write(recorded)  # before the journal, so that every row has its frame in the video
             self._journal.write(recorded)
@@ -116,17 +120,22 @@ class Recorder:
         Raises:
             OutputError: the disk is full or gone; the journal is kept. Not raised again if `write` has raised it.
         """
-        if not self._written:
-            self._remove()
-        elif self._failed:
-            self._rescue()
-        else:
-            try:
-                with self._noting_failure():
-                    self._finish(completed)
-            except OutputError:
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(self._lock.release)
+            if not self._written:
+                self._remove()
+            elif self._failed:
                 self._rescue()
-                raise
+            else:
+                self._finish_or_rescue(completed)
+
+    def _finish_or_rescue(self, completed: bool) -> None:
+        try:
+            with self._noting_failure():
+                self._finish(completed)
+        except OutputError:
+            self._rescue()
+            raise
 
     def _finish(self, completed: bool) -> None:
         folder = self._folder
@@ -158,6 +167,8 @@ class Recorder:
         self._video.discard()
         with contextlib.suppress(OutputError, OSError):
             self._folder.clear()
+        self._lock.release()
+        with contextlib.suppress(OSError):
             self._folder.path.rmdir()
 
     @contextlib.contextmanager

@@ -235,7 +235,7 @@ class _SyntheticEstimates:
         faces = (result.faces[0] for result in synthetic_results(2 * _PERIOD_S, _FPS, 1, 1) if result.faces)
         self._synthetic = itertools.cycle(list(itertools.islice(faces, round(_PERIOD_S * _FPS))))
 
-    def process(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         result = self._engine.process(frame)
         faces = tuple(_with_estimates(face, next(self._synthetic)) for face in result.faces)
 

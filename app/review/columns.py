@@ -65,7 +65,9 @@ def read_table(path: Path, header: SessionHeader) -> SessionColumns:
                 raise UnreadableTableError(f"{path} is truncated")
         with _native_errors(path):
             for batch in read_parquet(path, batch_size=_ROWS_AT_ONCE):
-                if tuple(batch.column_names) != column_names(header):
+                names = tuple(batch.column_names)
+                # columns are only ever added at the end, after app_version
+                if names != column_names(header)[: len(names)] or "app_version" not in names:
                     raise UnreadableTableError(f"{path} has other columns than the journal")
                 parts.add_batch(batch)
     except (OSError, KeyError, ValueError) as error:

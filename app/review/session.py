@@ -63,6 +63,9 @@ class Session:
             )
         self.warnings = tuple(warnings)  # sentences for the user: what is missing or incomplete
         self._pts_s = columns.pts_s
+        is_annotated = self.video is not None and self.video.annotated
+        # an annotated video begins at the start of the range that was analysed
+        self._starts_s = float(header.settings.get("start_s", 0)) if is_annotated else 0.0
         self._journal = JournalReader(folder.journal)
 
     @property
@@ -92,7 +95,9 @@ class Session:
     def video_time_at(self, position: int) -> float:
         """Seconds on the clock of `video` at which it shows the frame at this position."""
         pts_s = float(self._pts_s[position])
-        return pts_s if self._has_own_times and not np.isnan(pts_s) else float(self.times_s[position])
+        if self._has_own_times and not np.isnan(pts_s):
+            return pts_s
+        return float(self.times_s[position]) - self._starts_s
 
     def close(self) -> None:
         """Close the journal."""

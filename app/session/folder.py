@@ -14,7 +14,7 @@ from app.remedies import output_errors
 from app.session.rows import SessionHeader
 from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
-from engine.files import part_path, sha256_of
+from engine.files import part_path
 
 #: Bytes at the start of a source file that, with its length, identify it.
 _HEAD_BYTES: Final = 1 << 20
@@ -69,13 +69,18 @@ class SessionFolder:
         """Models, settings and source; written at the start and, with ``completed`` true, as the very last file."""
         return self.path / "metadata.json"
 
+    @property
+    def lock(self) -> Path:
+        """Names the program that writes to the folder now (app/session/lock.py)."""
+        return self.path / "session.lock"
+
     def state(self) -> SessionState:
         """Determine the state from the files of the folder.
 
         Raises:
             OutputError: it cannot be read.
         """
-        with output_errors(self.path):
+        with output_errors(self.path, action="read"):
             if _is_completed(self.metadata):
                 return SessionState.FINISHED
             if self.journal.exists():
@@ -114,20 +119,6 @@ def _is_completed(path: Path) -> bool:
     except (FileNotFoundError, ValueError, RecursionError):
         return False
     return isinstance(raw, dict) and raw.get("completed") is True
-
-
-def session_folders(out: Path, stems: Iterable[str]) -> list[SessionFolder]:
-    """Name one folder per source; repeated stems get ``-2``, ``-3`` and so on."""
-    taken: set[str] = set()
-    folders = []
-    for stem in stems:
-        name, number = stem, 1
-        while name in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name)
-        folders.append(SessionFolder(out / name))
-    return folders
 
 
 def is_session(folder: Path) -> bool:
@@ -199,15 +190,3 @@ def source_mark(path: Path) -> str:
     with path.open("rb") as handle:
         head = hashlib.sha256(handle.read(_HEAD_BYTES)).hexdigest()
     return f"{path.stat().st_size}:{head[:16]}"
-
-
-def source_sha256(path: Path) -> str:
-    """Hex digest of a source file.
-
-    Raises:
-        OutputError: it can no longer be read.
-    """
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise OutputError(f"{path} can no longer be read ({error.strerror})", Remedy.PUT_SOURCE_BACK) from error

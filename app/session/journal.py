@@ -7,6 +7,7 @@ gives the same tables as one that was not.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -32,8 +33,8 @@ JOURNAL_FORMAT: Final = 2
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
 _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
-#: Order of a row in the journal.
-ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow))
+#: Order of a row in the journal. The file is part of the frame's line, since all its rows have the same.
+ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name != "file")
 #: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
 SNAPSHOT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 1.0
@@ -54,6 +55,7 @@ class JournalEntry:
     frame: int
     stage_ms: tuple[float, ...]  # in the order of STAGES
     rows: tuple[FaceRow, ...]
+    left_out: int = 0  # faces beyond the limit of faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class ResumePoint:
     frame: int  # the last frame that is kept
     snapshot: str  # state of the pipeline after it
     length: int  # bytes of the journal up to and including the state line
+    frames: int = 0  # number of frames up to there
 
 
 class JournaledPipeline:
@@ -71,19 +74,21 @@ class JournaledPipeline:
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """
 
-    def __init__(self, pipeline: StatefulPipeline) -> None:
+    def __init__(self, pipeline: StatefulPipeline, tentative: bool = False) -> None:
+        """``tentative``: see `Engine.process`."""
         self._pipeline = pipeline
+        self._tentative = tentative
         self._last_s: float | None = None  # time of the last frame with a state
 
     def process(self, frame: Frame) -> FrameResult:
         """Return the pipeline's result, with its state when one is due."""
-        result = self._pipeline.process(frame)
+        result = self._pipeline.process(frame, self._tentative)
         if self._last_s is None:
             self._last_s = frame.timestamp_s
         if frame.timestamp_s - self._last_s < SNAPSHOT_EVERY_S:
             return result
         self._last_s = frame.timestamp_s
-        return FrameResult(result.frame, result.faces, result.times, self._pipeline.snapshot())
+        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
 
 
 class JournalSink:
@@ -118,11 +123,16 @@ class JournalSink:
         Raises:
             OutputError: the disk is full or gone; all earlier frames stay readable.
         """
-        line = {
-            "frame": result.frame.index,
+        frame = result.frame
+        line: dict[str, Any] = {
+            "frame": frame.index,
             "ms": [round(getattr(result.times, f"{stage}_ms"), 3) for stage in STAGES],
-            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)],
         }
+        if frame.file is not None:
+            line["file"] = frame.file
+        if result.left_out:
+            line["left_out"] = result.left_out
+        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
         with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:
@@ -196,10 +206,11 @@ def find_resume_point(path: Path) -> ResumePoint | None:
     Raises:
         OutputError: the file cannot be read, or a line before the last is damaged.
     """
-    last = None
+    last, frames = None, 0
     for line, length in _lines(path):
+        frames += "rows" in line
         if "snapshot" in line:
-            last = ResumePoint(line["frame"], line["snapshot"], length)
+            last = ResumePoint(line["frame"], line["snapshot"], length, frames)
     return last
 
 
@@ -304,10 +315,17 @@ def _entry_of(line: dict[str, Any]) -> JournalEntry:
     """Make the record of a parsed line.
 
     Raises:
-        KeyError, TypeError: the line does not hold a frame.
+        KeyError, TypeError, ValueError: the line does not hold a frame.
     """
-    rows = tuple(FaceRow(*map(_frozen, raw)) for raw in line["rows"])
-    return JournalEntry(line["frame"], tuple(line["ms"]), rows)
+    file = line.get("file")
+    rows = tuple(_row_of(raw, file) for raw in line["rows"])
+    return JournalEntry(line["frame"], tuple(line["ms"]), rows, line.get("left_out", 0))
+
+
+def _row_of(raw: list[Any], file: str | None) -> FaceRow:
+    if len(raw) != len(ROW_FIELDS):
+        raise ValueError(f"a row has {len(raw)} values, not {len(ROW_FIELDS)}")
+    return FaceRow(*(*map(_frozen, raw), file))
 
 
 def _as_json(header: SessionHeader) -> dict[str, Any]:
@@ -319,8 +337,12 @@ def _frozen(value: Any) -> Any:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield complete lines, each with the length of the file up to and including it."""
-    length = 0
+    """Yield complete lines, each with the length of the file up to and including it.
+
+    Raises:
+        OutputError: the file cannot be read, or a line before the last is damaged, a duplicate or out of order.
+    """
+    length, order = 0, _LineOrder(path)
     try:
         with path.open("rb") as handle:
             for raw in handle:
@@ -330,9 +352,45 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                     if handle.read(1):
                         raise OutputError(f"{path} is damaged at byte {length - len(raw)}", Remedy.ANNOTATE_AGAIN)
                     return
+                order.check(line)
                 yield line, length
     except OSError as error:
         raise OutputError(f"{path} cannot be read ({error.strerror})", Remedy.ANNOTATE_AGAIN) from error
+
+
+class _LineOrder:
+    """Checks the order of lines: frames ascend, and a state follows its frame. Two writers at once break it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frame = -1  # the last one
+        self._is_first = True
+        self._is_state_due = False
+
+    def check(self, line: dict[str, Any]) -> None:
+        """Check the next line.
+
+        Raises:
+            OutputError: it is a duplicate or out of order.
+        """
+        first, self._is_first = self._is_first, False
+        if ("header" in line or "journal" in line) and not first:
+            raise self._damaged("a second header")
+        if "resumed_at" in line:
+            if line["resumed_at"] <= self._frame:
+                raise self._damaged(f"resumed at frame {line['resumed_at']} after frame {self._frame}")
+            self._is_state_due = False
+        elif "snapshot" in line:
+            if line.get("frame") != self._frame or not self._is_state_due:
+                raise self._damaged(f"a state of frame {line.get('frame')} after frame {self._frame}")
+            self._is_state_due = False
+        elif "rows" in line:
+            if not isinstance(line.get("frame"), int) or line["frame"] <= self._frame:
+                raise self._damaged(f"frame {line.get('frame')} after frame {self._frame}")
+            self._frame, self._is_state_due = line["frame"], True
+
+    def _damaged(self, problem: str) -> OutputError:
+        return OutputError(f"{self._path} is damaged ({problem})", Remedy.ANNOTATE_AGAIN)
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,17 +12,21 @@ from typing import Any, Final
 from app.overlay.overlay import DISCLAIMER
 from app.remedies import output_errors
 from app.session.folder import source_mark
+from app.session.identity import SourceIdentity
 from app.session.rows import SessionHeader
 from app.session.table import TableCounts
 from app.settings.limits import Limits, limits_of
 from app.settings.presets import Preset
-from engine.capture.source import FrameSource, SourceInfo
+from engine.capture.source import FrameSource, SourceInfo, UnreadFile
 from engine.engine import Engine
 from engine.errors import OutputError
 from engine.files import write_text
 from engine.records import json_text, load_json, read_record
 from engine.types import ModelRecord
 
+_NOT_A_FILE: Final = SourceIdentity()
+#: Setting of the header with the hash of the source.
+SHA256_SETTING: Final = "source sha256"
 #: Frame intervals that differ by less count as constant: containers round times to a millisecond.
 _SAME_STEP_S: Final = 0.0021
 
@@ -32,11 +37,13 @@ class SourceRecord:
 
     source: str  # as the user named it, without passwords
     kind: str
-    sha256: str | None  # of a file
+    sha256: str | None  # of a file; of a folder: see app/session/identity.py
     width: int
     height: int
     fps: float | None  # mean rate stated by the source
     fps_mode: str | None  # "cfr" or "vfr", as measured; None before the end
+    path: str | None = None  # absolute; None if it is not a file or folder
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,14 @@ class FrameCounts:
     analysed: int
     dropped: int
     damaged: int  # packets or frames that could not be decoded; not part of read
+
+
+@dataclass(frozen=True, slots=True)
+class FacesLeftOut:
+    """Faces beyond the limit of faces (``config.tracking.max_faces``), which have no rows."""
+
+    frames: int  # in which there were any
+    most: int  # in one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,9 @@ class Metadata:
     end: str | None = None
     frames: FrameCounts | None = None
     faces: int | None = None  # distinct face ids
+    faces_left_out: FacesLeftOut | None = None  # None before the end
+    files: tuple[str, ...] = ()  # of a source of pictures: the file of each frame index
+    files_left_out: tuple[UnreadFile, ...] = ()  # pictures that could not be read, which have no rows
     resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
     fault: str | None = None  # what part of the source was lost
     completed: bool = False
@@ -80,6 +98,7 @@ def session_header(
     app_version: str,
     limits: Limits | None = None,
     preset: Preset | None = None,
+    identity: SourceIdentity = _NOT_A_FILE,
 ) -> SessionHeader:
     """Make the header of a new session.
 
@@ -90,6 +109,7 @@ def session_header(
         app_version: version of the program.
         limits: the routing limits in use; None = the model's own.
         preset: of an annotated file; a live session has none.
+        identity: of an annotated file.
     """
     units = engine.action_units.calibration
     limits = limits or limits_of(engine.expression.calibration)
@@ -104,12 +124,17 @@ def session_header(
         au_trusted=tuple(code for code, trusted in zip(codes, units.trusted, strict=True) if trusted),
         aleatoric_limit=limits.aleatoric_limit,
         ood_limit=limits.ood_limit,
-        settings=_settings(spec, source.info, engine) | ({} if preset is None else {"preset": preset.name}),
+        settings=_settings(spec, source.info, engine, identity) | ({} if preset is None else {"preset": preset.name}),
     )
 
 
 def first_metadata(
-    spec: str, info: SourceInfo, engine: Engine, header: SessionHeader, preset: Preset | None = None
+    spec: str,
+    info: SourceInfo,
+    engine: Engine,
+    header: SessionHeader,
+    preset: Preset | None = None,
+    identity: SourceIdentity = _NOT_A_FILE,
 ) -> Metadata:
     """Make the metadata of a session that starts now; limits are those of the header."""
     is_address = info.is_live or not Path(spec).exists()  # an address may contain a password
@@ -118,7 +143,17 @@ def first_metadata(
     if preset is not None:
         config["preset"] = {"name": preset.name, "every_n": preset.every_n_of(info)}
     return Metadata(
-        source=SourceRecord(shown, info.kind.value, None, info.width_px, info.height_px, info.fps, None),
+        source=SourceRecord(
+            shown,
+            info.kind.value,
+            identity.sha256,
+            info.width_px,
+            info.height_px,
+            info.fps,
+            fps_mode=None,
+            path=identity.path,
+            size_bytes=identity.size_bytes,
+        ),
         app_version=header.app_version,
         models=engine.models,
         thresholds={"tau_accept": header.aleatoric_limit, "tau_ood": header.ood_limit},
@@ -141,7 +176,7 @@ def last_metadata(
     dropped: int,
     damaged: int,
     *,
-    sha256: str | None = None,
+    unread: Sequence[UnreadFile] = (),
     resumed_at: tuple[int, ...] = (),
     fault: str | None = None,
     completed: bool = True,
@@ -149,10 +184,12 @@ def last_metadata(
     """Complete the metadata of a session that ends now; ``counts`` of its tables, other fields as in `Metadata`."""
     return dataclasses.replace(
         metadata,
-        source=dataclasses.replace(metadata.source, sha256=sha256, fps_mode=_fps_mode(counts)),
+        source=dataclasses.replace(metadata.source, fps_mode=_fps_mode(counts)),
         end=now_utc(),
         frames=FrameCounts(counts.frames + dropped, counts.frames, dropped, damaged),
         faces=counts.faces,
+        faces_left_out=FacesLeftOut(counts.crowded, counts.left_out),
+        files_left_out=tuple(unread),
         resumed_at=resumed_at,
         fault=fault,
         completed=completed,
@@ -192,12 +229,13 @@ def now_utc() -> str:
     return datetime.now(timezone.utc).replace(microsecond=0).isoformat()
 
 
-def _settings(spec: str, info: SourceInfo, engine: Engine) -> dict[str, str]:
+def _settings(spec: str, info: SourceInfo, engine: Engine, identity: SourceIdentity) -> dict[str, str]:
     """Collect what must not change when the session is resumed."""
     parts = {part: dataclasses.asdict(getattr(engine.config, part)) for part in ("tracking", "quality", "routing")}
     settings = {f"{part}.{key}": str(value) for part, values in parts.items() for key, value in values.items()}
     settings |= {f"{model.task} backend": f"{model.backend} {model.device}" for model in engine.models}
     settings |= {"source file": "" if info.is_live else source_mark(Path(spec)), "tracker": engine.tracker}
+    settings[SHA256_SETTING] = identity.sha256 or ""
     settings["action-unit model"] = engine.action_units.sha256
     return settings
 

@@ -62,6 +62,7 @@ class FaceRow:
     yaw: float | None = None  # degrees
     pitch: float | None = None
     roll: float | None = None
+    file: str | None = None  # see Frame.file
 
 
 def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
@@ -69,7 +70,8 @@ def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
     if not result.faces:
         frame = result.frame
         total_ms = _six_digits(result.times.total_ms)
-        return (FaceRow(frame.index, _microseconds(frame.pts_s), round(frame.timestamp_s, 6), NO_FACE, total_ms),)
+        time_s = round(frame.timestamp_s, 6)
+        return (FaceRow(frame.index, _microseconds(frame.pts_s), time_s, NO_FACE, total_ms, file=frame.file),)
     return tuple(_face_row(result, face) for face in result.faces)
 
 
@@ -104,6 +106,7 @@ def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
         pitch=_six_digits(track.pose.pitch_deg),
         roll=_six_digits(track.pose.roll_deg),
         latency_ms=_six_digits(result.times.total_ms),
+        file=frame.file,
     )
 
 

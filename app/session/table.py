@@ -6,6 +6,7 @@ Both are made from the journal in constant memory, and get their names only when
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -13,13 +14,14 @@ from typing import IO, Any, Final
 from app.remedies import output_errors
 from app.session.journal import read_header, read_journal
 from app.session.rows import FaceRow, SessionHeader
+from app.session.text_tables import safe_cell
 from engine.files import atomic_write
 
 #: Rows in memory while the Parquet file is written: those read at once, and those of a row group.
 _ROWS_AT_ONCE: Final = 8192
 _ROWS_OF_GROUP: Final = 16384
 _STRINGS: Final = frozenset(
-    {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version"}
+    {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
     | {"human_label"}
 )
 _INTEGERS: Final = frozenset({"frame", "face_id", "excluded"})
@@ -34,6 +36,8 @@ class TableCounts:
     faces: int  # distinct face ids
     longest_step_s: float  # between consecutive frames of the source; 0 if there are none
     shortest_step_s: float
+    crowded: int = 0  # frames with more faces than the limit
+    left_out: int = 0  # most faces beyond it in one frame
 
 
 def column_names(header: SessionHeader) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *("set", "confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"),
         *(f"au_{code:02d}" for code in header.au_codes),
         *(f"au_{code:02d}_sd" for code in header.au_codes),
-        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"),
+        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"),
     )
 
 
@@ -74,38 +78,71 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
         *(header.aleatoric_limit, header.ood_limit, row.aleatoric, row.epistemic),
         *(row.occurrence or (None,) * len(header.au_codes)),
         *(row.occurrence_std or (None,) * len(header.au_codes)),
-        *(row.yaw, row.pitch, row.roll, row.latency_ms, header.model_sha256, header.app_version),
+        *(row.yaw, row.pitch, row.roll, row.latency_ms, header.model_sha256, header.app_version, row.file),
     )
 
 
-def write_tables(journal: Path, csv_path: Path, parquet_path: Path) -> TableCounts:
+def write_tables(journal: Path, csv_path: Path, parquet_path: Path, *, excel: bool = False) -> TableCounts:
     """Write both tables from a journal.
+
+    Args:
+        journal: of the session.
+        csv_path: of the text table.
+        parquet_path: of the other.
+        excel: start the text table with a byte order mark, from which Excel recognises UTF-8.
 
     Raises:
         OutputError: a table cannot be written, or the journal is damaged; no partial table is left behind.
     """
     header = read_header(journal)
     with output_errors(csv_path), atomic_write(csv_path) as part:
-        counts = _write_csv(journal, header, part)
+        counts, has_formula = _write_csv(journal, header, part, "utf-8-sig" if excel else "utf-8", csv_cells)
     with output_errors(parquet_path), atomic_write(parquet_path) as part:
-        parquet_from_csv(csv_path, column_names(header), part)
+        if not excel and not has_formula:
+            parquet_from_csv(csv_path, column_names(header), part)
+        else:  # Parquet has the texts as they are
+            plain = part.with_suffix(".csv")
+            try:
+                _write_csv(journal, header, plain, "utf-8", cells)
+                parquet_from_csv(plain, column_names(header), part)
+            finally:
+                plain.unlink(missing_ok=True)
     return counts
 
 
-def _write_csv(journal: Path, header: SessionHeader, path: Path) -> TableCounts:
-    frames = rows = 0
+def csv_cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
+    """As `cells`, with texts as in `safe_cell`."""
+    return tuple(map(safe_cell, cells(row, header)))
+
+
+def _write_csv(
+    journal: Path,
+    header: SessionHeader,
+    path: Path,
+    encoding: str,
+    make_cells: Callable[[FaceRow, SessionHeader], tuple[object, ...]],
+) -> tuple[TableCounts, bool]:
+    """Write the text table; returns its counts, and whether it has a text that `safe_cell` changes."""
+    frames = rows = crowded = left_out = 0
     faces: set[int] = set()
     steps = _Steps()
-    with path.open("w", encoding="utf-8", newline="") as handle:
+    has_formula = safe_cell(header.source_id) != header.source_id
+    with path.open("w", encoding=encoding, newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(column_names(header))
         for entry in read_journal(journal):
-            writer.writerows(cells(row, header) for row in entry.rows)
+            writer.writerows(make_cells(row, header) for row in entry.rows)
+            file = entry.rows[0].file or ""
+            has_formula = has_formula or safe_cell(file) != file
             frames += 1
+            crowded += entry.left_out > 0
+            left_out = max(left_out, entry.left_out)
             rows += len(entry.rows)
             faces.update(row.face_id for row in entry.rows if row.face_id is not None)
             steps.add(entry.frame, entry.rows[0].time_s)
-    return TableCounts(frames, rows, len(faces), steps.longest_s, min(steps.shortest_s, steps.longest_s))
+    longest_s = steps.longest_s
+    shortest_s = min(steps.shortest_s, longest_s)
+    return TableCounts(frames, rows, len(faces), longest_s, shortest_s, crowded, left_out), has_formula
 
 
 class _Steps:
@@ -181,7 +218,8 @@ def parquet_from_csv(csv_path: Path, names: tuple[str, ...], path: Path) -> None
             compression="zstd(3)",
             max_row_group_size=_ROWS_OF_GROUP,
             column_dictionary_enabled=dict.fromkeys(measured, False),
-            column_encoding=dict.fromkeys(measured, "byte_stream_split"),
+            # not byte_stream_split, which makes the file smaller but which fastparquet and older readers do not know
+            column_encoding=dict.fromkeys(measured, "plain"),
         )
         if file.error is not None:
             raise file.error

@@ -14,6 +14,7 @@ import numpy as np
 from app.overlay.overlay import Overlay
 from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
+from app.session.sound import SoundTrack
 from engine.errors import OutputError
 from engine.files import part_path, publish
 from engine.types import Frame, FrameResult, UInt8
@@ -40,13 +41,23 @@ _CONTAINER: Final = {
 class VideoSink:
     """Draws the overlay and encodes. The file has a temporary name until `publish` renames it."""
 
-    def __init__(self, path: Path, header: SessionHeader | None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: SessionHeader | None,
+        threads: int = 1,
+        *,
+        sound: SoundTrack | None = None,
+        start_s: float = 0.0,
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             path: of the finished file.
             header: of the session, for the overlay; None = no overlay.
             threads: of the encoder.
+            sound: of the source, closed with the video; None = no sound.
+            start_s: time of the frames at which the video begins.
         """
         self._path = path
         self._part = part_path(path)
@@ -55,7 +66,10 @@ class VideoSink:
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written
         self._stream: Any = None
         self._canvas: UInt8 | None = None
+        self._sound = sound
+        self._start_s = start_s
         self._last_tick = -1
+        self._step_s = 0.0  # between the last two frames
         self._next_key = 0  # tick from which the next frame is a key frame
 
     def open(self) -> None:
@@ -89,11 +103,13 @@ class VideoSink:
             raise OutputError(f"{self._path} is not open: call open() before write()")
         if self._canvas is None:
             self._canvas = self._start(*frame.image.shape[:2])
+            if self._sound is not None and frame.pts_s is not None:
+                self._sound.start(self._container, frame.pts_s - frame.timestamp_s + self._start_s)
         canvas = self._canvas
         _fit(frame.image, canvas)
         if self._overlay is not None:
             self._overlay.draw(canvas, tuple(rows))
-        self._encode(canvas, frame.timestamp_s)
+        self._encode(canvas, frame.timestamp_s - self._start_s)
 
     def close(self, completed: bool) -> None:
         """Finish the file, still under its temporary name.
@@ -106,7 +122,10 @@ class VideoSink:
             return
         with output_errors(self._path), contextlib.closing(container):
             if self._stream is not None:
+                if self._sound is not None:
+                    self._sound.write_until(self._last_tick / _TICKS_PER_S + self._step_s)
                 container.mux(self._stream.encode(None))
+        self._close_sound()
 
     def publish(self) -> None:
         """Rename the closed file to its final name; without frames there is no file.
@@ -123,11 +142,21 @@ class VideoSink:
     def discard(self) -> None:
         """Close and delete the temporary file, in any state."""
         container, self._container = self._container, None
+        self._close_sound()
         with contextlib.suppress(OSError):
             if container is not None:
                 container.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the sound is not complete; None if it is, or there is none."""
+        return None if self._sound is None else self._sound.fault
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
 
     def _start(self, height: int, width: int) -> UInt8:
         """Configure the encoder for frames of this size; return the canvas, with even sides for H.264."""
@@ -153,12 +182,16 @@ class VideoSink:
         frame.pts = tick
         frame.duration = tick - self._last_tick if self._last_tick >= 0 else 0  # used for the last frame only
         frame.time_base = Fraction(1, _TICKS_PER_S)
+        if self._last_tick >= 0:
+            self._step_s = (tick - self._last_tick) / _TICKS_PER_S
         self._last_tick = tick
         if tick >= self._next_key:
             frame.pict_type = PictureType.I
             self._next_key = tick + round(_KEY_EVERY_S * _TICKS_PER_S)
         with output_errors(self._path):
             self._container.mux(self._stream.encode(frame))
+            if self._sound is not None:
+                self._sound.write_until(tick / _TICKS_PER_S)
 
 
 def _fit(image: UInt8, canvas: UInt8) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Final
@@ -44,61 +45,44 @@ VIDEO_SUFFIXES: Final = frozenset(
 )
 
 
-def open_source(spec: str, *, live: bool = False) -> FrameSource:
+def open_source(spec: str, *, live: bool = False, recursive: bool = False) -> FrameSource:
     """Open what a text names.
 
     Args:
         spec: a file or folder that exists: a video, a picture, or the pictures of a folder, by their content. Else
-            ``demo``; a camera as a number or ``/dev/...``; an rtsp, http or https address.
+            ``demo``; a camera as a number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
         live: whether the demo runs in real time and without end; every other source knows that itself.
+        recursive: whether a folder of pictures includes its subfolders.
 
     Raises:
         SourceError: there is no such source, or it cannot be read.
     """
-    if _is_path(spec):
-        return _open_path(Path(spec))
+    if is_path_spec(spec):
+        return _open_path(Path(spec), recursive)
     if spec == DEMO:
         return SyntheticSource(loop=live, live=live)
-    if _is_camera(spec):
-        return CameraSource(int(spec) if spec.isdecimal() else spec)
-    url = _URL.match(spec)
-    if url:
-        if url[1].lower() not in STREAM_SCHEMES:
-            raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
-        return StreamSource(spec)
-    return _open_path(Path(spec))
+    camera = _camera(spec)
+    if camera is not None:
+        return CameraSource(camera)
+    if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
+        raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
+    return StreamSource(spec)
 
 
-def _open_path(path: Path) -> FrameSource:
+def _open_path(path: Path, recursive: bool) -> FrameSource:
     try:
         is_pictures = path.is_dir() or (is_picture(path) if path.is_file() else path.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
-    return PictureSource(path) if is_pictures else VideoFileSource(path)
+    return PictureSource(path, recursive) if is_pictures else VideoFileSource(path)
 
 
-def sources_in(spec: str) -> list[str]:
-    """The sources that a text names: a folder stands for its pictures, as one source, and for each video in it.
-
-    Sorted by name; subfolders are not searched. A folder without either gives an empty list, anything but a folder
-    itself.
-
-    Raises:
-        SourceError: the folder cannot be read.
-    """
-    path = Path(spec)
-    if not _is_path(spec) or not path.is_dir():
-        return [spec]
+def is_video(path: Path) -> bool:
+    """Whether a file is a video: by its content, or if that is not recognised by its suffix."""
     try:
-        entries = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
-        pictures = [spec] if any(map(is_picture, entries)) else []
-        return pictures + [str(entry) for entry in entries if _is_video(entry)]
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
-
-
-def _is_video(path: Path) -> bool:
-    kind = file_type(path)
+        kind = file_type(path)
+    except OSError:
+        kind = FileType.OTHER
     if kind is FileType.OTHER:
         return path.suffix.lower() in VIDEO_SUFFIXES
     return kind is FileType.VIDEO or (kind is FileType.GIF and not is_picture(path))
@@ -110,29 +94,40 @@ def source_stem(spec: str) -> str:
     >>> source_stem("clips/My talk.mp4"), source_stem("0"), source_stem("rtsp://me:pw@10.0.0.7/live?x=1")
     ('My-talk', 'camera-0', 'rtsp-10.0.0.7-live')
     """
-    if _is_camera(spec) and not _is_path(spec):
-        name = f"camera-{spec.removeprefix('/dev/')}"
-    elif _URL.match(spec):
-        name = redact_url(spec)
-    else:
+    if is_path_spec(spec):
         path = Path(spec).absolute()
-        name = path.name if path.is_dir() else path.stem
+        name = path.stem
+        with contextlib.suppress(OSError, ValueError):
+            name = path.name if path.is_dir() else path.stem
+    elif _camera(spec) is not None:
+        name = f"camera-{spec.removeprefix('camera:').removeprefix('/dev/')}"
+    else:
+        name = redact_url(spec) if _URL.match(spec) else spec
     return re.sub(r"[^\w.]+", "-", name).strip("-._")[:_MAX_STEM] or "source"
+
+
+def is_path_spec(spec: str) -> bool:
+    """Whether a text names a file or folder. One that exists wins over a camera or the demo of the same name.
+
+    >>> is_path_spec("clips/talk.mp4"), is_path_spec("99"), is_path_spec("/dev/video99"), is_path_spec("rtsp://cam/1")
+    (True, False, False, False)
+    """
+    try:
+        if Path(spec).is_file() or Path(spec).is_dir():  # a device is neither
+            return True
+    except (OSError, ValueError):
+        pass
+    return spec != DEMO and _camera(spec) is None and _URL.match(spec) is None
 
 
 def is_live_spec(spec: str) -> bool:
     """Whether a text names a camera or an address, which are live, and not a file, a folder or the demo."""
-    return not _is_path(spec) and (_is_camera(spec) or _URL.match(spec) is not None)
+    return not is_path_spec(spec) and spec != DEMO
 
 
-def _is_path(spec: str) -> bool:
-    """Whether a text names a file or folder that exists: these come before cameras. A device is neither."""
-    try:
-        path = Path(spec)
-        return path.is_file() or path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
-def _is_camera(spec: str) -> bool:
-    return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/")
+def _camera(spec: str) -> int | str | None:
+    """Number or device of a camera; None if the text names none."""
+    number = spec.removeprefix("camera:")
+    if number.isascii() and number.isdecimal():
+        return int(number)
+    return spec if spec.startswith("/dev/") else None

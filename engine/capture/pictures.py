@@ -6,7 +6,6 @@ An image with several pages (TIFF, animated WebP, AVIF or PNG) gives one frame p
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import cv2
 import numpy as np
 
 from engine.capture.file_type import FileType, file_type
+from engine.capture.folder import list_files
 from engine.capture.opencv_log import quiet_opencv
-from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_size, source_name
+from engine.capture.source import FrameSource, SourceInfo, SourceKind, UnreadFile, check_size, path_text, source_name
 from engine.errors import SourceError
 from engine.types import Frame, UInt8
 
@@ -27,6 +27,8 @@ PICTURE_SUFFIXES: Final = frozenset(
 )
 #: Images have no times. A second apart is far enough that nothing is smoothed from one to the next.
 PICTURE_STEP_S: Final = 1.0
+#: Images that a message names.
+_MAX_NAMED: Final = 5
 _HEIF_HINT: Final = "is a HEIC image: install pillow-heif, or convert it to JPEG"
 
 
@@ -40,8 +42,12 @@ class _Page:
 class PictureSource(FrameSource):
     """Images as frames, upright by their EXIF data. In a folder, those that cannot be read are skipped and reported."""
 
-    def __init__(self, path: Path) -> None:
-        """Open one image, or a folder (not its subfolders), and read the first image.
+    def __init__(self, path: Path, recursive: bool = False) -> None:
+        """Open one image, or a folder, and read the first image.
+
+        Args:
+            path: of the image or folder.
+            recursive: whether subfolders are included.
 
         Raises:
             SourceError: the folder holds no image, none can be decoded, or a single image is too large.
@@ -49,17 +55,19 @@ class PictureSource(FrameSource):
         super().__init__()
         self._name = str(path)
         self._in_folder = path.is_dir()
-        self._pages, self._other = _pages_of(path)
+        self._pages = _pages_of(path, recursive)
+        root = path if self._in_folder else path.parent
+        self.files = tuple(dict.fromkeys(page.path for page in self._pages))
+        self.names = tuple(_label(page, root) for page in self._pages)
         self._next_index = 0
-        self._problems: dict[str, str] = {}  # name of an image -> why it was skipped
         self._open_file: tuple[Path, list[UInt8]] | None = None  # pages of the file that was read last
         first = self._load_next()
         if first is None:
-            reason = next(iter(self._problems.values()), "check it, or copy it again")
+            reason = self.unread[0].reason if self.unread else "check it, or copy it again"
             raise SourceError(f"{self._name} holds no picture that can be decoded: {reason}")
         self.damaged, self._next_index = 0, 0  # the reading starts over
-        self._problems.clear()
-        height_px, width_px = first[0].shape[:2]
+        self.unread.clear()
+        height_px, width_px = first.shape[:2]
         count = len(self._pages)
         self.info = SourceInfo(
             source_name(path.resolve()),
@@ -74,54 +82,61 @@ class PictureSource(FrameSource):
 
     def read(self) -> Frame | None:
         """The next image that can be decoded; its index is its place in the folder, pages counted."""
-        loaded = None if self._interrupted.is_set() else self._load_next()
-        if loaded is None:
+        image = None if self._interrupted.is_set() else self._load_next()
+        if image is None:
             return None
-        image, page = loaded
         index = self._next_index - 1
-        return Frame(image, index, index * PICTURE_STEP_S, self.info.source_id, file=_label(page))
+        return Frame(image, index, index * PICTURE_STEP_S, self.info.source_id, file=self.names[index])
 
     def skip_to(self, frame_index: int) -> None:
-        """Continue at this image; see the base."""
+        """Decode up to this image, so that those left out are known; see the base."""
         if not self._next_index <= frame_index <= len(self._pages):
             raise SourceError(
                 f"{self._name} stands at picture {self._next_index} of {len(self._pages)}, "
                 f"it cannot go on at {frame_index}: start anew"
             )
-        self._next_index = frame_index
+        while self._next_index < frame_index and not self._interrupted.is_set():
+            self._load_one()
 
     def fault(self) -> str | None:
         """What was skipped; see the base."""
-        parts = []
-        if self.damaged:
-            names = ", ".join(sorted(self._problems)[:3]) + (", ..." if len(self._problems) > 3 else "")
-            parts.append(f"{self.damaged} of {len(self._pages)} pictures that cannot be decoded ({names}): left out")
-        if self._other:
-            names = ", ".join(self._other[:3]) + (", ..." if len(self._other) > 3 else "")
-            parts.append(f"{len(self._other)} files that are not pictures ({names}): give videos by name")
-        return f"{self._name} holds {'; '.join(parts)}" if parts else None
+        if not self.unread:
+            return None
+        named = "; ".join(f"{item.file}: {item.reason}" for item in self.unread[:_MAX_NAMED])
+        more = f"; and {len(self.unread) - _MAX_NAMED} more" if len(self.unread) > _MAX_NAMED else ""
+        return f"{self._name}: {len(self.unread)} of {len(self._pages)} pictures were left out ({named}{more})"
 
     def close(self) -> None:
         """Nothing stays open between images."""
         self._open_file = None
 
-    def _load_next(self) -> tuple[UInt8, _Page] | None:
+    def _load_next(self) -> UInt8 | None:
         while self._next_index < len(self._pages):
-            page = self._pages[self._next_index]
-            self._next_index += 1
-            try:
-                image = self._load(page)
-            except SourceError as error:
-                if not self._in_folder:
-                    raise
-                image, reason = None, error.problem
-            else:
-                reason = "check it, or copy it again"
+            image = self._load_one()
             if image is not None:
-                return image, page
-            self._problems[_label(page)] = reason
-            self.damaged += 1
+                return image
         return None
+
+    def _load_one(self) -> UInt8 | None:
+        """The next image; None if it cannot be read.
+
+        Raises:
+            SourceError: likewise, if it is not one of a folder and there is a reason to name.
+        """
+        index = self._next_index
+        page = self._pages[index]
+        self._next_index += 1
+        reason = "check it, or copy it again"
+        try:
+            image = self._load(page)
+        except SourceError as error:
+            if not self._in_folder:
+                raise
+            image, reason = None, error.problem.removeprefix(f"{page.path} ")
+        if image is None:
+            self.damaged += 1
+            self.unread.append(UnreadFile(self.names[index], reason))
+        return image
 
     def _load(self, page: _Page) -> UInt8 | None:
         """RGB (H, W, 3) uint8, upright; None when the file cannot be decoded.
@@ -137,30 +152,25 @@ class PictureSource(FrameSource):
         return pages[page.page] if page.page < len(pages) else None
 
 
-def _label(page: _Page) -> str:
-    """Name of an image for tables; pages are counted from 1."""
-    name = source_name(page.path)
+def _label(page: _Page, root: Path) -> str:
+    """Name of an image for tables: its path below the folder given; pages are counted from 1."""
+    name = path_text(page.path.relative_to(root).as_posix())
     return f"{name}#{page.page + 1}" if page.pages > 1 else name
 
 
-def _pages_of(path: Path) -> tuple[list[_Page], list[str]]:
-    """Every page of the image or of the images of a folder, and the names of the folder's other files.
+def _pages_of(path: Path, recursive: bool) -> list[_Page]:
+    """Every page of the image or of the images of a folder.
 
     Raises:
         SourceError: the folder cannot be read, or holds no image.
     """
-    try:
-        if not path.is_dir():
-            return _pages(path), []
-        entries = [entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")]
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
-    images = sorted(filter(is_picture, entries), key=_natural_key)
+    if not path.is_dir():
+        return _pages(path)
+    images = [file for file in list_files(path, recursive).files if is_picture(file)]
     if not images:
         suffixes = ", ".join(sorted(PICTURE_SUFFIXES))
         raise SourceError(f"{path} holds no pictures ({suffixes}): give a folder that does")
-    other = sorted(source_name(entry) for entry in set(entries) - set(images))
-    return [page for image in images for page in _pages(image)], other
+    return [page for image in images for page in _pages(image)]
 
 
 def is_picture(path: Path) -> bool:
@@ -188,16 +198,6 @@ def _page_count(path: Path) -> int:
             return max(int(cv2.imcount(str(path))), 1)
     except (cv2.error, UnicodeError):
         return 1
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Order in which people count: face2 before face10.
-
-    >>> [path.name for path in sorted([Path("face10.png"), Path("face2.png")], key=_natural_key)]
-    ['face2.png', 'face10.png']
-    """
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], path.name
 
 
 def _decode_one(path: Path) -> UInt8 | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from engine.types import Frame
 
 #: Wider or higher pictures are refused: no face needs them, and one frame would take over 200 MB.
 MAX_SIDE_PX: Final = 8192
+#: Times are compared with this tolerance: tables round them to microseconds.
+SAME_TIME_S: Final = 1e-6
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SourceKind(str, Enum):
@@ -42,6 +47,14 @@ class SourceInfo:
     is_live: bool  # frames that are not fetched in time are lost
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A picture of a folder that was left out."""
+
+    file: str  # path below the folder
+    reason: str
+
+
 class FrameSource(ABC):
     """A source of frames, used by one thread; only `interrupt` may be called from another.
 
@@ -49,9 +62,12 @@ class FrameSource(ABC):
     """
 
     info: SourceInfo  # set by the constructor of each source
+    files: tuple[Path, ...] = ()  # what it reads, in order; none for a camera, a stream or the demo
+    names: tuple[str, ...] = ()  # of images: Frame.file of each index
 
     def __init__(self) -> None:
         self.damaged = 0  # packets or pictures that could not be decoded so far
+        self.unread: list[UnreadFile] = []  # the pictures among them
         self._interrupted = threading.Event()
 
     @abstractmethod
@@ -69,6 +85,14 @@ class FrameSource(ABC):
             SourceError: the frame lies behind, or beyond the end, or the source is live.
         """
         raise SourceError(f"{self.info.source_id} is live and cannot go on at frame {frame_index}: start anew")
+
+    def skip_to_time(self, time_s: float) -> None:
+        """Go on so that the next frame is the first one with ``timestamp_s`` from this time on, if there is one.
+
+        Raises:
+            SourceError: the source has no times of its own (pictures, cameras, streams).
+        """
+        raise SourceError(f"{self.info.source_id} has no times to start at: leave the start out")
 
     def interrupt(self) -> None:
         """Make `read` return None soon, now and from now on. May be called from any thread."""
@@ -103,6 +127,9 @@ class WrappedSource(FrameSource):
         super().__init__()
         self._source = source
         self.info = source.info
+        self.files = source.files
+        self.names = source.names
+        self.unread = source.unread
 
     def read(self) -> Frame | None:
         """The next frame of the source; see the base."""
@@ -113,6 +140,11 @@ class WrappedSource(FrameSource):
     def skip_to(self, frame_index: int) -> None:
         """Go on at this frame; see the base."""
         self._source.skip_to(frame_index)
+        self.damaged = self._source.damaged
+
+    def skip_to_time(self, time_s: float) -> None:
+        """Go on at this time; see the base."""
+        self._source.skip_to_time(time_s)
         self.damaged = self._source.damaged
 
     def interrupt(self) -> None:
@@ -135,7 +167,16 @@ def source_name(path: Path) -> str:
     >>> source_name(Path("clips/talk.mp4"))
     'talk.mp4'
     """
-    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return path_text(path.name)
+
+
+def path_text(path: str) -> str:
+    r"""A path as text for every table; bytes that are not UTF-8 and control characters become U+FFFD.
+
+    >>> path_text("clips/a\nb.mp4")
+    'clips/a\ufffdb.mp4'
+    """
+    return _CONTROL.sub("\ufffd", path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def check_size(name: str, width_px: int, height_px: int) -> None:

@@ -133,6 +133,12 @@ class SyntheticSource(FrameSource):
             )
         self._index = frame_index
 
+    def skip_to_time(self, time_s: float) -> None:
+        """Go on at this time; see the base."""
+        if self._live:
+            super().skip_to_time(time_s)
+        self._index = max(self._index, min(math.ceil(round(time_s * self._fps, 3)), self._frames))
+
     def draw(self, index: int) -> UInt8:
         """The picture (H, W, 3) uint8 RGB of an index."""
         share = index % self._frames / self._frames

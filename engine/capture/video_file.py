@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engine.capture.decoding import UprightRgb, decoded, mean_rate, reason_of, video_stream
-from engine.capture.source import FrameSource, SourceInfo, SourceKind, source_name
+from engine.capture.source import SAME_TIME_S, FrameSource, SourceInfo, SourceKind, source_name
 from engine.errors import SourceError
 from engine.types import Frame
 
@@ -43,8 +43,10 @@ class VideoFileSource(FrameSource):
         """
         super().__init__()
         self._name = str(path)
+        self.files = (path,)
         self._next_index = 0
         self._ended = False
+        self._ready: VideoFrame | None = None  # decoded by `skip_to_time` and not yet read
         with contextlib.ExitStack() as undo:
             self._container = undo.enter_context(open_video(path))
             self._stream = video_stream(self._container, self._name)
@@ -66,14 +68,17 @@ class VideoFileSource(FrameSource):
 
     def read(self) -> Frame | None:
         """The next frame; None at the end or after `interrupt`."""
-        picture = self._advance()
-        if picture is None:
+        picture, self._ready = self._ready or self._advance(), None
+        if picture is None or self._interrupted.is_set():
             return None
         image = self._rgb.convert(picture)
         return Frame(image, self._next_index - 1, self._clock.now_s, self.info.source_id, picture.time)
 
     def skip_to(self, frame_index: int) -> None:
         """Decode, without converting to RGB, up to this frame; see the base."""
+        if self._ready is not None and frame_index == self._next_index - 1:
+            return
+        self._ready = None
         if frame_index < self._next_index:
             raise SourceError(
                 f"{self._name} stands at frame {self._next_index}, it cannot go back to {frame_index}: open it again"
@@ -83,6 +88,15 @@ class VideoFileSource(FrameSource):
                 raise SourceError(
                     f"{self._name} has {self._next_index} frames, it cannot go on at {frame_index}: start anew"
                 )
+
+    def skip_to_time(self, time_s: float) -> None:
+        """Decode, without converting to RGB, up to the first frame from this time on; see the base."""
+        if self._ready is not None:
+            return
+        while (picture := self._advance()) is not None:
+            if self._clock.now_s >= time_s - SAME_TIME_S:
+                self._ready = picture
+                return
 
     @property
     def truncated(self) -> bool:

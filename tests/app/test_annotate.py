@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -10,20 +13,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import pyarrow.parquet as pq
 import pytest
 
-from app.annotate import AnnotateOptions, JobControl, annotate
+from app.annotate import AnnotateOptions, JobControl, Outcome, annotate
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
-from engine.config import EngineConfig, RoutingConfig
-from engine.errors import OutputError, Remedy, SourceError
+from engine.capture.time_range import TimeRange
+from engine.config import EngineConfig, RoutingConfig, TrackingConfig
+from engine.errors import ConfigError, OutputError, Remedy, SourceError
 from engine.facs import BP4D_UNITS
-from engine.types import Frame
+from engine.types import Frame, FrameResult, TrackState
 from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
-from tests.fakes.faces import fake_frame
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 from tests.fakes.sessions import Annotator, SilentListener
 
 FRAMES = 35
@@ -305,7 +310,7 @@ from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails with EFBIG, as ENOSPC does
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 from app.session.folder import SessionFolder
-from engine.errors import OutputError
+from engine.errors import ConfigError, OutputError
 from tests.fakes.sessions import Annotator
 try:
     Annotator(SessionFolder(Path(sys.argv[1])))()
@@ -377,6 +382,291 @@ def test_images_of_different_sizes_share_one_video(run_annotate: Annotator) -> N
             return frame and fake_frame(frame.index, 160 + 40 * (frame.index % 3), 120)
 
     assert run_annotate(source=Album()).finished
+
+
+class Newcomers(FakePipeline):
+    """A confirmed face, and every seven frames a new one that is tentative for two; its state is the frame count."""
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        super().process(frame)
+        number, age = divmod(self.seen - 1, 7)
+        faces = [fake_face(level=self.seen % 100 / 100), fake_face(track_id=10 + number, level=age / 10)]
+        if age < 2:
+            track = dataclasses.replace(faces[1].track, state=TrackState.TENTATIVE)
+            faces[1] = dataclasses.replace(faces[1], track=track)
+        return fake_result(frame, *(face for face in faces if tentative or face.track.state is TrackState.CONFIRMED))
+
+
+def rows_of_face(folder: SessionFolder, face_id: int) -> list[int]:
+    return [int(row["frame"]) for row in table_of(folder) if row["face_id"] == str(face_id)]
+
+
+def test_a_new_face_of_a_file_has_rows_from_its_first_frame(run_annotate: Annotator) -> None:
+    run_annotate(Newcomers(), video=False)
+    assert rows_of_face(run_annotate.folder, 1) == list(range(FRAMES))
+    for number in range(5):
+        assert rows_of_face(run_annotate.folder, 10 + number) == list(range(7 * number, 7 * number + 7))
+
+
+def test_a_face_that_is_still_tentative_at_the_end_has_no_rows(run_annotate: Annotator) -> None:
+    run_annotate(Newcomers(), FakeSource(30), video=False)
+    assert rows_of_face(run_annotate.folder, 14) == []
+    assert rows_of_face(run_annotate.folder, 1) == list(range(30))
+
+
+def test_a_live_source_shows_a_new_face_once_it_is_confirmed(run_annotate: Annotator) -> None:
+    control = JobControl()
+    pipeline = Newcomers(on_frame=lambda index: control.stop() if index > 40 else None)
+    run_annotate(pipeline, FakeSource(10**6, live=True), control, video=False)
+    assert rows_of_face(run_annotate.folder, 10)
+    assert pipeline.processed[0] not in rows_of_face(run_annotate.folder, 10)
+
+
+@pytest.mark.parametrize("fail_at", [*range(8, FRAMES, 3)])
+def test_a_session_resumed_while_results_are_held_has_the_same_bytes(
+    run_annotate: Annotator, tmp_path: Path, fail_at: int
+) -> None:
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(Newcomers(), video=False)
+    with pytest.raises(RuntimeError):
+        run_annotate(Newcomers(fail_at=fail_at), video=False)
+    assert run_annotate(Newcomers(), resume=True, video=False).finished
+    assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+
+
+def test_a_journal_with_held_results_truncated_anywhere_gives_the_same_bytes(
+    run_annotate: Annotator, tmp_path: Path
+) -> None:
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(Newcomers(), video=False)
+    journal = whole.folder.journal.read_bytes()
+    chance = random.Random(7)
+    for cut in [0, *(chance.randrange(len(journal)) for _ in range(20))]:
+        shutil.rmtree(run_annotate.folder.path, ignore_errors=True)
+        run_annotate.folder.path.mkdir()
+        run_annotate.folder.journal.write_bytes(journal[:cut])
+        assert run_annotate(Newcomers(), resume=True, video=False).finished
+        assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+
+
+class Crowd(FakePipeline):
+    """As many faces too many as the frame's index says, up to three."""
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        return dataclasses.replace(super().process(frame), left_out=frame.index % 4)
+
+
+def test_faces_beyond_the_limit_are_counted(run_annotate: Annotator) -> None:
+    with pytest.raises(RuntimeError):
+        run_annotate(Crowd(fail_at=20), video=False)
+    outcome = run_annotate(Crowd(), resume=True, video=False)
+    assert outcome.counts is not None
+    assert (outcome.counts.crowded, outcome.counts.left_out) == (FRAMES - FRAMES // 4 - 1, 3)
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["faces_left_out"] == {"frames": FRAMES - FRAMES // 4 - 1, "most": 3}
+
+
+def test_without_a_crowd_nobody_is_left_out(run_annotate: Annotator) -> None:
+    run_annotate(video=False)
+    assert json.loads(run_annotate.folder.metadata.read_text())["faces_left_out"] == {"frames": 0, "most": 0}
+
+
+def test_a_video_is_not_face_crops(run_annotate: Annotator) -> None:
+    with pytest.raises(ConfigError, match="clip.mp4 is not an image"):
+        run_annotate(config=EngineConfig(tracking=TrackingConfig(face_crops=True)))
+    assert not run_annotate.folder.path.exists()
+
+
+def frames_in(folder: SessionFolder) -> list[int]:
+    return sorted({int(row["frame"]) for row in table_of(folder)})
+
+
+def test_a_range_and_an_interval_choose_the_frames(run_annotate: Annotator) -> None:
+    run_annotate(time_range=TimeRange(0.5, 2.0), every=4, video=False)
+    assert frames_in(run_annotate.folder) == [8, 12, 16]
+    config = json.loads(run_annotate.folder.metadata.read_text())["config"]
+    assert config["preset"]["every_n"] == 4
+    assert config["frames"] == {"start_s": 0.5, "end_s": 2.0}
+
+
+@pytest.mark.parametrize("fail_at", [8, 19, 26])
+def test_a_range_resumes_to_the_same_table(run_annotate: Annotator, tmp_path: Path, fail_at: int) -> None:
+    time_range = TimeRange(0.45, 2.85)
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(time_range=time_range)
+    assert frames_in(whole.folder) == list(range(5, 29))
+    with pytest.raises(RuntimeError):
+        run_annotate(FakePipeline(fail_at=fail_at), time_range=time_range)
+    listener = SilentListener()
+    assert run_annotate(resume=True, time_range=time_range, listener=listener).finished
+    assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
+    assert listener.done == 24
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"time_range": TimeRange(1.0)}, "start_s"),
+        ({"time_range": TimeRange(0, 2)}, "end_s"),
+        ({"every": 2}, "every_n"),
+    ],
+)
+@pytest.mark.parametrize("fail_at", [None, 20])
+def test_other_frames_are_neither_resumed_nor_skipped(
+    run_annotate: Annotator, options: dict[str, Any], name: str, fail_at: int | None
+) -> None:
+    with contextlib.suppress(RuntimeError):
+        run_annotate(FakePipeline(fail_at=fail_at), video=False)
+    with pytest.raises(
+        OutputError, match=f"another {name} ", check=lambda error: error.remedy is Remedy.RESTART_OR_OTHER_FOLDER
+    ):
+        run_annotate(resume=True, video=False, **options)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A file that stands for a video; its frames are fake."""
+    path = tmp_path / "P01" / "video.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"first")
+    return path
+
+
+def annotate_file(run: Annotator, path: Path, pipeline: FakePipeline | None = None, **options: bool) -> Outcome:
+    return run(pipeline, FakeSource(source_id=path.name, files=(path,)), spec=str(path), video=False, **options)
+
+
+def test_the_metadata_has_path_size_and_hash_from_the_start(run_annotate: Annotator, clip: Path) -> None:
+    wanted = {"path": str(clip), "size_bytes": 5, "sha256": hashlib.sha256(b"first").hexdigest()}
+    with pytest.raises(RuntimeError):
+        annotate_file(run_annotate, clip, FakePipeline(fail_at=20))
+    source = json.loads(run_annotate.folder.metadata.read_text())["source"]
+    assert {key: source[key] for key in wanted} == wanted
+    assert annotate_file(run_annotate, clip, resume=True).finished
+    source = json.loads(run_annotate.folder.metadata.read_text())["source"]
+    assert {key: source[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("fail_at", [20, None], ids=["unfinished", "finished"])
+@pytest.mark.parametrize("keep_metadata", [True, False])
+def test_a_replaced_file_is_neither_resumed_nor_skipped(
+    run_annotate: Annotator, clip: Path, fail_at: int | None, keep_metadata: bool
+) -> None:
+    with contextlib.suppress(RuntimeError):
+        annotate_file(run_annotate, clip, FakePipeline(fail_at=fail_at))
+    clip.write_bytes(b"other")  # of the same length
+    if not keep_metadata:
+        run_annotate.folder.metadata.unlink()
+    pipeline = FakePipeline()
+    with pytest.raises(
+        OutputError,
+        match=r"video.mp4 has changed since",
+        check=lambda error: error.remedy is Remedy.RESTART_OR_OTHER_FOLDER,
+    ):
+        annotate_file(run_annotate, clip, pipeline, resume=True)
+    assert pipeline.processed == []
+    assert annotate_file(run_annotate, clip, force=True).finished
+
+
+def test_the_session_of_another_source_is_named(run_annotate: Annotator, clip: Path, tmp_path: Path) -> None:
+    annotate_file(run_annotate, clip)
+    other = tmp_path / "video.mp4"
+    other.write_bytes(b"other")
+    with pytest.raises(OutputError, match=f"holds the session of another source, {clip}"):
+        annotate_file(run_annotate, other, resume=True)
+
+
+def test_a_moved_file_is_still_the_same_source(run_annotate: Annotator, clip: Path, tmp_path: Path) -> None:
+    annotate_file(run_annotate, clip)
+    moved = clip.rename(tmp_path / "video.mp4")
+    assert annotate_file(run_annotate, moved, resume=True).skipped
+
+
+def test_a_session_without_a_recorded_source_is_not_taken_for_it(run_annotate: Annotator, clip: Path) -> None:
+    annotate_file(run_annotate, clip)
+    path = run_annotate.folder.metadata
+    content = json.loads(path.read_text())
+    content["source"]["sha256"] = None
+    path.write_text(json.dumps(content))
+    with pytest.raises(OutputError, match="does not record video.mp4 as its source"):
+        annotate_file(run_annotate, clip, resume=True)
+
+
+def test_a_camera_does_not_resume_the_session_of_a_file(run_annotate: Annotator, clip: Path) -> None:
+    annotate_file(run_annotate, clip)
+    with pytest.raises(OutputError, match="does not record camera:0 as its source"):
+        run_annotate(source=FakeSource(5, live=True, source_id="camera:0"), spec="0", resume=True)
+
+
+def test_a_file_that_changes_during_the_analysis_is_a_fault(run_annotate: Annotator, clip: Path) -> None:
+    def append(index: int) -> None:
+        if index == 20:
+            with clip.open("ab") as handle:
+                handle.write(b"more")
+
+    outcome = annotate_file(run_annotate, clip, FakePipeline(on_frame=append))
+    assert outcome.fault == "video.mp4 changed during the analysis: use --force once the content is final"
+    metadata = json.loads(run_annotate.folder.metadata.read_text())
+    assert metadata["fault"] == outcome.fault
+    assert metadata["source"]["sha256"] == hashlib.sha256(b"first").hexdigest()
+
+
+def test_a_file_deleted_during_the_analysis_is_complete(run_annotate: Annotator, clip: Path) -> None:
+    outcome = annotate_file(
+        run_annotate, clip, FakePipeline(on_frame=lambda index: clip.unlink() if index == 20 else None)
+    )
+    assert (outcome.finished, outcome.fault) == (True, None)
+
+
+def test_stopping_while_the_source_is_hashed_leaves_nothing(run_annotate: Annotator, clip: Path) -> None:
+    control = JobControl()
+    control.stop()
+    outcome = run_annotate(source=FakeSource(files=(clip,)), spec=str(clip), control=control)
+    assert not outcome.finished
+    assert not run_annotate.folder.path.exists()
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from app.session.folder import SessionFolder
+from tests.fakes.engines import FakePipeline
+from tests.fakes.sessions import Annotator
+def wait(index):
+    if index == 15:
+        print("running", flush=True)
+        sys.stdin.read()
+Annotator(SessionFolder(Path(sys.argv[1])))(FakePipeline(on_frame=wait), video=False)
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"force": True}], ids=str)
+def test_a_second_program_on_the_same_folder_is_refused(
+    run_annotate: Annotator, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(run_annotate.folder.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "running\n"
+    pipeline = FakePipeline()
+    with pytest.raises(OutputError, match=f"in use by process {first.pid} on .*", check=is_in_use):
+        run_annotate(pipeline, **options)
+    assert pipeline.processed == []
+    first.communicate()
+    assert first.returncode == 0
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(video=False)
+    assert table_of(run_annotate.folder) == table_of(whole.folder)
+    assert not run_annotate.folder.lock.exists()
+
+
+def is_in_use(error: OutputError) -> bool:
+    return error.remedy is Remedy.IN_USE
 
 
 def test_a_resumed_journal_has_one_header(run_annotate: Annotator) -> None:

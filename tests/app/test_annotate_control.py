@@ -26,7 +26,7 @@ class PauseDetector(SilentListener):
         self.resumed = False
         self._on_pause, self._on_progress = on_pause, on_progress
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, file: str | None = None) -> None:
         if self.paused_at is None and done and done == self.done:
             self.paused_at = done
             self._on_pause()
@@ -134,7 +134,7 @@ def test_progress_includes_the_frames_that_are_drawn_again(run_annotate: Annotat
     counts: list[int] = []
 
     class Counting(SilentListener):
-        def update(self, done: int) -> None:
+        def update(self, done: int, file: str | None = None) -> None:
             counts.append(done)
 
     with pytest.raises(RuntimeError):

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from engine.backends.model_file import model_path
@@ -45,8 +47,6 @@ def models(face_models: None) -> None:
 def clip(tmp_path: Path) -> Path:
     """Three seconds of the demo as a file."""
     from fractions import Fraction
-
-    import av
 
     from engine.capture.synthetic import SyntheticSource
 
@@ -135,9 +135,9 @@ def test_the_version_is_shown() -> None:
 
 def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     broken = (
-        "import app.session.folder\n"
+        "import app.session.naming\n"
         "def fail(*_): raise KeyError('deliberate failure')\n"
-        "app.session.folder.session_folders = fail\n"
+        "app.session.naming.session_folders = fail\n"
         "from app.cli import main\nmain()\n"
     )
     command = [sys.executable, "-c", broken, "annotate", "demo", "--out", str(tmp_path)]
@@ -217,10 +217,22 @@ def test_an_interrupted_annotate_says_how_to_resume(clip: Path, tmp_path: Path, 
     assert sorted(path.name for path in (tmp_path / "out" / "clip").iterdir()) == ["journal.jsonl", "metadata.json"]
 
 
-def test_two_sources_of_one_name_get_two_folders(clip: Path, tmp_path: Path, models: None) -> None:
-    finished = mien("annotate", clip, clip, "--out", tmp_path / "out", "--no-video")
-    assert finished.returncode == 0, finished.stderr
-    assert table_of(tmp_path / "out" / "clip") == table_of(tmp_path / "out" / "clip-2")
+def test_files_of_one_name_get_folders_of_their_own_that_resume_finds_again(
+    clip: Path, tmp_path: Path, models: None
+) -> None:
+    clips = [tmp_path / person / "video.mp4" for person in ("P01", "P02")]
+    for path in clips:
+        path.parent.mkdir()
+        path.write_bytes(clip.read_bytes())
+    out = tmp_path / "out"
+    first = mien("annotate", clips[0], "--out", out, "--no-video", "--resume")
+    second = mien("annotate", clips[1], "--out", out, "--no-video", "--resume")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert {path.name for path in out.iterdir()} == {"video", "P02-video"}
+    assert table_of(out / "video") == table_of(out / "P02-video")
+    again = mien("annotate", *clips[::-1], "--out", out, "--no-video", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("is already finished") == 2
 
 
 def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:
@@ -257,6 +269,155 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(clip: Path, tmp_p
     assert finished.returncode == 2
     assert "bad.mp4" in finished.stderr
     assert len(table_of(tmp_path / "out" / "clip")) >= 75
+
+
+@pytest.fixture
+def mixed(clip: Path, tmp_path: Path) -> Path:
+    """A folder with two videos, two pictures and much else."""
+    import cv2
+
+    folder = tmp_path / "mixed"
+    (folder / "P1").mkdir(parents=True)
+    with av.open(str(clip)) as container:
+        image = next(container.decode(video=0)).to_ndarray(format="bgr24")
+    for name in ("a.mp4", "P1/a.mp4"):
+        (folder / name).write_bytes(clip.read_bytes())
+    for name in ("1.png", "P1/2.png"):
+        cv2.imwrite(str(folder / name), image)
+    (folder / "bad.mp4").write_text("not a video")
+    (folder / "wide.png").write_bytes(cv2.imencode(".png", np.zeros((2, 8200, 3), np.uint8))[1].tobytes())
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def test_a_mixed_folder_is_annotated_whole_and_summed_up(mixed: Path, tmp_path: Path, models: None) -> None:
+    out = tmp_path / "out"
+    finished = mien("annotate", mixed, "--recursive", "--out", out, "--no-video")
+    assert finished.returncode == 2, finished.stderr
+    assert {path.name for path in out.iterdir()} == {"mixed", "mixed-a", "P1-a", "failed.txt"}
+    assert {row["file"] for row in table_of(out / "mixed")} == {"1.png", "P1/2.png"}
+    assert {row["file"] for row in table_of(out / "P1-a")} == {"P1/a.mp4"}
+    metadata = json.loads((out / "mixed" / "metadata.json").read_text())
+    assert metadata["files"] == ["1.png", "wide.png", "P1/2.png"]
+    assert [item["file"] for item in metadata["files_left_out"]] == ["wide.png"]
+    assert "1 file left out (1 with .txt)" in finished.stderr
+    assert "[2/4]" in finished.stderr
+    assert "1 of 4 sources failed" in finished.stderr
+    summary = finished.stdout[finished.stdout.index("state ") :].splitlines()
+    assert len(summary) == 1 + 4
+    assert [line.split()[0] for line in summary[1:]].count("failed") == 1
+    assert (out / "failed.txt").read_text().startswith(f"{mixed / 'bad.mp4'}\t")
+    again = mien("annotate", mixed, "--recursive", "--out", out, "--no-video", "--resume")
+    assert again.returncode == 2
+    assert again.stdout.count("is already finished") == 3
+
+
+def test_a_part_of_a_video_is_annotated(clip: Path, tmp_path: Path, models: None) -> None:
+    out = tmp_path / "out"
+    finished = mien("annotate", clip, "--out", out, "--start", "0:01", "--end", "2.2", "--every", "5", "--excel")
+    assert finished.returncode == 0, finished.stderr
+    content = (out / "clip" / "faces.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfsource_id,")
+    rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    assert sorted({int(row["frame"]) for row in rows}) == [25, 30, 35, 40, 45, 50]
+    with av.open(str(out / "clip" / "annotated.mp4")) as video:
+        times = [frame.time for frame in video.decode(video=0)]
+    assert times == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--start", "x"), "x is not a time"),
+        (("--start", "5", "--end", "3"), "is empty"),
+        (("--every", "0"), "--every"),
+        (("--max-faces", "0"), "--max-faces"),
+    ],
+)
+def test_a_wrong_choice_of_frames_has_status_2(options: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    finished = mien("annotate", "demo", "--out", tmp_path / "out", *options)
+    assert finished.returncode == 2
+    assert problem in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_number_of_faces_and_crops_are_settings(mixed: Path, tmp_path: Path, models: None) -> None:
+    out = tmp_path / "out"
+    finished = mien("annotate", mixed / "1.png", "--out", out, "--no-video", "--max-faces", "3", "--face-crops")
+    assert finished.returncode == 0, finished.stderr
+    tracking = json.loads((out / "1" / "metadata.json").read_text())["config"]["tracking"]
+    assert (tracking["max_faces"], tracking["face_crops"]) == (3, True)
+
+
+def test_the_default_source_is_a_camera_whatever_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import cli
+
+    opened: list[object] = []
+    monkeypatch.setattr(cli, "_open_window", lambda source, *_, **__: opened.append(source))
+    monkeypatch.chdir(tmp_path)
+    cli.app(["live"], standalone_mode=False)
+    (tmp_path / "0").mkdir()
+    cli.app(["live"], standalone_mode=False)
+    cli.app(["live", "0"], standalone_mode=False)
+    assert opened == ["0", "camera:0", "0"]
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["annotate", "--help"], ["--version"]])
+def test_an_output_that_nobody_reads_ends_quietly(command: list[str], tmp_path: Path) -> None:
+    """As ``mien doctor | head -0``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        [sys.executable, "-m", "app", *command],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+        check=False,
+    )
+    os.close(writer)
+    assert finished.stderr == ""
+    assert finished.returncode in (0, 1, 141)
+
+
+def test_a_batch_whose_output_nobody_reads_leaves_sessions_that_resume(
+    clip: Path, tmp_path: Path, models: None
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "app", "annotate", str(clip), "demo", "--out", str(out), "--no-video"]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT, check=False)
+    os.close(writer)
+    assert finished.returncode == 141
+    assert "Error" not in finished.stderr
+    assert "error" not in finished.stderr
+    assert json.loads((out / "clip" / "metadata.json").read_text())["completed"] is True
+    assert not (out / "clip" / "session.lock").exists()
+
+
+@pytest.mark.parametrize("name", ["-clip.mp4", "--out.mp4", "-0"])
+def test_a_name_that_starts_with_a_dash_is_a_file(name: str, clip: Path, tmp_path: Path, models: None) -> None:
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    finished = subprocess.run(
+        [sys.executable, "-m", "app", "annotate", name, "--out", "out", "--no-video"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    (session,) = (tmp_path / "out").iterdir()
+    assert {row["source_id"] for row in table_of(session)} == {name}
+
+
+def test_a_word_with_a_dash_that_is_no_file_is_wrong_usage(tmp_path: Path) -> None:
+    finished = mien("annotate", "-x.mp4", "--out", tmp_path)
+    assert finished.returncode == 2
+    assert "No such option" in finished.stderr
 
 
 def without_display(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

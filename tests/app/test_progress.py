@@ -30,6 +30,23 @@ def test_without_a_terminal_a_line_is_printed_every_five_seconds(monkeypatch: py
     ]
 
 
+def test_the_current_picture_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
+    plain, terminal = io.StringIO(), io.StringIO()
+    for listener in (
+        PlainProgress(Console(file=plain, width=200)),
+        TerminalProgress(Console(file=terminal, width=200, force_terminal=True)),
+    ):
+        clock = 0.0
+        listener.begin("faces", 300, 0)
+        clock = 10.0
+        listener.update(50, "P01/face[7].png")
+        listener.end()
+    assert "faces: 50/300 frames (P01/face[7].png), 5.0 fps, 50 s left" in plain.getvalue()
+    assert "faces: P01/face[7].png" in terminal.getvalue()
+
+
 def test_the_rate_of_a_resumed_job_counts_only_its_own_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock)

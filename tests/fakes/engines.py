@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from engine.alignment import CROP_TEMPLATE
@@ -23,9 +25,12 @@ TRUSTED_UNITS: Final = (1, 2, 12)
 class FakeSource(FrameSource):
     """``count`` frames of 160 x 120 at 10 per second."""
 
-    def __init__(self, count: int = 35, live: bool = False, source_id: str = "clip.mp4") -> None:
+    def __init__(
+        self, count: int = 35, live: bool = False, source_id: str = "clip.mp4", files: tuple[Path, ...] = ()
+    ) -> None:
         kind = SourceKind.CAMERA if live else SourceKind.VIDEO
         super().__init__()
+        self.files = files
         self.info = SourceInfo(source_id, kind, 160, 120, None if live else count, count / 10, 10.0, live)
         self._count = count
         self._next = 0
@@ -39,6 +44,9 @@ class FakeSource(FrameSource):
 
     def skip_to(self, frame_index: int) -> None:
         self._next = frame_index
+
+    def skip_to_time(self, time_s: float) -> None:
+        self._next = max(self._next, math.ceil(round(time_s * 10, 3)))
 
     def close(self) -> None:
         self.closed = True
@@ -56,7 +64,7 @@ class FakePipeline:
     calibration: ExpressionCalibration | None = None  # the last one passed to `recalibrate`
     closed: int = 0  # number of calls
 
-    def process(self, frame: Frame) -> FrameResult:
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         if frame.index == self.fail_at:
             raise self.error()
         self.on_frame(frame.index)

@@ -164,7 +164,7 @@ class SilentListener:
     def begin(self, name: str, total: int | None, done: int) -> None:
         self.done = done
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, file: str | None = None) -> None:
         self.done = done
 
     def end(self) -> None:
@@ -187,12 +187,13 @@ class Annotator:
         config: EngineConfig | None = None,
         preset: Preset = BALANCED,
         listener: ProgressListener | None = None,
-        **options: bool,
+        spec: str = "clip.mp4",
+        **options: Any,
     ) -> Outcome:
         opened = source or FakeSource()
         settings = preset.configured(config or EngineConfig())
         return annotate(
-            "clip.mp4",
+            spec,
             self.folder,
             lambda spec: opened,
             lambda source: fake_engine(pipeline or FakePipeline(), sha256, trusted, settings),

@@ -339,7 +339,9 @@ class AnnotatePage(Page):
         refused = len(result.live) + len(result.empty) + len(result.faults)
         if refused > len(problems):
             problems.append(self.tr("Not added in total: {count}.").format(count=refused))
-        if refused:
+        if result.left_out:
+            problems.append(self.tr("Not read: {what}.").format(what="; ".join(result.left_out)))
+        if refused or result.left_out:
             self.noticed.emit(Notice(" ".join(problems), Severity.WARNING, TOPIC))
 
     def _show_saved_state(self) -> None:

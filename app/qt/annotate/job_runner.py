@@ -50,7 +50,7 @@ class _ProgressRelay(QObject):
         self.started = True
         self.progressed.emit(self._job_id, done, total)
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, file: str | None = None) -> None:
         if done <= self._done_before:
             return
         self.caught_up = True

@@ -50,11 +50,12 @@ def test_the_number_of_frames_is_known_for_each_preset(tmp_path: Path) -> None:
     assert set(scan_sources(["a.mp4"], tmp_path, (), open_endless).found[0].totals.values()) == {None}
 
 
-def test_the_same_file_again_gets_another_folder(tmp_path: Path) -> None:
+def test_a_folder_that_exists_or_is_reserved_is_not_used_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / "a-2").mkdir(parents=True)  # of an earlier job
-    result = scan_sources(["a.mp4", "x/a.mp4"], out, ("a",), open_fake)
-    assert [source.folder.name for source in result.found] == ["a-3", "a-4"]
+    (out / "a").mkdir(parents=True)  # of an earlier job
+    result = scan_sources([str(tmp_path / "p" / "a.mp4"), str(tmp_path / "x" / "a.mp4")], out, ("x-a",), open_fake)
+    names = [source.folder.name for source in result.found]
+    assert names == ["p-a", "x-a-2"]
 
 
 def test_the_pictures_in_a_folder_are_one_source(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from app.live.recorder import Recorder, recording_folder
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import JournalSink, read_header, read_journal
+from app.session.lock import SessionLock, lock_owner
 from app.session.metadata import first_metadata, read_metadata, session_header
 from app.settings.limits import Limits
 from engine.config import RuntimeConfig
@@ -156,12 +157,33 @@ def test_damaged_packets_count_from_the_start_of_the_recording(tmp_path: Path) -
     assert frames.damaged == 2
 
 
-def test_a_folder_below_a_file_is_an_error_with_the_remedy_of_a_recording(tmp_path: Path) -> None:
+def test_a_folder_below_a_file_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = make_recorder(tmp_path / "file" / "session")
-    with pytest.raises(OutputError, match="session cannot be written", check=has_recording_remedy):
+    with pytest.raises(OutputError, match="session cannot be written") as refused:
         recorder.open()
+    assert refused.value.remedy is Remedy.OTHER_FOLDER
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path / "session")
+    with SessionLock(recorder.folder):
+        recorder.folder.journal.write_text("of the other program")
+        with pytest.raises(OutputError, match="in use by process", check=lambda error: error.remedy is Remedy.IN_USE):
+            recorder.open()
+        assert recorder.folder.journal.read_text() == "of the other program"
+        assert recorder.folder.lock.exists()
+
+
+def test_a_recording_holds_the_lock_until_it_is_closed(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path / "session")
+    recorder.open()
+    recorder.write(results(0)[0])
+    assert lock_owner(recorder.folder) is not None
+    recorder.close(True)
+    assert lock_owner(recorder.folder) is None
+    assert not recorder.folder.lock.exists()
 
 
 def test_a_recording_that_cannot_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,5 +378,6 @@ def test_a_folder_is_named_after_source_and_time(tmp_path: Path, spec: str, name
 
 def test_an_unreadable_root_is_reported_when_the_recording_starts() -> None:
     recorder = make_recorder(recording_folder(Path("x" * 5000), "0", datetime(2026, 3, 1)).path)
-    with pytest.raises(OutputError, match="cannot be written", check=has_recording_remedy):
+    with pytest.raises(OutputError, match="cannot be written.*too long") as refused:
         recorder.open()
+    assert refused.value.remedy is Remedy.OTHER_FOLDER

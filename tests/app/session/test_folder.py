@@ -12,7 +12,6 @@ from app.session.folder import (
     dropped_session,
     dropped_sources,
     is_session,
-    session_folders,
     source_mark,
 )
 
@@ -32,11 +31,6 @@ def test_a_folder_with_a_recording_and_no_journal_counts_as_finished(tmp_path: P
     folder = SessionFolder(tmp_path)
     folder.recording.write_bytes(b"x")
     assert folder.state() is SessionState.FINISHED
-
-
-def test_repeated_names_are_numbered(tmp_path: Path) -> None:
-    names = [folder.path.name for folder in session_folders(tmp_path, ["a", "b", "a", "a-2", "a"])]
-    assert names == ["a", "b", "a-2", "a-2-2", "a-3"]
 
 
 def test_the_mark_of_a_source_changes_with_its_length_and_its_first_bytes(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -115,6 +115,73 @@ def test_a_damaged_line_inside_is_an_error(path: Path, line: bytes) -> None:
         OutputError, match=r"damaged at byte \d+$", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN
     ):
         find_resume_point(path)
+
+
+@pytest.fixture
+def frame_lines(path: Path) -> list[str]:
+    """The lines of a journal of 25 frames."""
+    write_frames(path, 25)
+    return path.read_text().splitlines(keepends=True)
+
+
+def find(lines: list[str], frame: int, kind: str = "ms") -> int:
+    """Place of a line."""
+    return next(place for place, line in enumerate(lines) if line.startswith(f'{{"frame":{frame},"{kind}"'))
+
+
+def duplicate_frame(lines: list[str]) -> list[str]:
+    place = find(lines, 12)
+    return [*lines[: place + 1], *lines[place:]]
+
+
+def swapped_frames(lines: list[str]) -> list[str]:
+    place = find(lines, 12)
+    return [*lines[:place], lines[place + 1], lines[place], *lines[place + 2 :]]
+
+
+def two_writers(lines: list[str]) -> list[str]:
+    """Two programs that append in turn."""
+    frames = lines[1:8]
+    return [lines[0], *(line for pair in zip(frames, frames, strict=True) for line in pair)]
+
+
+def duplicate_state(lines: list[str]) -> list[str]:
+    place = find(lines, 10, "snapshot")
+    return [*lines[: place + 1], *lines[place:]]
+
+
+def early_state(lines: list[str]) -> list[str]:
+    place = find(lines, 20, "snapshot")
+    return [*lines[:5], lines[place], *lines[5:]]
+
+
+def second_header(lines: list[str]) -> list[str]:
+    return [*lines[:5], lines[0], *lines[5:]]
+
+
+def resumed_before_the_end(lines: list[str]) -> list[str]:
+    return [*lines, '{"resumed_at":11}\n']
+
+
+@pytest.mark.parametrize(
+    "disorder",
+    [
+        duplicate_frame,
+        swapped_frames,
+        two_writers,
+        duplicate_state,
+        early_state,
+        second_header,
+        resumed_before_the_end,
+    ],
+)
+def test_duplicate_and_disordered_lines_are_refused(
+    path: Path, frame_lines: list[str], disorder: Callable[[list[str]], list[str]]
+) -> None:
+    path.write_text("".join(disorder(frame_lines)))
+    for read in (lambda: list(read_journal(path)), lambda: find_resume_point(path), lambda: resumed_frames(path)):
+        with pytest.raises(OutputError, match="is damaged", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN):
+            read()
 
 
 @pytest.mark.parametrize("header", [None, [], {}, {"shoe_size": 43}])

@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.session.journal import read_journal
 from app.session.table import column_names, write_tables
+from app.session.text_tables import safe_cell
+from engine.capture.source import path_text
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
 from tests.fakes.engines import FakePipeline
@@ -35,7 +41,7 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["quality_reasons", "decision", "label", "label2", *(f"p_{name}" for name in EXPRESSIONS), "set"]
     wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
     wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
-    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version"]
+    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
 
@@ -52,6 +58,15 @@ def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
     assert [name for name in seen if name.startswith("au_")] == names + [f"{name}_sd" for name in names]
     assert [seen[name] for name in names] == pytest.approx(occurrence)
     assert [empty[name] for name in names] == [None] * 18
+
+
+def test_every_row_has_the_file_of_its_frame(tmp_path: Path) -> None:
+    frames = [dataclasses.replace(fake_frame(index), file=file) for index, file in enumerate(("a/1.png", "b 2.png"))]
+    path = tmp_path / "journal.jsonl"
+    write_journal(path, HEADER, [fake_result(frames[0], fake_face(), fake_face(track_id=2)), fake_result(frames[1])])
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    assert pq.read_table(tmp_path / "faces.parquet")["file"].to_pylist() == ["a/1.png", "a/1.png", "b 2.png"]
+    assert [row.file for entry in read_journal(path) for row in entry.rows] == ["a/1.png", "a/1.png", "b 2.png"]
 
 
 def test_both_tables_hold_the_same_values(journal: Path, tmp_path: Path) -> None:
@@ -107,3 +122,98 @@ def test_a_session_without_frames_has_tables_without_rows(tmp_path: Path) -> Non
     counts = write_tables(tmp_path / "journal.jsonl", tmp_path / "faces.csv", tmp_path / "faces.parquet")
     assert (counts.frames, counts.rows, counts.longest_step_s, counts.shortest_step_s) == (0, 0, 0.0, 0.0)
     assert pq.read_table(tmp_path / "faces.parquet").num_rows == 0
+
+
+FORMULAS = ["=1+1", "+1", "-1.mp4", "@SUM(A1)", '=HYPERLINK("http://x")', "=a,b"]
+
+
+def named_session(tmp_path: Path, source_id: str, file: str | None, **options: bool) -> tuple[list[str], list[str]]:
+    """A row with these texts; returns source and file as read by a CSV reader and from Parquet."""
+    header = dataclasses.replace(HEADER, source_id=source_id)
+    frame = dataclasses.replace(fake_frame(), file=file)
+    write_journal(tmp_path / "journal.jsonl", header, [fake_result(frame, fake_face())])
+    write_tables(tmp_path / "journal.jsonl", tmp_path / "faces.csv", tmp_path / "faces.parquet", **options)
+    with (tmp_path / "faces.csv").open(encoding="utf-8", newline="") as handle:
+        (row,) = csv.DictReader(handle)
+    (typed,) = pq.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert {path.name for path in tmp_path.iterdir()} == {"journal.jsonl", "faces.csv", "faces.parquet"}
+    return [row["source_id"], row["file"]], [typed["source_id"], typed["file"]]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_text_that_a_spreadsheet_would_run_is_escaped_in_csv_only(tmp_path: Path, text: str) -> None:
+    shown, typed = named_session(tmp_path, text, text)
+    assert shown == [f"'{text}", f"'{text}"]
+    assert typed == [text, text]
+
+
+def test_a_picture_with_such_a_name_is_escaped_too(tmp_path: Path) -> None:
+    assert named_session(tmp_path, "faces", "=1+1.png") == (["faces", "'=1+1.png"], ["faces", "=1+1.png"])
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_every_other_text_is_written_as_it_is(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    text = path_text(text)
+    shown, typed = named_session(tmp_path_factory.mktemp("named"), text, "dir/" + text)
+    assert typed == [text, "dir/" + text]
+    assert shown == [safe_cell(text), "dir/" + text]
+    assert safe_cell(text).removeprefix("'") == text.removeprefix("'")
+
+
+@pytest.mark.parametrize("text", ["\tx", "\r=x"])
+def test_a_text_that_starts_with_a_tab_or_a_carriage_return_is_escaped(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+
+
+def test_negative_numbers_are_not_escaped(journal: Path, tmp_path: Path) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    with (tmp_path / "faces.csv").open(newline="") as handle:
+        pitches = {row["pitch"] for row in csv.DictReader(handle)}
+    assert "-5.0" in pitches
+
+
+def test_excel_gets_a_byte_order_mark_and_parquet_the_same_values(journal: Path, tmp_path: Path) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    plain, typed = (tmp_path / "faces.csv").read_bytes(), pq.read_table(tmp_path / "faces.parquet")
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet", excel=True)
+    assert (tmp_path / "faces.csv").read_bytes() == b"\xef\xbb\xbf" + plain
+    assert pq.read_table(tmp_path / "faces.parquet").equals(typed)
+
+
+def test_no_column_has_an_encoding_that_older_readers_lack(journal: Path, tmp_path: Path) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    group = pq.ParquetFile(tmp_path / "faces.parquet").metadata.row_group(0)
+    found = {encoding for column in range(group.num_columns) for encoding in group.column(column).encodings}
+    assert found <= {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"}
+
+
+def read_fastparquet(path: Path) -> list[dict[str, object]]:
+    fastparquet = pytest.importorskip("fastparquet")
+    return fastparquet.ParquetFile(str(path)).to_pandas().to_dict("records")
+
+
+def read_pandas(path: Path) -> list[dict[str, object]]:
+    return pytest.importorskip("pandas").read_parquet(path).to_dict("records")
+
+
+def read_polars(path: Path) -> list[dict[str, object]]:
+    return pytest.importorskip("polars").read_parquet(path).to_dicts()
+
+
+def read_duckdb(path: Path) -> list[dict[str, object]]:
+    answer = pytest.importorskip("duckdb").sql(f"select * from '{path}'")
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the readers
+@pytest.mark.parametrize("read", [read_fastparquet, read_pandas, read_polars, read_duckdb])
+def test_common_readers_give_the_same_values(
+    journal: Path, tmp_path: Path, read: Callable[[Path], list[dict[str, object]]]
+) -> None:
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    wanted = pq.read_table(tmp_path / "faces.parquet").to_pylist()
+    found = [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in read(tmp_path / "faces.parquet")
+    ]
+    assert found == wanted

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.capture import file_type, opening, pictures, stream
-from engine.capture.opening import is_live_spec, open_source, source_stem, sources_in
+from engine.capture import file_type, folder, opening, stream, time_range
+from engine.capture.opening import is_live_spec, is_path_spec, open_source, source_stem
 from engine.capture.pictures import PictureSource
 from engine.capture.synthetic import SyntheticSource
 from engine.capture.video_file import VideoFileSource
@@ -94,44 +98,56 @@ def test_a_stem_is_always_a_plain_name(spec):
     assert not set(stem) & set('/\\:*?"<>|\n\0 ')
 
 
-@pytest.mark.parametrize("module", [file_type, opening, pictures, stream])
+@pytest.mark.parametrize("module", [file_type, folder, opening, stream, time_range])
 def test_examples_in_the_documentation_hold(module):
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("name", ["20231105", "0", "demo", "12", "-1.mp4", "-v"])
-def test_an_existing_path_comes_before_cameras_and_the_demo(tmp_path, write_clip, pictures, monkeypatch, name):
-    write_clip("clip.mp4", pictures[:2]).rename(tmp_path / name)
+@pytest.mark.parametrize("name", ["0", "20231105", "demo", "camera:1", "http:", "-1.mp4", "-v"])
+@pytest.mark.parametrize("kind", ["video", "folder"])
+def test_an_existing_path_wins(tmp_path, write_clip, pictures, monkeypatch, name, kind):
+    clip = write_clip("clip.mp4", pictures[:2])
+    if kind == "video":
+        clip.rename(tmp_path / name)
+    else:
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "1.png"), pictures[0])
     monkeypatch.chdir(tmp_path)
+    assert is_path_spec(name)
     assert not is_live_spec(name)
     with open_source(name) as source:
-        assert isinstance(source, VideoFileSource)
+        assert type(source) is (VideoFileSource if kind == "video" else PictureSource)
         assert source.info.source_id == name
-    assert "camera" not in source_stem(name)
+    assert not source_stem(name).startswith("camera-0")
 
 
-def test_a_folder_with_the_number_of_a_camera_is_a_folder(tmp_path, monkeypatch):
-    (tmp_path / "1").mkdir()
-    cv2.imwrite(str(tmp_path / "1" / "face.png"), np.zeros((20, 30, 3), np.uint8))
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a folder below /dev that can be written to")
+def test_a_clip_in_a_folder_below_dev_is_a_file(write_clip, pictures):
+    clip = write_clip("clip.mp4", pictures[:2])
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = shutil.copy(clip, folder)
+        assert is_path_spec(path)
+        assert source_stem(path) == "clip"
+        assert source_stem(folder) == Path(folder).name
+        with open_source(path) as source:
+            assert type(source) is VideoFileSource
+
+
+def test_devices_and_missing_paths_below_dev_are_cameras(monkeypatch):
+    opened: list[object] = []
+    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    for spec in ("/dev/null", "/dev/video99"):
+        assert is_live_spec(spec)
+        open_source(spec)
+    assert opened == ["/dev/null", "/dev/video99"]
+
+
+def test_a_camera_can_be_named_where_a_path_has_its_number(tmp_path, monkeypatch):
+    (tmp_path / "0").mkdir()
     monkeypatch.chdir(tmp_path)
-    with open_source("1") as source:
-        assert isinstance(source, PictureSource)
-    assert source_stem("1") == "1"
-
-
-def test_a_folder_stands_for_its_pictures_and_each_of_its_videos(tmp_path, write_clip, pictures):
-    folder = tmp_path / "mixed"
-    folder.mkdir()
-    assert sources_in(str(folder)) == []
-    for name in ("b.mp4", "a.mkv", "no suffix"):
-        write_clip("clip.mp4", pictures[:2]).rename(folder / name)
-    (folder / "notes.txt").write_text("notes")
-    (folder / ".hidden.mp4").write_bytes(b"")
-    videos = [str(folder / name) for name in ("a.mkv", "b.mp4", "no suffix")]
-    assert sources_in(str(folder)) == videos
-    cv2.imwrite(str(folder / "face.png"), np.zeros((20, 30, 3), np.uint8))
-    assert sources_in(str(folder)) == [str(folder), *videos]
-    assert sources_in("demo") == ["demo"]
-    assert sources_in("0") == ["0"]
-    assert sources_in(videos[0]) == videos[:1]
+    opened: list[object] = []
+    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    open_source("camera:0")
+    assert opened == [0]
+    assert source_stem("camera:0") == "camera-0"

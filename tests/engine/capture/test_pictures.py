@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.capture.folder import list_files
 from engine.capture.opening import open_source
 from engine.capture.pictures import PICTURE_STEP_S, PictureSource, is_picture
 from engine.capture.source import MAX_SIDE_PX, SourceKind
@@ -100,7 +101,10 @@ def test_damaged_pictures_of_a_folder_are_left_out_and_counted(tmp_path, capfd):
             indices.append(frame.index)
     assert indices == [1, 3]
     assert source.damaged == 2
-    assert "2 of 4 pictures that cannot be decoded" in str(source.fault())
+    assert [item.file for item in source.unread] == ["1.png", "3.png"]
+    assert str(source.fault()).startswith(
+        f"{tmp_path}: 2 of 4 pictures were left out (1.png: check it, or copy it again"
+    )
     assert capfd.readouterr() == ("", "")
 
 
@@ -205,7 +209,9 @@ def test_one_bad_image_never_ends_a_folder(tmp_path):
     write_picture(tmp_path / "5.png")
     with PictureSource(tmp_path) as source:
         assert [frame.file for frame in read_all(source)] == ["2.png", "5.png"]
-        assert "2 of 4 pictures that cannot be decoded (1.png, 3.heic): left out" in str(source.fault())
+        fault = str(source.fault())
+    assert fault.startswith(f"{tmp_path}: 2 of 4 pictures were left out (1.png: is {MAX_SIDE_PX + 1} x 2 pixels")
+    assert "3.heic: is a HEIC image: install pillow-heif" in fault
 
 
 def test_a_heic_image_says_what_it_needs(tmp_path, monkeypatch):
@@ -215,10 +221,64 @@ def test_a_heic_image_says_what_it_needs(tmp_path, monkeypatch):
         open_source(str(tmp_path / "phone.jpg"))
 
 
-def test_what_a_folder_holds_beside_images_is_reported(tmp_path, write_clip, pictures):
-    write_picture(tmp_path / "face.png")
-    write_clip("talk.mp4", pictures[:2])
-    (tmp_path / "notes.txt").write_text("notes")
+def test_a_picture_above_the_limit_or_without_permission_does_not_end_a_folder(tmp_path, monkeypatch):
+    for name in ("1.png", "3.png", "5.png"):
+        write_picture(tmp_path / name)
+    write_picture(tmp_path / "2.png", size=(MAX_SIDE_PX + 1, 2))
+    write_picture(tmp_path / "4.png")
+    read = np.fromfile
+
+    def refuse(path: Path, kind: object) -> UInt8:
+        if path.name == "4.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path, kind)
+
+    monkeypatch.setattr(np, "fromfile", refuse)
     with PictureSource(tmp_path) as source:
-        assert len(read_all(source)) == 1
-        assert "2 files that are not pictures (notes.txt, talk.mp4): give videos by name" in str(source.fault())
+        frames = list(source)
+    assert [(frame.index, frame.file) for frame in frames] == [(0, "1.png"), (2, "3.png"), (4, "5.png")]
+    assert [item.file for item in source.unread] == ["2.png", "4.png"]
+    assert f"the limit is {MAX_SIDE_PX}" in source.unread[0].reason
+    assert "Permission denied" in source.unread[1].reason
+    assert "permissions" in source.unread[1].reason
+
+
+def test_pictures_left_out_are_known_after_a_skip(tmp_path):
+    for name in ("1.png", "3.png"):
+        write_picture(tmp_path / name)
+    (tmp_path / "2.png").write_bytes(b"junk")
+    with PictureSource(tmp_path) as source:
+        source.skip_to(2)
+        assert [frame.file for frame in source] == ["3.png"]
+        assert [item.file for item in source.unread] == ["2.png"]
+
+
+def test_the_file_is_the_path_below_the_folder(tmp_path):
+    folder = tmp_path / "faces"
+    for name in ("b.png", "P2/1.png", "P10/1.png", "P2/deep/2.png", ".hidden/3.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(folder / name)
+    with PictureSource(folder, recursive=True) as source:
+        assert [frame.file for frame in source] == ["b.png", "P2/1.png", "P2/deep/2.png", "P10/1.png"]
+    with PictureSource(folder) as source:
+        assert [frame.file for frame in source] == ["b.png"]
+    with PictureSource(folder / "P2" / "1.png") as source:
+        assert [frame.file for frame in source] == ["1.png"]
+
+
+def test_a_link_to_a_folder_above_is_followed_once(tmp_path):
+    (tmp_path / "P1").mkdir()
+    write_picture(tmp_path / "P1" / "1.png")
+    (tmp_path / "P1" / "up").symlink_to(tmp_path)
+    with PictureSource(tmp_path, recursive=True) as source:
+        assert [frame.file for frame in source] == ["P1/1.png"]
+
+
+def test_results_below_a_folder_are_not_sources(tmp_path):
+    write_picture(tmp_path / "1.png")
+    (tmp_path / "out" / "clip").mkdir(parents=True)
+    write_picture(tmp_path / "out" / "clip" / "plot.png")
+    (tmp_path / "out" / "clip" / "journal.jsonl").touch()
+    found = list_files(tmp_path, recursive=True)
+    assert found.files == (tmp_path / "1.png",)
+    assert found.sessions == (tmp_path / "out" / "clip",)

@@ -1,0 +1,100 @@
+"""Confirming faces backwards: in a file, what comes later is known, so a face has rows from its first frame.
+
+A new face is tentative until it has been tracked for ``confirm_s`` (engine/tracking). Live, its first frames are shown
+without it. Here the results of these frames are held until it is confirmed, or until they are too old to wait for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.types import FaceResult, Frame, FrameResult, TrackState
+
+#: A frame is held for this many confirmation times, which a small face needs (engine/tracking/track_book.py), ...
+_HOLD_FACTOR: Final = 2.0
+#: ... or, in slow videos, for this many frames including itself; as many as a small face must be detected in.
+_HOLD_FRAMES: Final = 5
+#: Images in memory at most, if the frames are so large that this is reached first.
+_MAX_BYTES: Final = 256 << 20
+#: Times of frames are sums of steps.
+_SAME_TIME_S: Final = 1e-6
+
+
+@dataclass(slots=True)
+class _Held:
+    """A result that waits for its tentative faces."""
+
+    result: FrameResult  # with tentative faces
+    number: int  # of frames before it in this run
+    pending: set[int]  # ids of its tentative faces
+    confirmed: set[int] = field(default_factory=set)
+
+
+class Hindsight:
+    """Delays results until the faces in them are confirmed or given up; a `engine.runtime.DelayedPipeline`.
+
+    A tentative face of a frame is part of its result if it is confirmed in a later frame at most
+    ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, so a run that resumes
+    after any emitted frame gives the same results.
+    """
+
+    def __init__(self, process: Callable[[Frame], FrameResult], confirm_s: float) -> None:
+        """Nothing is held.
+
+        Args:
+            process: returns the confirmed and the tentative faces of a frame, as ``Engine.process(frame,
+                tentative=True)``.
+            confirm_s: see `engine.config.TrackingConfig`.
+        """
+        self._process = process
+        self._hold_s = _HOLD_FACTOR * confirm_s + _SAME_TIME_S
+        self._held: deque[_Held] = deque()
+        self._number = 0
+
+    def feed(self, frame: Frame) -> Sequence[FrameResult]:
+        """Process a frame; return the results that are final now, in the order of their frames."""
+        result = self._process(frame)
+        pending = {face.track.track_id for face in result.faces if face.track.state is TrackState.TENTATIVE}
+        self._held.append(_Held(result, self._number, pending))
+        now_confirmed = {face.track.track_id for face in result.faces} - pending
+        for held in self._held:
+            if self._may_wait(held, frame):
+                held.confirmed |= held.pending & now_confirmed
+                held.pending -= now_confirmed
+        self._number += 1
+        ready = []
+        while self._held and not (self._held[0].pending and self._may_wait(self._held[0], frame)):
+            ready.append(_final(self._held.popleft()))
+        return ready
+
+    def flush(self) -> Sequence[FrameResult]:
+        """Return the results that are still held, without their tentative faces; the source has ended."""
+        ready = [_final(held) for held in self._held]
+        self._held.clear()
+        return ready
+
+    def _may_wait(self, held: _Held, now: Frame) -> bool:
+        """Whether a face of a held frame counts if it is confirmed in the frame ``now``."""
+        image = held.result.frame.image
+        passed = self._number - held.number
+        if passed and passed >= max(_MAX_BYTES // max(image.nbytes, 1), 1):
+            return False
+        return passed < _HOLD_FRAMES or now.timestamp_s - held.result.frame.timestamp_s <= self._hold_s
+
+
+def _final(held: _Held) -> FrameResult:
+    faces = []
+    for face in held.result.faces:
+        if face.track.state is not TrackState.TENTATIVE:
+            faces.append(face)
+        elif face.track.track_id in held.confirmed:
+            faces.append(_as_confirmed(face))
+    return dataclasses.replace(held.result, faces=tuple(faces))
+
+
+def _as_confirmed(face: FaceResult) -> FaceResult:
+    return dataclasses.replace(face, track=dataclasses.replace(face.track, state=TrackState.CONFIRMED))
