@@ -15,7 +15,7 @@ from app.session.identity import source_path
 from app.sources import GivenSource
 from engine.capture.source import path_text
 from engine.capture.stream import redact_url
-from engine.errors import BackendError, EngineError, FaceModelError, ModelError, ThreadStuckError
+from engine.errors import BackendError, EngineError, FaceModelError, ModelError, ThreadStuckError, error_of
 from engine.files import write_text
 
 #: In the folder for results: a line per source that failed, with a tab between source and reason.
@@ -86,15 +86,16 @@ def run_batch(
 def _run_one(
     source: GivenSource, folder: SessionFolder, annotate_one: Callable[[GivenSource, SessionFolder], Outcome]
 ) -> ItemResult:
-    try:
-        outcome = annotate_one(source, folder)
-    except EngineError as error:
+    outcomes: list[Outcome] = []
+    error = error_of(lambda: outcomes.append(annotate_one(source, folder)))  # a bug that one meets costs no other
+    if isinstance(error, BrokenPipeError):
+        raise error  # the output has no reader any more: see app/cli.py
+    if isinstance(error, EngineError):
         return ItemResult(source, folder, ItemState.FAILED, problem=cli_text(error), error=error)
-    except BrokenPipeError:
-        raise  # nobody reads the output any more: see app/cli.py
-    except Exception as error:  # noqa: BLE001 (a bug that one source meets must not cost the others)
+    if error is not None:
         problem = f"internal error: {type(error).__name__}: {error}"
         return ItemResult(source, folder, ItemState.FAILED, problem=problem, error=error, is_bug=True)
+    outcome = outcomes[0]
     if not outcome.finished:
         return ItemResult(source, folder, ItemState.INTERRUPTED, outcome)
     state = ItemState.FINISHED_BEFORE if outcome.skipped else ItemState.DONE
@@ -152,8 +153,8 @@ def write_failed(out: Path, results: Sequence[ItemResult]) -> Path | None:
 
 def _listed(source: GivenSource) -> str:
     """A source as one line of ``failed.txt``: absolute, with line breaks and tabs escaped, without passwords."""
-    text = source_path(source.spec) or _shown(source)
-    return path_text(text).translate({ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"})
+    text = source_path(source.spec) or (redact_url(source.spec) if "://" in source.spec else source.spec)
+    return path_text(text.translate({ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}))
 
 
 def _shown(source: GivenSource) -> str:

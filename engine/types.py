@@ -261,3 +261,4 @@ class FrameResult:
     times: StageTimes
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
     left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked
+    cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from app.annotate import ProgressListener
 from app.export.export import export, reason_against
 from app.export.formats import FORMATS, chosen_formats
 from app.export.job import ExportChoice
@@ -16,6 +15,9 @@ from app.review.notes import read_notes
 from app.review.session import open_session
 from app.session.folder import is_session
 from engine.errors import OutputError
+
+if TYPE_CHECKING:  # it imports the video libraries
+    from app.annotate import ProgressListener
 
 #: Folder of an export inside its session, unless another one is named.
 EXPORT_FOLDER: Final = "export"

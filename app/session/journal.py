@@ -33,8 +33,9 @@ JOURNAL_FORMAT: Final = 2
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
 _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
-#: Order of a row in the journal. The file is part of the frame's line, since all its rows have the same.
-ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name != "file")
+#: Order of a row in the journal. What all rows of a frame share is part of the frame's line.
+_SHARED_FIELDS: Final = ("file", "cut")
+ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in _SHARED_FIELDS)
 #: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
 SNAPSHOT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 1.0
@@ -130,6 +131,8 @@ class JournalSink:
         }
         if frame.file is not None:
             line["file"] = frame.file
+        if result.cut:
+            line["cut"] = True
         if result.left_out:
             line["left_out"] = result.left_out
         line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
@@ -317,15 +320,15 @@ def _entry_of(line: dict[str, Any]) -> JournalEntry:
     Raises:
         KeyError, TypeError, ValueError: the line does not hold a frame.
     """
-    file = line.get("file")
-    rows = tuple(_row_of(raw, file) for raw in line["rows"])
+    file, cut = line.get("file"), bool(line.get("cut"))
+    rows = tuple(_row_of(raw, file, cut) for raw in line["rows"])
     return JournalEntry(line["frame"], tuple(line["ms"]), rows, line.get("left_out", 0))
 
 
-def _row_of(raw: list[Any], file: str | None) -> FaceRow:
+def _row_of(raw: list[Any], file: str | None, cut: bool) -> FaceRow:
     if len(raw) != len(ROW_FIELDS):
         raise ValueError(f"a row has {len(raw)} values, not {len(ROW_FIELDS)}")
-    return FaceRow(*(*map(_frozen, raw), file))
+    return FaceRow(*(*map(_frozen, raw), file, cut))
 
 
 def _as_json(header: SessionHeader) -> dict[str, Any]:

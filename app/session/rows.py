@@ -63,6 +63,7 @@ class FaceRow:
     pitch: float | None = None
     roll: float | None = None
     file: str | None = None  # see Frame.file
+    cut: bool = False  # see FrameResult.cut
 
 
 def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
@@ -71,7 +72,8 @@ def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
         frame = result.frame
         total_ms = _six_digits(result.times.total_ms)
         time_s = round(frame.timestamp_s, 6)
-        return (FaceRow(frame.index, _microseconds(frame.pts_s), time_s, NO_FACE, total_ms, file=frame.file),)
+        pts_s = _microseconds(frame.pts_s)
+        return (FaceRow(frame.index, pts_s, time_s, NO_FACE, total_ms, file=frame.file, cut=result.cut),)
     return tuple(_face_row(result, face) for face in result.faces)
 
 
@@ -107,6 +109,7 @@ def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
         roll=_six_digits(track.pose.roll_deg),
         latency_ms=_six_digits(result.times.total_ms),
         file=frame.file,
+        cut=result.cut,
     )
 
 

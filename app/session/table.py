@@ -24,7 +24,7 @@ _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
     | {"human_label"}
 )
-_INTEGERS: Final = frozenset({"frame", "face_id", "excluded"})
+_INTEGERS: Final = frozenset({"frame", "face_id", "cut", "excluded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *("set", "confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"),
         *(f"au_{code:02d}" for code in header.au_codes),
         *(f"au_{code:02d}_sd" for code in header.au_codes),
-        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"),
+        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut"),
     )
 
 
@@ -78,7 +78,16 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
         *(header.aleatoric_limit, header.ood_limit, row.aleatoric, row.epistemic),
         *(row.occurrence or (None,) * len(header.au_codes)),
         *(row.occurrence_std or (None,) * len(header.au_codes)),
-        *(row.yaw, row.pitch, row.roll, row.latency_ms, header.model_sha256, header.app_version, row.file),
+        *(
+            row.yaw,
+            row.pitch,
+            row.roll,
+            row.latency_ms,
+            header.model_sha256,
+            header.app_version,
+            row.file,
+            int(row.cut),
+        ),
     )
 
 

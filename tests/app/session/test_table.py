@@ -41,7 +41,7 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["quality_reasons", "decision", "label", "label2", *(f"p_{name}" for name in EXPRESSIONS), "set"]
     wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
     wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
-    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file"]
+    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
 
@@ -67,6 +67,17 @@ def test_every_row_has_the_file_of_its_frame(tmp_path: Path) -> None:
     write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
     assert pq.read_table(tmp_path / "faces.parquet")["file"].to_pylist() == ["a/1.png", "a/1.png", "b 2.png"]
     assert [row.file for entry in read_journal(path) for row in entry.rows] == ["a/1.png", "a/1.png", "b 2.png"]
+
+
+def test_the_rows_of_a_frame_that_begins_a_shot_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    results = [
+        fake_result(fake_frame(index), *[fake_face(track_id=1 + place) for place in range(index)]) for index in range(3)
+    ]
+    write_journal(path, HEADER, [dataclasses.replace(result, cut=result.frame.index != 1) for result in results])
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    assert pq.read_table(tmp_path / "faces.parquet")["cut"].to_pylist() == [1, 0, 1, 1]
+    assert [row.cut for entry in read_journal(path) for row in entry.rows] == [True, False, True, True]
 
 
 def test_both_tables_hold_the_same_values(journal: Path, tmp_path: Path) -> None:
@@ -124,7 +135,7 @@ def test_a_session_without_frames_has_tables_without_rows(tmp_path: Path) -> Non
     assert pq.read_table(tmp_path / "faces.parquet").num_rows == 0
 
 
-FORMULAS = ["=1+1", "+1", "-1.mp4", "@SUM(A1)", '=HYPERLINK("http://x")', "=a,b"]
+FORMULAS = ["=1+1", "+1+1", "-1.mp4", "@SUM(A1)", '=HYPERLINK("http://x")', "=a,b"]
 
 
 def named_session(tmp_path: Path, source_id: str, file: str | None, **options: bool) -> tuple[list[str], list[str]]:
