@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.capture.opening import is_path_spec
 from engine.errors import SourceError
 from engine.files import sha256_of
 
@@ -104,6 +103,8 @@ class SourceFiles:
 
 def source_path(spec: str) -> str | None:
     """Absolute path of a source that is a file or folder, links not followed; None for a camera, address or demo."""
+    from engine.capture.opening import is_path_spec  # here, as it imports the video libraries
+
     return os.path.abspath(spec) if is_path_spec(spec) else None  # noqa: PTH100 (Path.absolute keeps "..")
 
 
