@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
+from app.engines_cli import engines
 from app.remedies import cli_text
 from app.settings.presets import PresetName
 from engine.errors import EngineError, ThreadStuckError
@@ -93,6 +94,7 @@ def _exists(word: str) -> bool:
 
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(engines, name="engines")
 
 
 def main() -> None:
@@ -166,7 +168,6 @@ Backend = Annotated[
     ),
 ]
 TrackerName = Literal["litert", "mediapipe"]
-Precision = Literal["fp32", "fp16", "int8"]
 Tracker = Annotated[TrackerName, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")]
 TrackerForRun = Annotated[
     TrackerName | None, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")
@@ -570,52 +571,6 @@ def doctor_command(
     show(checks, Console())
     if any(check.is_fatal for check in checks):
         raise typer.Exit(1)
-
-
-engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of this machine's NVIDIA GPU.")
-app.add_typer(engines, name="engines")
-
-
-@engines.command("build")
-def build_engines_command(
-    precision: Annotated[Precision | None, typer.Option("--precision", help="fp32, fp16 or int8.")] = None,
-    max_faces: Annotated[int | None, typer.Option("--max-faces", min=1, help="Faces of one run.")] = None,
-    device: Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Build again what is already built.")] = False,
-    config: ConfigFile = None,
-) -> None:
-    """Build the engines of both models, check their numbers, and store them; the live view does so by itself."""
-    import dataclasses
-
-    from app.system.gpu import build_engines
-    from engine.config import load_config
-
-    settings = load_config(config).gpu
-    settings = dataclasses.replace(
-        settings,
-        precision=precision or settings.precision,
-        max_faces=max_faces or settings.max_faces,
-        device=settings.device if device is None else device,
-    )
-    for path in build_engines(settings, force, lambda line: _errors.print(line, markup=False, soft_wrap=True)):
-        typer.echo(str(path))
-
-
-@engines.command("list")
-def list_engines_command() -> None:
-    """List the stored engines: model, precision, GPU, version of TensorRT, size and file."""
-    from app.system.gpu import list_engines
-
-    for line in list_engines():
-        typer.echo(line)
-
-
-@engines.command("clear")
-def clear_engines_command() -> None:
-    """Delete all stored engines and timing caches."""
-    from engine.backends.plans import PlanStore
-
-    typer.echo(f"{PlanStore().clear()} files deleted")
 
 
 @app.command("bench")
