@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from app.engines_cli import engines
+from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
 from app.settings.presets import PresetName
 from engine.errors import EngineError, ThreadStuckError
@@ -68,29 +69,6 @@ class _Commands(TyperGroup):
                 raise  # wrong usage; Typer explains it
             _print_internal_error(error)
             raise typer.Exit(INTERNAL_ERROR) from None
-
-
-class _PathCommand(TyperCommand):
-    """Takes a word that starts with "-" for a path if it is not an option and such a file or folder exists."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Parse the words of the command line."""
-        options = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        ended = args.index("--") if "--" in args else len(args)
-        words = [
-            f"./{word}"
-            if place < ended and word.startswith("-") and word.partition("=")[0] not in options and _exists(word)
-            else word
-            for place, word in enumerate(args)
-        ]
-        return super().parse_args(ctx, words)
-
-
-def _exists(word: str) -> bool:
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
 
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
@@ -182,7 +160,7 @@ Formats = Annotated[
 ]
 
 
-@app.command("annotate", cls=_PathCommand)
+@app.command("annotate", cls=PathCommand)
 def annotate_command(
     sources: Annotated[
         list[str],
@@ -494,7 +472,7 @@ def live_command(
 
 def _first_camera() -> str:
     """The first camera, also where a file or folder is called 0, which would win over it."""
-    return "camera:0" if _exists("0") else "0"
+    return "camera:0" if path_exists("0") else "0"
 
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
