@@ -6,5 +6,6 @@ import torch
 
 
 def pytest_runtest_setup() -> None:
-    """Set the number of threads before the fixtures of each test; commands under test change it."""
+    """Reset what commands under test change in the whole process, before the fixtures of each test."""
     torch.set_num_threads(1)
+    torch.set_flush_denormal(False)  # the commands switch it on for the whole process; hypothesis needs denormals
