@@ -178,7 +178,7 @@ def annotate_command(
     end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
     max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
     ] = None,
     face_crops: Annotated[
         bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
