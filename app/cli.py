@@ -19,6 +19,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.bench_cli import bench_command
+from app.cli_settings import no_window, settings_of
 from app.engines_cli import engines
 from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
@@ -73,6 +75,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
+app.command("bench")(bench_command)
 
 
 def main() -> None:
@@ -208,7 +211,7 @@ def annotate_command(
 
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
-    settings = for_files(options.preset.configured(_settings(config, backend, threads)))
+    settings = for_files(options.preset.configured(settings_of(config, backend, threads)))
     tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
     if max_faces is not None:
         tracking = dataclasses.replace(tracking, max_faces=max_faces)
@@ -428,19 +431,6 @@ def _stop_on_signal() -> Iterator[JobControl]:
             signal.signal(number, handler)
 
 
-def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
-    """Load the settings and apply the options of the command line."""
-    from engine.config import load_config
-
-    config = load_config(path)
-    if backend is not None:
-        config = dataclasses.replace(config, backends=(backend,))
-    if threads is not None:
-        tracking = dataclasses.replace(config.tracking, threads=threads)
-        config = dataclasses.replace(config, threads=threads, tracking=tracking)
-    return config
-
-
 @app.command("gui")
 def gui_command(
     source: Annotated[str | None, typer.Argument(help="Session folder, camera number, URL, video or demo.")] = None,
@@ -482,7 +472,7 @@ def _open_window(source: str | None, page: str | None, config: Path | None = Non
     try:
         from app.qt.program import run_program
     except ImportError as error:
-        raise _no_window(error) from None
+        raise no_window(error) from None
     given = {name: value for name, value in this_run.items() if value is not None}
     run_program(load_config(config), app_version(), source, page, **given)
 
@@ -516,17 +506,8 @@ def kiosk_command(
     try:
         from app.qt.kiosk.kiosk_window import run_kiosk
     except ImportError as error:
-        raise _no_window(error) from None
-    run_kiosk(options, _settings(config, backend, threads), tracker, app_version())
-
-
-def _no_window(error: ImportError) -> EngineError:
-    from engine.errors import ConfigError
-
-    if error.name is not None and error.name.split(".")[0] == "PySide6":
-        install = 'pip install "PySide6-Essentials<6.12"'
-        return ConfigError(f"the window needs PySide6: run {install} (without a window: see mien --help)")
-    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what is missing")
+        raise no_window(error) from None
+    run_kiosk(options, settings_of(config, backend, threads), tracker, app_version())
 
 
 @app.command("prepare")
@@ -549,41 +530,3 @@ def doctor_command(
     show(checks, Console())
     if any(check.is_fatal for check in checks):
         raise typer.Exit(1)
-
-
-@app.command("bench")
-def bench_command(
-    clip: Annotated[str, typer.Argument(help="Clip to annotate.")] = "demo",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
-    gui: Annotated[bool, typer.Option("--gui", help="Measure the window, offscreen.")] = False,
-    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="With --gui: seconds of live video.")] = 20.0,
-    hours: Annotated[float, typer.Option("--hours", min=0.01, help="With --gui: length of the session.")] = 2.0,
-    backend: Backend = None,
-    threads: Threads = None,
-) -> None:
-    """Measure annotate on a clip in a separate process: frame rate, time to the first result, memory, stage times.
-
-    With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
-    """
-    if gui:
-        _bench_window(seconds, hours, _settings(None, backend, threads), json_file)
-        return
-    from app.bench import measure, show, write
-
-    figures = measure(clip, backend, threads, not no_video)
-    show(figures, Console())
-    if json_file is not None:
-        write(figures, json_file)
-
-
-def _bench_window(seconds: float, hours: float, settings: EngineConfig, json_file: Path | None) -> None:
-    try:
-        from app.qt.gui_bench import measure_window, show_figures, write_figures
-    except ImportError as error:
-        raise _no_window(error) from None
-
-    figures = measure_window(seconds, hours, settings, lambda line: _errors.print(line, markup=False, highlight=False))
-    show_figures(figures, Console())
-    if json_file is not None:
-        write_figures(figures, json_file)
