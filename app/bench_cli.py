@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli_settings import no_window, settings_of
+from app.cli_options import engine_settings
+from app.terminal import app_version, no_window, print_note
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.bench.run import BenchPlan
     from engine.config import EngineConfig
-
-_messages = Console(stderr=True)
 
 
 def bench_command(
@@ -59,7 +58,7 @@ def bench_command(
     With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
     """
     if gui:
-        _measure_window(seconds or 20.0, hours, settings_of(None, backend or None, threads), json_file)
+        _measure_window(seconds or 20.0, hours, engine_settings(None, backend or None, threads), json_file)
         return
     if not hasattr(os, "wait4"):
         raise ConfigError("mien bench needs Linux or macOS: only 'mien bench --gui' runs here")
@@ -84,7 +83,6 @@ def _measure(plan: BenchPlan, json_file: Path | None, plot: Path | None) -> None
     from app.bench.clips import MAX_FACES, SIZES
     from app.bench.report import show, write_json, write_plot
     from app.bench.run import PARTS, measure
-    from app.cli import app_version
 
     for given, known, option in ((plan.sizes, tuple(SIZES), "--sizes"), (plan.parts, PARTS, "--parts")):
         unknown = [name for name in given if name not in known]
@@ -92,7 +90,7 @@ def _measure(plan: BenchPlan, json_file: Path | None, plot: Path | None) -> None
             raise ConfigError(f"{option}: {', '.join(unknown) or 'nothing'} is unknown: known are {', '.join(known)}")
     if not all(0 <= number <= MAX_FACES for number in plan.faces):
         raise ConfigError(f"--faces must be numbers from 0 to {MAX_FACES}")
-    report = measure(plan, app_version(), _progress)
+    report = measure(plan, app_version(), print_note)
     show(report, Console())
     if json_file is not None:
         write_json(report, json_file)
@@ -112,10 +110,6 @@ def _measure_window(seconds: float, hours: float, settings: EngineConfig, json_f
     show_figures(figures, Console())
     if json_file is not None:
         write_figures(figures, json_file)
-
-
-def _progress(line: str) -> None:
-    _messages.print(line, markup=False, highlight=False)
 
 
 def _names(text: str) -> tuple[str, ...]:
