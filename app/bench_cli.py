@@ -104,9 +104,7 @@ def _measure_window(seconds: float, hours: float, settings: EngineConfig, json_f
     except ImportError as error:
         raise no_window(error) from None
 
-    figures = measure_window(
-        seconds, hours, settings, lambda line: _messages.print(line, markup=False, highlight=False)
-    )
+    figures = measure_window(seconds, hours, settings, print_note)
     show_figures(figures, Console())
     if json_file is not None:
         write_figures(figures, json_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -32,9 +32,6 @@ from app.terminal import (
     stop_on_signal,
 )
 from engine.errors import EngineError, ThreadStuckError
-
-if TYPE_CHECKING:
-    from engine.config import EngineConfig
 
 
 class _Commands(TyperGroup):

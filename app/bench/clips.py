@@ -120,13 +120,13 @@ def _sprites(size: tuple[int, int], faces: int, random: np.random.Generator) -> 
         image = np.asarray(portrait, np.uint8)
         if faces == 0:
             image = _shuffled(image, random)
-        image = image[:, ::-1] if number % 2 else image
-        image = cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=float(random.uniform(0.75, 1.1)))
+        turned = np.ascontiguousarray(image[:, ::-1] if number % 2 else image)
+        lit = np.asarray(cv2.convertScaleAbs(turned, alpha=float(random.uniform(0.75, 1.1))), np.uint8)
         column, row = number % columns, number // columns
         own = side * float(random.uniform(0.85, 1.0))
         x, y = (column + 0.5) * cell_w, (row + 0.5) * cell_h
         reach = 0.08 * side
-        sprites.append(_Sprite(np.asarray(image, np.uint8), _mask(image.shape[0]), x, y, own, reach, 2.1 * number))
+        sprites.append(_Sprite(lit, _mask(lit.shape[0]), x, y, own, reach, 2.1 * number))
     return sprites
 
 

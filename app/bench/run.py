@@ -190,7 +190,8 @@ def installed_choices(
         raise ConfigError(f"unknown backend {', '.join(unknown)}: known are {', '.join(BACKENDS)} and all")
     wanted = [read_value(Precision, precision, ConfigError, field="--precision") for precision in precisions]
     choices: list[EngineChoice] = []
-    for name in backends or [None]:
+    names: Sequence[str | None] = backends or (None,)
+    for name in names:
         for precision in wanted if wanted and (name is None or name in GPU_BACKENDS) else [None]:
             choices.append(EngineChoice(name, precision, threads))
     return tuple(choices)
