@@ -166,10 +166,10 @@ def _shuffled(image: UInt8, random: np.random.Generator) -> UInt8:
 
 def _texture(width: int, height: int, random: np.random.Generator) -> UInt8:
     """A background (H, W, 3) RGB of soft patches and edges."""
-    grey = random.integers(90, 190, (9, 16, 1))
-    coarse = (grey + random.integers(-15, 15, (9, 16, 3))).astype(np.uint8)
+    grey = random.integers(120, 190, (9, 16, 1))
+    coarse = (grey + random.integers(-8, 8, (9, 16, 3))).astype(np.uint8)
     soft = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    fine = random.integers(0, 30, (height // 8, width // 8, 3)).astype(np.uint8)
+    fine = random.integers(0, 12, (height // 8, width // 8, 3)).astype(np.uint8)
     return np.asarray(cv2.add(soft, cv2.resize(fine, (width, height), interpolation=cv2.INTER_NEAREST)), np.uint8)
 
 

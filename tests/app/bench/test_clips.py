@@ -25,7 +25,7 @@ def test_a_picture_depends_on_its_index_alone_and_moves() -> None:
 def test_the_tracker_finds_the_faces(faces: int, face_models: None) -> None:
     painter = Painter(SIZES["360p"], faces)
     tracker = FaceTracker(TrackingConfig())
-    for index in range(24):  # the detector looks four times a second
+    for index in range(40):  # the detector looks four times a second
         tracks = tracker.track(Frame(painter.draw(index), index, index / FPS, "bench"))
     tracker.close()
     assert sum(track.state is TrackState.CONFIRMED for track in tracks) == faces
