@@ -140,8 +140,7 @@ def _take_share(worker: int, of: int) -> None:
 
     Workers of one GPU take turns on it, which the driver organises.
     """
-    threads = max((os.cpu_count() or 1) // of, 1)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // of, 1)))
     try:
         installed = [str(number) for number in range(len(list(_GPUS.iterdir())))]
     except OSError:
@@ -150,6 +149,3 @@ def _take_share(worker: int, of: int) -> None:
     gpus = installed if chosen is None else [name for name in chosen.split(",") if name.strip()]
     if len(gpus) > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
-    import cv2
-
-    cv2.setNumThreads(threads)

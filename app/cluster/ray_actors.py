@@ -19,8 +19,9 @@ from app.cluster.records import Ended, Item, Lost, Progressed, Report, WorkerSet
 from app.cluster.work import ItemWorker
 from engine.errors import ConfigError
 
-#: Seconds between two questions for the progress of a worker.
+#: Seconds between two questions for the progress of a worker, for up to so many workers; more are asked less often.
 _PROGRESS_S: Final = 1.0
+_ASKED_PER_ROUND: Final = 100
 #: Bytes of shared memory of a Ray that is started here: only short texts travel.
 _STORE_BYTES: Final = 80 << 20
 
@@ -87,7 +88,7 @@ class RayCrew:
             self._ray.shutdown()
 
     def _ask(self) -> None:
-        if time.monotonic() - self._asked_s >= _PROGRESS_S:
+        if time.monotonic() - self._asked_s >= _PROGRESS_S * max(self.size / _ASKED_PER_ROUND, 1.0):
             self._asked_s = time.monotonic()
             asked = set(self._questions.values())
             for worker in set(self._work.values()) - asked:

@@ -123,6 +123,5 @@ def test_workers_take_several_gpus_in_turn(
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr("cv2.setNumThreads", lambda number: None)
     processes._take_share(3, 4)
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == seen

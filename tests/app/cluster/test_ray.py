@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,17 +21,26 @@ pytest.importorskip("ray", reason="needs the extra cluster")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # those of Ray itself
 
 
+def node() -> dict[str, int]:
+    """Arguments of a node; with given ports, it does not wait for its agents, which a busy machine starts late."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    sockets = [socket.socket() for _ in names]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = dict(zip(names, (each.getsockname()[1] for each in sockets), strict=True))
+    for each in sockets:
+        each.close()
+    return {"num_cpus": 1, "object_store_memory": 80 << 20, **ports}
+
+
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes of one CPU each."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False},
-    )
-    cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    cluster = Cluster(initialize_head=True, head_node_args={**node(), "include_dashboard": False})
+    cluster.add_node(**node())
     yield cluster
     cluster.shutdown()
 
