@@ -79,6 +79,8 @@ RUNNERS = (
     Rival("EmotiEffLib", "emotiefflib_onnx", "expression alone, boxes given", "engine"),
     Rival("fer", "fer_haar", "Haar detector and expression", "engine"),
 )
+#: Parts of Mien that rivals are compared with.
+OWN = {"tracker": "tracking", "engine": "tracking to routing"}
 #: Rivals without a runner: name, what they give, and the reason.
 NOT_RUN = (
     ("py-feat 2.1.5", "AUs, expressions", "its weights come from a hub at the first use; 6.6 GB to install"),
@@ -159,7 +161,8 @@ def compare(clip: Clip, faces: int, options: argparse.Namespace, scratch: Path) 
     np.save(frames, np.stack(images))
     wanted = options.rivals.split(",") if options.rivals else [*{rival.script for rival in RUNNERS}, "openface"]
     rivals = [rival for rival in RUNNERS if rival.script in wanted]
-    own = {what: Result(f"Mien, {what}", what) for what in ("tracker", "engine")}
+    needed = [what for what in ("tracker", "engine") if any(rival.against == what for rival in rivals)]
+    own = {what: Result(f"Mien, {what}", OWN[what]) for what in needed}
     results = {rival.name: Result(rival.name, rival.what, against=rival.against) for rival in rivals}
     programs: dict[str, Result] = {}
     if "openface" in wanted:
