@@ -35,6 +35,7 @@ from app.bench.annotate_run import annotate_command, child_environment  # noqa: 
 from app.bench.clips import make_clip  # noqa: E402
 from app.bench.figures import Clip, EngineChoice  # noqa: E402
 from app.bench.probes import Probes, machine  # noqa: E402
+from app.bench.run import clip_of  # noqa: E402
 from engine.capture.opening import open_source  # noqa: E402
 
 #: A run that takes longer has failed.
@@ -103,9 +104,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mien-compare-") as scratch:
         content = {"machine": dataclasses.asdict(machine()), "frames": options.frames, "clips": []}
         for faces in map(int, options.faces.split(",")):
-            clip = make_clip(Path(scratch), options.size, faces, options.frames / 30)
             if options.clip:
-                clip = dataclasses.replace(clip, path=options.clip, name=Path(options.clip).name)
+                clip = dataclasses.replace(clip_of(options.clip), faces=faces)
+            else:
+                clip = make_clip(Path(scratch), options.size, faces, options.frames / 30)
             probes = Probes()
             probes.start()
             results = compare(clip, faces, options, Path(scratch))
