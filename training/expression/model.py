@@ -9,9 +9,10 @@ Where we differ, and why (SPEC 2):
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet; their query
   is a learned projection.
-- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget more epochs are worth more than the detail
-  (docs/models/expression.md). Its trunk is a small ResNet, trained on the votes alone first (trunk.py); the published
-  trunk is pretrained on identities.
+- The shipped size (training/configs/student.toml) reads 96 px grey. Its trunk is pretrained on identities, as the
+  published one is (trunk_levels.py). The defaults here are the size of 0.1.0: 48 px, shrunk to 32, and a small ResNet
+  trained on the votes alone first (trunk.py).
+- Beside the levels' tokens the transformer may read the mean of the last map and the mesh points (`point_token`).
 - The token transformer has depth 1, 4 heads and width 128 (published: 2, 8, 768). ReLU in the MLPs for GELU. LayerScale
   starts at 0.1, not 1e-5: in few epochs the branch must learn early.
 - Attentive correction: attention from the embedding to the anchors. The official layer attends over the batch, so a
@@ -46,7 +47,7 @@ FER2013_CLASSES: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class ArbexConfig:
-    """Shape of the network; the defaults are the edge size (48 px grey)."""
+    """Shape of the network; the defaults are the size of 0.1.0 (48 px grey)."""
 
     input_side_px: int = 48
     network_side_px: int = 32  # the image is shrunk to this inside the network
