@@ -110,8 +110,8 @@ def route_row(
         known = accepted & (labels >= 0)
         hits = known & (np.stack([item.predicted for item in sets]) == labels)
         right = figure_of(_share(draws, hits.sum(0), known.sum(0)), int(known.sum()))
-    shares = (figure_of(drawn_mean(draws, taken.mean(0)), n) for taken in (rejected, ambiguous, accepted))
-    return RouteRow(name, len(sets), *shares, right)
+    shares = [figure_of(drawn_mean(draws, taken.mean(0)), n) for taken in (rejected, ambiguous, accepted)]
+    return RouteRow(name, len(sets), shares[0], shares[1], shares[2], right)
 
 
 def ambiguity_figures(clean: Scores, votes: Int64, limits: RouteLimits, draws: Draws) -> AmbiguityFigures:

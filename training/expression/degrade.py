@@ -147,7 +147,8 @@ def _ellipse_mask(side: int, random: np.random.Generator) -> Tensor:
     cells = (torch.arange(side) + 0.5) / side
     centre, radius = random.uniform(0.2, 0.8, 2), random.uniform(0.15, 0.4, 2)
     across, down = ((cells - centre[axis]) / radius[axis] for axis in (0, 1))
-    return (across[None, None, :] ** 2 + down[None, :, None] ** 2) < 1
+    inside: Tensor = (across[None, None, :] ** 2 + down[None, :, None] ** 2) < 1
+    return inside
 
 
 def _filling(other: Tensor, side: int, random: np.random.Generator) -> Tensor:

@@ -120,7 +120,7 @@ def teacher_answers(teacher: Teacher, images: Tensor) -> Tensor:
     """Probabilities (N, C) float16 of a teacher for grey pictures (N, S, S) uint8, resized to its input."""
     side = teacher.config.input_side_px
     found = []
-    for part in images.split(_BATCH):
+    for part in torch.split(images, _BATCH):
         grey = (part[:, None].float() / 255 - MEAN) / STD
         if side != images.shape[-1]:
             grey = functional.interpolate(grey, size=side, mode="bilinear", antialias=True, align_corners=False)

@@ -90,7 +90,7 @@ def features_of(teacher: Teacher, faces: FerFaces) -> Float32:
 
 def _features(teacher: Teacher, crops: UInt8) -> Float32:
     parts = []
-    for part in torch.from_numpy(np.ascontiguousarray(crops)).split(_BATCH):
+    for part in torch.split(torch.from_numpy(np.ascontiguousarray(crops)), _BATCH):
         image = ((part[:, None].float() / 255 - MEAN) / STD).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             parts.append(teacher.trunk(image).float())

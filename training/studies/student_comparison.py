@@ -106,7 +106,7 @@ def teacher_logits(teachers: Sequence[Teacher], crops: UInt8) -> Float32:
     found = []
     for teacher in teachers:
         side, parts = teacher.config.input_side_px, []
-        for part in torch.from_numpy(crops).split(_BATCH):
+        for part in torch.split(torch.from_numpy(crops), _BATCH):
             image = (part[:, None].float() / 255 - MEAN) / STD
             if side != crops.shape[1]:
                 image = functional.interpolate(image, size=side, mode="bilinear", antialias=True, align_corners=False)

@@ -90,7 +90,7 @@ def test_the_shipped_settings_are_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[policy]\nmethod = 'other'\n", "method must be one of x, paper, code"),
+        ("[policy]\nmethod = 'other'\n", "method must be one of x, paper, paper-y1, code"),
         ("targets = 'faces'\n", "targets must be votes or labels"),
         ("folds = 1\n", "folds must be at least 2"),
         ("epochs = 3\n", "unknown key 'epochs'"),

@@ -200,5 +200,5 @@ def test_the_published_methods_have_no_floor(method: str) -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(ConfigError, match="x, paper, code, not 'y'"):
+    with pytest.raises(ConfigError, match="x, paper, paper-y1, code, not 'y'"):
         PolicyConfig(method="y")
