@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 from app.engines_cli import engines
 from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
+from app.serve.command import serve_command
 from app.settings.presets import PresetName
 from engine.errors import EngineError, ThreadStuckError
 from engine.files import cache_folder, write_text
@@ -73,6 +74,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
+app.command("serve", cls=PathCommand)(serve_command)
 
 
 def main() -> None:
