@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from app.cli_options import ConfigFile
+from app.terminal import INTERNAL_ERROR, app_version, print_error
 
 if TYPE_CHECKING:
     from app.serve.config import MqttConfig, ServeConfig, WebConfig
     from app.serve.service import LiveService
     from app.serve.state import LiveOutput
-
-#: A thread that does not end: the service manager starts the program again.
-STUCK: Final = 1
 
 _Record = TypeVar("_Record", "ServeConfig", "WebConfig", "MqttConfig")
 
@@ -29,9 +29,7 @@ def serve_command(
     source: Annotated[
         str | None, typer.Argument(help="Camera number, URL, video file or demo; default: that of --config, or 0.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Settings file (TOML), see docs/live-outputs.md.")
-    ] = None,
+    config: ConfigFile = None,
     camera: Annotated[str | None, typer.Option("--camera", help="Name in messages and topics; default cam0.")] = None,
     listen: Annotated[str | None, typer.Option("--listen", help="Address of the page; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port of the page; default 8600.")] = None,
@@ -73,7 +71,6 @@ def run_service(settings: ServeConfig, check: bool = False) -> None:
     Raises:
         EngineError: an output or the engine cannot be opened.
     """
-    from app.cli import app_version
     from app.engine_cache import EngineCache
     from app.live.live_run import open_live_source
     from app.serve.service import LiveService
@@ -81,7 +78,7 @@ def run_service(settings: ServeConfig, check: bool = False) -> None:
     from engine.errors import ThreadStuckError
 
     engines = EngineCache(for_live(settings.engine), settings.tracker)
-    service = LiveService(settings, engines, open_live_source, app_version(), log=_log)
+    service = LiveService(settings, engines, open_live_source, app_version(), log=print_error)
     outputs = make_outputs(settings, service)
     if check:
         names = ", ".join(output.name for output in outputs)
@@ -92,9 +89,9 @@ def run_service(settings: ServeConfig, check: bool = False) -> None:
             service.run(outputs)
             engines.close()
         except ThreadStuckError as error:
-            _log(f"{error}")
+            print_error(error.problem)
             sys.stdout.flush()
-            os._exit(0 if service.stopping else STUCK)  # a normal exit would wait for the thread
+            os._exit(0 if service.stopping else INTERNAL_ERROR)  # a normal exit would wait for the thread
 
 
 def make_outputs(settings: ServeConfig, service: LiveService) -> list[LiveOutput]:
@@ -115,7 +112,7 @@ def make_outputs(settings: ServeConfig, service: LiveService) -> list[LiveOutput
         with _needs("paho-mqtt", "mqtt"):
             from app.serve.mqtt import MqttOutput
 
-        outputs.append(MqttOutput(settings.mqtt, settings.camera, _log))
+        outputs.append(MqttOutput(settings.mqtt, settings.camera, print_error))
     if settings.lsl.enabled:
         with _needs("pylsl, with liblsl on this machine", "lsl"):
             from app.serve.lsl import LslOutput
@@ -164,10 +161,6 @@ def _broker(settings: MqttConfig, text: str) -> MqttConfig:
     if colon and not (port.isascii() and port.isdecimal()):
         raise ConfigError(f"--mqtt is {text!r}: give HOST or HOST:PORT")
     return _given(settings, host=host.strip("[]"), port=int(port) if colon else None)
-
-
-def _log(line: str) -> None:
-    typer.echo(f"mien: {line}", err=True)
 
 
 @contextmanager
