@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -130,6 +131,7 @@ class MessageMaker:
         self._header = header
         self._au_model = f"sha256:{au_model_sha256}"
         self._captured_s = captured_s
+        self._last_s = -math.inf
         # ids of different runs differ, also after a restart; they begin with a letter and are valid names everywhere
         self._run = secrets.token_hex(2)
         self._units = tuple(
@@ -140,7 +142,8 @@ class MessageMaker:
 
     def frame(self, result: FrameResult) -> LiveFrame:
         """Make the messages of a result."""
-        captured_s = self._captured_s(result.frame)
+        # the two clocks are known better with every frame: the first times may be a little late, but never go back
+        captured_s = self._last_s = max(self._last_s, self._captured_s(result.frame))
         age_s = time.monotonic() - captured_s
         captured_at_s = round(time.time() - age_s, 6)
         rows = rows_of(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
@@ -52,7 +53,11 @@ class LiveFakeSource(FakeSource):
 
     def read(self) -> Frame | None:
         self._interrupted.wait(0.01)
-        return super().read()
+        frame = super().read()
+        if frame is None:
+            return None
+        self._first_s = getattr(self, "_first_s", time.monotonic())
+        return dataclasses.replace(frame, timestamp_s=time.monotonic() - self._first_s)
 
 
 class Collector:

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from app.serve.messages import ClockedSource, FaceMessage
+from app.serve.messages import ClockedSource, FaceMessage, MessageMaker
 from app.serve.state import ServiceState, ServiceStatus
 from engine.types import FaceQuality, QualityReason, Reason, Route
-from tests.app.serve.conftest import ROOT, LiveFakeSource, live_frame, maker
+from tests.app.serve.conftest import ROOT, live_frame, maker
+from tests.fakes.engines import FakeSource
 from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "mien.face-1.schema.json").read_text(encoding="utf-8"))
@@ -105,14 +106,20 @@ def test_time_of_a_message_is_that_of_the_capture(header) -> None:
 
 def test_capture_times_follow_the_monotonic_clock() -> None:
     times_s = iter([100.0, 100.25, 100.2])  # frames at 0, 0.1 and 0.2 s arrive at once, 150 ms late, and at once
-    with ClockedSource(LiveFakeSource(), now=lambda: next(times_s)) as source:
+    with ClockedSource(FakeSource(live=True), now=lambda: next(times_s)) as source:
         frames = [source.read() for _ in range(3)]
         assert [source.captured_s(frame) for frame in frames if frame] == pytest.approx([100.0, 100.1, 100.2])
 
 
 def test_a_recording_that_stopped_for_a_while_has_later_capture_times() -> None:
     times_s = iter([100.0, 105.1])
-    with ClockedSource(LiveFakeSource(), now=lambda: next(times_s)) as source:
+    with ClockedSource(FakeSource(live=True), now=lambda: next(times_s)) as source:
         frames = [source.read() for _ in range(2)]
         assert frames[1] is not None
         assert source.captured_s(frames[1]) == pytest.approx(105.1)
+
+
+def test_capture_times_never_go_back(header) -> None:
+    times_s = iter([100.05, 100.03])  # the first frame was handed over late
+    make = MessageMaker("cam0", header, "a" * 64, lambda frame: next(times_s))
+    assert [make.frame(RESULTS["accept"]).captured_s for _ in range(2)] == [100.05, 100.05]
