@@ -8,11 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerName, engine_settings
+from app.cli_options import (
+    Backend,
+    Cluster,
+    ClusterAddress,
+    ConfigFile,
+    Formats,
+    GpuShare,
+    Threads,
+    Tracker,
+    TrackerName,
+    Workers,
+    engine_settings,
+)
 from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
@@ -31,8 +43,7 @@ from engine.errors import ThreadStuckError
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome
     from app.batch import ItemResult
-    from app.cluster.command import Workers
-    from app.cluster.records import Report, WorkerSetup
+    from app.cluster.records import Report, WorkerChoice, WorkerSetup
     from app.engine_cache import EngineCache
     from engine.capture.source import FrameSource
     from engine.config import EngineConfig
@@ -69,18 +80,10 @@ def annotate_command(
     backend: Backend = None,
     tracker: Tracker = "litert",
     threads: Threads = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes that each annotate one source at a time.")
-    ] = None,
-    on: Annotated[
-        Literal["ray"] | None, typer.Option("--on", help="ray: the workers are actors of a Ray cluster.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option("--ray-address", help="Cluster; default: RAY_ADDRESS, this machine's, or a new one.")
-    ] = None,
-    gpus_per_worker: Annotated[
-        float, typer.Option("--gpus-per-worker", min=0.0, help="With --on ray: share of a GPU for each worker.")
-    ] = 0.0,
+    workers: Workers = None,
+    on: Cluster = None,
+    ray_address: ClusterAddress = None,
+    gpus_per_worker: GpuShare = 0.0,
 ) -> None:
     """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
@@ -91,6 +94,7 @@ def annotate_command(
     then sources and --out may also be addresses such as s3://bucket/videos, and what is done is skipped.
     """
     from app.annotate import AnnotateOptions
+    from app.cluster.records import WorkerChoice, WorkerSetup
     from app.export.command import format_names
     from app.settings.presets import preset_of
     from engine.capture.time_range import TimeRange, parse_time
@@ -99,9 +103,8 @@ def annotate_command(
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
-    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
-    if max_faces is not None:
-        tracking = dataclasses.replace(tracking, max_faces=max_faces)
+    crops, most = face_crops or settings.tracking.face_crops, max_faces or settings.tracking.max_faces
+    tracking = dataclasses.replace(settings.tracking, face_crops=crops, max_faces=most)
     settings = dataclasses.replace(settings, tracking=tracking)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with stop_on_signal() as control:
@@ -109,12 +112,9 @@ def annotate_command(
             folder = Path(out)
             status = _annotate_all(sources, recursive, folder, options, settings, tracker, control, exported)
         else:
-            from app.cluster.command import Workers
-            from app.cluster.records import WorkerSetup
-
-            crew = Workers(workers, on, ray_address, gpus_per_worker)
-            setup = WorkerSetup(options, settings, tracker, exported, recursive)
-            status = _annotate_with_workers(sources, out, crew, setup, control)
+            crew = (workers, on, ray_address, gpus_per_worker)
+            batch = (options, settings, tracker, exported, recursive)
+            status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
     if status:
         raise typer.Exit(status)
 
@@ -174,7 +174,7 @@ def _annotate_all(
 
 
 def _annotate_with_workers(
-    given: list[str], out: str, workers: Workers, setup: WorkerSetup, control: JobControl
+    given: list[str], out: str, workers: WorkerChoice, setup: WorkerSetup, control: JobControl
 ) -> int:
     """Annotate several sources at the same time; return the exit status."""
     from app.cluster.command import annotate_with_workers, list_failed

@@ -31,6 +31,16 @@ Formats = Annotated[
         "--format", help="Format of another tool, several times or separated by commas (export-results --list)."
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes that each annotate one source at a time.")
+]
+Cluster = Annotated[Literal["ray"] | None, typer.Option("--on", help="ray: the workers are actors of a Ray cluster.")]
+ClusterAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="Cluster; default: RAY_ADDRESS, this machine's, or a new one.")
+]
+GpuShare = Annotated[
+    float, typer.Option("--gpus-per-worker", min=0.0, help="With --on ray: share of a GPU for each worker.")
+]
 
 
 def engine_settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from app.annotate import JobControl, Outcome, check_start
 from app.batch import FAILED_FILE, ItemResult, ItemState, write_failed
 from app.cluster.batch_progress import BatchProgress
 from app.cluster.dispatch import Crew, dispatch
 from app.cluster.processes import ProcessCrew
-from app.cluster.records import Item, Report, WorkerSetup
+from app.cluster.records import Item, Report, WorkerChoice, WorkerSetup
 from app.cluster.remote import copy_file, find_remote, is_remote, session_address
 from app.session.folder import SessionFolder
 from app.session.naming import session_folders
@@ -22,23 +20,11 @@ from app.terminal import errors, print_error, print_note
 from engine.capture.opening import is_live_spec
 from engine.errors import ConfigError, EngineError
 
-Cluster = Literal["ray"]
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """Who annotates."""
-
-    count: int | None  # None = one for each CPU of the cluster
-    on: Cluster | None = None  # None = processes of this machine
-    address: str | None = None  # of the cluster
-    gpus: float = 0.0  # share of a GPU for each actor
-
 
 def annotate_with_workers(
     given: Sequence[str],
     out: str,
-    workers: Workers,
+    workers: WorkerChoice,
     setup: WorkerSetup,
     control: JobControl,
     ended: Callable[[ItemResult, Report], None],
@@ -156,7 +142,7 @@ def _absolute(spec: str) -> str:
     return str(path.absolute()) if path.exists() else spec
 
 
-def _crew(workers: Workers, setup: WorkerSetup, sources: int) -> Crew:
+def _crew(workers: WorkerChoice, setup: WorkerSetup, sources: int) -> Crew:
     """No more workers than sources."""
     if workers.on is None:
         return ProcessCrew(min(workers.count or 1, sources), setup)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from app.annotate import AnnotateOptions
 from app.batch import ItemState
@@ -14,6 +14,16 @@ from engine.config import EngineConfig, TrackerName
 from engine.records import read_record
 
 _Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChoice:
+    """Who annotates."""
+
+    count: int | None  # None = one for each CPU of the cluster
+    on: Literal["ray"] | None = None  # None = processes of this machine
+    address: str | None = None  # of the cluster
+    gpus: float = 0.0  # share of a GPU for each actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def test_a_killed_worker_costs_nothing_and_changes_no_byte(tmp_path: Path, model
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_sessions_that_resume(tmp_path: Path, models: None) -> None:
-    write_face_clips(tmp_path / "in", 3, frames=150)
+    write_face_clips(tmp_path / "in", 3, frames=60)
     command = [sys.executable, "-m", "app", "annotate", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
     command += ["--no-video", "--workers", "2"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -57,16 +57,16 @@ def test_ctrl_c_leaves_sessions_that_resume(tmp_path: Path, models: None) -> Non
             break
         time.sleep(0.1)
     process.terminate()
-    output, messages = process.communicate(timeout=120)
+    output, messages = process.communicate()
     assert process.returncode == 130, messages
     assert "interrupted" in output
     assert "Traceback" not in messages
-    ended = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "3 of 3 sources, 2 workers" in ended.stderr
     for number in range(3):
         rows = table_of(tmp_path / "out" / f"clip{number:04d}")
-        assert [int(row["frame"]) for row in rows] == list(range(150))
+        assert [int(row["frame"]) for row in rows] == list(range(60))
 
 
 def test_a_worker_that_cannot_start_is_lost(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
