@@ -17,6 +17,7 @@ from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, Trac
 from app.engines_cli import engines
 from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
+from app.serve.command import serve_command
 from app.terminal import (
     INTERNAL_ERROR,
     INTERRUPTED,
@@ -67,6 +68,7 @@ app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=
 app.add_typer(engines, name="engines")
 app.command("bench")(bench_command)
 app.command("tune")(tune_command)
+app.command("serve", cls=PathCommand)(serve_command)
 
 
 def main() -> None:
