@@ -168,7 +168,7 @@ def _closing(undo: contextlib.ExitStack, resource: _Resource) -> _Resource:
 def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tracker:
     if name == "litert":
         if still:
-            return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0)))
+            return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0), still=True))
         return FaceTracker(config)
     if still:
         raise ConfigError("the mediapipe tracker needs consecutive frames: use the litert tracker for unrelated images")

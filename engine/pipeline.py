@@ -91,7 +91,7 @@ class Pipeline:
         self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
         results = zip(tracks, faces, expressions, units, uncertainties, decisions, strict=True)
         times = StageTimes(tracking_ms, alignment_ms, expression_ms, action_units_ms, watch.lap_ms())
-        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
+        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times, cut=self._tracker.cut)
 
     def snapshot(self) -> str:
         """What is remembered between frames, as JSON: a pipeline restored from it goes on with the same results."""

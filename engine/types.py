@@ -257,3 +257,4 @@ class FrameResult:
     faces: tuple[FaceResult, ...]
     times: StageTimes
     snapshot: str | None = None  # state of the pipeline after this frame, where a recorder asked for it
+    cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it

@@ -104,6 +104,10 @@ class TrackBook:
         """
         self._memories = tuple(memory for memory in self._memories if now_s - memory.seen_s <= self._patience_s(memory))
 
+    def end(self) -> None:
+        """End every track, as at a cut; ids are not used again."""
+        self._memories = ()
+
     def update(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[FaceTrack, ...]:
         """Give each face that was seen in the frame its id; the tracks in sight, oldest first.
 
@@ -222,7 +226,7 @@ def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory
     age_s = now_s - memory.born_s
     # In pictures (confirm_s = 0) there is no time to be seen twice.
     often, often_if_small = (_MIN_DETECTIONS, _MIN_SMALL_DETECTIONS) if confirm_s > 0 else (1, 1)
-    sure = memory.detections >= often and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    sure = memory.detections >= often and (memory.mean_presence >= _MIN_MEAN_PRESENCE or confirm_s == 0)
     sure_if_small = memory.detections >= often_if_small and memory.mean_detection >= _MIN_SMALL_SCORE
     proven = (sure and age_s >= confirm_s) or (sure_if_small and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s)
     if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):
@@ -231,13 +235,12 @@ def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory
 
 
 def _track_of(memory: TrackMemory, frame: Frame) -> FaceTrack:
-    height, width = frame.image.shape[:2]
     return FaceTrack(
         track_id=memory.track_id,
         state=memory.state,
         box=memory.shape.box,
         mesh=memory.mesh,
-        pose=head_pose(memory.mesh, width, height),
+        pose=head_pose(memory.mesh),
         score=memory.presence,
         age_s=frame.timestamp_s - memory.born_s,
     )

@@ -51,6 +51,7 @@ class ScriptedTracker:
     def __init__(self, *script):
         self._script = script
         self.place = 0
+        self.cut = False
         self.closed = False
 
     def track(self, frame):
