@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.session.folder import SessionFolder, SessionState, check_same_session, file_sha256
+from app.session.folder import SessionFolder, SessionState, check_same_session, source_sha256
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -32,8 +32,7 @@ from engine.capture.source import FrameSource
 from engine.capture.thinning import thinned
 from engine.engine import Engine
 from engine.errors import OutputError, Remedy, RuntimeStateError, SourceError
-from engine.runtime import Runtime, RuntimeState
-from engine.sink import FrameSink
+from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
@@ -303,7 +302,7 @@ class _Job:
             counts,
             dropped=counters.dropped + counters.sinks[0].dropped,  # frames that the journal missed count as dropped
             damaged=self._source.damaged,
-            sha256=file_sha256(path) if not info.is_live and path.is_file() else None,
+            sha256=source_sha256(path) if not info.is_live and path.is_file() else None,
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,

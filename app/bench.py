@@ -1,9 +1,7 @@
-"""Measuring ``mien annotate`` from outside: a process of its own, timed and weighed."""
+"""Measure ``mien annotate`` from outside, in a separate process: time and memory."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import platform
 import subprocess
@@ -19,19 +17,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.session.journal import read_journal
-from app.session.table import written_whole
+from app.remedies import output_errors
+from app.session.journal import STAGES, read_journal
+from app.session.metadata import read_metadata
 from engine.capture.opening import source_stem
 from engine.errors import OutputError
+from engine.files import write_text
+from engine.records import json_text
 
-STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
-#: Seconds between two looks at the journal, which bounds the error of the time to the first result.
-_LOOK_EVERY_S: Final = 0.01
+#: Seconds between two checks of the journal, the error of the time to the first result.
+_POLL_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """Milliseconds of one stage."""
+    """Times of one stage."""
 
     p50_ms: float
     p95_ms: float
@@ -39,17 +39,17 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class BenchFigures:
-    """What was measured."""
+    """Results of a measurement."""
 
     clip: str
     frames: int
-    fps: float  # frames over the time from the first frame in the journal to the last
+    fps: float  # from the first frame in the journal to the last
     first_result_s: float  # from the start of the process to the first frame in the journal
     total_s: float  # of the process
     peak_rss_mb: float
     stages: dict[str, StageFigures]
     video: bool
-    models: list[str]  # name, backend and device
+    models: list[str]  # with backend and device
     machine: str
     cores: int
 
@@ -58,7 +58,7 @@ def measure(clip: str, backend: str | None, threads: int | None, video: bool) ->
     """Annotate a clip into a temporary folder and measure it.
 
     Raises:
-        OutputError: annotate failed; its own message is shown.
+        OutputError: annotate failed; its message is included.
     """
     with tempfile.TemporaryDirectory(prefix="mien-bench-") as scratch:
         command = [sys.executable, "-m", "app", "annotate", clip, "--out", scratch]
@@ -66,15 +66,14 @@ def measure(clip: str, backend: str | None, threads: int | None, video: bool) ->
         command += ["--threads", str(threads)] if threads else []
         command += [] if video else ["--no-video"]
         folder = Path(scratch) / source_stem(clip)
-        timing = _run(command, folder / "journal.jsonl", Path(scratch) / "said.txt")
-        entries = [entry.stage_ms for entry in read_journal(folder / "journal.jsonl")]
-        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    table = np.array(entries)  # (frames, stages)
-    p50, p95 = np.percentile(table, (50, 95), axis=0)
+        timing = _run(command, folder / "journal.jsonl", Path(scratch) / "messages.txt")
+        stage_ms = [entry.stage_ms for entry in read_journal(folder / "journal.jsonl")]
+        models = read_metadata(folder / "metadata.json").models
+    p50, p95 = np.percentile(np.array(stage_ms), (50, 95), axis=0)  # of (frames, stages)
     return BenchFigures(
         clip=clip,
-        frames=len(entries),
-        fps=round((len(entries) - 1) / max(timing.last_s - timing.first_s, 1e-9), 1),
+        frames=len(stage_ms),
+        fps=round((len(stage_ms) - 1) / max(timing.last_s - timing.first_s, 1e-9), 1),
         first_result_s=round(timing.first_s, 2),
         total_s=round(timing.total_s, 2),
         peak_rss_mb=round(timing.peak_rss_mb, 1),
@@ -83,14 +82,14 @@ def measure(clip: str, backend: str | None, threads: int | None, video: bool) ->
             for name, low, high in zip(STAGES, p50, p95, strict=True)
         },
         video=video,
-        models=[f"{model['name']} on {model['backend']} {model['device']}" for model in metadata["models"]],
+        models=[f"{model.name} on {model.backend} {model.device}" for model in models],
         machine=f"{platform.machine()} {platform.system()}",
         cores=os.cpu_count() or 1,
     )
 
 
 def show(figures: BenchFigures, console: Console) -> None:
-    """Print the figures."""
+    """Print the results."""
     table = Table(show_edge=False, show_header=False)
     table.add_row("clip", Text(f"{figures.clip}, {figures.frames} frames"))
     table.add_row("frames per second", f"{figures.fps:.1f}")
@@ -105,13 +104,13 @@ def show(figures: BenchFigures, console: Console) -> None:
 
 
 def write(figures: BenchFigures, path: Path) -> None:
-    """Write the figures as JSON.
+    """Write the results as JSON.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    with written_whole(path) as part:
-        part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
+    with output_errors(path):
+        write_text(path, json_text(figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,29 +121,29 @@ class _Timing:
     peak_rss_mb: float
 
 
-def _run(command: list[str], journal: Path, said: Path) -> _Timing:
-    """Run annotate and look at its journal from outside; the times are seconds since its start."""
+def _run(command: list[str], journal: Path, messages: Path) -> _Timing:
+    """Run annotate and watch its journal grow; times are in seconds since its start."""
     checkout = str(Path(__file__).resolve().parents[1])
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (checkout, os.environ.get("PYTHONPATH"))))
     first_s = last_s = 0.0
     size = 0
-    with said.open("w", encoding="utf-8") as errors:
-        begun_s = time.perf_counter()
+    with messages.open("w", encoding="utf-8") as errors:
+        start_s = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         while True:
             finished, status, usage = os.wait4(process.pid, os.WNOHANG)
-            now_s = time.perf_counter() - begun_s
+            now_s = time.perf_counter() - start_s
             if finished:
                 break
-            grown = _size(journal)
-            if grown > size:
+            new_size = _size(journal)
+            if new_size > size:
                 first_s = first_s or (now_s if _has_frame(journal) else 0.0)
-                size, last_s = grown, now_s
-            time.sleep(_LOOK_EVERY_S)
+                size, last_s = new_size, now_s
+            time.sleep(_POLL_S)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        lines = said.read_text(encoding="utf-8").splitlines() or ["no message"]
+        lines = messages.read_text(encoding="utf-8").splitlines() or ["no message"]
         raise OutputError(f"annotate ended with status {process.returncode}: {lines[-1].removeprefix('mien: ')}")
     per_mb = 1 << (20 if sys.platform == "darwin" else 10)  # bytes there, kilobytes elsewhere
     return _Timing(first_s, last_s, now_s, usage.ru_maxrss / per_mb)

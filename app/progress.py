@@ -1,4 +1,4 @@
-"""Progress of a run: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of a job: a bar in a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-#: Seconds between two lines where there is no terminal.
+#: Seconds between two lines without a terminal.
 _LINE_EVERY_S: Final = 5.0
-#: Seconds over which the rate is averaged.
+#: Averaging time of the frame rate.
 _RATE_OVER_S: Final = 5.0
 
 
@@ -19,12 +19,12 @@ class _Rate(ProgressColumn):
     """Frames per second."""
 
     def render(self, task: Task) -> Text:
-        """Text of the column."""
+        """Format the rate."""
         return Text(f"{task.speed:5.1f} fps" if task.speed else "    - fps", style="cyan")
 
 
 class TerminalProgress:
-    """A bar with frames, frames per second and time left."""
+    """A bar with frames, frame rate and ETA."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -53,43 +53,43 @@ class TerminalProgress:
             self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
 
     def end(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar at its last state."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
 
 class PlainProgress:
-    """A line every few seconds, for logs."""
+    """Lines for logs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._name = ""
         self._total: int | None = None
         self._first = self._last = 0
-        self._begun_s = self._said_s = 0.0
+        self._start_s = self._printed_s = 0.0
 
     def begin(self, name: str, total: int | None, done: int) -> None:
-        """Say what begins."""
+        """Print name and number of frames."""
         self._name, self._total, self._first, self._last = name, total, done, done
-        self._begun_s = self._said_s = time.monotonic()
-        self._say(f"{name}: {total or '?'} frames" + (f", going on at frame {done}" if done else ""))
+        self._start_s = self._printed_s = time.monotonic()
+        self._print(f"{name}: {total or '?'} frames" + (f", resuming at frame {done}" if done else ""))
 
     def update(self, done: int) -> None:
-        """Say how far it is, when it is time."""
+        """Print progress, rate and ETA if a line is due."""
         self._last = done
         now = time.monotonic()
-        if now - self._said_s < _LINE_EVERY_S:
+        if now - self._printed_s < _LINE_EVERY_S:
             return
-        self._said_s = now
-        rate = (done - self._first) / (now - self._begun_s)
+        self._printed_s = now
+        rate = (done - self._first) / (now - self._start_s)
         left = f", {max(self._total - done, 0) / rate:.0f} s left" if self._total and rate else ""
-        self._say(f"{self._name}: {done}/{self._total or '?'} frames, {rate:.1f} fps{left}")
+        self._print(f"{self._name}: {done}/{self._total or '?'} frames, {rate:.1f} fps{left}")
 
     def end(self) -> None:
-        """Say how fast it was."""
-        seconds = max(time.monotonic() - self._begun_s, 1e-9)
-        self._say(f"{self._name}: {self._last} frames, {(self._last - self._first) / seconds:.1f} fps")
+        """Print the average rate."""
+        seconds = max(time.monotonic() - self._start_s, 1e-9)
+        self._print(f"{self._name}: {self._last} frames, {(self._last - self._first) / seconds:.1f} fps")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

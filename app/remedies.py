@@ -1,11 +1,13 @@
-"""The remedy of an error in the words of each front end: options of the command line, or buttons of the window."""
+"""Remedies of errors, worded for each front end: options of the command line, or buttons of the window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
-from engine.errors import EngineError, Remedy
+from engine.errors import EngineError, OutputError, Remedy
 
 #: Remedies as options of ``mien annotate``.
 CLI_REMEDIES: Final[Mapping[Remedy, str]] = {
@@ -28,6 +30,19 @@ WINDOW_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.PUT_SOURCE_BACK: 'put it back and choose "Retry"',
     Remedy.ANNOTATE_AGAIN: "annotate the source again",
 }
+
+
+@contextlib.contextmanager
+def output_errors(path: Path, remedy: Remedy = Remedy.FREE_SPACE) -> Iterator[None]:
+    """Turn an OSError inside the block into an OutputError that names ``path``, the file that is written.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error})", remedy) from error
 
 
 def cli_text(error: Exception) -> str:

@@ -1,32 +1,33 @@
-"""Action units: aligned faces to occurrence with the uncertainty of the sampled graph.
+"""Action units: occurrence in aligned faces, with the uncertainty of the sampled graph.
 
 Song, Chen, Zheng and Ji, "Uncertain Graph Neural Networks for Facial Action Unit Detection", AAAI 2021 (UGN). The
-network takes the noise that its masks are drawn with as an input. Every frame gets the same bank, so that a still face
-gives still values.
+noise that the network samples its edge masks with is an input. Every frame uses the same noise bank, so a motionless
+face has constant values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
-from engine.backends.base import InferenceBackend
+from engine.alignment import ImageInput
+from engine.backends.base import InferenceBackend, read_logits
 from engine.backends.contract import ActionUnitContract
 from engine.errors import ContractError
-from engine.network_io import ImageInput, read_logits
 from engine.types import AlignedFace, AUEstimate, Float32
-from engine.uncertainty.scores import binary_decomposition
+from engine.uncertainty import binary_decomposition
 
-#: Logits beyond this are saturated in float32; the clip keeps exp() finite.
-_LOGIT_LIMIT = 80.0
+#: Beyond this, logits are saturated in float32; the clip keeps exp() finite.
+_LOGIT_LIMIT: Final = 80.0
 
 
 class ActionUnitEstimator:
-    """Reads the action units of faces with a network of task ``action_units``."""
+    """Estimates action units with a network of task ``action_units``, calibrated by its contract."""
 
     def __init__(self, backend: InferenceBackend) -> None:
-        """Take over how the network is fed and calibrated from its contract.
+        """Use a backend, which stays open and belongs to the caller.
 
         Raises:
             ContractError: the network is for another task.
@@ -43,10 +44,10 @@ class ActionUnitEstimator:
         self._noise = noise_bank(calibration.mask_samples, len(contract.labels), calibration.mask_seed)
 
     def estimate(self, faces: Sequence[AlignedFace]) -> list[AUEstimate]:
-        """Occurrence and its uncertainty for each face, in the order of ``faces``; one run of the network for all.
+        """Occurrence and its uncertainty for each face, in the order of ``faces``, from one run of the network.
 
         Raises:
-            BackendError, ModelError: the network cannot run, or gives values that are not finite.
+            BackendError, ModelError: the network cannot run, or returns values that are not finite.
         """
         if not faces:
             return []
@@ -70,7 +71,7 @@ class ActionUnitEstimator:
 
 
 def noise_bank(samples: int, units: int, seed: int) -> Float32:
-    """Standard normal draws (S, 2, K, K): per sample, graph layer and edge. Same seed, same bank, on every machine."""
+    """Standard normal noise (S, 2, K, K) per sample, graph layer and edge; a seed gives the same bank everywhere."""
     return np.random.default_rng(seed).standard_normal((samples, 2, units, units), dtype=np.float32)
 
 

@@ -1,23 +1,25 @@
-"""From a face in a frame to the canonical field of view, the same function for training and for live use.
+"""From a face in a frame to the canonical field of view and the input of a network; training uses the same functions.
 
-The view is the mean framing of FER2013: over the 27,441 Training pictures on which the mesh network is sure (presence
-above .9) the eye centres lie at (.312, .376) and (.669, .372), the mouth at (.495, .761) of the side. TEMPLATE holds
-the means of eight points, made symmetric (``mien-train framing`` prints them). Keeping the mean framing means that the
-median training picture is neither magnified nor shrunk.
+The view is the mean framing of FER2013: over the 27,441 Training images on which the mesh network is certain (presence
+above .9) the eye centres are at (.312, .376) and (.669, .372), the mouth at (.495, .761) of the side. TEMPLATE holds
+the means of eight points, averaged with their mirror image. With the mean framing the median training image is neither
+enlarged nor reduced.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
 import numpy as np
 
-from engine.types import Float32, Float64, UInt8
+from engine.backends.contract import CropSpec
+from engine.types import AlignedFace, Float32, Float64, UInt8
 
 #: Mesh points of the template: eye corners, nose bridge, nose base, mouth corners.
 TEMPLATE_POINTS: Final = (33, 133, 362, 263, 168, 2, 61, 291)
-#: Where they fall in the crop, (8, 2), 0-1 of its side.
+#: Their positions in the crop, (8, 2), 0-1 of its side.
 TEMPLATE: Final[Float64] = np.array(
     [
         [0.2424, 0.3671],
@@ -30,14 +32,15 @@ TEMPLATE: Final[Float64] = np.array(
         [0.6456, 0.7543],
     ]
 )
-#: Name of the view, written into every contract: a model reads no other view than the one it was trained on.
+#: Name of the view in every contract: a model accepts only the view it was trained on.
 CROP_TEMPLATE: Final = "fer-mean-8"
-#: Side of AlignedFace.crop in pixels; models that read fewer shrink it with `view`.
+#: Side of AlignedFace.crop in pixels; for models with a smaller input `view` reduces it.
 CROP_SIDE_PX: Final = 96
+_GREY_LEVELS: Final = np.arange(256, dtype=np.float32)
 
 
 def similarity(source: Float64, target: Float64) -> Float64:
-    """Least-squares similarity (2, 3), rotation, scale and shift, that maps points source (n, 2) to target (n, 2).
+    """Least-squares similarity transform (2, 3) that maps the points source (n, 2) to target (n, 2).
 
     Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, without
     reflection; in the plane the rotation and scale have the closed form below.
@@ -55,22 +58,22 @@ def similarity(source: Float64, target: Float64) -> Float64:
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
-def align_picture(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> tuple[UInt8, Float32, Float64]:
-    """Cut the canonical view out of a picture.
+def align_face(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> tuple[UInt8, Float32, Float64]:
+    """Cut the canonical view of a face out of an image.
 
     Args:
         image: RGB (H, W, 3) or grey (H, W) uint8.
-        mesh: (468, 2) or (468, 3), pixels of the picture.
-        side_px: side of the crop.
+        mesh: (468, 2) or (468, 3), pixels of the image.
+        side_px: side S of the crop.
 
     Returns:
-        The crop (S, S) uint8 grey, the mesh in it (468, 2) as 0-1 of its side, and the map (2, 3) from crop to picture.
-        Where the view leaves the picture, the edge pixels are repeated, in training as in live use.
+        The crop (S, S) uint8 grey, the mesh in it (468, 2) as 0-1 of its side, and the map (2, 3) from crop to image.
+        Beyond the border of the image the edge pixels are repeated.
     """
     points = mesh[:, :2].astype(np.float64)
     crop_from_frame = similarity(points[list(TEMPLATE_POINTS)], TEMPLATE * side_px)
     scale = float(np.hypot(crop_from_frame[0, 0], crop_from_frame[1, 0]))
-    # A large face shrinks: sample finer, then average, so that no detail turns into noise (aliasing).
+    # A large face is reduced: sample finer, then average, to avoid aliasing.
     finer = int(np.clip(np.ceil(0.75 / max(scale, 1e-6)), 1, 8))
     fine_from_frame = crop_from_frame * finer
     fine_from_frame[:, 2] += (finer - 1) / 2  # the middle of a block of fine pixels falls on its crop pixel
@@ -86,7 +89,23 @@ def align_picture(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> t
 
 
 def view(crop: UInt8, side_px: int) -> UInt8:
-    """The crop (S, S) at the resolution that a model reads."""
+    """The crop (S, S) uint8 at the resolution of a model's input."""
     if crop.shape[0] == side_px:
         return crop
     return np.asarray(cv2.resize(crop, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class ImageInput:
+    """Converts crops to the image tensor of a network: (view(crop, side) / 255 - mean) / std."""
+
+    def __init__(self, crop: CropSpec) -> None:
+        self._side_px = crop.side_px
+        # A table of the 256 grey levels is faster than arithmetic on every pixel.
+        self._table = (_GREY_LEVELS / np.float32(255) - np.float32(crop.mean)) / np.float32(crop.std)
+
+    def batch(self, faces: Sequence[AlignedFace]) -> Float32:
+        """Tensor (N, 1, S, S) float32 of N faces."""
+        images = np.empty((len(faces), 1, self._side_px, self._side_px), np.float32)
+        for image, face in zip(images, faces, strict=True):
+            np.take(self._table, view(face.crop, self._side_px), out=image[0], mode="clip")
+        return images

@@ -11,11 +11,11 @@ from typing import Final, Protocol, TypeVar
 from engine.action_units import ActionUnitEstimator
 from engine.backends.base import InferenceBackend
 from engine.backends.contract import ActionUnitContract, ExpressionCalibration, ExpressionContract
+from engine.backends.model_file import model_path
 from engine.backends.registry import open_backend
 from engine.config import EngineConfig, TrackerName, TrackingConfig
 from engine.errors import ConfigError
 from engine.expression import ExpressionEstimator
-from engine.model_files import model_path
 from engine.pipeline import Pipeline
 from engine.routing import Router
 from engine.tracking.stills import StillTracker

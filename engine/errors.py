@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 
@@ -68,3 +69,12 @@ class RuntimeStateError(EngineError):
 
 class ThreadStuckError(EngineError):
     """A thread did not stop within its time limit."""
+
+
+def error_of(work: Callable[[], object]) -> Exception | None:
+    """Run the work of a thread and return the error that ended it, for the thread that waits; None if it succeeded."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 (the top of a thread, where an uncaught error would be lost)
+        return error
+    return None

@@ -1,4 +1,4 @@
-"""Expression: aligned faces to class probabilities, one vector per member of the ensemble."""
+"""Expression: class probabilities of aligned faces, one vector per member of the ensemble."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.backends.base import InferenceBackend
+from engine.alignment import ImageInput
+from engine.backends.base import InferenceBackend, read_logits
 from engine.backends.contract import ExpressionContract
 from engine.errors import ContractError
-from engine.network_io import ImageInput, read_logits
 from engine.types import AlignedFace, ExpressionEstimate, Float32
 
 
 class ExpressionEstimator:
-    """Reads the expression of faces with a network of task ``expression``."""
+    """Estimates expressions with a network of task ``expression``, calibrated by its contract."""
 
     def __init__(self, backend: InferenceBackend) -> None:
-        """Take over how the network is fed and calibrated from its contract.
+        """Use a backend, which stays open and belongs to the caller.
 
         Raises:
             ContractError: the network is for another task.
@@ -33,10 +33,10 @@ class ExpressionEstimator:
         self._temperature = contract.calibration.temperature
 
     def estimate(self, faces: Sequence[AlignedFace]) -> list[ExpressionEstimate]:
-        """Calibrated probabilities of each face, in the order of ``faces``; one run of the network for all.
+        """Calibrated probabilities of each face, in the order of ``faces``, from one run of the network.
 
         Raises:
-            BackendError, ModelError: the network cannot run, or gives values that are not finite.
+            BackendError, ModelError: the network cannot run, or returns values that are not finite.
         """
         if not faces:
             return []

@@ -1,4 +1,4 @@
-"""Expression labels and FACS action units: the one order and the one set of names used everywhere.
+"""Expression labels and FACS action units: their order and names, the same everywhere.
 
 Sources: FERPlus (Barsoum et al., ICMI 2016) for the expression order; FACS (Ekman, Friesen and Hager, 2002) for the
 names of the units; BP4D (Zhang et al., 2014) for the twelve units that the first model reports.
@@ -20,7 +20,7 @@ EXPRESSIONS: Final[tuple[str, ...]] = (
     "contempt",
 )
 
-#: Adjective of the face for people, in the order of EXPRESSIONS; never a claim about what a person feels.
+#: Adjectives for display, in the order of EXPRESSIONS: they describe the face, never what the person feels.
 EXPRESSION_ADJECTIVES: Final[tuple[str, ...]] = (
     "neutral",
     "happy",
@@ -38,7 +38,7 @@ BP4D_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 #: FACS numbers of the eight DISFA units, in the paper's order.
 DISFA_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 9, 12, 25, 26)
 
-#: FACS numbers of the units of the open set and of the shipped model, the order of their vectors.
+#: FACS numbers of the units of the open set and of the shipped model, in the order of their vectors.
 OPEN_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 43)
 
 #: FACS number to FACS name.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-#: Folder name below the user's cache, settings and data; macOS and Windows capitalise programs' names.
+#: Folder name below the user's cache and settings; macOS and Windows capitalise programs' names.
 _PROGRAM: Final = "mien" if sys.platform not in ("darwin", "win32") else "Mien"
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -107,10 +107,3 @@ def settings_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_config_path(_PROGRAM, appauthor=False, roaming=True)
-
-
-def data_folder() -> Path:
-    """This user's folder for data that cannot be made again, such as ``~/.local/share/mien``."""
-    import platformdirs
-
-    return platformdirs.user_data_path(_PROGRAM, appauthor=False)

@@ -1,7 +1,7 @@
-"""Handing items from one thread to the next: three ways to deal with a consumer that is slower than its producer.
+"""Queues between two threads: three policies for a consumer that is slower than its producer.
 
-Each has one producer and one consumer, holds a bounded number of items, and counts what it drops: what was put in is
-what came out, plus what was dropped, plus what still waits. The end mark is no item: handing it over never blocks.
+Each has one producer and one consumer, a bounded capacity, and counts the items it drops: items put in = items taken
+out + dropped + still queued. The end mark is not an item, so setting it never blocks.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Handover(ABC, Generic[T]):
-    """Items in order, from one thread to another."""
+    """A queue of items from one thread to another, in order."""
 
     def __init__(self, capacity: int) -> None:
-        """``capacity``: items that may wait.
+        """``capacity``: items that may be queued.
 
         Raises:
             ValueError: capacity below 1.
@@ -33,35 +33,35 @@ class Handover(ABC, Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Items put in that will never come out."""
+        """Number of items put in that are never returned."""
         with self._changed:
             return self._dropped
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will come out any more."""
+        """Whether no further item will be returned."""
         with self._changed:
             return self._ended and not self._items
 
     def put(self, item: T) -> bool:
-        """Hand an item over; False when it was dropped: no room, or after the end."""
+        """Add an item; False if it was dropped because the queue is full or ended."""
         with self._changed:
-            taken = not self._ended and (len(self._items) < self._capacity or self._make_room())
-            if taken:
+            is_added = not self._ended and (len(self._items) < self._capacity or self._make_room())
+            if is_added:
                 self._items.append(item)
                 self._changed.notify_all()
             else:
                 self._dropped += 1
-            return taken
+            return is_added
 
     def end(self) -> None:
-        """Hand over the end mark: what waits still comes out, then nothing."""
+        """Set the end mark: queued items are still returned, then None."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End at once: what waits is dropped, and everyone who waits wakes."""
+        """End at once: queued items are dropped and waiting threads wake up."""
         with self._changed:
             self._ended = True
             self._dropped += len(self._items)
@@ -69,7 +69,7 @@ class Handover(ABC, Generic[T]):
             self._changed.notify_all()
 
     def get(self, timeout_s: float | None = None) -> T | None:
-        """The next item; None after the end, or when none came in time (``ended`` tells which)."""
+        """Wait for the next item; None after the end or on timeout (see ``ended``)."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._ended, timeout_s)
             if not self._items:
@@ -80,11 +80,11 @@ class Handover(ABC, Generic[T]):
 
     @abstractmethod
     def _make_room(self) -> bool:
-        """Called with the lock held when all places are taken; whether there is a place now."""
+        """Called with the lock held when the queue is full; returns whether there is room now."""
 
 
 class LatestSlot(Handover[T]):
-    """Holds one item, the newest: a new one takes the place of one that nobody fetched."""
+    """Holds the newest item only: a new one replaces one that was not taken."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -96,14 +96,14 @@ class LatestSlot(Handover[T]):
 
 
 class DroppingQueue(Handover[T]):
-    """Drops a new item when full, so that the producer never waits and what is kept has as few gaps as can be."""
+    """Drops new items when full: the producer never waits, and the queued items have no gaps."""
 
     def _make_room(self) -> bool:
         return False
 
 
 class BlockingQueue(Handover[T]):
-    """Lets the producer wait when full, so that nothing is dropped before the end."""
+    """Blocks the producer when full: nothing is dropped before the end."""
 
     def _make_room(self) -> bool:
         self._changed.wait_for(lambda: len(self._items) < self._capacity or self._ended)

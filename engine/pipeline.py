@@ -1,4 +1,4 @@
-"""The path of one frame, a line per stage. No threads, no window, no clock but the one that times the stages."""
+"""The path of one frame, one line per stage. No threads and no window; the only clock times the stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.alignment import align_picture
+from engine.alignment import align_face
 from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
@@ -27,32 +27,32 @@ from engine.types import (
     StageTimes,
     TrackState,
 )
-from engine.uncertainty.calibration import assess_uncertainty
+from engine.uncertainty import assess_uncertainty
 
 
 class ExpressionStage(Protocol):
     """Estimates expressions."""
 
     def estimate(self, faces: Sequence[AlignedFace]) -> Sequence[ExpressionEstimate]:
-        """One estimate per face, in order; none for no face."""
+        """One estimate per face, in order."""
 
 
 class ActionUnitStage(Protocol):
     """Estimates action units."""
 
     def estimate(self, faces: Sequence[AlignedFace]) -> Sequence[AUEstimate]:
-        """One estimate per face, in order; none for no face."""
+        """One estimate per face, in order."""
 
 
 class Closeable(Protocol):
-    """Something that holds memory of its own, such as a network."""
+    """A resource such as an open network."""
 
     def close(self) -> None:
-        """Free it."""
+        """Release it."""
 
 
 class Pipeline:
-    """Frame in, faces with expression, action units, uncertainty and decision out. One thread at a time."""
+    """From a frame to its faces with expression, action units, uncertainty and decision. Not thread-safe."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Pipeline:
         config: EngineConfig,
         resources: Sequence[Closeable] = (),
     ) -> None:
-        """``resources``: what the stages run on; closed with the pipeline, as the tracker is."""
+        """``resources``: the networks of the stages; closed with the pipeline, like the tracker."""
         self._tracker = tracker
         self._expression = expression
         self._action_units = action_units
@@ -72,7 +72,7 @@ class Pipeline:
         self._resources = resources
 
     def process(self, frame: Frame) -> FrameResult:
-        """All confirmed faces of a frame, largest first. Frames of a stream must come in order."""
+        """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order."""
         watch = _Stopwatch()
         tracks = _confirmed(self._tracker.track(frame))
         tracking_ms = watch.lap_ms()
@@ -82,7 +82,7 @@ class Pipeline:
         expression_ms = watch.lap_ms()
         units = self._action_units.estimate(faces)
         action_units_ms = watch.lap_ms()
-        calibration = self._router.calibration  # one for the whole frame, whoever changes it meanwhile
+        calibration = self._router.calibration  # the same for the whole frame: another thread may replace it
         uncertainties = [assess_uncertainty(estimate, calibration) for estimate in expressions]
         decisions = [
             self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
@@ -94,14 +94,14 @@ class Pipeline:
         return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times, cut=self._tracker.cut)
 
     def snapshot(self) -> str:
-        """What is remembered between frames, as JSON: a pipeline restored from it goes on with the same results."""
+        """Serialise the state between frames as JSON; a pipeline restored from it gives the same results."""
         return json.dumps({"tracker": self._tracker.snapshot(), "router": self._router.snapshot()})
 
     def restore(self, text: str) -> None:
-        """Go on from a snapshot.
+        """Continue from a snapshot.
 
         Raises:
-            OutputError: it was damaged, or written by another version.
+            OutputError: it is damaged or was written by another version.
         """
         try:
             raw = json.loads(text)
@@ -111,16 +111,16 @@ class Pipeline:
             raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
 
     def recalibrate(self, calibration: ExpressionCalibration) -> None:
-        """Route by other limits from the next frame on; may be called from any thread. Averages are kept."""
+        """Route with other limits from the next frame on; averages are kept. Callable from any thread."""
         self._router.calibration = calibration
 
     def close(self) -> None:
-        """Free all networks; the pipeline cannot run afterwards."""
+        """Release all networks; the pipeline cannot run afterwards."""
         for resource in (self._tracker, *self._resources):
             resource.close()
 
     def _align(self, frame: Frame, track: FaceTrack) -> AlignedFace:
-        crop, landmarks, frame_from_crop = align_picture(frame.image, track.mesh)
+        crop, landmarks, frame_from_crop = align_face(frame.image, track.mesh)
         quality = assess_quality(frame, track, crop, self._config.quality)
         return AlignedFace(track.track_id, crop, landmarks, np.asarray(frame_from_crop, np.float64), quality)
 
@@ -130,7 +130,7 @@ class _Stopwatch:
         self._last_s = time.perf_counter()
 
     def lap_ms(self) -> float:
-        """Milliseconds since the lap before."""
+        """Milliseconds since the previous lap."""
         before, self._last_s = self._last_s, time.perf_counter()
         return (self._last_s - before) * 1000.0
 

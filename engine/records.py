@@ -137,7 +137,7 @@ class _Reader:
         unknown = sorted(str(key) for key in items.keys() - {item.name for item in known})
         if unknown and not self._ignore_unknown:
             names = ", ".join(sorted(item.name for item in known))
-            raise _MismatchError(f"{_below(field, unknown[0])} is unknown; known are {names}")
+            raise _MismatchError(f"unknown key {_below(field, unknown[0])!r}; known are {names}")
         values = {}
         for item in known:
             if item.name in items:

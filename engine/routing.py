@@ -1,12 +1,12 @@
-"""From the uncertainty of a face to a decision that holds still: averages before the rule, hysteresis after it.
+"""From the uncertainty of a face to a stable decision: smoothing before the rule, hysteresis after it.
 
-The rule (UAR, SPEC 4.1), in this order: seen badly -> REJECT; epistemic above its limit -> REJECT; aleatoric above its
+The rule (UAR, SPEC 4.1), in this order: low quality -> REJECT; epistemic above its limit -> REJECT; aleatoric above its
 limit -> AMBIGUOUS; else ACCEPT.
 
-Averaged before the rule, per track: the two uncertainties and the class probabilities, each by an exponential average
-with one time constant that is exact for irregular time steps. Frames on which the face is seen badly add nothing, since
-the calibration does not speak for them. Nothing is averaged after the rule: decisions are no numbers, and an average of
-"ambiguous" and "not assessed" would be neither. There, only time counts: see `Router`.
+Before the rule, the two uncertainties and the class probabilities are averaged per track, by an exponential average
+with one time constant that is exact for irregular time steps. Frames of low quality are left out, because the
+calibration does not cover them. After the rule, decisions are categories and cannot be averaged: a change is shown once
+it has persisted, see `Router`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.config import RoutingConfig
 from engine.facs import EXPRESSIONS
 from engine.types import Decision, ExpressionEstimate, FaceQuality, Float64, Reason, Route, Uncertainty
 
-#: A choice that the rule has left is shown for no longer than this many hold times, whatever takes its place.
+#: The shown choice is replaced after this many hold times without it, even if the rule keeps changing.
 _LONGEST_HOLD: Final = 2.0
 
 _ROUTES: Final = {
@@ -37,45 +37,43 @@ _ROUTES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What the rule says, without shares: the part of a decision that is held still."""
+    """Result of the rule without shares: the part of a decision that is subject to hysteresis."""
 
     reason: Reason
-    classes: tuple[int, ...] = ()  # rising places in facs.EXPRESSIONS; order of likelihood is no change
+    classes: tuple[int, ...] = ()  # rising indices into facs.EXPRESSIONS: a change of their order is no new choice
 
 
 @dataclass(slots=True)
-class _Story:
-    """What is remembered of one track."""
+class _TrackState:
+    """State of one track between frames."""
 
     time_s: float  # of the last frame
-    seen_s: float = 0.0  # of the last frame that went into the average
-    average: Float64 = field(
-        default_factory=lambda: np.empty(0)
-    )  # (2 + C,) aleatoric, epistemic, probabilities; or (0,)
+    seen_s: float = 0.0  # of the last frame in the average
+    #: (2 + C,) aleatoric, epistemic, probabilities; empty before the first frame of sufficient quality
+    average: Float64 = field(default_factory=lambda: np.empty(0))
     shown: _Choice | None = None  # None before the first decision
-    waiting: _Choice | None = None  # what the rule said last, when it is not what is shown
-    waiting_for_s: float = 0.0  # how long the rule has said `waiting`
-    left_for_s: float = 0.0  # how long the rule has said anything but `shown`
+    waiting: _Choice | None = None  # last result of the rule, where it differs from `shown`
+    waiting_for_s: float = 0.0  # how long the rule has given `waiting`
+    left_for_s: float = 0.0  # how long the rule has not given `shown`
 
 
 class Router:
     """Routes faces, one decision per face and frame.
 
-    The first decision of a track is shown at once. After that a changed choice (route, reason, labels) is shown once
-    the rule has said it for ``hold_s``; when the rule has left what is shown but does not settle, the newest choice is
-    shown after twice that time. A return to what is shown before that is a flicker and leaves no trace. Shares and
-    their order follow the averaged probabilities in every frame.
+    The first decision of a track is shown at once. A later change of route, reason or labels is shown once the rule has
+    given it for ``hold_s``, or, if the rule keeps changing, after twice that time without the shown choice. A return to
+    the shown choice before that has no effect. Shares and their order follow the averaged probabilities in every frame.
 
-    The uncertainty that a FaceResult carries beside this decision is the raw one of its frame: tables keep what was
-    measured, the decision says what was shown.
+    `FaceResult.uncertainty` is that of the single frame, not the average: tables contain what was measured, decisions
+    what was shown.
     """
 
     def __init__(self, calibration: ExpressionCalibration, config: RoutingConfig, still: bool = False) -> None:
-        """``still``: every frame is a picture of its own; nothing is averaged, held or remembered."""
+        """``still``: frames are unrelated images; nothing is averaged, held or remembered."""
         self.calibration = calibration
         self._config = config
         self._still = still
-        self._stories: dict[int, _Story] = {}
+        self._tracks: dict[int, _TrackState] = {}
 
     def route(
         self,
@@ -85,83 +83,83 @@ class Router:
         quality: FaceQuality,
         timestamp_s: float,
     ) -> Decision:
-        """The decision for one face; call it once per frame and track, in order of time.
+        """Decide on one face; call it once per frame and track, in order of time.
 
-        A time that runs back counts as no time passed.
+        A time before the previous one counts as the previous one.
 
         Raises:
-            ValueError: the estimate is not over facs.EXPRESSIONS, or holds a value that is not finite.
+            ValueError: the estimate is not over facs.EXPRESSIONS, or a value is not finite.
         """
         now = np.concatenate(
             [[uncertainty.aleatoric, uncertainty.epistemic], estimate.probabilities.astype(np.float64)]
         )
         if now.size != 2 + len(EXPRESSIONS) or not np.isfinite(now).all():
             raise ValueError(f"track {track_id}: cannot route uncertainties and probabilities {now.tolist()}")
-        story = self._stories.get(track_id) or _Story(timestamp_s)
+        track = self._tracks.get(track_id) or _TrackState(timestamp_s)
         if not self._still:
-            self._stories[track_id] = story
+            self._tracks[track_id] = track
         if not quality.reasons:
-            self._average(story, now, timestamp_s)
-        shown = self._hold(story, self._choose(story, quality), max(0.0, timestamp_s - story.time_s))
-        story.time_s = timestamp_s
-        return _decision(shown, story.average)
+            self._average(track, now, timestamp_s)
+        shown = self._hold(track, self._choose(track, quality), max(0.0, timestamp_s - track.time_s))
+        track.time_s = timestamp_s
+        return _decision(shown, track.average)
 
     def forget(self, now_s: float, unseen_s: float) -> None:
-        """Drop the tracks that were last routed more than ``unseen_s`` ago, so that memory stays flat."""
-        self._stories = {key: story for key, story in self._stories.items() if now_s - story.time_s <= unseen_s}
+        """Drop the tracks last routed more than ``unseen_s`` ago, to bound memory."""
+        self._tracks = {key: track for key, track in self._tracks.items() if now_s - track.time_s <= unseen_s}
 
     def snapshot(self) -> str:
-        """State of all tracks as JSON, exact to the last bit."""
-        return json.dumps({str(track_id): _pack(story) for track_id, story in self._stories.items()})
+        """Serialise the state of all tracks as JSON, exact to the last bit."""
+        return json.dumps({str(track_id): _pack(track) for track_id, track in self._tracks.items()})
 
     def restore(self, text: str) -> None:
-        """Go on from a snapshot.
+        """Continue from a snapshot.
 
         Raises:
-            AttributeError, KeyError, TypeError, ValueError: the text is not from `snapshot` of this version.
+            AttributeError, KeyError, TypeError, ValueError: the text is not a snapshot of this version.
         """
-        self._stories = {int(track_id): _unpack(raw) for track_id, raw in json.loads(text).items()}
+        self._tracks = {int(track_id): _unpack(raw) for track_id, raw in json.loads(text).items()}
 
-    def _average(self, story: _Story, now: Float64, timestamp_s: float) -> None:
+    def _average(self, track: _TrackState, now: Float64, timestamp_s: float) -> None:
         """Average <- x + (average - x) exp(-dt / tau): exact for an input that was x for all of dt, however long."""
-        if story.average.size:
-            passed_s = max(0.0, timestamp_s - story.seen_s)
+        if track.average.size:
+            passed_s = max(0.0, timestamp_s - track.seen_s)
             kept = math.exp(-passed_s / self._config.smoothing_s) if self._config.smoothing_s > 0 else 0.0
-            now = now + (story.average - now) * kept
-        story.average = now
-        story.seen_s = timestamp_s
+            now = now + (track.average - now) * kept
+        track.average = now
+        track.seen_s = timestamp_s
 
-    def _choose(self, story: _Story, quality: FaceQuality) -> _Choice:
-        """The rule, on averages."""
-        calibration = self.calibration  # read once: a window may put another in its place at any time
+    def _choose(self, track: _TrackState, quality: FaceQuality) -> _Choice:
+        """Apply the rule to the averages."""
+        calibration = self.calibration  # read once: another thread may replace it
         if quality.reasons:
             return _Choice(Reason.LOW_QUALITY)
-        aleatoric, epistemic = float(story.average[0]), float(story.average[1])
-        if epistemic > calibration.max_epistemic:
+        aleatoric, epistemic = float(track.average[0]), float(track.average[1])
+        if epistemic > calibration.epistemic_limit:
             return _Choice(Reason.UNLIKE_TRAINING_DATA)
-        order = np.argsort(-story.average[2:], kind="stable")
-        if aleatoric > calibration.max_aleatoric:
-            return _Choice(Reason.COMPETING_LABELS, self._competing(story.average[2:], order.tolist()))
+        order = np.argsort(-track.average[2:], kind="stable")
+        if aleatoric > calibration.aleatoric_limit:
+            return _Choice(Reason.COMPETING_LABELS, self._competing(track.average[2:], order.tolist()))
         return _Choice(Reason.CLEAR, (int(order[0]),))
 
     def _competing(self, probabilities: Float64, order: list[int]) -> tuple[int, ...]:
-        """Classes likely enough beside the top one: at least two, at most max_labels."""
+        """Classes whose probability competes with the top one: at least two, at most max_labels."""
         needed = self._config.competing_share * probabilities[order[0]]
         count = int((probabilities >= needed).sum())
         return tuple(sorted(order[: max(2, min(count, self._config.max_labels))]))
 
-    def _hold(self, story: _Story, choice: _Choice, passed_s: float) -> _Choice:
-        """Hysteresis: what is shown now that the rule says ``choice``."""
-        if story.shown is None or choice == story.shown:
-            story.shown, story.waiting = choice, None
+    def _hold(self, track: _TrackState, choice: _Choice, passed_s: float) -> _Choice:
+        """Apply hysteresis: return the choice to show when the rule gives ``choice``."""
+        if track.shown is None or choice == track.shown:
+            track.shown, track.waiting = choice, None
             return choice
-        story.left_for_s = story.left_for_s + passed_s if story.waiting is not None else 0.0
-        story.waiting_for_s = story.waiting_for_s + passed_s if choice == story.waiting else 0.0
-        story.waiting = choice
+        track.left_for_s = track.left_for_s + passed_s if track.waiting is not None else 0.0
+        track.waiting_for_s = track.waiting_for_s + passed_s if choice == track.waiting else 0.0
+        track.waiting = choice
         hold_s = self._config.hold_s
-        if story.waiting_for_s >= hold_s or story.left_for_s >= _LONGEST_HOLD * hold_s:
-            story.shown, story.waiting = choice, None
-        return story.shown
+        if track.waiting_for_s >= hold_s or track.left_for_s >= _LONGEST_HOLD * hold_s:
+            track.shown, track.waiting = choice, None
+        return track.shown
 
 
 def _decision(choice: _Choice, average: Float64) -> Decision:
@@ -174,20 +172,20 @@ def _decision(choice: _Choice, average: Float64) -> Decision:
     )
 
 
-def _pack(story: _Story) -> dict[str, Any]:
+def _pack(track: _TrackState) -> dict[str, Any]:
     return {
-        "time_s": story.time_s,
-        "seen_s": story.seen_s,
-        "average": base64.b64encode(story.average.astype("<f8").tobytes()).decode(),
-        "shown": _pack_choice(story.shown),
-        "waiting": _pack_choice(story.waiting),
-        "waiting_for_s": story.waiting_for_s,
-        "left_for_s": story.left_for_s,
+        "time_s": track.time_s,
+        "seen_s": track.seen_s,
+        "average": base64.b64encode(track.average.astype("<f8").tobytes()).decode(),
+        "shown": _pack_choice(track.shown),
+        "waiting": _pack_choice(track.waiting),
+        "waiting_for_s": track.waiting_for_s,
+        "left_for_s": track.left_for_s,
     }
 
 
-def _unpack(raw: dict[str, Any]) -> _Story:
-    return _Story(
+def _unpack(raw: dict[str, Any]) -> _TrackState:
+    return _TrackState(
         time_s=raw["time_s"],
         seen_s=raw["seen_s"],
         average=np.frombuffer(base64.b64decode(raw["average"]), "<f8"),

@@ -1,10 +1,10 @@
-"""The threads: one that captures, one that infers, one for each sink. The only file of the engine that makes threads.
+"""The threads of a run: capture, inference, and one for each sink. The only file of the engine that starts threads.
 
-Live frames go through a slot that keeps the newest; file frames wait in a bounded queue, so that a slow pipeline holds
-the file back. In the same way a slow sink holds a file back and drops results of a live source, and every drop counts.
+Live frames pass through a slot that keeps the newest; file frames wait in a bounded queue, so a slow pipeline slows the
+file down. Likewise a slow sink slows a file down and drops results of a live source; every drop is counted.
 
-A thread that fails leaves its error for the caller and stops what feeds it; what follows it finishes what it was given.
-So nothing that was computed is lost, and all threads end by themselves whether or not somebody waits for them.
+A thread that fails stores its error for the caller and stops its producer; its consumers finish what they were given.
+So no computed result is lost, and all threads end by themselves whether or not a caller waits for them.
 """
 
 from __future__ import annotations
@@ -19,27 +19,41 @@ from typing import Final, Protocol
 
 from engine.capture.source import FrameSource
 from engine.config import RuntimeConfig
-from engine.errors import ConfigError, RuntimeStateError, ThreadStuckError
+from engine.errors import ConfigError, RuntimeStateError, ThreadStuckError, error_of
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
-from engine.sink import FrameSink, SinkCounters, SinkLane
-from engine.thread_top import error_of
 from engine.types import Frame, FrameResult
 
 
 class FramePipeline(Protocol):
-    """What the inference thread runs."""
+    """What the inference thread runs: an `engine.engine.Engine`, or a wrapper around one."""
 
     def process(self, frame: Frame) -> FrameResult:
-        """The result for one frame."""
+        """Process one frame."""
+
+
+class FrameSink(Protocol):
+    """Consumes the results of a run in their order.
+
+    The runtime gives each sink a thread of its own, from which all calls come.
+    """
+
+    def open(self) -> None:
+        """Called once, before the first result. If it raises, nothing else is called."""
+
+    def write(self, result: FrameResult) -> None:
+        """Called for each result. If it raises, `close` is next."""
+
+    def close(self, completed: bool) -> None:
+        """Called once, at the end; ``completed``: the source was read to its end and nothing failed."""
 
 
 class RuntimeState(str, Enum):
-    """Life of a runtime."""
+    """State of a run."""
 
     IDLE = "idle"  # not started
     RUNNING = "running"
     PAUSED = "paused"
-    STOPPING = "stopping"  # told to stop, threads still end
+    STOPPING = "stopping"  # stop was called, threads are still ending
     STOPPED = "stopped"  # all threads have ended without an error
     FAILED = "failed"  # a thread failed; the others have ended or are about to
 
@@ -51,15 +65,23 @@ _LEGAL: Final[dict[str, tuple[RuntimeState, ...]]] = {
     "resume": (RuntimeState.PAUSED,),
     "step": (RuntimeState.PAUSED,),
     "attach": (RuntimeState.IDLE, RuntimeState.RUNNING, RuntimeState.PAUSED),
-    # A run may end by itself just before the caller stops it, so that stopping an ended run is no mistake.
+    # A run may end by itself just before the caller stops it: stopping an ended run is legal.
     "stop": tuple(state for state in RuntimeState if state is not RuntimeState.IDLE),
     "wait": tuple(state for state in RuntimeState if state is not RuntimeState.IDLE),
 }
 
 
 @dataclass(frozen=True, slots=True)
+class SinkCounters:
+    """Results of one sink so far."""
+
+    written: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeCounters:
-    """What became of the frames so far; once all ended, captured = processed + dropped + failed (0 or 1)."""
+    """Frames of a run so far; after its end, captured = processed + dropped + failed (0 or 1)."""
 
     captured: int
     processed: int
@@ -67,16 +89,41 @@ class RuntimeCounters:
     sinks: tuple[SinkCounters, ...]  # in the order of the sinks
 
 
-class Attachment:
-    """A sink that joined a run that was going on. Its failure does not end the run; whoever attached it joins it."""
+class _SinkWorker:
+    """A sink and the queue of results waiting for it."""
 
-    def __init__(self, lane: SinkLane, is_completed: Callable[[], bool]) -> None:
-        """Made by `Runtime.attach`."""
-        self._lane = lane
+    def __init__(self, sink: FrameSink, results: Handover[FrameResult]) -> None:
+        self.name = type(sink).__name__
+        self.results = results
+        self._sink = sink
+        self._written = 0
+
+    def counters(self) -> SinkCounters:
+        return SinkCounters(self._written, self.results.dropped)
+
+    def run(self, is_completed: Callable[[], bool]) -> None:
+        """Open the sink, write results until the end mark, close the sink; called on its thread."""
+        self._sink.open()
+        completed = False
+        try:
+            while (result := self.results.get()) is not None:
+                self._sink.write(result)
+                self._written += 1
+            completed = is_completed()
+        finally:
+            self._sink.close(completed)
+
+
+class Attachment:
+    """A sink attached to a run in progress. Its failure does not end the run; the caller of `attach` joins it."""
+
+    def __init__(self, worker: _SinkWorker, is_completed: Callable[[], bool]) -> None:
+        """Created by `Runtime.attach`."""
+        self._worker = worker
         self._is_completed = is_completed
         self._detached = False
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name=f"mien-attached-{type(lane.sink).__name__}")
+        self._thread = threading.Thread(target=self._run, name=f"mien-attached-{worker.name}")
         self._thread.start()
 
     @property
@@ -86,16 +133,16 @@ class Attachment:
 
     @property
     def counters(self) -> SinkCounters:
-        """What became of the results for this sink."""
-        return self._lane.counters()
+        """Results of this sink so far."""
+        return self._worker.counters()
 
     def detach(self) -> None:
-        """Give it no more results; those that wait are still written. Does not wait. A second call does nothing."""
+        """Send no more results; those in the queue are still written. Does not wait. A second call does nothing."""
         self._detached = True
-        self._lane.results.end()
+        self._worker.results.end()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the sink has closed, whatever became of it; whether it has."""
+        """Wait until the sink has closed, with or without an error; False on timeout."""
         self._thread.join(timeout_s)
         return self.ended
 
@@ -104,35 +151,33 @@ class Attachment:
 
         Raises:
             ThreadStuckError: it has not closed in time.
-            Exception: the error that the sink failed with.
+            Exception: the error that ended the sink.
         """
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            raise ThreadStuckError(
-                f"{self._thread.name} did not end within {timeout_s} s: check the disk that it writes to"
-            )
+            raise ThreadStuckError(f"{self._thread.name} did not end within {timeout_s} s: check the disk it writes to")
         if self._error is not None:
             raise self._error
         return self.counters
 
     def _run(self) -> None:
-        self._error = error_of(lambda: self._lane.run(lambda: self._detached or self._is_completed()))
-        self._lane.results.close()  # inference must not wait for a sink that is gone
+        self._error = error_of(lambda: self._worker.run(lambda: self._detached or self._is_completed()))
+        self._worker.results.close()  # inference must not wait for a sink that has ended
 
 
 class Runtime:
-    """Runs a source through a pipeline into sinks. One run each; commands may come from any thread.
+    """Runs a source through a pipeline into sinks, once. Commands may come from any thread.
 
-    The source is closed at the end of a run, the pipeline is not.
+    The source is closed at the end of the run, the pipeline is not.
     """
 
     def __init__(
         self, source: FrameSource, pipeline: FramePipeline, sinks: Sequence[FrameSink], config: RuntimeConfig
     ) -> None:
-        """Take over the source; nothing runs before `start`.
+        """Take ownership of the source; nothing runs before `start`.
 
         Raises:
-            ConfigError: a queue without places.
+            ConfigError: a queue has no capacity.
         """
         if min(config.file_queue, config.sink_queue) < 1:
             raise ConfigError(
@@ -143,15 +188,15 @@ class Runtime:
         self._config = config
         live = source.info.is_live
         self._frames: Handover[Frame] = LatestSlot() if live else BlockingQueue(config.file_queue)
-        self._lanes = [SinkLane(sink, self._queue()) for sink in sinks]
-        self._attached: tuple[SinkLane, ...] = ()  # replaced, never changed: inference reads it without the lock
+        self._sinks = [_SinkWorker(sink, self._queue()) for sink in sinks]
+        self._attached: tuple[_SinkWorker, ...] = ()  # replaced, never changed: inference reads it without the lock
         self._inference_ended = False
         self._lock = threading.Lock()
         self._state = RuntimeState.IDLE
         self._error: Exception | None = None
         self._threads: list[threading.Thread] = []
         self._alive = 0
-        self._going = threading.Event()  # cleared while paused
+        self._unpaused = threading.Event()
         self._all_ended = threading.Event()
         self._exhausted = False
         self._captured = 0
@@ -160,7 +205,7 @@ class Runtime:
 
     @property
     def state(self) -> RuntimeState:
-        """Where the run stands."""
+        """Current state of the run."""
         with self._lock:
             return self._state
 
@@ -173,18 +218,18 @@ class Runtime:
         with self._lock:
             self._check("start")
             self._state = RuntimeState.RUNNING
-            self._going.set()
+            self._unpaused.set()
             self._add("mien-capture", self._capture, self._frames.end)
             self._add("mien-inference", self._infer, self._end_inference)
-            for place, lane in enumerate(self._lanes):
-                name = f"mien-sink-{place}-{type(lane.sink).__name__}"
-                self._add(name, partial(lane.run, self._completed), partial(self._end_sink, lane))
+            for place, worker in enumerate(self._sinks):
+                name = f"mien-sink-{place}-{worker.name}"
+                self._add(name, partial(worker.run, self._completed), partial(self._end_sink, worker))
             self._alive = len(self._threads)
             for thread in reversed(self._threads):
                 thread.start()
 
     def pause(self) -> None:
-        """Let inference stand still after the frame at hand. A file waits; a live source is read on and dropped.
+        """Pause inference after the current frame. A file waits; frames of a live source are dropped meanwhile.
 
         Raises:
             RuntimeStateError: not running.
@@ -192,10 +237,10 @@ class Runtime:
         with self._lock:
             self._check("pause")
             self._state = RuntimeState.PAUSED
-            self._going.clear()
+            self._unpaused.clear()
 
     def resume(self) -> None:
-        """Go on: with the next frame of a file, with the newest of a live source.
+        """Continue with the next frame of a file, or the newest of a live source.
 
         Raises:
             RuntimeStateError: not paused.
@@ -203,46 +248,46 @@ class Runtime:
         with self._lock:
             self._check("resume")
             self._state = RuntimeState.RUNNING
-            self._going.set()
+            self._unpaused.set()
 
     def step(self) -> None:
-        """Process one frame and stand still again; steps that come faster than frames are processed count as one.
+        """Process one frame and pause again; steps requested while a frame is processed count as one.
 
         Raises:
             RuntimeStateError: not paused.
         """
         with self._lock:
             self._check("step")
-            self._going.set()
+            self._unpaused.set()
 
     def attach(self, sink: FrameSink, newest_only: bool = False) -> Attachment:
-        """Let a sink join the run: it gets the results from the next one on, on a thread of its own.
+        """Add a sink to the run; it receives the next result and all later ones, on a thread of its own.
 
-        Whoever attaches to a run that is then never started must detach by himself.
+        If the run is then never started, the caller must detach the sink.
 
         Args:
             sink: opened, written and closed on that thread.
-            newest_only: a result that the sink is too slow for gives way to a newer one, as a window wants it;
-                else results wait as they do for the other sinks.
+            newest_only: drop results that the sink is too slow for in favour of newer ones, as a display needs;
+                otherwise results wait as for the other sinks.
 
         Raises:
-            RuntimeStateError: the run is over, or being stopped.
+            RuntimeStateError: the run has ended or is stopping.
         """
         with self._lock:
             self._check("attach")
-            lane = SinkLane(sink, LatestSlot() if newest_only else self._queue())
+            worker = _SinkWorker(sink, LatestSlot() if newest_only else self._queue())
             if self._inference_ended:
-                lane.results.end()
-            self._attached = (*(old for old in self._attached if not old.results.ended), lane)
-        return Attachment(lane, self._completed)
+                worker.results.end()
+            self._attached = (*(old for old in self._attached if not old.results.ended), worker)
+        return Attachment(worker, self._completed)
 
     def stop(self) -> None:
-        """End the run: frames not yet processed are dropped, results that wait for sinks are still written.
+        """End the run: queued frames are dropped, queued results are still written.
 
         Raises:
             RuntimeStateError: not started.
             ThreadStuckError: a thread has not ended within ``stop_s``.
-            Exception: the error that a thread failed with.
+            Exception: the error that ended a thread.
         """
         with self._lock:
             self._check("stop")
@@ -256,16 +301,16 @@ class Runtime:
         if stuck:
             raise ThreadStuckError(
                 f"{', '.join(stuck)} did not end within {self._config.stop_s} s: "
-                "end the program, and check the device or disk that it waits for"
+                "end the program, and check the device or disk it waits for"
             ) from self._error
         self._raise_error()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the run has ended, by itself or by `stop`; whether it has.
+        """Wait until the run has ended, by itself or by `stop`; False on timeout.
 
         Raises:
             RuntimeStateError: not started.
-            Exception: the error that a thread failed with.
+            Exception: the error that ended a thread.
         """
         with self._lock:
             self._check("wait")
@@ -277,12 +322,12 @@ class Runtime:
         return True
 
     def latest(self) -> FrameResult | None:
-        """The newest result, for a window; None before the first."""
+        """The newest result; None before the first."""
         return self._latest
 
     def counters(self) -> RuntimeCounters:
-        """What became of the frames so far."""
-        sinks = tuple(lane.counters() for lane in self._lanes)
+        """Frames and results so far."""
+        sinks = tuple(worker.counters() for worker in self._sinks)
         return RuntimeCounters(self._captured, self._processed, self._frames.dropped, sinks)
 
     def _queue(self) -> Handover[FrameResult]:
@@ -301,18 +346,18 @@ class Runtime:
             raise self._error
 
     def _halt(self) -> None:
-        """Let no more frame in: capture and inference end after what they are at."""
+        """Accept no more frames: capture and inference end after their current frame."""
         self._frames.close()
-        self._going.set()
+        self._unpaused.set()
         self._source.interrupt()
 
-    # What follows runs on the threads.
+    # The methods below run on the threads.
 
     def _add(self, name: str, work: Callable[[], None], end: Callable[[], None]) -> None:
         self._threads.append(threading.Thread(target=self._guard, args=(work, end), name=name))
 
     def _guard(self, work: Callable[[], None], end: Callable[[], None]) -> None:
-        """Run ``work``, keep its error, then tell the neighbours with ``end``."""
+        """Run ``work``, store its error, then notify the neighbouring threads with ``end``."""
         try:
             error = error_of(work)
             if error is not None:
@@ -325,7 +370,7 @@ class Runtime:
         with self._lock:
             self._state = RuntimeState.FAILED
             self._error = self._error or error
-            self._going.set()  # a run that failed while paused ends too
+            self._unpaused.set()  # a run that failed while paused ends too
 
     def _leave(self) -> None:
         with self._lock:
@@ -350,30 +395,30 @@ class Runtime:
             result = self._pipeline.process(frame)
             self._processed += 1
             self._latest = result
-            for lane in (*self._lanes, *self._attached):
-                lane.results.put(result)
+            for worker in (*self._sinks, *self._attached):
+                worker.results.put(result)
 
     def _next_frame(self) -> Frame | None:
-        self._going.wait()
+        self._unpaused.wait()
         with self._lock:
             if self._state is RuntimeState.PAUSED:  # woken for a single step
-                self._going.clear()
+                self._unpaused.clear()
         return self._frames.get()
 
     def _end_inference(self) -> None:
         with self._lock:
             self._inference_ended = True
             attached = self._attached
-        for lane in (*self._lanes, *attached):
-            lane.results.end()
-        self._halt()  # nobody takes frames any more
+        for worker in (*self._sinks, *attached):
+            worker.results.end()
+        self._halt()  # no thread takes frames any more
 
-    def _end_sink(self, lane: SinkLane) -> None:
-        lane.results.close()  # inference must not wait for a sink that has failed
+    def _end_sink(self, worker: _SinkWorker) -> None:
+        worker.results.close()  # inference must not wait for a sink that has failed
         self._halt()
 
     def _completed(self) -> bool:
-        """Whether every frame of a file was processed, or a live source, which has no end, was told to stop."""
+        """Whether every frame of a file was processed, or a live source, which has no end, was stopped."""
         if self.state is RuntimeState.FAILED:
             return False
         return self._source.info.is_live or (self._exhausted and self._frames.dropped == 0)

@@ -1,4 +1,4 @@
-"""Switches off the telemetry of every dependency that has any, before the dependency is imported.
+"""Switches off the telemetry of all dependencies, before they are imported.
 
 `disable_telemetry` runs when the package ``engine`` is imported. Every entry point, worker process and test imports it
 before a network runtime, so this is the one place where the promise "nothing is sent" is kept.

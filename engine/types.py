@@ -1,4 +1,4 @@
-"""The records that the stages pass to each other: frozen, with read-only arrays, checked where they are made."""
+"""The records passed between the stages: frozen, with read-only arrays, checked on construction."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ UInt8 = npt.NDArray[np.uint8]
 MESH_POINTS = 468
 
 
-def _settle(record: object, name: str, shape: tuple[int | None, ...], dtype: type[np.generic]) -> None:
-    """Check an array field against shape (None = any length) and dtype and put a read-only view in its place."""
+def _freeze(record: object, name: str, shape: tuple[int | None, ...], dtype: type[np.generic]) -> None:
+    """Check the shape (None = any length) and dtype of an array field, and replace it by a read-only view."""
     array: npt.NDArray[Any] = getattr(record, name)
     fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     if not fits or array.dtype != dtype:
@@ -35,45 +35,45 @@ def _settle(record: object, name: str, shape: tuple[int | None, ...], dtype: typ
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a source."""
+    """One image of a source."""
 
     image: UInt8  # (H, W, 3) RGB
     index: int  # position in the source, from 0; frames dropped before the engine leave gaps
     timestamp_s: float  # seconds since the first frame; files: from presentation times, live: monotonic clock at grab
     source_id: str
-    pts_s: float | None = None  # presentation time as the file tells it; None for live sources and pictures
+    pts_s: float | None = None  # presentation time in the file; None for live sources and still images
 
     def __post_init__(self) -> None:
-        _settle(self, "image", (None, None, 3), np.uint8)
+        _freeze(self, "image", (None, None, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceDetection:
-    """One face that the detector found."""
+    """One detected face."""
 
     box: Float32  # (4,) x0 y0 x1 y1, frame pixels
     landmarks: Float32  # (6, 2) right eye, left eye, nose tip, mouth, right and left ear; frame pixels
     score: float  # 0-1
 
     def __post_init__(self) -> None:
-        _settle(self, "box", (4,), np.float32)
-        _settle(self, "landmarks", (6, 2), np.float32)
+        _freeze(self, "box", (4,), np.float32)
+        _freeze(self, "landmarks", (6, 2), np.float32)
 
 
 class TrackState(str, Enum):
-    """Life of a track."""
+    """State of a track."""
 
-    TENTATIVE = "tentative"  # seen too shortly to be shown
+    TENTATIVE = "tentative"  # tracked too briefly to be shown
     CONFIRMED = "confirmed"
-    LOST = "lost"  # not seen now; its id is kept for a short time
+    LOST = "lost"  # not visible; its id is kept for a short time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadPose:
-    """Head rotation in degrees as the camera sees it.
+    """Head rotation in degrees relative to the camera.
 
-    All are 0 when the face looks into the camera. Yaw is positive when the face turns to the right edge of the picture,
-    pitch when it looks up, roll when the head tilts clockwise in the picture.
+    All are 0 when the face looks into the camera. Yaw is positive when the face turns to the right edge of the image,
+    pitch when it looks up, roll when the head tilts clockwise in the image.
     """
 
     yaw_deg: float
@@ -83,23 +83,23 @@ class HeadPose:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceTrack:
-    """One face followed over frames."""
+    """One face tracked over frames."""
 
     track_id: int
     state: TrackState
     box: Float32  # (4,) x0 y0 x1 y1 around the mesh, frame pixels
     mesh: Float32  # (468, 3) x y in frame pixels, z in the same unit, smaller = nearer to the camera
     pose: HeadPose
-    score: float  # 0-1, presence that the mesh network gives
+    score: float  # 0-1, presence estimated by the mesh network
     age_s: float  # seconds since the track began
 
     def __post_init__(self) -> None:
-        _settle(self, "box", (4,), np.float32)
-        _settle(self, "mesh", (MESH_POINTS, 3), np.float32)
+        _freeze(self, "box", (4,), np.float32)
+        _freeze(self, "mesh", (MESH_POINTS, 3), np.float32)
 
 
 class QualityReason(str, Enum):
-    """Why a face cannot be seen well."""
+    """Why a face is not clearly visible."""
 
     TOO_SMALL = "too_small"
     TURNED_AWAY = "turned_away"
@@ -110,7 +110,7 @@ class QualityReason(str, Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceQuality:
-    """How well a face can be seen: the worst of its parts, and each reason that falls below its limit."""
+    """Image quality of a face: the lowest of its partial scores, and the reason for each one below its limit."""
 
     score: float  # 0-1
     reasons: tuple[QualityReason, ...] = ()
@@ -128,9 +128,9 @@ class AlignedFace:
 
     def __post_init__(self) -> None:
         side = self.crop.shape[0]
-        _settle(self, "crop", (side, side), np.uint8)
-        _settle(self, "landmarks", (MESH_POINTS, 2), np.float32)
-        _settle(self, "frame_from_crop", (2, 3), np.float64)
+        _freeze(self, "crop", (side, side), np.uint8)
+        _freeze(self, "landmarks", (MESH_POINTS, 2), np.float32)
+        _freeze(self, "frame_from_crop", (2, 3), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,13 +141,13 @@ class ExpressionEstimate:
     probabilities: Float32  # (C,) mean over the members
 
     def __post_init__(self) -> None:
-        _settle(self, "members", (None, None), np.float32)
-        _settle(self, "probabilities", (self.members.shape[1],), np.float32)
+        _freeze(self, "members", (None, None), np.float32)
+        _freeze(self, "probabilities", (self.members.shape[1],), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AUEstimate:
-    """Occurrence of action units with the uncertainty that the sampled graph gives (UGN)."""
+    """Occurrence of action units with the uncertainty of the sampled graph (UGN)."""
 
     codes: Int64  # (K,) FACS numbers
     occurrence: Float32  # (K,) probability 0-1, mean over the samples
@@ -160,11 +160,11 @@ class AUEstimate:
 
     def __post_init__(self) -> None:
         units = self.codes.shape[0]
-        _settle(self, "codes", (units,), np.int64)
+        _freeze(self, "codes", (units,), np.int64)
         for name in ("occurrence", "occurrence_std", "aleatoric", "epistemic"):
-            _settle(self, name, (units,), np.float32)
+            _freeze(self, name, (units,), np.float32)
         for name in ("mask_mean", "mask_std", "adjacency"):
-            _settle(self, name, (units, units), np.float32)
+            _freeze(self, name, (units, units), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,21 +172,21 @@ class Uncertainty:
     """Uncertainty of one expression estimate: total = aleatoric + epistemic, in nats."""
 
     total: float
-    aleatoric: float  # people disagree about such faces
-    epistemic: float  # unlike the training data
-    ood_score: float  # 0-1, larger = stranger: share of validation faces with a smaller epistemic part
+    aleatoric: float  # human raters disagree about such faces
+    epistemic: float  # the face is unlike the training data
+    ood_score: float  # 0-1: share of validation faces with a smaller epistemic part
 
 
 class Route(str, Enum):
-    """What is done with a face."""
+    """How a face is reported."""
 
-    ACCEPT = "accept"  # one label
-    AMBIGUOUS = "ambiguous"  # the labels that compete
+    ACCEPT = "accept"  # with one label
+    AMBIGUOUS = "ambiguous"  # with the competing labels
     REJECT = "reject"  # not assessed, with the reason
 
 
 class Reason(str, Enum):
-    """Why a face was routed as it was."""
+    """Reason for the route of a face."""
 
     CLEAR = "clear"
     COMPETING_LABELS = "competing_labels"
@@ -196,7 +196,7 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """Where a face goes. Shares are probabilities of the labels named, largest first; both empty for REJECT."""
+    """Route of a face, with its labels and their probabilities, largest first; both empty for REJECT."""
 
     route: Route
     reason: Reason
@@ -212,7 +212,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceResult:
-    """All that is known of one face of one frame."""
+    """All results for one face in one frame."""
 
     track: FaceTrack
     aligned: AlignedFace
@@ -235,7 +235,7 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StageTimes:
-    """Milliseconds that each stage took for one frame."""
+    """Milliseconds per stage for one frame."""
 
     tracking_ms: float
     alignment_ms: float
@@ -256,5 +256,5 @@ class FrameResult:
     frame: Frame
     faces: tuple[FaceResult, ...]
     times: StageTimes
-    snapshot: str | None = None  # state of the pipeline after this frame, where a recorder asked for it
+    snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
     cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it

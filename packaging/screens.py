@@ -1,7 +1,7 @@
-"""Make docs/screens/*.jpg: every screen of the program on the built-in demo, with the real engine, without a display.
+"""Make docs/screens/*.jpg: every screen of the program on the built-in demo, with the real engine and no display.
 
 .venv/bin/python packaging/screens.py
-.venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200    # others, to look at
+.venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200    # another theme and scale
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The window, in pixels, and the small panel of a kiosk.
+#: Sizes of the window and of the kiosk in pixels.
 SIZE, KIOSK_SIZE = (1280, 800), (1280, 720)
-#: Longest wait for anything.
+#: Time limit of every wait.
 LIMIT_S = 120.0
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screens")
     parser.add_argument("--theme", default="light", choices=("light", "dark", "high-contrast"))
     parser.add_argument("--scale", type=int, default=100)
-    parser.add_argument("--only", default="", help="make only the screens whose name begins so")
+    parser.add_argument("--only", default="", help="make only screens whose name starts with this")
     arguments = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from engine.tracking.face_models import cache_folder
@@ -42,7 +42,7 @@ def main() -> None:
 
 @dataclass
 class Screens:
-    """Goes through the program as a user would, and takes pictures."""
+    """Walks through the program as a user would, and saves screenshots."""
 
     out: Path
     theme: str
@@ -50,7 +50,7 @@ class Screens:
     only: str
 
     def make_all(self) -> None:
-        """One window for all pages, and one for the kiosk."""
+        """Take all screenshots: one window for all pages, and one for the kiosk."""
         from app.qt.annotate.annotate_page import AnnotatePage
         from app.qt.application import make_application
         from app.qt.live.live_page import LivePage
@@ -84,14 +84,14 @@ class Screens:
         self.make_kiosk()
 
     def make_start(self) -> None:
-        """The first start, with its notice, and the one that follows."""
+        """The first start with its notice, and a later one."""
         self.window.show_page("start")
         self.take("start_first")
         self.store.change(notice_read=True)
         self.take("start")
 
     def make_live(self) -> Path:
-        """Before the start, running, with limits that let labels compete, the graph, the end; gives the recording."""
+        """Live: idle, recording, ambiguous, graph, poor image, performance; return the recording."""
         live = self.live
         self.window.show_page("live")
         self.take("live_idle")
@@ -108,20 +108,18 @@ class Screens:
         self.until(lambda: bool(recorded))
         live.chart_tabs.setCurrentIndex(1)
         live.limits.accept.setValue(2)
-        self.until(lambda: self.decision() == "ambiguous")
-        self.wait(0.4)
+        self.until_steady("ambiguous")
         self.take("live_ambiguous")
         live.limits.reset.click()
         live.chart_tabs.setCurrentIndex(0)
         live.side_tabs.setCurrentWidget(live.graph)
         self.until(lambda: self.decision() == "low_quality")
-        self.until(lambda: self.decision() == "accept")
-        self.wait(0.3)
+        self.until_steady("accept")
         live.toggle_pause()
         self.wait(0.5)
         self.take_widget(live.graph, "live_graph")
         live.toggle_pause()
-        self.until(lambda: self.decision() == "low_quality")
+        self.until(lambda: self.decision() == "low_quality" and bool(live.bridge.shown.rows[0].quality_reasons))
         self.take("live_not_assessed")
         live.show_performance()
         self.wait(0.2)
@@ -178,7 +176,7 @@ class Screens:
         dialog.reject()
 
     def make_kiosk(self) -> None:
-        """The kiosk as it stands in a room, and its page when the camera is missing."""
+        """The kiosk, and its page without a camera."""
         from app.kiosk import KioskOptions
         from app.qt.bridge import LiveBridge
         from app.qt.kiosk.kiosk_window import KioskWindow
@@ -202,12 +200,12 @@ class Screens:
         return sum(job.state.value == "done" for job in self.annotate.runner.jobs)
 
     def decision(self) -> str:
-        """Of the first face shown."""
+        """Decision on the first face of the frame shown."""
         shown = self.live.bridge.shown
         return shown.rows[0].decision if shown is not None else ""
 
     def take(self, name: str) -> None:
-        """A picture of the window, without what another page has said before."""
+        """Save a screenshot of the window without notices of other pages."""
         from app.qt.widgets.notice_bar import NoticeBar
 
         self.window.findChild(NoticeBar).clear()
@@ -215,23 +213,35 @@ class Screens:
         self.take_widget(self.window, name)
 
     def take_widget(self, widget: object, name: str) -> None:
-        """A picture of one widget."""
+        """Save a screenshot of one widget."""
         if name.startswith(self.only):
             widget.grab().save(str(self.out / f"{name}.jpg"), "JPG", 90)
 
     def wait(self, seconds: float) -> None:
-        """Let the program run."""
+        """Run the event loop."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             self.application.processEvents()
             time.sleep(0.002)
 
+    def until_steady(self, decision: str, seconds: float = 0.5) -> None:
+        """Run the event loop until a decision has been shown for this time without a break."""
+        since_s = time.monotonic()
+
+        def steady() -> bool:
+            nonlocal since_s
+            if self.decision() != decision:
+                since_s = time.monotonic()
+            return time.monotonic() - since_s >= seconds
+
+        self.until(steady)
+
     def until(self, done: Callable[[], bool]) -> None:
-        """Let the program run until something is so."""
+        """Run the event loop until a condition holds."""
         end_s = time.monotonic() + LIMIT_S
         while not done():
             if time.monotonic() > end_s:
-                raise TimeoutError(f"nothing came within {LIMIT_S:.0f} s")
+                raise TimeoutError(f"condition not met within {LIMIT_S:.0f} s")
             self.application.processEvents()
             time.sleep(0.002)
 

@@ -1,4 +1,4 @@
-"""Shared fixtures: what a test needs from outside, and the check that no thread is left alive."""
+"""Shared fixtures: external data, and the check that no thread is left running."""
 
 from __future__ import annotations
 
@@ -14,14 +14,33 @@ from hypothesis import settings
 from engine.errors import FaceModelError
 from engine.tracking.face_models import FACE_MODELS, face_model_path
 
-# A busy machine must not fail a law: no test is timed.
+# Property tests have no deadline: a busy machine must not fail them.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def _missing_qt() -> str | None:
+    """Why Qt cannot be imported, or None."""
+    try:
+        import PySide6.QtWidgets  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+_MISSING_QT = _missing_qt()
+#: Tests of the window need PySide6 and the system libraries that Qt loads.
+collect_ignore_glob = ["app/qt/*", "scenarios/test_window.py"] if _MISSING_QT else []
+
+
+def pytest_report_header() -> str | None:
+    """Name the tests that are not collected."""
+    return f"window tests are not collected: {_MISSING_QT}" if _MISSING_QT else None
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with clips and data beside the checkout."""
+    """The folder of clips and data beside the checkout."""
     folder = Path(__file__).resolve().parents[1].parent / "shared"
     if not (folder / "media").is_dir():
         pytest.skip(f"needs the shared clips in {folder.name}/media beside the checkout")
@@ -40,7 +59,7 @@ def face_models() -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
-    """Fail a test that leaves a thread of ours alive, and say what the thread is doing."""
+    """Fail a test that leaves a thread running, with the stack of the thread."""
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
@@ -49,5 +68,5 @@ def no_thread_left() -> Iterator[None]:
     left = [thread for thread in left if thread.is_alive()]
     if left:
         frames = sys._current_frames()
-        told = [thread.name + "\n" + "".join(traceback.format_stack(frames[thread.ident])) for thread in left]
-        pytest.fail("threads left alive: " + "\n".join(told))
+        stacks = [thread.name + "\n" + "".join(traceback.format_stack(frames[thread.ident])) for thread in left]
+        pytest.fail("threads left running: " + "\n".join(stacks))

@@ -1,1 +1,1 @@
-"""The queue of annotate jobs."""
+"""The queue of annotate jobs, without Qt."""

@@ -1,4 +1,4 @@
-"""Running one job of the queue: the engine it was begun with, and every way in which it may end."""
+"""Run one job of the queue with the engine settings it started with, and report how it ended."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, SourceError
 
-#: The disk has no room: not the fault of one job, and it can be mended.
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-#: Frames between two looks at the control while a source is skipped through.
+#: Errors of a full disk, which block every job until space is freed.
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Frames skipped between two checks of the control.
 _SKIP_AT_ONCE: Final = 100
 
 
@@ -30,14 +30,14 @@ class OutcomeKind(str, Enum):
     """How a job ended."""
 
     FINISHED = "finished"
-    STOPPED = "stopped"  # by its control; it can go on
-    FAILED = "failed"  # for a reason of its own
-    BLOCKED = "blocked"  # for a reason that would meet the next job too: disk full, models missing
+    STOPPED = "stopped"  # through its control; it can be resumed
+    FAILED = "failed"  # because of the job itself
+    BLOCKED = "blocked"  # because of something that affects every job: disk full, models missing
 
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """How a job ended, and what is to be told."""
+    """How a job ended, and its result or error."""
 
     kind: OutcomeKind
     result: JobResult | None = None
@@ -60,32 +60,32 @@ class JobExecutor:
 
     @property
     def open_source(self) -> SourceOpener:
-        """What sources are opened with."""
+        """Opens the sources of jobs."""
         return self._open_source
 
-    def run(self, job: Job, watch: ProgressListener, control: JobControl) -> JobOutcome:
-        """Run a job that has begun until it ends.
+    def run(self, job: Job, listener: ProgressListener, control: JobControl) -> JobOutcome:
+        """Run a started job until it ends.
 
         Raises:
-            Exception: a fault of the program.
+            Exception: a bug in the program.
         """
         try:
-            return self._run(job, watch, control)
+            return self._run(job, listener, control)
         except _Stopped:
             return JobOutcome(OutcomeKind.STOPPED)
         except EngineError as error:
-            kind = OutcomeKind.BLOCKED if _would_meet_the_next(error) else OutcomeKind.FAILED
+            kind = OutcomeKind.BLOCKED if _affects_every_job(error) else OutcomeKind.FAILED
             return JobOutcome(kind, fault=window_text(error))
 
     def close(self) -> None:
         """Close the engine; the next job opens it again."""
         self._engines.close()
 
-    def _run(self, job: Job, watch: ProgressListener, control: JobControl) -> JobOutcome:
+    def _run(self, job: Job, listener: ProgressListener, control: JobControl) -> JobOutcome:
         preset = preset_of(job.preset)
         choice = job.engine or EngineChoice()
         self._engines.configure(preset.configured(config_of(choice)), choice.tracker)
-        # A job that was never begun must not take what others left in its folder for its own.
+        # a job that has not run before must not resume from what another job left in its folder
         options = AnnotateOptions(self._app_version, resume=job.resumes, force=job.afresh, preset=preset)
         outcome = annotate(
             job.spec,
@@ -93,19 +93,16 @@ class JobExecutor:
             lambda spec: _Stoppable(self._open_source(spec), control),
             self._engines.engine_for,
             options,
-            watch,
+            listener,
             control,
         )
-        return (
-            JobOutcome(OutcomeKind.FINISHED, _result_of(outcome), outcome.fault or "") if outcome.finished else _STOPPED
-        )
-
-
-_STOPPED: Final = JobOutcome(OutcomeKind.STOPPED)
+        if not outcome.finished:
+            return JobOutcome(OutcomeKind.STOPPED)
+        return JobOutcome(OutcomeKind.FINISHED, _result_of(outcome), outcome.fault or "")
 
 
 def config_of(choice: EngineChoice) -> EngineConfig:
-    """The settings of the engine that a choice stands for."""
+    """Engine config for a job's settings."""
     config = EngineConfig(threads=choice.threads)
     if choice.backend is not None:
         config = dataclasses.replace(config, backends=(choice.backend,))
@@ -113,15 +110,15 @@ def config_of(choice: EngineChoice) -> EngineConfig:
 
 
 def internal_error(error: Exception) -> str:
-    """The sentence for a fault of the program."""
+    """Message for an unexpected exception."""
     return f"internal error: {type(error).__name__}: {error}; please report it"
 
 
-def _would_meet_the_next(error: EngineError) -> bool:
+def _affects_every_job(error: EngineError) -> bool:
     if isinstance(error, (FaceModelError, ModelError, BackendError)):
         return True
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _FULL
+    return isinstance(cause, OSError) and cause.errno in _DISK_FULL
 
 
 def _result_of(outcome: Outcome) -> JobResult | None:
@@ -130,11 +127,11 @@ def _result_of(outcome: Outcome) -> JobResult | None:
 
 
 class _Stopped(SourceError):
-    """The control asked to stop where `annotate` does not look."""
+    """Stopped through the control while skipping frames."""
 
 
 class _Stoppable(WrappedSource):
-    """A source whose skipping, which may take minutes in a long film, ends when the control asks to stop."""
+    """A source whose skipping, which takes minutes in a long video, can be stopped."""
 
     def __init__(self, source: FrameSource, control: JobControl) -> None:
         super().__init__(source)

@@ -1,4 +1,4 @@
-"""From what somebody drops on the window to sources with folders for their results. Looks at disks, so it may block."""
+"""Scan dropped paths for sources, and assign each an output folder. Accesses disks, so it may block."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.remedies import window_text
 from app.session.folder import session_folders
 from app.settings.presets import PRESETS
-from engine.capture.opening import source_stem
+from engine.capture.opening import is_live_spec, source_stem
 from engine.capture.pictures import PICTURE_SUFFIXES
 from engine.capture.source import FrameSource, SourceInfo
 from engine.capture.stream import redact_url
@@ -19,10 +20,10 @@ from engine.capture.synthetic import DEMO
 from engine.errors import SourceError
 
 SourceOpener = Callable[[str], FrameSource]
-#: What is given for the clip that the program makes.
+#: Spec of the generated demo clip.
 DEMO_SPEC: Final = DEMO
 
-#: Suffixes by which the videos of a folder are found. A file that is given itself may have any suffix.
+#: Suffixes of videos inside a folder; a file given by itself may have any suffix.
 VIDEO_SUFFIXES: Final = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv", ".ogv"}
     | {".3gp", ".gif"}
@@ -31,44 +32,44 @@ VIDEO_SUFFIXES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FoundSource:
-    """A source that can be opened, and where its results go."""
+    """A source that can be opened, and its output folder."""
 
     spec: str
     folder: Path
-    totals: dict[str, int | None]  # frames that each preset analyses, as far as the source tells
+    totals: dict[str, int | None]  # frames to analyse by preset; None = unknown
 
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What became of all that was given."""
+    """The sources found, and everything that was refused."""
 
     found: tuple[FoundSource, ...] = ()
-    live: tuple[str, ...] = ()  # cameras and addresses, which have no end
-    empty: tuple[str, ...] = ()  # folders with neither pictures nor videos
+    live: tuple[str, ...] = ()  # cameras and stream addresses
+    empty: tuple[str, ...] = ()  # folders without pictures or videos
     faults: tuple[str, ...] = ()  # a sentence for each source that cannot be opened
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The disk that a folder stands on, or will."""
+    """The disk of a folder."""
 
     free_bytes: int
     writable: bool
 
 
 def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_source: SourceOpener) -> ScanResult:
-    """Look at what was given.
+    """Scan files and folders.
 
     Args:
-        specs: files, folders, or ``demo``. A folder of pictures is one source, and each video in it is another.
-        out: folder for the results; each source gets one inside that nobody has.
-        taken: names inside ``out`` that are promised to other jobs.
-        open_source: as in engine/capture/opening.py; each source is opened once and closed again.
+        specs: files, folders, or ``demo``. The pictures in a folder are one source, and so is each video in it.
+        out: folder for the results; each source gets a new folder inside.
+        taken: names inside ``out`` reserved for other jobs.
+        open_source: as in engine/capture/opening.py; each source is opened once and closed.
     """
     found: list[tuple[str, dict[str, int | None]]] = []
     live, empty, faults = [], [], []
     for given in specs:
-        if given != DEMO and _is_live(given):
+        if is_live_spec(given):
             live.append(redact_url(given) if "://" in given else given)
             continue
         try:
@@ -79,19 +80,19 @@ def scan_sources(specs: Iterable[str], out: Path, taken: Iterable[str], open_sou
                 with open_source(spec) as source:
                     found.append((spec, _totals_of(source.info)))
         except SourceError as error:
-            faults.append(str(error))
+            faults.append(window_text(error))
     folders = _new_folders(out, taken, [source_stem(spec) for spec, _ in found])
     sources_found = (FoundSource(spec, folder, totals) for (spec, totals), folder in zip(found, folders, strict=True))
     return ScanResult(tuple(sources_found), tuple(live), tuple(empty), tuple(faults))
 
 
 def check_disk(out: Path) -> Disk | None:
-    """The disk of a folder that need not be there yet; None when it cannot be told."""
+    """The disk of a folder, which need not exist yet; None if unknown."""
     try:
-        there = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
-        if there is None:
+        existing = next((path for path in (out, *out.absolute().parents) if path.exists()), None)
+        if existing is None:
             return None
-        return Disk(shutil.disk_usage(there).free, there.is_dir() and os.access(there, os.W_OK))
+        return Disk(shutil.disk_usage(existing).free, existing.is_dir() and os.access(existing, os.W_OK))
     except OSError:
         return None
 
@@ -101,12 +102,8 @@ def _totals_of(info: SourceInfo) -> dict[str, int | None]:
     return {preset.name: None if count is None else -(-count // preset.every_n_of(info)) for preset in PRESETS}
 
 
-def _is_live(spec: str) -> bool:
-    return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/") or "://" in spec
-
-
 def _sources_of(given: str) -> list[str]:
-    """The sources that a path stands for.
+    """The sources that a path contains.
 
     Raises:
         SourceError: a folder cannot be read.
@@ -115,17 +112,17 @@ def _sources_of(given: str) -> list[str]:
     try:
         if given == DEMO or not path.is_dir():
             return [given]
-        suffixes = {one.name: one.suffix.lower() for one in path.iterdir()}
+        suffixes = {item.name: item.suffix.lower() for item in path.iterdir()}
     except OSError as error:
-        raise SourceError(f"{given} cannot be read ({error.strerror}): check that you may open it") from error
+        raise SourceError(f"{given} cannot be read ({error.strerror}): check its permissions") from error
     pictures = [given] if not PICTURE_SUFFIXES.isdisjoint(suffixes.values()) else []
     return pictures + [str(path / name) for name, suffix in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES]
 
 
 def _new_folders(out: Path, taken: Iterable[str], stems: list[str]) -> list[Path]:
     try:
-        there = [one.name for one in out.iterdir()]
+        existing = [item.name for item in out.iterdir()]
     except OSError:
-        there = []  # not made yet, or not readable: the job will tell
-    before = sorted({*there, *taken})
+        existing = []  # missing or unreadable, which the job reports
+    before = sorted({*existing, *taken})
     return [folder.path for folder in session_folders(out, [*before, *stems])[len(before) :]]

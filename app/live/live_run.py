@@ -1,6 +1,6 @@
-"""One live run without its window: source, engine and threads, pictures to show, and recorders that come and go.
+"""A live run without its window: source, engine, threads, rendering, and recorders that attach and detach.
 
-Opening and ending block for seconds and are called off the main thread; everything else is quick and belongs to the
+`open_run` and `LiveRun.end` block for seconds and are called from a worker; all other calls are fast and come from the
 thread of the window.
 """
 
@@ -21,119 +21,116 @@ from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo
 from engine.engine import Engine
-from engine.runtime import Attachment, Runtime
-from engine.sink import FrameSink
+from engine.runtime import Attachment, FrameSink, Runtime
 from engine.types import FrameResult, UInt8
 
-#: A recorder may take so long for the tables of hours; one that takes longer waits for a disk that is gone.
+#: Time limit for a recorder to write the tables of a session of hours; a slower one waits for a disk that is gone.
 _CLOSE_S: Final = 90.0
 
 SourceOpener = Callable[[str], FrameSource]
 
 
 def open_live_source(spec: str) -> FrameSource:
-    """Open a source to be watched: files play in real time.
+    """Open a source for live viewing; files play in real time.
 
     Raises:
-        SourceError: there is no such source, or it cannot be read.
+        SourceError: the source does not exist or cannot be read.
     """
     source = open_source(spec, live=True)
     return source if source.info.is_live else PacedSource(source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Presented:
-    """A picture to show, and the result that it belongs to: both are of one frame."""
+class RenderedFrame:
+    """A result with its image for the window."""
 
     result: FrameResult
     rows: tuple[FaceRow, ...]
-    picture: UInt8  # (h, w, 4) BGRX, fitted into the space asked for, with the overlay
+    image: UInt8  # (h, w, 4) BGRX, scaled to the view, with the overlay
 
 
-class PresentingSink:
-    """Makes the pictures on its own thread, so that the window only has to paint them. It keeps the newest."""
+class RenderSink:
+    """Renders frames on its own thread, so that the window only paints them. Keeps the newest."""
 
     def __init__(self, header: SessionHeader, parts: OverlayParts, space_px: tuple[int, int]) -> None:
         self.header = header  # these three may be replaced at any time, from any thread
         self.parts = parts
-        self.space_px = space_px
-        self.newest: Presented | None = None
-        self.failed = False  # it ended before the last result, or the run failed
+        self.space_px = space_px  # width and height of the view
+        self.newest: RenderedFrame | None = None
+        self.failed = False  # closed before the last result
         self._overlay = Overlay(header, parts)
-        self._drawn_with = (header, parts)
+        self._overlay_of = (header, parts)
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     def write(self, result: FrameResult) -> None:
-        """Make the picture of a result."""
+        """Render a result."""
         wanted = (self.header, self.parts)
-        if wanted != self._drawn_with:
-            self._overlay, self._drawn_with = Overlay(*wanted), wanted
+        if wanted != self._overlay_of:
+            self._overlay, self._overlay_of = Overlay(*wanted), wanted
         rows = rows_of(result)
-        picture = present(result.frame.image, rows, self._overlay, self.space_px)
-        self.newest = Presented(result, rows, bgrx(picture))
+        image = present(result.frame.image, rows, self._overlay, self.space_px)
+        self.newest = RenderedFrame(result, rows, bgrx(image))
 
     def close(self, completed: bool) -> None:
-        """The last picture stays."""
+        """Keep the newest frame."""
         self.failed = not completed
 
 
 class LiveRun:
-    """A run from `open_run` on; one start, one end."""
+    """A run made by `open_run`; started once and ended once."""
 
-    def __init__(
-        self, spec: str, source: FrameSource, engine: Engine, runtime: Runtime, presenting: PresentingSink
-    ) -> None:
-        """Made by `open_run`."""
+    def __init__(self, spec: str, source: FrameSource, engine: Engine, runtime: Runtime, renderer: RenderSink) -> None:
+        """Use `open_run`."""
         self.spec = spec
         self.info: SourceInfo = source.info
         self.engine = engine
         self.runtime = runtime
-        self.presenting = presenting
+        self.renderer = renderer
         self._source = source
         self._attachments: list[Attachment] = []
 
     @property
     def header(self) -> SessionHeader:
-        """With the limits that are in force."""
-        return self.presenting.header
+        """Header with the limits in use."""
+        return self.renderer.header
 
     def start(self) -> None:
         """Start the threads."""
-        # attached first, so that a run that fails at once ends its pictures as any other
-        self._attachments.append(self.runtime.attach(self.presenting, newest_only=True))
+        # attached first, so that rendering ends in the usual way if the run fails immediately
+        self._attachments.append(self.runtime.attach(self.renderer, newest_only=True))
         self.runtime.start()
 
     def set_limits(self, limits: Limits) -> ExpressionCalibration:
-        """Route by these limits from the next frame on; the calibration that stands for them.
+        """Route by these limits from the next frame on; return the resulting calibration.
 
         Raises:
             ValueError: see app/settings/limits.py.
         """
         calibration = recalibrated(self.calibration, limits)
         self.engine.recalibrate(calibration)
-        self.presenting.header = dataclasses.replace(
+        self.renderer.header = dataclasses.replace(
             self.header, aleatoric_limit=limits.aleatoric_limit, ood_limit=limits.ood_limit
         )
         return calibration
 
     def damaged(self) -> int:
-        """Packets or pictures that could not be decoded so far."""
+        """Number of packets or frames that could not be decoded so far."""
         return self._source.damaged
 
     @property
     def calibration(self) -> ExpressionCalibration:
-        """The model's own."""
+        """The calibration of the model, with its own limits."""
         return self.engine.expression.calibration
 
     @property
-    def presented_all(self) -> bool:
-        """Whether no further picture will be made."""
+    def rendering_ended(self) -> bool:
+        """Whether no further frame will be rendered."""
         return bool(self._attachments) and self._attachments[0].ended
 
     def attach(self, sink: FrameSink) -> Attachment:
-        """Let a recorder join; detach it before `end`, so that it counts as complete.
+        """Attach a recorder; detach it before `end`, otherwise its session counts as broken off.
 
         Raises:
             RuntimeStateError: the run has ended.
@@ -143,11 +140,11 @@ class LiveRun:
         return attachment
 
     def end(self) -> None:
-        """End the run and all that was attached. Blocks until recorders have written their tables.
+        """End the run and its recorders. Blocks until recorders have written their tables.
 
         Raises:
             ThreadStuckError: a thread does not end.
-            Exception: the error that the run, or the making of its pictures, ended with.
+            Exception: the error that ended the run or its rendering.
         """
         if not self._attachments:  # never started
             self._source.close()
@@ -159,8 +156,8 @@ class LiveRun:
                 attachment.detach()
                 if not attachment.wait(_CLOSE_S):
                     attachment.join(0)  # raises ThreadStuckError with its name
-            self.presenting.newest = None  # behind the last one that could be made
-        self._attachments[0].join()  # raises what the pictures failed with
+            self.renderer.newest = None  # no more can follow
+        self._attachments[0].join()  # raises the error of the rendering, if any
 
 
 def open_run(
@@ -172,7 +169,7 @@ def open_run(
     parts: OverlayParts,
     space_px: tuple[int, int],
 ) -> LiveRun:
-    """Open source and engine; nothing runs yet. Blocks for up to several seconds.
+    """Open source and engine without starting threads. Blocks for up to several seconds.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -183,9 +180,9 @@ def open_run(
         engine = engines.engine_for(source)
         engine.reset()
         header = session_header(spec, source, engine, app_version, limits)
-        presenting = PresentingSink(header, parts, space_px)
+        renderer = RenderSink(header, parts, space_px)
         runtime = Runtime(source, engine, (), engine.config.runtime)
-        run = LiveRun(spec, source, engine, runtime, presenting)
+        run = LiveRun(spec, source, engine, runtime, renderer)
         run.set_limits(limits or Limits(header.aleatoric_limit, header.ood_limit))
     except BaseException:
         source.close()

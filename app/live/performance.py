@@ -1,4 +1,4 @@
-"""How fast a live run goes: frames per second in and out, what is dropped, milliseconds per stage."""
+"""Performance of a live run: frame rates in and out, dropped frames, stage times."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from typing import Final
 
 import numpy as np
 
+from app.session.journal import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 
-#: Names of the stages, in the order of StageTimes.
-STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 _of_stages: Final = operator.attrgetter(*(f"{name}_ms" for name in STAGES))
-#: Seconds over which rates are averaged.
+#: Averaging time of the rates, in seconds.
 _RATE_OVER_S: Final = 3.0
-#: Frames whose stage times are remembered.
+#: Number of frames in the statistics of stage times.
 _TIMES: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """One stage over the last frames shown."""
+    """Times of one stage over the last frames."""
 
     name: str  # one of STAGES
     p50_ms: float
@@ -32,7 +31,7 @@ class StageTiming:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """Rates over the last three seconds; counts since the start of the run."""
+    """Frame rates over the last three seconds, counts since the start of the run."""
 
     fps_in: float
     fps_out: float
@@ -43,26 +42,26 @@ class Performance:
 
 
 class PerformanceMeter:
-    """Collects counters and stage times. The caller gives the time, any clock in seconds."""
+    """Collects counters and stage times. Times are in seconds of any clock."""
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int, int]] = deque()  # time, captured, processed
         self._times: deque[tuple[float, ...]] = deque(maxlen=_TIMES)  # of the stages, in their order
         self._counters = RuntimeCounters(0, 0, 0, ())
 
-    def look(self, now_s: float, counters: RuntimeCounters) -> None:
-        """Note the counters; call it a few times per second."""
+    def sample(self, now_s: float, counters: RuntimeCounters) -> None:
+        """Add the counters; call a few times per second."""
         self._counters = counters
         self._marks.append((now_s, counters.captured, counters.processed))
         while now_s - self._marks[0][0] > _RATE_OVER_S and len(self._marks) > 2:
             self._marks.popleft()
 
     def add(self, times: StageTimes) -> None:
-        """Note the stage times of one frame."""
+        """Add the stage times of one frame."""
         self._times.append(_of_stages(times))
 
     def figures(self) -> Performance:
-        """What was noted."""
+        """Compute the current figures."""
         passed_s = self._marks[-1][0] - self._marks[0][0] if self._marks else 0.0
         rates = (0.0, 0.0)
         if passed_s > 0:

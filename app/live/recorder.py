@@ -1,7 +1,7 @@
-"""Recording a live run into a folder of its own: the journal and the clean pictures, and at the end the tables.
+"""Record a live run as a session: journal and video while it runs, tables and metadata at the end.
 
-The folder is like that of an annotated file, but for `SessionFolder.recording` in place of `SessionFolder.video`: the
-pictures carry no overlay, so that it can be drawn from the journal later, and left out.
+The video is `SessionFolder.recording` instead of `SessionFolder.video`: it has no overlay, which can be drawn from the
+journal later, or left out.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from engine.types import FrameResult
 
 
 class Recorder:
-    """A `FrameSink`; one recording each. `written` and `duration_s` may be read from any thread.
+    """A `FrameSink` for one recording. `written` and `duration_s` may be read from any thread.
 
-    The first frame gets index 0 and time 0. Later ones keep their distance from it: gaps are frames that were dropped,
-    or that came while the run was paused. Journal and video are written in step.
+    Indices and times are relative to the first frame. Gaps are frames that were dropped or that arrived while the run
+    was paused.
 
-    When the disk fills up, `write` raises; what was written before stays: the journal to the last whole frame, and the
-    video to about two seconds before. A recording without a frame leaves no folder.
+    If the disk fills up, `write` raises, and the frames before are kept: in the journal all of them, in the video those
+    up to about two seconds earlier. A recording without frames leaves no folder.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Recorder:
         """Nothing is written yet.
 
         Args:
-            folder: of this recording alone, see `recording_folder`.
-            header: of the run; its limits must stay in force while the recording goes on.
+            folder: of this recording only, see `recording_folder`.
+            header: of the run; its limits must not change during the recording.
             metadata: see `app.session.metadata.first_metadata`.
-            damaged: how many packets the source could not decode so far.
+            damaged: returns the number of packets that the source could not decode so far.
         """
         self._folder = folder
         self._metadata = metadata
@@ -62,12 +62,12 @@ class Recorder:
 
     @property
     def folder(self) -> SessionFolder:
-        """Where it is written."""
+        """Folder of the recording."""
         return self._folder
 
     @property
     def written(self) -> int:
-        """Frames so far."""
+        """Number of frames so far."""
         return self._written
 
     @property
@@ -76,10 +76,10 @@ class Recorder:
         return self._last_s - self._first_s
 
     def open(self) -> None:
-        """Make the folder and begin both files.
+        """Create the folder, journal and video.
 
         Raises:
-            OutputError: they cannot be written; nothing is left.
+            OutputError: they cannot be written; nothing is left behind.
         """
         self._damaged_before = self._damaged()
         try:
@@ -93,7 +93,7 @@ class Recorder:
             raise
 
     def write(self, result: FrameResult) -> None:
-        """Add a frame.
+        """Append a frame.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -105,16 +105,16 @@ class Recorder:
         own = dataclasses.replace(frame, index=index, timestamp_s=time_s, pts_s=None)
         recorded = FrameResult(own, result.faces, result.times)
         with self._noting_failure():
-            self._video.write(recorded)  # before the journal, so that no row is without its picture
+            self._video.write(recorded)  # before the journal, so that every row has its frame in the video
             self._journal.write(recorded)
         self._last_index, self._last_s = frame.index, frame.timestamp_s
         self._written += 1
 
     def close(self, completed: bool) -> None:
-        """End both files, and write tables and metadata, which takes some seconds per hour of video.
+        """Finish journal and video, then write tables and metadata, which takes some seconds per hour of video.
 
         Raises:
-            OutputError: the disk is full or gone; the journal stays. Not raised again after `write` has raised it.
+            OutputError: the disk is full or gone; the journal is kept. Not raised again if `write` has raised it.
         """
         if not self._written:
             self._remove()
@@ -138,11 +138,11 @@ class Recorder:
         counts = write_tables(folder.journal, folder.csv, folder.parquet)
         dropped = self._last_index - self._first_index + 1 - counts.frames
         damaged = self._damaged() - self._damaged_before
-        fault = None if completed else "the run broke off before the recording was stopped: what came before is here"
+        fault = None if completed else "the run ended before the recording was stopped: the frames before are kept"
         write_metadata(folder.metadata, last_metadata(self._metadata, counts, dropped, damaged, fault=fault))
 
     def _rescue(self) -> None:
-        """After a failure: leave what can be read, and say nothing more."""
+        """Make the written files readable after a failure, ignoring further errors."""
         steps: tuple[Callable[[], None], ...] = (
             partial(self._journal.close, False),
             partial(self._video.close, False),
@@ -162,7 +162,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
-        """Remember a failure to write; a recording cannot be resumed, so its remedy differs from that of a file."""
+        """Record a failure to write; a recording cannot be resumed, so its remedy differs from that of a file."""
         try:
             yield
         except OutputError as error:
@@ -173,14 +173,14 @@ class Recorder:
 
 
 def recording_folder(root: Path, spec: str, now: datetime) -> SessionFolder:
-    """A folder for a recording that begins now, named after its source and the time; it is not made yet.
+    """Name a new recording after its source and the time; the folder is not created yet.
 
     >>> recording_folder(Path("Mien"), "0", datetime(2026, 3, 1, 9, 5, 7)).path.name
     'camera-0-20260301-090507'
     """
     name = f"{source_stem(spec)}-{now:%Y%m%d-%H%M%S}"
     path, number = root / name, 1
-    with contextlib.suppress(OSError):  # a place that may not be looked at: to begin the recording tells
+    with contextlib.suppress(OSError):  # an unreadable folder is reported when the recording starts
         while path.exists():
             number += 1
             path = root / f"{name}-{number}"

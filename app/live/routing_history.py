@@ -1,4 +1,4 @@
-"""The last half minute of decisions: what shares of the faces went where, and where they had gone at other limits."""
+"""The decisions of the last half minute: their shares, and what they would be with other limits."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from engine.config import RoutingConfig
 from engine.routing import Router
 from engine.types import Decision, FaceResult, FrameResult, Reason
 
-#: Seconds that are remembered.
+#: Length of the history in seconds.
 HISTORY_S: Final = 30.0
-#: At most so many frames per second are remembered: routing them anew must be quick enough to follow a slider.
+#: Most frames per second in the history: rerouting must be fast enough to follow a slider.
 _FRAMES_PER_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class RouteShares:
-    """Shares 0-1 of the faces of the last half minute; they sum to 1 unless there was no face."""
+    """Shares 0-1 of the decisions in the last half minute; they sum to 1 unless there was no face."""
 
     accepted: float
     ambiguous: float
     not_assessed: float  # unlike the training data
-    seen_badly: float
-    faces: int  # faces times frames that the shares rest on
+    low_quality: float
+    faces: int  # number of faces, summed over frames
 
     @property
     def known(self) -> bool:
@@ -35,10 +35,10 @@ class RouteShares:
 
 
 class RoutingHistory:
-    """Remembers faces with their estimates, and routes them anew when the limits change.
+    """Keeps faces with their estimates, and reroutes them when the limits change.
 
-    Routing anew goes through the engine's own `Router`, so that averages and holding times count as they do live; only
-    the frames between those remembered are missing.
+    Rerouting uses the engine's `Router`, so averages and holding times work as they do live; only skipped frames are
+    missing.
     """
 
     def __init__(self, config: RoutingConfig) -> None:
@@ -46,7 +46,7 @@ class RoutingHistory:
         self._entries: deque[tuple[float, tuple[FaceResult, ...]]] = deque()
 
     def add(self, result: FrameResult) -> None:
-        """Remember a frame; frames that come too thick are left out, a time that runs back starts anew."""
+        """Add a frame. Frames above the maximum rate are skipped; a time before the previous one clears the history."""
         now_s = result.frame.timestamp_s
         if self._entries and now_s < self._entries[-1][0]:
             self._entries.clear()
@@ -57,21 +57,21 @@ class RoutingHistory:
             self._entries.popleft()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Discard all frames."""
         self._entries.clear()
 
     def reroute(self, calibration: ExpressionCalibration) -> None:
-        """Put the decisions of these limits in the place of those remembered."""
+        """Replace all decisions by those with the limits of a calibration."""
         router = Router(calibration, self._config)
         for place, (time_s, faces) in enumerate(self._entries):
             self._entries[place] = (time_s, tuple(_routed(router, face, time_s) for face in faces))
 
     def decisions(self) -> dict[int, Decision]:
-        """Of the newest frame remembered, by track id."""
+        """Return the decisions of the newest frame, by track id."""
         return {face.track.track_id: face.decision for face in self._entries[-1][1]} if self._entries else {}
 
     def shares(self) -> RouteShares:
-        """What went where."""
+        """Compute the shares of the decisions."""
         reasons = [face.decision.reason for _, faces in self._entries for face in faces]
         total = len(reasons)
 
@@ -87,8 +87,8 @@ class RoutingHistory:
         )
 
 
-def redecided(result: FrameResult, decisions: dict[int, Decision]) -> FrameResult:
-    """The same frame with other decisions, by track id; faces that are not named keep theirs."""
+def with_decisions(result: FrameResult, decisions: dict[int, Decision]) -> FrameResult:
+    """Replace decisions of a frame, by track id; other faces keep theirs."""
     faces = tuple(
         dataclasses.replace(face, decision=decisions.get(face.track.track_id, face.decision)) for face in result.faces
     )

@@ -1,4 +1,4 @@
-"""The last minute of one face: probabilities and uncertainties over time, in memory that does not grow."""
+"""The last minute of one face: probabilities and uncertainties over time, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import numpy.typing as npt
 from app.session.rows import LOW_QUALITY, FaceRow
 from engine.types import Float64, Int64, Route
 
-#: Seconds that are kept.
+#: Length of the trace in seconds.
 SPAN_S: Final = 60.0
-#: Samples per second that are kept; of a faster source the samples between are left out.
+#: Samples per second; those of faster sources are skipped.
 _PER_S: Final = 60
-#: Seconds between two samples above which no line may join them.
+#: Seconds between two samples above which lines are interrupted.
 _GAP_S: Final = 1.0
 #: Columns before those of the probabilities.
-_TIME, _POINT, _ALEATORIC, _OOD, _REFUSED = range(5)
+_TIME, _POINT, _ALEATORIC, _OOD, _NOT_ASSESSED = range(5)
 _FIXED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceView:
-    """The trace thinned out for drawing: N points in order of time; NaN where nothing is known, where lines break."""
+    """The trace, averaged to N points in order of time for drawing; NaN where nothing is known and lines break."""
 
     times_s: Float64  # (N,) seconds before the newest sample, 0 or less
-    numbers: Int64  # (N,) counts the points since the trace began, so that a point keeps its number while others go
+    numbers: Int64  # (N,) of the points since the start of the trace; a point keeps its number
     probabilities: Float64  # (C, N)
     aleatoric: Float64  # (N,) nats
     ood_score: Float64  # (N,)
-    refused: tuple[tuple[float, float], ...]  # spans in which there was a face and it was not assessed
+    not_assessed: tuple[tuple[float, float], ...]  # spans with a face that was not assessed
 
 
 class Trace:
-    """A ring of samples."""
+    """A ring buffer of samples."""
 
     def __init__(self, classes: int, points: int) -> None:
-        """Make an empty trace.
+        """Start empty.
 
         Args:
             classes: length of FaceRow.probabilities.
-            points: of a view; each is the mean over an equal part of `SPAN_S`.
+            points: number in a view; each is the mean over an equal part of `SPAN_S`.
         """
         self._ring = np.full((round(SPAN_S * _PER_S) + 1, _FIXED + classes), np.nan)
         self._part_s = SPAN_S / points
@@ -53,12 +53,12 @@ class Trace:
         return self._count
 
     def clear(self) -> None:
-        """Forget all samples."""
+        """Discard all samples."""
         self._next = self._count = self._points = 0
         self._last_s = -math.inf
 
     def add(self, time_s: float, row: FaceRow | None) -> None:
-        """Add what is known of the face at a time; None: no face. A time before the last one clears the trace.
+        """Add a sample; None = no face. A time before the previous one clears the trace.
 
         Raises:
             ValueError: the row has another number of probabilities.
@@ -72,7 +72,7 @@ class Trace:
         self._put(time_s, row)
 
     def view(self) -> TraceView:
-        """The last `SPAN_S` seconds."""
+        """Average the last `SPAN_S` seconds."""
         samples = self._samples()
         starts = np.flatnonzero(np.diff(samples[:, _POINT], prepend=-1.0))
         means = _means(samples, starts)
@@ -83,11 +83,11 @@ class Trace:
             means[:, _FIXED:].T,
             means[:, _ALEATORIC],
             means[:, _OOD],
-            _spans(times, means[:, _REFUSED] >= 0.5),
+            _spans(times, means[:, _NOT_ASSESSED] >= 0.5),
         )
 
     def _samples(self) -> Float64:
-        """Samples of the last `SPAN_S` seconds in order of time."""
+        """Select the samples of the last `SPAN_S` seconds, in order of time."""
         first = self._next - self._count
         samples = self._ring[np.arange(first, self._next) % len(self._ring)]
         return np.asarray(samples[samples[:, _TIME] >= self._last_s - SPAN_S])
@@ -98,7 +98,7 @@ class Trace:
         place = self._ring[self._next % len(self._ring)]
         place[:] = np.nan
         place[_TIME], place[_POINT] = time_s, self._points
-        place[_REFUSED] = row is not None and row.decision in (Route.REJECT.value, LOW_QUALITY)
+        place[_NOT_ASSESSED] = row is not None and row.decision in (Route.REJECT.value, LOW_QUALITY)
         if row is not None:
             place[_ALEATORIC] = np.nan if row.aleatoric is None else row.aleatoric
             place[_OOD] = np.nan if row.ood_score is None else row.ood_score
@@ -110,7 +110,7 @@ class Trace:
 
 
 def _means(samples: Float64, starts: npt.NDArray[np.intp]) -> Float64:
-    """Means of the known values (parts, columns) of parts that begin at ``starts``; NaN where none is known."""
+    """Mean per part and column, ignoring NaN; parts begin at ``starts``; NaN if all values are."""
     if not len(starts):
         return np.zeros((0, samples.shape[1]))
     known = ~np.isnan(samples)
@@ -120,7 +120,7 @@ def _means(samples: Float64, starts: npt.NDArray[np.intp]) -> Float64:
 
 
 def _spans(times: Float64, inside: npt.NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
-    """First and last time of each run of points that are inside."""
+    """First and last time of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
     last = len(times) - 1
     return tuple(

@@ -12,7 +12,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QSlider, QTabBar, QWidget
 
 from app.qt.theme import ThemeName, apply_theme
-from app.system.libraries import missing_for_window
+from app.system.doctor import missing_for_window
 from engine.errors import ConfigError
 
 #: On Linux one of them must be set.

@@ -12,9 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from engine.errors import ThreadStuckError
+from engine.errors import ThreadStuckError, error_of
 from engine.handover import LatestSlot
-from engine.thread_top import error_of
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -19,10 +19,10 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.engine_cache import EngineCache
-from app.live.live_run import LiveRun, Presented, SourceOpener, open_live_source, open_run
+from app.live.live_run import LiveRun, RenderedFrame, SourceOpener, open_live_source, open_run
 from app.live.performance import Performance, PerformanceMeter
 from app.live.recorder import Recorder, recording_folder
-from app.live.routing_history import RouteShares, RoutingHistory, redecided
+from app.live.routing_history import RouteShares, RoutingHistory, with_decisions
 from app.live.snapshot import Snapshot, save_snapshot
 from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
 from app.qt.background import Worker
@@ -33,9 +33,8 @@ from app.session.rows import SessionHeader, rows_of
 from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName
-from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError
+from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError, error_of
 from engine.runtime import Attachment, RuntimeState
-from engine.thread_top import error_of
 
 #: Milliseconds between two polls for a new frame.
 _DISPLAY_MS: Final = 15
@@ -184,7 +183,7 @@ class LiveBridge(QObject):
     """Opens, runs, pauses, records and ends live runs. All methods must be called on the main thread."""
 
     state_changed = Signal(object)  # LiveState
-    presented = Signal(object)  # Presented
+    presented = Signal(object)  # RenderedFrame
     noticed = Signal(object)  # Notice
 
     def __init__(
@@ -210,7 +209,7 @@ class LiveBridge(QObject):
         self._spec: str | None = None
         self._run: LiveRun | None = None
         self._running: LiveRun | None = None  # the same run, owned by the opener's thread
-        self._shown: Presented | None = None
+        self._shown: RenderedFrame | None = None
         self._history = RoutingHistory(config.routing)
         self._meter = PerformanceMeter()
         self._metered_s = 0.0
@@ -255,7 +254,7 @@ class LiveBridge(QObject):
         return tuple(f"{model.name}: {model.backend} {model.device}" for model in self._run.engine.models)
 
     @property
-    def shown(self) -> Presented | None:
+    def shown(self) -> RenderedFrame | None:
         """The frame presented last."""
         return self._shown
 
@@ -336,18 +335,18 @@ class LiveBridge(QObject):
         """Set the size of the view in device pixels."""
         self._view_px = (max(width_px, 1), max(height_px, 1))
         if self._run is not None:
-            self._run.presenting.space_px = self._view_px
+            self._run.renderer.space_px = self._view_px
         self._present_again()
 
     def set_overlay(self, parts: OverlayParts) -> None:
         """Set what is drawn over the image."""
         self._parts = parts
         if self._run is not None:
-            self._run.presenting.parts = parts
+            self._run.renderer.parts = parts
         self._present_again()
 
     def set_limits(self, limits: Limits | None) -> None:
-        """Route by these limits (None = the model's own) from the next frame on, and the last half minute anew.
+        """Route by these limits (None = the model's own) from the next frame on, and reroute the last half minute.
 
         Ignored while recording: a table has one pair of limits.
         """
@@ -376,7 +375,7 @@ class LiveBridge(QObject):
         run = self._run
         if run is None:
             return
-        newest = run.presenting.newest
+        newest = run.renderer.newest
         if newest is not None and newest is not self._shown:
             self._shown = newest
             self._meter.add(newest.result.times)
@@ -385,7 +384,7 @@ class LiveBridge(QObject):
         now_s = time.monotonic()
         if now_s - self._metered_s >= _METER_S:
             self._metered_s = now_s
-            self._meter.look(now_s, run.runtime.counters())
+            self._meter.sample(now_s, run.runtime.counters())
             self.recording.poll()
             self._follow(run)
 
@@ -394,10 +393,10 @@ class LiveBridge(QObject):
         if self._state not in (LiveState.RUNNING, LiveState.PAUSED):
             return
         state = run.runtime.state
-        if state is RuntimeState.FAILED or (run.presented_all and run.presenting.failed):
+        if state is RuntimeState.FAILED or (run.rendering_ended and run.renderer.failed):
             self._set_state(LiveState.OPENING)
             self._request(None)
-        elif state is RuntimeState.STOPPED and run.presented_all and run.presenting.newest is self._shown:
+        elif state is RuntimeState.STOPPED and run.rendering_ended and run.renderer.newest is self._shown:
             self._display.stop()
             self.recording.stop()
             self._set_state(LiveState.ENDED)
@@ -410,7 +409,7 @@ class LiveBridge(QObject):
             return
         rows = rows_of(shown.result)
         picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._view_px)
-        self._shown = run.presenting.newest = Presented(shown.result, rows, bgrx(picture))
+        self._shown = run.renderer.newest = RenderedFrame(shown.result, rows, bgrx(picture))
         self.presented.emit(self._shown)
 
     def _reroute(self) -> None:
@@ -419,8 +418,8 @@ class LiveBridge(QObject):
             return
         self._history.reroute(run.set_limits(self._limits or limits_of(run.calibration)))
         if self._shown is not None and self._state in (LiveState.PAUSED, LiveState.ENDED):
-            result = redecided(self._shown.result, self._history.decisions())
-            self._shown = Presented(result, self._shown.rows, self._shown.picture)
+            result = with_decisions(self._shown.result, self._history.decisions())
+            self._shown = RenderedFrame(result, self._shown.rows, self._shown.image)
             self._present_again()
 
     def _request(self, spec: str | None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import platform
 import statistics
@@ -26,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.engine_cache import EngineCache
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.live.trace import SPAN_S
 from app.qt.application import make_application
 from app.qt.bridge import LiveBridge, LiveState
@@ -34,16 +33,18 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
+from app.remedies import output_errors
 from app.review.synthetic_session import synthetic_results, write_synthetic_session
 from app.session.folder import SessionFolder
 from app.session.rows import rows_of
-from app.session.table import written_whole
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.source import FrameSource
 from engine.capture.synthetic import SyntheticSource
 from engine.config import EngineConfig, TrackerName
 from engine.engine import Engine
 from engine.errors import EngineError
+from engine.files import write_text
+from engine.records import json_text
 from engine.types import FaceResult, Frame, FrameResult
 
 #: Size of the window in pixels.
@@ -144,8 +145,8 @@ def write_figures(figures: WindowFigures, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with written_whole(path) as part:
-        part.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
+    with output_errors(path):
+        write_text(path, json_text(figures))
 
 
 def measure_live(
@@ -163,7 +164,7 @@ def measure_live(
     page = LivePage(store, config, bridge)
     window = MainWindow(store, {"live": page})
     errors: list[str] = []
-    shown: list[Presented] = []
+    shown: list[RenderedFrame] = []
     bridge.noticed.connect(lambda notice: errors.append(notice.text) if notice.text else None)
     bridge.presented.connect(shown.append)
     try:
@@ -273,13 +274,13 @@ def _with_estimates(face: FaceResult, source: FaceResult) -> FaceResult:
     )
 
 
-def _fill_chart(page: LivePage, newest: Presented) -> None:
+def _fill_chart(page: LivePage, newest: RenderedFrame) -> None:
     """Fill the minute before the newest frame with synthetic rows."""
     page.chart.clear()
     steps = round(SPAN_S * _FPS)
-    for place, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
+    for index, result in enumerate(synthetic_results(SPAN_S, _FPS, 1, 2)):
         rows = rows_of(result)
-        time_s = newest.result.frame.timestamp_s - (steps - place) / _FPS
+        time_s = newest.result.frame.timestamp_s - (steps - index) / _FPS
         page.chart.add(time_s, rows[0] if rows[0].face_id is not None else None)
 
 

@@ -163,12 +163,12 @@ class MainWindow(QMainWindow):
         row.addWidget(self._rail)
         row.addLayout(right, 1)
         self.setCentralWidget(whole)
-        for place, (name, page) in enumerate(self._pages.items()):
+        for index, (name, page) in enumerate(self._pages.items()):
             page.setAccessibleName(page.page_title())
             self._stack.addWidget(page)
-            keys = QKeySequence(f"Ctrl+{place + 1}").toString(QKeySequence.SequenceFormat.NativeText)
+            keys = QKeySequence(f"Ctrl+{index + 1}").toString(QKeySequence.SequenceFormat.NativeText)
             self._rail.add(_ICONS[name], page.page_title(), keys)
-        self._rail.requested.connect(lambda place: self.show_page(list(self._pages)[place]))
+        self._rail.requested.connect(lambda index: self.show_page(list(self._pages)[index]))
 
     def _fill_menus(self) -> None:
         bar = self.menuBar()
@@ -181,8 +181,8 @@ class MainWindow(QMainWindow):
         bar.addMenu(self._page_menu)
         view_menu = bar.addMenu(self.tr("&View"))
         group = QActionGroup(self)
-        for place, (name, page) in enumerate(self._pages.items()):
-            entry = self._add(view_menu, page.page_title(), (f"Ctrl+{place + 1}",), partial(self.show_page, name))
+        for index, (name, page) in enumerate(self._pages.items()):
+            entry = self._add(view_menu, page.page_title(), (f"Ctrl+{index + 1}",), partial(self.show_page, name))
             entry.setCheckable(True)
             group.addAction(entry)
             self._page_entries.append(entry)

@@ -52,11 +52,11 @@ class NavigationButton(QAbstractButton):
         if self.isChecked():
             painter.fillRect(QRectF(0, 0, 0.25 * em, whole.height()), colours.colour("accent"))
         text = colours.colour("text")
-        place = QRectF(whole.center().x() - _ICON_EM * em / 2, _PAD_EM * em, _ICON_EM * em, _ICON_EM * em)
-        draw_icon(painter, self._icon, place, colours.colour("accent") if self.isChecked() else text)
+        index = QRectF(whole.center().x() - _ICON_EM * em / 2, _PAD_EM * em, _ICON_EM * em, _ICON_EM * em)
+        draw_icon(painter, self._icon, index, colours.colour("accent") if self.isChecked() else text)
         painter.setFont(bold(self.font()) if self.isChecked() else self.font())
         painter.setPen(text)
-        below = QRectF(QPointF(0, place.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
+        below = QRectF(QPointF(0, index.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
         if self.hasFocus():
             painter.setPen(QPen(colours.colour("text"), max(1.0, 0.1 * em)))
@@ -92,13 +92,13 @@ class NavigationRail(QScrollArea):
     def add(self, icon: IconName, name: str, keys: str) -> None:
         """Append the button of a page."""
         button = NavigationButton(icon, name, keys)
-        place = len(self._group.buttons())
-        self._group.addButton(button, place)
-        self._column.insertWidget(place, button)
+        index = len(self._group.buttons())
+        self._group.addButton(button, index)
+        self._column.insertWidget(index, button)
 
-    def mark(self, place: int) -> None:
+    def mark(self, index: int) -> None:
         """Mark the current page."""
-        button = self._group.button(place)
+        button = self._group.button(index)
         button.setChecked(True)
         self.ensureWidgetVisible(button, 0)
 

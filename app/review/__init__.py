@@ -1,1 +1,1 @@
-"""Review of a session, without any window: its rows, its pictures, what people note, how far they agree."""
+"""Review of a session, without Qt: its rows, frames, notes, agreement and exports."""

@@ -81,6 +81,11 @@ class FaceTimeline:
         """Position of the last frame with this face."""
         return int(self.positions[-1])
 
+    @property
+    def sums_bytes(self) -> int:
+        """Memory of the running sums computed so far."""
+        return self._sums.computed_bytes
+
     def buckets(self, edges: Int64) -> FaceBuckets:
         """The face over the W buckets between W + 1 ascending positions.
 
@@ -132,6 +137,11 @@ class _Sums:
         self._rows = rows
         self._order = order
         self._classes = classes
+
+    @property
+    def computed_bytes(self) -> int:
+        """Memory of the sums computed so far."""
+        return sum(vars(self)[name].nbytes for name in ("counts", "units") if name in vars(self))
 
     @functools.cached_property
     def counts(self) -> Int32:

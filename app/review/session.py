@@ -16,7 +16,7 @@ import numpy as np
 
 from app.review.columns import SessionColumns, UnreadableTableError, read_rows, read_table
 from app.review.face_timeline import FaceTimeline, face_timelines
-from app.review.notes import notes_match_session
+from app.review.notes import notes_match_run
 from app.session.folder import SessionFolder, source_mark
 from app.session.journal import JOURNAL_FORMAT, JournalReader, read_header
 from app.session.metadata import Metadata, read_metadata
@@ -57,7 +57,7 @@ class Session:
         self.faces: tuple[FaceTimeline, ...] = face_timelines(columns.rows, len(header.expressions))
         self.metadata: Metadata | None = _metadata(folder, warnings)
         self.video, self._has_own_times = _video(folder, header, self.metadata, warnings)
-        if not notes_match_session(folder):
+        if not notes_match_run(folder):
             warnings.append(
                 f"{folder.notes.name} belongs to another run: check that its labels are still on the right faces."
             )

@@ -1,7 +1,7 @@
-"""A made session, to measure review with and to test it: no camera saw it, and no model.
+"""Synthetic sessions for benchmarks and tests, written without camera or networks.
 
-Each face has a mind that drifts from expression to expression; what it shows is then routed as the engine routes: one
-label, two that compete, too strange, too badly seen. Files are written by the code that writes those of real runs.
+Each face drifts from expression to expression; its results are routed like the engine's: one label, competing labels,
+unlike the training data, low quality. The files are written by the same code as those of real sessions.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from engine.types import (
     Uncertainty,
 )
 
-#: Name of the source that a made session claims.
+#: Source id in the header.
 SOURCE_ID: Final = "clip.mp4"
 _SIZE_PX: Final = (1280, 720)
 _UNITS: Final = len(OPEN_UNITS)
 _ALEATORIC_LIMIT: Final = 1.05
-#: Share of a second's drift that is kept from frame to frame; what a face shows lasts for seconds.
+#: Time constant of the drift in seconds.
 _MEMORY_S: Final = 1.5
-#: About the bytes of one face in a state line of the shipped pipeline.
+#: Approximate size of one face in a state line of the shipped pipeline.
 _STATE_BYTES: Final = 7000
 _SQUARE: Final = np.zeros((_UNITS, _UNITS), np.float32)
 _ZEROS: Final = np.zeros(_UNITS, np.float32)
@@ -58,9 +58,9 @@ _CODES: Final = np.array(OPEN_UNITS, np.int64)
 
 
 def write_synthetic_session(folder: SessionFolder, duration_s: float, fps: float, faces: int, seed: int) -> None:
-    """Write a finished session, without video: ``faces`` are there most of the time, under new ids when they return.
+    """Write a completed session without video; ``faces`` are present most of the time and get a new id on return.
 
-    The same arguments give the same rows.
+    The same arguments produce the same rows.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -78,10 +78,10 @@ def write_synthetic_session(folder: SessionFolder, duration_s: float, fps: float
 
 
 def synthetic_header() -> SessionHeader:
-    """Header of a made session: the order of the shipped models, and round limits."""
+    """Header with the label order of the shipped models, and round limits."""
     return SessionHeader(
         source_id=SOURCE_ID,
-        app_version="made",
+        app_version="synthetic",
         model_sha256="0" * 64,
         expressions=EXPRESSIONS,
         au_codes=OPEN_UNITS,
@@ -89,24 +89,24 @@ def synthetic_header() -> SessionHeader:
         au_trusted=OPEN_UNITS,
         aleatoric_limit=_ALEATORIC_LIMIT,
         ood_limit=0.95,
-        settings={"source file": "", "tracker": "made"},
+        settings={"source file": "", "tracker": "synthetic"},
     )
 
 
 def synthetic_results(duration_s: float, fps: float, faces: int, seed: int) -> Iterator[FrameResult]:
-    """The frames of a made session, one after another."""
+    """The results of a synthetic session, frame by frame."""
     rng = np.random.default_rng(seed)
-    minds = [_SyntheticFace(rng, fps, place) for place in range(faces)]
+    people = [_SyntheticPerson(rng, fps, place) for place in range(faces)]
     next_id = 1
     image = np.zeros((1, 1, 3), np.uint8)
     times = StageTimes(8.0, 0.4, 2.5, 2.0, 0.1)
     since_state = 0.0
     for index in range(round(duration_s * fps)):
         shown = []
-        for mind in minds:
-            next_id = mind.step(next_id)
-            if mind.face_id is not None:
-                shown.append(mind.result())
+        for person in people:
+            next_id = person.step(next_id)
+            if person.face_id is not None:
+                shown.append(person.result())
         since_state += 1.0 / fps
         state = "s" * (_STATE_BYTES * len(shown)) if since_state >= 1.0 else None
         since_state = 0.0 if state is not None else since_state
@@ -116,17 +116,18 @@ def synthetic_results(duration_s: float, fps: float, faces: int, seed: int) -> I
 
 @dataclass(slots=True)
 class _Chance:
-    """How likely something is to end within a frame, from how long it lasts on average."""
+    """Random ends of states with a given mean duration."""
 
     rng: np.random.Generator
     fps: float
 
-    def ends(self, lasts_s: float) -> bool:
-        return bool(self.rng.random() < 1.0 / (lasts_s * self.fps))
+    def ends(self, mean_s: float) -> bool:
+        """Whether a state of this mean duration ends within the frame."""
+        return bool(self.rng.random() < 1.0 / (mean_s * self.fps))
 
 
-class _SyntheticFace:
-    """What one made person shows from frame to frame."""
+class _SyntheticPerson:
+    """One synthetic person, whose face comes and goes."""
 
     def __init__(self, rng: np.random.Generator, fps: float, place: int) -> None:
         self.face_id: int | None = None
@@ -137,11 +138,11 @@ class _SyntheticFace:
         self._logits = np.zeros(len(EXPRESSIONS))
         self._units = np.zeros(_UNITS)
         self._unit_target = np.zeros(_UNITS)
-        self._reason: Reason | None = None  # why it is not assessed, while it is not
+        self._reason: Reason | None = None  # why the face is not assessed
         self._left_px = 80.0 + 300.0 * place % 1000
 
     def step(self, next_id: int) -> int:
-        """One frame on; a face that comes back takes ``next_id``. Returns the next free id."""
+        """Advance by one frame; a returning face takes ``next_id``. Return the next free id."""
         if self.face_id is None:
             if not self._chance.ends(8.0):
                 return next_id
@@ -163,9 +164,9 @@ class _SyntheticFace:
         return next_id
 
     def result(self) -> FaceResult:
-        """The face of this frame."""
+        """The result of this frame. ValueError while the face is absent."""
         if self.face_id is None:
-            raise ValueError("a face that is not there has no result")
+            raise ValueError("an absent face has no result")
         shares = np.exp(self._logits - self._logits.max())
         shares /= shares.sum()
         aleatoric = float(-(shares * np.log(shares + 1e-12)).sum())
@@ -212,7 +213,7 @@ def _metadata(header: SessionHeader, fps: float, frames: int, faces: int) -> Met
         labels=header.expressions,
         au_codes=header.au_codes,
         au_trusted=header.au_trusted,
-        tracker="made",
+        tracker="synthetic",
         config={},
         start=now_utc(),
         end=now_utc(),

@@ -10,15 +10,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from app.session.journal import write_failed
+from app.remedies import output_errors
 from app.session.rows import SessionHeader
-from app.session.table import part_name
 from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
+from engine.files import part_path, sha256_of
 
 #: Bytes at the start of a source file that, with its length, identify it.
 _HEAD_BYTES: Final = 1 << 20
-_CHUNK_BYTES: Final = 1 << 20
 
 
 class SessionState(str, Enum):
@@ -71,20 +70,18 @@ class SessionFolder:
         return self.path / "metadata.json"
 
     def state(self) -> SessionState:
-        """Look at the files of the folder.
+        """Determine the state from the files of the folder.
 
         Raises:
             OutputError: it cannot be read.
         """
-        try:
+        with output_errors(self.path):
             if _is_completed(self.metadata):
                 return SessionState.FINISHED
             if self.journal.exists():
                 return SessionState.UNFINISHED
             results = (self.csv, self.parquet, self.video, self.recording)
             return SessionState.FINISHED if any(path.exists() for path in results) else SessionState.EMPTY
-        except OSError as error:
-            raise write_failed(self.path, error) from error
 
     def make(self) -> None:
         """Create the folder.
@@ -92,10 +89,8 @@ class SessionFolder:
         Raises:
             OutputError: it cannot be created.
         """
-        try:
+        with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_failed(self.path, error) from error
 
     def clear(self) -> None:
         """Delete the files that a session writes, and nothing else.
@@ -108,11 +103,9 @@ class SessionFolder:
         """
         # metadata first: a partly cleared folder must not count as finished
         for path in (self.metadata, self.csv, self.parquet, self.video, self.recording, self.journal):
-            try:
+            with output_errors(path):
                 path.unlink(missing_ok=True)
-                part_name(path).unlink(missing_ok=True)
-            except OSError as error:
-                raise write_failed(path, error) from error
+                part_path(path).unlink(missing_ok=True)
 
 
 def _is_completed(path: Path) -> bool:
@@ -208,17 +201,13 @@ def source_mark(path: Path) -> str:
     return f"{path.stat().st_size}:{head[:16]}"
 
 
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file of any size.
+def source_sha256(path: Path) -> str:
+    """Hex digest of a source file.
 
     Raises:
         OutputError: it can no longer be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as handle:
-            while chunk := handle.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        return sha256_of(path)
     except OSError as error:
         raise OutputError(f"{path} can no longer be read ({error.strerror})", Remedy.PUT_SOURCE_BACK) from error
-    return digest.hexdigest()

@@ -15,12 +15,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final
 
+from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
 from engine.types import Frame, FrameResult
 
+if TYPE_CHECKING:  # the networks are not needed to read a journal
+    from engine.engine import StatefulPipeline
+
+#: Stages of a frame, in the order of JournalEntry.stage_ms.
+STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
 #: Version of the journal; 2 lists the trusted action units.
 JOURNAL_FORMAT: Final = 2
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
@@ -46,7 +52,7 @@ class JournalEntry:
     """One frame of a journal."""
 
     frame: int
-    stage_ms: tuple[float, ...]  # tracking, alignment, expression, action units, routing
+    stage_ms: tuple[float, ...]  # in the order of STAGES
     rows: tuple[FaceRow, ...]
 
 
@@ -59,23 +65,13 @@ class ResumePoint:
     length: int  # bytes of the journal up to and including the state line
 
 
-class SnapshotPipeline(Protocol):
-    """A pipeline whose state can be saved."""
-
-    def process(self, frame: Frame) -> FrameResult:
-        """Return the result for one frame."""
-
-    def snapshot(self) -> str:
-        """Return the state after the last frame."""
-
-
 class JournaledPipeline:
     """A pipeline that attaches its state to a result about once per second of video.
 
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """
 
-    def __init__(self, pipeline: SnapshotPipeline) -> None:
+    def __init__(self, pipeline: StatefulPipeline) -> None:
         self._pipeline = pipeline
         self._last_s: float | None = None  # time of the last frame with a state
 
@@ -106,7 +102,7 @@ class JournalSink:
         Raises:
             OutputError: the file cannot be written.
         """
-        try:
+        with output_errors(self._path):
             if self._resume is None:
                 self._file = self._path.open("w", encoding="utf-8")
                 self._put({"journal": JOURNAL_FORMAT, "header": _as_json(self._header), "fields": list(ROW_FIELDS)})
@@ -115,8 +111,6 @@ class JournalSink:
                 self._file = self._path.open("a", encoding="utf-8")
                 self._put({"resumed_at": self._resume.frame + 1})
             self._file.flush()
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def write(self, result: FrameResult) -> None:
         """Append a frame.
@@ -124,20 +118,16 @@ class JournalSink:
         Raises:
             OutputError: the disk is full or gone; all earlier frames stay readable.
         """
-        times, rows = result.times, rows_of(result)
-        stages = (times.tracking_ms, times.alignment_ms, times.expression_ms, times.action_units_ms, times.routing_ms)
         line = {
             "frame": result.frame.index,
-            "ms": [round(value, 3) for value in stages],
-            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows],
+            "ms": [round(getattr(result.times, f"{stage}_ms"), 3) for stage in STAGES],
+            "rows": [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)],
         }
-        try:
+        with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:
                 self._put({"frame": result.frame.index, "snapshot": result.snapshot})
             self._flush()
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def close(self, completed: bool) -> None:
         """Sync everything to disk; a session that is not completed can be resumed from here.
@@ -148,12 +138,9 @@ class JournalSink:
         handle, self._file = self._file, None
         if handle is None:
             return
-        try:
-            with handle:
-                handle.flush()
-                os.fsync(handle.fileno())
-        except OSError as error:
-            raise write_failed(self._path, error) from error
+        with output_errors(self._path), handle:
+            handle.flush()
+            os.fsync(handle.fileno())
 
     def _put(self, line: dict[str, Any]) -> None:
         if self._file is None:
@@ -307,12 +294,6 @@ class JournalReader:
 
     def _unreadable(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path} cannot be read ({error.strerror}): check that its disk is connected")
-
-
-def write_failed(path: Path, error: OSError) -> OutputError:
-    """Make the error for a file that cannot be written: what, why, and what to do."""
-    reason = error.strerror or str(error)
-    return OutputError(f"{path} cannot be written ({reason})", Remedy.FREE_SPACE)
 
 
 def _not_a_journal(path: Path) -> OutputError:

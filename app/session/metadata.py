@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
 from app.overlay.overlay import DISCLAIMER
+from app.remedies import output_errors
 from app.session.folder import source_mark
 from app.session.rows import SessionHeader
-from app.session.table import TableCounts, written_whole
+from app.session.table import TableCounts
 from app.settings.limits import Limits, limits_of
 from app.settings.presets import Preset
 from engine.capture.source import FrameSource, SourceInfo
 from engine.engine import Engine
 from engine.errors import OutputError
+from engine.files import write_text
+from engine.records import json_text, load_json, read_record
 from engine.types import ModelRecord
 
 #: Frame intervals that differ by less count as constant: containers round times to a millisecond.
@@ -164,9 +165,8 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    text = json.dumps(dataclasses.asdict(metadata), indent=1) + "\n"
-    with written_whole(path) as part:
-        part.write_text(text, encoding="utf-8")
+    with output_errors(path):
+        write_text(path, json_text(metadata))
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -176,16 +176,15 @@ def read_metadata(path: Path) -> Metadata:
         OutputError: the file is missing, cannot be read, or is damaged.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be read ({error.strerror}): copy the folder again") from error
-    except (ValueError, RecursionError) as error:
-        raise OutputError(f"{path} is damaged (not JSON): copy the folder again") from error
-    try:
-        metadata: Metadata = _typed(raw, Metadata, "metadata")
-    except ValueError as error:
-        raise OutputError(f"{path} is damaged ({error}): copy the folder again") from error
-    return metadata
+        raw = load_json(path, lambda problem: OutputError(f"{problem}: copy the folder again"))
+    except FileNotFoundError as error:
+        raise OutputError(f"{path} is missing: copy the folder again") from error
+    return read_record(
+        Metadata,
+        raw,
+        lambda problem: OutputError(f"{path} is damaged ({problem}): copy the folder again"),
+        ignore_unknown=True,
+    )
 
 
 def now_utc() -> str:
@@ -207,35 +206,3 @@ def _fps_mode(counts: TableCounts) -> str | None:
     if counts.frames < 3 or not counts.longest_step_s:  # no two consecutive frames of the source
         return None
     return "cfr" if counts.longest_step_s - counts.shortest_step_s < _SAME_STEP_S else "vfr"
-
-
-def _typed(raw: Any, kind: Any, name: str) -> Any:
-    """Convert a JSON value to the type of a record's field.
-
-    Raises:
-        ValueError: it has another type; the message names the field.
-    """
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return raw
-    if dataclasses.is_dataclass(kind) and isinstance(raw, dict):
-        record: Any = kind
-        kinds = get_type_hints(record)
-        try:
-            return record(**{key: _typed(raw[key], kinds[key], f"{name}.{key}") for key in kinds.keys() & raw.keys()})
-        except TypeError as error:  # a field is missing
-            raise ValueError(f"{name}: {error}") from None
-    if origin is UnionType:  # every union here is "or None"
-        return None if raw is None else _typed(raw, inner[0], name)
-    if origin is tuple and isinstance(raw, list):
-        return tuple(_typed(value, inner[0], name) for value in raw)
-    if origin is dict and isinstance(raw, dict):
-        return {key: _typed(value, inner[1], name) for key, value in raw.items()}
-    if kind is float and type(raw) in (int, float):
-        try:
-            return float(raw)
-        except OverflowError:
-            raise ValueError(f"{name} is too large for a float") from None
-    if type(raw) is kind:
-        return raw
-    raise ValueError(f"{name} has the wrong type")

@@ -1,43 +1,42 @@
-"""The tables of a finished run, faces.csv and faces.parquet: one row per face per analysed frame, from the journal.
+"""The tables of a finished session, faces.csv and faces.parquet: one row per face and analysed frame.
 
-Both are written with little memory whatever the length of the film, and appear under their names only when whole.
+Both are made from the journal in constant memory, and get their names only when they are complete.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from app.session.journal import read_header, read_journal, write_failed
+from app.remedies import output_errors
+from app.session.journal import read_header, read_journal
 from app.session.rows import FaceRow, SessionHeader
+from engine.files import atomic_write
 
-#: Rows that are held in memory while the Parquet file is written: those that are read, and a group of the file.
+#: Rows in memory while the Parquet file is written: those read at once, and those of a row group.
 _ROWS_AT_ONCE: Final = 8192
 _ROWS_OF_GROUP: Final = 16384
-_TEXTS: Final = frozenset(
+_STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version"}
 )
-_WHOLE_NUMBERS: Final = frozenset({"frame", "face_id"})
+_INTEGERS: Final = frozenset({"frame", "face_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class TableCounts:
-    """What the tables hold."""
+    """Statistics of the tables."""
 
     frames: int
     rows: int
-    faces: int  # different face ids
-    longest_step_s: float  # between two frames that follow each other in the source; 0 when there are none
+    faces: int  # distinct face ids
+    longest_step_s: float  # between consecutive frames of the source; 0 if there are none
     shortest_step_s: float
 
 
 def column_names(header: SessionHeader) -> tuple[str, ...]:
-    """Names of the columns in their order."""
+    """Names of the columns, in order."""
     return (
         *(
             "source_id",
@@ -63,7 +62,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
 
 
 def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
-    """The row in the order of `column_names`; None = not computed."""
+    """Values of a row in the order of `column_names`; None = not computed."""
     shown = row.labels
     return (
         *(header.source_id, row.frame, row.pts_s, row.time_s, row.face_id, row.x, row.y, row.w, row.h, row.det_score),
@@ -82,60 +81,14 @@ def write_tables(journal: Path, csv_path: Path, parquet_path: Path) -> TableCoun
     """Write both tables from a journal.
 
     Raises:
-        OutputError: a table cannot be written, or the journal is damaged; no half table is left.
+        OutputError: a table cannot be written, or the journal is damaged; no partial table is left behind.
     """
     header = read_header(journal)
-    with written_whole(csv_path) as part:
+    with output_errors(csv_path), atomic_write(csv_path) as part:
         counts = _write_csv(journal, header, part)
-    with written_whole(parquet_path) as part:
+    with output_errors(parquet_path), atomic_write(parquet_path) as part:
         _write_parquet(csv_path, header, part)
     return counts
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to; it takes the place of ``path`` only when all went well.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    try:
-        with replaced(path) as part:
-            yield part
-    except OSError as error:
-        raise write_failed(path, error) from error
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """As `written_whole`, for those who tell the user of an error in words of their own.
-
-    Raises:
-        OSError: the file cannot be written; what was at ``path`` before stays.
-    """
-    part = part_name(path)
-    try:
-        yield part
-        publish(part, path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def part_name(path: Path) -> Path:
-    """Name of a file while it is written: ``annotated.part.mp4`` for ``annotated.mp4``."""
-    return path.with_name(f"{path.stem}.part{path.suffix}")
-
-
-def publish(part: Path, path: Path) -> None:
-    """Give a finished file its name: its bytes are on the disk before the name is.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.replace(path)
 
 
 def _write_csv(journal: Path, header: SessionHeader, path: Path) -> TableCounts:
@@ -155,7 +108,7 @@ def _write_csv(journal: Path, header: SessionHeader, path: Path) -> TableCounts:
 
 
 class _Steps:
-    """The longest and the shortest time from a frame to the next."""
+    """Longest and shortest time between consecutive frames."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
@@ -170,8 +123,8 @@ class _Steps:
             self.shortest_s = min(self.shortest_s, time_s - last_s)
 
 
-class _PatientFile:
-    """A file whose write errors wait: the Parquet writer is native code that prints a crash report for them."""
+class _DeferredErrors:
+    """A file that keeps its write errors: the Parquet writer is native code and would print a crash report."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._handle = handle
@@ -186,40 +139,40 @@ class _PatientFile:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Nothing is buffered."""
 
     def close(self) -> None:
-        """Left to the owner of the file."""
+        """The owner of the file closes it."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Only asked whether it is there."""
+        """Required by the writer, which does not call it."""
         return self._handle.seek(offset, whence)
 
 
 def _write_parquet(csv_path: Path, header: SessionHeader, path: Path) -> None:
-    """Turn the CSV file, which it must equal, into Parquet; empty cells become nulls."""
-    from arro3.core import DataType, Field, Schema  # here, so that only the end of a run pays for them
+    """Convert the CSV file, so that both are equal; empty cells become nulls."""
+    from arro3.core import DataType, Field, Schema  # slow to import, and only needed at the end of a session
     from arro3.io import read_csv, write_parquet
 
     def kind(name: str) -> DataType:
-        if name in _TEXTS:
+        if name in _STRINGS:
             return DataType.utf8()
-        return DataType.int64() if name in _WHOLE_NUMBERS else DataType.float64()
+        return DataType.int64() if name in _INTEGERS else DataType.float64()
 
     names = column_names(header)
     schema = Schema([Field(name, kind(name), nullable=True) for name in names])
-    # hardly a measured value comes twice: without dictionaries the file is a quarter smaller and read in half the time
-    measured = [name for name in names if name not in _TEXTS | _WHOLE_NUMBERS]
+    # measured values rarely repeat: without dictionaries the file is a quarter smaller and loads twice as fast
+    measured = [name for name in names if name not in _STRINGS | _INTEGERS]
     with path.open("wb", buffering=0) as handle:
-        patient: Any = _PatientFile(handle)
+        file: Any = _DeferredErrors(handle)
         reader = read_csv(csv_path, schema, has_header=True, batch_size=_ROWS_AT_ONCE)
         write_parquet(
             reader,
-            patient,
+            file,
             compression="zstd(3)",
             max_row_group_size=_ROWS_OF_GROUP,
             column_dictionary_enabled=dict.fromkeys(measured, False),
             column_encoding=dict.fromkeys(measured, "byte_stream_split"),
         )
-        if patient.error is not None:
-            raise patient.error
+        if file.error is not None:
+            raise file.error

@@ -1,4 +1,4 @@
-"""Writing video, annotated or as the camera gave it: H.264 through PyAV, with the time stamps of the source."""
+"""Write video, with or without the overlay: H.264 through PyAV, with the timestamps of the source."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ import cv2
 import numpy as np
 
 from app.overlay.overlay import Overlay
-from app.session.journal import write_failed
+from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
-from app.session.table import part_name, publish
 from engine.errors import OutputError
+from engine.files import part_path, publish
 from engine.types import Frame, FrameResult, UInt8
 
-#: Ticks per second of the time stamps: a whole number of ticks for 24, 25, 30, 50, 60 and 1001ths of them.
+#: Ticks per second: a whole number per frame at 24, 25, 30, 50, 60 and their 1000/1001.
 _TICKS_PER_S: Final = 90_000
 #: Settings of x264. A constant rate factor of 23 is its default; smaller is better and larger. No B-frames: with them
-#: the file states too short a length where the first pictures lie far apart (a pause, dropped frames), and players and
-#: FFmpeg then leave the last pictures out. Costs a quarter of the size.
+#: the file states too short a duration if the first frames are far apart (a pause, dropped frames), and players and
+#: FFmpeg then skip the last frames. The file is a quarter larger.
 _ENCODER: Final = {"preset": "superfast", "crf": "23", "bf": "0"}
-#: Seconds from one key frame to the next: so far a player decodes at most to step back or to jump. Costs a tenth of the
-#: size, as against the ten seconds that x264 takes by itself.
+#: Seconds between key frames, the most that a player must decode to step back or seek. The file is a tenth larger than
+#: with x264's default of ten seconds.
 _KEY_EVERY_S: Final = 1.0
-#: What was written up to the last key frame can be played even if the program is killed; a file that is closed is an
-#: ordinary MP4. Without the late header, the times would be shifted by the pictures that the encoder holds back.
+#: Everything up to the last key frame can be played even if the program is killed; a closed file is an ordinary MP4.
+#: Without delay_moov, times would be shifted by the frames that the encoder buffers.
 _CONTAINER: Final = {
     "movflags": "+hybrid_fragmented+frag_keyframe+delay_moov",
     "flush_packets": "1",
-    # else the container rounds times to a tick of its own choice
+    # otherwise the container rounds times to ticks of its own
     "video_track_timescale": str(_TICKS_PER_S),
 }
 
 
 class VideoSink:
-    """Draws the overlay and encodes. The file has a temporary name until `publish` gives it its own."""
+    """Draws the overlay and encodes. The file has a temporary name until `publish` renames it."""
 
     def __init__(self, path: Path, header: SessionHeader | None, threads: int = 1) -> None:
         """Nothing is opened yet.
 
         Args:
             path: of the finished file.
-            header: of the run, for the overlay; None = the pictures as they are.
+            header: of the session, for the overlay; None = no overlay.
             threads: of the encoder.
         """
         self._path = path
-        self._part = part_name(path)
+        self._part = part_path(path)
         self._overlay = None if header is None else Overlay(header)
         self._threads = threads
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written
         self._stream: Any = None
         self._canvas: UInt8 | None = None
         self._last_tick = -1
-        self._next_key = 0  # tick from which the next picture is a key frame
+        self._next_key = 0  # tick from which the next frame is a key frame
 
     def open(self) -> None:
-        """Start the file; nothing more when it was started before, to draw the old frames of a resumed run.
+        """Start the file, unless it was started before to draw the earlier frames of a resumed session.
 
         Raises:
             OutputError: it cannot be written.
@@ -68,17 +68,19 @@ class VideoSink:
 
         if self._container is not None:
             return
-        try:
+        with output_errors(self._path):
             self._container = av.open(str(self._part), "w", options=dict(_CONTAINER))
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def write(self, result: FrameResult) -> None:
-        """Add one analysed frame."""
+        """Append an analysed frame.
+
+        Raises:
+            OutputError: the disk is full or gone.
+        """
         self.write_rows(result.frame, rows_of(result))
 
     def write_rows(self, frame: Frame, rows: Iterable[FaceRow]) -> None:
-        """Add one frame with the rows that belong to it.
+        """Append a frame with its rows.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -94,7 +96,7 @@ class VideoSink:
         self._encode(canvas, frame.timestamp_s)
 
     def close(self, completed: bool) -> None:
-        """End the file, still under its temporary name.
+        """Finish the file, still under its temporary name.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -102,29 +104,24 @@ class VideoSink:
         container, self._container = self._container, None
         if container is None:
             return
-        try:
-            with contextlib.closing(container):
-                if self._stream is not None:
-                    container.mux(self._stream.encode(None))
-        except OSError as error:
-            raise write_failed(self._path, error) from error
+        with output_errors(self._path), contextlib.closing(container):
+            if self._stream is not None:
+                container.mux(self._stream.encode(None))
 
     def publish(self) -> None:
-        """Give the ended file its name; without a single frame there is nothing to name.
+        """Rename the closed file to its final name; without frames there is no file.
 
         Raises:
-            OutputError: the disk refuses.
+            OutputError: the disk is full or gone.
         """
-        try:
+        with output_errors(self._path):
             if self._stream is None:
                 self._part.unlink(missing_ok=True)
             else:
                 publish(self._part, self._path)
-        except OSError as error:
-            raise write_failed(self._path, error) from error
 
     def discard(self) -> None:
-        """End and delete the file, whatever state it is in."""
+        """Close and delete the temporary file, in any state."""
         container, self._container = self._container, None
         with contextlib.suppress(OSError):
             if container is not None:
@@ -133,14 +130,14 @@ class VideoSink:
             self._part.unlink(missing_ok=True)
 
     def _start(self, height: int, width: int) -> UInt8:
-        """Set the encoder up for frames of this size; return the canvas, of even sides as H.264 asks."""
+        """Configure the encoder for frames of this size; return the canvas, with even sides for H.264."""
         even = (max(height - height % 2, 2), max(width - width % 2, 2))
         stream = self._container.add_stream("libx264", options=dict(_ENCODER))
         stream.height, stream.width = even
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
         stream.codec_context.thread_count = self._threads
-        # what cv2.cvtColor gives, so that players show the colours of the source
+        # the colour space of cv2.cvtColor, so that players show the colours of the source
         stream.codec_context.color_range = 1  # limited ("mpeg")
         stream.codec_context.colorspace = 6  # BT.601 (SMPTE 170M)
         self._stream = stream
@@ -151,23 +148,21 @@ class VideoSink:
         from av.video.frame import PictureType
 
         planes: UInt8 = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        tick = max(round(time_s * _TICKS_PER_S), self._last_tick + 1)  # must rise
-        picture.pts = tick
-        picture.duration = tick - self._last_tick if self._last_tick >= 0 else 0  # counts for the last picture
-        picture.time_base = Fraction(1, _TICKS_PER_S)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        tick = max(round(time_s * _TICKS_PER_S), self._last_tick + 1)  # must increase
+        frame.pts = tick
+        frame.duration = tick - self._last_tick if self._last_tick >= 0 else 0  # used for the last frame only
+        frame.time_base = Fraction(1, _TICKS_PER_S)
         self._last_tick = tick
         if tick >= self._next_key:
-            picture.pict_type = PictureType.I
+            frame.pict_type = PictureType.I
             self._next_key = tick + round(_KEY_EVERY_S * _TICKS_PER_S)
-        try:
-            self._container.mux(self._stream.encode(picture))
-        except OSError as error:
-            raise write_failed(self._path, error) from error
+        with output_errors(self._path):
+            self._container.mux(self._stream.encode(frame))
 
 
 def _fit(image: UInt8, canvas: UInt8) -> None:
-    """Copy the picture to the canvas: cut by one pixel for odd sides, scaled with borders for another size."""
+    """Copy an image to the canvas, cropped by one pixel if a side is odd, scaled with borders if its size differs."""
     height, width = canvas.shape[:2]
     if (image.shape[0] & ~1, image.shape[1] & ~1) == (height, width):
         np.copyto(canvas, image[:height, :width])

@@ -23,9 +23,14 @@ class Limits:
     ood_limit: float  # 0-1; a face with a larger ood_score is not assessed
 
 
+def are_valid(limits: Limits) -> bool:
+    """Whether both limits are in their ranges: aleatoric_limit finite and 0 or more, ood_limit from 0 to 1."""
+    return 0 <= limits.aleatoric_limit < math.inf and 0 <= limits.ood_limit <= 1
+
+
 def limits_of(calibration: ExpressionCalibration) -> Limits:
     """Return the model's own limits."""
-    return Limits(calibration.max_aleatoric, 1.0 - calibration.false_rejection)
+    return Limits(calibration.aleatoric_limit, 1.0 - calibration.false_rejection)
 
 
 def recalibrated(calibration: ExpressionCalibration, limits: Limits) -> ExpressionCalibration:
@@ -36,11 +41,11 @@ def recalibrated(calibration: ExpressionCalibration, limits: Limits) -> Expressi
     """
     if limits == limits_of(calibration):
         return calibration
-    if not (0 <= limits.aleatoric_limit < math.inf and 0 <= limits.ood_limit <= 1):
+    if not are_valid(limits):
         raise ValueError(f"{limits} cannot be used: aleatoric_limit must be 0 or more, ood_limit between 0 and 1")
-    moved = dataclasses.replace(calibration, max_aleatoric=limits.aleatoric_limit)
+    moved = dataclasses.replace(calibration, aleatoric_limit=limits.aleatoric_limit)
     if limits.ood_limit == limits_of(calibration).ood_limit:
         return moved  # the model's own epistemic limit was fitted; the quantiles only approximate it
     shares = np.linspace(0.0, 1.0, len(calibration.epistemic_quantiles))
-    max_epistemic = float(np.interp(limits.ood_limit, shares, calibration.epistemic_quantiles))
-    return dataclasses.replace(moved, max_epistemic=max_epistemic, false_rejection=1.0 - limits.ood_limit)
+    epistemic_limit = float(np.interp(limits.ood_limit, shares, calibration.epistemic_quantiles))
+    return dataclasses.replace(moved, epistemic_limit=epistemic_limit, false_rejection=1.0 - limits.ood_limit)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, Literal, get_args, get_type_hints
 
-from app.session.table import replaced
-from app.settings.limits import Limits
+from app.settings.limits import Limits, are_valid
 from engine.backends.registry import BACKENDS
 from engine.capture.stream import redact_url
 from engine.config import EngineConfig, TrackerName
 from engine.errors import OutputError
+from engine.files import settings_folder, write_text
+from engine.records import json_text, load_json, read_value
 
 #: Values of ``theme``, as in app.qt.theme.ThemeName.
-THEMES: Final = ("system", "light", "dark", "high-contrast")
+Theme = Literal["system", "light", "dark", "high-contrast"]
 #: Smallest and largest ``scale_percent``.
 SCALE_RANGE: Final = (100, 200)
 #: Values of ``page``, in the order of the window's navigation.
-PAGES: Final = ("start", "live", "annotate", "review", "settings", "about")
+PageName = Literal["start", "live", "annotate", "review", "settings", "about"]
+PAGES: Final[tuple[PageName, ...]] = get_args(PageName)
 #: Number of recent sessions.
 MAX_SESSIONS: Final = 8
 #: No network runs faster with more threads.
@@ -42,7 +41,7 @@ def _results_folder() -> Path:
 class Preferences:
     """Choices of the user. They contain nothing from the camera."""
 
-    theme: str = "system"  # one of THEMES
+    theme: Theme = "system"
     scale_percent: int = 100  # of text and controls, within SCALE_RANGE
     language: str = ""  # such as "de", if a translation is installed; "" = that of the desktop
     source: str = "0"  # opened last in Live; addresses with a login are not saved
@@ -56,7 +55,7 @@ class Preferences:
     coder: str = ""  # name or initials of the person who labels in Review
     window: str = ""  # saveGeometry() in base64
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
-    page: str = "start"  # one of PAGES
+    page: PageName = "start"
     sessions: tuple[Path, ...] = ()  # folders opened in Review, newest first
     notice_read: bool = False  # whether the notice of the first start was confirmed
 
@@ -69,15 +68,7 @@ class Preferences:
 def preferences_path() -> Path:
     """The file named by MIEN_CONFIG, otherwise ``desktop.json`` in the user's configuration folder."""
     named = os.environ.get("MIEN_CONFIG")
-    if named:
-        return Path(named)
-    if sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support" / "Mien"
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "Mien"
-    else:
-        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mien"
-    return folder / "desktop.json"
+    return Path(named) if named else settings_folder() / "desktop.json"
 
 
 def load_preferences(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> Preferences:
@@ -88,23 +79,26 @@ def load_preferences(path: Path, warn: Callable[[str], None] = lambda sentence: 
         warn: called with a sentence if the file cannot be read, and for every invalid value.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = load_json(path)
     except FileNotFoundError:
         return Preferences()
-    except (OSError, ValueError, RecursionError) as error:
-        warn(f"{path} cannot be read ({error}): the default settings are used")
+    except ValueError as error:
+        warn(f"{error}: the default settings are used")
         return Preferences()
     if not isinstance(raw, dict):
         warn(f"{path} does not contain settings: the defaults are used")
         return Preferences()
     values: dict[str, Any] = {}
-    for name, read in _READERS.items():
+    for name, kind in get_type_hints(Preferences).items():
         if name not in raw:
             continue
         try:
-            values[name] = read(raw[name])
-        except (TypeError, ValueError, OverflowError) as error:
-            warn(f"{path}: {name} {error}: its default is used")
+            value = read_value(kind, raw[name], field=name)
+            _check(name, value)
+        except ValueError as error:
+            warn(f"{path}: {error}: its default is used")
+            continue
+        values[name] = value[:MAX_SESSIONS] if name == "sessions" else value
     return Preferences(**values)
 
 
@@ -116,14 +110,12 @@ def save_preferences(path: Path, preferences: Preferences) -> None:
     """
     if "://" in preferences.source and redact_url(preferences.source) != preferences.source:
         preferences = dataclasses.replace(preferences, source=Preferences().source)
-    text = json.dumps(dataclasses.asdict(preferences), indent=1, default=str) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as part:
-            part.write_text(text, encoding="utf-8")
+        write_text(path, json_text(preferences))
     except OSError as error:
+        reason = error.strerror or str(error)
         raise OutputError(
-            f"settings cannot be saved in {path} ({error.strerror or error}): fix this, or set MIEN_CONFIG to another file"
+            f"settings cannot be saved in {path} ({reason}): fix this, or set MIEN_CONFIG to another file"
         ) from error
 
 
@@ -133,101 +125,33 @@ def chosen_config(config: EngineConfig, preferences: Preferences) -> EngineConfi
     return dataclasses.replace(config, backends=backends, threads=preferences.threads)
 
 
-def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
-    def read(raw: Any) -> str:
-        if raw not in choices:
-            raise ValueError(f"is {_short(raw)}, not one of {', '.join(choices)}")
-        return cast(str, raw)
+def _check(name: str, value: Any) -> None:
+    """Check what the type of a field does not.
 
-    return read
-
-
-def _within(low: int, high: int) -> Callable[[Any], int]:
-    def read(raw: Any) -> int:
-        if type(raw) is not int or not low <= raw <= high:
-            raise ValueError(f"is {_short(raw)}, not a whole number from {low} to {high}")
-        return raw
-
-    return read
+    Raises:
+        ValueError: the value is not allowed.
+    """
+    is_valid, expected = _CHECKS.get(name, (lambda value: True, ""))
+    if not is_valid(value):
+        raise ValueError(f"{name} must be {expected}, not {value!r:.60}")
 
 
-def _text(raw: Any) -> str:
-    if not isinstance(raw, str):
-        raise TypeError(f"is {_short(raw)}, not a string")
-    return raw
-
-
-def _filled(raw: Any) -> str:
-    if not _text(raw).strip():
-        raise ValueError("is empty")
-    return _text(raw)
-
-
-def _folder(raw: Any) -> Path:
+def _is_path(path: Path) -> bool:
     try:
-        if b"\0" not in os.fsencode(_filled(raw)):
-            return Path(raw)
+        return bool(os.fsencode(path))
     except UnicodeEncodeError:
-        pass
-    raise ValueError("is not a folder name")
+        return False
 
 
-def _flag(raw: Any) -> bool:
-    if not isinstance(raw, bool):
-        raise TypeError(f"is {_short(raw)}, not true or false")
-    return raw
-
-
-def _folders(raw: Any) -> tuple[Path, ...]:
-    if not isinstance(raw, list):
-        raise TypeError(f"is {_short(raw)}, not a list")
-    return tuple(map(_folder, raw))[:MAX_SESSIONS]
-
-
-def _strings(raw: Any) -> dict[str, str]:
-    if not isinstance(raw, dict):
-        raise TypeError(f"is {_short(raw)}, not an object")
-    return {name: _text(value) for name, value in raw.items()}
-
-
-def _backend(raw: Any) -> str | None:
-    return None if raw is None else _one_of(tuple(BACKENDS))(raw)
-
-
-def _limits(raw: Any) -> Limits | None:
-    if raw is None:
-        return None
-    if not isinstance(raw, dict) or set(raw) != {item.name for item in dataclasses.fields(Limits)}:
-        raise TypeError(f"is {_short(raw)}, not aleatoric_limit and ood_limit")
-    if any(type(value) not in (int, float) or not math.isfinite(value) for value in raw.values()):
-        raise TypeError(f"is {_short(raw)}, not two numbers")
-    if raw["aleatoric_limit"] < 0 or not 0 <= raw["ood_limit"] <= 1:
-        raise ValueError(f"is {_short(raw)}: aleatoric_limit must be 0 or more, ood_limit from 0 to 1")
-    return Limits(float(raw["aleatoric_limit"]), float(raw["ood_limit"]))
-
-
-def _short(raw: Any) -> str:
-    text = repr(raw)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-#: Reads and checks each field.
-_READERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "theme": _one_of(THEMES),
-    "scale_percent": _within(*SCALE_RANGE),
-    "language": _text,
-    "source": _filled,
-    "recordings": _folder,
-    "annotations": _folder,
-    "backend": _backend,
-    "tracker": _one_of(get_args(TrackerName)),
-    "threads": _within(1, MAX_THREADS),
-    "limits": _limits,
-    "preset": _filled,
-    "coder": _text,
-    "window": _text,
-    "splitters": _strings,
-    "page": _one_of(PAGES),
-    "sessions": _folders,
-    "notice_read": _flag,
+#: Condition of a field and its description.
+_CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "scale_percent": (lambda percent: SCALE_RANGE[0] <= percent <= SCALE_RANGE[1], f"in the range {SCALE_RANGE}"),
+    "source": (lambda source: bool(source.strip()), "the name of a source"),
+    "recordings": (_is_path, "a folder"),
+    "annotations": (_is_path, "a folder"),
+    "backend": (lambda name: name is None or name in BACKENDS, f"one of {', '.join(BACKENDS)}"),
+    "threads": (lambda count: 1 <= count <= MAX_THREADS, f"from 1 to {MAX_THREADS}"),
+    "limits": (lambda limits: limits is None or are_valid(limits), "at least 0, and from 0 to 1"),
+    "preset": (lambda name: bool(name.strip()), "the name of a preset"),
+    "sessions": (lambda folders: all(map(_is_path, folders)), "a list of folders"),
 }

@@ -7,21 +7,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
-#: Packages that the program imports if installed; the last ones belong to the extras.
-PACKAGES: Final = (
-    "numpy",
-    "opencv-python-headless",
-    "ai-edge-litert",
-    "onnxruntime",
-    "av",
-    "typer",
-    "rich",
-    "arro3-core",
-    "arro3-io",
-    "PySide6-Essentials",
-    "openvino",
-    "mediapipe",
-)
+from app.system.doctor import OPTIONAL_PACKAGES, REQUIRED_PACKAGES
+
+#: Packages that the program imports if installed.
+PACKAGES: Final = (*REQUIRED_PACKAGES, *OPTIONAL_PACKAGES)
 #: A field ``License`` longer than this holds the full text, not the name.
 _LONGEST_NAME: Final = 80
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.settings.limits import Limits, limits_of
 from engine.backends.contract import CONTRACTS, ActionUnitContract, read_contract
-from engine.model_files import MODELS_FOLDER, model_path
+from engine.backends.model_file import MODELS_FOLDER, model_path
 
 _CHECKOUT_CARDS: Final = Path(__file__).resolve().parents[2] / "docs" / "models"
 #: The model cards: beside the models in an installed wheel (setup.py copies them), in docs/models in a checkout.

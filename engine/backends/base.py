@@ -1,4 +1,4 @@
-"""What every inference backend offers, and the checks that every one of them runs on a network it has just opened."""
+"""The interface of inference backends, and the checks that each of them makes on a newly opened network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from engine.types import Float32
 
 
 class InferenceBackend(Protocol):
-    """A network ready to run. It knows tensors, not faces. Not thread-safe: one instance per thread."""
+    """A network ready to run, in terms of tensors. Not thread-safe: one instance per thread."""
 
     @property
     def contract(self) -> ModelContract:
-        """The contract of the network, checked."""
+        """The checked contract of the network."""
 
     @property
     def name(self) -> str:
@@ -26,17 +26,17 @@ class InferenceBackend(Protocol):
 
     @property
     def device(self) -> str:
-        """Where the network really runs, such as ``CPU``."""
+        """The device that the network runs on, such as ``CPU``."""
 
     def run(self, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
-        """Outputs by name, for inputs by name; both as the contract lists them. The caller owns the arrays returned.
+        """Run inputs by name to outputs by name, as the contract lists them. The caller owns the returned arrays.
 
         Raises:
             BackendError: the network cannot run on these inputs.
         """
 
     def close(self) -> None:
-        """Free the network; it cannot run afterwards. Closing twice is allowed."""
+        """Release the network; it cannot run afterwards. A second call does nothing."""
 
 
 def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], found: Sequence[TensorSpec]) -> None:
@@ -46,7 +46,7 @@ def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], foun
         where: the model file, for the message.
         kind: "input" or "output", for the message.
         promised: from the contract.
-        found: from the network; an axis of a text is one of any or unknown length.
+        found: from the network; an axis given as text is of any or unknown length.
 
     Raises:
         ContractError: names or types differ, or an axis cannot have the promised length.
@@ -55,7 +55,7 @@ def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], foun
     names = sorted(spec.name for spec in promised)
     if sorted(by_name) != names:
         raise ContractError(
-            f"{where} has the {kind}s {', '.join(sorted(by_name))}, its contract says {', '.join(names)}: "
+            f"{where} has the {kind}s {', '.join(sorted(by_name))}, its contract names {', '.join(names)}: "
             "restore both from one release"
         )
     for want in promised:
@@ -66,19 +66,19 @@ def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], foun
         if have.dtype != want.dtype or not axes_fit:
             raise ContractError(
                 f"{where} has {kind} {want.name} {have.dtype} {have.shape}, "
-                f"its contract says {want.dtype} {want.shape}: restore both from one release"
+                f"its contract states {want.dtype} {want.shape}: restore both from one release"
             )
 
 
 def warm_up(where: Path, backend: InferenceBackend) -> None:
-    """Run a new network on zeros: it shows its real output shapes, and the first face later waits for nothing.
+    """Run a new network on zeros, to check its output shapes and to make the first real run fast.
 
-    The first run gives every axis of free length its own length, so that a network that only works for one face, or
-    mixes up two axes, is found here. The second is the usual case, one face.
+    The first run gives every free axis a different length, which detects a network that works for one face only or
+    confuses two axes. The second is the usual case, one face.
 
     Raises:
         ModelError: the network cannot run.
-        ContractError: an output has another shape than the contract says.
+        ContractError: the shape of an output differs from the contract.
     """
     contract = backend.contract
     free = {axis: 0 for spec in contract.inputs for axis in spec.shape if isinstance(axis, str)}
@@ -92,6 +92,20 @@ def warm_up(where: Path, backend: InferenceBackend) -> None:
             _check_output(where, spec, outputs[spec.name], lengths)
 
 
+def read_logits(outputs: Mapping[str, Float32], contract: ModelContract) -> Float32:
+    """The output ``logits`` of a network.
+
+    Raises:
+        ModelError: a value is not finite: its probabilities would exceed every limit or none.
+    """
+    logits = outputs["logits"]
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            f"{contract.name!r} returned logits that are not finite: restore the model, or use another backend"
+        )
+    return logits
+
+
 def _length(axis: int | str, lengths: Mapping[str, int]) -> int:
     return lengths[axis] if isinstance(axis, str) else axis
 
@@ -103,6 +117,7 @@ def _check_output(where: Path, spec: TensorSpec, output: Float32, lengths: Mappi
     )
     if output.dtype != spec.dtype or not fits:
         raise ContractError(
-            f"{where} gives {spec.name} {output.dtype} {output.shape}, its contract says {spec.dtype} {spec.shape}: "
+            f"{where} returns {spec.name} {output.dtype} {output.shape}, its contract states {spec.dtype} "
+            f"{spec.shape}: "
             "restore both from one release"
         )

@@ -1,28 +1,27 @@
 """The contract of a model file: a JSON file beside the ONNX file, without which nothing is loaded.
 
-``expression.onnx`` has ``expression.json``. The contract says what the model takes and gives, in which order, how it is
-calibrated, on which data it was trained, and the sha256 of the one ONNX file that it speaks for.
+``expression.onnx`` has ``expression.json``. The contract lists the model's inputs and outputs, the order of its labels,
+its calibration, its training data, and the sha256 of the one ONNX file it belongs to.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from engine.errors import ContractError
+from engine.files import write_text
+from engine.records import json_text, load_json, read_record
 
-SCHEMA = 1
+#: Version of the contract's form; 2 renames the two limits of ExpressionCalibration.
+SCHEMA: Final = 2
+_REMEDY: Final = "restore it from the model's release, or export the model again"
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output; a text in the shape is an axis of any length."""
+    """One input or output; a name in the shape is an axis of any length."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -31,7 +30,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """The picture that the model reads: grey = (view(crop, side_px) / 255 - mean) / std."""
+    """The model's image input: grey = (view(crop, side_px) / 255 - mean) / std."""
 
     template: str  # engine.alignment.CROP_TEMPLATE
     side_px: int
@@ -45,10 +44,10 @@ class ExpressionCalibration:
     """Fitted on validation faces, never on test faces (UAR, SPEC 4.1-4.2)."""
 
     temperature: float  # shared by the members; divides their logits
-    max_aleatoric: float  # nats; above it a face is ambiguous
-    max_epistemic: float  # nats; above it a face is not assessed
-    false_rejection: float  # share of clean validation faces above max_epistemic, by construction
-    epistemic_quantiles: tuple[float, ...]  # nats at equally spaced shares 0..1 of validation faces, rising
+    aleatoric_limit: float  # nats; above it a face is ambiguous
+    epistemic_limit: float  # nats; above it a face is not assessed
+    false_rejection: float  # share 0-1 of clean validation faces above epistemic_limit, by construction
+    epistemic_quantiles: tuple[float, ...]  # nats, rising, at equally spaced shares 0-1 of validation faces
     fitted_on: str  # data set, split and number of faces
 
 
@@ -58,7 +57,7 @@ class AUCalibration:
 
     temperature: float  # divides every logit
     thresholds: tuple[float, ...]  # (K,) occurrence above which a unit counts as present
-    trusted: tuple[bool, ...]  # (K,) False = shown greyed and marked, never called present, not to be built on
+    trusted: tuple[bool, ...]  # (K,) False = insufficient evidence: shown greyed, never reported as present
     mask_samples: int  # S of the fixed noise bank
     mask_seed: int  # seed of the bank
     fitted_on: str
@@ -105,73 +104,43 @@ CONTRACTS: Final[dict[str, type[ModelContract]]] = {
     "action_units": ActionUnitContract,
 }
 
-_Record = TypeVar("_Record")
-
 
 def contract_path(model: Path) -> Path:
-    """Where the contract of a model file stands."""
+    """Path of the contract of a model file."""
     return model.with_suffix(".json")
 
 
 def read_contract(model: Path) -> ModelContract:
-    """Read the contract beside a model file and check its form (not yet the model's hash).
+    """Read the contract of a model file; its hash is checked by `engine.backends.model_file`.
 
     Raises:
         ContractError: missing, not JSON, of another schema, or with a field missing, unknown or of the wrong type.
     """
     path = contract_path(model)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = load_json(path, lambda problem: ContractError(f"{problem}: restore it beside its model"))
     except FileNotFoundError:
         raise ContractError(f"{path} is missing: a model is never loaded without its contract") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ContractError(f"{path} cannot be read as JSON ({error}): restore it beside its model") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise ContractError(f"{path} has schema {found!r}, this version reads {SCHEMA}: use a matching model")
+        raise ContractError(f"{path} has schema {found!r}, this version reads {SCHEMA}: {_REMEDY}")
     task = raw.get("task")
     if not isinstance(task, str) or task not in CONTRACTS:
         raise ContractError(f"{path} has task {task!r}, expected one of {', '.join(CONTRACTS)}")
-    try:
-        return _build(CONTRACTS[task], raw)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ContractError(
-            f"{path} does not hold a valid contract: {error} (restore it beside its model, or export the model again)"
-        ) from None
+    return read_record(
+        CONTRACTS[task],
+        raw,
+        lambda problem: ContractError(f"{path} is not a valid contract: {problem} ({_REMEDY})"),
+        require_all=True,
+    )
 
 
 def write_contract(contract: ModelContract, model: Path) -> Path:
-    """Write the contract beside its model file; return the contract's path."""
+    """Write the contract of a model file and return its path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path = contract_path(model)
-    path.write_text(json.dumps(dataclasses.asdict(contract), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json_text(contract))
     return path
-
-
-def _build(record: type[_Record], raw: Any) -> _Record:
-    """Make a record from JSON values, strictly: every field there, none unknown, each of its type."""
-    if not isinstance(raw, dict):
-        raise TypeError(f"{record.__name__} must be an object, not {type(raw).__name__}")
-    hints = typing.get_type_hints(record)
-    odd = set(raw) ^ set(hints)
-    if odd:
-        name = min(odd)
-        raise ValueError(f"{record.__name__} {'has unknown' if name in raw else 'lacks the'} field {name!r}")
-    return record(**{name: _value(f"{record.__name__}.{name}", hint, raw[name]) for name, hint in hints.items()})
-
-
-def _value(where: str, hint: Any, raw: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), raw)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(raw, list):
-            raise TypeError(f"{where} must be a list, not {type(raw).__name__}")
-        return tuple(_value(where, typing.get_args(hint)[0], item) for item in raw)
-    choices = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    if float in choices and isinstance(raw, int) and not isinstance(raw, bool):
-        raw = float(raw)
-    if type(raw) not in choices:
-        names = " or ".join(choice.__name__ for choice in choices)
-        raise TypeError(f"{where} must be {names}, not {type(raw).__name__}")
-    if isinstance(raw, float) and not math.isfinite(raw):
-        raise ValueError(f"{where} must be finite, not {raw}")
-    return raw

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the backend that runs everywhere."""
+"""ONNX Runtime on the CPU: the backend that is always installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.errors import BackendError, ModelError
 from engine.types import Float32
 
 _FATAL_ONLY = 4
-#: Type names of ONNX Runtime to those of numpy; others keep their name and so fail the contract.
+#: Type names of ONNX Runtime to those of numpy; any other name fails the comparison with the contract.
 _DTYPES = {"tensor(float)": "float32"}
 
 
@@ -28,15 +28,15 @@ class OnnxRuntimeBackend:
 
         Raises:
             BackendError: ONNX Runtime is not installed.
-            ModelError: the file is no network that it can run.
-            ContractError: the network is not what its contract says.
+            ModelError: ONNX Runtime cannot load or run the file.
+            ContractError: the network does not match its contract.
         """
         try:
             import onnxruntime
             from onnxruntime.capi import onnxruntime_pybind11_state as native
         except ImportError as error:
             raise BackendError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from None
-        onnxruntime.disable_telemetry_events()  # for Windows builds; elsewhere engine/telemetry.py has done it
+        onnxruntime.disable_telemetry_events()  # for Windows builds; see engine/telemetry.py for the others
         # ONNX Runtime's own errors have no common base but Exception.
         own = [kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)]
         self._errors: tuple[type[Exception], ...] = (*own, RuntimeError, ValueError, MemoryError)
@@ -51,7 +51,7 @@ class OnnxRuntimeBackend:
             )
         except self._errors as error:
             raise ModelError(
-                f"{model.path} is no network that onnxruntime can run ({_line(error)}): restore it from its release"
+                f"{model.path} cannot be loaded by onnxruntime ({_line(error)}): restore it from its release"
             ) from None
         check_signature(model.path, "input", model.contract.inputs, _specs(self._session.get_inputs()))
         check_signature(model.path, "output", model.contract.outputs, _specs(self._session.get_outputs()))
@@ -63,9 +63,7 @@ class OnnxRuntimeBackend:
         try:
             return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
         except self._errors as error:
-            raise BackendError(
-                f"{self._path} does not run on onnxruntime ({_line(error)}): restore the model"
-            ) from None
+            raise BackendError(f"{self._path} cannot run on onnxruntime ({_line(error)}): restore the model") from None
 
     def close(self) -> None:
         """See InferenceBackend."""
@@ -77,8 +75,8 @@ def _options(onnxruntime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = _FATAL_ONLY  # the rest reaches the user as our errors
-    # Waiting threads sleep: spinning gave 7 % more speed for 75 % more processor time.
+    options.log_severity_level = _FATAL_ONLY  # everything else is raised as an error
+    # Spinning while waiting gave 7 % more speed for 75 % more processor time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
@@ -95,6 +93,6 @@ def _specs(arguments: Iterable[Any]) -> list[TensorSpec]:
 
 
 def _line(error: Exception) -> str:
-    """The message of an ONNX Runtime error on one line, without its codes."""
+    """First line of an ONNX Runtime error, without its codes."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip()
     return text.splitlines()[0].strip() if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU (optional package): faster on x86, same results as ONNX Runtime."""
+"""OpenVINO on the CPU (optional package): faster on x86, with the results of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class OpenVinoBackend:
 
         Raises:
             BackendError: OpenVINO is not installed.
-            ModelError: the file is no network that it can run.
-            ContractError: the network is not what its contract says.
+            ModelError: OpenVINO cannot load or run the file.
+            ContractError: the network does not match its contract.
         """
         try:
             import openvino
@@ -43,9 +43,7 @@ class OpenVinoBackend:
             compiled = core.compile_model(network, "CPU", _options(threads))
             self._request: Any = compiled.create_infer_request()
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise ModelError(
-                f"{model.path} is no network that openvino can run ({_line(error)}): use onnxruntime"
-            ) from None
+            raise ModelError(f"{model.path} cannot be loaded by openvino ({_line(error)}): use onnxruntime") from None
         inputs, outputs = model.contract.inputs, model.contract.outputs
         check_signature(model.path, "input", inputs, _specs(compiled.inputs, inputs))
         check_signature(model.path, "output", outputs, _specs(compiled.outputs, outputs))
@@ -57,7 +55,7 @@ class OpenVinoBackend:
         try:
             results = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise BackendError(f"{self._path} does not run on openvino ({_line(error)}): use onnxruntime") from None
+            raise BackendError(f"{self._path} cannot run on openvino ({_line(error)}): use onnxruntime") from None
         return {name: results[port] for name, port in self._outputs}
 
     def close(self) -> None:
@@ -68,13 +66,13 @@ class OpenVinoBackend:
 def _options(threads: int) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 where the CPU has it: other results on other machines
+        "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 on CPUs that have it, with other results
         "INFERENCE_NUM_THREADS": threads,
     }
 
 
 def _specs(ports: Iterable[Any], promised: Iterable[TensorSpec]) -> list[TensorSpec]:
-    """Ports as specs; a port of several names goes by the one that the contract knows."""
+    """Ports as specs; of several names of a port, the one in the contract."""
     wanted = {spec.name for spec in promised}
     return [
         TensorSpec(
@@ -87,6 +85,6 @@ def _specs(ports: Iterable[Any], promised: Iterable[TensorSpec]) -> list[TensorS
 
 
 def _line(error: Exception) -> str:
-    """The last line of an OpenVINO error: those before are places in its source."""
+    """Last line of an OpenVINO error; the lines before are positions in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

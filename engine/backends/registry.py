@@ -1,4 +1,4 @@
-"""Opening a model on the first backend of a list that can run it here."""
+"""Opens a model on the first backend of a list that can run it here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _open_tensorrt(model: ModelFile, threads: int) -> InferenceBackend:
     return open_tensorrt(model, threads)
 
 
-#: Every backend by its name in the settings; a package is imported only when its backend is tried.
+#: Every backend by its name in the settings; its package is imported only when it is tried.
 BACKENDS: Final[dict[str, Callable[[ModelFile, int], InferenceBackend]]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
@@ -44,14 +44,14 @@ def open_backend(model: Path, order: Sequence[str], threads: int) -> InferenceBa
     """Check a model file against its contract, then open it on the first backend of ``order`` that can run it.
 
     Args:
-        model: the ONNX file; its contract stands beside it.
+        model: the ONNX file, with its contract beside it.
         order: names of BACKENDS, the preferred one first.
         threads: of the backend, 1 or more.
 
     Raises:
-        BackendError: a name is unknown, or no backend of the list can run here; each reason is named.
-        ContractError: the contract is missing, malformed, or not that of the network.
-        ModelError: the file is missing or changed, or no backend can read it.
+        BackendError: a name is unknown, or no backend of the list can run here; lists the reason of each.
+        ContractError: the contract is missing, malformed, or does not match the network.
+        ModelError: the file is missing or changed, or no backend can load it.
         ConfigError: ``threads`` is below 1.
     """
     if threads < 1:
@@ -65,11 +65,11 @@ def open_backend(model: Path, order: Sequence[str], threads: int) -> InferenceBa
         try:
             return BACKENDS[name](checked, threads)
         except ContractError:
-            raise  # true of the file, whoever opens it
+            raise  # a fault of the file on every backend
         except (BackendError, ModelError) as error:
             _log.info("backend %s refused %s: %s", name, model.name, error)
             refusals.append(error)
     for refusal in reversed(refusals):
         if isinstance(refusal, ModelError):
-            raise refusal  # a backend does run here: the fault is the file's
+            raise refusal  # a backend is available: the fault is the file's
     raise BackendError(f"no backend of {', '.join(order)} can run here: {'; '.join(map(str, refusals))}")

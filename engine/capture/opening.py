@@ -62,5 +62,10 @@ def source_stem(spec: str) -> str:
     return re.sub(r"[^\w.]+", "-", name).strip("-._")[:_MAX_STEM] or "source"
 
 
+def is_live_spec(spec: str) -> bool:
+    """Whether a text names a camera or an address, which are live, and not a file, a folder or the demo."""
+    return _is_camera(spec) or _URL.match(spec) is not None
+
+
 def _is_camera(spec: str) -> bool:
     return (spec.isascii() and spec.isdecimal()) or spec.startswith("/dev/")

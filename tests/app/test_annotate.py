@@ -1,4 +1,4 @@
-"""Runs on made frames: what is written, what is never overwritten, and how a broken run goes on."""
+"""Annotating fake frames: the files of a session, overwriting, resuming, lost sources and full disks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROWS = FRAMES + FRAMES // 5
 
 
 class EndlessFile(FakeSource):
-    """A file that has frames as long as somebody reads."""
+    """A file that never ends."""
 
     def __init__(self) -> None:
         super().__init__(10**9)
@@ -47,7 +47,7 @@ def names_in(folder: SessionFolder) -> list[str]:
     return sorted(path.name for path in folder.path.iterdir())
 
 
-def test_a_run_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
+def test_a_job_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
     outcome = run_annotate()
     folder = run_annotate.folder
     assert outcome.finished
@@ -65,7 +65,7 @@ def test_a_run_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
     assert metadata["note"].endswith("It does not show what a person feels, means or intends.")
 
 
-def test_the_video_keeps_the_frames_and_their_times(run_annotate: Annotator) -> None:
+def test_the_video_has_all_frames_and_their_times(run_annotate: Annotator) -> None:
     run_annotate()
     with av.open(str(run_annotate.folder.video)) as container:
         times = [frame.time for frame in container.decode(video=0)]
@@ -73,12 +73,12 @@ def test_the_video_keeps_the_frames_and_their_times(run_annotate: Annotator) -> 
     assert times == pytest.approx([index / 10 for index in range(FRAMES)], abs=1e-4)
 
 
-def test_no_video_leaves_the_video_out(run_annotate: Annotator) -> None:
+def test_no_video_is_written_if_not_wanted(run_annotate: Annotator) -> None:
     run_annotate(video=False)
     assert "annotated.mp4" not in names_in(run_annotate.folder)
 
 
-def test_finished_output_is_not_overwritten(run_annotate: Annotator) -> None:
+def test_a_finished_session_is_not_overwritten(run_annotate: Annotator) -> None:
     run_annotate()
     before = {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()}
     with pytest.raises(
@@ -88,14 +88,14 @@ def test_finished_output_is_not_overwritten(run_annotate: Annotator) -> None:
     assert {path: path.read_bytes() for path in run_annotate.folder.path.iterdir()} == before
 
 
-def test_resuming_finished_output_leaves_it_alone(run_annotate: Annotator) -> None:
+def test_resuming_a_finished_session_does_nothing(run_annotate: Annotator) -> None:
     run_annotate()
     pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True).skipped
     assert pipeline.processed == []
 
 
-def test_force_writes_finished_output_again_and_keeps_strange_files(run_annotate: Annotator) -> None:
+def test_force_overwrites_a_finished_session_and_keeps_other_files(run_annotate: Annotator) -> None:
     run_annotate()
     (run_annotate.folder.path / "notes.txt").write_text("mine")
     assert run_annotate(source=FakeSource(12), force=True).finished
@@ -123,7 +123,7 @@ def test_force_deletes_nothing_when_the_source_cannot_be_opened(run_annotate: An
     assert run_annotate.folder.state() is SessionState.FINISHED
 
 
-def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> None:
+def test_an_unfinished_session_needs_resume_or_force(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
         run_annotate(FakePipeline(fail_at=20))
     assert run_annotate.folder.state() is SessionState.UNFINISHED
@@ -136,7 +136,7 @@ def test_unfinished_output_needs_resume_or_force(run_annotate: Annotator) -> Non
 
 @pytest.mark.parametrize("fail_at", [0, 3, 11, 20, 34])
 @pytest.mark.parametrize("video", [True, False])
-def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
+def test_a_resumed_session_has_the_same_table_and_as_many_video_frames(
     run_annotate: Annotator, tmp_path: Path, fail_at: int, video: bool
 ) -> None:
     whole = Annotator(SessionFolder(tmp_path / "whole"))
@@ -146,18 +146,18 @@ def test_a_resumed_run_gives_the_same_table_and_as_many_pictures(
     pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True, video=video).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
-    begun = (
+    resumed_at = (
         (fail_at - 1) // 10 * 10 + 1 if fail_at > 10 else 0
     )  # a state is kept at every second, that is every tenth frame
-    assert pipeline.processed == list(range(begun, FRAMES))
+    assert pipeline.processed == list(range(resumed_at, FRAMES))
     metadata = json.loads(run_annotate.folder.metadata.read_text())
-    assert metadata["resumed_at"] == ([begun] if begun else [])
+    assert metadata["resumed_at"] == ([resumed_at] if resumed_at else [])
     if video:
         with av.open(str(run_annotate.folder.video)) as container:
             assert sum(1 for _ in container.decode(video=0)) == FRAMES
 
 
-def test_a_resumed_run_began_when_its_first_part_did(run_annotate: Annotator) -> None:
+def test_a_resumed_session_keeps_its_start_time(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=20), video=False)
     path = run_annotate.folder.metadata
@@ -166,7 +166,7 @@ def test_a_resumed_run_began_when_its_first_part_did(run_annotate: Annotator) ->
     assert json.loads(path.read_text())["start"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
+def test_a_journal_truncated_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole(video=False)
     journal = whole.folder.journal.read_bytes()
@@ -180,7 +180,7 @@ def test_a_journal_cut_at_any_byte_can_be_resumed(run_annotate: Annotator, tmp_p
         assert table_of(run_annotate.folder) == wanted
 
 
-def test_a_run_can_break_off_and_go_on_twice(run_annotate: Annotator, tmp_path: Path) -> None:
+def test_a_session_can_be_resumed_twice(run_annotate: Annotator, tmp_path: Path) -> None:
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole()
     with pytest.raises(RuntimeError):
@@ -228,7 +228,7 @@ def test_resuming_with_a_shorter_source_is_refused(run_annotate: Annotator) -> N
         run_annotate(source=FakeSource(7), resume=True)
 
 
-def test_a_live_source_that_is_stopped_is_finished(run_annotate: Annotator) -> None:
+def test_stopping_a_live_source_finishes_its_session(run_annotate: Annotator) -> None:
     control = JobControl()
     source = FakeSource(10**6, live=True)
     outcome = run_annotate(FakePipeline(on_frame=lambda index: control.stop() if index > 20 else None), source, control)
@@ -245,7 +245,7 @@ def test_a_live_source_cannot_be_resumed(run_annotate: Annotator) -> None:
         run_annotate(source=FakeSource(5, live=True), resume=True)
 
 
-def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotator) -> None:
+def test_a_lost_live_source_leaves_table_and_video(run_annotate: Annotator) -> None:
     class Unplugged(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
@@ -261,7 +261,7 @@ def test_a_live_source_that_is_lost_leaves_table_and_video(run_annotate: Annotat
     assert len(table_of(run_annotate.folder)) >= metadata["frames"]["analysed"] > 0
 
 
-def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate: Annotator) -> None:
+def test_stopping_a_file_keeps_the_journal_and_no_partial_file(run_annotate: Annotator) -> None:
     control = JobControl()
     outcome = run_annotate(
         FakePipeline(on_frame=lambda index: control.stop() if index == 25 else None), EndlessFile(), control
@@ -271,20 +271,20 @@ def test_a_file_that_is_stopped_keeps_its_journal_and_no_half_file(run_annotate:
     assert json.loads(run_annotate.folder.metadata.read_text())["completed"] is False
 
 
-def test_a_folder_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         Annotator(SessionFolder(tmp_path / "file" / "session"))()
 
 
-def test_a_disk_that_fills_up_keeps_the_journal(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_journal(run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
     wrote = os.fsync
     calls = 0
 
     def refuse(descriptor: int) -> None:
         nonlocal calls
         calls += 1
-        if calls > 2:  # metadata and the first line of the journal go well
+        if calls > 2:  # metadata and the first line of the journal succeed
             raise OSError(28, "No space left on device")
         wrote(descriptor)
 
@@ -316,7 +316,7 @@ except OutputError as error:
 
 
 @pytest.mark.parametrize("limit", [4_000, 9_000, 14_000])
-def test_a_full_disk_at_any_size_is_one_error_and_no_half_file(run_annotate: Annotator, limit: int) -> None:
+def test_a_full_disk_at_any_size_is_one_error_without_partial_files(run_annotate: Annotator, limit: int) -> None:
     folder = run_annotate.folder
     finished = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder.path), str(limit)],
@@ -335,8 +335,8 @@ def test_a_full_disk_at_any_size_is_one_error_and_no_half_file(run_annotate: Ann
     assert len(table_of(folder)) == ROWS
 
 
-def test_a_killed_run_goes_on(run_annotate: Annotator, tmp_path: Path) -> None:
-    """SIGKILL in the middle: the journal reads, and the table becomes that of a run that was not killed."""
+def test_a_killed_job_can_be_resumed(run_annotate: Annotator, tmp_path: Path) -> None:
+    """SIGKILL in the middle: the journal can be read, and the table equals that of an uninterrupted job."""
     killed = """
 import os, signal, sys
 from pathlib import Path
@@ -358,7 +358,7 @@ Annotator(SessionFolder(Path(sys.argv[1])))(FakePipeline(on_frame=kill))
     assert "annotated.part.mp4" not in names_in(run_annotate.folder)
 
 
-def test_odd_sizes_are_cut_to_even(run_annotate: Annotator) -> None:
+def test_odd_sizes_are_cropped_to_even(run_annotate: Annotator) -> None:
     class Odd(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
@@ -370,7 +370,7 @@ def test_odd_sizes_are_cut_to_even(run_annotate: Annotator) -> None:
         assert (stream.width, stream.height) == (160, 120)
 
 
-def test_pictures_of_different_sizes_share_one_video(run_annotate: Annotator) -> None:
+def test_images_of_different_sizes_share_one_video(run_annotate: Annotator) -> None:
     class Album(FakeSource):
         def read(self) -> Frame | None:
             frame = super().read()
@@ -379,7 +379,7 @@ def test_pictures_of_different_sizes_share_one_video(run_annotate: Annotator) ->
     assert run_annotate(source=Album()).finished
 
 
-def test_no_header_line_twice(run_annotate: Annotator) -> None:
+def test_a_resumed_journal_has_one_header(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=20))
     run_annotate(resume=True)

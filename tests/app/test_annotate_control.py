@@ -1,4 +1,4 @@
-"""Pausing and stopping a job: in the middle, before it begins, while it catches up, and for live sources."""
+"""Pausing and stopping a job: while it runs, while it catches up after a resume, and for live sources."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from tests.fakes.sessions import Annotator, SilentListener
 ENDLESS = 10**9
 
 
-class StandstillWatch(SilentListener):
-    """Tells when the count stood still between two looks, and when it moved again after that."""
+class PauseDetector(SilentListener):
+    """Calls back when the count of frames stays the same between two updates, and when it increases again."""
 
-    def __init__(self, stands: Callable[[], None], moves: Callable[[], None]) -> None:
+    def __init__(self, on_pause: Callable[[], None], on_progress: Callable[[], None]) -> None:
         super().__init__()
-        self.stood_at: int | None = None
-        self.moved = False
-        self._stands, self._moves = stands, moves
+        self.paused_at: int | None = None
+        self.resumed = False
+        self._on_pause, self._on_progress = on_pause, on_progress
 
     def update(self, done: int) -> None:
-        if self.stood_at is None and done and done == self.done:
-            self.stood_at = done
-            self._stands()
-        elif self.stood_at is not None and done > self.stood_at:
-            self.moved = True
-            self._moves()
+        if self.paused_at is None and done and done == self.done:
+            self.paused_at = done
+            self._on_pause()
+        elif self.paused_at is not None and done > self.paused_at:
+            self.resumed = True
+            self._on_progress()
         super().update(done)
 
 
-def test_a_control_is_neither_stopped_nor_paused_at_first() -> None:
+def test_a_new_control_is_neither_stopped_nor_paused() -> None:
     control = JobControl()
     assert not control.stopped
     assert not control.paused
     control.wait_while_paused()
 
 
-def test_stopping_ends_a_pause_for_good() -> None:
+def test_stopping_ends_a_pause_and_is_final() -> None:
     control = JobControl()
     control.pause()
     assert control.paused
@@ -55,7 +55,7 @@ def test_stopping_ends_a_pause_for_good() -> None:
 
 
 @pytest.mark.parametrize("command", ["resume", "stop"])
-def test_whoever_waits_goes_on(command: str) -> None:
+def test_resuming_or_stopping_unblocks_a_waiting_thread(command: str) -> None:
     control = JobControl()
     control.pause()
     waiter = threading.Thread(target=control.wait_while_paused)
@@ -66,39 +66,39 @@ def test_whoever_waits_goes_on(command: str) -> None:
     assert not waiter.is_alive()
 
 
-def test_a_paused_file_waits_and_goes_on(run_annotate: Annotator) -> None:
+def test_a_paused_file_continues_without_losing_frames(run_annotate: Annotator) -> None:
     control = JobControl()
-    watch = StandstillWatch(control.resume, control.stop)
+    listener = PauseDetector(control.resume, control.stop)
     pipeline = FakePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
-    outcome = run_annotate(pipeline, FakeSource(ENDLESS), control, listener=watch, video=False)
+    outcome = run_annotate(pipeline, FakeSource(ENDLESS), control, listener=listener, video=False)
     assert not outcome.finished
-    assert watch.stood_at is not None
-    assert watch.moved
+    assert listener.paused_at is not None
+    assert listener.resumed
     frames = [entry.frame for entry in read_journal(run_annotate.folder.journal)]
-    assert frames == list(range(len(frames)))  # nothing was lost in the pause
+    assert frames == list(range(len(frames)))  # no frame was lost
 
 
 def test_a_paused_job_can_be_stopped(run_annotate: Annotator) -> None:
     control = JobControl()
-    watch = StandstillWatch(control.stop, lambda: None)
+    listener = PauseDetector(control.stop, lambda: None)
     pipeline = FakePipeline(on_frame=lambda index: control.pause() if index == 10 else None)
-    assert not run_annotate(pipeline, FakeSource(ENDLESS), control, listener=watch, video=False).finished
-    assert watch.stood_at is not None
+    assert not run_annotate(pipeline, FakeSource(ENDLESS), control, listener=listener, video=False).finished
+    assert listener.paused_at is not None
     assert run_annotate.folder.state() is SessionState.UNFINISHED
 
 
-def test_a_paused_live_source_drops_what_comes(run_annotate: Annotator) -> None:
+def test_a_paused_live_source_drops_frames(run_annotate: Annotator) -> None:
     control = JobControl()
-    watch = StandstillWatch(control.stop, lambda: None)
+    listener = PauseDetector(control.stop, lambda: None)
     pipeline = FakePipeline(on_frame=lambda index: control.pause() if index > 10 else None)
-    assert run_annotate(pipeline, FakeSource(ENDLESS, live=True), control, listener=watch, video=False).finished
+    assert run_annotate(pipeline, FakeSource(ENDLESS, live=True), control, listener=listener, video=False).finished
     frames = json.loads(run_annotate.folder.metadata.read_text())["frames"]
     assert frames["dropped"] > 0
     assert frames["read"] == frames["analysed"] + frames["dropped"]
 
 
-class Impatient(JobControl):
-    """Counts how often the job waited, and lets it go on, or stops it."""
+class Interrupter(JobControl):
+    """Counts how often the job waits, and resumes or stops it."""
 
     def __init__(self, stops: bool) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def test_a_resumed_job_can_be_paused_while_it_catches_up(run_annotate: Annotator
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=27))
     before = run_annotate.folder.journal.read_bytes()
-    control = Impatient(stops)
+    control = Interrupter(stops)
     control.pause()
     outcome = run_annotate(control=control, resume=True)
     assert control.waited == 1
@@ -130,7 +130,7 @@ def test_a_resumed_job_can_be_paused_while_it_catches_up(run_annotate: Annotator
         assert not (run_annotate.folder.path / "annotated.part.mp4").exists()
 
 
-def test_progress_counts_the_frames_that_were_drawn_again(run_annotate: Annotator) -> None:
+def test_progress_includes_the_frames_that_are_drawn_again(run_annotate: Annotator) -> None:
     counts: list[int] = []
 
     class Counting(SilentListener):
@@ -141,5 +141,5 @@ def test_progress_counts_the_frames_that_were_drawn_again(run_annotate: Annotato
         run_annotate(FakePipeline(fail_at=27))
     run_annotate(resume=True, listener=Counting())
     assert counts == sorted(counts)
-    assert counts[:21] == list(range(1, 22))  # up to the state that was kept at frame 20
+    assert counts[:21] == list(range(1, 22))  # up to the state at frame 20
     assert counts[-1] == 35

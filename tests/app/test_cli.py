@@ -1,4 +1,4 @@
-"""The command from outside: exit statuses, one line per error, and what it never imports."""
+"""The command as a process: exit statuses, one line per error, and imports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.backends.model_file import model_path
 from engine.errors import EngineError
-from engine.model_files import model_path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ def bad_file(folder: Path, kind: str) -> Path:
     if kind == "empty":
         path.write_bytes(b"")
     elif kind == "text":
-        path.write_text("this is no video\n" * 100)
+        path.write_text("this is not a video\n" * 100)
     elif kind == "zeros":
         path.write_bytes(bytes(100_000))
     return path
@@ -116,7 +116,7 @@ def test_an_unknown_backend_is_one_line_and_status_2(tmp_path: Path, models: Non
     assert "unknown backend abacus" in one_line(finished)
 
 
-def test_a_camera_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_a_missing_camera_is_one_line_and_status_2(tmp_path: Path) -> None:
     finished = mien("annotate", "99", "--out", tmp_path / "out")
     assert finished.returncode == 2
     assert "camera 99" in one_line(finished)
@@ -136,7 +136,7 @@ def test_the_version_is_shown() -> None:
 def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     broken = (
         "import app.session.folder\n"
-        "def fail(*_): raise KeyError('broken on purpose')\n"
+        "def fail(*_): raise KeyError('deliberate failure')\n"
         "app.session.folder.session_folders = fail\n"
         "from app.cli import main\nmain()\n"
     )
@@ -144,7 +144,7 @@ def test_an_internal_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CHECKOUT, env=environment)
     assert finished.returncode == 1
-    assert "internal error: KeyError: 'broken on purpose'; please report it" in one_line(finished)
+    assert "internal error: KeyError: 'deliberate failure'; please report it" in one_line(finished)
     if sys.platform == "linux":
         assert "Traceback" in (tmp_path / "mien" / "last-error.txt").read_text()
 
@@ -186,7 +186,7 @@ def started(clip: Path, out: Path, frames: int) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_killed_annotate_goes_on_with_the_same_table(clip: Path, tmp_path: Path, models: None) -> None:
+def test_a_killed_annotate_resumes_to_the_same_table(clip: Path, tmp_path: Path, models: None) -> None:
     whole = mien("annotate", clip, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     process = started(clip, tmp_path / "out", 30)
@@ -207,13 +207,13 @@ def test_a_killed_annotate_goes_on_with_the_same_table(clip: Path, tmp_path: Pat
     assert len(metadata["source"]["sha256"]) == 64
 
 
-def test_an_interrupted_annotate_says_how_to_go_on(clip: Path, tmp_path: Path, models: None) -> None:
+def test_an_interrupted_annotate_says_how_to_resume(clip: Path, tmp_path: Path, models: None) -> None:
     process = started(clip, tmp_path / "out", 5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, messages = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "--resume" in said
-    assert "Traceback" not in said
+    assert "--resume" in messages
+    assert "Traceback" not in messages
     assert sorted(path.name for path in (tmp_path / "out" / "clip").iterdir()) == ["journal.jsonl", "metadata.json"]
 
 
@@ -223,7 +223,7 @@ def test_two_sources_of_one_name_get_two_folders(clip: Path, tmp_path: Path, mod
     assert table_of(tmp_path / "out" / "clip") == table_of(tmp_path / "out" / "clip-2")
 
 
-def test_bench_writes_its_figures(clip: Path, tmp_path: Path, models: None) -> None:
+def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:
     finished = mien("bench", clip, "--json", tmp_path / "bench.json")
     assert finished.returncode == 0, finished.stderr
     figures = json.loads((tmp_path / "bench.json").read_text())
@@ -234,7 +234,7 @@ def test_bench_writes_its_figures(clip: Path, tmp_path: Path, models: None) -> N
     assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
 
 
-def test_bench_of_the_window_writes_its_figures(tmp_path: Path, models: None) -> None:
+def test_bench_of_the_window_writes_its_results(tmp_path: Path, models: None) -> None:
     pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and its libraries", exc_type=ImportError)
     finished = mien("bench", "--gui", "--seconds", "1", "--hours", "0.02", "--json", tmp_path / "window.json")
     assert finished.returncode == 0, finished.stderr
@@ -314,14 +314,14 @@ def test_the_window_opens_and_ends_on_sigterm(arguments: tuple[str, ...], tmp_pa
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    kept = json.loads(settings.read_text())
-    assert (kept["threads"], kept["page"]) == (3, "live" if arguments else "start")
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 0, messages
+    assert "Traceback" not in messages
+    saved = json.loads(settings.read_text())
+    assert (saved["threads"], saved["page"]) == (3, "live" if arguments else "start")
 
 
-def test_a_thread_that_does_not_end_is_told_and_cannot_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_thread_does_not_keep_the_program_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     from app import cli
     from engine.errors import ThreadStuckError
 

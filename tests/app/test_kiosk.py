@@ -1,4 +1,4 @@
-"""The set-up of a kiosk, and its rule for trying again."""
+"""Options of the kiosk, and its schedule of retries."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ from engine.errors import ConfigError
 
 
 @pytest.mark.parametrize("source", ["0", "12", "/dev/video2", "rtsp://host/live"])
-def test_a_camera_is_announced(source):
+def test_a_camera_gets_the_camera_notice(source):
     assert KioskOptions(source).notice_shown == CAMERA_NOTICE
 
 
 @pytest.mark.parametrize("source", ["demo", "clip.mp4", "pictures/0", "²"])
-def test_no_camera_is_announced_where_none_is_on(source):
+def test_a_file_gets_the_recording_notice(source):
     assert KioskOptions(source).notice_shown == RECORDING_NOTICE
 
 
-def test_nothing_is_claimed_of_what_people_feel():
+def test_the_notices_claim_nothing_about_feelings():
     for notice in (CAMERA_NOTICE, RECORDING_NOTICE):
         assert not {"emotion", "feel", "feels", "mood", "detects"} & set(notice.lower().replace(".", "").split())
 
 
-def test_the_owners_notice_is_shown_as_it_is():
+def test_the_operators_notice_replaces_the_default():
     assert KioskOptions("demo", " Ask at the desk. ").notice_shown == "Ask at the desk."
     assert KioskOptions("demo", " ").notice_shown == RECORDING_NOTICE
 
 
-def test_labels_are_off_unless_asked_for():
+def test_labels_are_off_by_default():
     assert not KioskOptions().labels
 
 
-def test_a_notice_that_does_not_fit_is_refused():
+def test_a_notice_that_is_too_long_is_refused():
     KioskOptions(notice="x" * MAX_NOTICE)
-    with pytest.raises(ConfigError, match=f"the notice has {MAX_NOTICE + 1} letters: {MAX_NOTICE} are the most"):
+    with pytest.raises(ConfigError, match=f"the notice has {MAX_NOTICE + 1} characters: shorten it to {MAX_NOTICE}"):
         KioskOptions(notice="x" * (MAX_NOTICE + 1))
 
 
 @pytest.mark.parametrize("hold_s", [0.0, 0.99, 15.5, float("nan")])
-def test_a_time_to_hold_out_of_range_is_refused(hold_s):
+def test_a_hold_time_out_of_range_is_refused(hold_s):
     with pytest.raises(ConfigError, match="hold_s is .*: give 1 to 15 seconds"):
         KioskOptions(hold_s=hold_s)
 
 
 def fail_at_once(rule: RecoveryRule, now_s: float, times: int) -> tuple[list[float], float]:
-    """Fail, wait as told, fail again; the waits, and the time after them."""
+    """Fail repeatedly after the waits given; return the waits and the time after them."""
     waits = []
     for _ in range(times):
         waits.append(rule.failed(now_s))
@@ -69,27 +69,27 @@ def fail_at_once(rule: RecoveryRule, now_s: float, times: int) -> tuple[list[flo
     return waits, now_s
 
 
-def test_it_tries_soon_a_few_times_and_then_seldom():
+def test_the_first_retries_are_soon_and_later_ones_rare():
     rule = RecoveryRule()
     waits, _ = fail_at_once(rule, 0.0, MAX_TRIES + 3)
     assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S] * 3
     assert rule.gave_up
 
 
-def test_failures_far_apart_are_always_tried_soon():
+def test_rare_failures_are_always_retried_soon():
     rule = RecoveryRule()
     for step in range(50):
         assert rule.failed(step * (WINDOW_S / MAX_TRIES + RETRY_S)) == RETRY_S
     assert not rule.gave_up
 
 
-def test_a_failure_every_few_seconds_is_too_many():
+def test_frequent_failures_slow_the_retries_down():
     rule = RecoveryRule()
     waits = [rule.failed(step * (WINDOW_S / MAX_TRIES - 1)) for step in range(MAX_TRIES + 1)]
     assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S]
 
 
-def test_a_minute_of_pictures_makes_all_good():
+def test_a_minute_of_frames_resets_the_schedule():
     rule = RecoveryRule()
     _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
     rule.succeeded(now_s)
@@ -99,7 +99,7 @@ def test_a_minute_of_pictures_makes_all_good():
     assert waits == [RETRY_S] * MAX_TRIES + [SLOW_S]
 
 
-def test_a_few_pictures_do_not_make_good():
+def test_a_few_frames_do_not_reset_the_schedule():
     rule = RecoveryRule()
     _, now_s = fail_at_once(rule, 0.0, MAX_TRIES + 1)
     for _ in range(5):
@@ -111,7 +111,7 @@ def test_a_few_pictures_do_not_make_good():
 
 
 @given(st.lists(st.floats(0.0, 200.0), min_size=1, max_size=80))
-def test_never_more_than_the_limit_within_the_window(pauses_s):
+def test_retries_never_exceed_the_limit_within_the_window(pauses_s):
     rule, now_s, tries_s = RecoveryRule(), 0.0, []
     for pause_s in pauses_s:
         now_s += rule.failed(now_s)
@@ -123,7 +123,7 @@ def test_never_more_than_the_limit_within_the_window(pauses_s):
         assert sum(tried_s <= other < tried_s + WINDOW_S for other in tries_s) <= MAX_TRIES
 
 
-def test_the_command_hands_its_options_over(monkeypatch):
+def test_the_command_passes_its_options_on(monkeypatch):
     pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6", exc_type=ImportError)
     from app.qt.kiosk import kiosk_window
 
@@ -141,7 +141,7 @@ def test_the_command_hands_its_options_over(monkeypatch):
     assert (config.backends, config.threads, tracker) == (("openvino",), 3, "mediapipe")
 
 
-def test_the_command_refuses_what_does_not_fit_in_one_line():
+def test_the_command_reports_a_wrong_option_in_one_line():
     done = CliRunner().invoke(app, ["kiosk", "--hold-s", "99"])
     assert done.exit_code == USER_ERROR
     assert done.stderr == "mien: hold_s is 99: give 1 to 15 seconds\n"

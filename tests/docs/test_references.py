@@ -22,7 +22,7 @@ LINKED_SECTION = re.compile(r"spec\.md\)? (\d+(?:\.\d+)?)")
 FILE = re.compile(
     r"(?<![\w/.<>{-])((?:app|engine|training|tests|docs|packaging|assets)/[\w./-]*\.(?:py|md|toml|json|sh|svg|jpg|png|onnx|txt))\b"
 )
-FOLDER = re.compile(r"(?<![\w/.<>{-])((?:app|engine|training|tests|docs|packaging|assets)/[\w/]*\w)(?![\w./*{<-])")
+FOLDER = re.compile(r"(?<![\w/.<>{-])((?:app|engine|training|tests|docs|packaging|assets)/[\w/]*\w)/?(?![\w./*{<-])")
 MODULE = re.compile(r"(?<![\w./-])((?:app|engine|training)(?:\.[A-Za-z_]\w*)+)(?![\w(])")
 LINK = re.compile(r"\]\(([^)#\s]+)?(#[^)\s]*)?\)")
 

@@ -1,4 +1,4 @@
-"""Tiny real models built on the spot, each with its contract, and faces to feed them."""
+"""Small real models with their contracts, generated on the fly, and aligned faces as their input."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def face() -> Callable[..., AlignedFace]:
 
 @pytest.fixture
 def expression_model(tmp_path: Path) -> Callable[..., Path]:
-    """Make ``expression.onnx`` with its contract: a real function of the picture's quadrants and the landmarks.
+    """Make ``expression.onnx`` with its contract: a real function of the image's quadrants and the landmarks.
 
-    With ``logits`` (C,) or (M, C) the model gives those for every face instead.
+    With ``logits`` (C,) or (M, C) it returns those for every face instead.
     """
 
     def make(
         logits: npt.ArrayLike | None = None,
         members: int = 5,
         temperature: float = 1.0,
-        max_aleatoric: float = 1.2,
-        max_epistemic: float = 0.1,
+        aleatoric_limit: float = 1.2,
+        epistemic_limit: float = 0.1,
         epistemic_quantiles: Sequence[float] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.2),
         folder: Path = tmp_path,
     ) -> Path:
         calibration = ExpressionCalibration(
-            temperature, max_aleatoric, max_epistemic, 0.05, tuple(epistemic_quantiles), "100 faces made for tests"
+            temperature, aleatoric_limit, epistemic_limit, 0.05, tuple(epistemic_quantiles), "100 fake faces"
         )
         classes = len(EXPRESSIONS)
         return _write(
@@ -81,10 +81,10 @@ def expression_model(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def action_unit_model(tmp_path: Path) -> Callable[..., Path]:
-    """Make ``action_units.onnx`` with its contract: a real function of the picture's quadrants and the noise bank.
+    """Make ``action_units.onnx`` with its contract: a real function of the image's quadrants and the noise bank.
 
-    With ``logits`` (K,) every face gets those, plus ``spread`` times the noise averaged per sample and unit. Without
-    ``trusted`` all units are.
+    With ``logits`` (K,) it returns those for every face, plus ``spread`` times the noise averaged per sample and unit.
+    Without ``trusted`` all units are trusted.
     """
 
     def make(
@@ -99,7 +99,7 @@ def action_unit_model(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         k = len(units)
         good = tuple(trusted is None or unit in trusted for unit in units)
-        calibration = AUCalibration(temperature, (0.5,) * k, good, samples, seed, "100 faces made for tests")
+        calibration = AUCalibration(temperature, (0.5,) * k, good, samples, seed, "100 fake faces")
         return _write(
             folder / "action_units.onnx",
             _action_units_graph(logits, spread, k),
@@ -144,7 +144,7 @@ def _write(
         crop=CropSpec(CROP_TEMPLATE, side_px, "grey", 0.5, 0.25),
         labels=labels,
         calibration=calibration,
-        data=("made for tests, not trained",),
+        data=("fake data, not trained",),
         licence="MIT",
         trained="not trained",
     )

@@ -1,4 +1,4 @@
-"""Action unit estimates from real tiny networks."""
+"""Action-unit estimates from small real networks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_cpu(model: Path) -> InferenceBackend:
 
 
 class SampleBackend:
-    """Gives the logits (S, K) that it was told, for every face; notes the inputs of each run."""
+    """Returns the given logits (S, K) for every face; records the inputs of each run."""
 
     name = "samples"
     device = "CPU"
@@ -67,7 +67,7 @@ def test_temperature_divides_the_logits(action_unit_model: ModelMaker, face: Fac
 
 def test_samples_that_disagree_are_epistemic(action_unit_model: ModelMaker, face: FaceMaker) -> None:
     contract = read_contract(action_unit_model(units=(1, 12), samples=2))
-    logits = np.array([[1000, 0], [-1000, 0]], np.float32)  # AU1: yes, no; AU12: unsure both times
+    logits = np.array([[1000, 0], [-1000, 0]], np.float32)  # AU1: present, then absent; AU12: undecided twice
     (estimate,) = ActionUnitEstimator(SampleBackend(contract, logits)).estimate([face()])
     np.testing.assert_allclose(estimate.occurrence, [1 / 2, 1 / 2], atol=1e-6)
     np.testing.assert_allclose(estimate.occurrence_std, [1 / 2, 0], atol=1e-6)
@@ -75,15 +75,15 @@ def test_samples_that_disagree_are_epistemic(action_unit_model: ModelMaker, face
     np.testing.assert_allclose(estimate.aleatoric, [0, LN2], atol=1e-6)
 
 
-def test_spread_masks_widen_the_occurrence(action_unit_model: ModelMaker, face: FaceMaker) -> None:
-    (still,) = ActionUnitEstimator(open_cpu(action_unit_model(logits=[0.0] * 12, spread=0.5))).estimate([face()])
+def test_more_mask_noise_widens_the_occurrence(action_unit_model: ModelMaker, face: FaceMaker) -> None:
+    (narrow,) = ActionUnitEstimator(open_cpu(action_unit_model(logits=[0.0] * 12, spread=0.5))).estimate([face()])
     (wide,) = ActionUnitEstimator(open_cpu(action_unit_model(logits=[0.0] * 12, spread=5.0))).estimate([face()])
-    assert (wide.occurrence_std > still.occurrence_std).all()
-    assert (wide.epistemic > still.epistemic).all()
-    assert (still.epistemic > 0).all()
+    assert (wide.occurrence_std > narrow.occurrence_std).all()
+    assert (wide.epistemic > narrow.epistemic).all()
+    assert (narrow.epistemic > 0).all()
 
 
-def test_batch_gives_what_single_faces_give_in_order(action_unit_model: ModelMaker, face: FaceMaker) -> None:
+def test_a_batch_gives_the_results_of_its_faces_in_order(action_unit_model: ModelMaker, face: FaceMaker) -> None:
     estimator = ActionUnitEstimator(open_cpu(action_unit_model()))
     faces = [face(seed=1), face(20), face(230)]
     together = estimator.estimate(faces)
@@ -96,7 +96,7 @@ def test_batch_gives_what_single_faces_give_in_order(action_unit_model: ModelMak
     assert not np.allclose(together[1].mask_mean, together[2].mask_mean)
 
 
-def test_still_face_gives_still_values(action_unit_model: ModelMaker, face: FaceMaker) -> None:
+def test_a_motionless_face_has_constant_values(action_unit_model: ModelMaker, face: FaceMaker) -> None:
     model = action_unit_model()
     first = ActionUnitEstimator(open_cpu(model))
     (one,), (again,) = first.estimate([face(seed=4)]), first.estimate([face(seed=4)])
@@ -105,7 +105,9 @@ def test_still_face_gives_still_values(action_unit_model: ModelMaker, face: Face
     np.testing.assert_array_equal(one.occurrence, reopened.occurrence)
 
 
-def test_one_run_with_the_bank_of_the_contract(action_unit_model: ModelMaker, face: FaceMaker) -> None:
+def test_all_faces_take_one_run_with_the_noise_bank_of_the_contract(
+    action_unit_model: ModelMaker, face: FaceMaker
+) -> None:
     contract = read_contract(action_unit_model(units=(1, 12, 25), samples=4, seed=9))
     backend = SampleBackend(contract, np.zeros((4, 3), np.float32))
     estimator = ActionUnitEstimator(backend)
@@ -118,7 +120,7 @@ def test_one_run_with_the_bank_of_the_contract(action_unit_model: ModelMaker, fa
     np.testing.assert_array_equal(inputs["noise"], expected)
 
 
-def test_bank_depends_on_its_seed_only() -> None:
+def test_the_noise_bank_depends_only_on_its_seed() -> None:
     np.testing.assert_array_equal(noise_bank(3, 2, seed=1), noise_bank(3, 2, seed=1))
     assert not np.array_equal(noise_bank(3, 2, seed=1), noise_bank(3, 2, seed=2))
 
@@ -128,7 +130,7 @@ def test_sigmoid_saturates_without_overflow() -> None:
     np.testing.assert_allclose(sigmoid(logits, 1.0), [0, 0, 1 / 2, 1, 1], atol=1e-6)
 
 
-def test_network_for_another_task_is_refused(expression_model: ModelMaker) -> None:
+def test_a_network_for_another_task_is_refused(expression_model: ModelMaker) -> None:
     with pytest.raises(ContractError, match="'tiny expression' is for expression, not for action units"):
         ActionUnitEstimator(open_cpu(expression_model()))
 

@@ -1,4 +1,4 @@
-"""Settings: what a file may hold, and that nothing else is swallowed."""
+"""Settings files: what they may contain, and the error for everything else."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from engine.config import EngineConfig, load_config
 from engine.errors import ConfigError
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "mien.toml"
     path.write_text(text)
     return path
 
 
-def test_no_file_gives_the_defaults() -> None:
+def test_without_a_file_the_defaults_apply() -> None:
     assert load_config(None) == EngineConfig()
 
 
-def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    config = load_config(written(tmp_path, 'backends = ["onnxruntime"]\n[routing]\nhold_s = 1\n'))
+def test_a_file_changes_only_the_settings_it_names(tmp_path: Path) -> None:
+    config = load_config(write_config(tmp_path, 'backends = ["onnxruntime"]\n[routing]\nhold_s = 1\n'))
     assert config.backends == ("onnxruntime",)
     assert config.routing.hold_s == 1.0
     assert config.routing.smoothing_s == EngineConfig().routing.smoothing_s
@@ -29,21 +29,22 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("[routing]\nhold = 1", "unknown key 'hold'; known are"),
-        ("[router]\nhold_s = 1", "unknown key 'router'"),
-        ("[routing]\nhold_s = 'long'", "hold_s must be float, not 'long'"),
-        ("threads = 1.5", "threads must be int, not 1.5"),
-        ("threads = true", "threads must be int, not True"),
-        ("routing = 3", "routing must be a table"),
-        ("backends = 'onnxruntime'", "backends must be a list"),
+        ("[routing]\nhold = 1", r"unknown key 'routing\.hold'; known are competing_share, hold_s"),
+        ("[router]\nhold_s = 1", "unknown key 'router'; known are"),
+        ("[routing]\nhold_s = 'long'", r"routing\.hold_s must be a number, not 'long'"),
+        ("[routing]\nhold_s = inf", r"routing\.hold_s must be finite, not inf"),
+        ("threads = 1.5", "threads must be a whole number, not 1.5"),
+        ("threads = true", "threads must be a whole number, not true"),
+        ("routing = 3", "routing must be an object, not 3"),
+        ("backends = 'onnxruntime'", "backends must be a list, not 'onnxruntime'"),
         ("threads = ", "not valid TOML"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        load_config(written(tmp_path, text))
+def test_an_invalid_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write_config(tmp_path, text))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "absent.toml")
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mien.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not valid TOML"):

@@ -1,4 +1,4 @@
-"""Expression estimates from real tiny networks."""
+"""Expression estimates from small real networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_cpu(model: Path) -> InferenceBackend:
 
 
 class CountingBackend:
-    """Gives fixed logits; notes the pictures of each run."""
+    """Returns fixed logits; records the batch size of each run."""
 
     name = "counting"
     device = "CPU"
@@ -70,7 +70,7 @@ def test_temperature_divides_the_logits(expression_model: ModelMaker, face: Face
     np.testing.assert_allclose(estimate.probabilities[:2], [3 / 4, 1 / 4], atol=1e-6)
 
 
-def test_batch_gives_what_single_faces_give_in_order(expression_model: ModelMaker, face: FaceMaker) -> None:
+def test_a_batch_gives_the_results_of_its_faces_in_order(expression_model: ModelMaker, face: FaceMaker) -> None:
     estimator = ExpressionEstimator(open_cpu(expression_model()))
     faces = [face(seed=seed) for seed in range(4)] + [face(20), face(230)]
     together = estimator.estimate(faces)
@@ -80,7 +80,7 @@ def test_batch_gives_what_single_faces_give_in_order(expression_model: ModelMake
     assert not np.allclose(together[4].probabilities, together[5].probabilities)
 
 
-def test_landmarks_reach_the_network(expression_model: ModelMaker, face: FaceMaker) -> None:
+def test_the_landmarks_affect_the_estimate(expression_model: ModelMaker, face: FaceMaker) -> None:
     estimator = ExpressionEstimator(open_cpu(expression_model()))
     one = face(128)
     moved = AlignedFace(one.track_id, one.crop, one.landmarks + np.float32(0.3), one.frame_from_crop, one.quality)
@@ -88,7 +88,7 @@ def test_landmarks_reach_the_network(expression_model: ModelMaker, face: FaceMak
     assert not np.allclose(first.probabilities, second.probabilities)
 
 
-def test_one_run_for_all_faces_and_none_for_no_face(expression_model: ModelMaker, face: FaceMaker) -> None:
+def test_all_faces_take_one_run_and_no_face_takes_none(expression_model: ModelMaker, face: FaceMaker) -> None:
     backend = CountingBackend(read_contract(expression_model()))
     estimator = ExpressionEstimator(backend)
     assert estimator.estimate([]) == []
@@ -97,7 +97,7 @@ def test_one_run_for_all_faces_and_none_for_no_face(expression_model: ModelMaker
     assert backend.runs == [3]
 
 
-def test_network_for_another_task_is_refused(action_unit_model: ModelMaker) -> None:
+def test_a_network_for_another_task_is_refused(action_unit_model: ModelMaker) -> None:
     with pytest.raises(ContractError, match="'tiny action_units' is for action_units, not for expression"):
         ExpressionEstimator(open_cpu(action_unit_model()))
 
@@ -120,7 +120,7 @@ def test_softmax_is_a_distribution_and_ignores_a_shift(logits: Float32, temperat
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
     top = np.take_along_axis(probabilities, logits.argmax(-1)[:, np.newaxis], -1)
     assert (top == probabilities.max(-1, keepdims=True)).all()
-    # The shifted logits are rounded to float32: allow what one rounding step moves.
+    # The shifted logits are rounded to float32: allow the effect of one rounding step.
     step = float(np.spacing(np.float32(2e4))) / temperature
     np.testing.assert_allclose(
         softmax(logits + np.float32(shift), temperature), probabilities, atol=min(1.0, step + 1e-5)

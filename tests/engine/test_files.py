@@ -104,16 +104,15 @@ def test_sha256_is_that_of_the_whole_content(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG folders")
 def test_folders_follow_the_xdg_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = {"XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data"}
-    for variable, name in places.items():
-        monkeypatch.setenv(variable, str(tmp_path / name))
-    found = (files.cache_folder(), files.settings_folder(), files.data_folder())
-    assert found == tuple(tmp_path / name / "mien" for name in places.values())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert files.cache_folder() == tmp_path / "cache" / "mien"
+    assert files.settings_folder() == tmp_path / "config" / "mien"
     monkeypatch.setenv("HOME", str(tmp_path))
-    for variable in places:
-        monkeypatch.delenv(variable)
-    found = (files.cache_folder(), files.settings_folder(), files.data_folder())
-    assert found == (tmp_path / ".cache/mien", tmp_path / ".config/mien", tmp_path / ".local/share/mien")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert files.cache_folder() == tmp_path / ".cache" / "mien"
+    assert files.settings_folder() == tmp_path / ".config" / "mien"
 
 
 def test_the_folders_cost_nothing_to_import() -> None:

@@ -1,4 +1,4 @@
-"""Handing over between threads: what comes out, what is dropped, and who wakes when."""
+"""Queues between threads: which items are returned, which are dropped, and when waiting threads wake up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_S = 10.0
 
 @pytest.fixture
 def background():
-    """Run a call on a thread of its own; the function returned waits for its result."""
+    """Run a call on its own thread; the returned function waits for its result."""
     started = []
 
     def run(call):
@@ -44,7 +44,7 @@ def _drain(handover):
     return out
 
 
-def test_slot_keeps_the_newest_and_counts_the_rest():
+def test_the_slot_keeps_the_newest_and_counts_the_rest():
     slot = LatestSlot()
     assert [slot.put(number) for number in (1, 2, 3)] == [True, True, True]
     slot.end()
@@ -52,7 +52,7 @@ def test_slot_keeps_the_newest_and_counts_the_rest():
     assert slot.dropped == 2
 
 
-def test_dropping_queue_keeps_what_it_has_when_full():
+def test_a_full_dropping_queue_drops_new_items():
     queue = DroppingQueue(2)
     assert [queue.put(number) for number in (1, 2, 3)] == [True, True, False]
     assert queue.get() == 1
@@ -62,7 +62,7 @@ def test_dropping_queue_keeps_what_it_has_when_full():
     assert queue.dropped == 1
 
 
-def test_blocking_queue_holds_its_producer_until_there_is_room(background):
+def test_a_full_blocking_queue_blocks_its_producer(background):
     queue = BlockingQueue(1)
     queue.put(1)
     second = background(lambda: queue.put(2))
@@ -72,13 +72,13 @@ def test_blocking_queue_holds_its_producer_until_there_is_room(background):
     assert queue.dropped == 0
 
 
-def test_blocking_queue_brings_everything_in_order(background):
+def test_a_blocking_queue_returns_everything_in_order(background):
     queue = BlockingQueue(3)
 
     def produce():
-        taken = [queue.put(number) for number in range(200)]
+        added = [queue.put(number) for number in range(200)]
         queue.end()
-        return all(taken)
+        return all(added)
 
     produced = background(produce)
     assert _drain(queue) == list(range(200))
@@ -86,7 +86,7 @@ def test_blocking_queue_brings_everything_in_order(background):
 
 
 @pytest.mark.parametrize("handover", [LatestSlot(), DroppingQueue(1), BlockingQueue(1)])
-def test_the_end_mark_passes_a_full_handover_and_comes_after_what_waits(handover):
+def test_the_end_mark_fits_a_full_queue_and_comes_after_its_items(handover):
     handover.put("last")
     handover.end()
     assert not handover.ended
@@ -102,7 +102,7 @@ def test_after_the_end_items_are_dropped_and_counted(handover):
     assert handover.dropped == 1
 
 
-def test_closing_drops_what_waits_and_counts_it():
+def test_closing_drops_and_counts_the_queued_items():
     queue = BlockingQueue(4)
     for number in range(3):
         queue.put(number)
@@ -111,7 +111,7 @@ def test_closing_drops_what_waits_and_counts_it():
     assert queue.dropped == 3
 
 
-def test_closing_wakes_a_producer_whose_item_is_then_dropped(background):
+def test_closing_wakes_a_blocked_producer_and_drops_its_item(background):
     queue = BlockingQueue(1)
     queue.put(1)
     second = background(lambda: queue.put(2))
@@ -122,21 +122,21 @@ def test_closing_wakes_a_producer_whose_item_is_then_dropped(background):
 
 @pytest.mark.parametrize("wake", ["end", "close"])
 @pytest.mark.parametrize("kind", [LatestSlot, lambda: DroppingQueue(1), lambda: BlockingQueue(1)])
-def test_the_end_wakes_a_consumer_that_waits_without_limit(background, kind, wake):
+def test_the_end_wakes_a_consumer_that_waits_without_timeout(background, kind, wake):
     handover = kind()
     waiting = background(handover.get)
     getattr(handover, wake)()
     assert waiting() is None
 
 
-def test_a_new_item_wakes_a_consumer_that_waits(background):
+def test_a_new_item_wakes_a_waiting_consumer(background):
     slot = LatestSlot()
     waiting = background(slot.get)
     slot.put("item")
     assert waiting() == "item"
 
 
-def test_a_timeout_is_told_from_the_end():
+def test_a_timeout_can_be_told_apart_from_the_end():
     slot = LatestSlot()
     assert slot.get(timeout_s=0.001) is None
     assert not slot.ended
@@ -146,13 +146,13 @@ def test_a_timeout_is_told_from_the_end():
 
 
 @pytest.mark.parametrize("kind", [DroppingQueue, BlockingQueue])
-def test_a_queue_without_places_is_refused(kind):
+def test_a_queue_without_capacity_is_refused(kind):
     with pytest.raises(ValueError, match="at least 1 item, not 0"):
         kind(0)
 
 
 @given(st.sampled_from(["slot", "dropping"]), st.lists(st.sampled_from(["put", "get", "end", "close"]), max_size=60))
-def test_every_item_comes_out_in_order_or_is_counted(kind, commands):
+def test_every_item_is_returned_in_order_or_counted_as_dropped(kind, commands):
     handover = LatestSlot() if kind == "slot" else DroppingQueue(3)
     put, out = 0, []
     for command in commands:

@@ -1,4 +1,4 @@
-"""The path of one frame: what goes to which stage, what comes out, and that a snapshot continues it."""
+"""The path of one frame: inputs and results of each stage, and continuing from a snapshot."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from engine.types import (
     Route,
     TrackState,
 )
-from engine.uncertainty.calibration import assess_uncertainty
+from engine.uncertainty import assess_uncertainty
 
-CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "made up")
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "fake")
 CONFIG = EngineConfig()
 
 
 def _frame(index=0, height=240, width=320):
     image = np.random.default_rng(5).integers(60, 200, (height, width, 3), np.uint8)
-    return Frame(image, index, index / 25, "made-up")
+    return Frame(image, index, index / 25, "fake")
 
 
 def _track(track_id=1, state=TrackState.CONFIRMED, x=40.0, y=40.0, size=100.0, yaw_deg=0.0):
-    """A face whose view is the square at x, y of this size."""
+    """A face whose canonical view is the square at x, y of this size."""
     mesh = np.zeros((468, 3), np.float32)
     mesh[:, :2] = (x + size / 2, y + size / 2)
     mesh[list(TEMPLATE_POINTS), :2] = TEMPLATE * size + (x, y)
@@ -46,7 +46,7 @@ def _track(track_id=1, state=TrackState.CONFIRMED, x=40.0, y=40.0, size=100.0, y
 
 
 class ScriptedTracker:
-    """Gives the tracks of the script, frame by frame; its state is the place in it."""
+    """Returns the tracks of the script frame by frame; its state is the position in the script."""
 
     def __init__(self, *script):
         self._script = script
@@ -69,7 +69,7 @@ class ScriptedTracker:
 
 
 class Expressions:
-    """The brighter the crop, the surer the happiness; keeps what it was given."""
+    """Happiness rises with the brightness of the crop; records its inputs."""
 
     def __init__(self):
         self.given = []
@@ -86,7 +86,7 @@ class Expressions:
 
 
 class Units:
-    """The track's id is the code of its only unit."""
+    """One unit per face, whose code is the track id."""
 
     def estimate(self, faces):
         one, square = np.full(1, 0.5, np.float32), np.zeros((1, 1), np.float32)
@@ -108,7 +108,7 @@ def _pipeline(*script, **parts):
     return Pipeline(tracker, expression, Units(), router, CONFIG, parts.get("resources", ()))
 
 
-def test_a_face_goes_through_every_stage_and_keeps_its_own_values():
+def test_every_stage_assigns_its_results_to_the_right_face():
     tracks = [_track(7, x=20), _track(8, x=180, size=110)]
     result = _pipeline(tracks).process(_frame(3))
     assert result.frame.index == 3
@@ -121,7 +121,7 @@ def test_a_face_goes_through_every_stage_and_keeps_its_own_values():
         assert face.decision.labels[0] == "happiness"
 
 
-def test_largest_face_first_and_the_older_of_two_equals():
+def test_faces_are_sorted_by_size_then_age():
     tracks = [_track(3, size=60), _track(5, size=90), _track(4, size=60), _track(2, size=30)]
     result = _pipeline(tracks).process(_frame())
     assert [face.track.track_id for face in result.faces] == [5, 3, 4, 2]
@@ -135,14 +135,14 @@ def test_only_confirmed_tracks_become_faces(state):
     assert [face.track_id for face in expression.given[0]] == [2]
 
 
-def test_a_frame_without_a_face_is_a_result_without_faces():
+def test_a_frame_without_a_face_has_an_empty_result():
     result = _pipeline([]).process(_frame())
     assert result.faces == ()
     assert result.times.total_ms >= 0
     assert result.snapshot is None
 
 
-def test_the_estimators_see_all_faces_of_a_frame_at_once():
+def test_the_estimators_receive_all_faces_of_a_frame_at_once():
     expression = Expressions()
     _pipeline([_track(1), _track(2, x=160)], expression=expression).process(_frame())
     assert [len(faces) for faces in expression.given] == [2]
@@ -155,21 +155,21 @@ def test_the_crop_is_the_canonical_view_and_maps_back_to_the_frame():
     assert aligned.landmarks[list(TEMPLATE_POINTS)] == pytest.approx(TEMPLATE, abs=1e-3)
 
 
-def test_a_face_that_is_turned_away_is_not_assessed():
+def test_a_face_turned_away_is_not_assessed():
     turned = _track(yaw_deg=CONFIG.quality.max_yaw_deg * 1.5)
     face = _pipeline([turned]).process(_frame()).faces[0]
     assert QualityReason.TURNED_AWAY in face.aligned.quality.reasons
     assert face.decision.route is Route.REJECT
 
 
-def test_each_stage_has_its_time():
+def test_every_stage_is_timed():
     times = _pipeline([_track()]).process(_frame()).times
     stages = [times.tracking_ms, times.alignment_ms, times.expression_ms, times.action_units_ms, times.routing_ms]
     assert all(stage_ms > 0 for stage_ms in stages)
     assert times.total_ms == pytest.approx(sum(stages))
 
 
-def test_a_pipeline_restored_from_a_snapshot_gives_the_same_results():
+def test_a_restored_pipeline_gives_the_same_results():
     script = [[_track(1, x=10.0 * place, yaw_deg=60.0 * (place in (4, 5, 6))), _track(2, x=180)] for place in range(9)]
 
     def shown(result):
@@ -195,14 +195,14 @@ def test_a_pipeline_restored_from_a_snapshot_gives_the_same_results():
         '{"tracker": 0}',
     ],
 )
-def test_a_state_that_cannot_be_read_is_told_with_the_remedy(text):
+def test_an_unreadable_state_is_an_error_with_a_remedy(text):
     with pytest.raises(
         OutputError, match="saved state cannot be read", check=lambda error: error.remedy is Remedy.RESTART
     ):
         _pipeline([]).restore(text)
 
 
-def test_the_router_forgets_faces_that_are_gone():
+def test_the_router_forgets_faces_that_have_left():
     router = Router(CALIBRATION, CONFIG.routing)
     pipeline = _pipeline([_track(1)], [], [], router=router)
     kept = []
@@ -212,7 +212,7 @@ def test_the_router_forgets_faces_that_are_gone():
     assert kept == [["1"], ["1"], []]
 
 
-def test_closing_frees_the_tracker_and_the_networks():
+def test_closing_releases_the_tracker_and_the_networks():
     tracker, networks = ScriptedTracker([]), (Network(), Network())
     _pipeline(tracker=tracker, resources=networks).close()
     assert tracker.closed

@@ -1,4 +1,4 @@
-"""The rule, the averages before it, the hysteresis after it, and what is remembered."""
+"""The routing rule, the smoothing before it, the hysteresis after it, and the state between frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from engine.facs import EXPRESSIONS
 from engine.routing import Router
 from engine.types import Decision, ExpressionEstimate, FaceQuality, QualityReason, Reason, Route, Uncertainty
 
-CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "made up")
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "fake")
 CONFIG = RoutingConfig()
 GOOD = FaceQuality(0.9)
 BLURRED = FaceQuality(0.1, (QualityReason.BLURRED,))
 
 
 def _estimate(**shares):
-    """Probabilities by label; what is left is spread over the other labels."""
+    """Probabilities by label; the rest is spread evenly over the other labels."""
     left = (1 - sum(shares.values())) / (len(EXPRESSIONS) - len(shares))
     probabilities = np.array([shares.get(name, left) for name in EXPRESSIONS], np.float32)
     return ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities)
@@ -35,7 +35,7 @@ def _uncertainty(aleatoric=0.2, epistemic=0.01):
 
 
 def _decide(estimate, uncertainty=None, quality=GOOD, config=CONFIG):
-    """First decision of a new track, which is the bare rule."""
+    """First decision of a new track: the rule alone."""
     return Router(CALIBRATION, config).route(1, estimate, uncertainty or _uncertainty(), quality, 0.0)
 
 
@@ -53,18 +53,18 @@ def test_a_clear_face_is_accepted_with_its_top_label():
     assert decision.shares == pytest.approx((0.8,))
 
 
-def test_a_face_seen_badly_is_rejected_whatever_the_model_says():
+def test_a_face_of_low_quality_is_rejected_whatever_the_prediction():
     decision = _decide(_estimate(happiness=0.99), quality=BLURRED)
     assert (decision.route, decision.reason) == (Route.REJECT, Reason.LOW_QUALITY)
     assert decision.labels == decision.shares == ()
 
 
-def test_a_strange_face_is_rejected_before_it_can_be_ambiguous():
+def test_a_face_unlike_the_training_data_is_rejected_even_if_ambiguous():
     decision = _decide(_estimate(), _uncertainty(aleatoric=2.0, epistemic=0.2))
     assert (decision.route, decision.reason) == (Route.REJECT, Reason.UNLIKE_TRAINING_DATA)
 
 
-def test_a_face_that_people_disagree_about_is_ambiguous_with_the_labels_that_compete():
+def test_high_aleatoric_uncertainty_is_ambiguous_with_the_competing_labels():
     decision = _decide(_estimate(surprise=0.5, fear=0.3), _uncertainty(aleatoric=1.5))
     assert (decision.route, decision.reason) == (Route.AMBIGUOUS, Reason.COMPETING_LABELS)
     assert decision.labels == ("surprise", "fear")
@@ -72,14 +72,17 @@ def test_a_face_that_people_disagree_about_is_ambiguous_with_the_labels_that_com
 
 
 def test_a_value_at_its_limit_does_not_exceed_it():
-    at_limits = _uncertainty(CALIBRATION.max_aleatoric, CALIBRATION.max_epistemic)
+    at_limits = _uncertainty(CALIBRATION.aleatoric_limit, CALIBRATION.epistemic_limit)
     assert _decide(_estimate(happiness=0.8), at_limits).route is Route.ACCEPT
 
 
 @pytest.mark.parametrize(
     ("shares", "labels"),
     [
-        ({"anger": 0.5, "disgust": 0.5 * CONFIG.competing_share - 0.01}, 2),  # below the share, but two are named
+        (
+            {"anger": 0.5, "disgust": 0.5 * CONFIG.competing_share - 0.01},
+            2,
+        ),  # below the share, but at least two are reported
         ({"anger": 0.4, "disgust": 0.3, "fear": 0.4 * CONFIG.competing_share + 0.01}, 3),
         ({"anger": 0.25, "disgust": 0.24, "fear": 0.23, "sadness": 0.22}, CONFIG.max_labels),
     ],
@@ -90,13 +93,13 @@ def test_two_to_max_labels_compete(shares, labels):
 
 
 @given(st.lists(st.floats(0.001, 1.0), min_size=8, max_size=8), st.floats(0, 2), st.floats(0, 0.2), st.booleans())
-def test_every_decision_obeys_the_rule(weights, aleatoric, epistemic, blurred):
+def test_every_decision_follows_the_rule(weights, aleatoric, epistemic, blurred):
     probabilities = (np.array(weights) / sum(weights)).astype(np.float32)
     estimate = ExpressionEstimate(probabilities[np.newaxis], probabilities)
     decision = _decide(estimate, _uncertainty(aleatoric, epistemic), BLURRED if blurred else GOOD)
-    if blurred or epistemic > CALIBRATION.max_epistemic:
+    if blurred or epistemic > CALIBRATION.epistemic_limit:
         assert decision.route is Route.REJECT
-    elif aleatoric > CALIBRATION.max_aleatoric:
+    elif aleatoric > CALIBRATION.aleatoric_limit:
         assert 2 <= len(decision.labels) <= CONFIG.max_labels
     else:
         assert decision.route is Route.ACCEPT
@@ -111,7 +114,7 @@ def test_every_decision_obeys_the_rule(weights, aleatoric, epistemic, blurred):
 # Averages
 
 
-def test_an_average_moves_by_the_exact_exponential_share():
+def test_the_average_moves_by_the_exact_exponential_share():
     router = Router(CALIBRATION, CONFIG)
     router.route(1, _estimate(happiness=0.9), _uncertainty(), GOOD, 0.0)
     decision = router.route(1, _estimate(happiness=0.7), _uncertainty(), GOOD, 0.2)
@@ -120,8 +123,8 @@ def test_an_average_moves_by_the_exact_exponential_share():
 
 
 @given(st.lists(st.floats(0.001, 2.0), min_size=1, max_size=20))
-def test_many_small_steps_give_what_one_large_step_gives(steps_s):
-    """What exactness for irregular time means: only the time passed counts, not in how many frames it passed."""
+def test_many_small_steps_equal_one_large_step(steps_s):
+    """Only the elapsed time counts, not the number of frames in it."""
     fine, coarse = Router(CALIBRATION, CONFIG), Router(CALIBRATION, CONFIG)
     for router in (fine, coarse):
         router.route(1, _estimate(happiness=0.9), _uncertainty(), GOOD, 0.0)
@@ -134,24 +137,24 @@ def test_many_small_steps_give_what_one_large_step_gives(steps_s):
     )
 
 
-def test_routing_waits_until_the_average_has_crossed_the_limit():
+def test_the_route_changes_when_the_average_crosses_the_limit():
     router = Router(CALIBRATION, dataclasses.replace(CONFIG, hold_s=0.0))
     low, high = 0.2, 2.0
     router.route(1, _estimate(happiness=0.8), _uncertainty(low), GOOD, 0.0)
-    crossing_s = -CONFIG.smoothing_s * math.log((high - CALIBRATION.max_aleatoric) / (high - low))
+    crossing_s = -CONFIG.smoothing_s * math.log((high - CALIBRATION.aleatoric_limit) / (high - low))
     before = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s - 0.01)
     after = router.route(1, _estimate(happiness=0.8), _uncertainty(high), GOOD, crossing_s + 0.01)
     assert (before.route, after.route) == (Route.ACCEPT, Route.AMBIGUOUS)
 
 
-def test_frames_seen_badly_add_nothing_to_the_averages():
+def test_frames_of_low_quality_do_not_change_the_averages():
     router = Router(CALIBRATION, dataclasses.replace(CONFIG, hold_s=9.0))
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     decision = router.route(1, _estimate(anger=0.9), _uncertainty(2.0, 0.5), BLURRED, 0.4)
     assert decision.shares == pytest.approx((0.8,))
 
 
-def test_without_smoothing_and_hold_each_frame_stands_alone():
+def test_without_smoothing_and_hold_each_frame_is_independent():
     router = Router(CALIBRATION, RoutingConfig(smoothing_s=0.0, hold_s=0.0))
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     decision = router.route(1, _estimate(anger=0.7), _uncertainty(), GOOD, 0.01)
@@ -166,7 +169,7 @@ def _unsmoothed():
     return Router(CALIBRATION, dataclasses.replace(CONFIG, smoothing_s=0.0))
 
 
-def test_a_changed_label_is_shown_once_it_has_lasted():
+def test_a_changed_label_is_shown_once_it_has_persisted():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     times_s = [0.1, 0.1 + CONFIG.hold_s * 0.9, 0.1 + CONFIG.hold_s * 1.01]
@@ -174,7 +177,7 @@ def test_a_changed_label_is_shown_once_it_has_lasted():
     assert labels == [("happiness",), ("happiness",), ("anger",)]
 
 
-def test_shares_of_held_labels_follow_the_current_frame():
+def test_shares_of_a_held_label_follow_the_current_frame():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     held = router.route(1, _estimate(anger=0.6, happiness=0.3), _uncertainty(), GOOD, 0.01)
@@ -182,7 +185,7 @@ def test_shares_of_held_labels_follow_the_current_frame():
     assert held.shares == pytest.approx((0.3,))
 
 
-def test_order_of_competing_labels_changes_at_once():
+def test_the_order_of_competing_labels_changes_at_once():
     router = _unsmoothed()
     first = router.route(1, _estimate(surprise=0.5, fear=0.4), _uncertainty(1.5), GOOD, 0.0)
     second = router.route(1, _estimate(surprise=0.4, fear=0.5), _uncertainty(1.5), GOOD, 0.01)
@@ -190,29 +193,29 @@ def test_order_of_competing_labels_changes_at_once():
     assert second.shares == pytest.approx((0.5, 0.4))
 
 
-def test_a_choice_that_was_left_is_not_held_because_its_followers_do_not_settle():
+def test_a_choice_is_not_held_while_its_successors_keep_changing():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
-    followers = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
+    successors = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
     routes = [
-        (frame / 25, router.route(1, followers[frame % 2], _uncertainty(1.5), GOOD, frame / 25).route)
+        (frame / 25, router.route(1, successors[frame % 2], _uncertainty(1.5), GOOD, frame / 25).route)
         for frame in range(1, 20)
     ]
     changed_s = next(time_s for time_s, route in routes if route is Route.AMBIGUOUS)
     assert 1 / 25 + CONFIG.hold_s < changed_s <= 1 / 25 + 2 * CONFIG.hold_s + 1 / 25
 
 
-def test_a_newcomer_does_not_inherit_the_time_of_the_choice_before_it():
+def test_a_new_choice_does_not_inherit_the_time_of_the_previous_one():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     for time_s in (0.1, 0.1 + CONFIG.hold_s * 0.9):
         router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s)
-    newcomer = router.route(1, _estimate(fear=0.8), _uncertainty(), GOOD, 0.1 + CONFIG.hold_s * 1.1)
-    assert newcomer.labels == ("happiness",)
+    new_choice = router.route(1, _estimate(fear=0.8), _uncertainty(), GOOD, 0.1 + CONFIG.hold_s * 1.1)
+    assert new_choice.labels == ("happiness",)
 
 
-def test_labels_that_change_places_do_not_count_as_left():
-    """For a while the order is never the first one again; then the face is seen badly for one frame."""
+def test_a_changed_order_of_labels_is_not_a_new_choice():
+    """The order keeps differing from the first one; then one frame is of low quality."""
     router = _unsmoothed()
     shares = [0.3, 0.28, 0.26]
     names = ["surprise", "fear", "anger"]
@@ -225,7 +228,7 @@ def test_labels_that_change_places_do_not_count_as_left():
     assert blink.route is Route.AMBIGUOUS
 
 
-def test_time_that_runs_back_counts_as_no_time():
+def test_a_time_before_the_previous_one_counts_as_no_time():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 10.0)
     for time_s in (10.1, 3.0, 3.1):
@@ -234,10 +237,10 @@ def test_time_that_runs_back_counts_as_no_time():
     assert router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, 3.2).labels == ("anger",)
 
 
-# What is remembered
+# State between frames
 
 
-def test_pictures_leave_no_trace_in_each_other():
+def test_unrelated_images_do_not_affect_each_other():
     router = Router(CALIBRATION, CONFIG, still=True)
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     decision = router.route(1, _estimate(anger=0.7), _uncertainty(1.5), GOOD, 0.01)
@@ -245,7 +248,7 @@ def test_pictures_leave_no_trace_in_each_other():
     assert json.loads(router.snapshot()) == {}
 
 
-def test_tracks_unseen_for_too_long_are_forgotten_and_others_kept():
+def test_only_tracks_unseen_for_too_long_are_forgotten():
     router = Router(CALIBRATION, CONFIG)
     for track_id, seen_s in ((1, 0.0), (2, 0.5)):
         router.route(track_id, _estimate(happiness=0.8), _uncertainty(), GOOD, seen_s)
@@ -268,7 +271,7 @@ FRAMES = st.lists(
 
 
 @given(FRAMES, st.data())
-def test_a_router_restored_from_a_snapshot_decides_exactly_as_the_one_that_went_on(frames, data):
+def test_a_restored_router_decides_exactly_like_an_uninterrupted_one(frames, data):
     cut = data.draw(st.integers(0, len(frames)))
     whole, first, second = (Router(CALIBRATION, CONFIG) for _ in range(3))
     now_s, expected, got = 0.0, [], []
@@ -283,16 +286,16 @@ def test_a_router_restored_from_a_snapshot_decides_exactly_as_the_one_that_went_
     assert all(_same(one, other) for one, other in zip(expected, got, strict=True))
 
 
-def test_a_snapshot_keeps_how_long_a_choice_has_been_left():
-    followers = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
+def test_a_snapshot_contains_how_long_a_choice_has_been_absent():
+    successors = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     step_s = CONFIG.hold_s / 4
     for place in range(1, 9):
-        router.route(1, followers[place % 2], _uncertainty(1.5), GOOD, place * step_s)
+        router.route(1, successors[place % 2], _uncertainty(1.5), GOOD, place * step_s)
     restored = _unsmoothed()
     restored.restore(router.snapshot())
-    decisions = [each.route(1, followers[1], _uncertainty(1.5), GOOD, 9.1 * step_s) for each in (router, restored)]
+    decisions = [each.route(1, successors[1], _uncertainty(1.5), GOOD, 9.1 * step_s) for each in (router, restored)]
     assert decisions[0].route is Route.AMBIGUOUS
     assert _same(*decisions)
 
@@ -306,6 +309,6 @@ def test_a_snapshot_keeps_how_long_a_choice_has_been_left():
         (ExpressionEstimate(np.ones((5, 3), np.float32) / 3, np.ones(3, np.float32) / 3), _uncertainty()),
     ],
 )
-def test_values_that_no_rule_can_judge_are_refused(estimate, uncertainty):
+def test_values_that_are_not_finite_and_other_classes_are_refused(estimate, uncertainty):
     with pytest.raises(ValueError, match="track 1: cannot route"):
         Router(CALIBRATION, CONFIG).route(1, estimate, uncertainty, GOOD, 0.0)

@@ -18,11 +18,11 @@ LIMIT_S = 10.0
 
 
 class Source(FrameSource):
-    """Frames from memory. ``gate``: one release per frame; ``endless``: waits after the last until interrupted."""
+    """Frames from memory. ``gate``: one release per frame; ``endless``: waits for an interrupt after the last."""
 
     def __init__(self, count, live=False, endless=False, gated=False, error=None):
         super().__init__()
-        self.info = SourceInfo("made-up", SourceKind.VIDEO, 4, 4, count, None, None, is_live=live)
+        self.info = SourceInfo("fake", SourceKind.VIDEO, 4, 4, count, None, None, is_live=live)
         self._left = iter(range(count))
         self._endless = endless
         self._error = error
@@ -38,7 +38,7 @@ class Source(FrameSource):
             return None
         index = next(self._left, None)
         if index is not None:
-            return Frame(np.zeros((4, 4, 3), np.uint8), index, index / 25, "made-up")
+            return Frame(np.zeros((4, 4, 3), np.uint8), index, index / 25, "fake")
         self.drained.set()
         if self._error:
             raise self._error
@@ -52,7 +52,7 @@ class Source(FrameSource):
 
 
 class Pipeline:
-    """``gate``: one release per frame; ``entered`` counts frames begun; fails at frame ``fails_at``."""
+    """``gate``: one release per frame; ``entered``: one per frame started; fails at frame ``fails_at``."""
 
     def __init__(self, gated=False, fails_at=None):
         self.gate = threading.Semaphore(0) if gated else None
@@ -65,13 +65,13 @@ class Pipeline:
         if self.gate:
             assert self.gate.acquire(timeout=LIMIT_S)
         if frame.index == self._fails_at:
-            raise ZeroDivisionError("made to fail")
+            raise ZeroDivisionError("deliberate failure")
         self.seen.append(frame.index)
         return FrameResult(frame, (), StageTimes(0, 0, 0, 0, 0))
 
 
 class Sink:
-    """Keeps the frame numbers; ``wrote`` counts results; ``fails_in``: open, write or close; ``gate`` as above."""
+    """Records frame numbers; ``wrote``: one release per result; ``fails_in``: open, write or close."""
 
     def __init__(self, gated=False, fails_in=None):
         self.gate = threading.Semaphore(0) if gated else None
@@ -84,7 +84,7 @@ class Sink:
     def _call(self, name):
         self.calls.append(name)
         if self._fails_in == name:
-            raise OutputError(f"{name} made to fail")
+            raise OutputError(f"{name} deliberate failure")
 
     def open(self):
         self._call("open")
@@ -104,17 +104,17 @@ class Sink:
 
 @pytest.fixture
 def run():
-    """Make a runtime; after the test, open every gate and see all threads end."""
-    made = []
+    """Create a runtime; after the test, open every gate and stop it."""
+    created = []
 
     def make(source, pipeline=None, *sinks, **settings):
         pipeline = pipeline or Pipeline()
         runtime = Runtime(source, pipeline, sinks, RuntimeConfig(**settings))
-        made.append((runtime, [part.gate for part in (source, pipeline, *sinks) if part.gate]))
+        created.append((runtime, [part.gate for part in (source, pipeline, *sinks) if part.gate]))
         return runtime
 
     yield make
-    for runtime, gates in made:
+    for runtime, gates in created:
         for gate in gates:
             gate.release(1000)
         if runtime.state not in (RuntimeState.IDLE, RuntimeState.STOPPED, RuntimeState.FAILED):
@@ -130,20 +130,20 @@ def _until(semaphore, times=1):
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "stop", "wait"])
-def test_a_run_that_was_not_started_takes_no_command_but_start(run, command):
+def test_an_idle_run_accepts_only_start(run, command):
     runtime = run(Source(0))
     with pytest.raises(RuntimeStateError, match=f"cannot {command} a run that is idle"):
         getattr(runtime, command)()
     assert runtime.state is RuntimeState.IDLE
 
 
-def test_start_not_started_run_runs(run):
+def test_start_idle_run_runs(run):
     runtime = run(Source(1, endless=True))
     runtime.start()
     assert runtime.state is RuntimeState.RUNNING
 
 
-def test_start_running_run_fails_and_names_command_state_and_remedy(run):
+def test_start_running_run_fails_with_command_state_and_remedy(run):
     runtime = run(Source(1, endless=True))
     runtime.start()
     with pytest.raises(RuntimeStateError, match="cannot start a run that is running: it must be idle"):
@@ -204,7 +204,7 @@ def test_stop_stopped_run_does_nothing(run):
 
 
 @pytest.mark.parametrize("command", ["start", "pause", "resume"])
-def test_stopped_run_cannot_go_on(run, command):
+def test_a_stopped_run_cannot_continue(run, command):
     runtime = run(Source(0))
     runtime.start()
     runtime.wait(LIMIT_S)
@@ -213,7 +213,7 @@ def test_stopped_run_cannot_go_on(run, command):
 
 
 @pytest.mark.parametrize("command", ["start", "pause", "resume"])
-def test_failed_run_cannot_go_on(run, command):
+def test_a_failed_run_cannot_continue(run, command):
     runtime = run(Source(0, error=SourceError("lost")))
     runtime.start()
     with pytest.raises(SourceError):
@@ -222,7 +222,7 @@ def test_failed_run_cannot_go_on(run, command):
         getattr(runtime, command)()
 
 
-def test_wait_returns_false_while_the_run_goes_on_and_true_when_it_ended(run):
+def test_wait_is_false_during_the_run_and_true_after_it(run):
     runtime = run(Source(1, endless=True))
     runtime.start()
     assert runtime.wait(timeout_s=0.001) is False
@@ -249,7 +249,7 @@ def test_threads_have_names_and_are_not_daemons(run):
     assert not any(thread.daemon for thread in ours)
 
 
-def test_queues_without_places_are_refused():
+def test_queues_without_capacity_are_refused():
     with pytest.raises(ConfigError, match="file_queue is 0 and sink_queue 32: set both to 1 or more"):
         Runtime(Source(0), Pipeline(), (), RuntimeConfig(file_queue=0))
 
@@ -272,7 +272,7 @@ def test_every_frame_of_a_file_reaches_every_sink_in_order(run):
     assert runtime.latest().frame.index == 59
 
 
-def test_slow_inference_holds_a_file_back(run):
+def test_slow_inference_slows_a_file_down(run):
     source, pipeline = Source(60, gated=True), Pipeline(gated=True)
     runtime = run(source, pipeline, file_queue=2)
     runtime.start()
@@ -280,13 +280,13 @@ def test_slow_inference_holds_a_file_back(run):
     for _ in range(60):
         _until(pipeline.entered)
         counters = runtime.counters()
-        assert counters.captured <= counters.processed + 1 + 2 + 1  # in the pipeline, in the queue, in capture's hand
+        assert counters.captured <= counters.processed + 1 + 2 + 1  # in the pipeline, in the queue, held by capture
         pipeline.gate.release()
     runtime.wait(LIMIT_S)
     assert pipeline.seen == list(range(60))
 
 
-def test_slow_inference_on_a_live_source_gets_the_newest_frame_and_counts_the_others(run):
+def test_slow_inference_of_a_live_source_takes_the_newest_frame_and_counts_the_others(run):
     source, pipeline = Source(100, live=True, gated=True), Pipeline(gated=True)
     runtime = run(source, pipeline)
     runtime.start()
@@ -301,55 +301,55 @@ def test_slow_inference_on_a_live_source_gets_the_newest_frame_and_counts_the_ot
     assert (counters.captured, counters.processed, counters.dropped) == (100, 2, 98)
 
 
-def test_a_slow_sink_holds_a_file_back_and_gets_everything(run):
+def test_a_slow_sink_slows_a_file_down_and_receives_everything(run):
     slow, fast = Sink(gated=True), Sink()
     pipeline = Pipeline()
     runtime = run(Source(60), pipeline, slow, fast, file_queue=2)
     runtime.start()
     for written in range(60):
         _until(slow.entered)
-        assert len(pipeline.seen) <= written + 1 + 2 + 1  # in the sink, in its queue, in the hand of inference
+        assert len(pipeline.seen) <= written + 1 + 2 + 1  # in the sink, in its queue, held by inference
         slow.gate.release()
     runtime.wait(LIMIT_S)
     assert slow.frames == fast.frames == list(range(60))
 
 
-def test_a_slow_sink_of_a_live_source_loses_results_and_counts_them(run):
+def test_dropped_results_of_a_live_source_are_counted(run):
     source, pipeline, sink = Source(20, live=True, gated=True), Pipeline(), Sink(gated=True)
     runtime = run(source, pipeline, sink, sink_queue=3)
     runtime.start()
     source.gate.release()
     _until(sink.entered)
     _until(pipeline.entered)
-    for _ in range(19):  # one by one, so that the pipeline sees each
+    for _ in range(19):  # one at a time, so that none is dropped before the pipeline
         source.gate.release()
         _until(pipeline.entered)
     source.gate.release()
     assert source.drained.wait(LIMIT_S)
     sink.gate.release(1000)
     runtime.wait(LIMIT_S)
-    lane = runtime.counters().sinks[0]
+    counters = runtime.counters().sinks[0]
     assert runtime.counters().processed == 20
-    assert lane.written + lane.dropped == 20
-    assert lane.dropped >= 20 - 1 - 3 - 1
+    assert counters.written + counters.dropped == 20
+    assert counters.dropped >= 20 - 1 - 3 - 1
     assert sink.frames[:2] == [0, 1]
 
 
-def test_a_paused_file_stands_still_and_loses_nothing(run):
+def test_a_paused_file_waits_and_loses_nothing(run):
     source, pipeline = Source(30, gated=True), Pipeline(gated=True)
     runtime = run(source, pipeline, file_queue=2)
     runtime.start()
     source.gate.release(1000)
     _until(pipeline.entered)
     runtime.pause()
-    pipeline.gate.release(1000)  # the frame at hand is finished, then nothing
+    pipeline.gate.release(1000)  # the current frame is finished, then nothing
     assert not pipeline.entered.acquire(timeout=0.05)
     runtime.resume()
     runtime.wait(LIMIT_S)
     assert pipeline.seen == list(range(30))
 
 
-def test_a_paused_live_source_goes_on_with_the_newest_frame(run):
+def test_a_paused_live_source_continues_with_the_newest_frame(run):
     source, pipeline = Source(30, live=True, gated=True), Pipeline(gated=True)
     runtime = run(source, pipeline)
     runtime.start()
@@ -368,7 +368,7 @@ def test_a_paused_live_source_goes_on_with_the_newest_frame(run):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_lost_source_is_told_after_all_that_came_before_was_written(run, live):
+def test_a_lost_source_is_raised_after_all_earlier_frames_are_written(run, live):
     pipeline, sink = Pipeline(), Sink()
     runtime = run(Source(5, live=live, error=SourceError("camera 0 was unplugged")), pipeline, sink)
     runtime.start()
@@ -387,17 +387,17 @@ def test_a_source_lost_while_paused_ends_the_run(run):
     source.gate.release()
     _until(pipeline.entered)
     runtime.pause()
-    pipeline.gate.release()  # inference finishes its frame and stands still
+    pipeline.gate.release()  # inference finishes its frame and pauses
     source.gate.release()
     with pytest.raises(SourceError, match="unplugged"):
         runtime.wait(LIMIT_S)
 
 
-def test_a_failing_pipeline_ends_the_run_and_keeps_what_was_written(run):
+def test_a_failing_pipeline_ends_the_run_after_the_results_before_it_are_written(run):
     source, sink = Source(50, endless=True), Sink()
     runtime = run(source, Pipeline(fails_at=3), sink)
     runtime.start()
-    with pytest.raises(ZeroDivisionError, match="made to fail"):
+    with pytest.raises(ZeroDivisionError, match="deliberate failure"):
         runtime.wait(LIMIT_S)
     assert sink.frames == [0, 1, 2]
     assert sink.completed is False
@@ -407,11 +407,11 @@ def test_a_failing_pipeline_ends_the_run_and_keeps_what_was_written(run):
 
 
 @pytest.mark.parametrize(("failing", "calls"), [("open", ["open"]), ("write", ["open", "write", "close"])])
-def test_a_failing_sink_ends_the_run_and_the_other_sink_is_closed_in_order(run, failing, calls):
+def test_a_failing_sink_ends_the_run_and_the_other_sink_is_closed(run, failing, calls):
     broken, whole, pipeline = Sink(fails_in=failing), Sink(), Pipeline()
     runtime = run(Source(50, endless=True), pipeline, broken, whole)
     runtime.start()
-    with pytest.raises(OutputError, match=f"{failing} made to fail"):
+    with pytest.raises(OutputError, match=f"{failing} deliberate failure"):
         runtime.wait(LIMIT_S)
     assert broken.calls == calls
     assert whole.calls[-1] == "close"
@@ -419,20 +419,20 @@ def test_a_failing_sink_ends_the_run_and_the_other_sink_is_closed_in_order(run, 
     assert whole.frames == pipeline.seen
 
 
-def test_a_sink_that_fails_with_a_full_queue_does_not_hold_inference(run):
+def test_a_sink_that_fails_with_a_full_queue_does_not_block_inference(run):
     pipeline, broken = Pipeline(), Sink(gated=True, fails_in="write")
     runtime = run(Source(50), pipeline, broken, file_queue=1)
     runtime.start()
-    _until(pipeline.entered, 3)  # one result in the sink, one in its queue, one in the hand of inference
+    _until(pipeline.entered, 3)  # one result in the sink, one in its queue, one held by inference
     broken.gate.release()
-    with pytest.raises(OutputError, match="write made to fail"):
+    with pytest.raises(OutputError, match="write deliberate failure"):
         runtime.wait(LIMIT_S)
 
 
-def test_a_sink_that_fails_while_closing_is_told(run):
+def test_an_error_on_closing_a_sink_is_raised(run):
     runtime = run(Source(2), None, Sink(fails_in="close"))
     runtime.start()
-    with pytest.raises(OutputError, match="close made to fail"):
+    with pytest.raises(OutputError, match="close deliberate failure"):
         runtime.wait(LIMIT_S)
     assert runtime.state is RuntimeState.FAILED
 
@@ -446,7 +446,7 @@ def test_stop_raises_the_error_of_a_thread_too(run):
         runtime.stop()
 
 
-def test_the_first_of_two_errors_is_told(run):
+def test_the_first_of_two_errors_is_raised(run):
     runtime = run(Source(3), Pipeline(fails_at=1), Sink(fails_in="close"))
     runtime.start()
     with pytest.raises(ZeroDivisionError):
@@ -472,7 +472,7 @@ def test_stop_while_capture_waits_for_room(run):
     _until(pipeline.entered)
     stopping = threading.Thread(target=runtime.stop)
     stopping.start()
-    pipeline.gate.release()  # only the frame at hand
+    pipeline.gate.release()  # only the current frame
     stopping.join(LIMIT_S)
     assert runtime.state is RuntimeState.STOPPED
     assert sink.frames == pipeline.seen == [0]
@@ -496,7 +496,7 @@ def test_a_file_read_to_its_end_but_stopped_before_all_was_processed_is_not_comp
     assert sink.completed is False
 
 
-def test_stop_writes_the_results_that_wait_for_a_sink(run):
+def test_stop_writes_the_results_queued_for_a_sink(run):
     source, pipeline, sink = Source(3, endless=True), Pipeline(), Sink(gated=True)
     runtime = run(source, pipeline, sink)
     runtime.start()
@@ -520,7 +520,7 @@ def test_a_live_run_that_is_stopped_counts_as_complete_and_a_file_does_not(run):
         assert sink.completed is live
 
 
-def test_a_stuck_thread_is_an_error_with_its_name_and_can_be_waited_for_again(run):
+def test_a_stuck_thread_is_named_in_an_error_and_can_be_waited_for_again(run):
     pipeline = Pipeline(gated=True)
     runtime = run(Source(1), pipeline, stop_s=0.02)
     runtime.start()

@@ -1,4 +1,4 @@
-"""Sinks that join a run that goes on, and single steps: what a window does to a run."""
+"""Sinks attached during a run, and single steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.engines import FakePipeline, FakeSource
 
 
 class Gate:
-    """Lets the pipeline through one frame at a time, or all at once."""
+    """Releases the pipeline frame by frame, or for good."""
 
     def __init__(self) -> None:
         self._passes = threading.Semaphore(0)
@@ -40,13 +40,13 @@ class Gate:
         self._passes.release()
 
 
-class Keeper:
-    """Remembers which frames it got and how it was closed."""
+class RecordingSink:
+    """Records the frames it received and how it was closed."""
 
     def __init__(self) -> None:
         self.frames: list[int] = []
         self.completed: bool | None = None
-        self.got = threading.Semaphore(0)
+        self.received = threading.Semaphore(0)
         self.blocked: threading.Event | None = None
         self.fail_at: int | None = None
 
@@ -57,7 +57,7 @@ class Keeper:
         if result.frame.index == self.fail_at:
             raise OutputError("disk full")
         self.frames.append(result.frame.index)
-        self.got.release()
+        self.received.release()
         if self.blocked is not None:
             assert self.blocked.wait(10)
 
@@ -72,114 +72,114 @@ def gate() -> Gate:
 
 @pytest.fixture
 def make(gate: Gate) -> Iterator[object]:
-    made: list[Runtime] = []
+    created: list[Runtime] = []
 
     def run(frames: int = 20, live: bool = False, gated: bool = True) -> Runtime:
         pipeline = FakePipeline(on_frame=gate if gated else (lambda index: None))
-        made.append(Runtime(FakeSource(frames, live=live), pipeline, (), RuntimeConfig()))
-        return made[-1]
+        created.append(Runtime(FakeSource(frames, live=live), pipeline, (), RuntimeConfig()))
+        return created[-1]
 
     yield run
     gate.open()
-    for runtime in made:
+    for runtime in created:
         if runtime.state is not RuntimeState.IDLE:
             runtime.stop()
 
 
 def test_an_attached_sink_gets_every_later_result_and_closes_with_the_run(make, gate):
-    runtime, keeper = make(6), Keeper()
+    runtime, sink = make(6), RecordingSink()
     runtime.start()
     gate.wait_for(1)
     gate.let(2)
-    gate.wait_for(2)  # frame 2 is being processed: 0 and 1 are past
-    attachment = runtime.attach(keeper)
+    gate.wait_for(2)  # frame 2 is being processed, after 0 and 1
+    attachment = runtime.attach(sink)
     gate.open()
     assert runtime.wait(10)
     assert attachment.join(10).written == 4
-    assert keeper.frames == [2, 3, 4, 5]
-    assert keeper.completed is True
+    assert sink.frames == [2, 3, 4, 5]
+    assert sink.completed is True
     assert attachment.ended
 
 
-def test_a_detached_sink_gets_what_waits_and_counts_as_complete_while_the_run_goes_on(make, gate):
-    runtime, keeper = make(), Keeper()
+def test_a_detached_sink_writes_its_queue_and_is_complete_while_the_run_continues(make, gate):
+    runtime, sink = make(), RecordingSink()
     runtime.start()
-    attachment = runtime.attach(keeper)
+    attachment = runtime.attach(sink)
     gate.wait_for(1)
     gate.let(3)
     gate.wait_for(3)
     attachment.detach()
     attachment.detach()  # a second call does nothing
     assert attachment.join(10).written == 3
-    assert (keeper.frames, keeper.completed) == ([0, 1, 2], True)
+    assert (sink.frames, sink.completed) == ([0, 1, 2], True)
     assert runtime.state is RuntimeState.RUNNING
     gate.open()
     assert runtime.wait(10)
-    assert keeper.frames == [0, 1, 2]
+    assert sink.frames == [0, 1, 2]
 
 
-def test_a_sink_that_fails_does_not_end_the_run_and_its_error_is_told_on_join(make, gate):
-    runtime, keeper, other = make(8), Keeper(), Keeper()
-    keeper.fail_at = 2
+def test_a_failing_attached_sink_does_not_end_the_run_and_raises_on_join(make, gate):
+    runtime, sink, other = make(8), RecordingSink(), RecordingSink()
+    sink.fail_at = 2
     runtime.start()
-    failing, going = runtime.attach(keeper), runtime.attach(other)
+    failing, healthy = runtime.attach(sink), runtime.attach(other)
     gate.open()
     assert runtime.wait(10)
     assert runtime.state is RuntimeState.STOPPED
-    assert going.join(10).written == 8
+    assert healthy.join(10).written == 8
     with pytest.raises(OutputError, match="disk full"):
         failing.join(10)
-    assert (keeper.frames, keeper.completed) == ([0, 1], False)
+    assert (sink.frames, sink.completed) == ([0, 1], False)
     assert failing.counters.dropped == 8 - 3  # 0 and 1 were written, 2 failed
 
 
 def test_newest_only_lets_a_slow_sink_skip_results_but_never_the_last(make, gate):
-    runtime, keeper = make(10), Keeper()
-    keeper.blocked = threading.Event()
+    runtime, sink = make(10), RecordingSink()
+    sink.blocked = threading.Event()
     runtime.start()
-    attachment = runtime.attach(keeper, newest_only=True)
+    attachment = runtime.attach(sink, newest_only=True)
     gate.wait_for(1)
     gate.let()
-    assert keeper.got.acquire(timeout=10)  # it has frame 0 and stays there
+    assert sink.received.acquire(timeout=10)  # it holds frame 0
     gate.open()
     assert runtime.wait(10)
-    keeper.blocked.set()
+    sink.blocked.set()
     counters = attachment.join(10)
-    assert keeper.frames == [0, 9]
+    assert sink.frames == [0, 9]
     assert (counters.written, counters.dropped) == (2, 8)
 
 
-def test_a_slow_attached_sink_holds_a_file_back_and_loses_nothing(make, gate):
-    runtime, keeper = make(30, gated=False), Keeper()
-    keeper.blocked = threading.Event()
+def test_a_slow_attached_sink_slows_a_file_down_and_loses_nothing(make, gate):
+    runtime, sink = make(30, gated=False), RecordingSink()
+    sink.blocked = threading.Event()
     runtime.start()
-    attachment = runtime.attach(keeper)
-    assert keeper.got.acquire(timeout=10)
-    keeper.blocked.set()
+    attachment = runtime.attach(sink)
+    assert sink.received.acquire(timeout=10)
+    sink.blocked.set()
     assert runtime.wait(10)
     counters = attachment.join(10)
-    assert keeper.frames == list(range(keeper.frames[0], 30))
+    assert sink.frames == list(range(sink.frames[0], 30))
     assert counters.dropped == 0
 
 
 def test_a_stopped_live_run_completes_its_attached_sinks(make, gate):
-    runtime, keeper = make(10**7, live=True, gated=False), Keeper()
+    runtime, sink = make(10**7, live=True, gated=False), RecordingSink()
     runtime.start()
-    attachment = runtime.attach(keeper)
-    assert keeper.got.acquire(timeout=10)
+    attachment = runtime.attach(sink)
+    assert sink.received.acquire(timeout=10)
     runtime.stop()
     attachment.join(10)
-    assert keeper.completed is True
+    assert sink.completed is True
 
 
 def test_a_stopped_file_leaves_an_attached_sink_incomplete(make, gate):
-    runtime, keeper = make(10**7, gated=False), Keeper()
+    runtime, sink = make(10**7, gated=False), RecordingSink()
     runtime.start()
-    attachment = runtime.attach(keeper)
-    assert keeper.got.acquire(timeout=10)
+    attachment = runtime.attach(sink)
+    assert sink.received.acquire(timeout=10)
     runtime.stop()
     attachment.join(10)
-    assert keeper.completed is False
+    assert sink.completed is False
 
 
 def test_attaching_to_an_ended_run_is_refused(make, gate):
@@ -187,19 +187,19 @@ def test_attaching_to_an_ended_run_is_refused(make, gate):
     runtime.start()
     assert runtime.wait(10)
     with pytest.raises(RuntimeStateError, match="cannot attach a run that is stopped"):
-        runtime.attach(Keeper())
+        runtime.attach(RecordingSink())
 
 
-def test_a_sink_that_does_not_close_in_time_is_an_error_with_its_name(make, gate):
-    runtime, keeper = make(10, gated=False), Keeper()
-    keeper.blocked = threading.Event()
+def test_a_sink_that_does_not_close_in_time_is_named_in_an_error(make, gate):
+    runtime, sink = make(10, gated=False), RecordingSink()
+    sink.blocked = threading.Event()
     runtime.start()
-    attachment = runtime.attach(keeper)
-    assert keeper.got.acquire(timeout=10)
+    attachment = runtime.attach(sink)
+    assert sink.received.acquire(timeout=10)
     attachment.detach()
-    with pytest.raises(ThreadStuckError, match="mien-attached-Keeper"):
+    with pytest.raises(ThreadStuckError, match="mien-attached-RecordingSink"):
         attachment.join(0.01)
-    keeper.blocked.set()
+    sink.blocked.set()
     attachment.wait()
     assert attachment.ended
 
@@ -211,24 +211,24 @@ def test_step_not_paused_run_fails(make, gate):
         runtime.step()
 
 
-def test_a_step_processes_one_frame_and_stands_still_again(make, gate):
-    runtime, keeper = make(), Keeper()
+def test_a_step_processes_one_frame_and_pauses_again(make, gate):
+    runtime, sink = make(), RecordingSink()
     runtime.start()
-    attachment = runtime.attach(keeper)
+    attachment = runtime.attach(sink)
     gate.wait_for(1)
     runtime.pause()
-    gate.let(20)  # from here on only pause holds it
-    assert keeper.got.acquire(timeout=10)
+    gate.let(20)  # from here on only the pause blocks it
+    assert sink.received.acquire(timeout=10)
     for expected in (1, 2, 3):
         runtime.step()
-        assert keeper.got.acquire(timeout=10)
-        assert keeper.frames[-1] == expected
-        assert not keeper.got.acquire(timeout=0.05)
+        assert sink.received.acquire(timeout=10)
+        assert sink.frames[-1] == expected
+        assert not sink.received.acquire(timeout=0.05)
         assert runtime.state is RuntimeState.PAUSED
     runtime.resume()
     assert runtime.wait(10)
     assert attachment.join(10).written == 20
-    assert keeper.frames == list(range(20))
+    assert sink.frames == list(range(20))
 
 
 def test_a_paused_run_can_be_stopped_after_a_step(make, gate):

@@ -1,4 +1,4 @@
-"""Nothing is sent and nothing is written outside output and cache: the switches are set wherever a process starts."""
+"""Nothing is sent and nothing is written outside output and cache: every entry point sets the switches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.tracking.face_models import MODELS_VARIABLE, cache_folder
 
 CHECKOUT = Path(__file__).parents[2]
 
-#: Every way in: the two commands, a worker that unpickles a function of the engine, a backend by itself.
+#: Every entry point: the two commands, a worker that unpickles a function of the engine, a backend by itself.
 ENTRY_MODULES = (
     "app.__main__",
     "app.cli",
@@ -25,7 +25,7 @@ ENTRY_MODULES = (
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process with its own environment, without what this process has set."""
+    """Run code in a process whose environment lacks the switch set by this process."""
     inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -47,12 +47,12 @@ def test_every_entry_point_sets_the_switches(module: str) -> None:
 
 
 def test_switches_come_before_the_import_of_onnxruntime() -> None:
-    """A runtime imported by anything else first would have read its environment too early."""
+    """The runtime reads its environment on import."""
     finished = run_python("import sys, engine; print('onnxruntime' in sys.modules)")
     assert finished.stdout.strip() == "False", finished.stderr
 
 
-def test_openvino_that_is_already_imported_is_left_alone() -> None:
+def test_an_already_imported_openvino_is_left_alone() -> None:
     finished = run_python(
         "import sys, types\n"
         "sys.modules['openvino'] = types.ModuleType('openvino')\n"

@@ -1,4 +1,4 @@
-"""The records refuse what does not fit and cannot be written to."""
+"""The records check their fields and are read-only."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 from engine.types import AlignedFace, Decision, ExpressionEstimate, FaceQuality, Frame, Reason, Route
 
 
-def test_an_array_of_the_wrong_shape_is_named_with_both_shapes() -> None:
+def test_a_wrong_shape_is_reported_with_the_expected_one() -> None:
     with pytest.raises(ValueError, match=r"Frame.image must be \*x\*x3 uint8, not 4x5 uint8"):
-        Frame(np.zeros((4, 5), np.uint8), 0, 0.0, "made")
+        Frame(np.zeros((4, 5), np.uint8), 0, 0.0, "fake")
 
 
-def test_an_array_of_the_wrong_type_is_refused() -> None:
+def test_a_wrong_dtype_is_reported_with_the_expected_one() -> None:
     with pytest.raises(ValueError, match="uint8, not 4x5x3 float64"):
-        Frame(np.zeros((4, 5, 3)), 0, 0.0, "made")
+        Frame(np.zeros((4, 5, 3)), 0, 0.0, "fake")
 
 
-def test_a_record_cannot_be_written_to_but_its_maker_s_array_can() -> None:
+def test_a_record_is_a_read_only_view_of_the_given_array() -> None:
     image = np.zeros((4, 5, 3), np.uint8)
-    frame = Frame(image, 0, 0.0, "made")
+    frame = Frame(image, 0, 0.0, "fake")
     with pytest.raises(ValueError, match="read-only"):
         frame.image[0, 0, 0] = 1
     image[0, 0, 0] = 1
@@ -32,12 +32,12 @@ def test_a_crop_must_be_square() -> None:
         AlignedFace(0, np.zeros((4, 5), np.uint8), np.zeros((468, 2), np.float32), np.eye(2, 3), FaceQuality(1.0))
 
 
-def test_members_and_mean_must_have_one_number_of_classes() -> None:
+def test_members_and_mean_must_have_the_same_classes() -> None:
     with pytest.raises(ValueError, match="probabilities must be 8"):
         ExpressionEstimate(np.zeros((5, 8), np.float32), np.zeros(7, np.float32))
 
 
-def test_a_rejected_face_carries_no_label_and_any_other_does() -> None:
+def test_only_a_rejected_face_has_no_label() -> None:
     with pytest.raises(ValueError, match="cannot carry 1 labels"):
         Decision(Route.REJECT, Reason.LOW_QUALITY, ("fear",), (0.5,))
     with pytest.raises(ValueError, match="cannot carry 0 labels"):

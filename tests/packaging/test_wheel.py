@@ -89,7 +89,7 @@ def test_wheel_holds_models_cards_settings_and_licences(wheel: Path) -> None:
     }
     for model in ("expression", "action_units"):
         assert {f"assets/models/{model}.{ending}" for ending in ("onnx", "json", "md")} <= set(names)
-    assert "assets/demo/portrait.jpg" in names
+    assert {"assets/demo/portrait.jpg", "engine/py.typed"} <= set(names)
     configs = {f"training/configs/{path.name}" for path in (ROOT / "training" / "configs").glob("*.toml")}
     assert configs
     assert configs <= set(names)

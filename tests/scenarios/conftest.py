@@ -1,4 +1,4 @@
-"""A stream of made-up estimates for one face or more: what the model would say goes in, decisions come out."""
+"""Streams of fake estimates for one or more faces, routed to decisions."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ FRAME_S = 1 / 25
 
 
 class Scene:
-    """Plays a stream through a router; all limits come from the calibration and the settings."""
+    """Routes a stream of estimates; all limits are those of the calibration and the settings."""
 
     def __init__(self):
-        self.calibration = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "made up")
+        self.calibration = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "fake")
         self.config = RoutingConfig()
         self.keep_lost_s = TrackingConfig().keep_lost_s
         self.router = Router(self.calibration, self.config)
         self.now_s = 0.0
 
-    def frame(self, track=1, disagreement=0.3, strangeness=0.2, bad=None, step_s=FRAME_S, **shares):
-        """One frame of one face.
+    def frame(self, track=1, aleatoric=0.3, epistemic=0.2, bad=None, step_s=FRAME_S, **shares):
+        """Route one frame of one face.
 
         Args:
             track: id of the face.
-            disagreement: aleatoric part, as a multiple of its limit.
-            strangeness: epistemic part, as a multiple of its limit.
-            bad: reason why the face is seen badly.
-            step_s: seconds since the frame before.
+            aleatoric: aleatoric part, as a multiple of its limit.
+            epistemic: epistemic part, as a multiple of its limit.
+            bad: reason for low quality, if any.
+            step_s: seconds since the previous frame.
             shares: probability by label; the rest is spread evenly.
         """
         self.now_s += step_s
         left = (1 - sum(shares.values())) / (len(EXPRESSIONS) - len(shares))
         probabilities = np.array([shares.get(name, left) for name in EXPRESSIONS], np.float32)
-        aleatoric = disagreement * self.calibration.max_aleatoric
-        epistemic = strangeness * self.calibration.max_epistemic
+        aleatoric *= self.calibration.aleatoric_limit
+        epistemic *= self.calibration.epistemic_limit
         decision = self.router.route(
             track,
             ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities),
@@ -51,11 +51,11 @@ class Scene:
         return decision
 
     def play(self, seconds, **frame):
-        """The same frame for some seconds; the decisions."""
+        """Route the same frame for some seconds; returns the decisions."""
         return [self.frame(**frame) for _ in range(round(seconds / FRAME_S))]
 
-    def gone(self, seconds):
-        """Nobody in view, so that nothing is routed."""
+    def empty(self, seconds):
+        """No face in view for some seconds."""
         self.now_s += seconds
         self.router.forget(self.now_s, self.keep_lost_s)
 
@@ -67,21 +67,21 @@ def scene():
 
 
 @pytest.fixture
-def told():
-    """What a decision shows, in short: ``told(decision) == "accept happiness"``."""
+def summary():
+    """A decision in short: ``summary(decision) == "accept happiness"``."""
 
-    def tell(decision):
+    def summarise(decision):
         return " ".join((decision.route.value, *(decision.labels or (decision.reason.value,))))
 
-    return tell
+    return summarise
 
 
 @pytest.fixture
-def changes(told):
-    """What was shown in turn, without repeats."""
+def changes(summary):
+    """Summaries of consecutive decisions, without repeats."""
 
     def list_changes(decisions):
-        shown = [told(decision) for decision in decisions]
+        shown = [summary(decision) for decision in decisions]
         return [now for before, now in zip([None, *shown], shown, strict=False) if now != before]
 
     return list_changes

@@ -1,4 +1,4 @@
-"""The shipped models on real input: a smiling portrait, seen well, badly, and not at all."""
+"""The shipped models on real input: a smiling portrait in good and poor quality, and images without a face."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_smile_is_accepted_as_happiness_with_its_units(stills: Engine, portrai
     assert occurrence[15] < 0.2  # lip corners not depressed
 
 
-def test_a_mirrored_face_gets_nearly_the_same_answer(stills: Engine, portrait: UInt8) -> None:
+def test_a_mirrored_face_gets_nearly_the_same_estimate(stills: Engine, portrait: UInt8) -> None:
     straight, mirrored = only_face(stills, portrait), only_face(stills, portrait[:, ::-1])
     assert straight.decision.labels == mirrored.decision.labels
     apart = np.abs(straight.expression.probabilities - mirrored.expression.probabilities)
@@ -52,20 +52,20 @@ def test_a_mirrored_face_gets_nearly_the_same_answer(stills: Engine, portrait: U
     assert straight.track.pose.yaw_deg == pytest.approx(-mirrored.track.pose.yaw_deg, abs=6)
 
 
-def test_a_grey_picture_gets_nearly_the_answer_of_its_colours(stills: Engine, portrait: UInt8) -> None:
+def test_a_grey_image_gets_nearly_the_estimate_of_the_coloured_one(stills: Engine, portrait: UInt8) -> None:
     grey = cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     coloured, plain = only_face(stills, portrait), only_face(stills, np.asarray(grey, np.uint8))
     assert np.abs(coloured.expression.probabilities - plain.expression.probabilities).max() < 0.1
 
 
-def test_a_dark_portrait_is_not_assessed_for_that_reason(stills: Engine, portrait: UInt8) -> None:
+def test_a_dark_portrait_is_rejected_as_dark(stills: Engine, portrait: UInt8) -> None:
     face = only_face(stills, (portrait * 0.2).astype(np.uint8))
     assert face.decision.route is Route.REJECT
     assert face.decision.reason is Reason.LOW_QUALITY
     assert "dark" in [reason.value for reason in face.aligned.quality.reasons]
 
 
-def test_a_picture_without_a_face_has_none(stills: Engine) -> None:
+def test_an_image_without_a_face_has_none(stills: Engine) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     assert stills.process(Frame(noise, 0, 0.0, "noise")).faces == ()
 
@@ -76,7 +76,7 @@ def test_the_uncertainties_of_a_real_face_add_up(stills: Engine, portrait: UInt8
     assert 0 <= uncertainty.ood_score <= 1
 
 
-def test_the_demo_shows_every_way_of_not_seeing_well_and_comes_back(face_models: None) -> None:
+def test_the_demo_covers_low_quality_and_recovers(face_models: None) -> None:
     reasons: dict[str, set[str]] = {}
     with Engine.open(EngineConfig(backends=("onnxruntime",))) as engine, SyntheticSource() as source:
         count = source.info.frame_count

@@ -23,7 +23,7 @@ TINY = ActionUnitsConfig(
 )
 
 
-def made_unit_faces(people: int = 60, source: str = "faces128", units: tuple[int, ...] = UNITS) -> UnitFaces:
+def fake_unit_faces(people: int = 60, source: str = "faces128", units: tuple[int, ...] = UNITS) -> UnitFaces:
     """Three pictures per person; a unit occurs on the bright ones, and everything is known."""
     random = np.random.default_rng(0)
     level = np.tile([30, 128, 220], people).astype(np.uint8)

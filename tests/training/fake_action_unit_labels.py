@@ -15,7 +15,7 @@ from engine.facs import BP4D_UNITS, unit_code
 from training.data.action_unit_faces import UnitFaces, fold_of
 
 
-def made_labels(
+def fake_labels(
     occurs: np.ndarray, known: np.ndarray | None = None, people: np.ndarray | None = None, units: tuple[int, ...] = ()
 ) -> UnitFaces:
     """Labels (N, K) without pictures, everything known and every face another person unless given."""

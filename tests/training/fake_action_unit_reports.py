@@ -9,37 +9,37 @@ import numpy as np
 import pytest
 
 from tests.training.fake_action_unit_labels import brightness_model
-from tests.training.fake_faces import made_faces, quiet
+from tests.training.fake_faces import fake_faces, quiet
 from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation import action_units_file as units_file
 from training.evaluation.action_units_file import FerSplit, UnitFileReport, evaluate_units_file
 from training.studies.action_units import PAPER_ORDER, Cell, StudyConfig, StudyPoint, StudyReport
-from training.studies.comparison import FoldDecisions, compare_variants
+from training.studies.variant_comparison import FoldDecisions, compare_variants
 
 #: The twelve units of BP4D and two more.
 UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24, 25, 26)
 
 
-def made_fer_faces() -> FerFaces:
+def fake_fer_faces() -> FerFaces:
     """Forty faces at 96 pixels, each with all ten votes for one expression."""
     random = np.random.default_rng(0)
     votes = np.zeros((40, 10), np.int64)
     votes[np.arange(40), random.integers(0, 8, 40)] = 10
     crops = random.integers(0, 255, (40, 96, 96), dtype=np.uint8)
-    return replace(made_faces(40), crops=crops, votes=votes)
+    return replace(fake_faces(40), crops=crops, votes=votes)
 
 
-def made_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: str = "PublicTest") -> UnitFileReport:
+def fake_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: str = "PublicTest") -> UnitFileReport:
     """Of a model that reads the brightness and trusts AU1 and AU12, timed in two runs."""
-    outside = FerSplit(split, made_fer_faces()) if fer else None
+    outside = FerSplit(split, fake_fer_faces()) if fer else None
     model = brightness_model(folder, faces.units, trusted=(1, 12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units_file, "TIMED_RUNS", 2)
         return evaluate_units_file(model, faces, "fold 1: made", outside, resamples=10, report=quiet)
 
 
-def made_study(
+def fake_study(
     points: tuple[tuple[float, float], ...] = ((0.01, 0.0), (0.1, 0.0), (1.0, 0.0), (1.0, 0.3)), folds: int = 3
 ) -> StudyReport:
     """At each share and flipped part: the lower the paper puts a variant, the more faults it makes."""

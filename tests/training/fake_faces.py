@@ -1,4 +1,4 @@
-"""Faces and runs made on the spot."""
+"""Synthetic faces and runs of untrained networks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from training.loop.checkpoint import save_weights
 SHAPE = ArbexConfig(widths=(8, 8, 8, 8), blocks=(1, 1, 1, 1), token_width=16, token_depth=1, fer2013_head=True)
 
 
-def made_faces(count: int = 16) -> FerFaces:
-    """Pictures of noise; every second face has a clear majority."""
+def fake_faces(count: int = 16) -> FerFaces:
+    """Images of noise; every second face has a clear majority."""
     random = np.random.default_rng(0)
     votes = random.integers(0, 5, (count, 10))
     votes[:, 0] += 1
@@ -35,16 +35,16 @@ def made_faces(count: int = 16) -> FerFaces:
     )
 
 
-def made_run(folder: Path, config: ExpressionRunConfig) -> Path:
+def fake_run(folder: Path, config: ExpressionRunConfig) -> Path:
     """A finished run of untrained members."""
     for member in range(config.members):
         torch.manual_seed(member)
         member_folder(folder, member).mkdir(parents=True)
-        facts = {"config": asdict(config), "code": "test", "data": "made pictures"}
+        facts = {"config": asdict(config), "code": "test", "data": "synthetic images"}
         weights = member_folder(folder, member) / "weights.safetensors"
         save_weights(weights, Arbex(config.model).state_dict(), facts)
     return folder
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""

@@ -32,7 +32,7 @@ def _face() -> np.ndarray:
     return face
 
 
-class MadeMesh:
+class FakeMesh:
     """A mesh in the middle of the square; sure of itself unless the picture is dark."""
 
     def __init__(self, threads: int = 1) -> None:
@@ -44,7 +44,7 @@ class MadeMesh:
         return mesh, 0.1 if image.mean() < DARK else 1.0
 
 
-class MadeDetector:
+class FakeDetector:
     """One face in the middle of every picture; counts how often it is asked."""
 
     asked = 0
@@ -53,7 +53,7 @@ class MadeDetector:
         pass
 
     def detect(self, image: np.ndarray) -> list[FaceDetection]:
-        MadeDetector.asked += 1
+        FakeDetector.asked += 1
         height, width = image.shape[:2]
         box = np.array([0.3 * width, 0.3 * height, 0.7 * width, 0.7 * height], np.float32)
         landmarks = np.tile(box[:2], (6, 1))
@@ -61,11 +61,11 @@ class MadeDetector:
         return [FaceDetection(box, landmarks, 0.9)]
 
 
-def use_made_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put both in the place of the real networks."""
-    MadeDetector.asked = 0
-    monkeypatch.setattr(face_sequences, "FaceMesh", MadeMesh)
-    monkeypatch.setattr(face_sequences, "FaceDetector", MadeDetector)
+    FakeDetector.asked = 0
+    monkeypatch.setattr(face_sequences, "FaceMesh", FakeMesh)
+    monkeypatch.setattr(face_sequences, "FaceDetector", FakeDetector)
 
 
 def picture(brightness: int) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Blendshape scores of grey pictures by Google's mediapipe package, the labeller behind the scores of faces128.
+"""Blendshape scores of grey images by Google's mediapipe package, the labeller behind the scores of faces128.
 
-The scores of faces128 are what the package's blendshape network says of the meshes that faces128 brings (all 52 within
-0.01). How the meshes were read is not known: no framing tried of the 128x128 pictures gives them again.
+The scores of faces128 are the output of the package's blendshape network on the meshes that faces128 includes (all 52
+within 0.01). How those meshes were computed is not known: no framing of the 128x128 images we tried
+reproduces them.
 
-The package reports home unless it is kept from it, see engine/tracking/mediapipe_tasks.py.
+The package contacts its vendor unless blocked; see engine/tracking/mediapipe_tasks.py.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ from engine.tracking.mediapipe_tasks import CLOSED_PROXY
 from engine.types import UInt8
 
 PACKAGE: Final = "mediapipe==1.2.2"
-#: Black border in shares of the picture's side: without it the package's detector misses a few faces that fill theirs.
+#: Black border as a share of the image's side: without it the detector misses a few faces that fill the image.
 _BORDER: Final = 0.25
-#: Digits after the point, as faces128 prints its scores.
+#: Decimal places, as in the scores of faces128.
 _DIGITS: Final = 4
 
-#: Scores 0-1 by name, 52 of them, of a grey picture (H, W); None where no face is found.
+#: The 52 scores 0-1 by name of a grey image (H, W); None where no face is found.
 ReadBlendshapes = Callable[[UInt8], Mapping[str, float] | None]
 
 
 @contextmanager
 def open_landmarker(model: Path) -> Iterator[ReadBlendshapes]:
-    """The FaceLandmarker of a ``face_landmarker.task`` bundle, as a function of a picture.
+    """The FaceLandmarker of a ``face_landmarker.task`` bundle, as a function of an image.
 
     Raises:
         EngineError: the package is not installed or cannot run here, or the bundle is missing or broken.
     """
     if not model.is_file():
         raise EngineError(
-            f"{model} is missing: no model comes with the package, give Google's bundle face_landmarker.task"
+            f"{model} is missing: pass Google's bundle face_landmarker.task, which the package does not include"
         )
     package = _import_guarded()
     landmarker = _create(model)
@@ -57,10 +58,10 @@ def _import_guarded() -> Any:
         return importlib.import_module("mediapipe")
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"no package {error.name!r}: pip install {PACKAGE} (no model comes with it: face_landmarker.task is given)"
+            f"no package {error.name!r}: pip install {PACKAGE} (it includes no model: pass face_landmarker.task)"
         ) from error
     except OSError as error:
-        raise EngineError(f"mediapipe cannot load ({error}): install libegl1 and libgles2 of your system") from error
+        raise EngineError(f"mediapipe cannot load ({error}): install libegl1 and libgles2") from error
 
 
 def _create(model: Path) -> Any:
@@ -73,7 +74,7 @@ def _create(model: Path) -> Any:
         return vision.FaceLandmarker.create_from_options(options)
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(
-            f"{model} cannot be opened ({error}): give Google's bundle face_landmarker.task, with blendshapes"
+            f"{model} cannot be opened ({error}): pass Google's bundle face_landmarker.task, with blendshapes"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""From a finished action-units run to ``action_units.onnx`` with its contract, calibrated on validation people."""
+"""Export of a finished action-units run: ``action_units.onnx`` and its contract, calibrated on validation people."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from engine.types import Float32
 from training.action_units.exported import open_session, run_logits
 from training.action_units.expression_check import check_expressions
 from training.action_units.features import MEAN, STD, load_action_units
-from training.action_units.fit import told_of
+from training.action_units.fit import describe_faces
 from training.action_units.model import UGN, UGNExport, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.data.action_unit_sources import UnitSource
 from training.data.fer2013 import FerFaces
-from training.layers.onnx import export_onnx, store_weights_as_half
-from training.layers.parity import largest_difference, require_parity
+from training.layers.onnx_export import export_onnx, largest_difference, require_parity, store_weights_as_half
 from training.metrics.decisions import best_f1_threshold
 from training.metrics.ranking import auroc
 
@@ -35,7 +34,7 @@ INPUTS: Final = ("image", "noise")
 OUTPUTS: Final = ("logits", "mask_mean", "mask_std", "adjacency")
 MASK_SAMPLES: Final = 20
 MASK_SEED: Final = 0
-#: Largest difference from torch that is allowed, over all outputs: before and after weights are rounded to float16.
+#: Largest allowed difference from torch over all outputs, before and after rounding the weights to float16.
 _EXACT_TOLERANCE: Final = 1e-3
 _HALF_TOLERANCE: Final = 0.05
 _DYNAMIC: Final = {
@@ -47,12 +46,12 @@ _DYNAMIC: Final = {
 }
 Flags = npt.NDArray[np.bool_]
 
-#: AUROC that a unit needs, on validation people, in every source that knows it, to be built on.
+#: AUROC on validation people that a trusted unit needs in every source that labels it.
 TRUSTED_AUROC: Final = 0.85
-#: The check on expressions that people named: from this AUROC on it stands in for photographs with labels of the unit,
-#: and below that it casts doubt on them; asked where so many faces show the expression.
-TIE_SPEAKS_FOR, TIE_SPEAKS_AGAINST, TIED_FACES = 0.80, 0.70, 100
-#: Sources whose labels no certified coder of FACS made, and the one among them whose pictures are rendered.
+#: The check on expressions labelled by people: from the first AUROC on it replaces labelled photographs of the unit,
+#: below the second it overrides them; used where at least TIED_FACES faces show the expression.
+TIE_CONFIRMS, TIE_CONTRADICTS, TIED_FACES = 0.80, 0.70, 100
+#: Sources not labelled by certified FACS coders, and the one among them whose images are rendered.
 _NOT_CODED: Final = (UnitSource.OPEN.value, UnitSource.FACES128.value)
 _RENDERED: Final = UnitSource.OPEN.value
 _NOT_CODED_LINE: Final = "rendered and machine-labelled faces, not certified FACS coding"
@@ -71,12 +70,12 @@ def export_action_units(
 ) -> None:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
 
-    ``fer`` are the PublicTest faces of FERPlus at 96 pixels; they have a say in which units are trusted.
+    ``fer`` are the PublicTest faces of FERPlus at 96 pixels, used in deciding which units are trusted.
 
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: the run has no graph, was trained on another fold or other units than ``split``, or the file does
-            not answer as the torch module does.
+        ValueError: the run has no graph, was trained on another fold or other units than ``split``, or the file's
+            outputs differ from the torch module's.
     """
     model, facts = load_action_units(run)
     _require_fitting(run, facts, split)
@@ -86,17 +85,17 @@ def export_action_units(
     calibration = calibrate(target, split.validation, samples, fer)
     report(f"temperature {calibration.temperature:.3f}, fitted on {calibration.fitted_on}")
     units = zip(split.validation.units, calibration.trusted, strict=True)
-    report(f"to be built on: {', '.join(unit_code(unit) for unit, trusted in units if trusted) or 'none'}")
+    report(f"trusted: {', '.join(unit_code(unit) for unit, trusted in units if trusted) or 'none'}")
     write_contract(_contract(model, target, calibration, facts, split), target)
 
 
 def held_out_line(fold: int) -> str:
-    """What the contract's data say of the fold of people that training left alone."""
+    """Line of the contract's ``data`` that names the fold of people held out from training."""
     return _FOLD_LINE.format(fold)
 
 
 def held_out_fold(data: Sequence[str]) -> int | None:
-    """The fold that `held_out_line` wrote into a contract's data; None where no line is one.
+    """The fold that `held_out_line` wrote into a contract's ``data``, or None.
 
     >>> held_out_fold(["faces128 (9 faces of 3 people)", held_out_line(2)])
     2
@@ -116,7 +115,7 @@ def _require_fitting(run: Path, facts: dict[str, Any], split: UnitSplit) -> None
 
 
 def write_model(model: UGN, target: Path) -> float:
-    """Write the ONNX file, weights as float16; return the largest difference from torch over all outputs.
+    """Write the ONNX file with float16 weights and return the largest difference from torch over all outputs.
 
     Raises:
         ValueError: an output differs by more than rounding explains.
@@ -149,12 +148,12 @@ def calibrate(model: Path, faces: UnitFaces, samples: int = MASK_SAMPLES, fer: F
         trusted=trusted_units(faces, occurrence, ties),
         mask_samples=samples,
         mask_seed=MASK_SEED,
-        fitted_on=f"validation people: {told_of(faces)}",
+        fitted_on=f"validation people: {describe_faces(faces)}",
     )
 
 
 def fit_thresholds(faces: UnitFaces, occurrence: Float32) -> tuple[float, ...]:
-    """Thresholds (K,) of the highest F1 for occurrence (N, K); 0.5 for a unit whose known labels are all alike."""
+    """Thresholds (K,) of the highest F1 for occurrence (N, K); 0.5 for a unit whose known labels are all the same."""
     found = []
     for occurs, known, p in zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True):
         both = np.unique(occurs[known]).size == 2
@@ -163,12 +162,12 @@ def fit_thresholds(faces: UnitFaces, occurrence: Float32) -> tuple[float, ...]:
 
 
 def trusted_units(faces: UnitFaces, occurrence: Float32, ties: Mapping[int, float] | None = None) -> tuple[bool, ...]:
-    """Which units (K,) may be built on, by their occurrence (N, K) on validation people.
+    """Which units (K,) are trusted, by their occurrence (N, K) on validation people.
 
-    Their AUROC reaches TRUSTED_AUROC in every source that knows the unit, and photographs speak for it: a source of
-    photographs knows it, or it stands out on the expression that FACS ties it to (``ties``: unit to AUROC on faces
-    that people named; TIE_SPEAKS_FOR). A tie below TIE_SPEAKS_AGAINST makes a unit doubtful whatever the sources say.
-    Where the known labels of a source are all alike, nothing is shown, and nothing trusted.
+    A trusted unit reaches TRUSTED_AUROC in every source that labels it, and has evidence from photographs: a source of
+    photographs labels it, or its occurrence separates the expression that FACS ties it to (``ties``: unit to AUROC on
+    faces labelled by people; TIE_CONFIRMS). A tie below TIE_CONTRADICTS withdraws trust whatever the sources show.
+    A source whose known labels are all the same is no evidence.
     """
     found = []
     for unit, occurs, known, p in zip(faces.units, faces.occurs.T, faces.known.T, occurrence.T, strict=True):
@@ -176,13 +175,13 @@ def trusted_units(faces: UnitFaces, occurrence: Float32, ties: Mapping[int, floa
         rows = [known & (faces.sources == source) for source in sources]
         good = bool(rows) and all(auroc(occurs[chosen], p[chosen]) >= TRUSTED_AUROC for chosen in rows)
         photographed = bool(sources - {_RENDERED})
-        tie = (ties or {}).get(unit, TIE_SPEAKS_AGAINST if photographed else 0.0)
-        found.append(good and tie >= (TIE_SPEAKS_AGAINST if photographed else TIE_SPEAKS_FOR))
+        tie = (ties or {}).get(unit, TIE_CONTRADICTS if photographed else 0.0)
+        found.append(good and tie >= (TIE_CONTRADICTS if photographed else TIE_CONFIRMS))
     return tuple(found)
 
 
 def expression_ties(occurrence: Float32, units: tuple[int, ...], fer: FerFaces) -> dict[int, float]:
-    """AUROC of each unit alone for the expression it is tied to, where at least TIED_FACES faces have it.
+    """AUROC of each single unit for the expression FACS ties it to, where at least TIED_FACES faces show it.
 
     ``occurrence`` (N, K) is that of the faces of FERPlus PublicTest.
     """
@@ -231,9 +230,9 @@ def _contract(
     coded = [source for source in sources if source not in _NOT_CODED]
     seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
     command = f"mien-train fit au ({facts['variant']})"
-    told = [facts["data"], held_out_line(facts["test_fold"])]
+    data = [facts["data"], held_out_line(facts["test_fold"])]
     if len(coded) < len(sources):
-        told.insert(0, _NOT_CODED_LINE)
+        data.insert(0, _NOT_CODED_LINE)
     return ActionUnitContract(
         schema=SCHEMA,
         name=f"{family}-{'ref' if model.config.resnet_stem else 'edge'}",
@@ -249,7 +248,7 @@ def _contract(
         crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
         labels=tuple(unit_code(unit) for unit in split.validation.units),
         calibration=calibration,
-        data=tuple(told),
+        data=tuple(data),
         licence=_CLOSED_LICENCE.format(", ".join(coded)) if coded else _OPEN_LICENCE,
         trained=f"{datetime.date.today().isoformat()}, {command}, code {facts['code']}, {seeds}",
     )

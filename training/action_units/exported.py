@@ -13,10 +13,10 @@ from engine.action_units import noise_bank
 from engine.backends.contract import ActionUnitContract, AUCalibration, read_contract
 from engine.errors import ContractError
 from engine.types import Float32, UInt8
-from training.action_units.features import pictures
+from training.action_units.features import network_input
 
 _BATCH: Final = 64
-#: First runs, in which memory is set up, that no time counts.
+#: Warm-up runs excluded from the timing.
 _WARM_UP: Final = 10
 
 
@@ -31,7 +31,7 @@ class ExportedActionUnits:
         """
         contract = read_contract(path)
         if not isinstance(contract, ActionUnitContract):
-            raise ContractError(f"{path} is a model for {contract.task}: give an action-unit model")
+            raise ContractError(f"{path} is a model for {contract.task}: pass an action-unit model")
         self.contract: ActionUnitContract = contract
         self.calibration: AUCalibration = self.contract.calibration
         self._session = open_session(path, threads)
@@ -59,7 +59,7 @@ class ExportedActionUnits:
 
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A session on the CPU that does not spin while it waits."""
+    """An ONNX Runtime session on the CPU without spinning threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -70,6 +70,6 @@ def run_logits(session: onnxruntime.InferenceSession, crops: UInt8, bank: Float3
     """Logits (N, S, K) of crops (N, 96, 96) with a noise bank (S, 2, K, K)."""
     parts = []
     for start in range(0, len(crops), _BATCH):
-        image = pictures(crops[start : start + _BATCH]).numpy()
+        image = network_input(crops[start : start + _BATCH]).numpy()
         parts.append(session.run(["logits"], {"image": image, "noise": bank})[0])
     return np.concatenate(parts)

@@ -1,6 +1,6 @@
-"""A check from outside: do units stand out on the faces that people gave the expression which FACS ties them to?
+"""An outside check: does a unit's occurrence separate the expression that FACS ties it to?
 
-No label of training is involved. Faces of FERPlus count where at least 8 of the 10 votes name the same expression; the
+No training label is involved. Faces of FERPlus count where at least 8 of the 10 votes name the same expression; the
 AUROC is that of a unit's occurrence for the faces of its expression against all other such faces.
 """
 
@@ -17,8 +17,8 @@ from training.data.fer2013 import FerFaces
 from training.metrics.bootstrap import Draws, Figure, draw, figure_of
 from training.metrics.ranking import drawn_auroc
 
-#: Units that a textbook face shows (Ekman, Friesen and Hager, "FACS Investigator's Guide", 2002), the groups whose mean
-#: occurrence is one more score. Surprise opens the mouth by AU25 and AU26, which are asked for alone too.
+#: Units of the prototypical face (Ekman, Friesen and Hager, "FACS Investigator's Guide", 2002), and the groups whose
+#: mean occurrence is a score of its own. Surprise opens the mouth by AU25 and AU26, which are also checked alone.
 EXPRESSION_UNITS: Final[tuple[tuple[str, tuple[int, ...]], ...]] = (
     ("happiness", (6, 12)),
     ("anger", (4,)),
@@ -27,7 +27,7 @@ EXPRESSION_UNITS: Final[tuple[tuple[str, tuple[int, ...]], ...]] = (
     ("sadness", (15, 17)),
     ("disgust", (9, 10)),
 )
-#: Votes of ten that must name one expression.
+#: Votes of ten that must agree on one expression.
 AGREED_VOTES: Final = 8
 
 
@@ -52,7 +52,7 @@ class ExpressionCheck:
 
 
 def agreed_labels(votes: Int64) -> Int64:
-    """Expression 0-7 that at least 8 of the votes (N, 10) name, else -1; "unknown" and "not a face" are none."""
+    """Expression 0-7 with at least 8 of the votes (N, 10), else -1; "unknown" and "not a face" never count."""
     emotions = votes[:, : len(EXPRESSIONS)]
     return np.where(emotions.max(1) >= AGREED_VOTES, emotions.argmax(1), -1)
 
@@ -60,7 +60,7 @@ def agreed_labels(votes: Int64) -> Int64:
 def check_expressions(
     occurrence: Float32, units: tuple[int, ...], fer: FerFaces, split: str, resamples: int = 1000
 ) -> ExpressionCheck:
-    """The check for occurrences (N, K) of the faces of ``fer``; ties to units that the model lacks are left out.
+    """The check for occurrences (N, K) of the faces of ``fer``; ties to units without an output are skipped.
 
     Raises:
         ValueError: no face of the split has votes that agree.
@@ -68,7 +68,7 @@ def check_expressions(
     labels = agreed_labels(fer.votes)
     agreed = labels >= 0
     if not agreed.any():
-        raise ValueError(f"no face of {split} has {AGREED_VOTES} votes for one expression: give the FERPlus votes")
+        raise ValueError(f"no face of {split} has {AGREED_VOTES} votes for one expression: pass the FERPlus votes")
     draws = draw(int(agreed.sum()), resamples)
     values, names = occurrence[agreed].astype(np.float64), np.array(EXPRESSIONS)[labels[agreed]]
     ties = []
@@ -82,7 +82,7 @@ def check_expressions(
 
 
 def _asked(units: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-    """Each unit alone and each group together, as far as the model has them, none twice."""
+    """Each unit alone and each group together, if the model has them, without duplicates."""
     asked = [
         (expression, part)
         for expression, group in EXPRESSION_UNITS

@@ -1,4 +1,4 @@
-"""Training of UGN, stage 1: features with a plain classifier (stage 2: training/action_units/graph.py)."""
+"""UGN training, stage 1: features with a plain classifier (stage 2: training/action_units/graph.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.config import read_record
+from engine.errors import ConfigError
+from engine.records import read_record
 from engine.types import UInt8
 from training.action_units.loss import WEIGHTING_GROUP, label_terms, unit_rates, unit_weights, weighted_unit_loss
 from training.action_units.model import UGN, UGNConfig, Variant
@@ -20,7 +21,7 @@ from training.loop.checkpoint import load_weights, read_facts
 from training.loop.trainer import TrainerConfig
 from training.metrics.ranking import auroc, average_precision
 
-#: The crop's grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of faces128 crops.
+#: Grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of faces128 crops.
 MEAN: Final = 0.47
 STD: Final = 0.21
 _BATCH: Final = 256
@@ -35,11 +36,11 @@ class ActionUnitsConfig:
     stage2: TrainerConfig = field(default_factory=TrainerConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     variant: str = Variant.UGN_B.value
-    views: int = 4  # randomly changed copies of each training face, whose features stage 2 learns from
+    views: int = 4  # augmented copies of each training face, whose features stage 2 learns from
     weighting_samples: int = 10  # masks drawn for the weights of the adaptive loss
     weighting_group: int = WEIGHTING_GROUP
     weighting_temperature: float = 0.0  # of the weights; 0 is the paper's Eq. 9
-    marginal_samples: int = 0  # masks whose mean probability the loss judges; 0 is the paper's loss, of one mask
+    marginal_samples: int = 0  # masks averaged in the loss; 0 is the paper's loss, of one mask
     mask_prior: float = 1e-3  # weight of the masks' divergence from a standard normal; 0 is the paper's loss
 
     def __post_init__(self) -> None:
@@ -50,13 +51,13 @@ class ActionUnitsConfig:
             raise ValueError(f"views must be 1 or more, not {self.views}")
 
 
-def pictures(crops: UInt8) -> Tensor:
+def network_input(crops: UInt8) -> Tensor:
     """Crops (N, S, S) uint8 as the network reads them, (N, 1, S, S) float32."""
     return (torch.from_numpy(crops)[:, None].float() / 255 - MEAN) / STD
 
 
 class TrainingFaces:
-    """Training faces as tensors, with the random changes of training; labels do not change in a flip."""
+    """Training faces as tensors, with augmentation; a flip does not change the labels."""
 
     def __init__(self, faces: UnitFaces, config: AugmentConfig, device: torch.device) -> None:
         self.samples = len(faces.people)
@@ -67,7 +68,7 @@ class TrainingFaces:
         self._config, self._device = config, device
 
     def changed(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Randomly changed pictures (B, 1, S, S) of these row numbers (B,), normalised, on the device."""
+        """Augmented images (B, 1, S, S) of these row numbers (B,), normalised, on the device."""
         images = self._crops[rows, None].float() / 255
         no_points, no_targets = torch.zeros(len(rows), 0, 2), torch.zeros(len(rows), 0)
         no_mirror = torch.zeros(0, dtype=torch.long)
@@ -76,9 +77,9 @@ class TrainingFaces:
 
 
 class FeatureTask:
-    """Stage 1: the trunk and one logistic regression per unit; units are weighed by rarity where ``balanced``.
+    """Stage 1: the trunk and one logistic regression per unit; units are weighted by rarity where ``balanced``.
 
-    Targets are soft where the source knows how strongly a unit shows, so that the features learn that too.
+    Targets are soft where the source labels intensity, so that the features learn it too.
     """
 
     def __init__(self, split: UnitSplit, config: ActionUnitsConfig, balanced: bool, device: torch.device) -> None:
@@ -99,16 +100,16 @@ class FeatureTask:
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Validation figures of the stage-1 classifier."""
         assert isinstance(model, UGN)
-        features = features_of(model, pictures(self._validation.crops), self._device)
+        features = features_of(model, network_input(self._validation.crops), self._device)
         with torch.no_grad():
             return unit_means(self._validation, model.classifier(features).sigmoid())
 
 
 def unit_means(faces: UnitFaces, probabilities: Tensor) -> dict[str, float]:
-    """Mean average precision and AUROC of probabilities (N, K), over the units whose known labels are not all alike."""
-    said = probabilities.float().cpu().numpy()
+    """Mean average precision and AUROC of probabilities (N, K), over units whose known labels are not all the same."""
+    predicted = probabilities.float().cpu().numpy()
     found: dict[str, list[float]] = {"average_precision": [], "auroc": []}
-    for occurs, known, p in zip(faces.occurs.T, faces.known.T, said.T, strict=True):
+    for occurs, known, p in zip(faces.occurs.T, faces.known.T, predicted.T, strict=True):
         if np.unique(occurs[known]).size == 2:
             found["average_precision"].append(average_precision(occurs[known], p[known]))
             found["auroc"].append(auroc(occurs[known], p[known]))
@@ -116,14 +117,14 @@ def unit_means(faces: UnitFaces, probabilities: Tensor) -> dict[str, float]:
 
 
 def channels_last(model: UGN) -> UGN:
-    """The same model with its kernels in the layout that CPUs and GPUs convolve fastest."""
+    """The same model with its weights in channels-last layout, which convolves fastest."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it for modules
     return model
 
 
 @torch.no_grad()
 def features_of(model: UGN, images: Tensor, device: torch.device) -> Tensor:
-    """Features (N, K, D) of normalised pictures (N, 1, S, S), float32, on the device."""
+    """Features (N, K, D) of normalised images (N, 1, S, S), float32, on the device."""
     batches = [part.to(device, memory_format=torch.channels_last) for part in torch.split(images, _BATCH)]
     return torch.cat([model.features(batch).float() for batch in batches])
 
@@ -139,7 +140,7 @@ def load_action_units(folder: Path) -> tuple[UGN, dict[str, Any]]:
     variant = Variant(facts["config"]["variant"])
     last = folder / "stage2" / "weights.safetensors" if variant.has_graph else first
     facts = read_facts(last)
-    model = UGN(read_record(UGNConfig, facts["config"]["model"], str(folder)))
+    model = UGN(read_record(UGNConfig, facts["config"]["model"], lambda problem: ConfigError(f"{folder}: {problem}")))
     load_weights(first, model)
     if variant.has_graph:
         load_weights(last, model.head)

@@ -17,7 +17,7 @@ from engine.action_units import noise_bank
 from engine.config import read_toml
 from engine.facs import unit_code
 from engine.types import Float32, UInt8
-from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, channels_last, pictures
+from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, channels_last, network_input
 from training.action_units.graph import GraphTask, view_features
 from training.action_units.model import UGN, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
@@ -26,11 +26,11 @@ from training.loop.trainer import fit
 
 Report = Callable[[str], None]
 
-#: Facts of a stage that must agree, where it has them, before training goes on in its folder.
+#: Facts of a stage that must match, where present, before training resumes in its folder.
 _SAME: Final = ("units", "data", "test_fold", "balanced", "variant", "trunk_sha256")
-#: Settings that must agree too: stage 1 hangs on these, stage 2 on all.
+#: Settings that must match too: stage 1 depends on these, stage 2 on all.
 _STAGE_1: Final = ("model", "stage1", "augment")
-#: Settings that change what is written and when, but not what is learned.
+#: Settings that affect logging and checkpoints, but not the result.
 _FREE: Final = ("save_every_s", "log_every_steps")
 _BATCH: Final = 64
 
@@ -40,7 +40,7 @@ def read_action_units_config(path: Path) -> ActionUnitsConfig:
 
     Raises:
         ConfigError: a key is unknown or a value has the wrong type.
-        ValueError: a value makes no sense.
+        ValueError: a value is out of range.
     """
     return read_toml(ActionUnitsConfig, path)
 
@@ -51,21 +51,21 @@ def fit_action_units(
     run: Path,
     device: str = "cpu",
     report: Report = print,
-    data_told: str = "",
+    data_description: str = "",
 ) -> UGN:
-    """Train the config's variant, or go on where it stopped; RUN receives stage1/ and, for a graph, stage2/.
+    """Train the config's variant, or resume it; RUN receives stage1/ and, for a graph, stage2/.
 
-    ``data_told`` is what the contract says of the data; without it the sources and their sizes.
+    ``data_description`` goes into the contract; the default lists the sources and their sizes.
 
     Raises:
         ValueError: the run holds another variant, or was trained on other data or with other settings.
     """
     variant, where = Variant(config.variant), torch.device(device)
-    facts = {"data": data_told or told_of(split.training), "test_fold": int(split.test.folds[0])}
+    facts = {"data": data_description or describe_faces(split.training), "test_fold": int(split.test.folds[0])}
     shown = (split.training.occurs & split.training.known).sum(0)
     untaught = [unit for unit, count in zip(split.training.units, shown.tolist(), strict=True) if not count]
     if untaught:
-        report(f"no positive training label, so never found: {', '.join(map(unit_code, untaught))}")
+        report(f"no positive training label, so never predicted: {', '.join(map(unit_code, untaught))}")
     report("stage 1: features")
     trunk = fit_features(split, config, run / "stage1", variant is not Variant.RESNET, where, facts, report)
     if not variant.has_graph:
@@ -83,10 +83,10 @@ def fit_features(
     facts: dict[str, Any],
     report: Report = print,
 ) -> UGN:
-    """Stage 1: the trunk with its classifier, units weighed by rarity where ``balanced``; folder as in `fit`.
+    """Stage 1: the trunk with its classifier, units weighted by rarity where ``balanced``; folder as in `fit`.
 
     Raises:
-        ValueError: the folder holds a stage that was trained on other data or with other settings of model, stage 1
+        ValueError: the folder has a stage trained on other data or with other settings of model, stage 1
             or augmentation.
     """
     config = _for_units(config, split)
@@ -108,9 +108,9 @@ def fit_head(
     report: Report = print,
     features: Tensor | None = None,
 ) -> UGN:
-    """Stage 2: the graph head of a variant on the features of ``trunk``, which stays as it is; a model of its own.
+    """Stage 2: a new model with the graph head of a variant on the frozen features of ``trunk``.
 
-    ``features`` are those of `head_features`, for several heads to share; without them they are computed here.
+    ``features`` are those of `head_features`, to share between heads; by default they are computed here.
 
     Raises:
         ValueError: the variant has no graph, or the folder holds another variant, other data, other settings or a head
@@ -127,7 +127,7 @@ def fit_head(
     model.features.load_state_dict(trunk.features.state_dict())
     model.classifier.load_state_dict(trunk.classifier.state_dict())
     final = folder / "weights.safetensors"
-    if not final.is_file():  # else the features, the costly part, are not needed
+    if not final.is_file():  # otherwise the features, the expensive part, are not needed
         final = fit(GraphTask(split, config, model, device, features), config.stage2, folder, facts, report)
     load_weights(final, model.head)
     return model.to(device).eval()
@@ -141,7 +141,7 @@ def head_features(split: UnitSplit, config: ActionUnitsConfig, trunk: UGN, devic
 
 @torch.no_grad()
 def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20, seed: int = 0) -> Float32:
-    """Logits (N, S, K) of crops (N, 96, 96) with the noise bank of this seed, as an export would give them.
+    """Logits (N, S, K) of crops (N, 96, 96) with the noise bank of this seed, as an exported file computes them.
 
     S is 1 where no mask is sampled: gn-d, and resnet and resnet-bl, whose logits are those of the first stage.
     """
@@ -150,7 +150,7 @@ def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20
     bank = torch.from_numpy(noise_bank(count, model.config.units, seed)).to(device)
     parts = []
     for start in range(0, len(crops), _BATCH):
-        images = pictures(crops[start : start + _BATCH]).to(device)
+        images = network_input(crops[start : start + _BATCH]).to(device)
         if variant.has_graph:
             parts.append(model(images, bank).logits)
         else:
@@ -158,13 +158,13 @@ def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20
     return np.asarray(torch.cat(parts).float().cpu().numpy(), np.float32)
 
 
-def told_of(faces: UnitFaces) -> str:
-    """The sources of faces and how many each gives, such as ``faces128 (7000 faces of 3000 people)``."""
-    told = []
+def describe_faces(faces: UnitFaces) -> str:
+    """The sources of the faces with their sizes, such as ``faces128 (7000 faces of 3000 people)``."""
+    parts = []
     for source in np.unique(faces.sources):
         chosen = faces.sources == source
-        told.append(f"{source} ({chosen.sum()} faces of {len(np.unique(faces.people[chosen]))} people)")
-    return ", ".join(told)
+        parts.append(f"{source} ({chosen.sum()} faces of {len(np.unique(faces.people[chosen]))} people)")
+    return ", ".join(parts)
 
 
 def _for_units(config: ActionUnitsConfig, split: UnitSplit) -> ActionUnitsConfig:
@@ -181,7 +181,7 @@ def _facts(split: UnitSplit, config: ActionUnitsConfig) -> dict[str, Any]:
 
 
 def _sha256_of(trunk: UGN) -> str:
-    """Hash of the tensors that the features hang on."""
+    """Hash of the tensors that determine the features."""
     digest = hashlib.sha256()
     for name, value in sorted(trunk.features.state_dict().items()):
         digest.update(name.encode())
@@ -190,7 +190,7 @@ def _sha256_of(trunk: UGN) -> str:
 
 
 def _require_same(folder: Path, facts: dict[str, Any], settings: tuple[str, ...]) -> None:
-    """Refuse to go on with a stage that was trained on other data or settings, which `fit` would take for this one."""
+    """Refuse to resume a stage that was trained on other data or settings."""
     wanted = _compared(facts, settings)
     defaults = _compared({"config": asdict(ActionUnitsConfig())}, settings)  # of settings newer than the folder
     for name in ("weights.safetensors", "checkpoint.safetensors"):
@@ -200,13 +200,13 @@ def _require_same(folder: Path, facts: dict[str, Any], settings: tuple[str, ...]
         for key, value in wanted.items():
             if kept.get(key) != value:
                 raise ValueError(
-                    f"{folder} was trained with {key} {kept.get(key)!r}, not {value!r}: give another folder"
+                    f"{folder} was trained with {key} {kept.get(key)!r}, not {value!r}: choose another folder"
                 )
 
 
 def _compared(facts: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any]:
     """Facts of _SAME, and each single setting of these parts of the configuration under its dotted name."""
-    read = json.loads(json.dumps(facts))  # as a file gives them back: tuples are lists
+    read = json.loads(json.dumps(facts))  # as read from a file: tuples are lists
     found = {key: read[key] for key in _SAME if key in read}
     for part in settings:
         found |= _single(part, read.get("config", {}).get(part))
@@ -214,7 +214,7 @@ def _compared(facts: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any
 
 
 def _single(name: str, value: Any) -> dict[str, Any]:
-    """``{"stage1.epochs": 3, ...}`` of a part of a configuration; a setting alone gives itself."""
+    """``{"stage1.epochs": 3, ...}`` of a part of a configuration; a single setting yields itself."""
     if not isinstance(value, dict):
         return {name: value}
     return {f"{name}.{key}": setting for key, setting in value.items() if key not in _FREE}

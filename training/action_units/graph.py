@@ -1,7 +1,7 @@
-"""Training of UGN, stage 2: the uncertain graph head on frozen features.
+"""UGN training, stage 2: the uncertain graph head on frozen features.
 
-The features do not change any more, so those of a few randomly changed copies of each face are computed once and kept
-(float16, in memory: views x faces x units x width x 2 bytes, 0.2 GB for 10,000 faces at edge size).
+The features are frozen, so those of a few augmented copies of each face are computed once and kept in memory
+(float16: views x faces x units x width x 2 bytes, 0.2 GB for 10,000 faces at edge size).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from training.action_units.features import (
     TrainingFaces,
     channels_last,
     features_of,
-    pictures,
+    network_input,
     unit_means,
 )
 from training.action_units.loss import adaptive_loss, adaptive_weights, label_terms, marginal_terms, mask_divergence
@@ -31,9 +31,9 @@ _BATCH: Final = 128
 
 
 class GraphTask:
-    """Stage 2 of a variant: the graph head, faces weighed by their epistemic uncertainty where it is UGN-B.
+    """Stage 2 of a variant: the graph head, faces weighted by their epistemic uncertainty for UGN-B.
 
-    Targets are occurrences, as in the paper, so that the probabilities speak of occurrence.
+    Targets are occurrences, as in the paper, so the probabilities are of occurrence.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class GraphTask:
         device: torch.device,
         features: Tensor | None = None,
     ) -> None:
-        """Take over the head of ``model``; ``features`` are those of `view_features`, computed here without them."""
+        """Train the head of ``model``; ``features`` are those of `view_features`, computed here by default."""
         channels_last(model.to(device)).eval()
         self.model: UncertainGraphHead = model.head
         self._config, self._device = config, device
@@ -56,7 +56,7 @@ class GraphTask:
         if config.model.centred:
             self.model.set_rest(resting_features(self._features, self._known & ~self._occurs))
         self._validation = split.validation
-        self._validation_features = features_of(model, pictures(split.validation.crops), device)
+        self._validation_features = features_of(model, network_input(split.validation.crops), device)
         bank = noise_bank(_VALIDATION_SAMPLES, config.model.units, _VALIDATION_SEED)
         self._bank = torch.from_numpy(bank).to(device)
 
@@ -66,7 +66,7 @@ class GraphTask:
         features = self._features[views, rows].float()
         targets, known = self._occurs[rows].float(), self._known[rows]
         samples = max(1, self._config.marginal_samples)
-        with torch.autocast(self._device.type, enabled=False):  # the head is small, and its differences are fine
+        with torch.autocast(self._device.type, enabled=False):  # the head is small and its differences are fine-grained
             output = self.model(features, self._noise(len(rows), samples, generator))
             if self._config.marginal_samples > 0:
                 terms = marginal_terms(output.logits, targets, known)
@@ -85,7 +85,7 @@ class GraphTask:
 
     def _prior(self, output: GraphOutput) -> Tensor:
         if self._variant is Variant.GN_D:
-            return torch.zeros((), device=self._device)  # a fixed mask has no spread to hold up
+            return torch.zeros((), device=self._device)  # a fixed mask has no spread to regularise
         return self._config.mask_prior * sum(
             (mask_divergence(layer.mu, layer.sigma) for layer in output.layers), torch.zeros((), device=self._device)
         )
@@ -105,19 +105,19 @@ class GraphTask:
 
 @torch.no_grad()
 def view_features(model: UGN, train: TrainingFaces, config: ActionUnitsConfig, device: torch.device) -> Tensor:
-    """Features (V, N, K, D) float16 of randomly changed copies of all training faces; they follow from the seed."""
+    """Features (V, N, K, D) float16 of augmented copies of all training faces; determined by the seed."""
     generator = torch.Generator().manual_seed(config.stage2.seed)
     views = []
     for _ in range(config.views):
         with torch.autocast(device.type, torch.bfloat16, enabled=config.stage2.bf16):
             batches = torch.split(torch.arange(train.samples), _BATCH)
             features = [model.features(train.changed(rows, generator)).half() for rows in batches]
-        views.append(torch.cat(features))  # autocast would refuse to join float16 on a CPU
+        views.append(torch.cat(features))  # autocast cannot concatenate float16 on a CPU
     return torch.stack(views)
 
 
 def resting_features(features: Tensor, absent: Tensor) -> Tensor:
-    """Mean feature (K, D) of each unit over the faces that are known not to show it; over all where there is none.
+    """Mean feature (K, D) of each unit over the faces known not to show it; over all faces if there is none.
 
     Features are (V, N, K, D), ``absent`` (N, K) bool.
     """

@@ -1,18 +1,18 @@
 """Losses of UGN (head note of training/action_units/model.py names the paper).
 
-Stage 1 weighs each unit by the inverse of its rate, as JAA-Net does (Shao, Liu, Cai and Ma, "Deep Adaptive Attention
-for Joint Facial Action Unit Detection and Face Alignment", ECCV 2018). Stage 2 weighs each face by its epistemic
+Stage 1 weights each unit by the inverse of its rate, as JAA-Net does (Shao, Liu, Cai and Ma, "Deep Adaptive Attention
+for Joint Facial Action Unit Detection and Face Alignment", ECCV 2018). Stage 2 weights each face by its epistemic
 uncertainty (Eq. 9 of UGN).
 
-Where we differ: a label that the source does not know costs nothing and counts in no rate; means over the batch, not
-sums; weights of Eq. 9 within groups of 16 faces, the paper's batch, because the effect of a softmax over the batch
-fades as the batch grows. Two parts are ours. `mask_divergence`: trained by Eq. 9 alone our masks ended at 1 +- 0.0000
-and every epistemic part at 0, because noise in the mask only ever costs. `marginal_terms`, used where the settings
-say so: the loss of the mean probability of several masks, which, unlike the mean of their losses, does not punish
-samples that differ where the answer is open (Kendall and Gal, "What Uncertainties Do We Need in Bayesian Deep Learning
-for Computer Vision?", NeurIPS 2017, sec. 3.3). With 5 masks it doubled the epistemic part on validation people and told
-errors slightly better (in the tenth of most epistemic uncertainty 0.74 are right, not 0.77; 12 units of faces128 with
-the labels of the first model), at no cost in average precision (0.756, 0.753).
+Where we differ: unknown labels add no loss and count in no rate; means over the batch, not sums; the weights of Eq. 9
+are computed within groups of 16 faces, the paper's batch, because the effect of a softmax over the batch fades as the
+batch grows. Two parts are ours. `mask_divergence`: trained by Eq. 9 alone, our masks converged to 1 +- 0.0000 and every
+epistemic part to 0, because noise in the mask only raises the loss. `marginal_terms`, where configured: the loss of the
+mean probability of several masks, which, unlike the mean of their losses, does not penalise samples that disagree on
+uncertain faces (Kendall and Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer Vision?",
+NeurIPS 2017, sec. 3.3). With 5 masks it doubled the epistemic part on validation people and separated errors
+slightly better (accuracy in the most uncertain tenth 0.74 instead of 0.77; 12 units of faces128 with the labels of the
+first model), at no cost in average precision (0.756, 0.753).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ WEIGHTING_GROUP: Final = 16
 
 
 def unit_rates(occurs: Tensor, known: Tensor) -> Tensor:
-    """Rate (K,) of each unit among the labels that are known, both (N, K) bool; 0 where none is."""
+    """Rate (K,) of each unit among its known labels, both (N, K) bool; 0 where none is known."""
     return (occurs & known).sum(0) / known.sum(0).clamp(min=1)
 
 
 def unit_weights(rates: Tensor) -> Tensor:
     """tau_i = K (1 / r_i) / sum_j (1 / r_j) for occurrence rates r (K,); their mean is 1.
 
-    A unit without a known positive label (rate 0) has no such weight: it gets 0, and K counts the others. So a small
-    share of the data, or a source that knows some units only, still trains the rest.
+    A unit without a known positive label (rate 0) gets weight 0, and K counts the others, so a small share of the data,
+    or a source that labels some units only, still trains the rest.
 
     Raises:
         ValueError: no unit ever occurs.
@@ -47,7 +47,7 @@ def unit_weights(rates: Tensor) -> Tensor:
     """
     taught = rates > 0
     if not bool(taught.any()):
-        raise ValueError("no training face shows any unit: check the labels, or give more data")
+        raise ValueError("no training face shows any unit: check the labels, or use more data")
     inverse = torch.where(taught, 1.0 / rates, 0.0)
     return taught.sum() * inverse / inverse.sum()
 

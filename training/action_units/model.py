@@ -12,21 +12,21 @@ lines whose printed number could not be checked:
   Eq. 3  H = relu((M * A^) X W), element-wise product first; GN-D has M = 1
   Eq. e  p_i = sigmoid(v_i h_i + c_i), stage 2
   Eq. f  total = Hb(mean_s p), aleatoric = mean_s Hb(p), epistemic = total - aleatoric, Hb the binary entropy in nats
-(Eq. 9, the adaptive loss, stands in training/action_units/loss.py.)
+(Eq. 9, the adaptive loss, is in training/action_units/loss.py.)
 
-Where we differ: a grey 96-pixel face, as the engine cuts it, instead of 224 pixels in colour (pictures of colour sets
-are read as grey), and no weights from ImageNet. The paper does not say how ResNet18 gives K vectors: ``pooling =
+Where we differ: a grey 96-pixel face, as the engine crops it, instead of 224 pixels in colour (colour data sets are
+read as grey), and no ImageNet weights. The paper does not specify how ResNet18 yields K vectors: ``pooling =
 "linear"`` expands the mean over space, ``"attention"`` takes a weighted mean for each unit. Edge size is a smaller
 ResNet. The printed second exponent of Eq. b lacks its minus; own B, P, a and W per layer; a bias for sigma, so that it
 starts at ``initial_sigma``; eps is an input, so that a stream sees one fixed bank of samples; a weak prior on the mask
 in the loss (training/action_units/loss.py), without which sigma went to 0 and every mask to 1.
 
 ``centred`` (ours; False is the paper's form): X is the deviation of a unit's vector from its mean over training faces
-without the unit, and Eq. 3 gets a bias inside the relu. A mask scales what a node says. If a face at rest says
-something, the mask moves it most where the answer is surest: right decisions at p = 0.5 were 0.92 in the tenth of least
-epistemic uncertainty and 0.91 in that of most. A centred face at rest says nothing for a mask to move: the same two
-tenths are 0.98 and 0.77, and average precision went from 0.755 to 0.753 (validation people of faces128, 12 units with
-the labels of the first model).
+without the unit, and Eq. 3 gets a bias inside the relu. A mask scales a node's features. If the features of a neutral
+face are not zero, the mask changes them most where the prediction is most certain: accuracy at p = 0.5 was 0.92 in the
+least uncertain tenth (epistemic) and 0.91 in the most uncertain. Centred, a neutral face has nothing for a mask to
+scale: the same two tenths are 0.98 and 0.77, and average precision went from 0.755 to 0.753 (validation people of
+faces128, 12 units with the labels of the first model).
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from training.layers.residual import ResidualBlock, conv_norm, fan_out
 
 
 class Variant(str, Enum):
-    """The paper's five models; the last three stand on the frozen features of RESNET_BL."""
+    """The paper's five models; the last three use the frozen features of RESNET_BL."""
 
-    RESNET = "resnet"  # stage 1, every unit weighs the same
-    RESNET_BL = "resnet-bl"  # stage 1, units weighed by rarity
+    RESNET = "resnet"  # stage 1, equal unit weights
+    RESNET_BL = "resnet-bl"  # stage 1, units weighted by rarity
     GN_D = "gn-d"  # the graph without a mask (M = 1)
-    UGN = "ugn"  # a sampled mask, every face weighs the same
-    UGN_B = "ugn-b"  # a sampled mask, faces weighed by their epistemic uncertainty (Eq. 9)
+    UGN = "ugn"  # a sampled mask, equal face weights
+    UGN_B = "ugn-b"  # a sampled mask, faces weighted by their epistemic uncertainty (Eq. 9)
 
     @property
     def has_graph(self) -> bool:
@@ -72,7 +72,7 @@ class UGNConfig:
     projection: int = 64  # width of g
     mask: str = "sampled"  # or "none": M = 1, which is GN-D
     centred: bool = True
-    initial_edge: float = 0.1  # B starts uniform in 0..this: at 0 it would lie on the flat side of relu and never move
+    initial_edge: float = 0.1  # B starts uniform in 0..this: at 0 its gradient through relu would be 0
     initial_sigma: float = 1.0
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class MaskSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphOutput:
-    """What the graph head gives for N faces and S samples."""
+    """Output of the graph head for N faces and S samples."""
 
     logits: Tensor  # (N, S, K)
     layers: tuple[MaskSample, MaskSample]
@@ -113,7 +113,7 @@ class UnitUncertainty:
 
 
 class UnitFeatures(nn.Module):
-    """One feature vector per unit from a picture of the face."""
+    """One feature vector per unit from an image of the face."""
 
     def __init__(self, config: UGNConfig) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class UnitFeatures(nn.Module):
         self.expand = nn.Linear(width, config.units * width) if config.pooling == "linear" else None
 
     def forward(self, image: Tensor) -> Tensor:
-        """Picture (N, 1, S, S), normalised, to features (N, K, D), none negative."""
+        """Image (N, 1, S, S), normalised, to features (N, K, D), none negative."""
         maps = self.trunk(image)  # (N, D, H, W)
         if self.expand is not None:
             pooled: Tensor = torch.relu(self.expand(maps.mean((2, 3))))
@@ -224,7 +224,7 @@ class UncertainGraphHead(nn.Module):
         return GraphOutput(self.classifier(hidden), (first, second))
 
     def set_rest(self, rest: Tensor) -> None:
-        """Take over what the features (K, D) of faces without each unit are on average."""
+        """Set the mean features (K, D) of faces without each unit."""
         self.rest.copy_(rest)
 
     def adjacency(self) -> Tensor:
@@ -243,7 +243,7 @@ class UGN(nn.Module):
         self.head = UncertainGraphHead(config)
 
     def forward(self, image: Tensor, noise: Tensor) -> GraphOutput:
-        """Picture (N, 1, S, S), normalised, and eps as the head takes it."""
+        """Image (N, 1, S, S), normalised, and eps as in `UncertainGraphHead`."""
         output: GraphOutput = self.head(self.features(image), noise)
         return output
 
@@ -256,7 +256,7 @@ class UGNExport(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Picture (N, 1, S, S) and eps (S, 2, K, K).
+        """Image (N, 1, S, S) and eps (S, 2, K, K).
 
         Returns logits (N, S, K); mean and standard deviation of the mask over the samples (N, K, K), each the mean over
         both layers; the adjacency (K, K), likewise.

@@ -1,9 +1,9 @@
 """``mien-train choose-thresholds``: which blendshape scores of faces128 serve as labels, and from which value on.
 
-The labeller is run on rendered pictures whose units are known (the open set); training/action_units/pseudo_scores.py
-holds the rule. Rendered faces show what a score can tell of moved points, and a faint drawing looks like a weak
-labeller; so photographs have a say as well (`photographs_decide`), by the expressions that volunteers gave them. A last
-check decides nothing: whether the labeller, run on the pictures of faces128, repeats the scores that came with them.
+The labeller is run on rendered images whose units are known (the open set); training/action_units/pseudo_scores.py
+has the rule. A weak rendering looks like a weak labeller, so photographs may overrule the result
+(`photographs_decide`), through the expressions that volunteers assigned to them. A last check decides nothing: whether
+the labeller, run on the images of faces128, reproduces the published scores.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from training.data.open_set import LABELS, PICTURES, POINTS, read_labels
 from training.loop.json_report import write_report
 from training.metrics.bootstrap import Draws, Figure, draw
 
-#: Units and the expression of volunteers that FACS ties them to.
+#: Units and the expression, as labelled by volunteers, that FACS ties them to.
 _TIES: Final = (
     (4, "anger"),
     (12, "happiness"),
@@ -63,22 +63,22 @@ _TIES: Final = (
     (17, "sadness"),
     (10, "disgust"),
 )
-#: Units whose blendshape also rises with an expression that the unit does not belong to.
+#: Units whose blendshape also rises with an expression unrelated to the unit.
 _CONTRARY: Final = {10: "happiness"}
-#: From this AUROC on for the tied expression, against all others, photographs keep a unit that rendered faces mask;
-#: they are asked where so many faces have the expression.
+#: From this AUROC for the tied expression, against all others, photographs keep a unit that rendered faces mask, if at
+#: least this many faces have the expression.
 _CONFIRMED, _CONFIRMING_FACES = 0.70, 100
-#: Such a unit shows on at most this share of natural faces: for a weak score the best F1 says yes too often.
+#: Such a unit may occur on at most this share of natural faces: for a weak score the best F1 predicts it too often.
 _CONFIRMED_RATE: Final = 0.15
 _UNLABELLED, _NEUTRAL = "unlabelled", "neutral"
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdsConfig:
-    """How much is measured."""
+    """Size of the measurement."""
 
     pictures: int = 6000  # of the open set, the first ones
-    repeated: int = 300  # pictures of faces128 that the labeller reads again
+    repeated: int = 300  # images of faces128 that the labeller reads again
     resamples: int = 1000  # of people, for the intervals
 
     def __post_init__(self) -> None:
@@ -88,21 +88,21 @@ class ThresholdsConfig:
 
 @dataclass(frozen=True, slots=True)
 class VolunteerCheck:
-    """A unit's score on natural faces of one expression against others with a label.
+    """A unit's score on natural faces of one expression against other labelled faces.
 
-    Other expressions may show the unit too (a smile parts the lips), so neutral faces are the fairer measure.
+    Other expressions may include the unit too (a smile parts the lips), so neutral faces are the fairer reference.
     """
 
     expression: str
     faces: int  # of the expression
     auroc: Figure  # against all others
     auroc_neutral: Figure  # against neutral faces
-    contrary: Figure | None = None  # AUROC for an expression that the unit does not belong to, where one is suspected
+    contrary: Figure | None = None  # AUROC for an unrelated expression, where one is suspected
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Scores of faces128 and those that the labeller gives its 128x128 pictures; NaN for AU25, which has no shape."""
+    """Published scores of faces128 and those of the labeller on its images; NaN for AU25, which has no blendshape."""
 
     correlation: float
     published_rate: float  # share of faces at or above the threshold
@@ -111,7 +111,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """All that is known of one unit's pseudo-labels."""
+    """All findings on one unit's pseudo-labels."""
 
     unit: str
     score: tuple[str, ...]  # blendshapes whose mean it is; "lip distance" for AU25
@@ -123,12 +123,12 @@ class UnitReport:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdsReport:
-    """What docs/results/reports/pseudo_units.json holds."""
+    """Content of docs/results/reports/pseudo_units.json."""
 
     labeller: str
     landmarker_sha256: str
     pictures: int  # of the open set that were read
-    unseen: int  # of these, without a face for the labeller or our mesh network
+    unseen: int  # of these, without a face found by the labeller or our mesh network
     choosing_fold: int
     confirming_folds: tuple[int, ...]
     people: dict[str, int]  # "choose" and "confirm"
@@ -154,7 +154,7 @@ def choose_thresholds(
     config: ThresholdsConfig | None = None,
     report: Callable[[str], None] = print,
 ) -> ThresholdsReport:
-    """Measure, decide, and write the TOML that training/data/faces128.py reads, and the report.
+    """Measure, decide, and write the report and the TOML that training/data/faces128.py reads.
 
     Args:
         open_set: what ``mien-train make-au`` wrote.
@@ -163,8 +163,8 @@ def choose_thresholds(
         out: TOML file.
         report_path: JSON file.
         cache: keeps the meshes of faces128.
-        config: how much is measured.
-        report: receives lines for people.
+        config: size of the measurement.
+        report: receives progress lines.
 
     Raises:
         EngineError: the package mediapipe, its model or a data set is missing or broken, or a file cannot be written.
@@ -174,7 +174,7 @@ def choose_thresholds(
     with open_landmarker(landmarker) as read:
         rendered = _read_rendered(open_set, read, settings.pictures)
         published, own = _repeat(faces128, read, settings.repeated)
-    report(f"read {len(rendered.faces.people)} rendered faces; {rendered.unseen} pictures show none")
+    report(f"read {len(rendered.faces.people)} rendered faces; no face found in {rendered.unseen} images")
     natural = read_scores(faces128, cache)
     trained = natural.scores[[_trains(str(person)) for person in natural.people]]
     findings = find_scores(rendered.faces, trained, settings.resamples)
@@ -189,7 +189,7 @@ def choose_thresholds(
         )
         for row, (unit, finding) in enumerate(zip(OPEN_UNITS, findings, strict=True))
     )
-    found = _told(rendered, units, len(trained), len(own), hashlib.sha256(landmarker.read_bytes()).hexdigest())
+    found = _findings(rendered, units, len(trained), len(own), hashlib.sha256(landmarker.read_bytes()).hexdigest())
     write_pseudo_units(units, out)
     write_report(found, report_path)
     for unit in units:
@@ -198,7 +198,7 @@ def choose_thresholds(
     return found
 
 
-def _told(
+def _findings(
     rendered: _Rendered, units: tuple[UnitReport, ...], natural: int, repeated: int, sha256: str
 ) -> ThresholdsReport:
     faces = rendered.faces
@@ -219,7 +219,7 @@ def _told(
 
 
 def _trains(person: str) -> bool:
-    """Whether a person of faces128 trains where the test fold is that of the shipped model."""
+    """Whether a person of faces128 is in training when the test fold is that of the shipped model."""
     return fold_of(person) != TEST_FOLD and not chooses(person)
 
 
@@ -235,7 +235,7 @@ def _read_rendered(folder: Path, read: ReadBlendshapes, count: int) -> _Rendered
             kept.append(number)
             shapes.append(scores)
     if not kept:
-        raise SourceError(f"{folder}: the labeller finds no face in any picture: make the set again")
+        raise SourceError(f"{folder}: the labeller finds no face in any image: make the set again")
     named = {name: np.array([scores[name] for scores in shapes], np.float32) for name in shapes[0]}
     faces = ScoredFaces(
         scores=unit_scores(named, lip_distance(np.asarray(points[kept], np.float32))),
@@ -248,7 +248,7 @@ def _read_rendered(folder: Path, read: ReadBlendshapes, count: int) -> _Rendered
 
 
 def _repeat(folder: Path, read: ReadBlendshapes, count: int) -> tuple[Float32, Float32]:
-    """Scores (n, 18) that faces128 brings, and those of the labeller, for random pictures in which it finds a face."""
+    """Published scores (n, 18) of faces128 and those of the labeller, for random images in which it finds a face."""
     names = sorted(set().union(*UNIT_BLENDSHAPES.values()))
     with (folder / "blendshapes.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
@@ -256,7 +256,7 @@ def _repeat(folder: Path, read: ReadBlendshapes, count: int) -> tuple[Float32, F
     pairs = [(rows[row], read(read_picture(folder / "images" / rows[row]["image"]))) for row in chosen]
     found = [(row, scores) for row, scores in pairs if scores is not None]
     if not found:
-        raise SourceError(f"{folder}: the labeller finds no face in any picture: unpack the data again")
+        raise SourceError(f"{folder}: the labeller finds no face in any image: unpack the data again")
     lips = np.full(len(found), np.nan, np.float32)
     published = {name: np.array([row[name] for row, _ in found], np.float32) for name in names}
     own = {name: np.array([scores[name] for _, scores in found], np.float32) for name in names}
@@ -264,14 +264,14 @@ def _repeat(folder: Path, read: ReadBlendshapes, count: int) -> tuple[Float32, F
 
 
 def read_picture(path: Path) -> UInt8:
-    """A picture in grey.
+    """An image in grey.
 
     Raises:
-        SourceError: it is missing or no picture.
+        SourceError: it is missing or cannot be decoded.
     """
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if picture is None:
-        raise SourceError(f"{path} is missing or no picture: unpack or make the data again")
+        raise SourceError(f"{path} is missing or cannot be decoded: unpack or make the data again")
     return np.asarray(picture, np.uint8)
 
 
@@ -303,9 +303,9 @@ def _contrary(unit: int, expressions: npt.NDArray[np.str_], draws: Draws, score:
 def photographs_decide(finding: ScoreFinding, volunteers: VolunteerCheck | None, natural: Float32) -> ScoreFinding:
     """The finding on rendered faces, overruled where photographs say otherwise.
 
-    A unit is kept where its score tells the expression it is tied to (AUROC of at least 0.70, at least 100 faces), with
-    at most 15 % of the natural faces, whose scores (M,) are given; and masked where it tells an expression that it does
-    not belong to (AUROC of at least 0.80).
+    A unit is kept if its score separates the expression it is tied to (AUROC of at least 0.70, at least 100 faces), on
+    at most 15 % of the natural faces, whose scores (M,) are given; it is masked if its score separates an unrelated
+    expression (AUROC of at least 0.80).
     """
     if volunteers is None or np.isnan(finding.threshold):
         return finding
@@ -321,7 +321,7 @@ def photographs_decide(finding: ScoreFinding, volunteers: VolunteerCheck | None,
 def _unit_report(
     unit: int, finding: ScoreFinding, volunteers: VolunteerCheck | None, published: Float32, own: Float32
 ) -> UnitReport:
-    varies = published.std() > 0 and own.std() > 0  # false for NaN as well
+    varies = published.std() > 0 and own.std() > 0  # false for NaN too
     repeated = Repeated(
         correlation=float(np.corrcoef(published, own)[0, 1]) if varies else float("nan"),
         published_rate=_rate(published, finding.threshold),
@@ -338,26 +338,28 @@ def _rate(scores: Float32, threshold: float) -> float:
 
 def why(finding: ScoreFinding, volunteers: VolunteerCheck | None) -> str:
     """The reason of a decision, for the TOML."""
-    parts = [f"AUROC {finding.auroc.value:.2f} on rendered people who confirm"]
+    parts = [f"AUROC {finding.auroc.value:.2f} on rendered confirmation people"]
     if finding.masked:
         parts.append(_why_masked(finding, volunteers))
     else:
         weak = finding.auroc.value < MIN_AUROC
         parts.append("kept because photographs confirm it" if weak else f"F1 {finding.f1.value:.2f}")
         if finding.bound:
-            parts.append(f"moved from {finding.best_f1_threshold:.4f} so that {finding.bound} of natural faces show it")
+            parts.append(
+                f"moved from {finding.best_f1_threshold:.4f} so that it occurs on {finding.bound} of natural faces"
+            )
         parts.append(f"{finding.natural_rate:.0%} of natural faces")
     if volunteers is not None:
-        told = f"{volunteers.auroc_neutral.value:.2f} for volunteers' {volunteers.expression} against neutral"
+        evidence = f"{volunteers.auroc_neutral.value:.2f} for volunteers' {volunteers.expression} against neutral"
         kept_by_rendered = not finding.masked and finding.auroc.value >= MIN_AUROC
         doubted = kept_by_rendered and volunteers.auroc_neutral.high < MIN_AUROC
-        parts.append(f"natural faces do not confirm it: {told}" if doubted else told)
+        parts.append(f"natural faces do not confirm it: {evidence}" if doubted else evidence)
     return "; ".join(parts)
 
 
 def _why_masked(finding: ScoreFinding, volunteers: VolunteerCheck | None) -> str:
     if volunteers is not None and volunteers.contrary is not None and volunteers.contrary.value >= MIN_AUROC:
-        return f"on photographs it tells another expression ({volunteers.contrary.value:.2f})"
+        return f"on photographs it follows another expression ({volunteers.contrary.value:.2f})"
     return f"below {MIN_AUROC:.2f}" if finding.auroc.value < MIN_AUROC else f"{finding.bound} of natural faces"
 
 
@@ -370,7 +372,7 @@ def write_pseudo_units(units: tuple[UnitReport, ...], out: Path) -> None:
     """
     entries = PseudoUnits(tuple(_entry(unit) for unit in units)).units
     lines = [
-        "# From which blendshape score on a unit of faces128 occurs, and which units are masked (neither trained on",
+        "# Blendshape score from which a unit of faces128 occurs, and the units that are masked (neither trained on",
         "# nor measured). Written by `mien-train choose-thresholds`; figures and intervals: its report.",
     ]
     for entry in entries:

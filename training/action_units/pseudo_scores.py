@@ -1,10 +1,10 @@
-"""How well a machine's scores tell the units, measured where the units are known, and the thresholds that follow.
+"""Accuracy of machine scores as action-unit labels, measured where the units are known, and the resulting thresholds.
 
-Thresholds are chosen on rendered pictures of some people and confirmed on those of others. The rule:
+Thresholds are chosen on rendered images of some people and confirmed on those of others. The rule:
 
-1. A unit is masked where its score tells occurrence with an AUROC below 0.80 on the people that confirm.
-2. Else its threshold is that of the best F1 on the people that choose, moved only as far as at least 2 % and at most
-   50 % of the natural faces that are trained on then show the unit.
+1. A unit is masked if the AUROC of its score for occurrence is below 0.80 on the confirmation people.
+2. Otherwise its threshold maximises F1 on the selection people, moved only as far as needed for the unit to occur on
+   at least 2 % and at most 50 % of the natural training faces.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from training.metrics.ranking import auroc, drawn_auroc
 
 Flags = npt.NDArray[np.bool_]
 
-#: Fold 1 is the one that the shipped model is measured on: it has no say here.
+#: Fold 1 is excluded: the shipped model is measured on it.
 TEST_FOLD: Final = 1
 CHOOSING_FOLD: Final = 2
 CONFIRMING_FOLDS: Final = (3,)
 MIN_AUROC: Final = 0.80
-#: Least and greatest share of natural faces that show a unit.
+#: Smallest and largest share of natural faces on which a unit may occur.
 RATES: Final = (0.02, 0.50)
-#: From this intensity on a unit is plain to see; `ScoreFinding.auroc_plain` leaves out the fainter ones.
+#: Intensity from which a unit is clearly visible; `ScoreFinding.auroc_plain` excludes fainter ones.
 PLAIN_INTENSITY: Final = 0.5
 
 
@@ -43,31 +43,31 @@ class ScoredFaces:
     intensities: Float32  # (N, K) 0-1
     people: npt.NDArray[np.str_]  # (N,)
     folds: Int64  # (N,)
-    shapes: Mapping[str, Float32]  # every score of the machine by name, each (N,)
+    shapes: Mapping[str, Float32]  # all blendshape scores by name, each (N,)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
     """A threshold within the bounds of the rate."""
 
-    threshold: float  # NaN where no threshold keeps the bounds
+    threshold: float  # NaN where no threshold meets the bounds
     bound: str  # which bound moved it, "" where none did
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreFinding:
-    """One unit: how well its score tells it, and the decision."""
+    """One unit: the accuracy of its score, and the decision."""
 
     masked: bool
-    threshold: float  # also told for masked units
+    threshold: float  # also set for masked units
     best_f1_threshold: float  # before the bounds
     bound: str
     auroc_choosing: float
-    auroc: Figure  # on the people that confirm, as all below
-    auroc_plain: Figure  # plain intensities against none or traces
+    auroc: Figure  # on the confirmation people, as all below
+    auroc_plain: Figure  # clearly visible against none or traces
     f1: Figure  # at the threshold
-    f1_of_always: float  # of saying yes to every picture
-    best_shape: str  # of all scores, sides averaged, that with the highest AUROC on the people that choose
+    f1_of_always: float  # of always predicting the unit
+    best_shape: str  # the score, sides averaged, with the highest AUROC on the selection people
     best_shape_auroc: float
     natural_rate: float  # share of natural faces at or above the threshold
 
@@ -77,11 +77,11 @@ def find_scores(rendered: ScoredFaces, natural: Float32, resamples: int = 1000) 
 
     Args:
         rendered: faces whose units are known.
-        natural: scores (M, K) of natural faces that are trained on.
+        natural: scores (M, K) of the natural training faces.
         resamples: of people, for the intervals.
 
     Raises:
-        ValueError: one of the two groups of people is empty, or shows a unit never or always.
+        ValueError: one of the two groups of people is empty, or has a unit never or always.
     """
     chosen = rendered.folds == CHOOSING_FOLD
     confirms = np.isin(rendered.folds, CONFIRMING_FOLDS)
@@ -89,7 +89,9 @@ def find_scores(rendered: ScoredFaces, natural: Float32, resamples: int = 1000) 
     for name, part in (("choose", chosen), ("confirm", confirms)):
         shown = occurs[part].sum(0)
         if not part.any() or not ((shown > 0) & (shown < part.sum())).all():
-            raise ValueError(f"too few pictures of the people that {name}: not every unit is shown and absent there")
+            raise ValueError(
+                f"too few images of the people that {name}: not every unit is both present and absent there"
+            )
     draws = draw(int(confirms.sum()), resamples, groups=rendered.people[confirms])
     shapes = sides_averaged(rendered.shapes)
     return tuple(
@@ -132,14 +134,14 @@ def _find_one(
 
 
 def bounded(threshold: float, natural: Float32, greatest: float = RATES[1]) -> Bounded:
-    """The threshold, moved no farther than the rate of natural scores (M,) at or above it needs; see `RATES`."""
+    """The threshold, moved just far enough that the rate of natural scores (M,) at or above it is within `RATES`."""
     least = RATES[0]
     steps = np.unique(natural)
     rates = 1 - np.searchsorted(np.sort(natural), steps, "left") / len(natural)
     fitting = np.flatnonzero((steps > 0) & (rates >= least) & (rates <= greatest))
     if not len(fitting):
-        return Bounded(float("nan"), f"no score parts {least:.0%} to {greatest:.0%}")
-    halfway = (steps + np.append(0.0, steps[:-1])) / 2  # between neighbours, so that a rounded threshold parts alike
+        return Bounded(float("nan"), f"no score separates {least:.0%} to {greatest:.0%}")
+    halfway = (steps + np.append(0.0, steps[:-1])) / 2  # midpoints, so that a rounded threshold splits the same way
     rate = (natural >= np.float32(threshold)).mean()
     if rate > greatest:
         return Bounded(float(halfway[fitting[0]]), f"at most {greatest:.0%}")
@@ -161,7 +163,7 @@ def _f1(draws: Draws, labels: Flags, decisions: Flags) -> Float64:
 
 
 def sides_averaged(shapes: Mapping[str, Float32]) -> dict[str, Float32]:
-    """Scores with those of the left and the right side averaged, under the name without the side."""
+    """Scores with left and right averaged, under the name without the side."""
     averaged = {}
     for name, values in shapes.items():
         left, right = name.removesuffix("Left") + "Right", name.removesuffix("Right") + "Left"

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE, align_picture
+from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE, align_face
 from engine.errors import SourceError
 from engine.tracking.detector import FaceDetector
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
@@ -93,7 +93,7 @@ def crops_of(frames: Iterable[UInt8]) -> tuple[UInt8, npt.NDArray[np.bool_]]:
         mesh = follower.mesh_of(image)
         kept.append(mesh is not None)
         if mesh is not None:
-            crops.append(align_picture(image, mesh)[0])
+            crops.append(align_face(image, mesh)[0])
     return np.array(crops, np.uint8).reshape(-1, CROP_SIDE_PX, CROP_SIDE_PX), np.array(kept, np.bool_)
 
 

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.alignment import align_picture
+from engine.alignment import align_face
 from engine.config import read_toml
 from engine.errors import ConfigError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
@@ -151,7 +151,7 @@ def read_scores(folder: Path, cache: Path, workers: int = 2) -> Faces128Scores:
     points, presence = meshes_of(images, cache, workers)
     kept = np.flatnonzero((presence >= MIN_PRESENCE) & (values["presence"] >= MIN_PRESENCE))
     return Faces128Scores(
-        crops=np.stack([align_picture(images[row], points[row] * SIDE_PX)[0] for row in kept]),
+        crops=np.stack([align_face(images[row], points[row] * SIDE_PX)[0] for row in kept]),
         scores=unit_scores(values, lip_distance(points))[kept],
         people=np.array(labels["identity"])[kept],
         expressions=np.array(labels["expression"])[kept],

@@ -4,8 +4,8 @@
 Goodfellow et al., "Challenges in Representation Learning", 2013; Barsoum et al., "Training Deep Networks for Facial
 Expression Recognition with Crowd-Sourced Label Distribution", ICMI 2016 (arXiv 1608.01041).
 
-Faults of the data that are handled here: 167 rows without a picture are dropped, and so are Training pictures that also
-stand, pixel for pixel, in PublicTest or PrivateTest.
+Dropped here: 167 rows without an image, and Training images that also occur, pixel for pixel, in PublicTest or
+PrivateTest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.alignment import align_picture, view
+from engine.alignment import align_face, view
 from engine.facs import EXPRESSIONS
 from engine.types import Float32, Int64, UInt8
 from training.data.labelled import LabelledFaces
@@ -26,8 +26,10 @@ from training.data.meshes import MIN_PRESENCE, mean_mesh, meshes_of
 
 SPLITS: Final = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS: Final = (*EXPRESSIONS, "unknown", "NF")
-#: What FER2013's own labels 0-6 mean, in the words of EXPRESSIONS.
+#: Meaning of FER2013's own labels 0-6, as in EXPRESSIONS.
 FER2013_LABELS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+#: Grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of the crops.
+MEAN, STD = 0.5, 0.25
 _SIDE: Final = 48
 
 
@@ -39,7 +41,7 @@ class FerTable:
     labels: Int64  # (N,) FER2013 label 0-6: angry disgust fear happy sad surprise neutral
     votes: Int64  # (N, 10) FERPlus votes, order of VOTE_COLUMNS
     split: Int64  # (N,) index into SPLITS
-    has_picture: npt.NDArray[np.bool_]  # (N,)
+    has_image: npt.NDArray[np.bool_]  # (N,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +54,11 @@ class FerFaces:
     vote_shares: Float32  # (N, 8) of the emotion votes
     votes: Int64  # (N, 10) raw
     labels: Int64  # (N,) FER2013
-    presence: Float32  # (N,) of the mesh network; below MIN_PRESENCE the picture's own framing was used
-    in_other_split: npt.NDArray[np.bool_]  # (N,) the same pixels stand in another split as well
+    presence: Float32  # (N,) of the mesh network; below MIN_PRESENCE a mean mesh stands in
+    in_other_split: npt.NDArray[np.bool_]  # (N,) the same pixels occur in another split
 
     def labelled(self) -> LabelledFaces:
-        """The same faces in the record of all data sets: targets are the vote shares, labels the FERPlus majority."""
+        """The same faces as `LabelledFaces`: targets are the vote shares, labels the FERPlus majority."""
         return LabelledFaces(
             crops=self.crops,
             landmarks=self.landmarks,
@@ -90,12 +92,12 @@ def read_table(folder: Path) -> FerTable:
         labels=np.array([int(row["emotion"]) for row in rows]),
         votes=np.array([[int(row[name]) for name in VOTE_COLUMNS] for row in vote_rows]),
         split=np.array([SPLITS.index(row["Usage"]) for row in rows]),
-        has_picture=(images != 0).any(axis=(1, 2)),
+        has_image=(images != 0).any(axis=(1, 2)),
     )
 
 
 def majority_labels(votes: Int64) -> Int64:
-    """FERPlus labels in "majority" mode for votes (N, 10): class 0-7, or -1 where the picture is left out.
+    """FERPlus labels in "majority" mode for votes (N, 10): class 0-7, or -1 where the image is left out.
 
     Single votes are dropped first; the top class needs more than half of the rest and must be an emotion
     (github.com/microsoft/FERPlus, src/ferplus.py).
@@ -113,7 +115,7 @@ def vote_shares(votes: Int64) -> Float32:
 
 
 def leaked(images: UInt8, split: Int64) -> npt.NDArray[np.bool_]:
-    """True (N,) where the same pixels stand in another split too."""
+    """True (N,) where the same pixels occur in another split."""
     where: dict[bytes, set[int]] = {}
     for image, part in zip(images, split, strict=True):
         where.setdefault(image.tobytes(), set()).add(int(part))
@@ -121,17 +123,17 @@ def leaked(images: UInt8, split: Int64) -> npt.NDArray[np.bool_]:
 
 
 def read_faces(folder: Path, split: str, cache: Path, side_px: int = _SIDE, *, without_votes: bool = False) -> FerFaces:
-    """Faces of a split that have a picture and at least one emotion vote, cropped as the engine crops live faces.
+    """Faces of a split that have an image and at least one emotion vote, cropped as the engine crops live faces.
 
-    Training comes without the pictures that also stand in a test split; test splits are whole. ``without_votes`` keeps
-    the pictures without an emotion vote too: FER2013's own labels have them.
+    Training comes without the images that also occur in a test split; test splits are whole. ``without_votes`` also
+    keeps images without an emotion vote, which have FER2013's own label.
     """
     table = read_table(folder)
     points, presence = meshes_of(table.images, cache)
-    same = leaked(table.images, table.split) & table.has_picture
+    same = leaked(table.images, table.split) & table.has_image
     part = SPLITS.index(split)
     emotional = table.votes[:, : len(EXPRESSIONS)].sum(1) > 0
-    chosen = (table.split == part) & table.has_picture & (emotional | without_votes)
+    chosen = (table.split == part) & table.has_image & (emotional | without_votes)
     if split == "Training":
         chosen &= ~same
     rows = np.flatnonzero(chosen)
@@ -140,7 +142,7 @@ def read_faces(folder: Path, split: str, cache: Path, side_px: int = _SIDE, *, w
     stand_in = mean_mesh(points[presence > MIN_PRESENCE])
     for place, row in enumerate(rows):
         mesh = points[row] if presence[row] >= MIN_PRESENCE else stand_in
-        crop, landmarks[place], _ = align_picture(table.images[row], mesh * _SIDE)
+        crop, landmarks[place], _ = align_face(table.images[row], mesh * _SIDE)
         crops[place] = view(crop, side_px)
     return FerFaces(
         rows=rows,

@@ -16,7 +16,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from engine.alignment import align_picture
+from engine.alignment import align_face
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import MESH_POINTS, Float32, UInt8
@@ -143,4 +143,4 @@ def _crop(path: Path, points: Float32) -> UInt8:
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if picture is None or picture.shape != (SIDE_PX, SIDE_PX):
         raise SourceError(f"{path} is missing or no {SIDE_PX}x{SIDE_PX} picture: make the set again")
-    return align_picture(np.asarray(picture, np.uint8), points * SIDE_PX)[0]
+    return align_face(np.asarray(picture, np.uint8), points * SIDE_PX)[0]

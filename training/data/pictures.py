@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from engine.alignment import align_picture, view
+from engine.alignment import align_face, view
 from engine.errors import SourceError
 from engine.facs import EXPRESSIONS
 from engine.types import MESH_POINTS, Float32, UInt8
@@ -113,7 +113,7 @@ def read_pictures(
             stand_in = _stand_in(points[sure >= MIN_PRESENCE], pictures[found[0][0]])
         for (row, square), mesh, certain in zip(found, points, sure, strict=True):
             shape = mesh if certain >= MIN_PRESENCE else _framed(stand_in, pictures[row])
-            crop, landmarks[row], _ = align_picture(square, shape * len(square))
+            crop, landmarks[row], _ = align_face(square, shape * len(square))
             crops[row], presence[row], readable[row] = view(crop, side_px), certain, True
         if report is not None and parts > 1:
             report(f"{readable.sum()} of {count} pictures read")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine.action_units import sigmoid
 from engine.facs import BP4D_UNITS, unit_code
 from engine.types import Float32, Float64, Int64
-from engine.uncertainty.scores import binary_decomposition
+from engine.uncertainty import binary_decomposition
 from training.data.action_unit_faces import UnitFaces
 from training.metrics.bootstrap import Draws, Figure, draw, figure_of, ratio
 from training.metrics.calibration import Bin, calibration_error, equal_width

@@ -13,7 +13,7 @@ from engine.backends.contract import ExpressionCalibration, ExpressionContract, 
 from engine.errors import ContractError
 from engine.expression import softmax
 from engine.types import Float32, Float64, UInt8
-from engine.uncertainty.scores import decompose
+from engine.uncertainty import decompose
 from training.expression.export import open_network, run_network
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 from engine.backends.contract import ExpressionCalibration
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64, Route
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.data.fer2013 import FerFaces, majority_labels
 from training.data.meshes import MIN_PRESENCE
 from training.evaluation.estimates import Estimates
@@ -198,7 +198,7 @@ def model_facts(
     name: str, sha256: str, trained: str, data: tuple[str, ...], calibration: ExpressionCalibration
 ) -> ModelFacts:
     """Facts of a model with its calibration."""
-    limits = (calibration.temperature, calibration.max_aleatoric, calibration.max_epistemic)
+    limits = (calibration.temperature, calibration.aleatoric_limit, calibration.epistemic_limit)
     return ModelFacts(name, sha256, trained, data, *limits, calibration.fitted_on)
 
 

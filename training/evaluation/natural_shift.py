@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engine.alignment import CROP_SIDE_PX, align_picture
+from engine.alignment import CROP_SIDE_PX, align_face
 from engine.capture.opening import open_source
 from engine.config import TrackingConfig
 from engine.errors import SourceError
@@ -158,7 +158,7 @@ def news_sets(folder: Path, cache: Path, seed: int = 0) -> tuple[ShiftSet, ...]:
     points, presence = meshes_of(images, cache)
     sure = np.flatnonzero(presence >= MIN_PRESENCE)
     chosen = np.random.default_rng(seed).permutation(sure)[:_NEWS_FACES]
-    aligned = [align_picture(images[row], points[row] * images.shape[1])[:2] for row in chosen]
+    aligned = [align_face(images[row], points[row] * images.shape[1])[:2] for row in chosen]
     names = [rows[row]["expression"] for row in chosen]
     faces = ShiftSet(
         name="faces128",
@@ -276,7 +276,7 @@ def _read_clip(path: Path, tracker: StillTracker) -> _Clip:
     clip = _Clip(path.name, [], [], [])
     for frame in _some_frames(path):
         for track in tracker.track(frame):
-            crop, landmarks, _ = align_picture(frame.image, track.mesh, CROP_SIDE_PX)
+            crop, landmarks, _ = align_face(frame.image, track.mesh, CROP_SIDE_PX)
             clip.crops.append(crop)
             clip.landmarks.append(landmarks)
         clip.frames.append(np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), np.uint8))

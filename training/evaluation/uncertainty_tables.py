@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.data.fer2013 import vote_shares
 from training.evaluation.estimates import Estimates
 from training.metrics.agreement import noise_ceiling

@@ -1,7 +1,7 @@
 """Fits the temperature and the two routing limits of an expression model on validation faces (UAR, SPEC 4.1, 4.2).
 
 The temperature comes first, because it changes both uncertainties. Votes are counts or shares of the raters; only their
-proportions matter. The engine applies the result (engine/uncertainty/calibration.py).
+proportions matter. The engine applies the result (engine/uncertainty.py).
 """
 
 from __future__ import annotations

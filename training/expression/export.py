@@ -1,4 +1,4 @@
-"""``mien-train export expression``: members -> one calibrated ONNX file with its contract."""
+"""From a finished run to ``expression.onnx`` with its contract, calibrated on validation faces."""
 
 from __future__ import annotations
 
@@ -27,21 +27,19 @@ from engine.expression import softmax
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from engine.types import MESH_POINTS, Float32, UInt8
-from engine.uncertainty.scores import decompose
-from training.data.fer2013 import FerFaces, read_faces
+from engine.uncertainty import decompose
+from training.data.fer2013 import MEAN, STD, FerFaces, read_faces
 from training.expression.calibration import (
     epistemic_quantiles,
     fit_aleatoric_limit,
     fit_epistemic_limit,
     fit_temperature,
 )
-from training.expression.face_set import MEAN, STD
 from training.expression.fit import ExpressionRunConfig, load_members, member_folder
 from training.expression.landmark_maps import LANDMARK_POINTS
 from training.expression.model import Arbex
 from training.expression.stacked import StackedArbex
-from training.layers.onnx import export_onnx, store_weights_as_half
-from training.layers.parity import largest_difference, require_parity
+from training.layers.onnx_export import export_onnx, largest_difference, require_parity, store_weights_as_half
 from training.loop.checkpoint import read_facts
 
 INPUTS: Final = ("image", "landmarks")
@@ -49,14 +47,14 @@ INPUTS: Final = ("image", "landmarks")
 FALSE_REJECTION: Final = 0.05
 #: A face counts as ambiguous when no label has more than this share of the votes (SPEC 4.2).
 AMBIGUOUS_TOP_SHARE: Final = 0.5
-#: Half-precision weights move the logits by less than this on real faces.
+#: Weights in half precision change the logits by less than this on real faces.
 _PARITY: Final = 0.05
 
 
 class ArbexEnsemble(nn.Module):
-    """Networks side by side: picture and whole mesh in, ln of the fused distribution of each of their branches out.
+    """Networks side by side: image and whole mesh in, ln of the fused distribution of each of their branches out.
 
-    ``stacked`` computes the branches of a network at once (training/expression/stacked.py): the same numbers, sooner.
+    ``stacked`` computes the branches of a network together (training/expression/stacked.py): same numbers, faster.
     """
 
     def __init__(self, members: Sequence[Arbex], *, stacked: bool = False) -> None:
@@ -81,11 +79,16 @@ def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
         return network.fused(image, maps)
     if isinstance(network, Arbex):
         return torch.stack([output.fused for output in network.estimate(image, maps)], dim=1)
-    raise TypeError(f"no such network: {type(network).__name__}")
+    raise TypeError(f"an ARBEx network was expected, not {type(network).__name__}")
 
 
 def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ExpressionContract:
-    """Export, calibrate on PublicTest and write MODEL and its contract; the calibration is that of the file itself."""
+    """Write MODEL and its contract; the file itself is calibrated on PublicTest.
+
+    Raises:
+        FileNotFoundError: a member of the run is not finished, or the data are missing.
+        ValueError: the file's logits differ from those of the torch module by more than rounding explains.
+    """
     members, config = load_members(run)
     ensemble = ArbexEnsemble(members)
     side = config.model.input_side_px
@@ -128,12 +131,12 @@ def _contract(
         calibration=calibration,
         data=(facts["data"],),
         licence="weights MIT; trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)",
-        trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_making(config, facts)}",
+        trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_origin(config, facts)}",
     )
 
 
-def _making(config: ExpressionRunConfig, facts: dict[str, Any]) -> str:
-    """How the networks came to be, in one line."""
+def _origin(config: ExpressionRunConfig, facts: dict[str, Any]) -> str:
+    """How the networks were trained, in one line."""
     seed, trunk = config.trainer.seed, config.trunk.epochs
     if "uar" in facts:
         teachers, lessons = facts["members"], facts["uar"]["lessons"]
@@ -158,8 +161,8 @@ def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
     ambiguous = validation.vote_shares.max(1) <= AMBIGUOUS_TOP_SHARE
     return ExpressionCalibration(
         temperature=temperature,
-        max_aleatoric=fit_aleatoric_limit(parts.aleatoric, ambiguous),
-        max_epistemic=fit_epistemic_limit(parts.epistemic, FALSE_REJECTION),
+        aleatoric_limit=fit_aleatoric_limit(parts.aleatoric, ambiguous),
+        epistemic_limit=fit_epistemic_limit(parts.epistemic, FALSE_REJECTION),
         false_rejection=FALSE_REJECTION,
         epistemic_quantiles=epistemic_quantiles(parts.epistemic),
         fitted_on=f"FERPlus PublicTest, {len(validation.rows)} faces with an emotion vote",
@@ -167,7 +170,7 @@ def calibrate(logits: Float32, validation: FerFaces) -> ExpressionCalibration:
 
 
 def model_inputs(crops: UInt8, landmarks: Float32) -> tuple[Float32, Float32]:
-    """Grey crops (N, S, S) as image (N, 1, S, S), and landmarks (N, 468, 2), as the engine gives them."""
+    """Grey crops (N, S, S) as image (N, 1, S, S), and landmarks (N, 468, 2), as the engine passes them."""
     images = (crops[:, None].astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
     return images, landmarks
 

@@ -1,4 +1,4 @@
-"""``mien-train fit expression``: train the members of the expression ensemble one after the other."""
+"""Trains the members of the expression ensemble one after the other (``mien-train fit expression``; SPEC 2.5)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from engine.config import read_record, read_toml
-from engine.errors import SourceError
+from engine.config import read_toml
+from engine.errors import ConfigError, SourceError
 from engine.facs import EXPRESSIONS
+from engine.records import read_record
 from training.data.augment import AugmentConfig
 from training.data.sources import SPLITS, Source
-from training.expression.face_set import FaceSet, read_face_set
-from training.expression.loss import ArbexLossConfig
+from training.expression.faces import FaceSet, accuracy_of, predict, read_face_set
+from training.expression.loss import ArbexLossConfig, arbex_loss, fer2013_loss
 from training.expression.model import Arbex, ArbexConfig
-from training.expression.task import ExpressionTask
 from training.expression.trunk import TrunkConfig, TrunkTask
 from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.distributed import rank_0_first
-from training.loop.trainer import TrainerConfig, fit
+from training.loop.trainer import TrainerConfig, channels_last, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,18 @@ def read_run_config(path: Path) -> ExpressionRunConfig:
 
 
 def member_folder(run: Path, member: int) -> Path:
-    """Where a member's checkpoint and weights stand."""
+    """Folder of a member's checkpoint and weights."""
     return run / f"member_{member}"
 
 
 @dataclass(frozen=True, slots=True)
 class ExpressionData:
-    """Where the faces come from."""
+    """The data set, its splits, and an optional list of images to keep."""
 
     folder: Path
     source: Source = Source.FER2013
-    split: str = ""  # to train on; empty: the first of the publisher's
-    validation_split: str = ""  # empty: the second
+    split: str = ""  # to train on; by default the publisher's first
+    validation_split: str = ""  # by default the second
     keep: Path | None = None  # list of ``mien-train fit rlps``: train on these only
 
     def splits(self) -> tuple[str, str]:
@@ -73,6 +74,44 @@ class ExpressionData:
         return training, validation
 
 
+class ExpressionTask:
+    """ARBEx as a task of the loop (training/loop/trainer.py)."""
+
+    def __init__(
+        self,
+        train: FaceSet,
+        validation: FaceSet,
+        model_config: ArbexConfig,
+        loss_config: ArbexLossConfig,
+        device: torch.device,
+    ) -> None:
+        self.model: Arbex = channels_last(Arbex(model_config).to(device))
+        self.samples = train.samples
+        self._train, self._validation = train, validation
+        self._loss_config, self._device = loss_config, device
+
+    def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """Mean loss of the branches for the training faces with these row numbers (B,)."""
+        batch = self._train.augmented(rows, generator)
+        outputs = self.model(batch.images.to(self._device), batch.landmarks.to(self._device))
+        votes, labels = batch.targets.to(self._device), self._train.second_labels(rows, self._device)
+        losses = []
+        for output, branch in zip(outputs, self.model.each_branch(), strict=True):
+            anchors = branch.reliability.unit_anchors()
+            loss = arbex_loss(output, votes, anchors, progress, self._loss_config)
+            if output.fer2013_logits is not None and labels is not None:
+                loss = loss + self._loss_config.fer2013_weight * fer2013_loss(output.fer2013_logits, labels)
+            losses.append(loss)
+        return torch.stack(losses).mean()
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Accuracy on the majority labels and NLL against the votes, of the fused and the primary distribution."""
+        fused, primary = predict(model, self._validation, self._device)
+        figures = accuracy_of(fused.mean(1), self._validation.faces)
+        first = accuracy_of(primary.mean(1), self._validation.faces)
+        return figures | {f"{name}_primary": value for name, value in first.items()}
+
+
 def fit_expression(
     config: ExpressionRunConfig,
     data: ExpressionData,
@@ -82,15 +121,15 @@ def fit_expression(
     start: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, changes).
+    """Train the given members into RUN/member_K; each differs in its seed only (initial weights, order, augmentation).
 
-    A member has two stages: its trunk alone (member_K/trunk), then the whole network from that trunk. ``start`` is a
-    finished run whose members are the initial weights instead: a further cycle of a falling learning rate (warm
-    restart; Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
+    A member has two stages: its trunk alone (member_K/trunk), then the whole network from that trunk. With ``start``, a
+    finished run, training starts from its members instead: another cycle of the learning rate (warm restart;
+    Loshchilov and Hutter, "SGDR", ICLR 2017, arXiv 1608.03983).
     """
     train, validation = read_both(data, config, run / "cache", report)
-    report(f"to train on: {train.faces.summary()}")
-    report(f"to choose on: {validation.faces.summary()}")
+    report(f"training: {train.faces.summary()}")
+    report(f"validation: {validation.faces.summary()}")
     for member in members:
         report(f"member {member}")
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
@@ -117,7 +156,8 @@ def load_members(run: Path) -> tuple[list[Arbex], ExpressionRunConfig]:
         FileNotFoundError: a member has not finished.
     """
     first = member_folder(run, 0) / "weights.safetensors"
-    config = read_record(ExpressionRunConfig, read_facts(first)["config"], str(first))
+    facts = read_facts(first)["config"]
+    config = read_record(ExpressionRunConfig, facts, lambda problem: ConfigError(f"{first}: {problem}"))
     members = []
     for number in range(config.members):
         member = Arbex(config.model)
@@ -129,10 +169,10 @@ def load_members(run: Path) -> tuple[list[Arbex], ExpressionRunConfig]:
 def read_both(
     data: ExpressionData, config: ExpressionRunConfig, cache: Path, report: Callable[[str], None]
 ) -> tuple[FaceSet, FaceSet]:
-    """The faces to train on and those to choose on."""
+    """Training and validation faces."""
     training, validation = data.splits()
     side = config.model.input_side_px
-    with rank_0_first():  # under torchrun the other ranks find its meshes
+    with rank_0_first():  # the other ranks then read its cached meshes
         return (
             read_face_set(data.source, data.folder, training, cache, side, config.augment, data.keep, report),
             read_face_set(data.source, data.folder, validation, cache, side, config.augment, None, report),
@@ -140,10 +180,10 @@ def read_both(
 
 
 def run_facts(config: ExpressionRunConfig, data: ExpressionData, samples: int) -> dict[str, Any]:
-    """What a checkpoint of a run on ``samples`` faces tells of its making."""
-    told = f"{data.source.value} {data.splits()[0]}, {samples} faces"
+    """Facts that a checkpoint of a run on ``samples`` faces records."""
+    described = f"{data.source.value} {data.splits()[0]}, {samples} faces"
     if data.source is Source.FER2013:
-        told = f"FER2013 Training with FERPlus votes, {samples} faces, pictures shared with a test split left out"
+        described = f"FER2013 Training with FERPlus votes, {samples} faces, pictures shared with a test split left out"
     if data.keep is not None:
-        told += ", cleaned by mien-train fit rlps"
-    return {"config": asdict(config), "code": code_version(), "labels": list(EXPRESSIONS), "data": told}
+        described += ", cleaned by mien-train fit rlps"
+    return {"config": asdict(config), "code": code_version(), "labels": list(EXPRESSIONS), "data": described}

@@ -1,7 +1,7 @@
 """Landmark features from the tracker's mesh: heat maps of point groups (SPEC 2.6 a).
 
-ARBEx and POSTER++ take landmark features from a pretrained MobileFaceNet. The runtime already has a mesh for each face,
-so its points, drawn as soft maps, ask the questions of the cross-attention instead; no extra network is needed.
+ARBEx and POSTER++ take landmark features from a pretrained MobileFaceNet. The engine has a mesh for each face anyway,
+so its points, drawn as soft maps, give the queries of the cross-attention; no extra network is needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _JAW: Final = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 37
 
 
 def _ring_mirror(ring: tuple[int, ...]) -> tuple[int, ...]:
-    """Mirror image of a lip ring that starts at the right corner and has the left corner in its middle."""
+    """Mirror image of a lip ring that starts at the right corner and has the left one in its middle."""
     half = len(ring) // 2
     return tuple(ring[(half - step) % len(ring)] for step in range(len(ring)))
 
@@ -43,7 +43,7 @@ _MIRRORED: Final = (
 )
 #: The points that the model reads, group after group (P,).
 LANDMARK_POINTS: Final = tuple(point for group in GROUPS for point in group)
-#: For each of them the position, in LANDMARK_POINTS, of the point that takes its place in a mirrored picture.
+#: For each of them the position, in LANDMARK_POINTS, of the point that replaces it in a mirrored image.
 MIRROR: Final = tuple(LANDMARK_POINTS.index(point) for group in _MIRRORED for point in group)
 
 

@@ -1,6 +1,11 @@
-"""The losses of ARBEx (arXiv 2305.01486, section 3.4; SPEC 2.4), for vote distributions.
+"""Losses of expression: ARBEx on vote shares, and the distillation of an ensemble into one Dirichlet.
 
-L = L_cls + r (w_a L_a + w_c L_c), where r rises from 0 to 1 over the training.
+ARBEx (arXiv 2305.01486, section 3.4; SPEC 2.4): L = L_cls + r (w_a L_a + w_c L_c), r rising from 0 to 1 over the run.
+Where we differ: means over the batch; cross-entropy with the votes; a bounded L_a; c(p) in L_c carries no gradient.
+
+Dirichlet (SPEC 4.4): Ryabinin, Malinin, Gales, "Scaling Ensemble Distribution Distillation to Many Classes with Proxy
+Targets", NeurIPS 2021, arXiv 2105.06987, after Malinin et al., "Ensemble Distribution Distillation", ICLR 2020,
+arXiv 1905.00076.
 """
 
 from __future__ import annotations
@@ -14,14 +19,18 @@ from torch.nn import functional
 
 from training.expression.model import ArbexOutput, confidence
 
+_EPSILON = 1e-6
+#: Members that agree to the last digit would require an infinite concentration.
+_LARGEST_CONCENTRATION = 1e3
+
 
 @dataclass(frozen=True, slots=True)
 class ArbexLossConfig:
-    """Weights of the two auxiliary losses."""
+    """Weights of the auxiliary losses."""
 
-    anchor_weight: float = 0.1
-    centre_weight: float = 1.0
-    fer2013_weight: float = 0.2  # of the second head's cross-entropy, where there is one
+    anchor_weight: float = 0.1  # w_a
+    centre_weight: float = 1.0  # w_c
+    fer2013_weight: float = 0.2  # of the second head's cross-entropy
 
 
 def class_distribution_loss(distribution: Tensor, votes: Tensor) -> Tensor:
@@ -42,7 +51,7 @@ def anchor_loss(anchors: Tensor, classes: int) -> Tensor:
 
 
 def centre_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor) -> Tensor:
-    """L_c = mean_n c(p_n) min_k |e_n - a_yk| / sqrt(D), y = most voted class; c is detached (SPEC 2.4)."""
+    """L_c = mean_n c(p_n) min_k |e_n - a_yk| / sqrt(D), y = most voted class; c is detached."""
     classes = votes.shape[1]
     own = anchors.view(classes, -1, anchors.shape[1])[votes.argmax(-1)]  # (N, K, D)
     nearness = (own * output.embedding[:, None]).sum(-1)  # (N, K) cosine
@@ -52,7 +61,7 @@ def centre_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def fer2013_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the second head's logits (N, 7) with FER2013 labels (N,), smoothed by 0.1 (SPEC 2.4)."""
+    """Cross-entropy of the second head's logits (N, 7) with FER2013 labels (N,), smoothed by 0.1."""
     return functional.cross_entropy(logits, labels, label_smoothing=0.1)
 
 
@@ -62,3 +71,55 @@ def arbex_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor, progress: fl
     auxiliary = config.anchor_weight * anchor_loss(anchors, votes.shape[1])
     auxiliary = auxiliary + config.centre_weight * centre_loss(output, votes, anchors)
     return class_distribution_loss(final, votes) + progress * auxiliary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirichletSplit:
+    """Mean and uncertainty of a Dirichlet per face."""
+
+    probabilities: Tensor  # (N, C) its mean
+    aleatoric: Tensor  # (N,) nats, expected entropy
+    epistemic: Tensor  # (N,) nats, mutual information
+
+
+def concentrations(logits: Tensor) -> Tensor:
+    """Alpha = exp(z) + 1 of logits (N, C), in single precision: at least 1, so that the density has one peak."""
+    return logits.float().clamp(max=20).exp() + 1
+
+
+def proxy_concentration(members: Tensor) -> Tensor:
+    """Total concentration beta_0 (N,) of the Dirichlet that fits members (N, M, C) best, by Stirling's approximation.
+
+    beta_0 = (C - 1) / (2 sum_c pbar_c (ln pbar_c - mean_m ln p_mc)): large where members agree.
+    """
+    safe = members.clamp(min=_EPSILON)
+    mean = safe.mean(1)
+    spread = (mean * (mean.log() - safe.log().mean(1))).sum(-1)
+    return ((members.shape[-1] - 1) / (2 * spread.clamp(min=_EPSILON))).clamp(max=_LARGEST_CONCENTRATION)
+
+
+def proxy_loss(alpha: Tensor, members: Tensor) -> Tensor:
+    """Mean over faces of E_Dir(alpha)[-sum_c pbar_c ln pi_c] + KL(Dir(alpha) | Dir(1)) / beta_0 (their Eq. 12).
+
+    ``alpha`` is (N, C); ``members`` (N, M, C) are the probabilities of the ensemble.
+    """
+    total = alpha.sum(-1, keepdim=True)
+    expected_log = torch.digamma(alpha) - torch.digamma(total)  # (N, C) E[ln pi]
+    fit = -(members.mean(1) * expected_log).sum(-1)
+    classes = torch.tensor(float(alpha.shape[-1]), device=alpha.device)
+    divergence = (
+        torch.lgamma(total.squeeze(-1))
+        - torch.lgamma(alpha).sum(-1)
+        - torch.lgamma(classes)
+        + ((alpha - 1) * expected_log).sum(-1)
+    )
+    return (fit + divergence / proxy_concentration(members)).mean()
+
+
+def split(alpha: Tensor) -> DirichletSplit:
+    """Total = aleatoric + epistemic of Dirichlets alpha (N, C), in closed form (SPEC 4.4)."""
+    total = alpha.sum(-1, keepdim=True)
+    mean = alpha / total
+    aleatoric = -(mean * (torch.digamma(alpha + 1) - torch.digamma(total + 1))).sum(-1)
+    entropy = -(mean * mean.clamp(min=_EPSILON).log()).sum(-1)
+    return DirichletSplit(mean, aleatoric, (entropy - aleatoric).clamp(min=0))

@@ -1,20 +1,25 @@
 """ARBEx: attentive features with reliability balancing.
 
-Wasi, Serbetar, Islam, Rafi, Chae: "ARBEx: Attentive Feature Extraction with Reliability Balancing for Robust Facial
-Expression Learning", arXiv 2305.01486, 2023; feature extractor after POSTER++ (Mao et al., arXiv 2301.12149, MIT).
-In this file: window cross-attention between landmark and image features at three levels, token transformer, 128-d
-embedding (section 3.2), anchors, attentive correction, confidence and fusion (3.3); SPEC is docs/spec.md, our
-reading of both. The official code carries no licence and was read, never copied. Where we differ, and why:
+Wasi, Šerbetar, Islam, Rafi, Chae, "ARBEx: Attentive Feature Extraction with Reliability Balancing for Robust Facial
+Expression Learning", 2023, arXiv 2305.01486; feature extractor after Mao, Xu, Yin, Chang, Nie, Huang, "POSTER++",
+2023, arXiv 2301.12149 (MIT). In this file: window cross-attention between landmark and image features at three levels,
+token transformer, 128-d embedding (section 3.2), anchors, attentive correction, confidence and fusion (3.3); the
+losses (3.4) are in loss.py. SPEC is docs/spec.md. The official code carries no licence and was read, never copied.
+Where we differ, and why (SPEC 2):
 
-- Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet.
-- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget the epochs so gained are worth more than the
-  detail so lost (docs/models/expression.md). Its trunk is a small ResNet whose last three stages are the three levels.
-  The published trunk is pretrained on identities; ours first learns the votes alone (training/expression/trunk.py).
-  LayerScale starts at 0.1, not 1e-5: in few epochs the branch must learn early.
-- What follows the tokens (transformer to fusion) may stand several times on one trunk: late branches, each with its own
-  answer, are one of the cheap rivals of an ensemble (SPEC 4.4).
-- Attentive correction: the embedding asks the anchors (batch-independent). The official layer attends over the batch.
-- Anchors start on the unit sphere, not at zero, where all of them would get the same gradient.
+- Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet; their query
+  is a learned projection.
+- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget more epochs are worth more than the detail
+  (docs/models/expression.md). Its trunk is a small ResNet, trained on the votes alone first (trunk.py); the published
+  trunk is pretrained on identities.
+- The token transformer has depth 1, 4 heads and width 128 (published: 2, 8, 768). ReLU in the MLPs for GELU. LayerScale
+  starts at 0.1, not 1e-5: in few epochs the branch must learn early.
+- Attentive correction: attention from the embedding to the anchors. The official layer attends over the batch, so a
+  face's output depends on the other faces in it.
+- Anchors start at random on the unit sphere, not at zero, where all of them get the same gradient.
+- Losses on vote shares, averaged over the batch, with a bounded anchor loss (loss.py). AdamW with a cosine and averaged
+  weights (training/loop) for Adam with an exponentially decaying rate.
+- Everything after the tokens may exist several times on one trunk: late branches, a cheap ensemble (SPEC 4.4).
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ class ArbexConfig:
     """Shape of the network; the defaults are the edge size (48 px grey)."""
 
     input_side_px: int = 48
-    network_side_px: int = 32  # the picture is shrunk to this inside the network
+    network_side_px: int = 32  # the image is shrunk to this inside the network
     classes: int = 8
     stem_stride: int = 2
     widths: tuple[int, ...] = (32, 64, 128, 192)
@@ -68,7 +73,7 @@ class ArbexConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArbexOutput:
-    """What the network gives for a batch; every distribution is (N, C)."""
+    """Output of one branch for a batch; every distribution is (N, C)."""
 
     embedding: Tensor  # (N, D), unit length
     logits: Tensor  # (N, C) before softmax, primary
@@ -103,7 +108,7 @@ class ArbexLevel(nn.Module):
 
 
 class Reliability(nn.Module):
-    """Anchors and the two corrections that they give (ARBEx 3.3; SPEC 2.2, 2.3)."""
+    """Anchors and the two corrections computed from them (ARBEx 3.3; SPEC 2.2, 2.3)."""
 
     def __init__(self, config: ArbexConfig) -> None:
         super().__init__()
@@ -126,13 +131,10 @@ class Reliability(nn.Module):
         geometric = self._by_class(functional.softmax(-distance / self.scale, dim=-1))
         unit_variance = math.sqrt(
             embedding.shape[1]
-        )  # unit vectors have entries of 1/sqrt(D): too small to attend with
-        query = self.query(embedding * unit_variance).reshape(
-            -1, self.heads, self.query.out_features // self.heads
-        )  # (N, h, d)
-        key = self.key(anchors * unit_variance).reshape(
-            -1, self.heads, self.key.out_features // self.heads
-        )  # (C*K, h, d)
+        )  # entries of unit vectors, 1/sqrt(D), are too small to attend with
+        width = self.query.out_features // self.heads
+        query = self.query(embedding * unit_variance).reshape(-1, self.heads, width)  # (N, h, d)
+        key = self.key(anchors * unit_variance).reshape(-1, self.heads, width)  # (C*K, h, d)
         scores = torch.einsum("nhd,ahd->nha", query, key) * query.shape[-1] ** -0.5
         attentive = self._by_class(functional.softmax(scores, dim=-1).mean(1))
         return geometric, attentive
@@ -149,17 +151,17 @@ def confidence(probabilities: Tensor) -> Tensor:
 
 
 def fuse(primary: Tensor, geometric: Tensor, attentive: Tensor) -> Tensor:
-    """q: high confidence keeps the primary distribution, low confidence hands over to the corrections (SPEC 2.2)."""
+    """q: a confident primary distribution is kept, an unsure one gives way to the corrections (SPEC 2.2)."""
     weight_s, weight_u = confidence(geometric), confidence(attentive)
     mixed = (weight_s * geometric + weight_u * attentive) / (weight_s + weight_u + _EPSILON)  # t
-    # corrections without any confidence weigh nothing: then t would be 0, so the primary stays
+    # without any confidence in the corrections t would be 0: keep the primary
     mixed = torch.where(weight_s + weight_u > 1e-6, mixed, primary)
     certain = confidence(primary)
     return certain * primary + (1 - certain) * mixed
 
 
 class Shrink(nn.Module):
-    """Fixed antialiased bilinear resampling of square pictures, as two products that every runtime knows."""
+    """Fixed antialiased bilinear resampling of square images as two matrix products, which every runtime supports."""
 
     def __init__(self, side_in_px: int, side_px: int) -> None:
         super().__init__()
@@ -171,7 +173,7 @@ class Shrink(nn.Module):
         self.weights: Tensor  # (side_px, side_in_px), rows sum to 1
 
     def forward(self, image: Tensor) -> Tensor:
-        """Pictures (N, 1, S, S) to (N, 1, side_px, side_px)."""
+        """Images (N, 1, S, S) to (N, 1, side_px, side_px)."""
         return self.weights @ image @ self.weights.T
 
 
@@ -246,7 +248,7 @@ class ArbexBranch(nn.Module):
 
 
 class Arbex(nn.Module):
-    """The network: picture and landmarks to the distributions of each branch."""
+    """The network: image and landmarks to the distributions of each branch."""
 
     def __init__(self, config: ArbexConfig) -> None:
         super().__init__()
@@ -262,7 +264,7 @@ class Arbex(nn.Module):
             )
         )
         self.tokens = nn.ModuleList(
-            _tokens_of(width, config, halvings) for width, halvings in zip(widths, (2, 1, 0), strict=True)
+            _tokens_of(width, config, strides) for width, strides in zip(widths, (2, 1, 0), strict=True)
         )
         self.cells = grids[-1] ** 2  # tokens of each level
         self.branches = nn.ModuleList(ArbexBranch(config, 3 * self.cells) for _ in range(config.branches))
@@ -272,7 +274,7 @@ class Arbex(nn.Module):
         return self.estimate(image, self.maps_of(points))
 
     def maps_of(self, points: Tensor) -> list[Tensor]:
-        """Landmark maps (N, H, W, G) of each level; they hold no weights, so an ensemble needs them once."""
+        """Landmark maps (N, H, W, G) of each level; they have no weights, so an ensemble computes them once."""
         return [maps(points) for maps in self.landmark_maps]
 
     def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> list[ArbexOutput]:
@@ -281,7 +283,7 @@ class Arbex(nn.Module):
         return [branch(tokens) for branch in self.each_branch()]
 
     def each_branch(self) -> list[ArbexBranch]:
-        """The branches with their own type, which a ModuleList forgets."""
+        """The branches with their type, which a ModuleList loses."""
         return [branch for branch in self.branches if isinstance(branch, ArbexBranch)]
 
     def features(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
@@ -293,9 +295,9 @@ class Arbex(nn.Module):
         return torch.cat(grids, dim=1)
 
 
-def _tokens_of(width: int, config: ArbexConfig, halvings: int) -> nn.Module:
-    """Map (N, C, H, W) to the grid of the last level with token_width channels (SPEC 2.1: two, one, no halvings)."""
-    if halvings == 0:
+def _tokens_of(width: int, config: ArbexConfig, strides: int) -> nn.Module:
+    """Map (N, C, H, W) to the grid of the last level with token_width channels by strided convolutions (SPEC 2.1)."""
+    if strides == 0:
         return nn.Conv2d(width, config.token_width, 1)
-    steps: list[nn.Module] = [nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()] * (halvings - 1)
+    steps: list[nn.Module] = [nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()] * (strides - 1)
     return nn.Sequential(*steps, nn.Conv2d(width, config.token_width, 3, 2, 1))

@@ -1,7 +1,7 @@
-"""Late branches side by side: the same numbers as one after the other, in a fifth of the steps.
+"""Late branches computed together: the same numbers with a fifth of the operations, for export.
 
-Five small branches are bound by the number of operations, not by their size, so the exported graph multiplies all of
-them at once. In the last transformer block only the class token goes on, so only that one is computed.
+Five small branches are limited by the number of operations, not by their size, so the exported graph multiplies all of
+them at once. Only the class token leaves the last transformer block, so only that one is computed there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StackedNorm(nn.Module):
 
 
 class StackedBlock(nn.Module):
-    """A transformer block per branch (TransformerBlock); ``last`` gives the class token alone."""
+    """A `TransformerBlock` per branch; the ``last`` one returns the class token alone."""
 
     def __init__(self, blocks: Sequence[TransformerBlock], last: bool) -> None:
         super().__init__()
@@ -65,11 +65,11 @@ class StackedBlock(nn.Module):
         """Tokens (B, N*T, width) to the same, or to (B, N, width) for the last block."""
         size, heads, width = self.tokens, self.heads, self.width
         normed = self.norm_attention(tokens)
-        asked, kept = (_class_token(normed, size), _class_token(tokens, size)) if self.last else (normed, tokens)
-        asking = 1 if self.last else size
+        queried, kept = (_class_token(normed, size), _class_token(tokens, size)) if self.last else (normed, tokens)
+        queries = 1 if self.last else size
         shape = (self.branches, -1, size, 2, heads, width // heads)
         key, value = self.key_value(normed).reshape(shape).permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, N, h, T, d)
-        query = self.query(asked).reshape(self.branches, -1, asking, heads, width // heads).transpose(2, 3)
+        query = self.query(queried).reshape(self.branches, -1, queries, heads, width // heads).transpose(2, 3)
         scores = functional.softmax(query @ key.transpose(-2, -1) * (width // heads) ** -0.5, dim=-1)
         mixed = (scores @ value).transpose(2, 3).reshape(self.branches, -1, width)
         attended = kept + self.project(mixed)
@@ -136,7 +136,7 @@ class StackedBranches(nn.Module):
 
 
 class StackedArbex(nn.Module):
-    """One network with its branches stacked; it gives the fused distributions alone."""
+    """One network with its branches stacked; it returns the fused distributions alone."""
 
     def __init__(self, network: Arbex) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ def _blocks(branch: ArbexBranch) -> list[TransformerBlock]:
 
 
 def _rows(layer: nn.Linear, start: int, stop: int, width: int) -> nn.Linear:
-    """The part of a joint projection that gives outputs start*width to stop*width."""
+    """The part of a joint projection with the outputs start*width to stop*width."""
     part = nn.Linear(layer.in_features, (stop - start) * width)
     with torch.no_grad():
         part.weight.copy_(layer.weight[start * width : stop * width])

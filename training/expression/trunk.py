@@ -1,7 +1,7 @@
-"""First stage of a member's training: the trunk alone learns the votes.
+"""First stage of a member's training: the trunk alone, as a plain classifier (SPEC 2.5).
 
-The published ARBEx starts from a trunk that was pretrained on identities; this one starts from nothing, and learns most
-per second as a plain classifier. Attention, anchors and fusion come in the second stage.
+The published ARBEx starts from a trunk pretrained on identities. This one starts from random weights and learns faster
+without attention, anchors and fusion, which follow in the second stage.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.expression.face_set import FaceSet
+from training.expression.faces import FaceSet, accuracy_of
 from training.expression.loss import class_distribution_loss, fer2013_loss
 from training.expression.model import FER2013_CLASSES, ArbexConfig, Trunk
-from training.expression.task import accuracy_of
+from training.loop.trainer import channels_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class TrunkClassifier(nn.Module):
 
 
 class TrunkTask:
-    """What the loop needs to know of the first stage."""
+    """The first stage as a task of the loop (training/loop/trainer.py)."""
 
     def __init__(
         self,
@@ -55,15 +55,14 @@ class TrunkTask:
         fer2013_weight: float,
         device: torch.device,
     ) -> None:
-        model = TrunkClassifier(model_config, config.dropout).to(device)
-        self.model: TrunkClassifier = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword for modules
+        self.model: TrunkClassifier = channels_last(TrunkClassifier(model_config, config.dropout).to(device))
         self.samples = train.samples
         self._train, self._validation = train, validation
         self._fer2013_weight, self._device = fer2013_weight, device
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
         """Cross-entropy with the votes, and with the FER2013 labels, of these training faces (B,)."""
-        batch = self._train.changed(rows, generator)
+        batch = self._train.augmented(rows, generator)
         logits, fer2013_logits = self.model(batch.images.to(self._device))
         votes = batch.targets.to(self._device)
         loss = class_distribution_loss(functional.softmax(logits, -1), votes)

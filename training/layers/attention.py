@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class DropPath(nn.Module):
-    """Drops a residual branch for a random share of the batch (Huang et al., "Deep Networks with Stochastic Depth")."""
+    """Drops a residual branch for a random share of the batch (Huang et al., "Stochastic Depth", ECCV 2016)."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class DropPath(nn.Module):
 
 
 class WindowCrossAttention(nn.Module):
-    """Landmark features ask, image features answer, inside windows of a map (ARBEx 3.2, POSTER++ 3.2).
+    """Cross-attention inside windows of a map (ARBEx 3.2, POSTER++ 3.2).
 
     q is a projection of the landmark map, k and v of the image map; a learned bias per relative position is added.
     """
@@ -65,7 +65,7 @@ class WindowCrossAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm self-attention and MLP (Dosovitskiy et al., ViT)."""
+    """Pre-norm self-attention and MLP (Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021)."""
 
     def __init__(self, tokens: int, width: int, heads: int, mlp_ratio: float, drop_path: float) -> None:
         """For ``tokens`` tokens of ``width`` features; sizes are fixed so that exports stay small."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.files import atomic_write
 from training.layers.residual import current_name
 
 
@@ -24,12 +24,9 @@ def save_checkpoint(
     tensors |= {f"averaged.{name}": value for name, value in averaged.items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    partial = path.with_suffix(".part")
     contiguous = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
-    save_file(contiguous, str(partial), {"facts": json.dumps(facts)})
-    with partial.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    partial.replace(path)
+    with atomic_write(path) as part:
+        save_file(contiguous, str(part), {"facts": json.dumps(facts)})
 
 
 def load_checkpoint(
@@ -63,13 +60,9 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def save_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write final weights alone, with their facts."""
-    partial = path.with_suffix(".part")
-    save_file(
-        {name: value.detach().contiguous() for name, value in weights.items()},
-        str(partial),
-        {"facts": json.dumps(facts)},
-    )
-    partial.replace(path)
+    contiguous = {name: value.detach().contiguous() for name, value in weights.items()}
+    with atomic_write(path) as part:
+        save_file(contiguous, str(part), {"facts": json.dumps(facts)})
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:

@@ -96,5 +96,6 @@ def sum_gradients(model: nn.Module) -> None:
         return
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     total = sum_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, part in zip(gradients, total.split([gradient.numel() for gradient in gradients]), strict=True):
+    parts = torch.split_with_sizes(total, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.files import write_text
+
 
 def write_report(report: Any, path: Path) -> None:
     """Write a record or a mapping as JSON; missing folders are created."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain(report), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(plain(report), indent=1) + "\n")
 
 
 def plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from engine.files import write_text
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -124,6 +126,4 @@ def _drop_epochs(path: Path, last: int) -> None:
     lines = path.read_text().splitlines()
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["epoch"] <= last]
     if len(kept) < len(lines):
-        partial = path.with_suffix(".part")
-        partial.write_text("".join(f"{line}\n" for line in kept))
-        partial.replace(path)
+        write_text(path, "".join(f"{line}\n" for line in kept))

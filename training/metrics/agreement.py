@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from engine.types import Int64
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.metrics.ranking import spearman
 
 #: Random splits of the votes in two halves whose agreement is averaged.

@@ -1,9 +1,8 @@
-"""Where the points of the face mesh lie on the morphable face.
+"""Position of the face-mesh points on the morphable face.
 
-Nobody publishes that table, so it is measured: the model is drawn under several lights, the mesh network that the
-engine runs reads the drawings (it is sure of them, presence above .99), and each point is bound to the triangle that
-the drawing shows there. The mouth is drawn a little open, so that points of the upper and of the lower lip find
-their own lip.
+No such table is published, so it is measured: the model is rendered under several lights, the engine's mesh network
+reads the renderings (presence above .99), and each point is bound to the triangle rendered there. The mouth is rendered
+slightly open, so that points of the upper and lower lip bind to their own lip.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _SIDE_PX: Final = 384
 _PX_PER_CM: Final = 12.8
 _OPEN: Final = 0.25  # weight of jawOpen
 _LIGHTS: Final = ((0.3, 0.4, 0.85), (-0.3, 0.4, 0.85), (0.0, 0.6, 0.8), (0.0, 0.1, 1.0))
-#: Grey levels of the parts in the drawing, in the order of Part; only contrast matters.
+#: Grey levels of the parts in the rendering, in the order of Part; only contrast matters.
 _TONES: Final = np.array([1.0, 0.3, 0.4, 1.1, 1.2, 0.25], np.float32)
 _STEPS: Final = 3
 
@@ -46,7 +45,7 @@ def bind_mesh(model: FaceModel, network: FaceMesh) -> Binding:
     """Find the mesh points on the model; takes about a second.
 
     Raises:
-        SourceError: the mesh network sees no face in the drawing: the model file is damaged.
+        SourceError: the mesh network finds no face in the rendering: the model file is damaged.
     """
     opened = model.neutral + _OPEN * model.expression[model.shape_rows(("jawOpen",))[0]]
     placed = opened * np.array([_PX_PER_CM, -_PX_PER_CM, _PX_PER_CM], np.float32)
@@ -76,13 +75,13 @@ def _read(drawing: UInt8, network: FaceMesh) -> Float32:
     for _ in range(_STEPS):
         mesh, presence = network.locate(colour, roi)
         if presence < MIN_PRESENCE:
-            raise SourceError("no face is seen in a drawing of the face model: the model file is damaged")
+            raise SourceError("no face is found in a rendering of the face model: the model file is damaged")
         roi = roi_from_mesh(mesh)
     return np.asarray(mesh[:, :2], np.float32)
 
 
 def _inside(points: Float32, placed: Float32, model: FaceModel, skin: Int64) -> Float32:
-    """Points (468, 2) moved to the nearest place where a ray meets skin: those beside the outline or over an eye."""
+    """Points (468, 2), those outside the outline or over an eye moved to the nearest position where a ray hits skin."""
     seen: Hits = cast(placed, model.triangles[skin], points)
     lost = np.setdiff1d(np.arange(len(points)), seen.rays)
     cells = grid(_SIDE_PX)

@@ -11,7 +11,7 @@ import numpy as np
 from engine.facs import OPEN_UNITS
 from training.open_set.shapes import DISTRACTIONS
 
-#: Combinations that FACS books and the expression literature name (Ekman, Friesen and Hager, "FACS Investigator's
+#: Combinations from the FACS and expression literature (Ekman, Friesen and Hager, "FACS Investigator's
 #: Guide", 2002; Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014).
 COMBINATIONS: Final[tuple[tuple[int, ...], ...]] = (
     (6, 12),
@@ -51,20 +51,20 @@ COMBINATIONS: Final[tuple[tuple[int, ...], ...]] = (
     (7, 9),
     (4, 9, 43),
 )
-#: Pairs of which a face shows only one; the second is dropped.
+#: Mutually exclusive pairs; the second is dropped.
 _EXCLUSIVE: Final = ((43, 5), (26, 24), (26, 23), (25, 24))
-_REST, _SINGLE, _NAMED = 0.10, 0.35, 0.75  # upper ends of the shares; above the last one sets are drawn freely
+_REST, _SINGLE, _NAMED = 0.10, 0.35, 0.75  # cumulative shares; above the last one, units are drawn freely
 _DROPPED: Final = 0.15  # of the members of a combination
 _ADDED: Final = 0.25  # of the combinations get one unit more
 _ONE_SIDED: Final = 0.25
 _DISTRACTED: Final = 0.3
 _MOST_DISTRACTIONS: Final = 2
-#: Intensities of the drawn units; a share of the pictures also shows a trace of one more, too weak to be scored.
+#: Intensities of the drawn units; a share of the images also has a trace of one more, too weak to be scored.
 _LEVELS: Final = (0.3, 1.0)
 _WEAKEST: Final = 0.2
 _TRACED: Final = 0.15
 _TRACES: Final = (0.03, 0.17)
-#: AU43 is closed eyes: half closed ones are another matter.
+#: AU43 is closed eyes; half-closed eyes do not count.
 _CLOSED: Final = (0.8, 1.0)
 _TURN_STD_DEG: Final = (4.0, 6.0, 3.0)  # pitch, yaw, roll
 _TURN_MOST_DEG: Final = (10.0, 15.0, 8.0)
@@ -72,18 +72,18 @@ _TURN_MOST_DEG: Final = (10.0, 15.0, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class UnitDraw:
-    """What a picture shall show."""
+    """Parameters of one rendered image."""
 
     left: Mapping[int, float]  # unit to intensity 0-1 on the face's left side
     right: Mapping[int, float]
     distractions: Mapping[str, float]  # shape to weight
     turn_deg: tuple[float, float, float]  # pitch, yaw, roll
-    lines: float  # how dark the lines of the skin get, 0-1
+    lines: float  # darkness of skin lines, 0-1
     crease: float
     teeth: float
 
     def intensity(self, unit: int) -> float:
-        """0-1, of the stronger side: FACS scores a unit that shows on one side only."""
+        """0-1, of the stronger side: FACS scores a unit that occurs on one side only."""
         return max(self.left.get(unit, 0.0), self.right.get(unit, 0.0))
 
 

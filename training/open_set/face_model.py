@@ -24,7 +24,7 @@ FILE_NAME: Final = "ict_facekit_light.npz"
 
 
 class Part(IntEnum):
-    """What a triangle belongs to."""
+    """Part of the face that a triangle belongs to."""
 
     SKIN = 0
     SOCKET = 1  # inside of the mouth and of the eye holes
@@ -44,15 +44,15 @@ _MATERIAL_PARTS: Final = {
     "M_IrisLeft": Part.IRIS,
     "M_IrisRight": Part.IRIS,
 }
-#: Vertices of the back of the head and the neck (the README's geometry 1): behind the picture's own background.
+#: Vertices of the back of the head and the neck (geometry 1 in the README): behind the photograph's own background.
 _HEAD_AND_NECK: Final = (9409, 11248)
-#: Eyeballs and teeth further back than this (in z) are never seen.
+#: Eyeballs and teeth further back than this (in z) are never visible.
 _HIDDEN_Z: Final = {Part.SCLERA: 8.0, Part.IRIS: 8.0, Part.TEETH: 7.5, Part.GUMS: 7.5}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceModel:
-    """The parts of the face that a camera in front of it can see; V vertices, T triangles."""
+    """The parts of the face visible from the front; V vertices, T triangles."""
 
     neutral: Float32  # (V, 3)
     identity: Float32  # (100, V, 3) shapes for unit-normal weights
@@ -61,7 +61,7 @@ class FaceModel:
     triangles: Int32  # (T, 3)
     parts: npt.NDArray[np.uint8]  # (T,) Part
     neighbours: Int64  # (E2,) vertices next to vertex 0, then next to vertex 1, and so on; a shared edge counts twice
-    neighbour_counts: Int64  # (V,) how many of these each vertex has, at least one
+    neighbour_counts: Int64  # (V,) number of neighbours of each vertex, at least one
 
     def shape_rows(self, names: tuple[str, ...]) -> Int64:
         """Rows of named expression shapes.
@@ -71,7 +71,7 @@ class FaceModel:
         """
         absent = [name for name in names if name not in self.names]
         if absent:
-            raise SourceError(f"the face model has no shape {absent[0]!r}: give {FILE_NAME} of ICT-FaceKit Light")
+            raise SourceError(f"the face model has no shape {absent[0]!r}: pass {FILE_NAME} of ICT-FaceKit Light")
         return np.array([self.names.index(name) for name in names], np.int64)
 
 
@@ -132,7 +132,7 @@ def _unpacked(deltas: npt.NDArray[np.generic], scales: npt.NDArray[np.generic], 
 
 
 def _triangles(packed: dict[str, npt.NDArray[np.generic]], neutral: Float32) -> tuple[Int32, npt.NDArray[np.uint8]]:
-    """Visible triangles (T, 3) and their parts (T,); polygons have three or four corners, -1 marks the lacking one."""
+    """Visible triangles (T, 3) and their parts (T,); polygons have three or four corners, -1 marks a missing one."""
     polygons = np.asarray(packed["faces"], np.int32)
     names = [str(name) for name in packed["materials"]]
     part_of = np.array([_MATERIAL_PARTS.get(name, -1) for name in names], np.int16)

@@ -1,9 +1,9 @@
 """Identity and pose of the morphable face from the mesh points of a photograph.
 
-Scaled orthographic view and linear shapes, solved in turns: the pose for a given shape (least squares, then the nearest
-rotation), the shape for a given pose (ridge regression, the prior of the identity weights is standard normal). What is
-left of the points' distances, a pixel or so, is spread smoothly over the mesh, so that lids and lips of the model fall
-exactly on those of the picture.
+Scaled orthographic projection and linear shapes, solved alternately: the pose for a given shape (least squares, then
+the nearest rotation), the shape for a given pose (ridge regression with a standard normal prior on identity weights).
+The residual of about a pixel is interpolated smoothly over the mesh, so that the model's lids and lips coincide with
+those of the image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.types import Float32, Float64
 from training.open_set.correspondence import Binding
 from training.open_set.face_model import FaceModel
 
-#: Shapes that stand for how this person's resting face differs from the model's, beside identity.
+#: Shapes that model how this person's resting face differs from the model's, besides identity.
 _RESTING: Final = (
     "browDown_L",
     "browDown_R",
@@ -40,14 +40,14 @@ _RESTING: Final = (
 _RESTING_STD: Final = 0.2  # prior of their weights
 _NOISE_CM: Final = 0.3  # of a mesh point: about one pixel of a face of 128 pixels
 _ROUNDS: Final = 6
-#: Width (cm on the neutral face) over which the remaining distances are spread, and their share of noise.
+#: Width (cm on the neutral face) over which the residuals are interpolated, and their noise share.
 _SPREAD_CM: Final = 1.2
 _SPREAD_NOISE: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A person's resting face in a picture; pixels of the picture, x right, y down, z to the viewer."""
+    """A person's resting face in a image; pixels of the image, x right, y down, z to the viewer."""
 
     shape: Float32  # (V, 3) in cm
     turn: Float32  # (3, 3) rotation of the shape
@@ -57,7 +57,7 @@ class Fit:
     error_px: float  # root mean square distance of the mesh points before the correction
 
     def place(self, shape: Float32, turn: Float32) -> Float32:
-        """Vertices (V, 3) in the picture of a shape (V, 3) in cm under a rotation (3, 3)."""
+        """Vertices (V, 3) in the image of a shape (V, 3) in cm under a rotation (3, 3)."""
         turned = self.scale * (shape @ turn.T)
         placed = turned * np.array([1, -1, 1], np.float32)
         placed[:, :2] += self.shift_px + self.correction_px
@@ -65,7 +65,7 @@ class Fit:
 
 
 class Fitter:
-    """Fits one model to many pictures; what does not depend on the picture is prepared once."""
+    """Fits one model to many images; precomputes everything that does not depend on the image."""
 
     def __init__(self, model: FaceModel, binding: Binding) -> None:
         self._model, self._binding = model, binding
@@ -79,7 +79,7 @@ class Fitter:
         self._spread = _spread_matrix(model.neutral, binding.points(model.neutral))  # (V, 468)
 
     def fit(self, points_px: Float32) -> Fit:
-        """Fit to mesh points (468, 2) in pixels of the picture."""
+        """Fit to mesh points (468, 2) in pixels of the image."""
         points = points_px.astype(np.float64) * np.array([1, -1])
         weights = np.zeros(len(self._shapes))
         for _ in range(_ROUNDS):
@@ -109,7 +109,7 @@ class Fitter:
 
 
 def _pose(shape: Float64, points: Float64) -> tuple[Float64, float, Float64]:
-    """Rotation (3, 3), scale and shift (2,) that put a shape (P, 3) nearest to points (P, 2), y up."""
+    """Rotation (3, 3), scale and shift (2,) that bring a shape (P, 3) closest to points (P, 2), y up."""
     centre, middle = shape.mean(0), points.mean(0)
     linear = np.linalg.lstsq(shape - centre, points - middle, rcond=None)[0].T  # (2, 3)
     left, sizes, right = np.linalg.svd(linear, full_matrices=False)
@@ -119,7 +119,7 @@ def _pose(shape: Float64, points: Float64) -> tuple[Float64, float, Float64]:
 
 
 def _spread_matrix(vertices: Float32, points: Float32) -> Float32:
-    """Matrix (V, P) that carries values at points (P, 3) smoothly to vertices (V, 3): kernel ridge regression."""
+    """Matrix (V, P) that interpolates values at points (P, 3) to vertices (V, 3): kernel ridge regression."""
     at_points = _kernel(points, points).astype(np.float64) + _SPREAD_NOISE * np.eye(len(points))
     return np.asarray(np.linalg.solve(at_points, _kernel(points, vertices).astype(np.float64)).T, np.float32)
 

@@ -1,7 +1,7 @@
 """``mien-train make-au``: the open action-unit set, rendered from photographs of resting faces.
 
-Picture k shows photograph k mod N (in a random order that the seed gives) and a draw of its own, so the first thousand
-pictures of a large set are those of a small one, whatever the number of workers. A run that was killed goes on.
+Image k renders photograph k mod N (in a random order given by the seed) with its own draw, so the first thousand images
+of a large set equal those of a small one, for any number of workers. A killed run resumes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHEETS: Final = "sheets"
 
 @dataclass(frozen=True, slots=True)
 class MakeAuConfig:
-    """What the set is made of; the same settings give the same set."""
+    """Settings of the set; the same settings give the same set."""
 
     pictures: int = 40_000
     seed: int = 0
@@ -49,14 +49,14 @@ class MakeAuConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Order:
-    """One photograph and the pictures to make of it."""
+    """One photograph and the images to render from it."""
 
     photograph: UInt8  # (128, 128)
     points_px: Float32  # (468, 2)
-    numbers: Int64  # of the pictures
+    numbers: Int64  # of the images
     seed: int
     folder: Path
-    block: Path  # receives what the pictures show, when all are written
+    block: Path  # receives the labels when all images are written
 
 
 def make_au(
@@ -77,21 +77,21 @@ def make_au(
     resting = read_resting_faces(faces128, out / "cache", workers)
     _claim(out / _SETTINGS, config, _recipe(resting, model_folder))
     people = len(set(resting.people))
-    report(f"{len(resting.names)} photographs of {people} people rest; {config.pictures} pictures are made")
+    report(f"{len(resting.names)} resting photographs of {people} people; rendering {config.pictures} images")
     places = np.random.default_rng(config.seed).permutation(len(resting.names))
     waiting = [order for order in _orders(resting, places, out, config) if not order.block.is_file()]
     with worker_pool(workers, _open_studio, (model_folder,)) as pool:
         for done, _ in enumerate(pool.map(_fill, waiting), start=1):
             if done % max(1, len(waiting) // 20) == 0:
-                report(f"{done} of {len(waiting)} photographs are done")
+                report(f"{done} of {len(waiting)} photographs done")
     _gather(resting, places, out, config)
     write_sheets(resting, Studio(model_folder), out / _SHEETS, config.seed)
     report(f"wrote {out / LABELS}; look at {out / _SHEETS}")
 
 
 def _recipe(resting: RestingFaces, model_folder: Path) -> str:
-    """Hash of all that a picture hangs on beside the settings: photographs, face model, and the code that draws."""
-    digest = hashlib.sha256(resting.pictures.tobytes())
+    """Hash of everything an image depends on besides the settings: photographs, face model, and rendering code."""
+    digest = hashlib.sha256(resting.photographs.tobytes())
     digest.update(np.ascontiguousarray(resting.points_px).tobytes())
     if not (model_folder / FILE_NAME).is_file():
         raise SourceError(f"{model_folder / FILE_NAME} is missing: point to the folder of ICT-FaceKit Light")
@@ -110,13 +110,13 @@ def _make_folders(out: Path) -> None:
 
 
 def _claim(settings: Path, config: MakeAuConfig, recipe: str) -> None:
-    """Write what the folder's set is made of, or see that it is the same."""
+    """Record the settings in the folder, or check that they match."""
     text = json.dumps(asdict(config) | {"recipe_sha256": recipe}, indent=1) + "\n"
     if not settings.is_file():
         settings.write_text(text, encoding="utf-8")
     if settings.read_text(encoding="utf-8") != text:
         raise OutputError(
-            f"{settings.parent} holds a set with other settings, photographs or code (see {settings.name}): "
+            f"{settings.parent} has a set with other settings, photographs or code (see {settings.name}): "
             "choose another folder"
         )
 
@@ -126,16 +126,16 @@ def _orders(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfi
         numbers = np.arange(place, config.pictures, len(places))
         if len(numbers):
             block = out / _BLOCKS / f"{place:05d}.npz"
-            picture, points = resting.pictures[row], resting.points_px[row]
-            yield _Order(picture, points, numbers, config.seed, out / PICTURES, block)
+            photograph, points = resting.photographs[row], resting.points_px[row]
+            yield _Order(photograph, points, numbers, config.seed, out / PICTURES, block)
 
 
 _studio: Studio | None = None  # of this worker process
 
 
 def _open_studio(model_folder: Path) -> None:
-    global _studio  # the one value that a worker keeps between its orders
-    threadpool_limits(1)  # each worker holds one core; more threads would also change sums in the last bit
+    global _studio  # the one value that a worker keeps between jobs
+    threadpool_limits(1)  # each worker has one core; more threads would also change sums in the last bit
     cv2.setNumThreads(1)
     _studio = Studio(model_folder)
 
@@ -147,8 +147,8 @@ def _fill(order: _Order) -> None:
     for number in order.numbers:
         draw = draw_units(np.random.default_rng((order.seed, int(number))))
         shot = sitting.shoot(draw)
-        path = order.folder / picture_name(int(number))
-        if not cv2.imwrite(str(path), shot.picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
+        path = order.folder / image_name(int(number))
+        if not cv2.imwrite(str(path), shot.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
             raise OutputError(f"{path} cannot be written: is the disk full?")
         intensities.append(shot.intensities)
         points.append(shot.points_px / SIDE_PX)
@@ -165,13 +165,13 @@ def _fill(order: _Order) -> None:
     partial.replace(order.block)
 
 
-def picture_name(number: int) -> str:
-    """File name of a picture."""
+def image_name(number: int) -> str:
+    """File name of an image."""
     return f"{number:05d}.jpg"
 
 
 def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> None:
-    """Put the blocks of all photographs together in the order of the pictures."""
+    """Merge the blocks of all photographs in the order of the images."""
     rows: dict[int, OpenAuRow] = {}
     points = np.empty((config.pictures, resting.points_px.shape[1], 2), np.float16)
     for order, row in zip(_orders(resting, places, out, config), places, strict=False):
@@ -181,7 +181,7 @@ def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfi
             for number, turn, presence, intensities in shown:
                 person = str(resting.people[row])
                 rows[int(number)] = OpenAuRow(
-                    image=picture_name(int(number)),
+                    image=image_name(int(number)),
                     person=person,
                     fold=fold_of(person),
                     photograph=resting.names[row],

@@ -1,9 +1,9 @@
-"""A photograph as the texture of its fitted face, so that the face can be moved and drawn back into the photograph.
+"""A photograph as the texture of its fitted face, so that the face can be deformed and rendered into the photograph.
 
-Skin takes the grey levels of the photograph, times the change of its shading under the light that the photograph shows
-(an expression ratio image: Liu, Shan and Zhang, "Expressive Expression Mapping with Ratio Images", SIGGRAPH 2001), here
-from the model's normals, and darker where the surface folds. What the photograph does not show, teeth, mouth, the
-white behind a lid, gets tones set by the skin's. Around the face the background is carried along smoothly.
+Skin takes the grey levels of the photograph, times the change of its shading under the estimated light (an expression
+ratio image: Liu, Shan and Zhang, "Expressive Expression Mapping with Ratio Images", SIGGRAPH 2001), here from the
+model's normals, and darker where the surface folds. Parts that the photograph does not show (teeth, mouth, sclera)
+get grey levels relative to the skin. The background around the face is warped smoothly.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from training.open_set.rasteriser import Hits, cast, grid, vertex_normals
 _FINER: Final = 2  # rays per pixel and axis
 #: Limits of the change of shading.
 _RATIO: Final = (0.55, 1.6)
-#: Least shade, as a share of the mean, that the fitted light may give: deep shadow is never certain.
+#: Lower bound of the shade, as a share of the mean: deep shadow is never certain.
 _LEAST_SHADE: Final = 0.35
-#: Skin this far behind what the photograph shows at its place is hidden, and this often its source is spread.
+#: Skin this far behind the visible surface is hidden; number of iterations that propagate its source.
 _HIDDEN_CM: Final = 0.12
 _SPREAD_ROUNDS: Final = 25
 _NO_PART: Final = 255
 #: Grey of a part that the photograph does not show, as a share of the skin's mean.
 _TONES: Final = {Part.SOCKET: 0.25, Part.GUMS: 0.5, Part.TEETH: 1.15, Part.SCLERA: 1.0, Part.IRIS: 0.3}
 _BRIGHTEST: Final = 235.0
-#: The white of the eye is this quantile of what the photograph shows of it, where it shows enough rays of it.
+#: The sclera is this quantile of its visible grey levels, where enough rays hit it.
 _SCLERA_QUANTILE: Final = 0.7
 _SCLERA_RAYS: Final = 20
-#: Parts of the inside of the mouth darken by this much for each cm behind the front teeth.
+#: Darkening of the inside of the mouth per cm behind the front teeth.
 _DARKER_PER_CM: Final = 0.25
 _MOUTH: Final = (Part.SOCKET, Part.GUMS, Part.TEETH)
-#: Widths (pixels of the picture) over which movement is carried from the face to the background, nearest first.
+#: Widths (pixels of the image) over which the background follows the face, nearest first.
 _CARRY_PX: Final = (3.0, 9.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Movement:
-    """How a resting face is moved."""
+    """Deformation of a resting face."""
 
     weights: Float32  # (E,) of the model's expression shapes
     turn: Float32  # (3, 3) rotation of the head, beside the photograph's own
-    lines: Float32  # (V,) how much darker lines of the skin make each vertex (training/open_set/wrinkles.py)
-    mouth_open: bool = False  # whether the inside of the mouth may show
-    crease: float = 1.0  # how dark folds of the surface get; 0 is not at all
+    lines: Float32  # (V,) darkening of each vertex by skin lines (training/open_set/wrinkles.py)
+    mouth_open: bool = False  # whether the inside of the mouth may be visible
+    crease: float = 1.0  # darkness of surface folds; 0 is none
     teeth: float = 1.0  # brightness of the teeth
 
 
 class Portrait:
     """One fitted photograph."""
 
-    def __init__(self, picture: UInt8, fit: Fit, model: FaceModel) -> None:
-        """``picture`` is (S, S) grey; ``fit`` in its pixels."""
-        self._picture, self._fit, self._model = picture.astype(np.float32), fit, model
-        self._side = picture.shape[0]
+    def __init__(self, image: UInt8, fit: Fit, model: FaceModel) -> None:
+        """``image`` is (S, S) grey; ``fit`` in its pixels."""
+        self._picture, self._fit, self._model = image.astype(np.float32), fit, model
+        self._side = image.shape[0]
         self._cells = grid(self._side, _FINER)
         self._rest = fit.place(fit.shape, fit.turn)
         self._normals = _normals(self._rest, model)
@@ -78,10 +78,10 @@ class Portrait:
         self._light = _fit_light(hits.blend(self._normals, model.triangles)[skin], levels[skin])
 
     def _visible_sources(self, rest: Float32) -> Float32:
-        """Where in the photograph each vertex takes its grey level, (V, 2).
+        """Position in the photograph from which each vertex takes its grey level, (V, 2).
 
-        That is its own place, but skin that the photograph hides (a lid folded away, the inside of a lip) would find
-        an eye or the other lip there: it takes the mean place of its neighbours, spread from the skin around it.
+        This is its own projection, except for skin hidden in the photograph (a folded lid, the inside of a
+        lip): it takes the mean position of its neighbours, propagated from the skin around it.
         """
         model, fine = self._model, self._side * _FINER
         sources: Float32 = rest[:, :2].copy()
@@ -100,10 +100,10 @@ class Portrait:
         return sources
 
     def draw(self, movement: Movement) -> UInt8:
-        """The picture (S, S) with the face moved."""
+        """The image (S, S) with the face deformed."""
         shape = self.moved_shape(movement)
         placed = self._fit.place(shape, movement.turn @ self._fit.turn)
-        # Lips that press or roll would leave slits in the model through which its teeth glare.
+        # Lips that press or roll would leave slits in the model through which its teeth are visible.
         hits = cast(placed, self._model.triangles, self._cells, None if movement.mouth_open else self._outside)
         ratio = hits.blend(self._ratio(placed, shape, movement), self._model.triangles)
         sources = hits.blend(self._sources, self._model.triangles)
@@ -111,7 +111,7 @@ class Portrait:
         return self._compose(hits, sources, ratio, levels)
 
     def moved_shape(self, movement: Movement) -> Float32:
-        """Vertices (V, 3) in cm of the moved face, before its turn."""
+        """Vertices (V, 3) in cm of the deformed face, before its rotation."""
         active = np.flatnonzero(movement.weights)
         moved = np.tensordot(movement.weights[active], self._model.expression[active], 1)
         return np.asarray(self._fit.shape + moved, np.float32)
@@ -141,7 +141,7 @@ class Portrait:
     def _made_levels(
         self, parts: npt.NDArray[np.uint8], hits: Hits, rows: npt.NDArray[np.int64], placed: Float32, movement: Movement
     ) -> Float32:
-        """Grey levels of what the photograph does not show."""
+        """Grey levels of parts that the photograph does not show."""
         tones = self._tones.copy()
         tones[Part.TEETH] *= movement.teeth
         depth = hits.blend(placed[:, 2], self._model.triangles)[rows]
@@ -158,15 +158,15 @@ class Portrait:
         moved[hits.rays, :2] = sources - self._cells[hits.rays]
         moved[hits.rays, 2] = np.log(ratio)
         carried = _carry(covered.reshape(fine, fine), moved.reshape(fine, fine, 3)).reshape(-1, 3)
-        picture = self._sample(self._cells + carried[:, :2]) * np.exp(carried[:, 2])
-        picture[hits.rays] = levels
-        shrunk = cv2.resize(picture.reshape(fine, fine), (self._side, self._side), interpolation=cv2.INTER_AREA)
+        image = self._sample(self._cells + carried[:, :2]) * np.exp(carried[:, 2])
+        image[hits.rays] = levels
+        shrunk = cv2.resize(image.reshape(fine, fine), (self._side, self._side), interpolation=cv2.INTER_AREA)
         return np.asarray(np.clip(np.rint(shrunk), 0, 255), np.uint8)
 
     def _sample(self, points: Float32) -> Float32:
         """Grey levels (P,) of the photograph at points (P, 2)."""
         x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
-        rows = 1 + (len(points) - 1) // 4096  # cv2.remap takes no picture wider than 32767 pixels
+        rows = 1 + (len(points) - 1) // 4096  # cv2.remap accepts at most 32767 columns
         padded = rows * 4096
         x, y = (np.resize(axis, padded).reshape(rows, 4096) for axis in (x, y))
         taken = cv2.remap(self._picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -178,7 +178,7 @@ def _normals(placed: Float32, model: FaceModel) -> Float32:
 
 
 def _folds(shape: Float32, model: FaceModel) -> Float32:
-    """How hollow the surface is at each vertex (V,): its neighbours' mean height above it, in mean edge lengths."""
+    """Concavity of the surface at each vertex (V,): its neighbours' mean height above it, in mean edge lengths."""
     around = shape[model.neighbours] - np.repeat(shape, model.neighbour_counts, axis=0)
     starts = np.cumsum(model.neighbour_counts) - model.neighbour_counts
     mean = np.add.reduceat(around, starts) / model.neighbour_counts[:, np.newaxis]
@@ -188,7 +188,7 @@ def _folds(shape: Float32, model: FaceModel) -> Float32:
 
 
 def _tones(levels: Float32, parts: npt.NDArray[np.uint8]) -> Float32:
-    """Grey level (6,) of each part where the photograph does not show it; levels and parts (P,) of what it does."""
+    """Grey level (6,) of each part where the photograph does not show it; levels and parts (P,) are visible ones."""
     skin = float(levels[parts == Part.SKIN].mean())
     tones = np.array([skin * _TONES.get(part, 1.0) for part in Part], np.float32)
     white = levels[parts == Part.SCLERA]
@@ -198,7 +198,7 @@ def _tones(levels: Float32, parts: npt.NDArray[np.uint8]) -> Float32:
 
 
 def _fit_light(normals: Float32, levels: Float32) -> Float32:
-    """Light (4,): an even part and a direction, so that shade = light[0] + normal . light[1:], with mean 1."""
+    """Light (4,): ambient part and direction, so that shade = light[0] + normal . light[1:], with mean 1."""
     facts = np.column_stack([np.ones(len(normals)), normals])
     ridge = np.diag([0.0, 1.0, 1.0, 1.0]) * 0.02 * len(normals)
     light = np.linalg.solve(facts.T @ facts + ridge, facts.T @ (levels / levels.mean()))
@@ -206,12 +206,12 @@ def _fit_light(normals: Float32, levels: Float32) -> Float32:
 
 
 def _carry(covered: Float32, values: Float32) -> Float32:
-    """Values (H, W, C) known where ``covered`` (H, W) is 1, carried smoothly to where it is 0."""
+    """Values (H, W, C) known where ``covered`` (H, W) is 1, interpolated smoothly to where it is 0."""
     result: Float32 = values.copy()
     known = covered > 0
     for width in _CARRY_PX:
         sigma = width * _FINER
-        small = max(1, int(sigma / 3))  # wide blurs on a smaller grid
+        small = max(1, int(sigma / 3))  # wide blurs run on a smaller grid
         size = (max(1, covered.shape[1] // small), max(1, covered.shape[0] // small))
         mass = cv2.GaussianBlur(cv2.resize(covered, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / small)
         total = cv2.GaussianBlur(

@@ -1,4 +1,4 @@
-"""Which triangle each pixel shows, by Intel's Embree ray caster on the CPU: no screen and no GPU."""
+"""Visible triangle of each pixel, by Intel's Embree ray caster on the CPU: needs no screen and no GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.open_set.face_model import Int32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What rays see; P of the R rays met a triangle."""
+    """Ray hits; P of the R rays hit a triangle."""
 
     rays: Int64  # (P,) numbers of the rays
     triangles: Int64  # (P,) the nearest triangle of each
@@ -28,9 +28,9 @@ class Hits:
 
 
 def cast(vertices: Float32, triangles: Int32, points: Float32, chosen: npt.NDArray[np.bool_] | None = None) -> Hits:
-    """Look along -z at points (R, 2) of a mesh: vertices (V, 3) in pixels, nearer is larger z; triangles (T, 3).
+    """Cast rays along -z at points (R, 2) of a mesh: vertices (V, 3) in pixels, nearer is larger z; triangles (T, 3).
 
-    Only the triangles that ``chosen`` (T,) names are there to be seen; the numbers of the hits count all of them.
+    Only triangles selected by ``chosen`` (T,) can be hit; hit numbers refer to all triangles.
 
     Raises:
         BackendError: the ray caster is not installed.
@@ -49,14 +49,14 @@ def cast(vertices: Float32, triangles: Int32, points: Float32, chosen: npt.NDArr
 def _nearest(
     vertices: Float32, triangles: Int32, origins: Float32, directions: Float32
 ) -> tuple[Int32, Float32, Float32]:
-    """The triangle that each ray (R, 3) meets first, -1 for none, and Embree's coordinates u and v in it; (R,) each."""
-    try:  # here, so that only what draws needs it
+    """The first triangle that each ray (R, 3) hits, -1 for none, and Embree's u and v in it; (R,) each."""
+    try:  # imported here, so that only rendering needs it
         from embreex.mesh_construction import TriangleMesh
         from embreex.rtcore_scene import EmbreeScene
     except ImportError as error:
         raise BackendError(
             f"embreex, the ray caster, cannot be imported on {platform.machine()} ({error}): pip install embreex, or "
-            "make the set on an x86-64 machine"
+            "render the set on an x86-64 machine"
         ) from None
     scene = EmbreeScene()
     TriangleMesh(scene, np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(triangles))
@@ -65,7 +65,7 @@ def _nearest(
 
 
 def grid(side_px: int, finer: int = 1) -> Float32:
-    """Centres (R, 2), x then y in pixels, of the cells of a square picture, row by row; ``finer`` squared per pixel."""
+    """Centres (R, 2), x then y in pixels, of the cells of a square image, row by row; ``finer`` squared per pixel."""
     cells = (np.arange(side_px * finer, dtype=np.float32) + 0.5) / finer - 0.5
     x, y = np.meshgrid(cells, cells)
     return np.stack([x.ravel(), y.ravel()], axis=1)

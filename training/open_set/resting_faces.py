@@ -1,4 +1,4 @@
-"""Photographs of resting faces, which the open set moves: from faces128, by its labels and machine scores."""
+"""Photographs of resting faces, the sources of the open set: from faces128, by its labels and machine scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.types import Float32, Int64, UInt8
 from training.data.meshes import MIN_PRESENCE, meshes_of
 from training.data.tables import SIDE_PX, read_numbers, read_picture, read_table
 
-#: A face rests when volunteers call it neutral and none of these scores is above its limit.
+#: A face is resting if volunteers label it neutral and none of these scores is above its limit.
 _LIMITS: Final = {
     "browInnerUp": 0.4,
     "browDownLeft": 0.4,
@@ -45,7 +45,7 @@ class RestingFaces:
     """N photographs in the order of their names."""
 
     names: tuple[str, ...]
-    pictures: UInt8  # (N, 128, 128) grey
+    photographs: UInt8  # (N, 128, 128) grey
     points_px: Float32  # (N, 468, 2) face mesh
     people: npt.NDArray[np.str_]  # (N,)
 
@@ -54,26 +54,26 @@ def read_resting_faces(folder: Path, cache: Path, workers: int = 2) -> RestingFa
     """Choose the resting faces of an unpacked faces128 folder; meshes are kept in ``cache``.
 
     Raises:
-        SourceError: a file is missing or broken, or no face rests.
+        SourceError: a file is missing or broken, or no face is resting.
     """
     labels = read_table(folder / "labels.csv", ("image", "identity", "expression"))
     names = ("presence", *_LIMITS)
     scores = read_table(folder / "blendshapes.csv", ("image", *names))
     if labels["image"] != scores["image"]:
         raise SourceError(f"{folder}: labels.csv and blendshapes.csv list different images: unpack the data again")
-    pictures = np.stack([read_picture(folder / "images" / name) for name in labels["image"]])
-    points, presence = meshes_of(pictures, cache, workers)
+    images = np.stack([read_picture(folder / "images" / name) for name in labels["image"]])
+    points, presence = meshes_of(images, cache, workers)
     rests = (np.array(labels["expression"]) == "neutral") & (presence >= MIN_PRESENCE)
     for name, limit in _LIMITS.items():
         rests &= read_numbers(folder, name, scores[name]) < limit
     rests &= _apart(points, _INNER_LIPS) < _MOST_GAP * _apart(points, _EYE_CORNERS)
     rows: Int64 = np.flatnonzero(rests)
     if not len(rows):
-        raise SourceError(f"{folder} holds no resting face: it needs pictures labelled neutral with a closed mouth")
+        raise SourceError(f"{folder} has no resting face: it needs images labelled neutral with a closed mouth")
     rows = rows[np.argsort(np.array(labels["image"])[rows], kind="stable")]
     return RestingFaces(
         names=tuple(labels["image"][row] for row in rows),
-        pictures=pictures[rows],
+        photographs=images[rows],
         points_px=points[rows] * SIDE_PX,
         people=np.array(labels["identity"])[rows],
     )

@@ -1,7 +1,7 @@
-"""Action units as shapes of the morphable face: the table of its README, and where we depart from it.
+"""Action units as shapes of the morphable face: the table of its README, and our departures.
 
-Departures: AU10 is mouthUpperUp (the README ties that to AU11 and mouthShrugUpper to AU10, but it is mouthUpperUp that
-lifts the upper lip off the teeth); AU6 adds cheekRaiser; AU4 takes the inner end of the brow down; AU23, AU25 and AU26,
+Departures: AU10 is mouthUpperUp (the README assigns that to AU11 and mouthShrugUpper to AU10, but mouthUpperUp is what
+lifts the upper lip off the teeth); AU6 adds cheekRaiser; AU4 lowers the inner end of the brow; AU23, AU25 and AU26,
 which the README lacks, are composed.
 Gains above 1 are for shapes whose full weight is faint on a face of 100 pixels.
 """
@@ -20,14 +20,14 @@ from training.open_set.face_model import FaceModel
 
 @dataclass(frozen=True, slots=True)
 class UnitShape:
-    """Shapes whose sum is a unit at full intensity, with their weights."""
+    """Weighted shapes whose sum is a unit at full intensity."""
 
     sided: Mapping[str, float]  # without _L and _R: both sides have them
     whole: Mapping[str, float]  # without sides
 
 
-#: browDown lowers the middle of a brow three times as much as its inner end; AU4 lowers and draws in both, so the inner
-#: end is taken down by the opposite of its raise. Where AU1 acts too, it wins at the inner end (oblique brows).
+#: browDown lowers the middle of a brow three times as much as its inner end; AU4 lowers both, so the inner end is
+#: lowered by the negative of its raise. Where AU1 acts too, it dominates at the inner end (oblique brows).
 _INNER_BROW: Final = -0.8
 #: FACS number to shapes.
 UNIT_SHAPES: Final[Mapping[int, UnitShape]] = {
@@ -50,7 +50,7 @@ UNIT_SHAPES: Final[Mapping[int, UnitShape]] = {
     26: UnitShape({}, {"jawOpen": 0.8}),
     43: UnitShape({"eyeBlink": 1.1}, {}),
 }
-#: Movements that are none of the units: a network must not take them for one. Greatest weights.
+#: Movements that belong to no unit, which a network must not mistake for one. Largest weights.
 DISTRACTIONS: Final[Mapping[str, float]] = {
     "cheekPuff": 0.6,
     "eyeLookDown": 0.7,
@@ -70,7 +70,7 @@ DISTRACTIONS: Final[Mapping[str, float]] = {
 def shape_weights(model: FaceModel, left: Mapping[int, float], right: Mapping[int, float]) -> Float32:
     """Weights (E,) of the model's shapes for units with an intensity 0-1 on each side of the face.
 
-    Shapes without sides take the stronger one.
+    Shapes without sides take the stronger side.
     """
     weights = np.zeros(len(model.names), np.float32)
     for unit in left.keys() | right.keys():

@@ -1,4 +1,4 @@
-"""A contact sheet for each unit, so that a person sees that AU4 lowers brows and AU12 pulls the lip corners."""
+"""A contact sheet for each unit, for visual checks (AU4 lowers the brows, AU12 pulls the lip corners)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_sheets(resting: RestingFaces, studio: Studio, folder: Path, seed: int)
         OutputError: the folder cannot be written.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(resting.names))[:_PEOPLE])
-    sittings = [studio.sit(resting.pictures[row], resting.points_px[row]) for row in rows]
+    sittings = [studio.sit(resting.photographs[row], resting.points_px[row]) for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
     for unit in OPEN_UNITS:
         path = folder / f"{unit_code(unit)}.png"
@@ -49,7 +49,7 @@ def _sheet(unit: int, sittings: list[Sitting]) -> UInt8:
 
 def _shot(sitting: Sitting, unit: int, intensity: float) -> UInt8:
     shown = {unit: intensity}
-    return sitting.shoot(UnitDraw(shown, shown, {}, (0.0, 0.0, 0.0), lines=0.5, crease=1.0, teeth=1.0)).picture
+    return sitting.shoot(UnitDraw(shown, shown, {}, (0.0, 0.0, 0.0), lines=0.5, crease=1.0, teeth=1.0)).image
 
 
 def _write(sheet: UInt8, text: str, x: int, y: int) -> None:

@@ -1,4 +1,4 @@
-"""From a photograph of a resting face and a draw to a labelled picture."""
+"""Rendering of a labelled image from a photograph of a resting face and a draw."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from training.open_set.wrinkles import line_patterns
 
 #: Upper and lower inner lip, middle and halves.
 _LIPS: Final = ((13, 14), (82, 87), (312, 317))
-#: Lips this far apart (cm, beyond the resting face) are AU25 at full intensity: it is scored by what one sees, because
-#: other units part the lips too.
+#: Lips this far apart (cm, beyond the resting face) are AU25 at full intensity: it is labelled from the visible
+#: movement, because other units part the lips too.
 _PARTED_CM: Final = 1.0
 _OPEN_CM: Final = 0.1
 #: Inner end and middle of both brows, lower and upper edge. Brows this much lower (cm) than at rest are AU4 at full
-#: intensity, what its own shapes do: the shape of AU9 lowers them too, by a third of that, and a label that denied it
-#: would teach that a wrinkled nose excuses a lowered brow.
+#: intensity, as with its own shapes. AU9's shape lowers them by a third of that; labelling AU4 from the shape alone
+#: would teach that a wrinkled nose rules out a lowered brow.
 _BROWS: Final = ((55, 107, 65, 105), (285, 336, 295, 334))
 _LOWERED_CM: Final = 0.71
-#: Greatest darkness of a line of the skin, in natural logarithms of the grey level.
+#: Largest darkness of a skin line, in natural logarithms of the grey level.
 _DARKEST_LINE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A drawn picture and what it shows."""
+    """A rendered image and its labels."""
 
-    picture: UInt8  # (128, 128) grey
+    image: UInt8  # (128, 128) grey
     intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
-    points_px: Float32  # (468, 2) face mesh, read from the picture by the engine's network
+    points_px: Float32  # (468, 2) face mesh, read from the image by the engine's network
     presence: float
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a movement shows, whichever units it is made of; beyond the resting face."""
+    """Visible effect of a deformation relative to the resting face, whichever units cause it."""
 
     parted_cm: float  # between the lips
     lowered_cm: float  # brows, of the lower side
 
 
 class Studio:
-    """Holds the face model; one for each process."""
+    """The face model and its mesh binding; one per process."""
 
     def __init__(self, model_folder: Path) -> None:
         """Read the model and find the mesh points on it; takes two seconds."""
@@ -64,13 +64,13 @@ class Studio:
         self._fitter = Fitter(self.model, self._binding)
         self._lines = line_patterns(self.model, self._binding)
 
-    def sit(self, picture: UInt8, points_px: Float32) -> Sitting:
+    def sit(self, image: UInt8, points_px: Float32) -> Sitting:
         """Fit the model to a photograph (128, 128) with its mesh (468, 2)."""
         fit = self._fitter.fit(points_px)
-        return Sitting(self, fit, Portrait(picture, fit, self.model))
+        return Sitting(self, fit, Portrait(image, fit, self.model))
 
     def movement(self, draw: UnitDraw) -> tuple[Movement, Seen]:
-        """How a face moves for a draw, and what that shows."""
+        """Deformation for a draw, and its visible effect."""
         weights = shape_weights(self.model, draw.left, draw.right)
         for name, weight in draw.distractions.items():
             rows = [row for row, known in enumerate(self.model.names) if known in (name, name + "_L", name + "_R")]
@@ -87,9 +87,9 @@ class Studio:
         turn = cv2.Rodrigues(np.deg2rad(np.array(draw.turn_deg, np.float64)))[0].astype(np.float32)
         return Movement(weights, turn, lines, seen.parted_cm > _OPEN_CM, draw.crease, draw.teeth), seen
 
-    def read(self, picture: UInt8, near: Float32) -> tuple[Float32, float]:
-        """Mesh (468, 2) and presence of a drawn face whose points are about ``near`` (468, 3)."""
-        colour = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
+    def read(self, image: UInt8, near: Float32) -> tuple[Float32, float]:
+        """Mesh (468, 2) and presence of a rendered face whose points are near ``near`` (468, 3)."""
+        colour = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
         mesh, presence = self._network.locate(colour, roi_from_mesh(near))
         return mesh[:, :2], presence
 
@@ -99,22 +99,22 @@ class Studio:
 
 
 class Sitting:
-    """A fitted photograph that can be drawn again and again."""
+    """A fitted photograph that can be rendered repeatedly."""
 
     def __init__(self, studio: Studio, fit: Fit, portrait: Portrait) -> None:
         self._studio, self._fit, self._portrait = studio, fit, portrait
 
     def shoot(self, draw: UnitDraw) -> Shot:
-        """Draw the face as the draw says."""
+        """Render the face for a draw."""
         movement, seen = self._studio.movement(draw)
-        picture = self._portrait.draw(movement)
+        image = self._portrait.draw(movement)
         placed = self._fit.place(self._portrait.moved_shape(movement), movement.turn @ self._fit.turn)
-        points, presence = self._studio.read(picture, self._studio.points(placed))
-        return Shot(picture, shown(draw, seen), points, presence)
+        points, presence = self._studio.read(image, self._studio.points(placed))
+        return Shot(image, shown(draw, seen), points, presence)
 
 
 def shown(draw: UnitDraw, seen: Seen) -> Float32:
-    """Intensities (18,) in the order of OPEN_UNITS: those drawn, but lips and brows by what one sees."""
+    """Intensities (18,) in the order of OPEN_UNITS: as drawn, except AU25 and AU4, which are measured."""
     intensities = np.array([draw.intensity(unit) for unit in OPEN_UNITS], np.float32)
     lips, brows = OPEN_UNITS.index(25), OPEN_UNITS.index(4)
     intensities[lips] = np.clip(seen.parted_cm / _PARTED_CM, 0.0, 1.0)

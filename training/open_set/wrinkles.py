@@ -1,8 +1,8 @@
-"""Lines that the skin folds into when a unit acts: the model's shapes are too smooth to show them.
+"""Skin lines of each unit, which the model's shapes are too smooth to show.
 
-Each line runs through mesh points (means of two where a pair is given) and is dark with lighter flanks. Where they run
-is textbook anatomy (Ekman, Friesen and Hager, "FACS", 2002: furrows named under each unit); how dark they get differs
-between people and is drawn at random.
+Each line runs through mesh points (means of two where a pair is given) and is dark with lighter flanks. Positions
+follow Ekman, Friesen and Hager, "FACS", 2002 (furrows listed for each unit); darkness varies between people and is
+drawn at random.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _FLANK: Final = (0.5, 2.2)  # height and width of the light flanks, against the 
 
 
 def line_patterns(model: FaceModel, binding: Binding) -> dict[int, Float32]:
-    """For each unit of UNIT_LINES how dark its lines make each vertex (V,): about 1 on a line.
+    """For each unit of UNIT_LINES the darkening of each vertex (V,) by its lines: about 1 on a line.
 
-    Beside it the pattern is negative, except where another line of the unit is too far off to have flanks of its own.
+    The pattern is negative beside a line, except where another line of the unit is too far away to have its own flanks.
     """
     points = binding.points(model.neutral)
     return {
@@ -53,7 +53,7 @@ def _pattern(vertices: Float32, points: Float32, line: Line) -> Float32:
 
 
 def _distance(vertices: Float32, start: Float32, end: Float32) -> Float32:
-    """Distance (V,) of vertices (V, 3) from a stretch between two points (3,)."""
+    """Distance (V,) of vertices (V, 3) from the segment between two points (3,)."""
     along = end - start
     share = np.clip((vertices - start) @ along / max(float(along @ along), 1e-9), 0, 1)
     return np.asarray(np.linalg.norm(vertices - start - share[:, None] * along, axis=1), np.float32)

@@ -61,7 +61,7 @@ def write_action_units_report(report: UnitFileReport, folder: Path) -> None:
 def action_units_page(report: UnitFileReport) -> str:
     """The report as an HTML page with plots; units whose figures are not defined are not plotted."""
     whole = report.all
-    plots = {
+    plots: dict[str, tuple[str, ...]] = {
         "Reliability": (
             inline_svg(occurrence_plot(whole.reliability), "reliability", "Share where a unit occurs by probability."),
         )

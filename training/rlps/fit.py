@@ -1,7 +1,7 @@
-"""``mien-train fit rlps``: classifiers, rewards and the policy in turn, until the validation split gains no more.
+"""Classifiers, rewards and policy in turn, until the validation split improves no more (``fit rlps``; SPEC 5.2).
 
-Each training is a folder of its own (training/loop/trainer.py), so a run that was killed goes on in the training
-where it stood; what lies between trainings takes seconds, follows from the seed, and is done again.
+Each training has a folder of its own (training/loop/trainer.py), so a killed run resumes inside the training that was
+interrupted. The steps between trainings take seconds, follow from the seed and are repeated.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 
 from engine.config import read_toml
 from engine.errors import ConfigError
-from engine.facs import EXPRESSIONS
+from engine.files import write_text
 from training.data.augment import AugmentConfig
-from training.data.fer2013 import FER2013_LABELS, FerFaces, read_faces
+from training.data.fer2013 import read_faces
 from training.data.keep_list import KeepList, write_keep_list
 from training.loop.checkpoint import code_version
 from training.loop.json_report import write_report
@@ -27,18 +27,17 @@ from training.loop.trainer import TrainerConfig
 from training.rlps.classifier import (
     ClassifierSettings,
     ClassifierTask,
-    answers_of,
     fold_of,
+    predict,
     train_classifier,
 )
 from training.rlps.contact_sheet import write_contact_sheet
+from training.rlps.images import ImageSet, Mask, image_set, subset
 from training.rlps.model import ClassifierConfig, SixConvClassifier
-from training.rlps.policy import Evidence, Mask, PictureSet, PolicyConfig, Selector, decide
+from training.rlps.policy import Evidence, PolicyConfig, Selector, decide
 from training.rlps.reward import rewards
 
-#: Place in facs.EXPRESSIONS of each FER2013 label.
-FER_LABELS = np.array([EXPRESSIONS.index(name) for name in FER2013_LABELS])
-#: Folder, in that of a run, of the classifiers trained on all pictures.
+#: Folder of the classifiers trained on all images, inside that of a run.
 START = "start"
 
 
@@ -47,12 +46,12 @@ class RlpsConfig:
     """All settings of a run (training/configs/rlps.toml); an unknown key is an error."""
 
     targets: str = "votes"  # "votes": FERPlus vote shares, 8 classes; "labels": FER2013 labels, 7 classes
-    faces: int = 0  # pictures, drawn evenly within classes; 0 is all
+    faces: int = 0  # images, drawn evenly within classes; 0 is all
     folds: int = 4  # of the out-of-fold rewards
     rl_epochs: int = 4  # at most
-    patience: int = 2  # RL epochs without gain on validation
+    patience: int = 2  # RL epochs without improvement on validation
     refresh_every: int = 1  # RL epochs between new out-of-fold classifiers
-    finetune_epochs: int = 2  # from the first weights, on the pictures kept
+    finetune_epochs: int = 2  # from the initial classifiers, on the images kept
     finetune_learning_rate: float = 5e-4
     prior_weight: float = 1.0  # of the balanced softmax; 0 is plain cross-entropy
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -61,7 +60,7 @@ class RlpsConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only after hours.
+        """Check the settings that would fail only after hours.
 
         Raises:
             ConfigError: unknown targets, or too few folds or RL epochs.
@@ -74,7 +73,7 @@ class RlpsConfig:
 
 @dataclass(frozen=True, slots=True)
 class RlEpoch:
-    """One turn of the loop, judged by the classifier trained on what it keeps."""
+    """One RL epoch, judged by the classifier trained on the images it keeps."""
 
     epoch: int
     kept_share: float
@@ -84,7 +83,7 @@ class RlEpoch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """The chosen turn's decisions, and how all turns fared."""
+    """Decisions of the best RL epoch, and the figures of all."""
 
     keep_list: KeepList
     chosen: int  # RL epoch
@@ -108,7 +107,7 @@ def fit_rlps(
     cache: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> KeepList:
-    """Clean FER2013 Training; PublicTest chooses the RL epoch, PrivateTest is not read.
+    """Choose which images of FER2013 Training to keep; PublicTest chooses the RL epoch, PrivateTest is not read.
 
     Writes RUN/keep.csv, RUN/keep.json (facts) and RUN/contact_sheet.png.
 
@@ -118,53 +117,36 @@ def fit_rlps(
     cache = cache or run / "cache"
     side = config.classifier.input_side_px
     train = subset(
-        face_set(read_faces(data, "Training", cache, side), config.targets), config.faces, config.trainer.seed
+        image_set(read_faces(data, "Training", cache, side), config.targets), config.faces, config.trainer.seed
     )
-    validation = face_set(read_faces(data, "PublicTest", cache, side), config.targets)
+    validation = image_set(read_faces(data, "PublicTest", cache, side), config.targets)
     found = select_faces(config, train, validation, run, device, report)
     write_keep_list(found.keep_list, train.names, run / "keep.csv")
     write_report(_facts(config, train, found), run / "keep.json")
     write_contact_sheet(train, found.keep_list, run / "contact_sheet.png", seed=config.trainer.seed)
-    report(f"{int(found.keep_list.keep.sum())} of {len(train.rows)} pictures kept; {run / 'keep.csv'}")
+    report(f"{int(found.keep_list.keep.sum())} of {len(train.rows)} images kept; {run / 'keep.csv'}")
     return found.keep_list
-
-
-def face_set(faces: FerFaces, targets: str) -> PictureSet:
-    """Pictures with FERPlus vote shares ("votes") or one-hot FER2013 labels ("labels")."""
-    if targets == "votes":
-        return PictureSet(faces.rows, faces.crops, faces.vote_shares, EXPRESSIONS)
-    classes = len(FER_LABELS)  # contempt, the eighth and last expression, has no FER2013 label
-    hot = np.eye(classes, dtype=np.float32)[FER_LABELS[faces.labels]]
-    return PictureSet(faces.rows, faces.crops, hot, EXPRESSIONS[:classes])
-
-
-def subset(faces: PictureSet, count: int, seed: int) -> PictureSet:
-    """``count`` pictures in which every class has its share; all of them for 0."""
-    if count == 0 or count >= len(faces.rows):
-        return faces
-    random = np.random.default_rng(seed)
-    shuffled = random.permutation(len(faces.rows))
-    by_class = shuffled[np.argsort(faces.targets.argmax(1)[shuffled], kind="stable")]
-    every = (np.arange(count) * len(by_class)) // count  # evenly spaced over classes
-    return faces.at(np.sort(by_class[every]))
 
 
 def select_faces(
     config: RlpsConfig,
-    train: PictureSet,
-    validation: PictureSet,
+    train: ImageSet,
+    validation: ImageSet,
     folder: Path,
     device: str = "cpu",
     report: Callable[[str], None] = print,
 ) -> Selection:
-    """The loop of SPEC 5.2 on any pictures.
+    """Run the loop of SPEC 5.2.
 
-    In each RL epoch the policy learns from the present rewards and decides; the classifier, from its first weights, is
-    trained on what is kept; its validation NLL judges the epoch, and the best epoch's decisions are returned.
+    In each RL epoch the policy learns from the current rewards and decides; the classifier is fine-tuned, from its
+    initial training, on the kept images; its validation NLL judges the epoch. The best epoch's decisions are returned.
+
+    Raises:
+        ValueError: ``folder`` holds a run with other settings or data, or there are fewer images than a batch holds.
     """
-    _settle(folder, {"config": {**asdict(config), "policy": None}, "data": train.digest()})
+    _claim(folder, {"config": {**asdict(config), "policy": None}, "data": train.digest()})
     turns = folder / turns_folder(config.policy)
-    _settle(turns, {"policy": asdict(config.policy)})
+    _claim(turns, {"policy": asdict(config.policy)})
     networks = _Networks(config, train, validation, folder / START, turns, device)
     selector = Selector(config.policy, config.classifier.embedding, len(train.names), config.trainer.seed)
     kept: Mask = np.ones(len(train.rows), bool)
@@ -175,7 +157,7 @@ def select_faces(
         keep_list = _decisions(config, train, evidence, selector.keep_probabilities(evidence))
         kept = keep_list.keep
         if kept.sum() < config.trainer.batch_size:
-            report(f"RL epoch {epoch}: the policy keeps {kept.sum()} pictures, too few to go on")
+            report(f"RL epoch {epoch}: the policy keeps {kept.sum()} images, too few for a batch")
             found = found or [(RlEpoch(epoch, float(kept.mean())), keep_list)]
             break
         judged = networks.judge(epoch, kept)
@@ -195,17 +177,17 @@ def _best(found: list[tuple[RlEpoch, KeepList]]) -> tuple[RlEpoch, KeepList]:
 
 
 def turns_folder(policy: PolicyConfig) -> str:
-    """Name of the folder with a policy's RL epochs; all policies of a run share its first classifiers."""
+    """Folder name of a policy's RL epochs; all policies of a run share its initial classifiers."""
     if policy.method != "x":
         return policy.method
     return f"x{'_label' if policy.label_in_state else ''}_b{policy.baseline_share:g}"
 
 
 class _Networks:
-    """The classifiers of a run: one on all kept pictures, and in method x one per fold that it does not see."""
+    """The classifiers of a run: one on all kept images and, in method x, one for each fold without that fold."""
 
     def __init__(
-        self, config: RlpsConfig, train: PictureSet, validation: PictureSet, start: Path, turns: Path, device: str
+        self, config: RlpsConfig, train: ImageSet, validation: ImageSet, start: Path, turns: Path, device: str
     ) -> None:
         self._config, self._train, self._validation = config, train, validation
         self._start, self._turns = start, turns
@@ -214,32 +196,32 @@ class _Networks:
         self._out_of_fold: torch.Tensor | None = None
 
     def judge(self, epoch: int, kept: Mask) -> dict[str, float]:
-        """Validation figures of the classifier trained on the kept pictures."""
+        """Validation figures of the classifier trained on the kept images."""
         task, model = self._trained("main", epoch, kept, number=0)
         return task.judge(model, self._validation)
 
     def evidence(self, epoch: int, kept: Mask) -> Evidence:
-        """Features, and probabilities of classifiers trained on the kept pictures."""
+        """Features and probabilities of classifiers trained on the kept images."""
         _, model = self._trained("main", epoch, kept, number=0)
-        main = answers_of(model, self._train.crops, self._settings.device)
+        main = predict(model, self._train.crops, self._settings.device)
         if self._config.policy.method != "x":
             probabilities = main.logits.softmax(1)
         else:
             if self._out_of_fold is None or epoch % self._config.refresh_every == 0:
-                self._out_of_fold = self._judge_folds(epoch, kept)
+                self._out_of_fold = self._predict_folds(epoch, kept)
             probabilities = self._out_of_fold
         return Evidence(main.features, probabilities, torch.from_numpy(self._train.targets))
 
-    def _judge_folds(self, epoch: int, kept: Mask) -> torch.Tensor:
+    def _predict_folds(self, epoch: int, kept: Mask) -> torch.Tensor:
         found = torch.empty(self._train.targets.shape)
         for fold in range(self._config.folds):
             out = np.flatnonzero(self._fold == fold)
             _, model = self._trained(f"fold_{fold}", epoch, kept & (self._fold != fold), number=fold + 1)
-            found[out] = answers_of(model, self._train.crops[out], self._settings.device).logits.softmax(1)
+            found[out] = predict(model, self._train.crops[out], self._settings.device).logits.softmax(1)
         return found
 
     def _trained(self, name: str, epoch: int, chosen: Mask, number: int) -> tuple[ClassifierTask, SixConvClassifier]:
-        """A classifier trained on the chosen pictures: from nothing in epoch 0, else on from its weights of then."""
+        """A classifier trained on the chosen images: from random weights in epoch 0, later fine-tuned from those."""
         trainer = replace(self._config.trainer, seed=classifier_seed(self._config, number))
         task = ClassifierTask(self._train, np.flatnonzero(chosen), self._settings, int(chosen.sum()), trainer.seed)
         if epoch == 0:
@@ -252,11 +234,11 @@ class _Networks:
 
 
 def classifier_seed(config: RlpsConfig, number: int) -> int:
-    """Seed of a run's classifier: 0 for the one on all pictures, 1 and up for those of the folds."""
+    """Seed of a classifier; ``number`` is 0 for the one on all images, 1 and up for the folds."""
     return config.trainer.seed * 100 + number
 
 
-def _decisions(config: RlpsConfig, train: PictureSet, evidence: Evidence, keep_probability: np.ndarray) -> KeepList:
+def _decisions(config: RlpsConfig, train: ImageSet, evidence: Evidence, keep_probability: np.ndarray) -> KeepList:
     kept, floored = decide(keep_probability, train.targets.argmax(1), config.policy)
     return KeepList(
         rows=train.rows,
@@ -269,19 +251,16 @@ def _decisions(config: RlpsConfig, train: PictureSet, evidence: Evidence, keep_p
     )
 
 
-def _settle(folder: Path, settings: dict[str, Any]) -> None:
-    """Keep the settings beside the run; a finished or killed run is gone on with only under the same ones."""
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = json.dumps(settings, indent=1)
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Store the settings in the folder, or check that they are those of the run in it."""
+    text = json.dumps(settings, indent=1)
     path = folder / "settings.json"
-    if path.is_file() and path.read_text(encoding="utf-8") != asked:
-        raise ValueError(f"{folder} holds a run with other settings or data; give another folder with --run")
-    partial = path.with_suffix(".part")
-    partial.write_text(asked, encoding="utf-8")
-    partial.replace(path)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise ValueError(f"{folder} holds a run with other settings or data: give another folder with --run")
+    write_text(path, text)
 
 
-def _facts(config: RlpsConfig, train: PictureSet, found: Selection) -> dict[str, Any]:
+def _facts(config: RlpsConfig, train: ImageSet, found: Selection) -> dict[str, Any]:
     listed = found.keep_list
     owner = train.targets.argmax(1)
     reasons = listed.reasons()

@@ -1,12 +1,7 @@
-"""The two networks of RLPS: a classifier of six convolutions, and the policy that keeps or removes a picture.
+"""The two networks of RLPS: a classifier of six convolutions, and the policy that keeps or removes an image.
 
-Huadong Li, Hua Xu: "Deep reinforcement learning for robust emotional classification in facial expression recognition",
-Knowledge-Based Systems, 2020; SPEC 5 (docs/spec.md) restates it. The authors' code (github.com/lhd777/RLPS) carries no
-licence; it was read, never copied. Where we differ, and why:
-
-- Batch normalisation follows each convolution: short trainings from scratch need it.
-- Widths and the stride of the first convolution are settings; the published ones are 64 to 256, and 1.
-- The policy gives one logit of "keep"; the authors' two sigmoids, of which one is read, say no more.
+Paper and departures: training/rlps/__init__.py; SPEC 5.1. Published widths are 64 to 256 with a first stride of 1; both
+are settings.
 """
 
 from __future__ import annotations
@@ -27,7 +22,7 @@ class ClassifierConfig:
     input_side_px: int = 48
     widths: tuple[int, ...] = (64, 96, 128, 128, 256, 256)
     stem_stride: int = 1
-    embedding: int = 128  # F, the feature that the policy reads
+    embedding: int = 128  # F, width of the feature that the policy reads
     dropout: float = 0.6
 
 
@@ -61,7 +56,7 @@ class SixConvClassifier(nn.Module):
 
 
 class KeepPolicy(nn.Module):
-    """Five dense layers from a state (N, W) to the logit (N,) of keeping the picture."""
+    """Five dense layers from a state (N, W) to the logit (N,) of keeping the image."""
 
     def __init__(self, state_width: int) -> None:
         super().__init__()
@@ -78,18 +73,18 @@ class KeepPolicy(nn.Module):
 
 
 class RunningMean:
-    """Mean feature (F,) of the pictures kept so far in a pass; 0 before the first."""
+    """Mean feature (F,) of the images kept so far in a pass; 0 before the first."""
 
     def __init__(self, width: int) -> None:
         self._sum = torch.zeros(width)
         self._count = 0
 
     def add(self, features: Tensor, kept: Tensor) -> None:
-        """Take in the features (B, F) of pictures of which kept (B,) bool were kept."""
+        """Add the features (B, F) of images where ``kept`` (B,) is true."""
         self._sum += features[kept].sum(0)
         self._count += int(kept.sum())
 
     def beside(self, features: Tensor) -> Tensor:
-        """States (B, 2F): features (B, F) with the mean beside each."""
+        """States (B, 2F): features (B, F), each followed by the mean."""
         mean = self._sum / max(self._count, 1)
         return torch.cat([features, mean.expand(len(features), -1)], dim=1)

@@ -1,7 +1,7 @@
-"""Made noise for judging RLPS: half faces and pictures without a face in the place of some training pictures.
+"""Synthetic noise for judging RLPS: half faces and patches without a face replace some training images.
 
-The paper's protocol (SPEC 5.3) mixes full faces, half faces and none. A changed picture keeps its row and its target,
-so that labels tell nothing of the noise.
+The paper's protocol (SPEC 5.3) mixes full faces, half faces and none. A replaced image keeps its row and its target, so
+that labels reveal nothing of the noise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.errors import SourceError
 from engine.types import Int64, UInt8
-from training.rlps.policy import Mask, PictureSet
+from training.rlps.images import ImageSet, Mask
 
 KINDS: Final = ("full", "half", "none")
 FULL, HALF, NONE = range(3)
@@ -25,7 +25,7 @@ _FRAMES_PER_CLIP: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares of full faces, half faces and pictures without a face; they sum to 1."""
+    """Shares of full faces, half faces and images without a face; they sum to 1."""
 
     full: float
     half: float
@@ -39,14 +39,14 @@ QUARTER_MIX: Final = Mix(0.75, 0.125, 0.125)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoisySet:
-    """Pictures of which some were changed."""
+    """Images, some of them replaced."""
 
-    faces: PictureSet
-    kind: Int64  # (N,) index into KINDS; known to the judge alone
+    faces: ImageSet
+    kind: Int64  # (N,) index into KINDS; only evaluation reads it
 
 
-def with_noise(faces: PictureSet, patches: UInt8, mix: Mix, seed: int) -> NoisySet:
-    """Change pictures drawn at random; ``patches`` (P, S, S) show no face and are each used once.
+def with_noise(faces: ImageSet, patches: UInt8, mix: Mix, seed: int) -> NoisySet:
+    """Replace random images; ``patches`` (P, S, S) show no face and are each used once.
 
     Raises:
         ValueError: there are too few patches.
@@ -54,7 +54,7 @@ def with_noise(faces: PictureSet, patches: UInt8, mix: Mix, seed: int) -> NoisyS
     count = len(faces.rows)
     halves, nones = round(mix.half * count), round(mix.none * count)
     if len(patches) < nones:
-        raise ValueError(f"{nones} pictures without a face are asked for, {len(patches)} patches are there")
+        raise ValueError(f"{nones} images without a face are needed, there are {len(patches)} patches")
     random = np.random.default_rng(seed)
     order = random.permutation(count)
     kind = np.full(count, FULL)
@@ -63,11 +63,11 @@ def with_noise(faces: PictureSet, patches: UInt8, mix: Mix, seed: int) -> NoisyS
     for place in order[:halves]:
         crops[place] = half_face(crops[place], random)
     crops[kind == NONE] = patches[random.permutation(len(patches))[:nones]]
-    return NoisySet(PictureSet(faces.rows, crops, faces.targets, faces.names), kind)
+    return NoisySet(ImageSet(faces.rows, crops, faces.targets, faces.names), kind)
 
 
 def half_face(crop: UInt8, random: np.random.Generator) -> UInt8:
-    """A copy of a crop (S, S) whose left, right, upper or lower half lies behind an even grey of random level."""
+    """A copy of a crop (S, S) whose left, right, upper or lower half is covered with a random level of grey."""
     changed: UInt8 = np.array(crop)
     middle = len(crop) // 2
     hidden = slice(middle, None) if random.random() < 0.5 else slice(None, middle)
@@ -110,12 +110,12 @@ def _frames(clip: Path) -> list[UInt8]:
                 found.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8))
     capture.release()
     if not found:
-        raise SourceError(f"{clip} cannot be read as a clip; give a video that shows no face")
+        raise SourceError(f"{clip} cannot be read as a video: give one that shows no face")
     return found
 
 
 def random_removal(kept: Mask, owner: Int64, seed: int) -> Mask:
-    """A mask (N,) that removes, at random, as many pictures of every class as ``kept`` does: the control."""
+    """Mask (N,) that removes at random as many images of every class as ``kept`` does: the control."""
     random = np.random.default_rng(seed)
     control = np.ones(len(kept), bool)
     for label in np.unique(owner):

@@ -1,65 +1,41 @@
-"""RLPS: which pictures of a training set to keep, learnt by a policy that earns the rewards of what it keeps (SPEC 5).
+"""The policy of RLPS: its training on rewards, and the decision which images to keep (SPEC 5.1, 5.2).
 
 Three methods behind one setting:
 
-- ``x`` (RLPS-X, the default): rewards from classifiers that never saw the picture, a baseline just above what
-  noise earns, the exact expectation of Eq. 3, floors on what may be removed, and if asked the label in the state.
-- ``paper``: reward p(label) - 1/C from a classifier trained on the same pictures, sampled REINFORCE with Eq. 3 credit.
-- ``code``: the authors' program: binary cross-entropy against "the classifier is right", feature alone as state.
+- ``x`` (default): rewards from classifiers that never saw the image, a baseline just above what noise earns, the exact
+  expectation of Eq. 3, floors on what may be removed, optionally the label in the state.
+- ``paper``: reward p(label) - 1/C from a classifier trained on the same images, sampled REINFORCE with Eq. 3 credit.
+- ``code``: the authors' program: binary cross-entropy against "the classifier is right", the feature alone as state.
 
-No method sees which pictures are noise, and none reads a test split.
+No method reads which images are noise, and none reads a test split.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from engine.errors import ConfigError
-from engine.types import Float32, Int64, UInt8
+from engine.types import Float32, Int64
+from training.rlps.images import Mask
 from training.rlps.model import KeepPolicy, RunningMean
 from training.rlps.reward import advantages, class_baselines, expected_loss, rewards, sampled_loss
-
-Mask = npt.NDArray[np.bool_]
 
 METHODS: Final = ("x", "paper", "code")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureSet:
-    """Pictures with targets."""
-
-    rows: Int64  # (N,) row in the published order of the data set
-    crops: UInt8  # (N, S, S) grey
-    targets: Float32  # (N, C) vote shares, or one-hot labels
-    names: tuple[str, ...]  # (C,) of the classes
-
-    def at(self, places: npt.NDArray[np.integer] | Mask) -> PictureSet:
-        """The pictures at these places (or under this mask), in that order."""
-        return PictureSet(self.rows[places], self.crops[places], self.targets[places], self.names)
-
-    def digest(self) -> str:
-        """SHA-256 of rows, pictures and targets: what a run was made from."""
-        found = hashlib.sha256()
-        for part in (self.rows, self.crops, self.targets):
-            found.update(np.ascontiguousarray(part).tobytes())
-        return found.hexdigest()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What classifiers say of N pictures."""
+    """Predictions of the classifiers for N images."""
 
-    features: Tensor  # (N, F) of the classifier trained on the kept pictures
-    probabilities: Tensor  # (N, C); in method x from classifiers that never saw the picture
+    features: Tensor  # (N, F) of the classifier trained on the kept images
+    probabilities: Tensor  # (N, C); in method x from classifiers that never saw the image
     targets: Tensor  # (N, C)
 
 
@@ -68,32 +44,32 @@ class PolicyConfig:
     """Settings of the policy; those below ``batch_size`` belong to method x."""
 
     method: str = "x"
-    epochs: int = 20  # passes over the pictures in each RL epoch
+    epochs: int = 20  # passes over the images in each RL epoch
     learning_rate: float = 1e-3
     batch_size: int = 64
     entropy_weight: float = 0.02  # beta
-    baseline_share: float = 0.03  # of what the class mean earns above chance
-    label_in_state: bool = False  # target and out-of-fold probabilities beside the feature
-    class_floor: float = 0.6  # share of every class that is kept at least
-    floor: float = 0.8  # share of all pictures that is kept at least
+    baseline_share: float = 0.03  # of the class mean's reward above chance
+    label_in_state: bool = False  # append target and out-of-fold probabilities
+    class_floor: float = 0.6  # least share of every class that is kept
+    floor: float = 0.8  # least share of all images that is kept
 
     def __post_init__(self) -> None:
-        """Refuse an unknown method.
+        """Check the method.
 
         Raises:
-            ConfigError: the method is none of METHODS.
+            ConfigError: it is not one of METHODS.
         """
         if self.method not in METHODS:
             raise ConfigError(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
 
 
 class Selector:
-    """A policy with its optimiser, trained a number of passes in each RL epoch."""
+    """A policy with its optimiser, trained for some passes in each RL epoch."""
 
     def __init__(self, config: PolicyConfig, features: int, classes: int, seed: int) -> None:
         self._config = config
         width = features if config.method == "code" else 2 * features
-        if self._sees_label():
+        if self._has_label():
             width += 2 * classes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -101,11 +77,11 @@ class Selector:
         self._optimizer = torch.optim.Adam(self._policy.parameters(), lr=config.learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
 
-    def _sees_label(self) -> bool:
+    def _has_label(self) -> bool:
         return self._config.method == "x" and self._config.label_in_state
 
     def train(self, evidence: Evidence) -> None:
-        """Passes over all pictures, each in a fresh order."""
+        """Train for ``epochs`` passes over all images, each in a new random order."""
         advantage = advantage_of(evidence, self._config)
         right = (evidence.probabilities.argmax(1) == evidence.targets.argmax(1)).float()
         for _ in range(self._config.epochs):
@@ -122,25 +98,25 @@ class Selector:
 
     @torch.no_grad()
     def keep_probabilities(self, evidence: Evidence) -> Float32:
-        """P(keep) (N,) from one pass in which a picture is kept from 0.5 up."""
+        """P(keep) (N,) from one pass in which an image is kept from 0.5 up."""
         found = torch.empty(len(evidence.features))
         for places, logits, _ in self._pass(evidence, training=False):
             found[places] = logits.sigmoid()
         return np.asarray(found.numpy(), np.float32)
 
     def _pass(self, evidence: Evidence, training: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Places (B,), logits (B,) and actions (B,) bool of each batch; the running mean moves between batches."""
+        """Positions (B,), logits (B,) and actions (B,) bool per batch; the running mean is updated between batches."""
         features = _standardised(evidence.features)
         label = _standardised(torch.cat([evidence.targets, evidence.probabilities], 1))
         mean = RunningMean(features.shape[1])
         for places in torch.split(torch.randperm(len(features), generator=self._generator), self._config.batch_size):
             state = features[places] if self._config.method == "code" else mean.beside(features[places])
-            if self._sees_label():
+            if self._has_label():
                 state = torch.cat([state, label[places]], 1)
             logits: Tensor = self._policy(state)
             keep = logits.detach().sigmoid()
-            bar = torch.rand(len(keep), generator=self._generator) if training else torch.full_like(keep, 0.5)
-            actions = keep >= bar
+            threshold = torch.rand(len(keep), generator=self._generator) if training else torch.full_like(keep, 0.5)
+            actions = keep >= threshold
             yield places, logits, actions
             mean.add(features[places], actions)
 
@@ -151,7 +127,7 @@ def _standardised(values: Tensor) -> Tensor:
 
 
 def advantage_of(evidence: Evidence, config: PolicyConfig) -> Tensor:
-    """What keeping each picture adds to J, (N,), in deviations."""
+    """Advantage (N,) of keeping each image: its contribution to J, in standard deviations in method x."""
     reward = rewards(evidence.targets, evidence.probabilities)
     if config.method == "x":
         return advantages(reward, class_baselines(reward, evidence.targets, config.baseline_share))
@@ -159,9 +135,9 @@ def advantage_of(evidence: Evidence, config: PolicyConfig) -> Tensor:
 
 
 def decide(keep_probability: Float32, owner: Int64, config: PolicyConfig) -> tuple[Mask, Mask]:
-    """Which pictures are kept, and which of those only because of a floor; both (N,) bool.
+    """Which images are kept, and which of those only because of a floor; both (N,) bool.
 
-    ``owner`` (N,) is each picture's class. Floors take the pictures that the policy would keep next.
+    ``owner`` (N,) is each image's class. Floors add the images with the next highest P(keep).
     """
     wanted = keep_probability >= 0.5
     kept = wanted.copy()

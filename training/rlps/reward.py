@@ -1,7 +1,7 @@
-"""Rewards and objectives of RLPS (SPEC 5.2): what keeping a picture earns, and what the policy is trained on.
+"""Rewards and objectives of RLPS (SPEC 5.2).
 
 J = sum_i pi_i (R_i - b_i) + beta H(pi_i), with pi_i = P(keep), is Eq. 3 of the paper as an exact expectation: a kept
-picture earns its reward, a removed one earns 0. Eq. 4 as printed has an expected gradient of 0 and is not offered.
+image earns its reward, a removed one earns 0. Eq. 4 as printed has an expected gradient of 0 and is not offered.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ def rewards(targets: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def class_baselines(reward: Tensor, targets: Tensor, share: float) -> Tensor:
-    """Baseline b (N,) = 1/C + share x (mean reward of the picture's own class - 1/C); class = top of target (N, C).
+    """Baseline b (N,) = 1/C + share x (mean reward of the image's class - 1/C); class = top of target (N, C).
 
-    What shows no expression earns the chance level 1/C under even classes, so it always earns less than its baseline.
-    Half the class mean (SPEC 5.2) lies below chance for classes that are hard to tell, and keeps their noise.
+    An image without expression earns the chance level 1/C under even classes, so never more than its baseline. Half the
+    class mean, the obvious choice, lies below chance for classes that are hard to recognise, and keeps their noise.
     """
     owner = targets.argmax(1)
     chance = 1 / targets.shape[1]
@@ -31,14 +31,14 @@ def class_baselines(reward: Tensor, targets: Tensor, share: float) -> Tensor:
 
 
 def advantages(reward: Tensor, baseline: Tensor) -> Tensor:
-    """(R - b) / std (N,); 0 everywhere where all rewards are alike."""
+    """(R - b) / std (N,); 0 where all rewards are equal."""
     above = reward - baseline
     deviation = above.std(correction=0)
     return above / deviation if deviation > 0 else torch.zeros_like(above)
 
 
 def expected_loss(keep_logits: Tensor, advantage: Tensor, entropy_weight: float) -> Tensor:
-    """-J / N of logits (N,) and advantages (N,)."""
+    """-J / N of logits and advantages (N,)."""
     keep = keep_logits.sigmoid()
     entropy = functional.softplus(keep_logits) - keep * keep_logits  # of a Bernoulli, in nats
     return -(keep * advantage + entropy_weight * entropy).mean()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import read_faces
 from training.data.labelled import LabelledFaces
-from training.expression.face_set import FaceSet
+from training.expression.faces import FaceSet
 from training.expression.fit import load_members
 from training.expression.loss import ArbexLossConfig, arbex_loss
 from training.expression.model import Arbex, ArbexBranch, ArbexConfig, ArbexOutput
@@ -147,10 +147,10 @@ def _tokens_of(network: Arbex, faces: FaceSet, *, changed: bool) -> _Tokens:
         for start in range(0, faces.samples, _BATCH):
             rows = torch.arange(start, min(start + _BATCH, faces.samples))
             if changed:
-                batch = faces.changed(rows, generator)
+                batch = faces.augmented(rows, generator)
                 images, landmarks = batch.images, batch.landmarks
             else:
-                images, landmarks = faces.unchanged(rows)
+                images, landmarks = faces.plain(rows)
             with torch.autocast("cpu", torch.bfloat16):
                 parts.append(network.features(images, network.maps_of(landmarks)).half())
     return _Tokens(torch.cat(parts), votes.repeat(versions, 1))

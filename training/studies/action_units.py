@@ -23,7 +23,7 @@ import torch
 
 from engine.types import Float32, UInt8
 from training.action_units.features import ActionUnitsConfig
-from training.action_units.fit import fit_features, fit_head, head_features, sampled_logits, told_of
+from training.action_units.fit import describe_faces, fit_features, fit_head, head_features, sampled_logits
 from training.action_units.model import UGN, Variant
 from training.data.action_unit_faces import FOLDS, UnitFaces, UnitSplit, split_people
 from training.evaluation.action_units import judge
@@ -32,8 +32,8 @@ from training.loop.json_report import plain
 from training.loop.run_log import Plan
 from training.loop.trainer import TrainerConfig
 from training.metrics.decisions import Flags
-from training.studies.comparison import Compared, FoldDecisions, compare_variants
 from training.studies.label_noise import flip_labels
+from training.studies.variant_comparison import Compared, FoldDecisions, compare_variants
 
 #: Highest F1 first, as the paper has it.
 PAPER_ORDER: Final = (Variant.UGN_B, Variant.UGN, Variant.GN_D, Variant.RESNET_BL, Variant.RESNET)
@@ -180,7 +180,7 @@ def _run_cell(
         report(f"{folder}: {len(split.training.people)} training faces")
         folder.mkdir(parents=True, exist_ok=True)
         used = _scaled_run(config, len(split.training.people), what)
-        facts = {"data": f"{told_of(split.training)}; study {settings['faces']}", "test_fold": int(split.test.folds[0])}
+        facts = {"data": f"{describe_faces(split.training)}; study {settings['faces']}", "test_fold": int(split.test.folds[0])}
         fitted = _fit_variants(split, used, folder, device, facts, report)
         said = {
             variant.value: _decide(model, variant, split.test.crops, what.samples) for variant, model in fitted.items()

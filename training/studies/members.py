@@ -21,7 +21,7 @@ from training.expression.fit import load_members
 from training.expression.model import ArbexOutput
 from training.metrics.decisions import macro_f1
 from training.metrics.selective import area_under_risk_coverage
-from training.studies.fusion import FusionFigures, compare_fused
+from training.studies.fusion_effect import FusionFigures, compare_fused
 from training.studies.network_estimators import outputs_of
 
 #: ARBEx's distributions: p, s, u and the fused q (SPEC 2.2).

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.types import Float32, UInt8
+from training.data.fer2013 import MEAN, STD
 from training.evaluation.estimates import Estimates, Estimator, estimates_of
-from training.expression.dirichlet import concentrations, split
-from training.expression.face_set import MEAN, STD
 from training.expression.landmark_maps import LANDMARK_POINTS
+from training.expression.loss import concentrations, split
 from training.expression.model import Arbex, ArbexOutput
 from training.layers.attention import DropPath
 from training.studies.density import FeatureDensity
@@ -84,7 +84,7 @@ def dropout_estimator(model: Arbex, temperature: float, samples: int = 10, seed:
 
 
 def dirichlet_estimator(model: Arbex) -> Estimator:
-    """Estimator of a network trained as a Dirichlet (training/expression/dirichlet.py)."""
+    """Estimator of a network trained as a Dirichlet (training/expression/loss.py)."""
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
         parts = split(concentrations(outputs_of(model, crops, landmarks)[0].logits))

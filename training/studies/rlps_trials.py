@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.facs import EXPRESSIONS
 from engine.types import Float32, Int64
-from engine.uncertainty.scores import entropy
+from engine.uncertainty import entropy
 from training.data.fer2013 import FerFaces, majority_labels, read_faces
 from training.data.keep_list import write_keep_list
 from training.loop.checkpoint import code_version
@@ -33,11 +33,10 @@ from training.rlps.fit import (
     RlpsConfig,
     Selection,
     classifier_seed,
-    face_set,
     select_faces,
-    subset,
     turns_folder,
 )
+from training.rlps.images import ImageSet, Mask, image_set, subset
 from training.rlps.noise import (
     HALF,
     KINDS,
@@ -50,7 +49,6 @@ from training.rlps.noise import (
     random_removal,
     with_noise,
 )
-from training.rlps.policy import Mask, PictureSet
 
 _VALIDATION_FACES: Final = 1200
 #: Policies tried on wrong labels; the first, SPEC 5.2 with the label in the state, also goes into the accuracies.
@@ -123,7 +121,7 @@ def _with_policy(config: RlpsConfig, **changes: Any) -> RlpsConfig:
     return replace(config, policy=replace(config.policy, **changes))
 
 
-def _parts(faces: PictureSet, config: RlpsConfig) -> tuple[PictureSet, PictureSet]:
+def _parts(faces: ImageSet, config: RlpsConfig) -> tuple[ImageSet, ImageSet]:
     """The pictures of a trial, and others for its validation."""
     chosen = subset(faces, config.faces, config.trainer.seed)
     rest = faces.at(~np.isin(faces.rows, chosen.rows))
@@ -132,7 +130,7 @@ def _parts(faces: PictureSet, config: RlpsConfig) -> tuple[PictureSet, PictureSe
 
 def _noise_trial(source: _Data, config: RlpsConfig, mix: Mix, arms: bool = True) -> dict[str, Any]:
     seed, side = config.trainer.seed, config.classifier.input_side_px
-    chosen, validation = _parts(face_set(source.train, "votes"), config)
+    chosen, validation = _parts(image_set(source.train, "votes"), config)
     patches = faceless_patches(source.clips, round(mix.none * len(chosen.rows)), side, seed)
     noisy = with_noise(chosen, patches, mix, seed)
     folder = source.run / f"noise_{round(100 * (1 - mix.full))}" / f"seed_{seed}"
@@ -146,7 +144,7 @@ def _noise_trial(source: _Data, config: RlpsConfig, mix: Mix, arms: bool = True)
     return figures
 
 
-def _write(faces: PictureSet, found: Selection, stem: Path) -> None:
+def _write(faces: ImageSet, found: Selection, stem: Path) -> None:
     write_keep_list(found.keep_list, faces.names, Path(f"{stem}.csv"))
     write_contact_sheet(faces, found.keep_list, Path(f"{stem}.png"))
 
@@ -179,9 +177,7 @@ def kept_by_entropy(kept: Mask, shares: Float32) -> dict[str, float | None]:
     return {name: float(kept[part].mean()) if part.any() else None for name, part in parts.items()}
 
 
-def _arms(
-    source: _Data, config: RlpsConfig, faces: PictureSet, kept: Mask, folder: Path, seed: int
-) -> dict[str, float]:
+def _arms(source: _Data, config: RlpsConfig, faces: ImageSet, kept: Mask, folder: Path, seed: int) -> dict[str, float]:
     """PublicTest accuracy after as many steps on all pictures, the kept ones, and a random choice of as many."""
     test = clean_set(source.public, faces.names)
     control = random_removal(kept, faces.targets.argmax(1), seed)
@@ -197,17 +193,17 @@ def _arms(
     return found
 
 
-def clean_set(faces: FerFaces, names: tuple[str, ...]) -> PictureSet:
+def clean_set(faces: FerFaces, names: tuple[str, ...]) -> ImageSet:
     """Faces whose FERPlus majority is one of these classes, with that label alone."""
     labels = majority_labels(faces.votes)
     clear = (labels >= 0) & (labels < len(names))
     hot = np.eye(len(names), dtype=np.float32)[labels[clear]]
-    return PictureSet(faces.rows[clear], faces.crops[clear], hot, names)
+    return ImageSet(faces.rows[clear], faces.crops[clear], hot, names)
 
 
 def _label_trial(source: _Data, config: RlpsConfig, seeds: int) -> dict[str, Any]:
     """FER2013 labels cleaned with and without the label in the state, judged by FERPlus."""
-    chosen, validation = _parts(face_set(source.train, "labels"), config)
+    chosen, validation = _parts(image_set(source.train, "labels"), config)
     votes = source.train.votes[np.searchsorted(source.train.rows, chosen.rows)]
     figures: dict[str, Any] = {"pictures": len(chosen.rows)}
     folder = source.run / "labels" / f"seed_{config.trainer.seed}"
@@ -226,13 +222,13 @@ def _label_trial(source: _Data, config: RlpsConfig, seeds: int) -> dict[str, Any
 
 
 def _arms_again(
-    source: _Data, config: RlpsConfig, faces: PictureSet, kept: Mask, folder: Path, seed: int
+    source: _Data, config: RlpsConfig, faces: ImageSet, kept: Mask, folder: Path, seed: int
 ) -> dict[str, float]:
     """The same list under other initial weights and another order; the first classifier is trained anew as well."""
     return _arms(source, _seeded(config, seed), faces, kept, folder / f"again_{seed}", seed)
 
 
-def removal(found: Selection, chosen: PictureSet, votes: Int64) -> dict[str, Any]:
+def removal(found: Selection, chosen: ImageSet, votes: Int64) -> dict[str, Any]:
     """Removal against the FERPlus majority: a label that differs from it counts as wrong."""
     listed = found.keep_list
     truth, label = majority_labels(votes), chosen.targets.argmax(1)

@@ -1,1 +1,1 @@
-"""The annotate page."""
+"""The annotate page: the job queue in the window."""

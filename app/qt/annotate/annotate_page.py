@@ -1,4 +1,4 @@
-"""The page that annotates many files: drop them, choose how, watch them, open the results in Review."""
+"""The annotate page: add files, run the queue, and open the results in Review."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
 from app.jobs.job_run import JobExecutor
 from app.jobs.source_scan import DEMO_SPEC, ScanResult
 from app.qt import theme
-from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, QueueFooter, ask_folder
+from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, ProgressFooter, ask_folder
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import TOPIC, JobRunner
@@ -24,11 +24,11 @@ from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import scrolled
+from app.qt.widgets.page_parts import ActionButton, scrolled
 from app.session.folder import dropped_session
 from app.settings.presets import PRESETS
 
-#: Keys of what can be done with the chosen jobs.
+#: Shortcuts of the commands on the selected jobs.
 _KEYS: Final[dict[JobCommand, str]] = {
     JobCommand.PAUSE: "Ctrl+P",
     JobCommand.RESUME: "Ctrl+G",
@@ -44,57 +44,62 @@ AskFiles = Callable[[QWidget, str], tuple[str, ...]]
 
 
 def ask_files(parent: QWidget, title: str) -> tuple[str, ...]:
-    """Let the user choose files of any kind; nothing when not."""
+    """Let the user choose files of any kind; empty if cancelled."""
     return tuple(QFileDialog.getOpenFileNames(parent, title)[0])
 
 
 def show_folder(folder: Path) -> None:
-    """Show a folder in the program that the desktop has for that."""
+    """Show a folder in the desktop's file manager."""
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
 class AnnotatePage(Page):
-    """The queue on the screen. Files are taken wherever on the page they are dropped."""
+    """The page of the job queue, which accepts files dropped anywhere on it."""
 
     def __init__(
         self,
         store: PreferenceStore,
         queue_file: Path,
-        engines: JobExecutor,
+        executor: JobExecutor,
         parent: QWidget | None = None,
         *,
         ask_for_files: AskFiles = ask_files,
         ask_for_folder: AskFolder = ask_folder,
         show: Callable[[Path], None] = show_folder,
     ) -> None:
-        """Read the queue that ``queue_file`` keeps; ``engines`` runs the jobs and belongs to the page from now on."""
+        """Read the queue from ``queue_file``; the page closes ``executor``."""
         super().__init__(parent)
         self._store = store
         self._ask_files, self._ask_folder, self._show = ask_for_files, ask_for_folder, show
-        self.runner = JobRunner(queue_file, engines, self._current_engine, self)
-        self._scanner = SourceScanner(engines.open_source, lambda: self.runner.jobs, self)
+        self.runner = JobRunner(queue_file, executor, self._current_engine, self)
+        self._scanner = SourceScanner(executor.open_source, lambda: self.runner.jobs, self)
         self._make_actions()
         self.form = OutputForm(store, ask_for_folder)
         self.list = JobList()
-        self.footer = QueueFooter(self._start, self._clear)
+        self.footer = ProgressFooter(self._start, self._clear)
         self.interrupted = InterruptedBar(self.runner.start)
         self._middle = QStackedWidget()
         self._veil = DropVeil(self)
-        self._ended = 0  # jobs that have ended; with each the disk is fuller
+        self._ended = 0  # number of ended jobs; after each, the disk is checked again
         self._lay_out()
         self._connect()
         self._follow()
-        self._first = QTimer(self)
-        self._first.setSingleShot(True)
-        self._first.timeout.connect(self._tell_beginning)
-        self._first.start(0)
+        self._startup = QTimer(self)  # notices before the window is built would be lost
+        self._startup.setSingleShot(True)
+        self._startup.timeout.connect(self._show_saved_state)
+        self._startup.start(0)
+
+    @property
+    def scanning(self) -> bool:
+        """Whether added files are still being scanned."""
+        return self._scanner.busy
 
     def page_title(self) -> str:
-        """Annotate."""
+        """Name of the page."""
         return self.tr("Annotate")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """Adding, the queue, then what can be done with the chosen jobs."""
+        """All actions in menu order: adding, the queue, then the selected jobs."""
         return (
             *(self._add_files, self._add_folder, self._add_demo, self._choose_out, self._start, self._clear),
             *self._commands.values(),
@@ -102,55 +107,55 @@ class AnnotatePage(Page):
         )
 
     def add(self, specs: tuple[str, ...]) -> None:
-        """Add files, folders, or ``demo``, with the preset and into the folder that the page shows."""
+        """Add files, folders, or ``demo``, with the preset and output folder of the form."""
         self.noticed.emit(Notice("", topic=TOPIC))
         self._scanner.add(specs, self.form.out, self.form.preset)
 
     def enter(self) -> None:
-        """Look at the disk; it may have been filled meanwhile."""
+        """Check the disk, whose free space may have changed."""
         self._scanner.request_disk_check(self.form.out)
 
     def shutdown(self) -> None:
-        """Stop what runs, to go on at the next start, and end all threads.
+        """Interrupt the running job, so that it resumes next time, and stop all threads.
 
         Raises:
-            ThreadStuckError: a job or a disk does not come to an end.
+            ThreadStuckError: a job or a disk does not respond within ten seconds.
         """
-        self._first.stop()
+        self._startup.stop()
         try:
             self._scanner.shutdown()
         finally:
             self.runner.shutdown()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Take files and folders; sessions are for the window, which opens them in Review."""
+        """Accept files and folders; the window opens dropped sessions in Review."""
         if _paths_of(event):
             event.acceptProposedAction()
             self._veil.cover()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 (Qt's name)
-        """The veil goes with the pointer."""
+        """Hide the veil."""
         self._veil.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
-        """Add what was dropped."""
+        """Add the dropped files."""
         self._veil.hide()
         event.acceptProposedAction()
         self.add(_paths_of(event))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """The veil covers all."""
+        """Keep the veil over the whole page."""
         super().resizeEvent(event)
         self._veil.setGeometry(self.rect())
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Spaces grow with the text."""
+        """Adapt the spacing to the font."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange:
             self._measure()
 
     def command(self, command: JobCommand, job_ids: tuple[int, ...]) -> None:
-        """Do this with those of the jobs with which it can be done."""
+        """Apply a command to those of the jobs for which it is legal."""
         for view in self.runner.views():
             if view.job.job_id in job_ids and command in commands_of(view):
                 self._do(command, view.job.job_id, view.job.folder)
@@ -197,10 +202,10 @@ class AnnotatePage(Page):
             self.tr("Clear finished"),
             "Ctrl+Shift+Del",
             lambda: self.runner.clear_done(),
-            self.tr("Take finished files off the list; their results stay"),
+            self.tr("Remove finished files from the list; their results stay"),
         )
         self._commands = {
-            command: make(command_text(command), keys, partial(self._command_chosen, command))
+            command: make(command_text(command), keys, partial(self._apply_to_selection, command))
             for command, keys in _KEYS.items()
         }
         self._up = make(self.tr("Move up"), "Alt+Up", lambda: self._move(-1))
@@ -214,9 +219,9 @@ class AnnotatePage(Page):
         row = QHBoxLayout(self._adding)
         row.setContentsMargins(0, 0, 0, 0)
         for action in (self._add_files, self._add_folder):
-            row.addWidget(_button(action))
+            row.addWidget(ActionButton(action))
         row.addStretch()
-        empty = EmptyQueue(tuple(map(_button, (self._add_files, self._add_folder, self._add_demo))))
+        empty = EmptyQueue(tuple(map(ActionButton, (self._add_files, self._add_folder, self._add_demo))))
         for part in (empty, self.list):
             self._middle.addWidget(part)
         self._middle.setMinimumHeight(round(12 * theme.em(self)))
@@ -239,14 +244,14 @@ class AnnotatePage(Page):
     def _connect(self) -> None:
         self.runner.changed.connect(self._follow)
         self.runner.noticed.connect(self.noticed)
-        self._scanner.scanned.connect(self._took)
+        self._scanner.scanned.connect(self._add_scanned)
         self._scanner.disk_checked.connect(self.form.show_disk)
         self._scanner.busy_changed.connect(self._follow)
         self.form.disk_check_requested.connect(self._scanner.request_disk_check)
         self._scanner.request_disk_check(self.form.out)
         self.list.command_chosen.connect(lambda job_id, command: self.command(command, (job_id,)))
         self.list.menu_requested.connect(self._show_menu)
-        self.list.selection_changed.connect(self._follow_chosen)
+        self.list.selection_changed.connect(self._follow_selection)
 
     def _current_engine(self) -> EngineChoice:
         now = self._store.now
@@ -256,9 +261,9 @@ class AnnotatePage(Page):
         views = self.runner.views()
         self.list.show_views(views)
         self._middle.setCurrentIndex(1 if views else 0)
-        self._adding.setVisible(bool(views))  # the empty list has these buttons itself
-        runs = any(view.job.state is JobState.RUNNING for view in views)
-        self._start.setText(self.tr("Pause queue") if runs else self.tr("Start queue"))
+        self._adding.setVisible(bool(views))  # the empty list shows these buttons itself
+        running = any(view.job.state is JobState.RUNNING for view in views)
+        self._start.setText(self.tr("Pause queue") if running else self.tr("Start queue"))
         can_start = (JobState.WAITING, JobState.INTERRUPTED, *ACTIVE)
         self._start.setEnabled(any(view.job.state in can_start for view in views) and not self.runner.stopping)
         self._clear.setEnabled(any(view.job.state is JobState.DONE for view in views))
@@ -268,15 +273,17 @@ class AnnotatePage(Page):
         if ended != self._ended:
             self._ended = ended
             self._scanner.request_disk_check(self.form.out)
-        self._follow_chosen()
+        self._follow_selection()
 
-    def _follow_chosen(self) -> None:
-        chosen = self.list.chosen()
-        can = {command for view in self.runner.views() if view.job.job_id in chosen for command in commands_of(view)}
+    def _follow_selection(self) -> None:
+        selected = self.list.selected()
+        legal = {
+            command for view in self.runner.views() if view.job.job_id in selected for command in commands_of(view)
+        }
         for command, action in self._commands.items():
-            action.setEnabled(command in can)
-        self._up.setEnabled(len(chosen) == 1)
-        self._down.setEnabled(len(chosen) == 1)
+            action.setEnabled(command in legal)
+        self._up.setEnabled(len(selected) == 1)
+        self._down.setEnabled(len(selected) == 1)
 
     def _toggle(self) -> None:
         if any(job.state is JobState.RUNNING for job in self.runner.jobs):
@@ -284,11 +291,11 @@ class AnnotatePage(Page):
         else:
             self.runner.start()
 
-    def _command_chosen(self, command: JobCommand) -> None:
-        self.command(command, self.list.chosen())
+    def _apply_to_selection(self, command: JobCommand) -> None:
+        self.command(command, self.list.selected())
 
     def _move(self, steps: int) -> None:
-        for job_id in self.list.chosen():
+        for job_id in self.list.selected():
             self.runner.move(job_id, steps)
 
     def _choose_files(self) -> None:
@@ -298,64 +305,57 @@ class AnnotatePage(Page):
         chosen = self._ask_folder(self, self.tr("Folder to annotate"), Path.home())
         self.add((chosen,) if chosen else ())
 
-    def _show_menu(self, place: QPoint) -> None:
+    def _show_menu(self, position: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in self._commands.values() if action.isEnabled()])
-        chosen = [view.job for view in self.runner.views() if view.job.job_id in self.list.chosen()]
-        free = tuple(job.job_id for job in chosen if job.state is JobState.WAITING and not job.started)
-        if free:
+        selected = [view.job for view in self.runner.views() if view.job.job_id in self.list.selected()]
+        unstarted = tuple(job.job_id for job in selected if job.state is JobState.WAITING and not job.started)
+        if unstarted:
             presets = menu.addMenu(self.tr("Preset"))
             for preset in PRESETS:
                 entry = presets.addAction(preset_text(preset.name))
                 entry.setCheckable(True)
-                entry.setChecked(all(job.preset == preset.name for job in chosen if job.job_id in free))
-                entry.triggered.connect(partial(self._set_preset, free, preset.name))
+                entry.setChecked(all(job.preset == preset.name for job in selected if job.job_id in unstarted))
+                entry.triggered.connect(partial(self._set_preset, unstarted, preset.name))
         menu.addSeparator()
         menu.addActions([self._up, self._down])
-        menu.popup(place)
+        menu.popup(position)
 
     def _set_preset(self, job_ids: tuple[int, ...], name: str, checked: bool = False) -> None:
         for job_id in job_ids:
             self.runner.set_preset(job_id, name)
 
-    def _took(self, intake: ScanResult, preset: str) -> None:
-        self.runner.add(intake.found, preset)
-        told = [
-            self.tr("{name} is a camera or an address, which has no end: use Live to watch and record it.").format(
-                name=intake.live[0]
-            )
-            if intake.live
-            else "",
-            self.tr("{name} holds neither pictures nor videos.").format(name=intake.empty[0]) if intake.empty else "",
-            intake.faults[0] if intake.faults else "",
-        ]
-        refused = len(intake.live) + len(intake.empty) + len(intake.faults)
-        if refused > sum(map(bool, told)):
-            told.append(self.tr("Not added in all: {count}.").format(count=refused))
+    def _add_scanned(self, result: ScanResult, preset: str) -> None:
+        """Queue the sources found; one notice names the first of each kind that was refused."""
+        self.runner.add(result.found, preset)
+        problems = []
+        if result.live:
+            text = self.tr("{name} is a camera or stream: use Live to watch and record it.")
+            problems.append(text.format(name=result.live[0]))
+        if result.empty:
+            problems.append(self.tr("{name} contains no pictures or videos.").format(name=result.empty[0]))
+        problems.extend(result.faults[:1])
+        refused = len(result.live) + len(result.empty) + len(result.faults)
+        if refused > len(problems):
+            problems.append(self.tr("Not added in total: {count}.").format(count=refused))
         if refused:
-            self.noticed.emit(Notice(" ".join(filter(None, told)), Severity.WARNING, TOPIC))
+            self.noticed.emit(Notice(" ".join(problems), Severity.WARNING, TOPIC))
 
-    def _tell_beginning(self) -> None:
+    def _show_saved_state(self) -> None:
+        """Report a damaged queue file, or else the interrupted jobs."""
         count = sum(job.state is JobState.INTERRUPTED for job in self.runner.jobs)
         if self.runner.fault:
             self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
         elif count == 1:
             self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Severity.WARNING, TOPIC))
         elif count:
-            told = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
-            self.noticed.emit(Notice(told, Severity.WARNING, TOPIC))
-
-
-def _button(action: QAction) -> QPushButton:
-    button = QPushButton(action.text())
-    button.setToolTip(action.toolTip())
-    button.clicked.connect(action.trigger)
-    return button
+            text = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
+            self.noticed.emit(Notice(text, Severity.WARNING, TOPIC))
 
 
 def _paths_of(event: QDropEvent) -> tuple[str, ...]:
-    """Local paths, or addresses as they are; nothing when a session is among them."""
+    """Local paths or URLs of what was dropped; empty if it includes a session."""
     urls = event.mimeData().urls()
     if dropped_session(url.toLocalFile() for url in urls) is not None:
         return ()

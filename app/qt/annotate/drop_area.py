@@ -1,4 +1,4 @@
-"""The empty queue with its picture, and the veil that shows where files can be dropped."""
+"""The drop targets of the annotate page: the empty queue, and the veil shown while files are dragged."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from app.qt import theme
 from app.qt.widgets.page_parts import text_label
 
 
-class DropPicture(QWidget):
-    """Two sheets, a film and a picture, and an arrow into a tray. Decoration: screen readers pass over it."""
+class _DropIllustration(QWidget):
+    """Illustration: a film and a photograph with an arrow into a tray. Ignored by screen readers."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """In em, so that it grows with the text."""
+        """Scales with the font."""
         em = theme.em(self)
         return QSize(round(11 * em), round(7.5 * em))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """Draw it on a grid of 110 x 75."""
+        """Draw on a grid of 110 x 75 units."""
         colours = theme.current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -60,7 +60,7 @@ def _film(painter: QPainter, colours: theme.Theme) -> None:
 
 
 def _photograph(painter: QPainter, colours: theme.Theme) -> None:
-    """A head and shoulders: what the program looks for."""
+    """Head and shoulders."""
     painter.drawEllipse(QPointF(0, -4), 6, 7)
     shoulders = QPainterPath(QPointF(-12, 15))
     shoulders.cubicTo(-12, 5, 12, 5, 12, 15)
@@ -68,14 +68,14 @@ def _photograph(painter: QPainter, colours: theme.Theme) -> None:
 
 
 class EmptyQueue(QWidget):
-    """What stands where the list would be: what to do, and that nothing leaves the computer."""
+    """Shown in place of an empty list: what to do, and that all processing is local."""
 
     def __init__(self, buttons: tuple[QPushButton, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         heading = text_label(self.tr("Drop videos, pictures or folders here"), "title")
         line = text_label(
             self.tr(
-                "Each file gets tables, metadata and, where the preset says so, a video with the overlay. "
+                "Each file gets tables, metadata and, depending on the preset, a video with the overlay. "
                 "A folder of pictures is one entry. Nothing leaves this computer."
             ),
             "dim",
@@ -84,9 +84,9 @@ class EmptyQueue(QWidget):
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         column = QVBoxLayout(self)
         column.addStretch(1)
-        column.addWidget(DropPicture(), 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(_DropIllustration(), 0, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(heading)
-        narrow = QHBoxLayout()  # lines of half the width read better
+        narrow = QHBoxLayout()  # shorter lines are easier to read
         narrow.addStretch(1)
         narrow.addWidget(line, 3)
         narrow.addStretch(1)
@@ -103,7 +103,7 @@ class EmptyQueue(QWidget):
         column.setSpacing(round(0.6 * em))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """A dashed frame on the ground of lists."""
+        """Draw a dashed frame on the background of lists."""
         colours, em = theme.current(), theme.em(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -114,7 +114,7 @@ class EmptyQueue(QWidget):
 
 
 class DropVeil(QWidget):
-    """Lies over a page while files are dragged over it."""
+    """Covers a page while files are dragged over it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -123,30 +123,30 @@ class DropVeil(QWidget):
         self.hide()
 
     def cover(self) -> None:
-        """Show it over all of the parent."""
+        """Show the veil over the whole parent."""
         self.setGeometry(self._page.rect())
         self.raise_()
         self.show()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
-        """The page behind grows faint; a frame and words say what happens."""
+        """Fade the page and draw a frame with the hint."""
         colours, em = theme.current(), theme.em(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ground = QColor(colours.window)
-        ground.setAlphaF(0.85)
-        painter.fillRect(self.rect(), ground)
+        background = QColor(colours.window)
+        background.setAlphaF(0.85)
+        painter.fillRect(self.rect(), background)
         painter.setPen(QPen(QColor(colours.accent), max(2.0, 0.2 * em), Qt.PenStyle.DashLine))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(em, em, -em, -em), 0.6 * em, 0.6 * em)
         font = painter.font()
         font.setPointSizeF(1.5 * font.pointSizeF())
         painter.setFont(font)
-        words = self.tr("Drop to add to the queue")
+        hint = self.tr("Drop to add to the queue")
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        plate = QRectF(painter.boundingRect(self.rect(), flags, words)).adjusted(-2 * em, -em, 2 * em, em)
+        plate = QRectF(painter.boundingRect(self.rect(), flags, hint)).adjusted(-2 * em, -em, 2 * em, em)
         painter.setPen(QPen(QColor(colours.line), 1.0))
         painter.setBrush(QColor(colours.panel))
         painter.drawRoundedRect(plate, 0.6 * em, 0.6 * em)
         painter.setPen(QColor(colours.text))
-        painter.drawText(self.rect(), flags, words)
+        painter.drawText(self.rect(), flags, hint)
         painter.end()

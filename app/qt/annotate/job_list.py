@@ -1,4 +1,4 @@
-"""The list of jobs: a model, the drawing of a row, and the view with its buttons, keys and menu."""
+"""The list of jobs: model and view, with the row buttons, shortcuts and context menu."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from app.qt.annotate.job_view import JobCommand, JobView, buttons_of, command_te
 
 
 class JobModel(QAbstractListModel):
-    """Rows of JobView."""
+    """One row per JobView."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._views: list[JobView] = []
 
     def show_views(self, views: tuple[JobView, ...]) -> None:
-        """Show these, with as little change as there is, so that selection and scrolling stay."""
+        """Show these jobs with as few changes as possible, so that selection and scroll position stay."""
         wanted = {view.job.job_id for view in views}
         for row in reversed(range(len(self._views))):
             if self._views[row].job.job_id not in wanted:
@@ -39,7 +39,7 @@ class JobModel(QAbstractListModel):
             self._put(row, view)
 
     def view_at(self, row: int) -> JobView:
-        """What stands in a row."""
+        """The job in a row."""
         return self._views[row]
 
     def rowCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008, N802 (Qt's signature)
@@ -47,7 +47,7 @@ class JobModel(QAbstractListModel):
         return 0 if parent.isValid() else len(self._views)
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Texts of a row, also for screen readers, and its JobView."""
+        """Texts of a row, including those for screen readers, and its JobView."""
         if not index.isValid():
             return None
         view = self._views[index.row()]
@@ -82,13 +82,13 @@ class JobModel(QAbstractListModel):
 
 
 class JobList(QListView):
-    """Shows the jobs. Rows are chosen with arrows, Shift and Ctrl; Enter presses a row's first button."""
+    """Shows the jobs. Rows are selected with arrows, Shift and Ctrl; Enter presses a row's first button."""
 
-    #: A button of a row was pressed: id of the job, JobCommand.
+    #: A button of a row was pressed: job id and JobCommand.
     command_chosen = Signal(int, object)
-    #: The menu of the chosen jobs is wanted here: QPoint of the screen.
+    #: Open the menu of the selected jobs at this QPoint of the screen.
     menu_requested = Signal(object)
-    #: Other jobs are chosen.
+    #: The selection has changed.
     selection_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -103,56 +103,56 @@ class JobList(QListView):
         self.setUniformItemSizes(True)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Files to annotate"))
-        self.selectionModel().selectionChanged.connect(lambda chosen, dropped: self.selection_changed.emit())
+        self.selectionModel().selectionChanged.connect(lambda selected, deselected: self.selection_changed.emit())
         self.activated.connect(self._press_first)
 
     def show_views(self, views: tuple[JobView, ...]) -> None:
         """Show these jobs."""
         self._model.show_views(views)
 
-    def chosen(self) -> tuple[int, ...]:
-        """Ids of the chosen jobs in the order of the list."""
+    def selected(self) -> tuple[int, ...]:
+        """Ids of the selected jobs in list order."""
         rows = sorted(index.row() for index in self.selectionModel().selectedIndexes())
         return tuple(self._model.view_at(row).job.job_id for row in rows)
 
-    def choose(self, job_id: int) -> None:
-        """Choose this job alone."""
+    def select(self, job_id: int) -> None:
+        """Select only this job."""
         for row in range(self._model.rowCount()):
             if self._model.view_at(row).job.job_id == job_id:
-                self._choose_row(row)
+                self._select_row(row)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Rows grow with the text."""
+        """Adapt the row height to the font."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self.scheduleDelayedItemsLayout()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Show which button the pointer is on."""
+        """Highlight the button under the pointer."""
         super().mouseMoveEvent(event)
         self._hover(event.position().toPoint())
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """The pointer is on no button."""
+        """Remove the highlight."""
         super().leaveEvent(event)
         self._hover(QPoint(-1, -1))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Press a row's button, or choose rows."""
+        """Press a row's button, or select rows."""
         place = event.position().toPoint()
         index = self.indexAt(place)
         command = self._delegate.command_at(self, index, place) if index.isValid() else None
         if command is None or event.button() is not Qt.MouseButton.LeftButton:
             super().mousePressEvent(event)
             return
-        self._choose_row(index.row())
+        self._select_row(index.row())
         if command == MENU:
             self.menu_requested.emit(event.globalPosition().toPoint())
         else:
             self.command_chosen.emit(self._model.view_at(index.row()).job.job_id, command)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """The second press on a button is a press; elsewhere it is the row's first button."""
+        """Ignore the second press of a double click on a button; elsewhere press the row's first button."""
         place = event.position().toPoint()
         index = self.indexAt(place)
         if index.isValid() and self._delegate.command_at(self, index, place) is not None:
@@ -160,8 +160,8 @@ class JobList(QListView):
         super().mouseDoubleClickEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 (Qt's name)
-        """Ask for the menu: at the pointer, or at the row when a key asked."""
-        if not self.chosen():
+        """Request the menu: at the pointer, or at the row if opened by key."""
+        if not self.selected():
             return
         if event.reason() is QContextMenuEvent.Reason.Keyboard:
             row = self.visualRect(self.currentIndex())
@@ -169,14 +169,14 @@ class JobList(QListView):
         else:
             self.menu_requested.emit(event.globalPos())
 
-    def _choose_row(self, row: int) -> None:
+    def _select_row(self, row: int) -> None:
         index = self._model.index(row)
         self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
     def _press_first(self, index: QModelIndex) -> None:
         view = self._model.view_at(index.row())
         buttons = buttons_of(view)
-        # Enter must not throw a job away by mistake
+        # Enter must not remove a job by mistake
         if buttons and buttons[0] is not JobCommand.REMOVE:
             self.command_chosen.emit(view.job.job_id, buttons[0])
 

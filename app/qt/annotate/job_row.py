@@ -1,4 +1,4 @@
-"""Drawing one job as a row: sign, name, state in words, bar, and buttons."""
+"""Drawing of one job as a row: state icon, name, state, progress bar and buttons."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ RowButton = JobCommand | str
 
 #: Sizes in em.
 _ROW: Final = 5.0
-_SIGN: Final = 1.7
+_ICON: Final = 1.7
 _BUTTON: Final = 1.9
-_LEAST_TEXT: Final = 14.0  # below it only the menu button stays
+_MIN_TEXT: Final = 14.0  # with less room, only the menu button is shown
 
 
 class JobDelegate(QStyledItemDelegate):
-    """Draws rows and knows where their buttons are."""
+    """Draws rows and locates their buttons."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._hovered: tuple[int, RowButton | None] = (-1, None)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: AnyIndex) -> QSize:  # noqa: N802 (Qt's name)
-        """Three lines of text and space around them."""
+        """Three lines of text with padding."""
         return QSize(10, round(_ROW * QFontMetricsF(_parts(option)[2]).height()))
 
     def hover(self, row: int, command: RowButton | None) -> bool:
-        """Note where the pointer is; whether that is news."""
-        news = (row, command) != self._hovered
+        """Set the button under the pointer; return whether it has changed."""
+        changed = (row, command) != self._hovered
         self._hovered = (row, command)
-        return news
+        return changed
 
     def command_at(self, view: QAbstractItemView, index: QModelIndex, place: QPoint) -> RowButton | None:
-        """The button of the row at a place of the view's viewport."""
+        """The button of the row at a point of the view's viewport."""
         rects = _button_rects(view.visualRect(index), _view_of(index), view.font())
         return next((command for command, rect in rects.items() if rect.contains(place)), None)
 
@@ -65,12 +65,12 @@ class JobDelegate(QStyledItemDelegate):
         rect, state, font = _parts(option)
         view, colours, em = _view_of(index), theme.current(), QFontMetricsF(font).height()
         painter.save()
-        _draw_ground(painter, rect, state, colours, em)
+        _draw_background(painter, rect, state, colours, em)
         buttons = _button_rects(rect, view, font)
-        left = rect.left() + round(1.2 * em + _SIGN * em)
+        left = rect.left() + round(1.2 * em + _ICON * em)
         right = min(box.left() for box in buttons.values()) - round(em)
-        sign = QRectF(rect.left() + 0.8 * em, rect.top() + 0.7 * em, _SIGN * em, _SIGN * em)
-        draw_state_icon(painter, sign, view.job.state, colours)
+        icon = QRectF(rect.left() + 0.8 * em, rect.top() + 0.7 * em, _ICON * em, _ICON * em)
+        draw_state_icon(painter, icon, view.job.state, colours)
         _draw_texts(painter, QRect(left, rect.top(), right - left, rect.height()), view, font)
         for command, box in buttons.items():
             hovered = self._hovered == (index.row(), command)
@@ -86,12 +86,12 @@ def _parts(option: QStyleOptionViewItem) -> tuple[QRect, QStyle.StateFlag, QFont
 def _view_of(index: AnyIndex) -> JobView:
     view = index.data(VIEW_ROLE)
     if not isinstance(view, JobView):
-        raise TypeError("the index is not of a list of jobs")
+        raise TypeError("the index does not belong to a list of jobs")
     return view
 
 
 def _button_rects(row: QRect, view: JobView, font: QFont) -> dict[RowButton, QRect]:
-    """The buttons of a row; those for which there is no room are in the menu alone."""
+    """Rectangles of the buttons of a row; those that do not fit are only in the menu."""
     metrics = QFontMetricsF(font)
     em = metrics.height()
     height = round(_BUTTON * em)
@@ -101,14 +101,14 @@ def _button_rects(row: QRect, view: JobView, font: QFont) -> dict[RowButton, QRe
     right -= height + round(0.4 * em)
     for command in reversed(buttons_of(view)):
         width = round(metrics.horizontalAdvance(command_text(command)) + 1.6 * em)
-        if right - width - row.left() < _LEAST_TEXT * em:
+        if right - width - row.left() < _MIN_TEXT * em:
             break
         rects[command] = QRect(right - width, top, width, height)
         right -= width + round(0.4 * em)
     return rects
 
 
-def _draw_ground(painter: QPainter, rect: QRect, state: QStyle.StateFlag, colours: theme.Theme, em: float) -> None:
+def _draw_background(painter: QPainter, rect: QRect, state: QStyle.StateFlag, colours: theme.Theme, em: float) -> None:
     painter.fillRect(rect, QColor(colours.panel))
     if state & QStyle.StateFlag.State_Selected:
         tint = QColor(colours.accent)
@@ -143,22 +143,22 @@ def _draw_texts(painter: QPainter, area: QRect, view: JobView, font: QFont) -> N
     after = QFontMetricsF(bold).horizontalAdvance(name) + gap
     if after + QFontMetricsF(font).horizontalAdvance(preset) <= area.width():
         painter.drawText(line.adjusted(after, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, preset)
-    share = progress_of(job) if job.state is not JobState.DONE else None
-    has_bar = job.state is JobState.RUNNING or (share is not None and share > 0)
-    words = QRectF(area.left(), line.bottom() + 0.1 * em, area.width(), 1.2 * em if has_bar else 2.4 * em)
+    fraction = progress_of(job) if job.state is not JobState.DONE else None
+    has_bar = job.state is JobState.RUNNING or (fraction is not None and fraction > 0)
+    state_area = QRectF(area.left(), line.bottom() + 0.1 * em, area.width(), 1.2 * em if has_bar else 2.4 * em)
     painter.setPen(QColor(colours.text))
-    lines = _draw_words(painter, words, state_text(view), font)
+    lines = _draw_state(painter, state_area, state_text(view), font)
     third = QRectF(area.left(), line.bottom() + 1.35 * em, area.width(), 1.2 * em)
     if has_bar:
-        _draw_bar(painter, third, share, job.state is JobState.RUNNING, font)
+        _draw_bar(painter, third, fraction, job.state is JobState.RUNNING, font)
     elif lines == 1:
         painter.setPen(QColor(colours.dim))
         place = QFontMetricsF(font).elidedText(location_text(job), Qt.TextElideMode.ElideMiddle, area.width())
         painter.drawText(third, Qt.AlignmentFlag.AlignTop, place)
 
 
-def _draw_words(painter: QPainter, area: QRectF, text: str, font: QFont) -> int:
-    """One line, or two where there is room, and how many; all is in the tooltip and in the accessible text."""
+def _draw_state(painter: QPainter, area: QRectF, text: str, font: QFont) -> int:
+    """Draw the state in one line, or two if there is room, and return their number; the tooltip has the full text."""
     metrics = QFontMetricsF(font)
     flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
     if area.height() > 2 * metrics.height() and metrics.horizontalAdvance(text) > area.width():
@@ -172,28 +172,28 @@ def _draw_words(painter: QPainter, area: QRectF, text: str, font: QFont) -> int:
     return 1
 
 
-def draw_progress(painter: QPainter, bar: QRectF, share: float | None, colour: str) -> None:
-    """A bar that is filled to a share, 0-1; hatched where nobody knows it."""
+def draw_progress(painter: QPainter, bar: QRectF, fraction: float | None, colour: str) -> None:
+    """Draw a bar filled to a fraction, 0-1; hatched if unknown."""
     colours, radius = theme.current(), bar.height() / 2
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colours.track))
     painter.drawRoundedRect(bar, radius, radius)
-    if share is None:
+    if fraction is None:
         painter.setBrush(QBrush(QColor(colours.dim), Qt.BrushStyle.BDiagPattern))
         painter.drawRoundedRect(bar, radius, radius)
-    elif share > 0:
+    elif fraction > 0:
         painter.setBrush(QColor(colour))
-        width = max(bar.height(), share * bar.width())
+        width = max(bar.height(), fraction * bar.width())
         painter.drawRoundedRect(QRectF(bar.left(), bar.top(), width, bar.height()), radius, radius)
 
 
-def _draw_bar(painter: QPainter, area: QRectF, share: float | None, running: bool, font: QFont) -> None:
+def _draw_bar(painter: QPainter, area: QRectF, fraction: float | None, running: bool, font: QFont) -> None:
     colours, metrics = theme.current(), QFontMetricsF(font)
-    percent = "" if share is None else translate("mien", "{percent} %").format(percent=int(100 * share))
+    percent = "" if fraction is None else translate("mien", "{percent} %").format(percent=int(100 * fraction))
     room = metrics.horizontalAdvance(translate("mien", "{percent} %").format(percent=100)) + 0.6 * metrics.height()
     bar = QRectF(area.left(), area.center().y() - 0.25 * area.height(), area.width() - room, 0.5 * area.height())
-    draw_progress(painter, bar, share, colours.accent if running else colours.dim)
+    draw_progress(painter, bar, fraction, colours.accent if running else colours.dim)
     painter.setPen(QColor(colours.text))
     painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, percent)
 
@@ -219,12 +219,12 @@ def _draw_button(painter: QPainter, box: QRect, command: RowButton, font: QFont,
 
 
 def draw_state_icon(painter: QPainter, square: QRectF, state: JobState, theme: Theme) -> None:
-    """Draw the sign of a state into a square."""
+    """Draw the icon of a state into a square."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.translate(square.topLeft())
-    painter.scale(square.width(), square.height())  # signs are drawn in a square of 1 x 1
-    _SIGNS[state](painter, theme)
+    painter.scale(square.width(), square.height())  # icons are defined on a 1 x 1 square
+    _ICONS[state](painter, theme)
     painter.restore()
 
 
@@ -290,12 +290,12 @@ def _square(painter: QPainter, theme: Theme) -> None:
 
 def _broken_ring(painter: QPainter, theme: Theme) -> None:
     painter.setPen(_pen(theme.text))
-    painter.drawArc(QRectF(0.1, 0.1, 0.8, 0.8), 60 * 16, 300 * 16)  # in sixteenths of a degree
+    painter.drawArc(QRectF(0.1, 0.1, 0.8, 0.8), 60 * 16, 300 * 16)  # angles in 1/16 degree
     painter.setBrush(QColor(theme.text))
     painter.drawPolygon(QPolygonF([QPointF(0.62, 0.02), QPointF(0.86, 0.2), QPointF(0.6, 0.32)]))
 
 
-_SIGNS: Final[dict[JobState, Callable[[QPainter, Theme], None]]] = {
+_ICONS: Final[dict[JobState, Callable[[QPainter, Theme], None]]] = {
     JobState.WAITING: _clock,
     JobState.RUNNING: _playing,
     JobState.PAUSED: _two_bars,

@@ -1,4 +1,4 @@
-"""The queue at work: one job at a time on a thread of its own, kept on disk, told by signals on the main thread."""
+"""Runs the job queue: one job at a time on its own thread, saved after every change, reported by signals."""
 
 from __future__ import annotations
 
@@ -25,59 +25,57 @@ from engine.errors import OutputError
 
 #: Topics of notices.
 TOPIC: Final = "annotate"
-_KEEP_TOPIC: Final = "annotate-queue"
-#: Seconds between two tellings of how far a job is.
-_TELL_EVERY_S: Final = 0.1
+_SAVE_TOPIC: Final = "annotate-queue"
+#: Seconds between two progress reports.
+_REPORT_EVERY_S: Final = 0.1
 
 
 class _ProgressRelay(QObject):
-    """Looks on from the worker's thread and tells the main thread, ten times a second at most."""
+    """A ProgressListener that forwards progress to the main thread, at most ten times a second."""
 
-    #: Id of the job, frames that are done, and frames that will be (None = unknown).
-    counted = Signal(int, object, object)
+    #: Job id, frames done, and frames in total (None = unknown).
+    progressed = Signal(int, object, object)
 
     def __init__(self, job_id: int) -> None:
         super().__init__()
         self._job_id = job_id
-        self.started = False  # whether the job got to work in its folder
-        self.going = False  # whether it is past what its journal held
+        self.started = False  # whether the job has written to its folder
+        self.caught_up = False  # whether it is past the frames in its journal
         self._total: int | None = None
-        self._before = 0
-        self._told_s = 0.0
+        self._done_before = 0
+        self._reported_s = 0.0
 
     def begin(self, name: str, total: int | None, done: int) -> None:
-        """The source is open."""
-        self._total, self._before = total, done
+        self._total, self._done_before = total, done
         self.started = True
-        self.counted.emit(self._job_id, done, total)
+        self.progressed.emit(self._job_id, done, total)
 
     def update(self, done: int) -> None:
-        """Frames are done; those that the journal held before are no news."""
-        if done <= self._before:
+        if done <= self._done_before:
             return
-        self.going = True
+        self.caught_up = True
         now_s = time.monotonic()
-        if now_s - self._told_s >= _TELL_EVERY_S or done == self._total:
-            self._told_s = now_s
-            self.counted.emit(self._job_id, done, self._total)
+        if now_s - self._reported_s >= _REPORT_EVERY_S or done == self._total:
+            self._reported_s = now_s
+            self.progressed.emit(self._job_id, done, self._total)
 
     def end(self) -> None:
-        """The worker's answer tells the rest."""
+        """Ignored: the outcome follows from the worker."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _Run:
     """One run of one job."""
 
     job: Job
-    watch: _ProgressRelay
+    relay: _ProgressRelay
     control: JobControl
 
 
 class JobRunner(QObject):
-    """Owns the queue and the threads that work it. While it is going, one job follows the other."""
+    """Owns the queue and its threads. While `running`, each finished job is followed by the next waiting one."""
 
-    #: Jobs, or how far one is, differ.
+    #: The jobs or their progress have changed.
     changed = Signal()
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
@@ -85,31 +83,35 @@ class JobRunner(QObject):
     def __init__(
         self,
         queue_file: Path,
-        engines: JobExecutor,
+        executor: JobExecutor,
         current_engine: Callable[[], EngineChoice],
         parent: QObject | None = None,
     ) -> None:
-        """Read the queue of the last time from ``queue_file``; nothing runs before `start`.
+        """Read the saved queue from ``queue_file``; no job runs before `start`.
 
-        ``engines`` belongs to the runner from now on; a job begins with the settings that ``current_engine`` gives.
+        Args:
+            queue_file: where the queue is kept between runs of the program.
+            executor: runs the jobs; closed by the runner.
+            current_engine: returns the engine settings for jobs that start now.
+            parent: Qt parent.
         """
         super().__init__(parent)
-        read = read_jobs(queue_file)
-        self.fault = read.fault  # a sentence when the file could not be used
-        self._engines = engines
+        saved = read_jobs(queue_file)
+        self.fault = saved.fault  # a sentence if the file could not be used
+        self._executor = executor
         self._current_engine = current_engine
         self._queue_file = queue_file
-        self._going = self._shut = False
-        self._order: _Order | None = None
-        self._pace = Throughput()
-        self._rates: dict[str, float] = {}
-        self._keeper: Worker[tuple[Job, ...], None] = Worker(
-            "mien-keep-jobs", lambda jobs: write_jobs(queue_file, jobs), self._kept, self._not_kept
+        self._running = self._shut_down = False
+        self._run: _Run | None = None
+        self._throughput = Throughput()
+        self._preset_fps: dict[str, float] = {}
+        self._saver: Worker[tuple[Job, ...], None] = Worker(
+            "mien-save-jobs", lambda jobs: write_jobs(queue_file, jobs), self._saved, self._not_saved
         )
-        self._worker: Worker[_Order | None, JobOutcome | None] = Worker(
-            "mien-annotate", self._work, self._ended, lambda error: self._ended(_internal(error))
+        self._worker: Worker[_Run | None, JobOutcome | None] = Worker(
+            "mien-annotate", self._execute, self._finish, lambda error: self._finish(_internal(error))
         )
-        self._queue = JobQueue(read.jobs, self._keeper.submit)
+        self._queue = JobQueue(saved.jobs, self._saver.submit)
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -117,21 +119,21 @@ class JobRunner(QObject):
         return self._queue.jobs
 
     @property
-    def going(self) -> bool:
-        """Whether jobs run, one after the other."""
-        return self._going
+    def running(self) -> bool:
+        """Whether waiting jobs are started one after another."""
+        return self._running
 
     @property
     def stopping(self) -> bool:
-        """Whether the job that runs was told to stop and has not ended yet."""
-        return self._order is not None and self._order.control.stopped
+        """Whether the active job was told to stop but has not ended yet."""
+        return self._run is not None and self._run.control.stopped
 
     def job(self, job_id: int) -> Job | None:
-        """One job; None when it was removed."""
+        """One job; None if it was removed."""
         return next((job for job in self.jobs if job.job_id == job_id), None)
 
     def views(self) -> tuple[JobView, ...]:
-        """All jobs with what is known of them now."""
+        """All jobs with their current phase, throughput and ETA."""
         fps = self.fps()
         return tuple(
             JobView(job, self._phase(job), fps, job_eta_s(job, fps)) if job.state in ACTIVE else JobView(job)
@@ -139,63 +141,63 @@ class JobRunner(QObject):
         )
 
     def fps(self) -> float | None:
-        """Frames per second of the job that runs; None while it is not known."""
-        return self._pace.fps(time.monotonic())
+        """Frames per second of the active job; None while unknown."""
+        return self._throughput.fps(time.monotonic())
 
     def eta(self) -> QueueEta:
-        """How long all that is in line will take."""
-        return queue_eta(self.jobs, self.fps(), self._rates)
+        """Time left for the whole queue."""
+        return queue_eta(self.jobs, self.fps(), self._preset_fps)
 
     def add(self, found: tuple[FoundSource, ...], preset: str) -> None:
-        """Put sources at the end of the line."""
-        for one in found:
-            self._queue.add(one.spec, one.folder, preset, one.totals)
-        self._tell()
+        """Append sources to the queue."""
+        for source in found:
+            self._queue.add(source.spec, source.folder, preset, source.totals)
+        self.changed.emit()
 
     def start(self) -> None:
-        """Let the queue go: the paused job goes on, and those that were interrupted are in line again."""
-        self._going = True
+        """Run the queue: requeue interrupted jobs, and resume the paused job or start the next."""
+        self._running = True
         self.noticed.emit(Notice("", topic=TOPIC))
         for job in self.jobs:
             if job.state is JobState.INTERRUPTED:
                 self._queue.requeue(job.job_id)
         active = self._queue.active
         if active is None:
-            self._next()
-        elif active.state is JobState.PAUSED and self._order is not None:
-            self._pace.clear()
-            self._order.control.resume()
+            self._start_next()
+        elif active.state is JobState.PAUSED and self._run is not None:
+            self._throughput.clear()
+            self._run.control.resume()
             self._queue.resume(active.job_id)
-        self._tell()
+        self.changed.emit()
 
     def pause(self) -> None:
-        """Let the running job stand still, and begin no other."""
-        self._going = False
+        """Pause the running job, and start no other."""
+        self._running = False
         active = self._queue.active
-        if active is not None and active.state is JobState.RUNNING and self._order is not None and not self.stopping:
-            self._order.control.pause()
+        if active is not None and active.state is JobState.RUNNING and self._run is not None and not self.stopping:
+            self._run.control.pause()
             self._queue.pause(active.job_id)
-            self._pace.clear()
-        self._tell()
+            self._throughput.clear()
+        self.changed.emit()
 
     def cancel(self, job_id: int) -> None:
-        """Take a job out of the line; one that runs ends after the frame at hand, and its journal stays.
+        """Cancel a job; the active one ends after the current frame and keeps its journal.
 
         Raises:
             RuntimeStateError: it has ended.
         """
         active = self._queue.active
-        if active is not None and active.job_id == job_id and self._order is not None:
-            self._order.control.stop()
+        if active is not None and active.job_id == job_id and self._run is not None:
+            self._run.control.stop()
         else:
             self._queue.cancel(job_id)
-        self._tell()
+        self.changed.emit()
 
     def requeue(self, job_id: int, *, afresh: bool = False) -> None:
-        """Put a stopped job in line, before all that wait, and let the queue go unless it stands paused.
+        """Requeue a stopped job before all waiting ones, and run the queue unless a job is paused.
 
         Raises:
-            RuntimeStateError: it was not stopped.
+            RuntimeStateError: the job is not stopped.
         """
         self._queue.requeue(job_id, afresh=afresh)
         first = next(place for place, job in enumerate(self.jobs) if job.state is JobState.WAITING)
@@ -203,137 +205,134 @@ class JobRunner(QObject):
         self._queue.move(job_id, min(first, place))
         if self._queue.active is None:
             self.start()
-        self._tell()
+        self.changed.emit()
 
     def set_preset(self, job_id: int, preset: str) -> None:
-        """Choose how a job that was not begun is to be done.
+        """Change the preset of a job that has not started.
 
         Raises:
-            RuntimeStateError: it was begun.
+            RuntimeStateError: it has started.
         """
         self._queue.set_preset(job_id, preset)
-        self._tell()
+        self.changed.emit()
 
     def move(self, job_id: int, steps: int) -> None:
         """Move a job up (negative) or down."""
         place = next((place for place, job in enumerate(self.jobs) if job.job_id == job_id), None)
         if place is not None:
             self._queue.move(job_id, place + steps)
-        self._tell()
+        self.changed.emit()
 
     def remove(self, job_id: int) -> None:
-        """Forget a job; its files stay.
+        """Remove a job from the list; its files stay.
 
         Raises:
-            RuntimeStateError: it runs.
+            RuntimeStateError: it is active.
         """
         self._queue.remove(job_id)
-        self._tell()
+        self.changed.emit()
 
     def clear_done(self) -> None:
-        """Forget all that are done; their files stay."""
+        """Remove all finished jobs from the list; their files stay."""
         self._queue.clear_done()
-        self._tell()
+        self.changed.emit()
 
     def shutdown(self) -> None:
-        """Stop the job that runs, keep the queue, end the threads and close the engine. A second call does nothing.
+        """Interrupt the active job, save the queue, stop the threads and close the engine. A second call does nothing.
 
         Raises:
-            ThreadStuckError: the job does not end within ten seconds; the queue is kept all the same.
+            ThreadStuckError: the job does not end within ten seconds; the queue is saved all the same.
         """
-        if self._shut:
+        if self._shut_down:
             return
-        self._shut = True
-        order, self._order = self._order, None
-        if order is not None:
-            order.control.stop()
-            self._queue.interrupt(order.job.job_id, touched=order.watch.started)
-        self._keeper.close()
-        with contextlib.suppress(OutputError):  # was told with the change before
+        self._shut_down = True
+        run, self._run = self._run, None
+        if run is not None:
+            run.control.stop()
+            self._queue.interrupt(run.job.job_id, touched=run.relay.started)
+        self._saver.close()
+        with contextlib.suppress(OutputError):  # already reported with the change before
             write_jobs(self._queue_file, self.jobs)
         self._worker.close()
-        self._engines.close()  # not when the worker is stuck, which still uses it
+        self._executor.close()  # not reached if the worker is stuck, because it still uses the engine
 
-    def _work(self, order: _Order | None) -> JobOutcome | None:
-        """On the worker's thread."""
-        if order is None:
-            self._engines.close()
+    def _execute(self, run: _Run | None) -> JobOutcome | None:
+        """Run a job on the worker thread; None closes the engine."""
+        if run is None:
+            self._executor.close()
             return None
-        return self._engines.run(order.job, order.watch, order.control)
+        return self._executor.run(run.job, run.relay, run.control)
 
-    def _next(self) -> None:
-        job = self._queue.next_queued if self._going else None
+    def _start_next(self) -> None:
+        job = self._queue.next_waiting if self._running else None
         if job is None:
-            self._worker.submit(None)  # nothing to do: give the memory of the models back
-            if self._going:
-                self._going = False
-                self._tell_end()
+            self._worker.submit(None)  # free the memory of the models
+            if self._running:
+                self._running = False
+                self._report_end()
             return
-        watch = _ProgressRelay(job.job_id)
-        watch.counted.connect(self._counted, Qt.ConnectionType.QueuedConnection)
-        self._pace.clear()
-        self._order = _Order(self._queue.start(job.job_id, self._current_engine()), watch, JobControl())
-        self._worker.submit(self._order)
+        relay = _ProgressRelay(job.job_id)
+        relay.progressed.connect(self._update_progress, Qt.ConnectionType.QueuedConnection)
+        self._throughput.clear()
+        self._run = _Run(self._queue.start(job.job_id, self._current_engine()), relay, JobControl())
+        self._worker.submit(self._run)
 
-    def _counted(self, job_id: int, done: int, total: int | None) -> None:
-        if self._order is None or self._order.job.job_id != job_id:
+    def _update_progress(self, job_id: int, done: int, total: int | None) -> None:
+        if self._run is None or self._run.job.job_id != job_id:
             return
         job = self._queue.update_progress(job_id, done, total)
-        if self._order.watch.going and job.state is JobState.RUNNING:
+        if self._run.relay.caught_up and job.state is JobState.RUNNING:
             now_s = time.monotonic()
-            self._pace.add(now_s, done)
-            rate = self._pace.fps(now_s)
-            if rate is not None:
-                self._rates[job.preset] = rate
-        self._tell()
+            self._throughput.add(now_s, done)
+            fps = self._throughput.fps(now_s)
+            if fps is not None:
+                self._preset_fps[job.preset] = fps
+        self.changed.emit()
 
-    def _ended(self, ending: JobOutcome | None) -> None:
-        if ending is None or self._order is None:
+    def _finish(self, outcome: JobOutcome | None) -> None:
+        if outcome is None or self._run is None:
             return  # the engine was closed
-        job_id, touched = self._order.job.job_id, self._order.watch.started
-        self._order = None
-        self._pace.clear()
-        if ending.kind is OutcomeKind.FINISHED:
-            self._queue.finish(job_id, ending.result, ending.fault)
-        elif ending.kind is OutcomeKind.STOPPED:
+        job_id, touched = self._run.job.job_id, self._run.relay.started
+        self._run = None
+        self._throughput.clear()
+        if outcome.kind is OutcomeKind.FINISHED:
+            self._queue.finish(job_id, outcome.result, outcome.fault)
+        elif outcome.kind is OutcomeKind.STOPPED:
             self._queue.cancel(job_id, touched=touched)
-        elif ending.kind is OutcomeKind.FAILED:
-            self._queue.fail(job_id, ending.fault, touched=touched)
+        elif outcome.kind is OutcomeKind.FAILED:
+            self._queue.fail(job_id, outcome.fault, touched=touched)
         else:
-            self._queue.return_to_queue(job_id, ending.fault, touched=touched)
-            self._going = False
-            told = self.tr("The queue stands still: {fault}").format(fault=ending.fault)
-            self.noticed.emit(Notice(told, Severity.ERROR, TOPIC))
-        self._next()
-        self._tell()
+            self._queue.postpone(job_id, outcome.fault, touched=touched)
+            self._running = False
+            text = self.tr("The queue has stopped: {fault}").format(fault=outcome.fault)
+            self.noticed.emit(Notice(text, Severity.ERROR, TOPIC))
+        self._start_next()
+        self.changed.emit()
 
-    def _tell_end(self) -> None:
+    def _report_end(self) -> None:
         done, failed = self._queue.count_of(JobState.DONE), self._queue.count_of(JobState.FAILED)
         if failed:
-            told = self.tr("The queue has ended. Done: {done}. Failed: {failed}, see the list for the reasons.")
-            self.noticed.emit(Notice(told.format(done=done, failed=failed), Severity.WARNING, TOPIC))
+            text = self.tr("The queue is finished. Done: {done}. Failed: {failed}; the list shows the reasons.")
+            self.noticed.emit(Notice(text.format(done=done, failed=failed), Severity.WARNING, TOPIC))
         elif done:
-            self.noticed.emit(Notice(self.tr("The queue has ended. Done: {done}.").format(done=done), topic=TOPIC))
+            self.noticed.emit(Notice(self.tr("The queue is finished. Done: {done}.").format(done=done), topic=TOPIC))
 
     def _phase(self, job: Job) -> Phase:
-        order = self._order
-        if order is None or not order.watch.started:
-            return Phase.STOPPING if self.stopping else Phase.OPENING
+        run = self._run
         if self.stopping:
             return Phase.STOPPING
+        if run is None or not run.relay.started:
+            return Phase.OPENING
         if job.total is not None and job.done >= job.total:
             return Phase.WRITING
-        return Phase.ANALYSING if order.watch.going or not job.done else Phase.CATCHING_UP
+        return Phase.ANALYSING if run.relay.caught_up or not job.done else Phase.CATCHING_UP
 
-    def _kept(self, nothing: None) -> None:
-        self.noticed.emit(Notice("", topic=_KEEP_TOPIC))
+    def _saved(self, nothing: None) -> None:
+        self.noticed.emit(Notice("", topic=_SAVE_TOPIC))
 
-    def _not_kept(self, error: Exception) -> None:
-        told = self.tr("The list of jobs is not kept for the next start: {fault}").format(fault=window_text(error))
-        self.noticed.emit(Notice(told, Severity.WARNING, _KEEP_TOPIC))
-
-    def _tell(self) -> None:
-        self.changed.emit()
+    def _not_saved(self, error: Exception) -> None:
+        text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=window_text(error))
+        self.noticed.emit(Notice(text, Severity.WARNING, _SAVE_TOPIC))
 
 
 def _internal(error: Exception) -> JobOutcome:

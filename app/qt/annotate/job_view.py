@@ -1,4 +1,4 @@
-"""What a job is called, what its state reads like, and what can be done with it."""
+"""How a job is shown: its phase, the commands on it, and all its texts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from PySide6.QtCore import QCoreApplication, QLocale
 from app.jobs.job_eta import rounded_eta
 from app.jobs.job_queue import ACTIVE, Job, JobState
 
-#: Texts of this file stand in the calls, for the translation of the program.
+#: Texts are literals in the calls, so that translation tools find them.
 translate = QCoreApplication.translate
 
 
 class Phase(str, Enum):
-    """What the job that holds the place is at."""
+    """Phase of the active job."""
 
-    OPENING = "opening"  # the source and, before the first job, the models
-    CATCHING_UP = "catching up"  # reads again what its journal holds
+    OPENING = "opening"  # the source and, if not open yet, the models
+    CATCHING_UP = "catching up"  # reads the frames that its journal already holds
     ANALYSING = "analysing"
-    WRITING = "writing"  # all frames are done; tables and video get their names
+    WRITING = "writing"  # all frames are done; tables and video are being completed
     STOPPING = "stopping"
 
 
 class JobCommand(str, Enum):
-    """What can be done with a job."""
+    """A command on a job."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -41,10 +41,10 @@ class JobCommand(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with what is known of it at this moment."""
+    """A job with its current phase, throughput and ETA."""
 
     job: Job
-    phase: Phase = Phase.ANALYSING  # counts while it is active
+    phase: Phase = Phase.ANALYSING  # of an active job
     fps: float | None = None
     eta_s: float | None = None
 
@@ -58,7 +58,7 @@ _COMMANDS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
     JobState.CANCELLED: (JobCommand.RESUME, JobCommand.RESTART, JobCommand.REMOVE),
     JobState.INTERRUPTED: (JobCommand.RESUME, JobCommand.RESTART, JobCommand.CANCEL, JobCommand.REMOVE),
 }
-#: Commands that stand on the row as buttons, the first for Enter and double click too; the others are in its menu.
+#: Commands with a button on the row, the first also for Enter and double click; the rest are in the menu.
 _BUTTONS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
     JobState.WAITING: (JobCommand.REMOVE,),
     JobState.RUNNING: (JobCommand.PAUSE, JobCommand.CANCEL),
@@ -71,14 +71,14 @@ _BUTTONS: Final[dict[JobState, tuple[JobCommand, ...]]] = {
 
 
 def commands_of(view: JobView) -> tuple[JobCommand, ...]:
-    """What can be done with the job now."""
+    """The commands that are legal now."""
     stopping = view.job.state in ACTIVE and view.phase is Phase.STOPPING
     folder = (JobCommand.SHOW_FOLDER,) if view.job.started else ()
     return folder if stopping else _COMMANDS[view.job.state] + folder
 
 
 def buttons_of(view: JobView) -> tuple[JobCommand, ...]:
-    """What of it stands on the row as buttons."""
+    """The commands with a button on the row."""
     if view.job.state in ACTIVE and view.phase is Phase.STOPPING:
         return ()
     return _BUTTONS[view.job.state]
@@ -99,36 +99,36 @@ def command_text(command: JobCommand) -> str:
 
 
 def state_text(view: JobView) -> str:
-    """The line that says how the job stands."""
+    """The state in one line."""
     job = view.job
     if job.state in ACTIVE and view.phase is Phase.STOPPING:
         return translate("mien", "Stopping")
     if job.state is JobState.RUNNING:
-        return _running_words(view)
+        return _running_text(view)
     if job.state is JobState.WAITING:
-        told = (
+        state = (
             translate("mien", "Waiting")
             if not job.done
-            else translate("mien", "Waiting, goes on after {frames}").format(frames=_frames(job.done))
+            else translate("mien", "Waiting, resumes after {frames}").format(frames=_frames(job.done))
         )
         extent = "" if job.total is None or job.done else _frames(job.total)
-        return _joined(told, extent, job.fault)
+        return _joined(state, extent, job.fault)
     if job.state is JobState.DONE:
         result = "" if job.result is None else _joined(_frames(job.result.frames), _faces(job.result.faces))
         return _joined(translate("mien", "Done"), result, job.fault)
     if job.state is JobState.FAILED:
         return _joined(translate("mien", "Failed"), job.fault)
-    told = {
+    state = {
         JobState.PAUSED: translate("mien", "Paused"),
         JobState.CANCELLED: translate("mien", "Cancelled"),
         JobState.INTERRUPTED: translate("mien", "Interrupted"),
     }[job.state]
     kept = job.started and job.state is not JobState.PAUSED
-    # how far it was is not known after a crash, until its journal is read
-    return _joined(told, _extent(job) if job.done else "", translate("mien", "what is done is kept") if kept else "")
+    # after a crash the number of frames is unknown until the journal is read
+    return _joined(state, _extent(job) if job.done else "", translate("mien", "progress is kept") if kept else "")
 
 
-def _running_words(view: JobView) -> str:
+def _running_text(view: JobView) -> str:
     job = view.job
     if view.phase is Phase.ANALYSING:
         fps = (
@@ -136,11 +136,11 @@ def _running_words(view: JobView) -> str:
             if view.fps is None
             else translate("mien", "{fps} frames/s").format(fps=_locale().toString(view.fps, "f", 1))
         )
-        left = "" if view.eta_s is None else eta_text(view.eta_s)
-        return _joined(translate("mien", "Running"), _extent(job), fps, left)
+        eta = "" if view.eta_s is None else eta_text(view.eta_s)
+        return _joined(translate("mien", "Running"), _extent(job), fps, eta)
     return {
         Phase.OPENING: translate("mien", "Opening the file and the models"),
-        Phase.CATCHING_UP: translate("mien", "Going back to where it stopped, after {frames}").format(
+        Phase.CATCHING_UP: translate("mien", "Returning to where it stopped, after {frames}").format(
             frames=_frames(job.done)
         ),
         Phase.WRITING: translate("mien", "Writing the results"),
@@ -148,7 +148,7 @@ def _running_words(view: JobView) -> str:
 
 
 def preset_text(name: str) -> str:
-    """What a preset is called."""
+    """Name of a preset."""
     known = {
         "speed": translate("mien", "Speed"),
         "balanced": translate("mien", "Balanced"),
@@ -158,29 +158,29 @@ def preset_text(name: str) -> str:
 
 
 def eta_text(eta_s: float) -> str:
-    """Time left, as finely as it is known."""
-    told = rounded_eta(eta_s)
-    if told.seconds:
-        return translate("mien", "about {seconds} s left").format(seconds=told.seconds)
-    if not told.hours:
-        return translate("mien", "about {minutes} min left").format(minutes=told.minutes)
-    return translate("mien", "about {hours} h {minutes:02} min left").format(hours=told.hours, minutes=told.minutes)
+    """Time left, rounded to its precision."""
+    eta = rounded_eta(eta_s)
+    if eta.seconds:
+        return translate("mien", "about {seconds} s left").format(seconds=eta.seconds)
+    if not eta.hours:
+        return translate("mien", "about {minutes} min left").format(minutes=eta.minutes)
+    return translate("mien", "about {hours} h {minutes:02} min left").format(hours=eta.hours, minutes=eta.minutes)
 
 
 def size_text(size_bytes: int) -> str:
-    """Bytes as people read them."""
+    """A number of bytes with its unit."""
     return _locale().formattedDataSize(size_bytes, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
 
 
 def location_text(job: Job) -> str:
-    """Where the results are, once there are any; else where the source is."""
+    """Folder of the results if there are any, otherwise path of the source."""
     if job.state is JobState.DONE:
         return translate("mien", "Results in {folder}").format(folder=job.folder)
     return job.spec if Path(job.spec).name != job.spec else ""
 
 
 def progress_of(job: Job) -> float | None:
-    """How much of the job is done, 0-1; None while nobody knows."""
+    """Fraction of the job that is done, 0-1; None if unknown."""
     if job.state is JobState.DONE:
         return 1.0
     return min(1.0, job.done / job.total) if job.total else None

@@ -1,4 +1,4 @@
-"""Looking at what was dropped and at the disk, off the main thread."""
+"""Scans dropped paths and checks disk space off the main thread."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from app.qt.background import Worker
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What was given at once."""
+    """Specs added together."""
 
     specs: tuple[str, ...]
     out: Path
     preset: str
-    taken: tuple[str, ...] = ()  # names of folders that are promised
+    taken: tuple[str, ...] = ()  # folder names reserved for other jobs
 
 
 class SourceScanner(QObject):
-    """Turns paths into sources with folders, one batch after the other, and looks at the disk of a folder."""
+    """Scans one batch of specs after another for sources, and checks the disk of the output folder."""
 
-    #: An ScanResult, and the preset that it was given with.
+    #: A ScanResult, and the preset of its batch.
     scanned = Signal(object, str)
-    #: A Disk, or None where it cannot be told.
+    #: A Disk, or None if unknown.
     disk_checked = Signal(object)
-    #: Nothing waits to be looked at any more, or something does.
+    #: `busy` has changed.
     busy_changed = Signal()
 
     def __init__(
@@ -41,57 +41,57 @@ class SourceScanner(QObject):
         jobs: Callable[[], tuple[Job, ...]],
         parent: QObject | None = None,
     ) -> None:
-        """``jobs`` gives those whose folders are promised."""
+        """``jobs`` returns the jobs whose folders are reserved."""
         super().__init__(parent)
         self._jobs = jobs
         self._batches: deque[_Batch] = deque()
-        self._looker: Worker[_Batch, ScanResult] = Worker(
-            "mien-look-at-files",
+        self._scan_worker: Worker[_Batch, ScanResult] = Worker(
+            "mien-scan-files",
             lambda batch: scan_sources(batch.specs, batch.out, batch.taken, open_source),
-            self._took,
-            lambda error: self._took(ScanResult(faults=(internal_error(error),))),
+            self._finish,
+            lambda error: self._finish(ScanResult(faults=(internal_error(error),))),
         )
-        self._disk: Worker[Path, Disk | None] = Worker(
-            "mien-look-at-disk", check_disk, self.disk_checked.emit, lambda error: self.disk_checked.emit(None)
+        self._disk_worker: Worker[Path, Disk | None] = Worker(
+            "mien-check-disk", check_disk, self.disk_checked.emit, lambda error: self.disk_checked.emit(None)
         )
 
     @property
     def busy(self) -> bool:
-        """Whether something waits to be looked at."""
+        """Whether a batch is being scanned or waits."""
         return bool(self._batches)
 
     def add(self, specs: tuple[str, ...], out: Path, preset: str) -> None:
-        """Look at these; `scanned` tells what became of them."""
+        """Scan these; the result is emitted as `scanned`."""
         if not specs:
             return
         self._batches.append(_Batch(specs, out, preset))
         if len(self._batches) == 1:
-            self._look()
+            self._scan_next()
 
     def request_disk_check(self, out: Path) -> None:
-        """`disk_checked` tells how much room there is."""
-        self._disk.submit(out)
+        """Check the disk of a folder; the result is emitted as `disk_checked`."""
+        self._disk_worker.submit(out)
 
     def shutdown(self) -> None:
-        """End both threads.
+        """Stop both threads.
 
         Raises:
-            ThreadStuckError: a disk does not answer within ten seconds.
+            ThreadStuckError: a disk does not respond within ten seconds.
         """
         try:
-            self._disk.close()
+            self._disk_worker.close()
         finally:
-            self._looker.close()
+            self._scan_worker.close()
 
-    def _look(self) -> None:
+    def _scan_next(self) -> None:
         batch = self._batches[0]
         taken = tuple(job.folder.name for job in self._jobs() if job.folder.parent == batch.out)
-        self._looker.submit(_Batch(batch.specs, batch.out, batch.preset, taken))
+        self._scan_worker.submit(_Batch(batch.specs, batch.out, batch.preset, taken))
         self.busy_changed.emit()
 
-    def _took(self, intake: ScanResult) -> None:
-        self.scanned.emit(intake, self._batches.popleft().preset)
+    def _finish(self, result: ScanResult) -> None:
+        self.scanned.emit(result, self._batches.popleft().preset)
         if self._batches:
-            self._look()
+            self._scan_next()
         else:
             self.busy_changed.emit()

@@ -15,7 +15,7 @@ from PySide6.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.kiosk import RETRY_S, STUCK_S, KioskOptions, RecoveryRule
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.overlay.overlay import DISCLAIMER, OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
@@ -65,7 +65,7 @@ class KioskWindow(QWidget):
         )
         self._lay_out()
         self._polling = self._make_timer(_POLL_MS, self.poll)
-        self._filling = self._make_timer(_RING_MS, self._fill)
+        self._filling = self._make_timer(_RING_MS, self.update_hold)
         self._still = self._make_timer(_POINTER_MS, self._hide_pointer)
         self._still.setSingleShot(True)
         self._watcher = QFileSystemWatcher(self)
@@ -196,10 +196,10 @@ class KioskWindow(QWidget):
         elif state is LiveState.FAILED:
             self._recover("")
 
-    def _present(self, presented: Presented) -> None:
+    def _present(self, presented: RenderedFrame) -> None:
         self._frame_s = self._now()
         self._rule.succeeded(self._frame_s)
-        self.view.show_image(presented.picture)
+        self.view.show_image(presented.image)
         self._stack.setCurrentWidget(self.view)
 
     def _note(self, notice: Notice) -> None:
@@ -249,7 +249,8 @@ class KioskWindow(QWidget):
         self._filling.stop()
         self.ring.hide()
 
-    def _fill(self) -> None:
+    def update_hold(self) -> None:
+        """Update the ring; close the window at the end of the hold."""
         if self._held_s is None:
             return
         share = (self._now() - self._held_s) / self._options.hold_s

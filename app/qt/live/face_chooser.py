@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.overlay.overlay import face_at
+from app.qt.widgets.drawn_panel import bold
 from app.session.rows import FaceRow
 
 #: Seconds for which a face out of view keeps its place before another one is shown.
@@ -32,6 +35,7 @@ class FaceChooser(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._label, 1)
         layout.addWidget(self._next)
+        self._reserve_width()
         self._update_text()
 
     @property
@@ -82,18 +86,30 @@ class FaceChooser(QWidget):
         if found is not None:
             self._chosen = found
 
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Adapt to the text size."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._reserve_width()
+
+    def _reserve_width(self) -> None:
+        """Make the label wide enough for all its texts, so that the side column does not change its width."""
+        metrics = QFontMetrics(bold(self.font()))
+        texts = (self._text(99, 99), self._text(99, 1), self._text(None, 99), self._text(None, 0))
+        self._label.setMinimumWidth(max(map(metrics.horizontalAdvance, texts)))
+
     def _update_text(self) -> None:
-        count = len(self._ids)
-        if self._shown is None and self._ids:
-            text = self.tr("Face {id} is out of view").format(id=self._followed)
-        elif self._shown is None:
-            text = self.tr("No face in view")
-        elif count == 1:
-            text = self.tr("Face {id}").format(id=self._shown)
-        else:
-            text = self.tr("Face {id}, one of {count}").format(id=self._shown, count=count)
-        self._label.setText(text)
+        self._label.setText(self._text(self._shown, len(self._ids)))
         self._next.setEnabled(bool(self._ids) and self._ids != (self._shown,))
+
+    def _text(self, shown: int | None, count: int) -> str:
+        if shown is None and count:
+            return self.tr("Face {id} is out of view").format(id=self._followed)
+        if shown is None:
+            return self.tr("No face in view")
+        if count == 1:
+            return self.tr("Face {id}").format(id=shown)
+        return self.tr("Face {id}, one of {count}").format(id=shown, count=count)
 
 
 def _of(rows: Sequence[FaceRow], face_id: int | None) -> FaceRow | None:

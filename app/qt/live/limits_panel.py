@@ -51,7 +51,7 @@ class SharesBar(QWidget):
             (shares.accepted, "present", Qt.BrushStyle.SolidPattern),
             (shares.ambiguous, "present", Qt.BrushStyle.BDiagPattern),
             (shares.not_assessed, "dim", Qt.BrushStyle.FDiagPattern),
-            (shares.seen_badly, "dim", Qt.BrushStyle.Dense6Pattern),
+            (shares.low_quality, "dim", Qt.BrushStyle.Dense6Pattern),
         )
         left = 0.0
         for share, name, style in styles:
@@ -137,7 +137,7 @@ class LimitsPanel(QWidget):
                 accepted=round(100 * shares.accepted),
                 ambiguous=round(100 * shares.ambiguous),
                 rejected=round(100 * shares.not_assessed),
-                badly=round(100 * shares.seen_badly),
+                badly=round(100 * shares.low_quality),
             )
         if text != self.shares_text.text():
             self.shares_text.setText(text)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.overlay.overlay import DISCLAIMER, OverlayParts
 from app.qt import theme
 from app.qt.bridge import LiveBridge, LiveState, RecordState
@@ -188,12 +188,12 @@ class LivePage(Page):
             self._slow.stop()
         self._update_slowly()
 
-    def _present(self, presented: Presented) -> None:
+    def _present(self, presented: RenderedFrame) -> None:
         """Show image and panels of one frame."""
         header = self.bridge.header
         if header is not self._header and header is not None:
             self._set_header(header)
-        self.view.show_image(presented.picture)
+        self.view.show_image(presented.image)
         before = self.faces.followed
         row = self.faces.choose(presented.rows)
         if before not in (None, self.faces.followed):

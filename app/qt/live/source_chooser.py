@@ -113,8 +113,8 @@ class SourceChooser(QWidget):
             return redact_url(spec)
         return self.tr("Camera {number}").format(number=spec) if spec.isdecimal() else Path(spec).name
 
-    def _picked(self, place: int) -> None:
-        spec = str(self.list.itemData(place))
+    def _picked(self, index: int) -> None:
+        spec = str(self.list.itemData(index))
         self._show_address(spec == _ADDRESS)
         if spec == _FILE:
             self.open_file()

@@ -25,7 +25,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from app.live.strip_picture import Plot, PlotLooks, plot_picture
+from app.live.plot_image import Plot, PlotStyle, plot_image
 from app.live.trace import SPAN_S, Trace, TraceView
 from app.overlay.palette import Colour
 from app.qt import theme
@@ -115,17 +115,17 @@ class LineKey(DrawnPanel):
             painter.setPen(theme.current().colour("dim"))
             nothing = QRectF(0.3 * em, 0.0, self.width() - 0.6 * em, self.height())
             painter.drawText(nothing, WRAP, self.tr("No expression in the last 60 seconds"))
-        for label, place in zip(self._labels, self._places(), strict=True):
-            middle = place.y() + 0.65 * em
+        for label, corner in zip(self._labels, self._places(), strict=True):
+            middle = corner.y() + 0.65 * em
             pen = QPen(theme.current().expression(label), max(0.14 * em, 2.0))
             pen.setCapStyle(Qt.PenCapStyle.FlatCap)
             if len(_DASHES[label]) > 1:
-                steps = [length + (1 if place % 2 else -1) for place, length in enumerate(_DASHES[label])]
+                steps = [length + (1 if index % 2 else -1) for index, length in enumerate(_DASHES[label])]
                 pen.setDashPattern([0.8 * step for step in steps])  # n points are joined by n - 1 pieces
             painter.setPen(pen)
-            painter.drawLine(QLineF(place.x(), middle, place.x() + 2.2 * em, middle))
+            painter.drawLine(QLineF(corner.x(), middle, corner.x() + 2.2 * em, middle))
             painter.setPen(theme.current().colour("text"))
-            name = QRectF(place.x() + _SAMPLE_EM * em, place.y(), self.width(), _LINE_EM * em)
+            name = QRectF(corner.x() + _SAMPLE_EM * em, corner.y(), self.width(), _LINE_EM * em)
             painter.drawText(name, Qt.AlignmentFlag.AlignVCenter, expression_name(label))
 
     def _places(self) -> list[QPointF]:
@@ -190,19 +190,19 @@ class PlotStack(DrawnPanel):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setFont(small)
         line = QFontMetricsF(small).height()
-        places = self.plot_areas()
-        for (title, marks), place in zip(self._axes, places, strict=True):
+        areas = self.plot_areas()
+        for (title, marks), area in zip(self._axes, areas, strict=True):
             painter.setPen(colours.colour("text"))
-            above = QRectF(place.left() + 0.3 * em, place.top() - 1.05 * line, place.width(), line)
+            above = QRectF(area.left() + 0.3 * em, area.top() - 1.05 * line, area.width(), line)
             painter.drawText(above, _AT_LEFT, title)
             for share, text in marks:
-                y = place.bottom() + 0.5 - share * place.height()
+                y = area.bottom() + 0.5 - share * area.height()
                 painter.setPen(colours.colour("dim"))
-                painter.drawText(QRectF(0, y - line / 2, place.left() - 0.3 * em, line), _AT_RIGHT, text)
+                painter.drawText(QRectF(0, y - line / 2, area.left() - 0.3 * em, line), _AT_RIGHT, text)
                 painter.setPen(colours.colour("line"))
-                painter.drawLine(QLineF(place.left() - 0.2 * em, y, place.left(), y))
-            painter.drawRect(place.adjusted(-1, -1, 0, 0))
-        lowest = places[-1]
+                painter.drawLine(QLineF(area.left() - 0.2 * em, y, area.left(), y))
+            painter.drawRect(area.adjusted(-1, -1, 0, 0))
+        lowest = areas[-1]
         for seconds in (-45.0, -30.0, -15.0):
             x = lowest.left() + (1 + seconds / SPAN_S) * lowest.width()
             painter.setPen(colours.colour("line"))
@@ -215,10 +215,10 @@ class PlotStack(DrawnPanel):
         """Draw the plot areas."""
         ratio = self.devicePixelRatioF()
         looks = _looks(theme.em(self) * ratio)
-        for plot, place in zip(self._plots, self.plot_areas(), strict=True):
-            width, height = round(place.width() * ratio), round(place.height() * ratio)
-            pixels = plot_picture(plot, looks, width, height)
-            painter.drawImage(place, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888))
+        for plot, area in zip(self._plots, self.plot_areas(), strict=True):
+            width, height = round(area.width() * ratio), round(area.height() * ratio)
+            pixels = plot_image(plot, looks, width, height)
+            painter.drawImage(area, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888))
 
     def plot_areas(self) -> tuple[QRect, ...]:
         """The three plot areas in logical pixels."""
@@ -237,17 +237,17 @@ def _small(font: QFont) -> QFont:
     return small
 
 
-def _looks(em_px: float) -> PlotLooks:
+def _looks(em_px: float) -> PlotStyle:
     """Colours of the theme; ``em_px`` in device pixels."""
     colours = theme.current()
-    return PlotLooks(
-        ground=_rgb(QColor(colours.panel)),
-        slashes=_rgb(QColor(colours.hatch)),
+    return PlotStyle(
+        background=_rgb(QColor(colours.panel)),
+        hatch=_rgb(QColor(colours.hatch)),
         limit=_rgb(QColor(colours.text)),
         lines={label: _rgb(colours.expression(label)) for label in EXPRESSIONS}
         | {_VALUE: _rgb(colours.colour("present"))},
         line_px=max(round(0.07 * em_px), 1),
-        slash_px=max(round(0.2 * em_px), 3),
+        hatch_px=max(round(0.2 * em_px), 3),
     )
 
 
@@ -319,7 +319,7 @@ class StripChart(QWidget):
         accept, ood = (None, None) if limits is None else (limits.aleatoric_limit / MAX_NATS, limits.ood_limit)
         self.plots.show_plots(
             (
-                Plot(view.times_s, _dashed(view, shown), None, view.refused),
+                Plot(view.times_s, _dashed(view, shown), None, view.not_assessed),
                 Plot(view.times_s, {_VALUE: view.aleatoric / MAX_NATS}, accept),
                 Plot(view.times_s, {_VALUE: view.ood_score}, ood),
             )

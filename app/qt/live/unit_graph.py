@@ -17,7 +17,7 @@ from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from app.live.unit_layout import LEAST_LINK, links_of, neighbour, row_count, unit_places
+from app.live.unit_layout import MIN_LINK, links_of, neighbour, row_count, unit_positions
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import full_name
 from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, hatch
@@ -75,7 +75,7 @@ class GraphCanvas(DrawnPanel):
     def set_header(self, header: SessionHeader | None) -> None:
         """Show the units of a session; None: no session."""
         self._header = header
-        self._places = unit_places(header.au_codes if header is not None else ())
+        self._places = unit_positions(header.au_codes if header is not None else ())
         self._selected = None
         self._estimate = None
         self._lay_out()
@@ -101,14 +101,14 @@ class GraphCanvas(DrawnPanel):
         """Centre of the node of a unit, in widget coordinates."""
         return QPointF(self._points[index])
 
-    def numbers(self, place: int) -> str:
+    def numbers(self, index: int) -> str:
         """Text with all numbers of a unit and of its strongest link."""
         header, estimate = self._header, self._estimate
         if header is None or estimate is None:
             return (
-                "" if header is None else self.tr("{unit}: not assessed").format(unit=full_name(header.au_codes[place]))
+                "" if header is None else self.tr("{unit}: not assessed").format(unit=full_name(header.au_codes[index]))
             )
-        code = header.au_codes[place]
+        code = header.au_codes[index]
         lines = [
             full_name(code)
             if code in header.au_trusted
@@ -116,20 +116,20 @@ class GraphCanvas(DrawnPanel):
         ]
         lines.append(
             self.tr("occurrence {mean:.2f} ± {std:.2f}").format(
-                mean=estimate.occurrence[place], std=estimate.occurrence_std[place]
+                mean=estimate.occurrence[index], std=estimate.occurrence_std[index]
             )
         )
         lines.append(
             self.tr("aleatoric {aleatoric:.2f}, epistemic {epistemic:.2f} nats").format(
-                aleatoric=estimate.aleatoric[place], epistemic=estimate.epistemic[place]
+                aleatoric=estimate.aleatoric[index], epistemic=estimate.epistemic[index]
             )
         )
-        others = [int(b if a == place else a) for a, b in links_of(estimate.adjacency) if place in (a, b)]
+        others = [int(b if a == index else a) for a, b in links_of(estimate.adjacency) if index in (a, b)]
         if others:
-            best = max(others, key=lambda other: float(estimate.adjacency[place, other]))
-            lines.append(self.tr("strongest link: {link}").format(link=self._link_text(header, estimate, place, best)))
+            best = max(others, key=lambda other: float(estimate.adjacency[index, other]))
+            lines.append(self.tr("strongest link: {link}").format(link=self._link_text(header, estimate, index, best)))
         else:
-            lines.append(self.tr("no link of {least} or more").format(least=LEAST_LINK))
+            lines.append(self.tr("no link of {least} or more").format(least=MIN_LINK))
         return "\n".join(lines)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -175,8 +175,8 @@ class GraphCanvas(DrawnPanel):
             for first, second in self._links.tolist():
                 self._draw_link(painter, estimate, first, second)
                 self._draw_link(painter, estimate, second, first)
-            for place in range(len(self._points)):
-                self._draw_node(painter, header, estimate, place)
+            for index in range(len(self._points)):
+                self._draw_node(painter, header, estimate, index)
         self._draw_codes(painter, header)
         if self._selected is not None:
             painter.setPen(QPen(theme.current().colour("accent"), 2))
@@ -220,8 +220,8 @@ class GraphCanvas(DrawnPanel):
         text = self._link_text(header, estimate, *link)
         return self.tr("{unit} linked with {link}").format(unit=unit, link=text)
 
-    def _select(self, place: int | None) -> None:
-        self._selected = place
+    def _select(self, index: int | None) -> None:
+        self._selected = index
         self._describe()
         self.redraw()
 
@@ -254,16 +254,16 @@ class GraphCanvas(DrawnPanel):
         painter.setPen(pen)
         painter.drawLine(line)
 
-    def _draw_node(self, painter: QPainter, header: SessionHeader, estimate: AUEstimate, place: int) -> None:
+    def _draw_node(self, painter: QPainter, header: SessionHeader, estimate: AUEstimate, index: int) -> None:
         """Draw a disc with the area of the occurrence, and a ring of ± one standard deviation."""
-        colours, em, point = theme.current(), theme.em(self), self._points[place]
-        mean, std = float(estimate.occurrence[place]), float(estimate.occurrence_std[place])
+        colours, em, point = theme.current(), theme.em(self), self._points[index]
+        mean, std = float(estimate.occurrence[index]), float(estimate.occurrence_std[index])
         radius, low, high = (
             self._radius * math.sqrt(min(max(value, 0.0), 1.0)) for value in (mean, mean - std, mean + std)
         )
-        if header.au_codes[place] in header.au_trusted:
+        if header.au_codes[index] in header.au_trusted:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colours.colour("present" if mean > header.au_thresholds[place] else "below"))
+            painter.setBrush(colours.colour("present" if mean > header.au_thresholds[index] else "below"))
         else:
             painter.setPen(QPen(colours.colour("hatch"), 1))
             painter.setBrush(hatch(colours.hatch, "#00000000", max(round(0.13 * em), 2)))
@@ -300,9 +300,9 @@ class GraphCanvas(DrawnPanel):
 
     def _node_at(self, point: QPointF) -> int | None:
         reach = self._radius + theme.em(self)
-        for place, node in enumerate(self._points):
+        for index, node in enumerate(self._points):
             if QLineF(point, node).length() <= reach:
-                return place
+                return index
         return None
 
     def _link_at(self, point: QPointF) -> tuple[int, int] | None:
@@ -337,9 +337,9 @@ class GraphCanvas(DrawnPanel):
         if self._estimate is None:
             return self.tr("Action units: not assessed")
         if not len(self._links):
-            return self.tr("The model keeps no link of {least} or more.").format(least=LEAST_LINK)
+            return self.tr("The model keeps no link of {least} or more.").format(least=MIN_LINK)
         hint = self.tr("Click a unit, or use the arrow keys, to read its numbers.")
-        return f"{hint}\n" + self.tr("Learned links below {least} are left out.").format(least=LEAST_LINK)
+        return f"{hint}\n" + self.tr("Learned links below {least} are left out.").format(least=MIN_LINK)
 
     def _describe(self) -> None:
         self.setAccessibleDescription(self._text())
@@ -359,10 +359,10 @@ class GraphLegend(DrawnPanel):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._entries = (
             _Entry(_sizes, self.tr("size: occurrence")),
-            _Entry(_ring, self.tr("ring: ± one deviation")),
+            _Entry(_ring, self.tr("ring: ± one std. deviation")),
             _Entry(_hollow, self.tr("not trusted")),
             _Entry(_widths, self.tr("width: link × mean mask")),
-            _Entry(_broken, self.tr("more broken: mask varies more")),
+            _Entry(_broken, self.tr("gaps: deviation of the mask")),
         )
         self.setAccessibleName("; ".join(entry.text for entry in self._entries))
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
@@ -388,8 +388,8 @@ class GraphLegend(DrawnPanel):
     def draw_static(self, painter: QPainter) -> None:
         """Draw every mark and its text."""
         em = theme.em(self)
-        for entry, place in zip(self._entries, self._places(self.width()), strict=True):
-            line = QRectF(place.x() * em, place.y() * em, self.width(), _PITCH * em)
+        for entry, corner in zip(self._entries, self._places(self.width()), strict=True):
+            line = QRectF(corner.x() * em, corner.y() * em, self.width(), _PITCH * em)
             entry.draw(painter, QRectF(line.left(), line.top(), (_MARK_EM - 0.4) * em, line.height()))
             painter.setPen(theme.current().colour("dim"))
             line.setLeft(line.left() + _MARK_EM * em)

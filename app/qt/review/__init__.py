@@ -1,1 +1,1 @@
-"""The review page."""
+"""The review page: one session with its timeline and notes."""

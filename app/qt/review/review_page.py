@@ -10,7 +10,7 @@ from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
@@ -22,7 +22,7 @@ from app.qt.start.start_page import Ask, ask_session
 from app.qt.translation import translated
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import Card, Column, scrolled, text_label
+from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text_label
 from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
@@ -236,10 +236,7 @@ class ReviewPage(Page):
         head = QHBoxLayout()
         head.addWidget(self._title, 1)
         for action in (self._open, self._export):
-            button = QPushButton(action.text())
-            button.setToolTip(action.toolTip())
-            button.clicked.connect(action.trigger)
-            head.addWidget(button)
+            head.addWidget(ActionButton(action))
         column = QVBoxLayout(desk_page)
         column.addLayout(head)
         column.addWidget(self.desk, 1)
@@ -269,13 +266,9 @@ class SessionChooser(QWidget):
                 )
             )
         )
-        button = QPushButton(open_session.text())
-        button.setProperty("role", "main")
-        button.setToolTip(open_session.toolTip())
-        button.clicked.connect(open_session.trigger)
         self._hint = text_label(self.tr("or drop its folder here"), "dim")
         row = QHBoxLayout()
-        row.addWidget(button)
+        row.addWidget(ActionButton(open_session, "main"))
         row.addSpacing(10)
         row.addWidget(self._hint, 1, Qt.AlignmentFlag.AlignVCenter)
         column.body.addLayout(row)

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
-    QPushButton,
     QSizePolicy,
     QToolButton,
     QTreeWidget,
@@ -30,7 +29,7 @@ from app.qt.review.timeline_painter import label_text
 from app.qt.translation import translated
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
 from app.qt.widgets.expression_panel import ExpressionPanel
-from app.qt.widgets.page_parts import Card, text_label
+from app.qt.widgets.page_parts import ActionButton, Card, text_label
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.timeline_layout import clock_text
 from app.session.rows import FaceRow, SessionHeader
@@ -54,12 +53,9 @@ class FacePanel(QWidget):
         policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
         self.expression.chip.setSizePolicy(policy)
         self._name = text_label("", "heading")
-        button = QPushButton(next_face.text())
-        button.setToolTip(next_face.toolTip())
-        button.clicked.connect(next_face.trigger)
         head = QHBoxLayout()
         head.addWidget(self._name, 1)
-        head.addWidget(button)
+        head.addWidget(ActionButton(next_face))
         layout = QVBoxLayout(self)
         layout.addLayout(head)
         layout.addWidget(self.expression)
@@ -166,7 +162,7 @@ class NotesPanel(QWidget):
         card.body.addWidget(
             text_label(self.tr("Your labels are kept apart from the model's, which never change."), "dim")
         )
-        card.body.addWidget(_button_of(exclude))
+        card.body.addWidget(ActionButton(exclude))
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.addRow(self.tr("Coder"), self.coder)
@@ -176,7 +172,7 @@ class NotesPanel(QWidget):
     def _list_card(self, remove: QAction) -> Card:
         card = Card(self.tr("Notes"))
         card.body.addWidget(self.notes, 1)
-        card.body.addWidget(_button_of(remove))
+        card.body.addWidget(ActionButton(remove))
         return card
 
 
@@ -350,13 +346,3 @@ def _columns_of(note: Note, duration_s: float, label_form: str) -> tuple[str, st
     if isinstance(note, Exclusion):
         return span, ""
     return span, label_form.format(number=note.face_id, label=label_text(note.label))
-
-
-def _button_of(action: QAction) -> QPushButton:
-    """A button that triggers an action and follows whether it is enabled."""
-    button = QPushButton(action.text())
-    button.setToolTip(action.toolTip())
-    button.setEnabled(action.isEnabled())
-    button.clicked.connect(action.trigger)
-    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
-    return button

@@ -102,13 +102,13 @@ def _table(checks: list[Check]) -> QWidget:
         "missing": QCoreApplication.translate("mien", "✗ missing"),
         "optional": QCoreApplication.translate("mien", "○ optional"),
     }
-    for place, check in enumerate(checks):
+    for index, check in enumerate(checks):
         status = QLabel(statuses[check.status])
         if not check.passed:
             status.setProperty("role", "heading")
         detail = text_label(breakable(check.detail), "dim")
         detail.setAccessibleName(f"{check.name}: {check.detail}")
-        grid.addWidget(status, 2 * place, 0, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(text_label(breakable(check.name)), 2 * place, 1)
-        grid.addWidget(detail, 2 * place + 1, 1)
+        grid.addWidget(status, 2 * index, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(text_label(breakable(check.name)), 2 * index, 1)
+        grid.addWidget(detail, 2 * index + 1, 1)
     return inside

@@ -106,8 +106,8 @@ class StartPage(Page):
         column.body.addWidget(
             text_label(
                 self.tr(
-                    "Mien follows every face in a video and shows what its expression looks like, how certain the "
-                    "estimate is, and when none can be given."
+                    "Mien tracks every face in a video and shows what its expression looks like, how certain that is, "
+                    "and when it is unclear."
                 )
             )
         )

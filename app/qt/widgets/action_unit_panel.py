@@ -69,6 +69,10 @@ class ActionUnitPanel(DrawnPanel):
         """FACS numbers of the trusted units that are present."""
         return self._present
 
+    def bar_box(self, line: int) -> QRectF:
+        """The rectangle of a full bar as last painted, in widget coordinates; trusted units have the first lines."""
+        return QRectF(self._bars[line])
+
     def set_header(self, header: SessionHeader | None) -> None:
         """Show the units of a session; None: no session."""
         units = () if header is None else zip(header.au_codes, header.au_thresholds, strict=True)

@@ -70,22 +70,20 @@ class DistributionBars(DrawnPanel):
         colours, em = theme.current(), theme.em(self)
         left, pitch = self._bar_left(), _PITCH * em
         width = max(self.width() - left - 3.4 * em, em)
-        self._full = [
-            QRectF(left, 2 + (place + 0.24) * pitch, width, 0.52 * pitch) for place in range(len(EXPRESSIONS))
-        ]
+        self._full = [QRectF(left, 2 + (row + 0.24) * pitch, width, 0.52 * pitch) for row in range(len(EXPRESSIONS))]
         self._numbers.clear()
         heavy = bold(self.font())
-        for place, label in enumerate(EXPRESSIONS):
+        for row, label in enumerate(EXPRESSIONS):
             chosen = label in self._labels
             painter.setFont(heavy if chosen else self.font())
             painter.setPen(colours.colour("text" if self._values else "dim"))
-            line = QRectF(0.3 * em, 2 + place * pitch, left - 0.8 * em, pitch)
+            line = QRectF(0.3 * em, 2 + row * pitch, left - 0.8 * em, pitch)
             painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_name(label))
             if self._values:
-                painter.fillRect(self._full[place], colours.colour("track"))
+                painter.fillRect(self._full[row], colours.colour("track"))
             else:
                 painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
-                painter.drawRect(self._full[place])
+                painter.drawRect(self._full[row])
 
     def draw_dynamic(self, painter: QPainter) -> None:
         """Draw bars and percentages."""

@@ -49,13 +49,13 @@ def choice_box(choices: Sequence[Choice], value: object, on_choice: Callable[[ob
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     box.setMinimumWidth(1)  # in a narrow page the text is elided
-    for place, choice in enumerate(choices):
+    for index, choice in enumerate(choices):
         box.addItem(choice.text, choice.value)
         model = box.model()
         if not choice.available and isinstance(model, QStandardItemModel):
-            model.item(place).setEnabled(False)
+            model.item(index).setEnabled(False)
     select(box, value)
-    box.activated.connect(lambda place: on_choice(box.itemData(place)))
+    box.activated.connect(lambda index: on_choice(box.itemData(index)))
     return box
 
 
@@ -68,9 +68,9 @@ def typed_folder(text: str) -> Path:
 
 def select(box: QComboBox, value: object) -> None:
     """Show a value without calling ``on_choice``."""
-    for place in range(box.count()):
-        if box.itemData(place) == value:
-            box.setCurrentIndex(place)
+    for index in range(box.count()):
+        if box.itemData(index) == value:
+            box.setCurrentIndex(index)
 
 
 def fact_rows(rows: Sequence[tuple[str, str]]) -> QWidget:
@@ -80,12 +80,12 @@ def fact_rows(rows: Sequence[tuple[str, str]]) -> QWidget:
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(round(theme.em(inside)))
     grid.setColumnStretch(1, 1)
-    for place, (name, text) in enumerate(rows):
+    for index, (name, text) in enumerate(rows):
         label = text_label(name, "dim")
         label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         label.setMinimumWidth(round(8.5 * theme.em(inside)))
         value = text_label(text, selectable=True)
         value.setAccessibleName(f"{name}: {text}")
-        grid.addWidget(label, place, 0, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(value, place, 1, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(label, index, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(value, index, 1, Qt.AlignmentFlag.AlignTop)
     return inside

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
 
@@ -93,6 +93,25 @@ class Column(QWidget):
         side = max(round(1.2 * em), round((self.width() - _COLUMN_EM * em) / 2))
         self.body.setContentsMargins(side, round(1.2 * em), side, round(1.5 * em))
         self.body.setSpacing(round(0.9 * em))
+
+
+class ActionButton(QPushButton):
+    """Triggers an action, and follows its text, tooltip and enabled state."""
+
+    def __init__(self, action: QAction, role: str = "", parent: QWidget | None = None) -> None:
+        """``role`` as in app/qt/theme.py."""
+        super().__init__(parent)
+        self._action = action
+        if role:
+            self.setProperty("role", role)
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._follow_action)
+        self._follow_action()
+
+    def _follow_action(self) -> None:
+        self.setText(self._action.text())
+        self.setToolTip(self._action.toolTip())
+        self.setEnabled(self._action.isEnabled())
 
 
 class Card(QFrame):

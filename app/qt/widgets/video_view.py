@@ -83,13 +83,13 @@ class VideoView(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """Emit the click position inside the image."""
-        box = self._image_box()
+        box = self.image_box()
         if box is not None and event.button() is Qt.MouseButton.LeftButton and box.contains(event.position()):
             at: QPointF = event.position() - box.topLeft()
             self.face_picked.emit(at.x() / box.width(), at.y() / box.height())
         super().mousePressEvent(event)
 
-    def _image_box(self) -> QRectF | None:
+    def image_box(self) -> QRectF | None:
         """Where the image is drawn, in logical pixels."""
         if self._image is None:
             return None
@@ -112,7 +112,7 @@ class VideoView(QWidget):
             self._paint_borders(painter, target.toRect())
             painter.drawImage(target.topLeft(), image)
             return
-        box = self._image_box() or QRectF(self.rect())
+        box = self.image_box() or QRectF(self.rect())
         self._paint_borders(painter, box.toRect())
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(box, image)

@@ -1,4 +1,4 @@
-"""The queue of jobs: legal commands, one at a time, what is kept, and what comes back after a crash."""
+"""The job queue: legal commands, one active job, what is saved, and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def names(queue: JobQueue) -> list[str]:
     return [job.spec for job in queue.jobs]
 
 
-# Every command as it can be given, by number.
+# Every command, by number.
 COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.add(f"{job_id}.mp4", OUT / str(job_id), "speed", {"speed": job_id}),
     lambda queue, job_id: queue.start(job_id, ENGINE),
@@ -42,10 +42,10 @@ COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.pause(job_id),
     lambda queue, job_id: queue.resume(job_id),
     lambda queue, job_id: queue.finish(job_id, RESULT, "cut off"),
-    lambda queue, job_id: queue.fail(job_id, "made to fail"),
+    lambda queue, job_id: queue.fail(job_id, "simulated failure"),
     lambda queue, job_id: queue.interrupt(job_id),
-    lambda queue, job_id: queue.fail(job_id, "made to fail", touched=False),
-    lambda queue, job_id: queue.return_to_queue(job_id, "disk full"),
+    lambda queue, job_id: queue.fail(job_id, "simulated failure", touched=False),
+    lambda queue, job_id: queue.postpone(job_id, "disk full"),
     lambda queue, job_id: queue.cancel(job_id),
     lambda queue, job_id: queue.requeue(job_id),
     lambda queue, job_id: queue.requeue(job_id, afresh=True),
@@ -54,7 +54,7 @@ COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.remove(job_id),
     lambda queue, job_id: queue.clear_done(),
 )
-#: Sixty commands on a few jobs; the first of each kind is drawn more often, so that there are jobs.
+#: Up to sixty commands on a few jobs; adding, starting and finishing are drawn more often, so that there are jobs.
 SEQUENCES = st.lists(
     st.tuples(st.sampled_from((0, 1, 1, 5, *range(len(COMMANDS)))), st.integers(1, 5)), min_size=20, max_size=60
 )
@@ -62,11 +62,11 @@ SEQUENCES = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(SEQUENCES)
-def test_any_sequence_of_commands_keeps_the_laws(
+def test_any_sequence_of_commands_keeps_the_invariants(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
 ) -> None:
-    kept: list[tuple[Job, ...]] = [()]
-    queue = JobQueue((), kept.append)
+    saved: list[tuple[Job, ...]] = [()]
+    queue = JobQueue((), saved.append)
     for number, job_id in steps:
         before = queue.jobs
         try:
@@ -77,8 +77,8 @@ def test_any_sequence_of_commands_keeps_the_laws(
         assert (queue.active is None) == (queue.count_of(*ACTIVE) == 0)
         assert len({job.job_id for job in queue.jobs}) == len(queue.jobs)
         assert all(job.started for job in queue.jobs if job.state in ACTIVE)
-        # What was kept last is what is, but for frames that were counted since.
-        assert [without_count(job) for job in kept[-1]] == [without_count(job) for job in queue.jobs]
+        # The jobs saved last equal the current ones, except for progress since then.
+        assert [without_count(job) for job in saved[-1]] == [without_count(job) for job in queue.jobs]
     path = tmp_path_factory.mktemp("requeue") / "jobs.json"
     write_jobs(path, queue.jobs)
     assert read_jobs(path).jobs == queue.jobs
@@ -97,28 +97,28 @@ def test_jobs_run_in_the_order_of_the_list() -> None:
     queue.move(3, 0)
     assert names(queue) == ["c.mp4", "a.mp4", "b.mp4"]
     seen = []
-    while (job := queue.next_queued) is not None:
+    while (job := queue.next_waiting) is not None:
         queue.start(job.job_id, ENGINE)
         queue.finish(job.job_id, RESULT)
         seen.append(job.spec)
     assert seen == ["c.mp4", "a.mp4", "b.mp4"]
 
 
-def test_only_one_job_runs_at_a_time() -> None:
+def test_only_one_job_is_active_at_a_time() -> None:
     queue = queue_of("a.mp4", "b.mp4")
     queue.start(1, ENGINE)
-    with pytest.raises(RuntimeStateError, match="cannot begin job 2 while job 1 is running"):
+    with pytest.raises(RuntimeStateError, match="cannot start job 2 while job 1 is running"):
         queue.start(2, ENGINE)
     queue.pause(1)
     with pytest.raises(RuntimeStateError, match="while job 1 is paused"):
         queue.start(2, ENGINE)
 
 
-def test_a_wrong_command_names_job_and_states() -> None:
+def test_an_illegal_command_names_the_job_and_its_state() -> None:
     queue = queue_of("clips/a.mp4")
     with pytest.raises(RuntimeStateError, match=r"cannot pause job 1 \(a.mp4\), which is waiting: it must be running"):
         queue.pause(1)
-    with pytest.raises(RuntimeStateError, match="job 7 is not in the queue any more"):
+    with pytest.raises(RuntimeStateError, match="job 7 is no longer in the queue"):
         queue.cancel(7)
 
 
@@ -130,7 +130,7 @@ def test_a_running_job_cannot_be_removed() -> None:
 
 
 @pytest.mark.parametrize("state", STOPPED)
-def test_a_stopped_job_goes_on_with_the_engine_it_was_begun_with(state: JobState) -> None:
+def test_a_requeued_job_keeps_the_engine_settings_it_started_with(state: JobState) -> None:
     queue = queue_of("a.mp4")
     queue.start(1, ENGINE)
     {JobState.FAILED: lambda: queue.fail(1, "gone"), JobState.CANCELLED: lambda: queue.cancel(1)}.get(
@@ -144,7 +144,7 @@ def test_a_stopped_job_goes_on_with_the_engine_it_was_begun_with(state: JobState
     assert not job.fault
 
 
-def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its_own() -> None:
+def test_a_job_that_never_wrote_to_its_folder_does_not_resume_from_it() -> None:
     queue = queue_of("a.mp4")
     queue.start(1, ENGINE)
     assert not queue.fail(1, "no such file", touched=False).started
@@ -152,12 +152,12 @@ def test_a_job_that_did_not_touch_its_folder_does_not_take_what_it_holds_for_its
     job = queue.start(1, EngineChoice("openvino"))
     assert not job.resumes
     assert job.engine == EngineChoice("openvino")
-    queue.return_to_queue(1, "disk full")
+    queue.postpone(1, "disk full")
     assert queue.start(1, ENGINE).resumes
 
 
 @pytest.mark.parametrize("command", [JobQueue.interrupt, JobQueue.cancel])
-def test_a_job_that_was_broken_off_before_it_touched_its_folder_still_starts_afresh(
+def test_a_job_stopped_before_it_wrote_to_its_folder_still_starts_afresh(
     command: Callable[..., Job],
 ) -> None:
     queue = queue_of("a.mp4")
@@ -173,7 +173,7 @@ def test_a_job_that_was_broken_off_before_it_touched_its_folder_still_starts_afr
     assert job.engine == EngineChoice("openvino")
 
 
-def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:
+def test_a_job_that_starts_afresh_uses_the_current_settings() -> None:
     queue = queue_of("a.mp4")
     queue.start(1, ENGINE)
     queue.update_progress(1, 20, 35)
@@ -185,27 +185,27 @@ def test_a_job_that_starts_afresh_takes_the_settings_of_the_day() -> None:
     assert not job.resumes
 
 
-def test_a_job_that_started_afresh_and_broke_off_goes_on() -> None:
+def test_a_job_interrupted_after_starting_afresh_resumes() -> None:
     queue = queue_of("a.mp4")
     queue.start(1, ENGINE)
     queue.cancel(1)
     queue.requeue(1, afresh=True)
     queue.start(1, ENGINE)
-    again = JobQueue(queue.jobs)  # the program was killed
+    again = JobQueue(queue.jobs)  # as after a crash
     again.requeue(1)
     assert again.start(1, ENGINE).resumes
 
 
-def test_the_preset_is_fixed_once_the_job_has_begun() -> None:
+def test_the_preset_cannot_change_after_the_start() -> None:
     queue = queue_of("a.mp4")
     assert queue.set_preset(1, "speed").total == 12
     queue.start(1, ENGINE)
-    queue.return_to_queue(1, "disk full")
-    with pytest.raises(RuntimeStateError, match="goes on as it was begun"):
+    queue.postpone(1, "disk full")
+    with pytest.raises(RuntimeStateError, match="resumes with the preset that it started with"):
         queue.set_preset(1, "speed")
 
 
-def test_clearing_leaves_what_can_still_be_done() -> None:
+def test_clearing_keeps_unfinished_jobs() -> None:
     queue = queue_of("a.mp4", "b.mp4", "c.mp4")
     queue.start(1, ENGINE)
     queue.finish(1, RESULT)
@@ -215,20 +215,20 @@ def test_clearing_leaves_what_can_still_be_done() -> None:
     assert names(queue) == ["b.mp4", "c.mp4"]
 
 
-def test_counting_frames_writes_nothing() -> None:
-    kept: list[tuple[Job, ...]] = []
-    queue = JobQueue((), kept.append)
+def test_progress_is_not_saved() -> None:
+    saved: list[tuple[Job, ...]] = []
+    queue = JobQueue((), saved.append)
     queue.add("a.mp4", OUT, "speed", {})
     queue.start(1, ENGINE)
-    before = len(kept)
+    before = len(saved)
     for done in range(30):
         queue.update_progress(1, done, 35)
-    assert len(kept) == before
+    assert len(saved) == before
     queue.pause(1)
-    assert kept[-1][0].done == 29
+    assert saved[-1][0].done == 29
 
 
-def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_saved_jobs_are_read_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "jobs.json"
     queue = queue_of("a.mp4", "ü b.mp4")
     queue.start(1, ENGINE)
@@ -238,7 +238,48 @@ def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["jobs.json"]
 
 
-def test_no_file_is_an_empty_queue(tmp_path: Path) -> None:
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text(
+        """{
+ "schema": "mien-jobs/1",
+ "jobs": [
+  {
+   "job_id": 3,
+   "spec": "/films/a.mp4",
+   "folder": "/results/a",
+   "preset": "speed",
+   "totals": {"speed": 12, "balanced": null},
+   "state": "interrupted",
+   "done": 5,
+   "total": 12,
+   "tries": 1,
+   "engine": {"backend": null, "tracker": "litert", "threads": 2},
+   "afresh": false,
+   "result": null,
+   "fault": ""
+  }
+ ]
+}
+"""
+    )
+    assert read_jobs(path).jobs == (
+        Job(
+            3,
+            "/films/a.mp4",
+            Path("/results/a"),
+            "speed",
+            {"speed": 12, "balanced": None},
+            JobState.INTERRUPTED,
+            done=5,
+            total=12,
+            tries=1,
+            engine=EngineChoice(None, "litert", 2),
+        ),
+    )
+
+
+def test_a_missing_file_is_an_empty_queue(tmp_path: Path) -> None:
     assert read_jobs(tmp_path / "jobs.json") == read_jobs(tmp_path / "nowhere" / "jobs.json")
     assert read_jobs(tmp_path / "jobs.json").fault == ""
 
@@ -278,7 +319,7 @@ DAMAGED_JOBS: tuple[Any, ...] = (
     ],
     ids=range(19),
 )
-def test_a_damaged_file_is_kept_aside(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_renamed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "jobs.json"
     path.write_text(text)
     read = read_jobs(path)
@@ -289,16 +330,16 @@ def test_a_damaged_file_is_kept_aside(tmp_path: Path, text: str) -> None:
     assert read_jobs(path).fault == ""
 
 
-def test_bytes_that_are_no_text_are_kept_aside(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_renamed(tmp_path: Path) -> None:
     (tmp_path / "jobs.json").write_bytes(b"\xff\xfe\x00")
     assert "kept as jobs.json.damaged" in read_jobs(tmp_path / "jobs.json").fault
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders without the right to write are a matter of POSIX")
-def test_a_file_that_cannot_be_written_is_one_error_and_the_old_one_stays(tmp_path: Path) -> None:
+def test_a_failed_write_is_one_error_and_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "jobs.json"
     write_jobs(path, queue_of("a.mp4").jobs)
-    (tmp_path / "jobs.part.json").mkdir()  # in the way of the new file
+    (tmp_path / "jobs.part.json").mkdir()  # blocks the temporary file
     with pytest.raises(OutputError, match="cannot be written"):
         write_jobs(path, ())
     assert [job.spec for job in read_jobs(path).jobs] == ["a.mp4"]

@@ -1,4 +1,4 @@
-"""One job from beginning to end, on made frames: every way in which it may end, and going on."""
+"""One job from start to end on fake frames: every outcome, and resuming."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from app.annotate import JobControl
 from app.jobs.job_queue import EngineChoice, Job, JobState
 from app.jobs.job_run import JobExecutor, OutcomeKind, config_of
 from app.session.folder import SessionFolder, SessionState
-from app.session.journal import write_failed
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
-from engine.errors import BackendError, SourceError
+from engine.errors import BackendError, OutputError, Remedy, SourceError
 from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.sessions import FakeEngines, SilentListener
 
@@ -41,13 +40,13 @@ def table_of(folder: Path) -> list[list[str]]:
     return [row[:place] + row[place + 1 :] for row in rows]
 
 
-def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
+def test_a_job_runs_with_its_engine_settings(tmp_path: Path) -> None:
     engines = FakeEngines(FakePipeline())
     executor = JobExecutor("0.1", lambda spec: FakeSource(FRAMES), engines)
-    ending = executor.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
-    assert ending.kind is OutcomeKind.FINISHED
-    assert ending.result is not None
-    assert (ending.result.frames, ending.result.faces) == (FRAMES, 2)
+    outcome = executor.run(job_in(tmp_path / "a", "thorough"), SilentListener(), JobControl())
+    assert outcome.kind is OutcomeKind.FINISHED
+    assert outcome.result is not None
+    assert (outcome.result.frames, outcome.result.faces) == (FRAMES, 2)
     config, tracker = engines.opened[0]
     assert (config.backends, config.threads, config.tracking.threads, tracker) == (("onnxruntime",), 2, 2, "litert")
     assert config.tracking.detect_every_s == 0.0
@@ -56,7 +55,7 @@ def test_a_job_runs_with_the_engine_it_was_begun_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", ["speed", "balanced"])
-def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path: Path, preset: str) -> None:
+def test_a_resumed_job_writes_the_same_table_as_an_uninterrupted_one(tmp_path: Path, preset: str) -> None:
     control = JobControl()
 
     def stop_at(index: int) -> None:
@@ -72,66 +71,68 @@ def test_a_stopped_job_goes_on_and_its_table_is_that_of_an_unbroken_run(tmp_path
     assert table_of(broken) == table_of(whole)
 
 
-def test_a_job_does_not_take_what_others_wrote_for_its_own(tmp_path: Path) -> None:
+def test_a_new_job_does_not_resume_from_another_jobs_files(tmp_path: Path) -> None:
     engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is OutcomeKind.FAILED
-    assert 'choose "Start again", or add it with another folder' in ending.fault
-    assert "--" not in ending.fault
+    outcome = engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    assert outcome.kind is OutcomeKind.FAILED
+    assert 'choose "Start again", or add it with another folder' in outcome.fault
+    assert "--" not in outcome.fault
 
 
-def test_starting_again_writes_over_what_is_there(tmp_path: Path) -> None:
+def test_starting_again_overwrites_the_results(tmp_path: Path) -> None:
     engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a", "speed"), SilentListener(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentListener(), JobControl())
-    assert ending.result is not None
-    assert ending.result.frames == FRAMES
+    outcome = engines.run(job_in(tmp_path / "a", "balanced", afresh=True), SilentListener(), JobControl())
+    assert outcome.result is not None
+    assert outcome.result.frames == FRAMES
 
 
-def test_resuming_with_what_is_finished_leaves_it_alone(tmp_path: Path) -> None:
+def test_resuming_a_finished_session_leaves_it_unchanged(tmp_path: Path) -> None:
     engines = engines_of(FakePipeline())
     engines.run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    ending = engines.run(job_in(tmp_path / "a", tries=2), SilentListener(), JobControl())
-    assert (ending.kind, ending.result) == (OutcomeKind.FINISHED, None)
+    outcome = engines.run(job_in(tmp_path / "a", tries=2), SilentListener(), JobControl())
+    assert (outcome.kind, outcome.result) == (OutcomeKind.FINISHED, None)
 
 
-def test_a_source_that_cannot_be_opened_fails_that_job_alone(tmp_path: Path) -> None:
+def test_an_unreadable_source_fails_only_its_job(tmp_path: Path) -> None:
     def refuse(spec: str) -> FrameSource:
         raise SourceError(f"{spec} is gone")
 
-    ending = engines_of(FakePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert (ending.kind, ending.fault) == (OutcomeKind.FAILED, "clip.mp4 is gone")
+    outcome = engines_of(FakePipeline(), refuse).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    assert (outcome.kind, outcome.fault) == (OutcomeKind.FAILED, "clip.mp4 is gone")
     assert SessionFolder(tmp_path / "a").state() is SessionState.EMPTY
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_holds_the_queue(tmp_path: Path, number: int) -> None:
+def test_a_full_disk_blocks_the_queue(tmp_path: Path, number: int) -> None:
     def full() -> Exception:
-        error = write_failed(tmp_path / "journal.jsonl", OSError(number, "No space left on device"))
+        error = OutputError("journal.jsonl cannot be written (No space left on device)", Remedy.FREE_SPACE)
         error.__cause__ = OSError(number, "No space left on device")
         return error
 
-    ending = engines_of(FakePipeline(fail_at=3, error=full)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is OutcomeKind.BLOCKED
-    assert "No space left on device): free space, then start the queue" in ending.fault
+    outcome = engines_of(FakePipeline(fail_at=3, error=full)).run(
+        job_in(tmp_path / "a"), SilentListener(), JobControl()
+    )
+    assert outcome.kind is OutcomeKind.BLOCKED
+    assert "No space left on device): free space, then start the queue" in outcome.fault
 
 
-def test_missing_models_hold_the_queue(tmp_path: Path) -> None:
+def test_missing_models_block_the_queue(tmp_path: Path) -> None:
     def missing() -> Exception:
         return BackendError("no backend can run it: install onnxruntime")
 
     pipeline = FakePipeline(fail_at=0, error=missing)
-    ending = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
-    assert ending.kind is OutcomeKind.BLOCKED
+    outcome = engines_of(pipeline).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
+    assert outcome.kind is OutcomeKind.BLOCKED
 
 
-def test_a_fault_of_the_program_is_raised(tmp_path: Path) -> None:
+def test_an_unexpected_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="made to fail"):
         engines_of(FakePipeline(fail_at=3)).run(job_in(tmp_path / "a"), SilentListener(), JobControl())
 
 
-def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
+def test_a_job_can_be_stopped_while_frames_are_skipped(tmp_path: Path) -> None:
     control, stop_first = JobControl(), JobControl()
 
     class SlowToSkip(FakeSource):
@@ -152,5 +153,5 @@ def test_stopping_while_the_source_is_skipped_through(tmp_path: Path) -> None:
     assert SessionFolder(tmp_path / "a").journal.read_bytes() == journal
 
 
-def test_the_choice_without_a_backend_keeps_the_order_of_the_settings() -> None:
+def test_without_a_backend_the_configured_order_is_used() -> None:
     assert config_of(EngineChoice()) == EngineConfig()

@@ -1,4 +1,4 @@
-"""What is dropped: which sources it stands for, where their results go, and what is refused."""
+"""Scanning dropped paths: the sources they contain, their output folders, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from engine.errors import SourceError
 from tests.fakes.engines import FakeSource
 
 
-def open_made(spec: str) -> FrameSource:
-    """Opens what does not begin with "bad"."""
+def open_fake(spec: str) -> FrameSource:
+    """Opens every spec that does not start with "bad"."""
     if Path(spec).name.startswith("bad"):
         raise SourceError(f"{spec} holds no frame")
     return FakeSource(12)
@@ -26,12 +26,12 @@ def touch(*paths: Path) -> None:
         path.touch()
 
 
-def test_files_get_folders_of_their_names(tmp_path: Path) -> None:
-    intake = scan_sources([str(tmp_path / "a.mp4"), DEMO_SPEC], tmp_path / "out", (), open_made)
-    assert [one.folder for one in intake.found] == [tmp_path / "out" / "a", tmp_path / "out" / "demo"]
+def test_output_folders_are_named_after_the_files(tmp_path: Path) -> None:
+    result = scan_sources([str(tmp_path / "a.mp4"), DEMO_SPEC], tmp_path / "out", (), open_fake)
+    assert [source.folder for source in result.found] == [tmp_path / "out" / "a", tmp_path / "out" / "demo"]
 
 
-def test_the_frames_of_each_preset_are_known_beforehand(tmp_path: Path) -> None:
+def test_the_number_of_frames_is_known_for_each_preset(tmp_path: Path) -> None:
     def open_fast(spec: str) -> FrameSource:
         source = FakeSource(100)
         source.info = dataclasses.replace(source.info, fps=30.0)
@@ -52,64 +52,64 @@ def test_the_frames_of_each_preset_are_known_beforehand(tmp_path: Path) -> None:
 
 def test_the_same_file_again_gets_another_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / "a-2").mkdir(parents=True)  # of an earlier day
-    intake = scan_sources(["a.mp4", "x/a.mp4"], out, ("a",), open_made)
-    assert [one.folder.name for one in intake.found] == ["a-3", "a-4"]
+    (out / "a-2").mkdir(parents=True)  # of an earlier job
+    result = scan_sources(["a.mp4", "x/a.mp4"], out, ("a",), open_fake)
+    assert [source.folder.name for source in result.found] == ["a-3", "a-4"]
 
 
-def test_a_folder_of_many_pictures_is_one_source(tmp_path: Path) -> None:
+def test_the_pictures_in_a_folder_are_one_source(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     touch(*(folder / f"{number}.JPG" for number in range(300)), folder / "notes.txt")
-    intake = scan_sources([str(folder)], tmp_path / "out", (), open_made)
-    assert [one.spec for one in intake.found] == [str(folder)]
+    result = scan_sources([str(folder)], tmp_path / "out", (), open_fake)
+    assert [source.spec for source in result.found] == [str(folder)]
 
 
-def test_the_videos_of_a_folder_are_a_source_each(tmp_path: Path) -> None:
+def test_each_video_in_a_folder_is_a_source(tmp_path: Path) -> None:
     folder = tmp_path / "day"
     touch(folder / "b.MP4", folder / "a.mkv", folder / "face.png", folder / "deeper" / "c.mp4")
-    intake = scan_sources([str(folder)], tmp_path / "out", (), open_made)
-    assert [Path(one.spec).name for one in intake.found] == ["day", "a.mkv", "b.MP4"]
+    result = scan_sources([str(folder)], tmp_path / "out", (), open_fake)
+    assert [Path(source.spec).name for source in result.found] == ["day", "a.mkv", "b.MP4"]
 
 
 @pytest.mark.parametrize("spec", ["0", "/dev/video2", "rtsp://me:secret@10.0.0.7/live"])
-def test_what_has_no_end_is_refused_unopened(spec: str, tmp_path: Path) -> None:
+def test_a_live_source_is_refused_without_opening_it(spec: str, tmp_path: Path) -> None:
     def open_none(spec: str) -> FrameSource:
         raise AssertionError("must not be opened")
 
-    intake = scan_sources([spec], tmp_path, (), open_none)
-    assert intake.found == ()
-    assert len(intake.live) == 1
-    assert "secret" not in intake.live[0]
+    result = scan_sources([spec], tmp_path, (), open_none)
+    assert result.found == ()
+    assert len(result.live) == 1
+    assert "secret" not in result.live[0]
 
 
-def test_one_bad_file_costs_no_other(tmp_path: Path) -> None:
+def test_an_unreadable_file_does_not_affect_others(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    intake = scan_sources(["bad.mp4", "a.mp4", str(tmp_path / "empty"), "bad2.mp4"], tmp_path / "out", (), open_made)
-    assert [one.spec for one in intake.found] == ["a.mp4"]
-    assert intake.faults == ("bad.mp4 holds no frame", "bad2.mp4 holds no frame")
-    assert intake.empty == (str(tmp_path / "empty"),)
+    result = scan_sources(["bad.mp4", "a.mp4", str(tmp_path / "empty"), "bad2.mp4"], tmp_path / "out", (), open_fake)
+    assert [source.spec for source in result.found] == ["a.mp4"]
+    assert result.faults == ("bad.mp4 holds no frame", "bad2.mp4 holds no frame")
+    assert result.empty == (str(tmp_path / "empty"),)
 
 
-def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_path: Path) -> None:
+def test_the_disk_of_a_missing_folder_is_that_of_its_parent(tmp_path: Path) -> None:
     disk = check_disk(tmp_path / "deep" / "deeper")
     assert disk is not None
     assert disk.writable
     assert disk.free_bytes > 0
 
 
-def test_nothing_can_be_written_inside_a_file(tmp_path: Path) -> None:
+def test_a_file_is_not_a_writable_folder(tmp_path: Path) -> None:
     touch(tmp_path / "file")
     disk = check_disk(tmp_path / "file")
     assert disk is not None
     assert not disk.writable
 
 
-def test_what_cannot_be_looked_at_has_no_disk() -> None:
+def test_a_path_that_cannot_be_checked_has_no_disk() -> None:
     assert check_disk(Path("x" * 5000)) is None
 
 
-def test_a_name_that_no_disk_takes_is_one_fault() -> None:
-    intake = scan_sources(["x" * 5000, "a.mp4"], Path("out"), (), open_made)
-    assert [one.spec for one in intake.found] == ["a.mp4"]
-    assert len(intake.faults) == 1
-    assert "cannot be read (File name too long)" in intake.faults[0]
+def test_a_name_that_is_too_long_is_one_fault() -> None:
+    result = scan_sources(["x" * 5000, "a.mp4"], Path("out"), (), open_fake)
+    assert [source.spec for source in result.found] == ["a.mp4"]
+    assert len(result.faults) == 1
+    assert "cannot be read (File name too long)" in result.faults[0]

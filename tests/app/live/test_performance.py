@@ -1,15 +1,16 @@
-"""Rates and times of a live run."""
+"""Frame rates and stage times of a live run."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.live.performance import STAGES, PerformanceMeter
+from app.live.performance import PerformanceMeter
+from app.session.journal import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 
 
-def test_nothing_is_known_before_the_first_frame():
+def test_there_are_no_figures_before_the_first_frame():
     figures = PerformanceMeter().figures()
     assert (figures.fps_in, figures.fps_out, figures.dropped, figures.stages) == (0, 0, 0, ())
 
@@ -18,7 +19,7 @@ def test_rates_are_those_of_the_last_three_seconds():
     meter = PerformanceMeter()
     for tenth in range(101):  # ten seconds: 30 per second in; out 10 per second, in the last three seconds 20
         out = tenth if tenth <= 70 else 70 + 2 * (tenth - 70)
-        meter.look(tenth / 10, RuntimeCounters(3 * tenth, out, 3 * tenth - out, ()))
+        meter.sample(tenth / 10, RuntimeCounters(3 * tenth, out, 3 * tenth - out, ()))
     figures = meter.figures()
     assert figures.fps_in == pytest.approx(30)
     assert figures.fps_out == pytest.approx(20)

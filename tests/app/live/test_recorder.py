@@ -1,4 +1,4 @@
-"""Recordings: what stands in the folder, with gaps, losses, full disks, and inside a run that goes on."""
+"""Recordings: the files of the session, gaps, losses, full disks, and attaching to a running source."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_recording_is_a_finished_folder_with_clean_video(tmp_path: Path) -> No
     assert np.abs(picture - 20).max() <= 3  # the grey of frame 20, and no line over it
 
 
-def test_it_begins_at_frame_0_and_time_0_and_keeps_gaps(tmp_path: Path) -> None:
+def test_indices_and_times_start_at_0_and_keep_gaps(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path / "session")
     record(recorder, 20, 21, 25, 26)
     entries = list(read_journal(recorder.folder.journal))
@@ -94,7 +94,7 @@ def test_it_begins_at_frame_0_and_time_0_and_keeps_gaps(tmp_path: Path) -> None:
         assert {row["frame"] for row in csv.DictReader(handle)} == {"0", "1", "5", "6"}
 
 
-def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
+def test_metadata_describes_the_recording(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path / "session", Limits(0.9, 0.5))
     record(recorder, *range(12))
     metadata, header = read_metadata(recorder.folder.metadata), read_header(recorder.folder.journal)
@@ -105,12 +105,12 @@ def test_metadata_tells_what_was_recorded(tmp_path: Path) -> None:
     assert (metadata.source.source, metadata.source.kind, metadata.source.fps_mode) == ("camera:0", "camera", "cfr")
     assert metadata.thresholds == {"tau_accept": 0.9, "tau_ood": 0.5}  # those in force ...
     assert (header.aleatoric_limit, header.ood_limit) == (0.9, 0.5)
-    assert metadata.calibration["expression"]["max_aleatoric"] == 1.2  # ... and the model's own
+    assert metadata.calibration["expression"]["aleatoric_limit"] == 1.2  # ... and the model's own
     with recorder.folder.csv.open(newline="") as handle:
         assert {row["tau_accept"] for row in csv.DictReader(handle)} == {"0.9"}
 
 
-def test_metadata_is_there_from_the_start(tmp_path: Path) -> None:
+def test_metadata_exists_from_the_start(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path / "session")
     recorder.open()
     assert not read_metadata(recorder.folder.metadata).completed
@@ -124,14 +124,14 @@ def test_an_empty_recording_leaves_no_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_in_the_way_stays(tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     (tmp_path / "session").mkdir()
     (tmp_path / "session" / "mine.txt").write_text("mine")
     record(make_recorder(tmp_path / "session"))
     assert [path.name for path in (tmp_path / "session").iterdir()] == ["mine.txt"]
 
 
-def test_a_run_that_breaks_off_leaves_a_whole_recording_and_the_reason(tmp_path: Path) -> None:
+def test_a_run_that_ends_early_leaves_a_complete_recording_with_the_reason(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path / "session")
     recorder.open()
     for result in results(0, 1, 2):
@@ -140,7 +140,7 @@ def test_a_run_that_breaks_off_leaves_a_whole_recording_and_the_reason(tmp_path:
     metadata = read_metadata(recorder.folder.metadata)
     assert metadata.completed
     assert metadata.fault is not None
-    assert "broke off" in metadata.fault
+    assert "ended before the recording was stopped" in metadata.fault
     assert len(video_times(recorder.folder.recording)) == 3
 
 
@@ -164,7 +164,7 @@ def test_a_folder_below_a_file_is_an_error_with_the_remedy_of_a_recording(tmp_pa
     assert (tmp_path / "file").read_text() == ""
 
 
-def test_a_folder_that_cannot_be_begun_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_cannot_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: JournalSink) -> None:
         raise OutputError("no journal today")
 
@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_begun_is_not_left(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("fail_at", [1, 7])
-def test_a_full_disk_is_told_once_and_keeps_what_was_written(
+def test_a_full_disk_is_reported_once_and_keeps_the_written_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
 ) -> None:
     recorder = make_recorder(tmp_path / "session")
@@ -200,9 +200,7 @@ def test_a_full_disk_is_told_once_and_keeps_what_was_written(
     assert recorder.folder.state() is SessionState.UNFINISHED
 
 
-def test_a_disk_that_is_full_at_the_end_keeps_journal_and_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_at_the_end_keeps_journal_and_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*paths: Path) -> None:
         raise OutputError("no table today", Remedy.FREE_SPACE)
 
@@ -244,13 +242,13 @@ def has_recording_remedy(error: OutputError) -> bool:
 
 
 def noisy_results(count: int) -> list[FrameResult]:
-    """Pictures that compress badly."""
+    """Frames that compress badly."""
     noise = np.random.default_rng(5)
-    made = results(*range(count))
+    plain = results(*range(count))
     images = noise.integers(0, 256, (count, 120, 160, 3), np.uint8)
     return [
         FrameResult(dataclasses.replace(result.frame, image=image), result.faces, result.times)
-        for result, image in zip(made, images, strict=True)
+        for result, image in zip(plain, images, strict=True)
     ]
 
 
@@ -266,8 +264,8 @@ def test_a_full_disk_at_any_size_is_one_error_and_leaves_what_can_be_read(tmp_pa
     )
     assert finished.returncode == 2, finished.stderr
     assert finished.stderr == ""
-    told, written = finished.stdout.splitlines()
-    assert "in the settings" in told
+    message, written = finished.stdout.splitlines()
+    assert "in the settings" in message
     if written == "0":
         assert not folder.path.exists()
         return
@@ -277,7 +275,7 @@ def test_a_full_disk_at_any_size_is_one_error_and_leaves_what_can_be_read(tmp_pa
         assert next(container.decode(video=0)).time == 0.0
 
 
-def test_a_killed_recording_keeps_its_rows_and_pictures(tmp_path: Path) -> None:
+def test_a_killed_recording_keeps_its_rows_and_frames(tmp_path: Path) -> None:
     killed = """
 import os, signal, sys
 from pathlib import Path
@@ -297,7 +295,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert folder.state() is SessionState.UNFINISHED
 
 
-def test_a_recorder_joins_and_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+def test_a_recorder_attaches_to_and_detaches_from_a_running_source(tmp_path: Path) -> None:
     enough = threading.Event()
 
     class Watched(Recorder):
@@ -356,7 +354,7 @@ def test_a_folder_is_named_after_source_and_time(tmp_path: Path, spec: str, name
     assert recording_folder(tmp_path, spec, now).path.name == f"{name}-3"
 
 
-def test_a_root_that_cannot_be_looked_at_is_told_when_the_recording_begins() -> None:
+def test_an_unreadable_root_is_reported_when_the_recording_starts() -> None:
     recorder = make_recorder(recording_folder(Path("x" * 5000), "0", datetime(2026, 3, 1)).path)
     with pytest.raises(OutputError, match="cannot be written", check=has_recording_remedy):
         recorder.open()

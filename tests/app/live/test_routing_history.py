@@ -1,4 +1,4 @@
-"""Where the faces of the last half minute went, and where they had gone at other limits."""
+"""Shares of the decisions in the last half minute, and rerouting with other limits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
-from app.live.routing_history import HISTORY_S, RoutingHistory, redecided
+from app.live.routing_history import HISTORY_S, RoutingHistory, with_decisions
 from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
 from engine.types import FaceQuality, FrameResult, QualityReason, Reason, Route, Uncertainty
 from tests.fakes.faces import fake_face, fake_frame, fake_result
 
-CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "made")
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.2), "fake")
 
 
 def result(index: int, *, fps: float = 10.0, aleatoric: float = 0.4, epistemic: float = 0.05, dark: bool = False):
@@ -31,7 +31,7 @@ def filled(*results: FrameResult) -> RoutingHistory:
     return history
 
 
-def test_nothing_is_known_before_the_first_face():
+def test_there_are_no_shares_before_the_first_face():
     assert not filled().shares().known
     assert not filled(fake_result(fake_frame(0))).shares().known
 
@@ -39,28 +39,28 @@ def test_nothing_is_known_before_the_first_face():
 def test_shares_count_faces_by_route_and_sum_to_one():
     dark = [result(index, dark=True) for index in range(5)]
     shares = filled(*dark, *(result(index) for index in range(5, 20))).shares()
-    assert (shares.accepted, shares.seen_badly, shares.faces) == (15 / 20, 5 / 20, 20)
-    assert shares.accepted + shares.ambiguous + shares.not_assessed + shares.seen_badly == 1
+    assert (shares.accepted, shares.low_quality, shares.faces) == (15 / 20, 5 / 20, 20)
+    assert shares.accepted + shares.ambiguous + shares.not_assessed + shares.low_quality == 1
 
 
 @pytest.mark.parametrize(
     ("limits", "share"),
     [
-        ({"max_aleatoric": 0.3}, "ambiguous"),
-        ({"max_aleatoric": 0.5}, "accepted"),
-        ({"max_epistemic": 0.01}, "not_assessed"),
+        ({"aleatoric_limit": 0.3}, "ambiguous"),
+        ({"aleatoric_limit": 0.5}, "accepted"),
+        ({"epistemic_limit": 0.01}, "not_assessed"),
     ],
 )
-def test_other_limits_route_the_past_anew(limits, share):
+def test_other_limits_reroute_the_history(limits, share):
     history = filled(*(result(index) for index in range(50)))
     history.reroute(dataclasses.replace(CALIBRATION, **limits))
     assert getattr(history.shares(), share) == 1
 
 
-def test_routing_anew_and_back_gives_what_was():
+def test_rerouting_back_restores_the_shares():
     history = filled(*(result(index) for index in range(50)))
     before = history.shares()
-    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.0))
     assert history.shares() != before
     history.reroute(CALIBRATION)
     assert history.shares() == before
@@ -70,23 +70,23 @@ def test_only_the_last_half_minute_counts():
     history = filled(*(result(index, dark=True) for index in range(100)))
     for index in range(100, 100 + round(10 * HISTORY_S) + 1):
         history.add(result(index))
-    assert history.shares().seen_badly == 0
+    assert history.shares().low_quality == 0
 
 
-def test_frames_that_come_thick_are_thinned():
+def test_frames_above_the_maximum_rate_are_skipped():
     history = filled(*(result(index, fps=60.0) for index in range(600)))
     assert 90 <= history.shares().faces <= 110  # ten per second of ten seconds
 
 
-def test_a_time_that_runs_back_starts_anew():
+def test_a_time_before_the_previous_one_clears_the_history():
     history = filled(*(result(index, dark=True) for index in range(50)), result(0))
     assert history.shares().faces == 1
     assert history.shares().accepted == 1
 
 
-def test_decisions_of_the_newest_frame_can_be_put_into_a_result():
+def test_a_result_can_get_the_rerouted_decisions():
     history = filled(*(result(index) for index in range(5)))
-    history.reroute(dataclasses.replace(CALIBRATION, max_aleatoric=0.0))
-    changed = redecided(result(4), history.decisions())
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.0))
+    changed = with_decisions(result(4), history.decisions())
     assert changed.faces[0].decision.route is Route.AMBIGUOUS
-    assert redecided(result(4), {}).faces[0].decision.route is Route.ACCEPT
+    assert with_decisions(result(4), {}).faces[0].decision.route is Route.ACCEPT

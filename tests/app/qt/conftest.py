@@ -1,4 +1,4 @@
-"""Windows without a screen, and the check that no test leaves a widget or a running timer behind."""
+"""Offscreen windows, and the check that no test leaves a widget or a running timer behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _offscreen() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def qapp(_offscreen: None) -> object:
-    """The program's own application, in place of a bare one of pytest-qt."""
+    """The program's own application instead of pytest-qt's."""
     from app.qt.application import make_application
 
     return make_application()
@@ -28,7 +28,7 @@ def qapp(_offscreen: None) -> object:
 
 @pytest.fixture(autouse=True)
 def nothing_left(no_thread_left: None, _offscreen: None) -> Iterator[None]:
-    """Fail a test that leaves a widget or a running timer alive; take back theme and scale."""
+    """Fail a test that leaves a widget or a running timer alive; reset theme and scale."""
     from PySide6.QtCore import QCoreApplication, QEvent, QTimer
     from PySide6.QtWidgets import QApplication, QWidget
     from shiboken6 import Shiboken
@@ -41,7 +41,7 @@ def nothing_left(no_thread_left: None, _offscreen: None) -> Iterator[None]:
     before = {id(widget) for widget in QApplication.allWidgets()}
     yield
 
-    def what_is_left() -> tuple[list[QWidget], list[QTimer]]:
+    def find_leaks() -> tuple[list[QWidget], list[QTimer]]:
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         QCoreApplication.processEvents()
         timers = (item for item in gc.get_objects() if type(item) is QTimer)
@@ -50,16 +50,16 @@ def nothing_left(no_thread_left: None, _offscreen: None) -> Iterator[None]:
             [timer for timer in timers if Shiboken.isValid(timer) and timer.isActive()],
         )
 
-    left, timers = what_is_left()
-    if left or timers:  # collecting takes a while, so only when something is there that it may free
+    left, timers = find_leaks()
+    if left or timers:  # a collection is slow, so only if it may free something
         gc.collect()
-        left, timers = what_is_left()
-    told = [f"{type(item).__name__} {item.objectName()!r}" for item in (*left, *timers)]
+        left, timers = find_leaks()
+    leaks = [f"{type(item).__name__} {item.objectName()!r}" for item in (*left, *timers)]
     for widget in left:
         if Shiboken.isValid(widget) and widget.parent() is None:
             Shiboken.delete(widget)
-    if told:
-        pytest.fail(f"left alive: {', '.join(sorted(set(told))[:12])} ({len(told)})")
+    if leaks:
+        pytest.fail(f"left alive: {', '.join(sorted(set(leaks))[:12])} ({len(leaks)})")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def until() -> Until:
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10
         while not condition():
-            assert time.monotonic() < deadline, "waited ten seconds in vain"
+            assert time.monotonic() < deadline, "condition not met within ten seconds"
             QTest.qWait(5)
 
     return wait

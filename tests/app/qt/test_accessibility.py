@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAction, QColor, QKeySequence, QShortcut
 from PySide6.QtTest import QTest
@@ -39,10 +34,10 @@ from app.qt.theme import ThemeName, apply_theme
 from app.qt.widgets.icons import IconView
 from app.settings.preferences import PAGES
 from engine.facs import EXPRESSIONS
-from tests.app.qt.made_window import Make, Until, made_session, made_windows, walk_states, write_queue
-from tests.app.qt.room import describe, is_inner, visible, without_room
+from tests.app.qt.layout_checks import describe, is_inner, layout_problems, visible
+from tests.app.qt.window_fixture import Make, Until, open_windows, walk_states, write_queue, write_session
 
-#: What a user works with.
+#: Kinds of controls.
 CONTROLS: Final = (QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QSlider, QTabBar)
 THEMES: Final = (ThemeName.LIGHT, ThemeName.DARK, ThemeName.HIGH_CONTRAST)
 
@@ -50,13 +45,13 @@ THEMES: Final = (ThemeName.LIGHT, ThemeName.DARK, ThemeName.HIGH_CONTRAST)
 @pytest.fixture
 def make(qtbot: QtBot, tmp_path: Path) -> Iterator[Make]:
     write_queue(tmp_path)
-    with made_windows(qtbot, tmp_path) as make:
+    with open_windows(qtbot, tmp_path) as make:
         yield make
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
-    return made_session(tmp_path)
+    return write_session(tmp_path)
 
 
 def activate(top: QWidget) -> None:
@@ -68,22 +63,22 @@ def activate(top: QWidget) -> None:
 
 
 def is_drawn(widget: QWidget) -> bool:
-    """Whether the program paints it itself."""
+    """Whether our code paints it."""
     return any("paintEvent" in vars(kind) and kind.__module__.startswith("app.") for kind in type(widget).__mro__)
 
 
 def unnamed(top: QWidget) -> list[str]:
-    """Widgets that a screen reader has no words for: the name, or the text of the widget or of its label."""
+    """Widgets without an accessible name, their own or that of their label."""
     found = []
     for widget in visible(top):
         if widget.isWindow() or widget.focusProxy() is not None or is_inner(widget):
             continue
         if isinstance(widget, IconView):
-            continue  # stands beside the words that it goes with
+            continue  # decorative
         works = widget.focusPolicy() is not Qt.FocusPolicy.NoFocus
         interface = QAccessible.queryAccessibleInterface(widget)
         name = interface.text(QAccessible.Text.Name).strip()
-        if not works:  # it may be a part of a drawn widget that has a name
+        if not works:  # it may be a part of a named drawn widget
             name = name or widget.parentWidget().accessibleName()
         if (works or is_drawn(widget)) and not name:
             found.append(describe(widget))
@@ -91,10 +86,10 @@ def unnamed(top: QWidget) -> list[str]:
 
 
 def tab_round(top: QWidget) -> list[QWidget]:
-    """Everything that gets the focus on a round by Tab."""
+    """All widgets focused in one round of Tab."""
     seen: list[QWidget] = []
     last = None
-    for _ in range(300):  # links inside of a text are stops too
+    for _ in range(300):  # links inside a text are stops too
         QTest.keyClick(top.focusWidget() or top, Qt.Key.Key_Tab)
         focus = top.focusWidget()  # whether or not the window is the active one
         assert focus is not None
@@ -103,12 +98,12 @@ def tab_round(top: QWidget) -> list[QWidget]:
         if focus not in seen:
             seen.append(focus)
         last = focus
-    assert len(seen) == 1, "Tab never comes round"
+    assert len(seen) == 1, "Tab does not return to the first widget"
     return seen
 
 
 def not_reached(top: QWidget) -> list[str]:
-    """Controls that Tab never comes to and that no key stands for."""
+    """Controls without Tab focus and without a shortcut."""
     reached = set(tab_round(top))
     found = []
     for widget in visible(top):
@@ -122,25 +117,25 @@ def not_reached(top: QWidget) -> list[str]:
                 continue
         group = widget.group() if isinstance(widget, QAbstractButton) else None
         if group is not None and any(button in reached for button in group.buttons()):
-            continue  # arrows move on from the one that Tab comes to
+            continue  # reached by arrow keys
         found.append(describe(widget))
     return found
 
 
-def test_everything_has_a_name_and_tab_comes_to_every_control(make: Make, until: Until, session: Path) -> None:
-    made = make()
+def test_all_widgets_are_named_and_all_controls_reached_by_tab(make: Make, until: Until, session: Path) -> None:
+    fixture = make()
     found = []
-    for state, top in walk_states(made, until, session):
+    for state, top in walk_states(fixture, until, session):
         found += [f"{state}: no name: {words}" for words in unnamed(top)]
-        if top.windowType() is not Qt.WindowType.Popup:  # which holds texts alone
+        if top.windowType() is not Qt.WindowType.Popup:  # it contains only texts
             found += [f"{state}: not by Tab: {words}" for words in not_reached(top)]
     assert not found, "\n".join(found)
 
 
-def test_arrows_move_what_has_the_focus_though_pages_use_them_too(make: Make, until: Until, session: Path) -> None:
-    made = make()
+def test_arrow_keys_move_focused_controls_despite_page_shortcuts(make: Make, until: Until, session: Path) -> None:
+    fixture = make()
     found, moved = [], set()
-    for state, top in walk_states(made, until, session):
+    for state, top in walk_states(fixture, until, session):
         activate(top)
         for widget in visible(top):
             if not isinstance(widget, (QTabBar, QSlider)) or not widget.isEnabled():
@@ -168,7 +163,7 @@ def keys_of(action: QAction) -> list[str]:
 
 
 def in_menus(actions: list[QAction]) -> list[QAction]:
-    """All actions of these menus and of those inside."""
+    """All actions of these menus and their submenus."""
     found = []
     for action in actions:
         menu = action.menu()
@@ -177,7 +172,7 @@ def in_menus(actions: list[QAction]) -> list[QAction]:
     return found
 
 
-def test_every_key_stands_in_the_menu_and_on_the_sheet(make: Make) -> None:
+def test_every_shortcut_is_in_a_menu_and_on_the_sheet(make: Make) -> None:
     window = make().window
     everywhere, *pages = window.shortcut_groups()
     on_sheet = [action for group in (everywhere, *pages) for action in group.actions]
@@ -194,7 +189,7 @@ def test_every_key_stands_in_the_menu_and_on_the_sheet(make: Make) -> None:
 
 
 def mnemonics(window: QMainWindow) -> list[str]:
-    """The letters for Alt that can be seen."""
+    """All visible mnemonics."""
     texts = [action.text() for action in window.menuBar().actions() if action.isVisible()]
     for widget in visible(window):
         if isinstance(widget, QAbstractButton) or (isinstance(widget, QLabel) and widget.buddy() is not None):
@@ -204,14 +199,14 @@ def mnemonics(window: QMainWindow) -> list[str]:
     return [QKeySequence.mnemonic(text).toString() for text in texts]
 
 
-def test_no_key_means_two_things_on_a_page(make: Make, until: Until, session: Path) -> None:
-    made = make()
-    everywhere, *groups = made.window.shortcut_groups()
-    for state, top in walk_states(made, until, session):
-        if top is not made.window:
+def test_no_key_has_two_meanings_in_any_state(make: Make, until: Until, session: Path) -> None:
+    fixture = make()
+    everywhere, *groups = fixture.window.shortcut_groups()
+    for state, top in walk_states(fixture, until, session):
+        if top is not fixture.window:
             continue
-        actions = (*everywhere.actions, *groups[PAGES.index(made.window.shown or "")].actions)
-        keys = [key for action in actions for key in keys_of(action)] + mnemonics(made.window)
+        actions = (*everywhere.actions, *groups[PAGES.index(fixture.window.shown or "")].actions)
+        keys = [key for action in actions for key in keys_of(action)] + mnemonics(fixture.window)
         twice = [key for key, count in Counter(filter(None, keys)).items() if count > 1]
         assert twice == [], state
 
@@ -222,12 +217,12 @@ def test_no_key_means_two_things_on_a_page(make: Make, until: Until, session: Pa
 @pytest.mark.parametrize("scale", [100, 200])
 @pytest.mark.parametrize("name", [ThemeName.LIGHT, ThemeName.HIGH_CONTRAST])
 def test_no_text_is_cut(make: Make, until: Until, session: Path, name: ThemeName, scale: int) -> None:
-    made = make(theme=name.value, scale_percent=scale)
+    fixture = make(theme=name.value, scale_percent=scale)
     found: dict[str, str] = {}
-    for state, top in walk_states(made, until, session):
-        for _ in range(3):  # lays everything out, and then what depends on the width that came of it
+    for state, top in walk_states(fixture, until, session):
+        for _ in range(3):  # layout, then what depends on the resulting width
             QTest.qWait(0)
-        for words in without_room(top):
+        for words in layout_problems(top):
             found.setdefault(words, state)
     assert found == {}
 
@@ -243,25 +238,25 @@ def luminance(colour: QColor) -> float:
 
 
 def contrast(one: QColor, other: QColor) -> float:
-    """From 1 to 21, WCAG 2.2."""
+    """Contrast ratio 1-21, WCAG 2.2."""
     darker, lighter = sorted((luminance(one), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_contrast_of_black_and_white_is_that_of_the_standard() -> None:
+def test_contrast_ratio_matches_the_standard() -> None:
     assert contrast(QColor("#000000"), QColor("#ffffff")) == pytest.approx(21)
     assert contrast(QColor("#777777"), QColor("#ffffff")) == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_every_theme_has_the_contrast_that_it_promises(name: ThemeName) -> None:
+def test_every_theme_has_its_documented_contrast(name: ThemeName) -> None:
     apply_theme(make_application(), name, 100)
     colours = theme.current()
-    least = [("text", ground, 7.0) for ground in ("window", "panel", "raised", "track", "warning", "error")]
-    least += [(fore, ground, 4.5) for fore in ("dim", "accent") for ground in ("window", "panel")]
+    least = [("text", background, 7.0) for background in ("window", "panel", "raised", "track", "warning", "error")]
+    least += [(fore, background, 4.5) for fore in ("dim", "accent") for background in ("window", "panel")]
     least += [("on_accent", "accent", 4.5)]
     marks = ("edge", "present", "recording")
-    least += [(mark, ground, 3.0) for mark in marks for ground in ("window", "panel")]
+    least += [(mark, background, 3.0) for mark in marks for background in ("window", "panel")]
     ratios = {(fore, on): contrast(colours.colour(fore), colours.colour(on)) for fore, on, _ in least}
     for label in EXPRESSIONS:
         least.append((label, "panel", 3.0))

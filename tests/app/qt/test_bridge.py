@@ -1,19 +1,15 @@
-"""The bridge: opens, runs, pauses, ends; loses sources and finds them again; and never holds the window up."""
+"""The bridge: opens, runs, pauses and ends live runs, reconnects lost sources, and never blocks the window."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QTimer
 
-from app.live.live_run import Presented
+from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
 from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -22,33 +18,20 @@ from app.settings.limits import Limits
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig
 from engine.errors import BackendError, SourceError, ThreadStuckError
-from engine.types import Frame
+from tests.app.qt.window_fixture import FakeCamera
 from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.sessions import FakeEngines
 
 
-class LiveSource(FakeSource):
-    """A camera at about 100 frames per second that can be unplugged."""
-
-    def __init__(self) -> None:
-        super().__init__(10**7, live=True, source_id="camera:0")
-        self.unplugged = threading.Event()
-
-    def read(self) -> Frame | None:
-        if self.unplugged.wait(0.01):
-            raise SourceError("camera 0 gave no new picture for 2 s: plug it in again, or open its shutter")
-        return super().read()
-
-
-class Desk:
-    """A bridge with made sources and a made engine, and all that it said."""
+class Rig:
+    """A bridge with fake sources and a fake engine, and all that it emitted."""
 
     def __init__(self) -> None:
         self.pipeline = FakePipeline()
         self.engines = FakeEngines(self.pipeline)
         self.sources: list[FrameSource] = []
         self.opening: list[str] = []
-        self.make_source = LiveSource
+        self.make_source: Callable[[], FrameSource] = FakeCamera
         self.bridge = LiveBridge(
             EngineConfig(),
             "litert",
@@ -57,7 +40,7 @@ class Desk:
             engines=self.engines,
         )
         self.states: list[LiveState] = []
-        self.shown: list[Presented] = []
+        self.shown: list[RenderedFrame] = []
         self.notices: list[Notice] = []
         self.bridge.state_changed.connect(self.states.append)
         self.bridge.presented.connect(self.shown.append)
@@ -74,66 +57,66 @@ class Desk:
 
 
 @pytest.fixture
-def desk(_offscreen):
-    made = Desk()
-    yield made
-    made.bridge.shutdown()
-    made.bridge.deleteLater()
+def rig(_offscreen):
+    rig = Rig()
+    yield rig
+    rig.bridge.shutdown()
+    rig.bridge.deleteLater()
 
 
-def test_a_source_opens_runs_and_is_let_go_of(desk, until):
-    desk.bridge.open("0")
-    assert desk.bridge.state is LiveState.OPENING
-    until(lambda: len(desk.shown) > 3)
-    assert desk.states == [LiveState.OPENING, LiveState.RUNNING]
-    desk.bridge.stop()
-    until(lambda: desk.sources[0].closed)
-    assert desk.bridge.state is LiveState.IDLE
+def test_a_source_is_opened_run_and_released(rig, until):
+    rig.bridge.open("0")
+    assert rig.bridge.state is LiveState.OPENING
+    until(lambda: len(rig.shown) > 3)
+    assert rig.states == [LiveState.OPENING, LiveState.RUNNING]
+    rig.bridge.stop()
+    until(lambda: rig.sources[0].closed)
+    assert rig.bridge.state is LiveState.IDLE
 
 
-def test_every_picture_shown_is_of_the_frame_of_its_result(desk, until):
-    desk.bridge.set_overlay(OverlayParts(boxes=False, chips=False, units=False, disclaimer=False))
-    desk.bridge.set_view_size(160, 120)
-    desk.bridge.open("0")
-    until(lambda: len(desk.shown) > 40)
-    for shown in desk.shown:
-        level = shown.result.frame.index % 200  # made frames have the level of their index
-        assert (shown.picture[..., :3] == level).all()
+def test_image_and_result_belong_to_the_same_frame(rig, until):
+    rig.bridge.set_overlay(OverlayParts(boxes=False, chips=False, units=False, disclaimer=False))
+    rig.bridge.set_view_size(160, 120)
+    rig.bridge.open("0")
+    until(lambda: len(rig.shown) > 40)
+    for shown in rig.shown:
+        level = shown.result.frame.index % 200  # fake frames have the grey level of their index
+        assert (shown.image[..., :3] == level).all()
         assert all(row.frame == shown.result.frame.index for row in shown.rows)
 
 
-def test_pictures_fit_the_space_of_the_view(desk, until):
-    desk.bridge.set_view_size(320, 300)
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    assert desk.shown[0].picture.shape == (240, 320, 4)
+def test_images_fit_the_view(rig, until):
+    rig.bridge.set_view_size(320, 300)
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    assert rig.shown[0].image.shape == (240, 320, 4)
 
 
-def test_pause_stands_still_a_step_is_one_frame_and_it_goes_on(desk, until):
-    desk.make_source = lambda: FakeSource(10**7)
-    desk.pipeline.on_frame = lambda index: time.sleep(0.005)
-    desk.bridge.open("clip.mp4")
-    until(lambda: len(desk.shown) > 3)
-    desk.bridge.step()  # of a run that goes on: pauses
-    assert desk.bridge.state is LiveState.PAUSED
-    until(lambda: not desk.bridge._run.runtime._going.is_set())
-    index = _settled(desk, until)
+def test_pause_step_and_resume(rig, until):
+    rig.make_source = lambda: FakeSource(10**7)
+    rig.pipeline.on_frame = lambda index: time.sleep(0.005)
+    rig.bridge.open("clip.mp4")
+    until(lambda: len(rig.shown) > 3)
+    rig.bridge.step()  # pauses a running source
+    assert rig.bridge.state is LiveState.PAUSED
+
+    index = _last_index(rig, until)
     for expected in (index + 1, index + 2):
-        desk.bridge.step()
-        until(lambda expected=expected: desk.shown[-1].result.frame.index == expected)
-        assert _settled(desk, until) == expected
-    desk.bridge.resume()
-    until(lambda: desk.shown[-1].result.frame.index > index + 5)
-    assert desk.bridge.state is LiveState.RUNNING
+        rig.bridge.step()
+        until(lambda expected=expected: rig.shown[-1].result.frame.index == expected)
+        assert _last_index(rig, until) == expected
+    rig.bridge.resume()
+    until(lambda: rig.shown[-1].result.frame.index > index + 5)
+    assert rig.bridge.state is LiveState.RUNNING
 
 
-def _settled(desk, until) -> int:
-    """Index of the frame that stays on the screen."""
+def _last_index(rig, until) -> int:
+    """Index of the frame shown once no new ones arrive."""
     before, since = -1, time.monotonic()
 
     def still() -> bool:
         nonlocal before, since
-        now = desk.shown[-1].result.frame.index
+        now = rig.shown[-1].result.frame.index
         if now != before:
             before, since = now, time.monotonic()
         return time.monotonic() - since > 0.1
@@ -142,119 +125,123 @@ def _settled(desk, until) -> int:
     return before
 
 
-def test_a_file_ends_with_its_last_picture_and_can_be_played_again(desk, until):
-    desk.make_source = lambda: FakeSource(12)
-    desk.bridge.open("clip.mp4")
-    until(lambda: desk.bridge.state is LiveState.ENDED)
-    assert desk.shown[-1].result.frame.index == 11
-    assert "has come to its end" in desk.notices[-1].text
-    desk.bridge.open("clip.mp4")
-    until(lambda: desk.states[-2:] == [LiveState.RUNNING, LiveState.ENDED] and len(desk.sources) == 2)
+def test_a_file_ends_with_its_last_frame_and_can_be_played_again(rig, until):
+    rig.make_source = lambda: FakeSource(12)
+    rig.bridge.open("clip.mp4")
+    until(lambda: rig.bridge.state is LiveState.ENDED)
+    assert rig.shown[-1].result.frame.index == 11
+    assert "has ended" in rig.notices[-1].text
+    rig.bridge.open("clip.mp4")
+    until(lambda: rig.states[-2:] == [LiveState.RUNNING, LiveState.ENDED] and len(rig.sources) == 2)
 
 
-def test_a_source_that_cannot_be_opened_is_one_sentence(desk, until):
+def test_a_source_that_cannot_be_opened_gives_one_notice(rig, until):
     def fail() -> FrameSource:
         raise SourceError("camera 9 cannot be opened: plug it in")
 
-    desk.make_source = fail
-    desk.bridge.open("9")
-    until(lambda: desk.bridge.state is LiveState.FAILED)
-    assert [notice.text for notice in desk.notices] == ["camera 9 cannot be opened: plug it in"]
-    assert desk.notices[0].severity is Severity.ERROR
+    rig.make_source = fail
+    rig.bridge.open("9")
+    until(lambda: rig.bridge.state is LiveState.FAILED)
+    assert [notice.text for notice in rig.notices] == ["camera 9 cannot be opened: plug it in"]
+    assert rig.notices[0].severity is Severity.ERROR
 
 
-def test_an_engine_that_cannot_be_opened_lets_go_of_the_source(desk, until):
-    desk.engines.fault = BackendError("no backend can run the model: run mien doctor")
-    desk.bridge.open("0")
-    until(lambda: desk.bridge.state is LiveState.FAILED)
-    assert desk.sources[0].closed
-    assert "mien doctor" in desk.notices[-1].text
+def test_the_source_is_released_if_the_engine_cannot_be_opened(rig, until):
+    rig.engines.fault = BackendError("no backend can run the model: run mien doctor")
+    rig.bridge.open("0")
+    until(lambda: rig.bridge.state is LiveState.FAILED)
+    assert rig.sources[0].closed
+    assert "mien doctor" in rig.notices[-1].text
 
 
-def test_an_engine_that_fails_on_the_first_frame_is_told(desk, until):
-    desk.pipeline.fail_at = 0
-    desk.make_source = lambda: FakeSource(10**7)
-    for _ in range(20):  # the run may be over before the window knows that it began
-        desk.bridge.open("0")
-        until(lambda: desk.bridge.state is LiveState.FAILED)
-        assert desk.notices[-1].text == "RuntimeError: made to fail"
+def test_an_error_on_the_first_frame_gives_a_notice(rig, until):
+    rig.pipeline.fail_at = 0
+    rig.make_source = lambda: FakeSource(10**7)
+    for _ in range(20):  # the run may end before the window has handled its start
+        rig.bridge.open("0")
+        until(lambda: rig.bridge.state is LiveState.FAILED)
+        assert rig.notices[-1].text == "RuntimeError: made to fail"
 
 
-def test_an_engine_that_is_stuck_is_told_and_never_used_again(desk, until, monkeypatch):
+def test_a_stuck_engine_is_abandoned(rig, until, monkeypatch):
     free, stuck = threading.Event(), threading.Event()
 
     def hang(index: int) -> None:
         stuck.set()
         assert free.wait(10)
 
-    desk.pipeline.on_frame = hang
+    rig.pipeline.on_frame = hang
     abandoned = []
-    monkeypatch.setattr(desk.engines, "abandon", lambda: abandoned.append(True))
-    desk.bridge.open("0")
+    monkeypatch.setattr(rig.engines, "abandon", lambda: abandoned.append(True))
+    rig.bridge.open("0")
     until(stuck.is_set)
-    desk.bridge.open("1")
-    until(lambda: len(desk.sources) == 2 and desk.bridge.state is LiveState.RUNNING)
+    rig.bridge.open("1")
+    until(lambda: len(rig.sources) == 2 and rig.bridge.state is LiveState.RUNNING)
     free.set()
     assert abandoned == [True]
 
 
-def test_pictures_that_cannot_be_made_end_the_run_with_a_sentence(desk, until, monkeypatch):
+def test_an_error_while_presenting_ends_the_run_with_a_notice(rig, until, monkeypatch):
     def fail(*args: object) -> None:
-        raise ValueError("made to fail")
+        raise ValueError("fails on purpose")
 
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
     monkeypatch.setattr("app.live.live_run.present", fail)
-    until(lambda: desk.bridge.state is LiveState.FAILED)
-    assert desk.notices[-1].text == "ValueError: made to fail"
-    assert desk.sources[0].closed
+    until(lambda: rig.bridge.state is LiveState.FAILED)
+    assert rig.notices[-1].text == "ValueError: fails on purpose"
+    assert rig.sources[0].closed
 
 
-def test_an_unplugged_camera_is_told_once_and_goes_on_by_itself(desk, until):
-    desk.bridge._retry.setInterval(30)
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    working = desk.make_source
+@pytest.fixture
+def fast_retry(monkeypatch):
+    """Reopen lost sources without delay; request it before ``rig``."""
+    monkeypatch.setattr("app.qt.bridge._RETRY_MS", 5)
+
+
+def test_an_unplugged_camera_gives_one_notice_and_is_reconnected(fast_retry, rig, until):
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    working = rig.make_source
 
     def gone() -> FrameSource:
         raise SourceError("camera 0 cannot be opened: plug it in")
 
-    desk.make_source = gone
-    desk.sources[0].unplugged.set()
-    until(lambda: desk.bridge.state is LiveState.LOST)
-    until(lambda: len(desk.opening) > 4)  # tried again and again
-    assert [notice.severity for notice in desk.notices] == [Severity.ERROR]  # no storm
-    assert "goes on by itself" in desk.notices[0].text
-    desk.make_source = working
-    until(lambda: desk.bridge.state is LiveState.RUNNING)
-    assert "is back" in desk.notices[-1].text
-    count = len(desk.shown)
-    until(lambda: len(desk.shown) > count + 2)
+    rig.make_source = gone
+    rig.sources[0].unplugged.set()
+    until(lambda: rig.bridge.state is LiveState.LOST)
+    until(lambda: len(rig.opening) > 4)  # several retries
+    assert [notice.severity for notice in rig.notices] == [Severity.ERROR]
+    assert "resumes automatically" in rig.notices[0].text
+    rig.make_source = working
+    until(lambda: rig.bridge.state is LiveState.RUNNING)
+    assert "is back" in rig.notices[-1].text
+    count = len(rig.shown)
+    until(lambda: len(rig.shown) > count + 2)
 
 
-def test_a_camera_plugged_in_again_is_tried_at_once(desk, until):
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.sources[0].unplugged.set()
-    until(lambda: desk.bridge.state is LiveState.LOST)
-    desk.bridge.retry_now()  # the next try by itself is two seconds away
-    until(lambda: desk.bridge.state is LiveState.RUNNING)
+def test_retry_now_reopens_a_camera_at_once(rig, until):
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.sources[0].unplugged.set()
+    until(lambda: rig.bridge.state is LiveState.LOST)
+    rig.bridge.retry_now()  # the next automatic retry is two seconds away
+    until(lambda: rig.bridge.state is LiveState.RUNNING)
 
 
-def test_a_hundred_unpluggings_leave_no_thread(desk, until):
-    desk.bridge._retry.setInterval(1)
-    desk.bridge.open("0")
+def test_a_hundred_reconnections_leave_no_thread(fast_retry, rig, until):
+    rig.bridge.open("0")
     for cycle in range(100):
-        until(lambda cycle=cycle: desk.bridge.state is LiveState.RUNNING and len(desk.sources) == cycle + 1)
-        desk.sources[-1].unplugged.set()
-        until(lambda: desk.bridge.state is not LiveState.RUNNING)
-    until(lambda: desk.bridge.state is LiveState.RUNNING)
-    assert len([name for name in desk.threads if name.startswith("mien-capture")]) == 1
-    assert all(source.closed for source in desk.sources[:-1])
+        until(lambda cycle=cycle: rig.bridge.state is LiveState.RUNNING and len(rig.sources) == cycle + 1)
+        rig.sources[-1].unplugged.set()
+        until(lambda: rig.bridge.state is not LiveState.RUNNING)
+    until(lambda: rig.bridge.state is LiveState.RUNNING)
+    assert len([name for name in rig.threads if name.startswith("mien-capture")]) == 1
+    assert all(source.closed for source in rig.sources[:-1])
 
 
-def test_a_slow_inference_never_freezes_the_window(desk, until, qtbot):
-    desk.pipeline.on_frame = lambda index: time.sleep(0.5)
+def test_slow_inference_does_not_block_the_window(rig, until, qtbot):
+    rig.pipeline.on_frame = lambda index: time.sleep(0.5)
     gaps, last = [], [time.monotonic()]
 
     def tick() -> None:
@@ -265,123 +252,123 @@ def test_a_slow_inference_never_freezes_the_window(desk, until, qtbot):
     timer = QTimer()
     timer.timeout.connect(tick)
     timer.start(5)
-    desk.bridge.open("0")
-    until(lambda: len(desk.shown) >= 2)
-    desk.bridge.set_limits(Limits(0.5, 0.9))
-    desk.bridge.pause()
-    desk.bridge.resume()
-    desk.bridge.set_view_size(200, 100)
-    desk.bridge.stop()
-    desk.bridge.open("0")
-    until(lambda: len(desk.sources) == 2 and desk.bridge.state is LiveState.RUNNING)
+    rig.bridge.open("0")
+    until(lambda: len(rig.shown) >= 2)
+    rig.bridge.set_limits(Limits(0.5, 0.9))
+    rig.bridge.pause()
+    rig.bridge.resume()
+    rig.bridge.set_view_size(200, 100)
+    rig.bridge.stop()
+    rig.bridge.open("0")
+    until(lambda: len(rig.sources) == 2 and rig.bridge.state is LiveState.RUNNING)
     timer.stop()
-    assert max(gaps) < 0.4  # the window went on while every frame took 0.5 s
+    assert max(gaps) < 0.4  # while every frame took 0.5 s
 
 
-def test_what_is_asked_for_last_counts(desk, until):
+def test_the_last_request_wins(rig, until):
     for spec in ("a", "b", "c"):
-        desk.bridge.open(spec)
-    until(lambda: desk.bridge.state is LiveState.RUNNING)
-    assert desk.opening[-1] == "c"
-    assert all(source.closed for source in desk.sources[:-1])
-    desk.bridge.open("d")
-    desk.bridge.stop()
-    until(lambda: all(source.closed for source in desk.sources))
-    assert desk.bridge.state is LiveState.IDLE
+        rig.bridge.open(spec)
+    until(lambda: rig.bridge.state is LiveState.RUNNING)
+    assert rig.opening[-1] == "c"
+    assert all(source.closed for source in rig.sources[:-1])
+    rig.bridge.open("d")
+    rig.bridge.stop()
+    until(lambda: all(source.closed for source in rig.sources))
+    assert rig.bridge.state is LiveState.IDLE
 
 
-def test_limits_reach_the_router_the_header_and_the_picture_that_stands(desk, until):
-    desk.make_source = lambda: FakeSource(10**7)
-    desk.pipeline.on_frame = lambda index: time.sleep(0.002)
-    desk.bridge.open("clip.mp4")
-    until(lambda: len(desk.shown) > 20)
-    desk.bridge.pause()
-    while _settled(desk, until) % 5 != 1:  # a frame with faces that are accepted
-        desk.bridge.step()
-    assert desk.shown[-1].rows[0].decision == "accept"
-    desk.bridge.set_limits(Limits(0.1, 0.95))
-    until(lambda: desk.shown[-1].rows[0].decision == "ambiguous")
-    assert desk.bridge.header.aleatoric_limit == 0.1
-    assert desk.pipeline.calibration.max_aleatoric == 0.1
-    assert desk.bridge.shares().ambiguous > desk.bridge.shares().accepted
-    desk.bridge.set_limits(None)
-    until(lambda: desk.shown[-1].rows[0].decision == "accept")
-    assert desk.bridge.header.aleatoric_limit == desk.bridge.model_limits.aleatoric_limit
+def test_limits_reach_the_router_the_header_and_a_paused_frame(rig, until):
+    rig.make_source = lambda: FakeSource(10**7)
+    rig.pipeline.on_frame = lambda index: time.sleep(0.002)
+    rig.bridge.open("clip.mp4")
+    until(lambda: len(rig.shown) > 20)
+    rig.bridge.pause()
+    while _last_index(rig, until) % 5 != 1:  # a frame with faces that are accepted
+        rig.bridge.step()
+    assert rig.shown[-1].rows[0].decision == "accept"
+    rig.bridge.set_limits(Limits(0.1, 0.95))
+    until(lambda: rig.shown[-1].rows[0].decision == "ambiguous")
+    assert rig.bridge.header.aleatoric_limit == 0.1
+    assert rig.pipeline.calibration.aleatoric_limit == 0.1
+    assert rig.bridge.shares().ambiguous > rig.bridge.shares().accepted
+    rig.bridge.set_limits(None)
+    until(lambda: rig.shown[-1].rows[0].decision == "accept")
+    assert rig.bridge.header.aleatoric_limit == rig.bridge.model_limits.aleatoric_limit
 
 
-def test_a_recording_holds_what_was_shown_meanwhile(desk, until, tmp_path):
+def test_a_recording_is_a_complete_session_with_fixed_limits(rig, until, tmp_path):
     saved = []
-    desk.bridge.recording.recorded.connect(saved.append)
-    desk.bridge.open("0")
-    until(lambda: len(desk.shown) > 3)
-    desk.bridge.start_recording(tmp_path)
-    assert desk.bridge.recording.state is RecordState.ON
-    until(lambda: desk.bridge.recording.duration_s > 0.5)
-    desk.bridge.set_limits(Limits(0.1, 0.95))  # refused while recording
-    desk.bridge.recording.stop()
+    rig.bridge.recording.recorded.connect(saved.append)
+    rig.bridge.open("0")
+    until(lambda: len(rig.shown) > 3)
+    rig.bridge.start_recording(tmp_path)
+    assert rig.bridge.recording.state is RecordState.ON
+    until(lambda: rig.bridge.recording.duration_s > 0.5)
+    rig.bridge.set_limits(Limits(0.1, 0.95))  # refused while recording
+    rig.bridge.recording.stop()
     until(lambda: bool(saved))
-    assert desk.bridge.recording.state is RecordState.OFF
-    assert desk.bridge.state is LiveState.RUNNING
+    assert rig.bridge.recording.state is RecordState.OFF
+    assert rig.bridge.state is LiveState.RUNNING
     folder = saved[0]
     entries = list(read_journal(folder / "journal.jsonl"))
     assert entries[0].frame == 0
     assert entries[0].rows[0].time_s == 0
     assert {path.name for path in folder.iterdir()} >= {"journal.jsonl", "faces.csv", "video.mp4", "metadata.json"}
-    assert read_header(folder / "journal.jsonl").aleatoric_limit == desk.bridge.model_limits.aleatoric_limit
+    assert read_header(folder / "journal.jsonl").aleatoric_limit == rig.bridge.model_limits.aleatoric_limit
 
 
-def test_stopping_the_run_finishes_its_recording(desk, until, tmp_path):
+def test_stopping_the_run_finishes_its_recording(rig, until, tmp_path):
     saved = []
-    desk.bridge.recording.recorded.connect(saved.append)
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.start_recording(tmp_path)
-    until(lambda: desk.bridge.recording.duration_s > 0.2)
-    desk.bridge.stop()
+    rig.bridge.recording.recorded.connect(saved.append)
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.start_recording(tmp_path)
+    until(lambda: rig.bridge.recording.duration_s > 0.2)
+    rig.bridge.stop()
     until(lambda: bool(saved))
     assert '"completed": true' in (saved[0] / "metadata.json").read_text()
 
 
-def test_a_folder_that_cannot_be_written_ends_the_recording_not_the_run(desk, until, tmp_path):
-    (tmp_path / "taken").write_text("a file, no folder")
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.start_recording(tmp_path / "taken")
-    until(lambda: any(notice.topic == "record" for notice in desk.notices))
-    until(lambda: desk.bridge.recording.state is RecordState.OFF)
-    assert desk.notices[-1].severity is Severity.ERROR
-    count = len(desk.shown)
-    until(lambda: len(desk.shown) > count + 2)
+def test_an_unwritable_folder_ends_the_recording_but_not_the_run(rig, until, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.start_recording(tmp_path / "taken")
+    until(lambda: any(notice.topic == "record" for notice in rig.notices))
+    until(lambda: rig.bridge.recording.state is RecordState.OFF)
+    assert rig.notices[-1].severity is Severity.ERROR
+    count = len(rig.shown)
+    until(lambda: len(rig.shown) > count + 2)
 
 
-def test_closing_while_recording_keeps_the_recording(desk, until, tmp_path):
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.start_recording(tmp_path)
-    until(lambda: desk.bridge.recording.duration_s > 0.2)
-    desk.bridge.shutdown()
+def test_closing_while_recording_keeps_the_recording(rig, until, tmp_path):
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.start_recording(tmp_path)
+    until(lambda: rig.bridge.recording.duration_s > 0.2)
+    rig.bridge.shutdown()
     folder = next(tmp_path.iterdir())
     assert '"completed": true' in (folder / "metadata.json").read_text()
 
 
-def test_a_snapshot_is_the_picture_shown_in_the_size_of_its_source(desk, until, tmp_path):
+def test_a_snapshot_has_the_resolution_of_its_source(rig, until, tmp_path):
     import cv2
 
-    desk.bridge.set_view_size(50, 50)
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.save_snapshot(tmp_path / "new")
-    until(lambda: any(notice.topic == "snapshot" for notice in desk.notices))
+    rig.bridge.set_view_size(50, 50)
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.save_snapshot(tmp_path / "new")
+    until(lambda: any(notice.topic == "snapshot" for notice in rig.notices))
     path = next((tmp_path / "new").glob("mien-*.png"))
     assert cv2.imread(str(path)).shape == (120, 160, 3)
     (tmp_path / "file").write_text("")
-    desk.bridge.save_snapshot(tmp_path / "file")
-    until(lambda: desk.notices[-1].severity is Severity.ERROR)
-    assert "choose another folder" in desk.notices[-1].text
+    rig.bridge.save_snapshot(tmp_path / "file")
+    until(lambda: rig.notices[-1].severity is Severity.ERROR)
+    assert "choose another folder" in rig.notices[-1].text
 
 
 class SlowToEnd(FakeSource):
-    """A file whose run takes a while to end after its last picture."""
+    """A file whose run ends some time after its last frame."""
 
     def __init__(self) -> None:
         super().__init__(6)
@@ -392,43 +379,42 @@ class SlowToEnd(FakeSource):
         super().interrupt()
 
 
-def test_a_run_that_ends_after_its_last_picture_has_not_failed(desk, until):
-    desk.make_source = SlowToEnd
-    desk.bridge.open("clip.mp4")
-    until(lambda: desk.bridge._run is not None and desk.bridge._run.presented_all)
-    until(lambda: desk.shown and desk.shown[-1].result.frame.index == 5)
-    desk.bridge._look()
-    desk.sources[0].free.set()
-    until(lambda: desk.bridge.state is LiveState.ENDED)
-    assert desk.states == [LiveState.OPENING, LiveState.RUNNING, LiveState.ENDED]
+def test_a_run_that_ends_after_its_last_frame_has_not_failed(rig, until, qtbot):
+    rig.make_source = SlowToEnd
+    rig.bridge.open("clip.mp4")
+    until(lambda: rig.shown and rig.shown[-1].result.frame.index == 5)
+    qtbot.wait(600)  # the bridge polls for the end of the run every quarter of a second
+    rig.sources[0].free.set()
+    until(lambda: rig.bridge.state is LiveState.ENDED)
+    assert rig.states == [LiveState.OPENING, LiveState.RUNNING, LiveState.ENDED]
 
 
-def test_what_is_being_opened_cannot_be_paused(desk, until):
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.open("1")
-    desk.bridge.pause()
-    assert desk.bridge.state is LiveState.OPENING
-    until(lambda: desk.bridge.state is LiveState.RUNNING)
+def test_a_source_that_is_being_opened_cannot_be_paused(rig, until):
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.open("1")
+    rig.bridge.pause()
+    assert rig.bridge.state is LiveState.OPENING
+    until(lambda: rig.bridge.state is LiveState.RUNNING)
 
 
-def test_an_opener_that_is_stuck_keeps_nothing_else_from_ending(desk, until, tmp_path, monkeypatch):
-    desk.bridge.open("0")
-    until(lambda: bool(desk.shown))
-    desk.bridge.save_snapshot(tmp_path)
+def test_a_stuck_opener_does_not_keep_other_threads_alive(rig, until, tmp_path, monkeypatch):
+    rig.bridge.open("0")
+    until(lambda: bool(rig.shown))
+    rig.bridge.save_snapshot(tmp_path)
     free, stuck = threading.Event(), threading.Event()
 
     def hang() -> FrameSource:
         stuck.set()
         assert free.wait(10)
-        return LiveSource()
+        return FakeCamera()
 
-    desk.make_source = hang
-    desk.bridge.open("rtsp://nowhere")
+    rig.make_source = hang
+    rig.bridge.open("rtsp://nowhere")
     until(stuck.is_set)
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
-        desk.bridge.shutdown()
-    assert "mien-save" not in desk.threads
+        rig.bridge.shutdown()
+    assert "mien-save" not in rig.threads
     free.set()
-    until(lambda: not desk.threads)
+    until(lambda: not rig.threads)

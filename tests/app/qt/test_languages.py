@@ -1,4 +1,4 @@
-"""Every text that a user sees passes the translator, and has room when it becomes 40 % longer."""
+"""Every text that a user sees is translatable, and fits when it becomes 40 % longer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QModelIndex, Qt, QTranslator
 from PySide6.QtGui import QAction, QPainter
 from PySide6.QtTest import QTest
@@ -36,32 +31,32 @@ from app.qt.kiosk.kiosk_window import KioskWindow
 from app.system.licences import codecs, installed_packages
 from app.system.model_facts import TASKS, read_model_facts
 from engine.config import EngineConfig
-from tests.app.qt.made_window import (
+from tests.app.qt.layout_checks import layout_problems
+from tests.app.qt.window_fixture import (
     CAMERAS,
     FILM,
     SESSION,
     UNPLUGGED,
-    MadeCamera,
+    FakeCamera,
     Until,
-    made_session,
-    made_windows,
+    open_windows,
     walk_states,
     write_queue,
+    write_session,
 )
-from tests.app.qt.room import without_room
 from tests.fakes.engines import FakePipeline
 from tests.fakes.sessions import FakeEngines
 
-#: Contexts of Qt's own texts, which Qt translates; but for the names of keys, which stand in texts of ours.
-_OF_QT: Final = re.compile(r"Q(?!Shortcut)")
+#: Contexts of Qt's own texts, which Qt translates, except the names of keys, which are part of our texts.
+_OF_QT: Final = re.compile(r"Q[A-Z](?!hortcut)")
 #: Words that are the same in every language.
 _SAME: Final = (
     r"Mien",
     r"AU\d+",
-    r"REC",  # the sign that cameras show
-    r"Scroll (Left|Right)",  # buttons in a row of tabs, which are Qt's
+    r"REC",
+    r"Scroll (Left|Right)",  # Qt's buttons of tab bars
     r"onnxruntime|openvino",
-    r"made (expression|action_units): made CPU",  # models and what they run on
+    r"fake (expression|action_units): fake CPU",  # models, backends and devices
     r"[\w.-]*/\S*",  # folders
     rf"({FILM}-\d|long)\.mp4",
     SESSION,
@@ -91,7 +86,7 @@ def longer(qapp: QApplication) -> Iterator[None]:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The texts that the program paints itself."""
+    """The texts painted by our widgets."""
     texts: list[str] = []
     draw = QPainter.drawText
 
@@ -104,7 +99,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def outside(text: str) -> str:
-    """What of a text stands in no bracket."""
+    """The parts of a text outside of brackets."""
     depth, left = 0, []
     for letter in text:
         depth += {"⟦": 1, "⟧": -1}.get(letter, 0)
@@ -113,14 +108,14 @@ def outside(text: str) -> str:
     return "".join(left)
 
 
-def strange_words(text: str, same: re.Pattern[str]) -> str:
-    """What of a text did not pass the translator, without what is the same in every language."""
+def untranslated(text: str, same: re.Pattern[str]) -> str:
+    """The untranslated parts of a text, except those that are equal in all languages."""
     left = same.sub("", outside(text.replace("\u200b", "")))
     return left.strip() if re.search(r"[^\W\d_]{2}", left) else ""
 
 
 def same_everywhere() -> re.Pattern[str]:
-    """Names and texts that no translator gets: those of `_SAME`, of cameras, packages and the models' cards."""
+    """Pattern of texts that are not translated: `_SAME`, and names of cameras, packages and models."""
     names = [
         text for package in installed_packages() for text in (f"{package.name} {package.version}", package.licence)
     ]
@@ -140,7 +135,7 @@ def same_everywhere() -> re.Pattern[str]:
 
 
 def texts_of(widget: QWidget) -> Iterator[str]:
-    """All texts of a widget, those of its actions too."""
+    """All texts of a widget and of its actions."""
     yield widget.windowTitle() if widget.isWindow() else ""
     yield from (widget.toolTip(), widget.accessibleName(), widget.accessibleDescription())
     if isinstance(widget, (QLabel, QAbstractButton, QAbstractSpinBox, QProgressBar)):
@@ -157,7 +152,7 @@ def texts_of(widget: QWidget) -> Iterator[str]:
 
 
 def texts_in(model: QAbstractItemModel, parent: QModelIndex) -> Iterator[str]:
-    """All texts of a list or tree, from ``parent`` on."""
+    """All texts of a list or tree below ``parent``."""
     item = Qt.ItemDataRole
     columns = 1 if isinstance(model, QAbstractListModel) else model.columnCount(parent)
     for column in range(columns):
@@ -172,47 +167,45 @@ def texts_in(model: QAbstractItemModel, parent: QModelIndex) -> Iterator[str]:
 
 def test_outside_of_nested_brackets() -> None:
     assert outside("a ⟦b ⟦c⟧ d⟧ e⟦f⟧") == "a  e"
-    assert strange_words("⟦Start ~~~⟧ (Ctrl)", re.compile("Mien")) == "(Ctrl)"
+    assert untranslated("⟦Start ~~~⟧ (Ctrl)", re.compile("Mien")) == "(Ctrl)"
 
 
-def test_every_text_of_the_window_passes_the_translator(
+def test_every_text_of_the_window_is_translatable(
     qtbot: QtBot, tmp_path: Path, until: Until, longer: None, drawn: list[str]
 ) -> None:
     write_queue(tmp_path)
-    session = made_session(tmp_path)
+    session = write_session(tmp_path)
     same = same_everywhere()
     found: dict[str, str] = {}
     counted = 0
-    with made_windows(qtbot, tmp_path) as make:
+    with open_windows(qtbot, tmp_path) as make:
         for state, top in walk_states(make(), until, session):
             top.grab()
             texts = [*(text for widget in (top, *top.findChildren(QWidget)) for text in texts_of(widget)), *drawn]
             drawn.clear()
             counted += len(texts)
             for text in texts:
-                if words := strange_words(text, same):
+                if words := untranslated(text, same):
                     found.setdefault(words, state)
     assert found == {}
     assert counted > 5000
 
 
-def test_no_text_is_cut_when_all_are_longer(qtbot: QtBot, tmp_path: Path, until: Until, longer: None) -> None:
+def test_no_text_is_cut_when_texts_are_longer(qtbot: QtBot, tmp_path: Path, until: Until, longer: None) -> None:
     write_queue(tmp_path)
-    session = made_session(tmp_path)
+    session = write_session(tmp_path)
     found: dict[str, str] = {}
-    with made_windows(qtbot, tmp_path) as make:
+    with open_windows(qtbot, tmp_path) as make:
         for state, top in walk_states(make(), until, session):
             for _ in range(3):
                 QTest.qWait(0)
-            for words in without_room(top):
+            for words in layout_problems(top):
                 found.setdefault(words, state)
     assert found == {}
 
 
-def test_every_text_of_the_kiosk_passes_the_translator(
-    qtbot: QtBot, until: Until, longer: None, drawn: list[str]
-) -> None:
-    camera = MadeCamera()
+def test_every_text_of_the_kiosk_is_translatable(qtbot: QtBot, until: Until, longer: None, drawn: list[str]) -> None:
+    camera = FakeCamera()
     bridge = LiveBridge(
         EngineConfig(),
         "litert",
@@ -225,18 +218,18 @@ def test_every_text_of_the_kiosk_passes_the_translator(
     window.show()
     texts: list[str] = []
 
-    def look() -> None:
+    def collect() -> None:
         window.grab()
         texts.extend(text for widget in (window, *window.findChildren(QWidget)) for text in texts_of(widget))
 
     window.begin()
     until(lambda: bridge.shown is not None)
-    look()
+    collect()
     camera.unplugged.set()
     until(lambda: bridge.state is LiveState.LOST)
-    look()
+    collect()
     window.close()
     bridge.shutdown()
-    # What the camera's error says is a sentence of the engine.
+    # Error messages of the engine are not translated.
     same = re.compile(f"Mien|{re.escape(UNPLUGGED)}")
-    assert {words for text in (*texts, *drawn) if (words := strange_words(text, same))} == set()
+    assert {words for text in (*texts, *drawn) if (words := untranslated(text, same))} == set()

@@ -1,15 +1,10 @@
-"""One page at a time, its keys alone, and a window that remembers and ends everything."""
+"""The main window: one page at a time with its shortcuts, restored layout, orderly shutdown."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
@@ -25,8 +20,8 @@ from app.qt.widgets.page import Page, ShortcutSheet
 from engine.errors import ThreadStuckError
 
 
-class MadePage(Page):
-    """Writes down what happens to it."""
+class FakePage(Page):
+    """Logs its calls."""
 
     def __init__(self, title: str, keys: tuple[str, ...] = ("Space",), stuck: bool = False) -> None:
         super().__init__()
@@ -57,40 +52,40 @@ class MadePage(Page):
         self.log.append("leave")
 
     def shutdown(self) -> None:
-        self.log.append("shut")
+        self.log.append("shutdown")
         if self.stuck:
             raise ThreadStuckError(f"{self.title} is stuck")
 
 
-Pages = dict[str, MadePage]
+Pages = dict[str, FakePage]
 
 
 @pytest.fixture
 def pages() -> Pages:
-    return {"start": MadePage("Start"), "live": MadePage("Live"), "settings": MadePage("Settings", keys=())}
+    return {"start": FakePage("Start"), "live": FakePage("Live"), "settings": FakePage("Settings", keys=())}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> PreferenceStore:
-    made = PreferenceStore(tmp_path / "desktop.json")
-    made.change(notice_read=True)
-    return made
+    store = PreferenceStore(tmp_path / "desktop.json")
+    store.change(notice_read=True)
+    return store
 
 
 @pytest.fixture
 def window(qtbot: QtBot, store: PreferenceStore, pages: Pages) -> MainWindow:
-    made = MainWindow(store, pages)
-    qtbot.addWidget(made)
-    made.show()
-    assert QTest.qWaitForWindowActive(made)
-    return made
+    window = MainWindow(store, pages)
+    qtbot.addWidget(window)
+    window.show()
+    assert QTest.qWaitForWindowActive(window)
+    return window
 
 
 def press(window: MainWindow, key: Qt.Key, how: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     QTest.keyClick(window, key, how)
 
 
-def test_keys_reach_the_shown_page_alone(window: MainWindow, pages: Pages) -> None:
+def test_shortcuts_reach_only_the_current_page(window: MainWindow, pages: Pages) -> None:
     press(window, Qt.Key.Key_Space)
     window.show_page("live")
     press(window, Qt.Key.Key_Space)
@@ -113,7 +108,7 @@ def buttons(window: MainWindow) -> list[NavigationButton]:
     return window.findChildren(NavigationButton)
 
 
-def test_the_rail_is_worked_by_arrows_and_clicks_and_marks_the_page(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_rail_works_by_arrow_keys_and_clicks_and_marks_the_page(window: MainWindow, qtbot: QtBot) -> None:
     first, second, third = buttons(window)
     first.setFocus()
     QTest.keyClick(first, Qt.Key.Key_Down)
@@ -126,16 +121,16 @@ def test_the_rail_is_worked_by_arrows_and_clicks_and_marks_the_page(window: Main
     assert [button.accessibleName() for button in buttons(window)] == ["Start", "Live", "Settings"]
 
 
-def test_the_mark_of_the_page_is_not_colour_alone(window: MainWindow) -> None:
+def test_the_current_page_is_marked_by_more_than_colour(window: MainWindow) -> None:
     first = buttons(window)[0]
     marked = first.grab().toImage()
     window.show_page("live")
     plain = first.grab().toImage()
     edge = [(marked.pixelColor(1, y).lightness(), plain.pixelColor(1, y).lightness()) for y in (5, 20)]
-    assert all(abs(one - other) > 60 for one, other in edge)  # a bar of another lightness stands at the edge
+    assert all(abs(one - other) > 60 for one, other in edge)  # a bar of another lightness at the edge
 
 
-def test_the_menu_of_the_page_holds_its_actions(window: MainWindow, pages: Pages) -> None:
+def test_the_menu_of_the_page_contains_its_actions(window: MainWindow, pages: Pages) -> None:
     def titles() -> list[str]:
         return [action.text().replace("&", "") for action in window.menuBar().actions() if action.isVisible()]
 
@@ -154,7 +149,7 @@ def test_an_unknown_page_is_an_error_and_changes_nothing(window: MainWindow) -> 
     assert window.shown == "start"
 
 
-def test_notices_of_pages_and_store_stand_above_the_pages(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
+def test_notices_of_pages_are_shown_above_them(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
     pages["live"].noticed.emit(Notice("Camera lost", Severity.ERROR, "camera"))
     assert window.notice is not None
     assert window.notice.text == "Camera lost"
@@ -162,37 +157,39 @@ def test_notices_of_pages_and_store_stand_above_the_pages(window: MainWindow, pa
     assert window.notice is None
 
 
-def test_settings_that_could_not_be_read_are_told(qtbot: QtBot, tmp_path: Path) -> None:
+def test_unreadable_settings_give_a_notice(qtbot: QtBot, tmp_path: Path) -> None:
     (tmp_path / "desktop.json").write_text("{")
-    window = MainWindow(PreferenceStore(tmp_path / "desktop.json"), {"start": MadePage("Start")})
+    window = MainWindow(PreferenceStore(tmp_path / "desktop.json"), {"start": FakePage("Start")})
     qtbot.addWidget(window)
     assert window.notice is not None
     assert "desktop.json" in window.notice.text
     window.close()
 
 
-def test_closing_ends_every_page_even_if_one_is_stuck(window: MainWindow, pages: Pages, store: PreferenceStore) -> None:
+def test_closing_shuts_down_all_pages_even_if_one_is_stuck(
+    window: MainWindow, pages: Pages, store: PreferenceStore
+) -> None:
     pages["start"].stuck = pages["settings"].stuck = True
     window.close()
-    assert [page.log[-1] for page in pages.values()] == ["shut", "shut", "shut"]
-    assert pages["start"].log == ["enter", "leave", "shut"]
-    assert [str(fault) for fault in window.faults] == ["Start is stuck", "Settings is stuck"]
+    assert [page.log[-1] for page in pages.values()] == ["shutdown"] * 3
+    assert pages["start"].log == ["enter", "leave", "shutdown"]
+    assert [str(error) for error in window.errors] == ["Start is stuck", "Settings is stuck"]
     window.close()
-    assert pages["live"].log == ["shut"]
+    assert pages["live"].log == ["shutdown"]
     assert store.path is not None
     assert store.path.exists()
 
 
 def reopened(qtbot: QtBot, store: PreferenceStore) -> tuple[MainWindow, Pages, PreferenceStore]:
-    """Another start of the program with the same file."""
+    """Restart with the same file."""
     kept = PreferenceStore(store.path)
-    pages = {"start": MadePage("Start"), "live": MadePage("Live")}
+    pages = {"start": FakePage("Start"), "live": FakePage("Live")}
     window = MainWindow(kept, pages)
     qtbot.addWidget(window)
     return window, pages, kept
 
 
-def test_place_page_and_splitters_are_remembered(
+def test_position_page_and_splitters_are_restored(
     window: MainWindow, pages: Pages, store: PreferenceStore, qtbot: QtBot
 ) -> None:
     screen = QGuiApplication.primaryScreen().availableGeometry()
@@ -209,7 +206,7 @@ def test_place_page_and_splitters_are_remembered(
     again.close()
 
 
-def test_until_the_notice_was_read_the_first_page_comes_first(
+def test_until_the_notice_is_read_the_program_starts_on_start(
     window: MainWindow, store: PreferenceStore, qtbot: QtBot
 ) -> None:
     window.show_page("live")
@@ -226,17 +223,15 @@ def test_until_the_notice_was_read_the_first_page_comes_first(
 
 
 @pytest.mark.parametrize("kept", ["", "no base64 at all!", "AAAA"])
-def test_a_place_that_cannot_be_restored_gives_the_first_size(qtbot: QtBot, kept: str) -> None:
-    window = MainWindow(PreferenceStore(None, window=kept), {"start": MadePage("Start")})
+def test_an_invalid_stored_position_gives_the_default_size(qtbot: QtBot, kept: str) -> None:
+    window = MainWindow(PreferenceStore(None, window=kept), {"start": FakePage("Start")})
     qtbot.addWidget(window)
     screen = QGuiApplication.primaryScreen().availableGeometry()
     assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height()))
     window.close()
 
 
-def test_theme_and_scale_follow_the_store_at_once_and_the_menu_changes_them(
-    window: MainWindow, store: PreferenceStore
-) -> None:
+def test_theme_and_scale_follow_the_store_and_the_menu(window: MainWindow, store: PreferenceStore) -> None:
     store.change(theme="dark", scale_percent=150)
     assert theme.current().name is theme.ThemeName.DARK
     size = window.font().pointSizeF()
@@ -254,7 +249,7 @@ def test_theme_and_scale_follow_the_store_at_once_and_the_menu_changes_them(
     assert named["200 %"].isChecked()
 
 
-def test_the_desktops_change_of_light_is_followed_only_if_wanted(
+def test_the_desktop_theme_is_followed_only_in_system_mode(
     window: MainWindow, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied: list[theme.ThemeName] = []
@@ -267,7 +262,7 @@ def test_the_desktops_change_of_light_is_followed_only_if_wanted(
     assert applied == [theme.ThemeName.SYSTEM, theme.ThemeName.LIGHT]
 
 
-def test_the_sheet_lists_every_key_of_window_and_pages(window: MainWindow, pages: Pages) -> None:
+def test_the_sheet_lists_all_shortcuts(window: MainWindow, pages: Pages) -> None:
     late = pages["live"].make_action("Added late", "Ctrl+L", lambda: None)
     pages["live"].acts = (*pages["live"].acts, late)
     press(window, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
@@ -281,7 +276,7 @@ def test_the_sheet_lists_every_key_of_window_and_pages(window: MainWindow, pages
     sheet.close()
 
 
-def test_full_screen_comes_and_goes(window: MainWindow) -> None:
+def test_full_screen_is_toggled(window: MainWindow) -> None:
     press(window, Qt.Key.Key_F11)
     assert window.isFullScreen()
     press(window, Qt.Key.Key_F11)
@@ -289,7 +284,7 @@ def test_full_screen_comes_and_goes(window: MainWindow) -> None:
 
 
 def drop(window: MainWindow, *paths: Path) -> bool:
-    """Drag paths over the window and let go where it takes them."""
+    """Drag paths over the window, and drop them if accepted."""
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     buttons, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -301,7 +296,7 @@ def drop(window: MainWindow, *paths: Path) -> bool:
     return over.isAccepted()
 
 
-def test_sessions_are_taken_anywhere_and_videos_over_live(window: MainWindow, tmp_path: Path) -> None:
+def test_sessions_are_accepted_on_every_page_and_videos_on_live(window: MainWindow, tmp_path: Path) -> None:
     session, video = tmp_path / "session", tmp_path / "a.mp4"
     session.mkdir()
     (session / "journal.jsonl").write_text("x")
@@ -318,9 +313,9 @@ def test_sessions_are_taken_anywhere_and_videos_over_live(window: MainWindow, tm
 
 
 @pytest.mark.parametrize("scale", [100, 200])
-def test_the_rail_shows_every_word_at_any_scale(qtbot: QtBot, scale: int) -> None:
+def test_the_rail_cuts_no_text_at_any_scale(qtbot: QtBot, scale: int) -> None:
     store = PreferenceStore(None, scale_percent=scale, theme="light")
-    window = MainWindow(store, {"start": MadePage("A title that is long"), "live": MadePage("Live")})
+    window = MainWindow(store, {"start": FakePage("A title that is long"), "live": FakePage("Live")})
     qtbot.addWidget(window)
     window.resize(960, 600)
     window.show()

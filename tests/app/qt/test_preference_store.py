@@ -1,4 +1,4 @@
-"""Changes are in force at once, told once, and kept; a disk that refuses is told once."""
+"""The preference store: changes apply at once and are saved later; a failing disk gives one notice."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.settings.preferences import Preferences, load_preferences, save_preferences
 from tests.app.qt.conftest import Until
 
 
-def test_a_change_is_in_force_told_and_saved_a_moment_later(tmp_path: Path, until: Until) -> None:
+def test_a_change_applies_at_once_and_is_saved_later(tmp_path: Path, until: Until) -> None:
     path = tmp_path / "desktop.json"
     store = PreferenceStore(path)
     seen: list[int] = []
@@ -29,7 +25,7 @@ def test_a_change_is_in_force_told_and_saved_a_moment_later(tmp_path: Path, unti
     assert load_preferences(path).threads == 3
 
 
-def test_what_does_not_differ_is_not_told_and_an_unknown_field_is_an_error(tmp_path: Path) -> None:
+def test_an_equal_value_is_ignored_and_an_unknown_field_is_an_error(tmp_path: Path) -> None:
     store = PreferenceStore(tmp_path / "desktop.json")
     seen: list[bool] = []
     store.changed.connect(lambda: seen.append(True))
@@ -41,23 +37,23 @@ def test_what_does_not_differ_is_not_told_and_an_unknown_field_is_an_error(tmp_p
     assert store.now == Preferences()
 
 
-def test_without_a_file_everything_stays_in_memory() -> None:
+def test_without_a_file_preferences_stay_in_memory() -> None:
     store = PreferenceStore(None)
     store.change(theme="dark")
     store.save()
     assert (store.now.theme, store.path) == ("dark", None)
 
 
-def test_what_the_file_had_wrong_is_told(tmp_path: Path) -> None:
+def test_invalid_fields_of_the_file_give_warnings(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
     path.write_text('{"theme": "pink", "threads": 2}')
     store = PreferenceStore(path)
     assert store.now == Preferences(threads=2)
-    assert len(store.told) == 1
-    assert "theme" in store.told[0]
+    assert len(store.warnings) == 1
+    assert "theme" in store.warnings[0]
 
 
-def test_a_disk_that_refuses_is_told_once_and_taken_back_when_it_is_mended(tmp_path: Path) -> None:
+def test_a_failing_disk_gives_one_notice_cleared_on_success(tmp_path: Path) -> None:
     blocked = tmp_path / "folder"
     blocked.write_text("in the way")
     store = PreferenceStore(blocked / "desktop.json")
@@ -75,7 +71,7 @@ def test_a_disk_that_refuses_is_told_once_and_taken_back_when_it_is_mended(tmp_p
     assert load_preferences(blocked / "desktop.json").threads == 4
 
 
-def test_fields_of_this_run_are_not_kept_unless_the_user_changes_them(tmp_path: Path) -> None:
+def test_fields_of_this_run_are_saved_only_if_changed(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
     save_preferences(path, Preferences(backend="openvino", threads=2))
     store = PreferenceStore(path, backend="onnxruntime", threads=4)
@@ -88,7 +84,7 @@ def test_fields_of_this_run_are_not_kept_unless_the_user_changes_them(tmp_path: 
     assert load_preferences(path) == Preferences(backend="openvino", threads=3, theme="dark")
 
 
-def test_a_session_becomes_the_newest(tmp_path: Path) -> None:
+def test_a_remembered_session_comes_first(tmp_path: Path) -> None:
     store = PreferenceStore(None)
     store.remember_session(tmp_path / "a")
     store.remember_session(tmp_path / "b")

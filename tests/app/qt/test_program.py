@@ -1,4 +1,4 @@
-"""All pages in one window: wired, with keys that do not collide, and nothing left when it closes."""
+"""The program: all pages in one window, their requests, shortcuts without collisions, clean shutdown."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import PySide6
+import pytest
 from PySide6.QtCore import QCoreApplication, QTranslator
 from pytestqt.qtbot import QtBot
 
@@ -34,12 +29,12 @@ from engine.errors import ConfigError, ThreadStuckError
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
-    made = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
-    qtbot.addWidget(made)
-    made.show()
-    yield made
-    made.close()
-    assert made.faults == ()
+    window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
+    qtbot.addWidget(window)
+    window.show()
+    yield window
+    window.close()
+    assert window.errors == ()
 
 
 def test_every_page_can_be_shown(window: MainWindow) -> None:
@@ -49,7 +44,7 @@ def test_every_page_can_be_shown(window: MainWindow) -> None:
         assert window.notice is None
 
 
-def test_no_two_actions_that_work_together_share_a_key(window: MainWindow) -> None:
+def test_no_shortcut_is_used_twice_on_a_page(window: MainWindow) -> None:
     everywhere, *pages = window.shortcut_groups()
     assert len(pages) == len(PAGES)
     for page in pages:
@@ -57,28 +52,28 @@ def test_no_two_actions_that_work_together_share_a_key(window: MainWindow) -> No
         assert [key for key, count in Counter(keys).items() if count > 1] == []
 
 
-def test_every_action_has_words_and_every_page_a_name(window: MainWindow) -> None:
+def test_every_action_has_a_text_and_every_page_a_title(window: MainWindow) -> None:
     for group in window.shortcut_groups():
         assert group.title
         assert all(action.text() for action in group.actions)
 
 
-def heard(monkeypatch: pytest.MonkeyPatch, page: type, name: str) -> list[object]:
-    """What reaches a method of a page, in its place."""
+def replace_method(monkeypatch: pytest.MonkeyPatch, page: type, name: str) -> list[object]:
+    """Replace a method of a page; return the list of its arguments."""
     calls: list[object] = []
-    monkeypatch.setattr(page, name, lambda self, what: calls.append(what))
+    monkeypatch.setattr(page, name, lambda self, argument: calls.append(argument))
     return calls
 
 
-def test_what_is_wanted_opens_on_its_page(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot, tmp_path: Path) -> None:
-    lived = heard(monkeypatch, LivePage, "open_source")
-    queued = heard(monkeypatch, AnnotatePage, "add")
-    reviewed = heard(monkeypatch, ReviewPage, "open_path")
+def test_requests_open_on_their_page(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot, tmp_path: Path) -> None:
+    live = replace_method(monkeypatch, LivePage, "open_source")
+    queued = replace_method(monkeypatch, AnnotatePage, "add")
+    reviewed = replace_method(monkeypatch, ReviewPage, "open_path")
     window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
     qtbot.addWidget(window)
     start, annotate = window.findChild(StartPage), window.findChild(AnnotatePage)
     start.live_requested.emit("2")
-    assert (lived, window.shown) == (["2"], "live")
+    assert (live, window.shown) == (["2"], "live")
     start.annotate_requested.emit(("a.mp4", "b.mp4"))
     assert (queued, window.shown) == ([("a.mp4", "b.mp4")], "annotate")
     annotate.session_requested.emit(tmp_path)
@@ -87,7 +82,7 @@ def test_what_is_wanted_opens_on_its_page(monkeypatch: pytest.MonkeyPatch, qtbot
     session.mkdir()
     (session / "journal.jsonl").write_text("x")
     program.open_in(window, "demo")
-    assert (lived[-1], window.shown) == ("demo", "live")
+    assert (live[-1], window.shown) == ("demo", "live")
     program.open_in(window, str(session))
     assert (reviewed[-1], window.shown) == (session, "review")
     window.close()
@@ -95,7 +90,7 @@ def test_what_is_wanted_opens_on_its_page(monkeypatch: pytest.MonkeyPatch, qtbot
 
 @pytest.fixture
 def no_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The program closes as soon as it is shown; its settings stand in this file."""
+    """The program closes as soon as it is shown; the path of its settings."""
     path = tmp_path / "mien" / "desktop.json"
     monkeypatch.setenv("MIEN_CONFIG", str(path))
     monkeypatch.setattr(program, "run_until_closed", lambda application, window: closed(window))
@@ -107,7 +102,7 @@ def closed(window: MainWindow) -> None:
     window.deleteLater()
 
 
-def test_the_program_keeps_its_settings_but_not_those_of_the_run(no_loop: Path) -> None:
+def test_settings_are_stored_except_those_of_the_run(no_loop: Path) -> None:
     save_preferences(no_loop, Preferences(threads=2, notice_read=True))
     program.run_program(EngineConfig(), "0.9", None, "settings", backend="onnxruntime")
     kept = load_preferences(no_loop)
@@ -115,19 +110,19 @@ def test_the_program_keeps_its_settings_but_not_those_of_the_run(no_loop: Path) 
     assert kept.window
 
 
-def test_a_page_that_is_stuck_ends_the_program_with_its_error(no_loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shut = LivePage.shutdown
+def test_the_error_of_a_stuck_page_is_raised_at_the_end(no_loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutdown = LivePage.shutdown
 
     def stuck(page: LivePage) -> None:
-        shut(page)
+        shutdown(page)
         raise ThreadStuckError("mien-capture did not end")
 
-    monkeypatch.setattr(LivePage, "shut", stuck)
+    monkeypatch.setattr(LivePage, "shutdown", stuck)
     with pytest.raises(ThreadStuckError, match="mien-capture"):
         program.run_program(EngineConfig(), "0.9")
 
 
-def test_without_a_display_it_is_said_what_to_do() -> None:
+def test_without_a_display_the_error_names_the_remedy() -> None:
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     code = (
@@ -149,7 +144,7 @@ def test_without_a_display_it_is_said_what_to_do() -> None:
         assert f"{ConfigError.__name__}: no display is set" in finished.stderr
 
 
-def test_a_translation_that_is_installed_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_translation_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = Path(PySide6.__file__).parent / "lrelease"
     if not release.exists():
         pytest.skip("needs lrelease of PySide6")
@@ -158,9 +153,11 @@ def test_a_translation_that_is_installed_is_used(tmp_path: Path, monkeypatch: py
         "<name>StartPage</name><message><source>Start</source><translation>Anfang</translation></message>"
         "</context></TS>"
     )
-    made = tmp_path / "mien_de.qm"
-    subprocess.run([str(release), str(made.with_suffix(".ts")), "-qm", str(made)], check=True, capture_output=True)
-    monkeypatch.setattr(translation, "installed_languages", lambda: {"de": made})
+    compiled = tmp_path / "mien_de.qm"
+    subprocess.run(
+        [str(release), str(compiled.with_suffix(".ts")), "-qm", str(compiled)], check=True, capture_output=True
+    )
+    monkeypatch.setattr(translation, "installed_languages", lambda: {"de": compiled})
     application = make_application()
     before = set(application.findChildren(QTranslator))
     try:

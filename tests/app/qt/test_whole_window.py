@@ -1,4 +1,4 @@
-"""The whole window on made sources: faults are one notice and no dialog, closing ends all, a restart remembers all."""
+"""The whole window on fake sources: errors are one notice and no dialog, closing ends all, a restart restores all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
@@ -34,12 +29,12 @@ from app.session.metadata import read_metadata
 from app.settings.limits import Limits
 from app.settings.preferences import load_preferences
 from engine.errors import BackendError, FaceModelError, SourceError
-from tests.app.qt.made_window import MadeWindow, Make, Until, made_session, made_windows
+from tests.app.qt.window_fixture import Make, Until, WindowFixture, open_windows, write_session
 
 
 @pytest.fixture
 def make(qtbot: QtBot, tmp_path: Path) -> Iterator[Make]:
-    with made_windows(qtbot, tmp_path) as make:
+    with open_windows(qtbot, tmp_path) as make:
         yield make
 
 
@@ -64,55 +59,55 @@ def dialogs(qapp: QApplication) -> Iterator[Dialogs]:
     qapp.removeEventFilter(listener)
 
 
-def bars(made: MadeWindow) -> list[NoticeBar]:
-    return [bar for bar in made.window.findChildren(NoticeBar) if bar.isVisible()]
+def bars(fixture: WindowFixture) -> list[NoticeBar]:
+    return [bar for bar in fixture.window.findChildren(NoticeBar) if bar.isVisible()]
 
 
-def test_ten_faults_in_a_row_are_one_notice_at_a_time_and_no_dialog(
+def test_ten_errors_in_a_row_show_one_notice_at_a_time_and_no_dialog(
     make: Make, until: Until, dialogs: Dialogs, tmp_path: Path
 ) -> None:
-    made = make()
-    told: list[str] = []
+    fixture = make()
+    texts: list[str] = []
 
-    def is_told(words: str) -> bool:
-        notice = made.window.notice
-        if notice is not None and notice.text not in told[-1:]:
-            told.append(notice.text)
-        assert len(bars(made)) == (notice is not None)
-        return bool(told) and words in told[-1]
+    def is_shown(text: str) -> bool:
+        notice = fixture.window.notice
+        if notice is not None and notice.text not in texts[-1:]:
+            texts.append(notice.text)
+        assert len(bars(fixture)) == (notice is not None)
+        return bool(texts) and text in texts[-1]
 
-    def fault(cause: Callable[[], None], words: str) -> None:
-        """Cause a fault; wait until it is told, in place of the one before."""
+    def fail(cause: Callable[[], None], text: str) -> None:
+        """Cause an error and wait until its notice replaces the previous one."""
         cause()
-        until(lambda: is_told(words))
-        assert made.window.notice is not None
-        assert made.window.notice.severity is not Severity.INFO
+        until(lambda: is_shown(text))
+        assert fixture.window.notice is not None
+        assert fixture.window.notice.severity is not Severity.INFO
 
     for number, kind in enumerate((SourceError, FaceModelError, BackendError, SourceError)):
-        made.faults.append(kind(f"fault {number}: do this"))
-        fault(lambda number=number: made.live.open_source(str(number)), f"fault {number}")
+        fixture.source_errors.append(kind(f"error {number}: do this"))
+        fail(lambda number=number: fixture.live.open_source(str(number)), f"error {number}")
     for number in range(4, 7):
-        fault(lambda number=number: made.window.session_requested.emit(tmp_path / f"no-{number}"), f"no-{number}")
-    made.window.show_page("annotate")
+        fail(lambda number=number: fixture.window.session_requested.emit(tmp_path / f"no-{number}"), f"no-{number}")
+    fixture.window.show_page("annotate")
     for number in range(7, 9):
-        fault(lambda number=number: made.annotate.add((f"/films/bad-{number}.mp4",)), f"bad-{number}")
-    made.run_live(until)
-    fault(made.cameras[-1].unplugged.set, "It goes on by itself")
-    assert len(told) == 10
+        fail(lambda number=number: fixture.annotate.add((f"/films/bad-{number}.mp4",)), f"bad-{number}")
+    fixture.run_live(until)
+    fail(fixture.cameras[-1].unplugged.set, "resumes automatically")
+    assert len(texts) == 10
     assert dialogs.shown == []
-    made.run_live(until)
-    assert made.window.notice is None, "what is mended is told no longer"
+    fixture.run_live(until)
+    assert fixture.window.notice is None, "a resolved error is cleared"
 
 
-def test_a_fault_of_a_page_that_is_not_shown_is_told(make: Make, until: Until) -> None:
-    made = make()
-    made.run_live(until)
-    made.live.toggle_recording()  # else the page pauses when it is left
-    made.window.show_page("about")
-    made.cameras[-1].unplugged.set()
-    until(lambda: made.window.notice is not None and "unplug" not in made.window.notice.text)
-    until(lambda: made.live.bridge.recording.state is RecordState.OFF)
-    assert made.window.shown == "about"
+def test_an_error_of_a_hidden_page_is_shown(make: Make, until: Until) -> None:
+    fixture = make()
+    fixture.run_live(until)
+    fixture.live.toggle_recording()  # otherwise leaving the page releases the camera
+    fixture.window.show_page("about")
+    fixture.cameras[-1].unplugged.set()
+    until(lambda: fixture.window.notice is not None and "unplug" not in fixture.window.notice.text)
+    until(lambda: fixture.live.bridge.recording.state is RecordState.OFF)
+    assert fixture.window.shown == "about"
 
 
 def wait_until_stopped(
@@ -123,40 +118,40 @@ def wait_until_stopped(
     report: Callable[[float], None],
     stopped: Callable[[], bool],
 ) -> tuple[Path, ...]:
-    """An export that has no end."""
+    """An export that runs until it is stopped."""
     pause = threading.Event()
     while not stopped():
         pause.wait(0.01)
     return ()
 
 
-def test_closing_while_everything_runs_ends_everything_and_keeps_what_was_made(
+def test_closing_while_everything_runs_ends_all_threads_and_keeps_the_results(
     make: Make, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(review_page, "ExportDialog", functools.partial(ExportDialog, write=wait_until_stopped))
-    session = made_session(tmp_path)
-    made = make()
+    session = write_session(tmp_path)
+    fixture = make()
     before = set(threading.enumerate())
-    made.run_live(until)
-    made.live.toggle_recording()
-    until(lambda: made.live.bridge.recording.duration_s > 0.2)
-    made.window.show_page("annotate")
-    made.job_pipeline.on_frame = lambda index: threading.Event().wait(0.005)
-    made.annotate.add(("/films/long.mp4",))
-    until(lambda: bool(made.annotate.runner.jobs))
-    made.annotate.runner.start()
-    until(lambda: made.job_pipeline.seen > 3)
-    made.window.findChild(SettingsPage).diagnostics.start.click()
-    made.open_session(until, session)
-    made.review.export()
-    export = made.window.findChild(ExportDialog)
+    fixture.run_live(until)
+    fixture.live.toggle_recording()
+    until(lambda: fixture.live.bridge.recording.duration_s > 0.2)
+    fixture.window.show_page("annotate")
+    fixture.job_pipeline.on_frame = lambda index: threading.Event().wait(0.005)
+    fixture.annotate.add(("/films/long.mp4",))
+    until(lambda: bool(fixture.annotate.runner.jobs))
+    fixture.annotate.runner.start()
+    until(lambda: fixture.job_pipeline.seen > 3)
+    fixture.window.findChild(SettingsPage).diagnostics.start.click()
+    fixture.open_session(until, session)
+    fixture.review.export()
+    export = fixture.window.findChild(ExportDialog)
     export.start.click()
-    made.review.desk.toggle()
-    assert made.review.desk.player.playing
+    fixture.review.desk.toggle()
+    assert fixture.review.desk.player.playing
     assert export.running
-    assert made.live.bridge.recording.state is RecordState.ON
-    made.window.close()
-    assert made.window.faults == ()
+    assert fixture.live.bridge.recording.state is RecordState.ON
+    fixture.window.close()
+    assert fixture.window.errors == ()
     assert [thread.name for thread in threading.enumerate() if thread not in before] == []
     (recording,) = (tmp_path / "out").glob("camera-0-*")
     metadata = read_metadata(SessionFolder(recording).metadata)
@@ -167,58 +162,56 @@ def test_closing_while_everything_runs_ends_everything_and_keeps_what_was_made(
     assert len(notes.labels) == len(notes.exclusions) == len(notes.markers) == 1
 
 
-@pytest.mark.parametrize("state", ["opening", "lost", "saving", "looking", "starting a job"])
-def test_closing_in_the_middle_of_something_leaves_no_thread(
-    make: Make, until: Until, tmp_path: Path, state: str
-) -> None:
-    made = make()
+@pytest.mark.parametrize("state", ["opening", "lost", "saving", "scanning", "starting a job"])
+def test_closing_during_a_transition_leaves_no_thread(make: Make, until: Until, tmp_path: Path, state: str) -> None:
+    fixture = make()
     before = set(threading.enumerate())
     if state == "opening":
-        made.window.show_page("live")
-        made.live.open_source("0")
+        fixture.window.show_page("live")
+        fixture.live.open_source("0")
     elif state == "starting a job":
-        made.annotate.add(("/films/long.mp4",))
-        until(lambda: bool(made.annotate.runner.jobs))
-        made.annotate.runner.start()
-    elif state == "looking":
-        made.annotate.add(("/films/long.mp4",))
+        fixture.annotate.add(("/films/long.mp4",))
+        until(lambda: bool(fixture.annotate.runner.jobs))
+        fixture.annotate.runner.start()
+    elif state == "scanning":
+        fixture.annotate.add(("/films/long.mp4",))
     else:
-        made.run_live(until)
+        fixture.run_live(until)
         if state == "lost":
-            made.cameras[-1].unplugged.set()
-            until(lambda: made.live.bridge.state is LiveState.LOST)
+            fixture.cameras[-1].unplugged.set()
+            until(lambda: fixture.live.bridge.state is LiveState.LOST)
         else:
-            made.live.toggle_recording()
-            until(lambda: made.live.bridge.recording.duration_s > 0.1)
-            made.live.save_snapshot()
-            made.live.toggle_recording()
-    made.window.close()
-    assert made.window.faults == ()
+            fixture.live.toggle_recording()
+            until(lambda: fixture.live.bridge.recording.duration_s > 0.1)
+            fixture.live.save_snapshot()
+            fixture.live.toggle_recording()
+    fixture.window.close()
+    assert fixture.window.errors == ()
     assert [thread.name for thread in threading.enumerate() if thread not in before] == []
-    assert all(camera.closed for camera in made.cameras)
+    assert all(camera.closed for camera in fixture.cameras)
 
 
-def test_a_restart_remembers_page_place_splitters_theme_scale_and_limits(
+def test_a_restart_restores_page_position_splitters_theme_scale_and_limits(
     make: Make, until: Until, tmp_path: Path
 ) -> None:
-    session = made_session(tmp_path)
-    made = make()
-    made.store.change(theme="dark", scale_percent=125, preset="speed")
+    session = write_session(tmp_path)
+    fixture = make()
+    fixture.store.change(theme="dark", scale_percent=125, preset="speed")
     screen = QGuiApplication.primaryScreen().availableGeometry()
     size = (min(1000, screen.width()), min(700, screen.height()))
-    made.window.resize(*size)
-    made.run_live(until)
-    made.live.limits.accept.setValue(31)
-    made.window.session_requested.emit(session)
-    until(lambda: made.review.desk.session is not None)
-    splitters = {one.objectName(): one for one in made.window.findChildren(QSplitter)}
+    fixture.window.resize(*size)
+    fixture.run_live(until)
+    fixture.live.limits.accept.setValue(31)
+    fixture.window.session_requested.emit(session)
+    until(lambda: fixture.review.desk.session is not None)
+    splitters = {one.objectName(): one for one in fixture.window.findChildren(QSplitter)}
     assert len(splitters) == 4
-    assert "" not in splitters, "a splitter without a name is not remembered"
+    assert "" not in splitters, "splitters without a name are not restored"
     for place, splitter in enumerate(splitters.values()):
         splitter.setSizes([300 + 20 * place, 300])
     QTest.qWait(0)
     sizes = {name: splitter.sizes() for name, splitter in splitters.items()}
-    made.window.close()
+    fixture.window.close()
 
     kept = load_preferences(tmp_path / "desktop.json", pytest.fail)
     assert (kept.page, kept.theme, kept.scale_percent, kept.preset) == ("review", "dark", 125, "speed")

@@ -1,4 +1,4 @@
-"""Cohen's kappa by hand, by scikit-learn, and where there is none."""
+"""Cohen's kappa against hand computation and scikit-learn, and the cases without a kappa."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ HAPPINESS, SURPRISE, ANGER = 1, 2, 4
 
 
 def agreement_of(tmp_path, frames, *labels, exclusions=()):
-    """Labels as (face id, first frame, frame behind the last, label), 10 frames per second."""
+    """Labels are (face id, first frame, end frame, label), at 10 frames per second."""
     notes = Notes("Ada")
     for face_id, first, end, label in labels:
         notes = notes.with_label(HumanLabel(face_id, first / 10, end / 10, label))
@@ -24,14 +24,14 @@ def agreement_of(tmp_path, frames, *labels, exclusions=()):
 
 
 def test_kappa_by_hand():
-    # agree on 20 + 15 of 50; by chance 25/50 * 30/50 + 25/50 * 20/50 = 0.5
+    # identical in 20 + 15 of 50; chance agreement 25/50 * 30/50 + 25/50 * 20/50 = 0.5
     assert kappas(np.array([[20.0, 5.0], [10.0, 15.0]])) == pytest.approx((0.7 - 0.5) / (1 - 0.5))
     tables = np.array([[[3.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [2.0, 0.0]], [[4.0, 0.0], [0.0, 0.0]], np.zeros((2, 2))])
     assert kappas(tables) == pytest.approx([1.0, -1.0, np.nan, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_kappa_is_that_of_scikit_learn(seed):
+def test_kappa_equals_scikit_learn(seed):
     metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn")
     rng = np.random.default_rng(seed)
     human = rng.integers(0, 8, 300)
@@ -41,11 +41,11 @@ def test_kappa_is_that_of_scikit_learn(seed):
     assert float(kappas(table)) == pytest.approx(metrics.cohen_kappa_score(human, model))
 
 
-def test_nobody_labelled_nothing_is_found(tmp_path):
+def test_without_labels_there_is_no_agreement(tmp_path):
     assert agreement_of(tmp_path, [(labelled_face(1, "anger"),)]) is None
 
 
-def test_frames_are_counted_where_they_belong(tmp_path):
+def test_every_frame_is_counted_once(tmp_path):
     frames = [
         *[(labelled_face(1, "happiness"),)] * 4,  # 0-3 labelled happiness: agree
         *[(labelled_face(1, "surprise", "happiness"),)] * 3,  # 4-6 labelled happiness: within the set
@@ -79,20 +79,20 @@ def test_frames_are_counted_where_they_belong(tmp_path):
     assert found.kappa_missing is None
 
 
-def test_one_label_everywhere_has_no_kappa(tmp_path):
+def test_a_single_label_throughout_has_no_kappa(tmp_path):
     found = agreement_of(tmp_path, [(labelled_face(1, "anger"),)] * 9, (1, 0, 4, "anger"), (1, 5, 9, "anger"))
     assert (found.kappa, found.kappa_missing) == (None, KappaMissing.ONE_LABEL)
     assert (found.interval, found.interval_missing) == (None, KappaMissing.ONE_LABEL)
     assert found.agreeing == found.compared == 8
 
 
-def test_labels_that_meet_no_assessed_frame_have_no_kappa(tmp_path):
+def test_labels_without_assessed_frames_have_no_kappa(tmp_path):
     found = agreement_of(tmp_path, [(labelled_face(1),)] * 4, (1, 0, 4, "anger"), (2, 0, 4, "fear"))
     assert (found.kappa, found.kappa_missing, found.compared) == (None, KappaMissing.NOTHING_COMPARED, 0)
     assert found.not_assessed == 4
 
 
-def test_all_wrong_gives_a_kappa_of_zero_or_less(tmp_path):
+def test_total_disagreement_gives_a_kappa_of_zero_or_less(tmp_path):
     frames = [(labelled_face(1, "anger"),)] * 2 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 2, "fear"), (1, 2, 4, "anger"))
     assert found.kappa == pytest.approx(-1.0)
@@ -100,7 +100,7 @@ def test_all_wrong_gives_a_kappa_of_zero_or_less(tmp_path):
     assert found.kappa == pytest.approx(0.0)
 
 
-def test_one_range_has_no_interval(tmp_path):
+def test_a_single_range_has_no_interval(tmp_path):
     frames = [(labelled_face(1, "anger"),)] * 3 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 5, "anger"))
     assert found.kappa == pytest.approx(0.0)
@@ -108,7 +108,7 @@ def test_one_range_has_no_interval(tmp_path):
 
 
 def ranges_of(rng, count):
-    """Frames and labels of ``count`` ranges of 10 frames, on whose whole length the model is right or wrong."""
+    """Frames and labels of ``count`` ranges of 10 frames; the model is right or wrong over a whole range."""
     frames, labels = [], []
     for place in range(count):
         human, other = rng.permutation(EXPRESSIONS[:4])[:2].tolist()
@@ -118,13 +118,13 @@ def ranges_of(rng, count):
     return frames, labels
 
 
-def test_interval_resamples_ranges_not_frames_and_is_the_same_each_time(tmp_path):
+def test_the_interval_resamples_whole_ranges_and_is_deterministic(tmp_path):
     frames, labels = ranges_of(np.random.default_rng(3), 30)
     found = agreement_of(tmp_path, frames, *labels)
     assert agreement_of(tmp_path, frames, *labels).interval == found.interval
     low, high = found.interval
     assert low < found.kappa < high
-    # of one table per range, all frames of a range alike, as if each range were one observation: plain resampling
+    # all frames of a range are alike, so this is a plain bootstrap with one observation per range
     with open_session(tmp_path) as session:
         tops = {label[1]: session.rows_at(label[1])[0].labels[0] for label in labels}
     pairs = np.array([(EXPRESSIONS.index(label[3]), EXPRESSIONS.index(tops[label[1]])) for label in labels])
@@ -138,7 +138,7 @@ def test_interval_resamples_ranges_not_frames_and_is_the_same_each_time(tmp_path
     assert high - low > 0.25  # resampling 300 frames one by one would give about 0.12
 
 
-def test_resamples_without_a_kappa_are_passed_over(tmp_path):
+def test_resamples_without_a_kappa_are_ignored(tmp_path):
     frames = [(labelled_face(1, "anger"),)] * 2 + [(labelled_face(1, "fear"),)] * 2
     found = agreement_of(tmp_path, frames, (1, 0, 2, "anger"), (1, 2, 4, "fear"))
     assert found.kappa == 1.0

@@ -1,4 +1,4 @@
-"""What leaves a review: complete, apart from the model's files, whole or not at all."""
+"""Exports of a review: complete, apart from the model's files, and atomic."""
 
 import csv
 import errno
@@ -14,9 +14,8 @@ from app.review.clip import ClipReader
 from app.review.export import ExportChoice, export
 from app.review.notes import UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import open_session
-from app.session import table
 from app.session.video import VideoSink
-from engine.errors import OutputError, SourceError
+from engine.errors import OutputError, Remedy, SourceError
 from engine.types import Frame
 from tests.fakes.sessions import labelled_face, write_session
 
@@ -39,15 +38,15 @@ def session(tmp_path):
         yield opened
 
 
-def run(session, choice, folder, notes=NOTES, report=lambda share: None, stopped=lambda: False):
-    return export(session, notes, choice, folder, report, stopped)
+def run(session, choice, folder, notes=NOTES, report=lambda share: None, cancelled=lambda: False):
+    return export(session, notes, choice, folder, report, cancelled)
 
 
 def rows_of(path):
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
-def test_table_is_the_models_with_two_columns_more(session, tmp_path):
+def test_the_table_is_the_models_with_two_more_columns(session, tmp_path):
     written = run(session, ExportChoice(notes=False), tmp_path / "out")
     assert written == (tmp_path / "out" / "reviewed_faces.csv",)
     rows, model = rows_of(written[0]), rows_of(session.folder.csv)
@@ -72,7 +71,7 @@ def test_excluded_frames_can_be_left_out(session, tmp_path):
     assert frames == set(range(62)) - {2, 3}
 
 
-def test_session_without_tables_gives_the_same_table(session, tmp_path):
+def test_an_incomplete_session_gives_the_same_table(session, tmp_path):
     write_session(tmp_path / "open", FRAMES, tables=False, completed=False)
     (whole,) = run(session, ExportChoice(notes=False), tmp_path / "a")
     with open_session(tmp_path / "open") as unfinished:
@@ -80,7 +79,7 @@ def test_session_without_tables_gives_the_same_table(session, tmp_path):
     assert path.read_bytes() == whole.read_bytes()
 
 
-def test_notes_are_one_line_each_in_the_order_of_time(session, tmp_path):
+def test_notes_are_one_line_each_ordered_by_time(session, tmp_path):
     (path,) = run(session, ExportChoice(table=False), tmp_path / "out")
     assert rows_of(path) == [
         ["kind", "start_s", "end_s", "face_id", "text", "coder"],
@@ -92,7 +91,7 @@ def test_notes_are_one_line_each_in_the_order_of_time(session, tmp_path):
     ]
 
 
-def test_agreement_is_json_that_says_what_it_is_of(session, tmp_path):
+def test_the_agreement_names_its_session_and_model(session, tmp_path):
     choice = ExportChoice(table=False, notes=False, agreement=True)
     (path,) = run(session, choice, tmp_path / "out", NOTES.without_exclusion(NOTES.exclusions[0]))
     raw = json.loads(path.read_text(encoding="utf-8"))
@@ -106,27 +105,29 @@ def test_agreement_is_json_that_says_what_it_is_of(session, tmp_path):
     (path,) = run(session, choice, tmp_path / "other")
     raw = json.loads(path.read_text(encoding="utf-8"))
     assert raw["kappa"] is None
-    assert raw["kappa_missing"].startswith("You and the model gave one and the same label")
+    assert raw["kappa_missing"].startswith("You and the model used a single label")
 
 
-def test_agreement_without_labels_is_refused_before_anything_is_written(session, tmp_path):
-    with pytest.raises(OutputError, match="Nothing is labelled yet"):
+def test_agreement_without_labels_is_refused_before_writing(session, tmp_path):
+    with pytest.raises(OutputError, match="There are no labels"):
         run(session, ALL, tmp_path / "out", Notes())
     assert not (tmp_path / "out").exists()
 
 
-def test_files_in_the_way_are_kept_unless_they_may_be_replaced(session, tmp_path):
+def test_existing_files_are_kept_unless_replacing_is_allowed(session, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "reviewed_notes.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match=r"reviewed_notes\.csv exists: choose another folder, or let it be replaced"):
+    with pytest.raises(
+        OutputError, match=r"reviewed_notes\.csv exists: choose another folder, or allow replacing files"
+    ):
         run(session, ALL, out)
     assert [path.name for path in out.iterdir()] == ["reviewed_notes.csv"]
     assert len(run(session, ExportChoice(replace=True), out)) == 2
     assert (out / "reviewed_notes.csv").read_text(encoding="utf-8").startswith("kind,")
 
 
-def test_a_journal_that_was_begun_anew_gives_no_table(session, tmp_path):
+def test_a_truncated_journal_gives_no_table(session, tmp_path):
     lines = session.folder.journal.read_bytes().splitlines(keepends=True)
     session.folder.journal.write_bytes(b"".join(lines[:30]))
     with pytest.raises(OutputError, match="has changed: open the session again"):
@@ -134,17 +135,17 @@ def test_a_journal_that_was_begun_anew_gives_no_table(session, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_looked_at_is_told(session):
+def test_a_folder_name_that_is_too_long_is_reported(session):
     with pytest.raises(OutputError, match=r"cannot be written \(File name too long\).*choose another folder"):
         run(session, ALL, Path("x" * 5000))
 
 
-def test_notes_that_are_no_utf8_are_written_all_the_same(session, tmp_path):
+def test_notes_that_are_not_utf8_are_exported(session, tmp_path):
     (path,) = run(session, ExportChoice(table=False), tmp_path / "out", Notes("\udce9").with_marker(Marker(1.0, "a")))
     assert rows_of(path)[1] == ["marker", "1.0", "", "", "a", "?"]
 
 
-def test_models_files_stay_as_they_are(session):
+def test_the_models_files_are_unchanged(session):
     folder = session.folder.path
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     written = run(session, ALL, folder)
@@ -152,7 +153,7 @@ def test_models_files_stay_as_they_are(session):
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
-def test_report_rises_to_one(session, tmp_path):
+def test_progress_rises_to_one(session, tmp_path):
     shares = []
     run(session, ALL, tmp_path / "out", report=shares.append)
     assert shares == sorted(shares)
@@ -160,37 +161,37 @@ def test_report_rises_to_one(session, tmp_path):
     assert len(shares) > 3
 
 
-def test_stopped_export_leaves_no_part(session, tmp_path):
+def test_a_cancelled_export_leaves_no_partial_file(session, tmp_path):
     asked = []
 
-    def stopped():
+    def cancelled():
         asked.append(1)
         return len(asked) == 2
 
-    assert run(session, ALL, tmp_path / "out", stopped=stopped) == ()
+    assert run(session, ALL, tmp_path / "out", cancelled=cancelled) == ()
     assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "choice", [ExportChoice(notes=False), ExportChoice(table=False), ExportChoice(False, False, True)]
 )
-def test_full_disk_leaves_no_part_and_says_what_to_do(session, tmp_path, monkeypatch, choice):
+def test_a_full_disk_leaves_no_partial_file_and_names_the_remedy(session, tmp_path, monkeypatch, choice):
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(table, "publish", full)
+    monkeypatch.setattr("engine.files.publish", full)
     with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another folder"):
         run(session, choice, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_folder_that_cannot_be_made_is_told(session, tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(session, tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(OutputError, match="choose another folder"):
         run(session, ExportChoice(), tmp_path / "file" / "out")
 
 
-def test_journal_that_changed_meanwhile_is_told(session, tmp_path):
+def test_a_changed_journal_is_reported(session, tmp_path):
     write_session(session.folder.path, FRAMES, indices=range(5, 5 + len(FRAMES)))
     with pytest.raises(OutputError, match="has changed: open the session again"):
         run(session, ExportChoice(), tmp_path / "out")
@@ -203,12 +204,13 @@ def level(position):
 
 @pytest.fixture
 def recorded(tmp_path):
-    """A recording whose pictures are grey, brighter from frame to frame."""
+    """A recording whose frames are grey and get brighter."""
     folder = write_session(tmp_path / "run", FRAMES)
     sink = VideoSink(folder.recording, None)
     sink.open()
     for position in range(len(FRAMES)):
-        sink.write_rows(Frame(np.full((120, 160, 3), level(position), np.uint8), position, position / 10, "made"), ())
+        image = np.full((120, 160, 3), level(position), np.uint8)
+        sink.write_rows(Frame(image, position, position / 10, "clip.mp4"), ())
     sink.close(completed=True)
     sink.publish()
     with open_session(folder.path) as opened:
@@ -218,7 +220,7 @@ def recorded(tmp_path):
 VIDEO = ExportChoice(table=False, notes=False, video=True)
 
 
-def test_video_is_the_clean_one_with_the_overlay(recorded, tmp_path):
+def test_the_video_is_the_original_with_the_overlay(recorded, tmp_path):
     (path,) = run(recorded, VIDEO, tmp_path / "out")
     assert path.name == "reviewed.mp4"
     clip, clean = ClipReader(path), ClipReader(recorded.folder.recording)
@@ -230,7 +232,7 @@ def test_video_is_the_clean_one_with_the_overlay(recorded, tmp_path):
     clean.close()
 
 
-def test_video_stands_still_over_excluded_ranges(recorded, tmp_path):
+def test_the_video_freezes_over_excluded_ranges(recorded, tmp_path):
     notes = Notes().with_exclusion(Exclusion(1.0, 5.0))
     choice = ExportChoice(table=False, notes=False, video=True, without_excluded=True)
     (path,) = run(recorded, choice, tmp_path / "out", notes)
@@ -241,31 +243,30 @@ def test_video_stands_still_over_excluded_ranges(recorded, tmp_path):
     clip.close()
 
 
-def test_video_needs_one_without_overlay(session, tmp_path):
-    with pytest.raises(OutputError, match=r"without the overlay is needed .* put made\.mp4 into"):
+def test_the_video_needs_one_without_overlay(session, tmp_path):
+    with pytest.raises(OutputError, match=r"The overlay needs a video without one.* put clip\.mp4 into"):
         run(session, VIDEO, tmp_path / "out")
     (session.folder.video).write_bytes(b"x")
-    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="without the overlay"):
+    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="needs a video without one"):
         run(annotated, VIDEO, tmp_path / "out")
 
 
-def test_stopped_video_leaves_no_part(recorded, tmp_path):
+def test_a_cancelled_video_leaves_no_partial_file(recorded, tmp_path):
     asked = []
 
-    def stopped():
+    def cancelled():
         asked.append(1)
         return len(asked) == 2
 
-    assert run(recorded, VIDEO, tmp_path / "out", stopped=stopped) == ()
+    assert run(recorded, VIDEO, tmp_path / "out", cancelled=cancelled) == ()
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_video_on_a_full_disk_leaves_no_part(recorded, tmp_path, monkeypatch):
+def test_a_video_on_a_full_disk_leaves_no_partial_file(recorded, tmp_path, monkeypatch):
     class FullSink(VideoSink):
         def write_rows(self, frame, rows):
             if frame.index == 5:
-                error = OSError(errno.ENOSPC, "No space left on device")
-                raise OutputError("use --resume") from error
+                raise OutputError("reviewed.mp4 cannot be written (No space left on device)", Remedy.FREE_SPACE)
             super().write_rows(frame, rows)
 
     monkeypatch.setattr(exporting, "VideoSink", FullSink)
@@ -274,14 +275,14 @@ def test_video_on_a_full_disk_leaves_no_part(recorded, tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_damaged_video_is_told_and_leaves_no_part(session, tmp_path):
+def test_a_damaged_video_is_reported_and_leaves_no_partial_file(session, tmp_path):
     session.folder.recording.write_bytes(b"no video")
     with open_session(session.folder.path) as broken, pytest.raises(SourceError, match="no video that can be read"):
         run(broken, VIDEO, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_video_of_the_session_is_never_written_over(recorded):
+def test_the_video_of_the_session_is_never_overwritten(recorded):
     path = recorded.folder.recording.rename(recorded.folder.path / "reviewed.mp4")
     recorded.video = type(recorded.video)(path, annotated=False)
     choice = ExportChoice(table=False, notes=False, video=True, replace=True)

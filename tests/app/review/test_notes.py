@@ -1,4 +1,4 @@
-"""Notes: pure changes, and a file that is whole, checked, and knows its run."""
+"""Notes: immutable changes, and a file that is atomic, validated and tied to its run."""
 
 import dataclasses
 import errno
@@ -14,11 +14,10 @@ from app.review.notes import (
     HumanLabel,
     Marker,
     Notes,
-    notes_match_session,
+    notes_match_run,
     read_notes,
     write_notes,
 )
-from app.session import table
 from app.session.folder import SessionFolder
 from engine.errors import OutputError
 from engine.facs import EXPRESSIONS
@@ -33,7 +32,7 @@ def test_human_labels_are_the_expressions_and_unclear():
     assert list(HUMAN_LABELS) == [*EXPRESSIONS, "unclear"]
 
 
-def test_new_label_cuts_away_what_it_overlaps_of_its_face_only():
+def test_a_new_label_replaces_what_it_overlaps_of_the_same_face():
     notes = Notes().with_label(HumanLabel(1, 0.0, 10.0, "anger")).with_label(HumanLabel(2, 0.0, 10.0, "fear"))
     notes = notes.with_label(HumanLabel(1, 4.0, 6.0, UNCLEAR))
     assert labels(notes) == [(0.0, 4.0, "anger"), (4.0, 6.0, UNCLEAR), (6.0, 10.0, "anger")]
@@ -43,7 +42,7 @@ def test_new_label_cuts_away_what_it_overlaps_of_its_face_only():
     assert labels(notes.with_label(HumanLabel(1, 0.0, 10.0, "fear"))) == [(0.0, 10.0, "fear")]
 
 
-def test_labels_that_touch_stay_two():
+def test_adjacent_labels_stay_separate():
     notes = Notes().with_label(HumanLabel(1, 5.0, 6.0, "anger")).with_label(HumanLabel(1, 4.0, 5.0, "anger"))
     assert labels(notes) == [(4.0, 5.0, "anger"), (5.0, 6.0, "anger")]
     assert notes.label_at(1, 4.99) == notes.labels[0]
@@ -52,7 +51,7 @@ def test_labels_that_touch_stay_two():
     assert notes.label_at(2, 5.5) is None
 
 
-def test_exclusions_that_touch_or_overlap_become_one():
+def test_overlapping_and_adjacent_exclusions_merge():
     notes = Notes()
     for start_s, end_s in ((8.0, 9.0), (1.0, 3.0), (3.0, 4.0), (2.0, 2.5)):
         notes = notes.with_exclusion(Exclusion(start_s, end_s))
@@ -63,12 +62,12 @@ def test_exclusions_that_touch_or_overlap_become_one():
     assert not notes.is_excluded(5.0)
 
 
-def test_markers_are_kept_in_order_and_once():
+def test_markers_are_sorted_and_unique():
     notes = Notes().with_marker(Marker(5.0, "b")).with_marker(Marker(1.0, "a")).with_marker(Marker(5.0, "b"))
     assert [each.text for each in notes.markers] == ["a", "b"]
 
 
-def test_taking_away_gives_what_was_before_and_asks_nothing_of_what_is_not_there():
+def test_removing_restores_the_notes_and_ignores_missing_ones():
     marker, exclusion, label = Marker(1.0, "x"), Exclusion(1.0, 2.0), HumanLabel(1, 0.0, 1.0, "fear")
     full = Notes("Ada").with_marker(marker).with_exclusion(exclusion).with_label(label)
     empty = full.without_marker(marker).without_exclusion(exclusion).without_label(label)
@@ -89,8 +88,8 @@ def test_taking_away_gives_what_was_before_and_asks_nothing_of_what_is_not_there
         lambda: Notes(labels=(HumanLabel(1, 0.0, 2.0, "anger"), HumanLabel(1, 1.0, 3.0, "fear"))),
     ],
 )
-def test_what_makes_no_sense_cannot_be_made(make):
-    with pytest.raises(ValueError, match=r"range of time|is none of|two labels"):
+def test_invalid_notes_cannot_be_created(make):
+    with pytest.raises(ValueError, match=r"is not a time range|is none of|two labels"):
         make()
 
 
@@ -100,7 +99,7 @@ def some_notes():
     return notes.with_label(HumanLabel(3, 0.5, 1.5, "contempt")).with_label(HumanLabel(1, 0.5, 2.5, UNCLEAR))
 
 
-def test_file_gives_back_what_was_written(tmp_path):
+def test_saved_notes_are_read_back_unchanged(tmp_path):
     folder = SessionFolder(tmp_path)
     assert read_notes(folder) == Notes()
     write_notes(folder, some_notes())
@@ -108,14 +107,38 @@ def test_file_gives_back_what_was_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["review.json"]
 
 
-def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
+def test_a_file_of_the_first_version_is_read_whatever_its_order(tmp_path):
+    (tmp_path / "review.json").write_text(
+        """{
+ "review": 1,
+ "run": "0123456789abcdef",
+ "coder": "Zo\\u00eb",
+ "markers": [{"time_s": 3, "text": "door"}, {"time_s": 1.25, "text": ""}],
+ "exclusions": [{"start_s": 2.0, "end_s": 3.0}, {"start_s": 0.1, "end_s": 0.7}],
+ "labels": [
+  {"face_id": 3, "start_s": 2.0, "end_s": 2.5, "label": "fear"},
+  {"face_id": 3, "start_s": 0.5, "end_s": 1.5, "label": "unclear"}
+ ]
+}
+""",
+        encoding="utf-8",
+    )
+    assert read_notes(SessionFolder(tmp_path)) == Notes(
+        "Zoë",
+        (Marker(1.25, ""), Marker(3.0, "door")),
+        (Exclusion(0.1, 0.7), Exclusion(2.0, 3.0)),
+        (HumanLabel(3, 0.5, 1.5, UNCLEAR), HumanLabel(3, 2.0, 2.5, "fear")),
+    )
+
+
+def test_a_full_disk_keeps_the_previous_notes(tmp_path, monkeypatch):
     folder = SessionFolder(tmp_path)
     write_notes(folder, some_notes())
 
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(table, "publish", full)
+    monkeypatch.setattr("engine.files.publish", full)
     with pytest.raises(OutputError, match=r"No space left on device\): free space"):
         write_notes(folder, Notes("other"))
     assert read_notes(folder) == some_notes()
@@ -135,51 +158,51 @@ def test_full_disk_keeps_the_notes_from_before(tmp_path, monkeypatch):
         lambda raw: raw["labels"][0].update(face_id=float("inf")),
     ],
 )
-def test_damaged_file_is_told_and_not_touched(tmp_path, change):
+def test_a_damaged_file_is_reported_and_kept(tmp_path, change):
     folder = SessionFolder(tmp_path)
     write_notes(folder, some_notes())
     raw = json.loads(folder.notes.read_text(encoding="utf-8"))
     change(raw)
     folder.notes.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(OutputError, match=r"review\.json is damaged .*: mend it, or move it away"):
+    with pytest.raises(OutputError, match=r"review\.json is (damaged|not valid JSON) .*: repair it, or move it away"):
         read_notes(folder)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
-def test_file_that_is_no_json_is_told(tmp_path, raw):
+def test_a_file_that_is_not_json_is_reported(tmp_path, raw):
     (tmp_path / "review.json").write_bytes(raw)
-    with pytest.raises(OutputError, match="is damaged"):
+    with pytest.raises(OutputError, match="move it away to start new notes"):
         read_notes(SessionFolder(tmp_path))
-    assert notes_match_session(SessionFolder(tmp_path))
+    assert notes_match_run(SessionFolder(tmp_path))
 
 
-def test_file_of_a_later_version_is_told(tmp_path):
+def test_a_file_of_a_later_version_is_reported(tmp_path):
     (tmp_path / "review.json").write_text('{"review": 2}', encoding="utf-8")
     with pytest.raises(OutputError, match="update the program"):
         read_notes(SessionFolder(tmp_path))
 
 
-def test_notes_know_the_run_that_they_were_made_on(tmp_path):
+def test_notes_are_tied_to_the_run_they_were_made_on(tmp_path):
     frames = [(labelled_face(1, "anger"),)] * 3
     folder = write_session(tmp_path, frames, mark="9:aa")
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     write_notes(folder, some_notes())
-    assert notes_match_session(folder)
-    write_session(tmp_path, frames, mark="9:aa")  # the same run once more
-    assert notes_match_session(folder)
-    write_session(tmp_path, frames, mark="9:bb")  # of another file
-    assert not notes_match_session(folder)
+    assert notes_match_run(folder)
+    write_session(tmp_path, frames, mark="9:aa")  # the same run again
+    assert notes_match_run(folder)
+    write_session(tmp_path, frames, mark="9:bb")  # another source file
+    assert not notes_match_run(folder)
 
 
-def test_live_runs_are_told_apart_by_their_start(tmp_path):
+def test_live_runs_are_distinguished_by_their_start(tmp_path):
     folder = write_session(tmp_path, [()], mark="")
     write_notes(folder, some_notes())
-    assert notes_match_session(folder)
+    assert notes_match_run(folder)
     raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
     folder.metadata.write_text(json.dumps(raw | {"start": "2025-01-01T00:00:00+00:00"}), encoding="utf-8")
-    assert not notes_match_session(folder)
+    assert not notes_match_run(folder)
 
 
-def test_records_cannot_be_changed():
+def test_notes_are_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         some_notes().coder = "x"

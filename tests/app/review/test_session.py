@@ -1,4 +1,4 @@
-"""Sessions as they are found on a disk: finished, broken off, moved, damaged."""
+"""Sessions in every condition on disk: complete, incomplete, moved, damaged."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ FRAMES = [
 ]
 
 
-def test_finished_session_tells_frames_times_and_rows(tmp_path):
+def test_a_complete_session_has_frames_times_and_rows(tmp_path):
     folder = write_session(tmp_path, FRAMES, indices=[0, 1, 2, 7, 8, 9])
     with open_session(tmp_path) as session:
         assert session.folder == folder
@@ -38,7 +38,7 @@ def test_finished_session_tells_frames_times_and_rows(tmp_path):
         assert [session.label_sets[place] for place in session.faces[1].sets[:1]] == [(6, 4, 3)]
 
 
-def test_time_finds_the_frame_that_is_shown(tmp_path):
+def test_a_time_maps_to_the_frame_shown(tmp_path):
     write_session(tmp_path, FRAMES[:4], times_s=[0.0, 0.5, 0.7, 2.0])
     with open_session(tmp_path) as session:
         times_s = (-1.0, 0.0, 0.49, 0.5, 1.99, 2.0, 99.0)
@@ -47,7 +47,7 @@ def test_time_finds_the_frame_that_is_shown(tmp_path):
         assert session.end_of(3) == session.duration_s == pytest.approx(2.5)  # the median of the steps
 
 
-def test_only_frame_has_a_length(tmp_path):
+def test_a_single_frame_has_a_duration(tmp_path):
     write_session(tmp_path, FRAMES[:1])
     with open_session(tmp_path) as session:
         assert session.duration_s > 0.0
@@ -71,21 +71,21 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("pts_from_s", [None, 5.0])
-def test_journal_gives_the_same_as_the_table(tmp_path, pts_from_s):
+def test_journal_and_table_give_the_same_session(tmp_path, pts_from_s):
     video = tmp_path / "clip.mp4"
-    video.write_bytes(b"not looked into")
+    video.write_bytes(b"not decoded")
     options = {"pts_from_s": pts_from_s, "mark": source_mark(video)}
     write_session(tmp_path / "whole", FRAMES * 50, **options)
     write_session(tmp_path / "open", FRAMES * 50, tables=False, completed=False, **options)
     with open_session(tmp_path / "whole") as whole, open_session(tmp_path / "open") as unfinished:
-        assert whole.told == ()
-        assert unfinished.told == ("This session was not finished: what was analysed until then is shown.",)
+        assert whole.warnings == ()
+        assert unfinished.warnings == ("This session is incomplete: the frames analysed so far are shown.",)
         same(whole, unfinished)
 
 
-def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
+def test_a_table_with_missing_presentation_times_keeps_the_gaps(tmp_path, monkeypatch):
     video = tmp_path / "clip.mp4"
-    video.write_bytes(b"not looked into")
+    video.write_bytes(b"not decoded")
     folder = write_session(tmp_path, FRAMES, mark=source_mark(video), tables=False)
     lines = folder.journal.read_text(encoding="utf-8").splitlines()
     lines[2] = lines[2].replace("[1,100.1,", "[1,null,")
@@ -97,7 +97,7 @@ def test_table_with_times_in_part_keeps_the_gaps(tmp_path, monkeypatch):
         assert [session.video_time_at(position) for position in range(3)] == [100.0, 0.1, 100.2]
 
 
-def test_last_line_that_was_torn_is_left_out(tmp_path):
+def test_a_truncated_last_line_is_ignored(tmp_path):
     folder = write_session(tmp_path, FRAMES, tables=False, completed=False)
     folder.journal.write_bytes(folder.journal.read_bytes()[:-20])
     with open_session(tmp_path) as session:
@@ -106,7 +106,7 @@ def test_last_line_that_was_torn_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other columns", "older than the journal", "empty"])
-def test_damaged_or_strange_table_gives_way_to_the_journal(tmp_path, damage, capfd):
+def test_a_damaged_or_mismatched_table_is_replaced_by_the_journal(tmp_path, damage, capfd):
     folder = write_session(tmp_path / "run", FRAMES * 20)
     write_session(tmp_path / "short", FRAMES * 19)
     raw = bytearray(folder.parquet.read_bytes())
@@ -127,7 +127,9 @@ def test_damaged_or_strange_table_gives_way_to_the_journal(tmp_path, damage, cap
     folder.parquet.write_bytes(raw)
     with open_session(folder.path) as session:
         assert len(session.frames) == 120
-        assert "faces.parquet is damaged or of another run: the journal was read in its place." in session.told[0]
+        assert (
+            "faces.parquet is damaged or belongs to another run: the journal was read instead." in session.warnings[0]
+        )
 
 
 def test_rows_are_found_among_states_and_resumes(tmp_path):
@@ -141,7 +143,7 @@ def test_rows_are_found_among_states_and_resumes(tmp_path):
             assert session.rows_at(position)[0].frame == position
 
 
-def test_rows_are_found_where_halving_meets_the_state_behind_them(tmp_path):
+def test_rows_are_found_where_the_binary_search_hits_a_state_line(tmp_path):
     write_session(tmp_path, FRAMES * 200, state_bytes=10)
     with open_session(tmp_path) as session:
         assert all(session.rows_at(position)[0].frame == position for position in range(9, 1200, 10))
@@ -165,7 +167,7 @@ def test_rows_can_be_read_from_several_threads(tmp_path):
     assert not wrong
 
 
-def test_journal_that_was_begun_again_meanwhile_is_told(tmp_path):
+def test_a_journal_rewritten_meanwhile_is_reported(tmp_path):
     folder = write_session(tmp_path, FRAMES * 10)
     with open_session(tmp_path) as session:
         with folder.journal.open("r+b") as handle:
@@ -176,20 +178,22 @@ def test_journal_that_was_begun_again_meanwhile_is_told(tmp_path):
         session.rows_at(0)
 
 
-def test_folder_without_journal_is_told(tmp_path):
-    with pytest.raises(OutputError, match=r"is no session \(it has no journal\.jsonl\): choose a folder that has one"):
+def test_a_folder_without_a_journal_is_reported(tmp_path):
+    with pytest.raises(
+        OutputError, match=r"is not a session \(it has no journal\.jsonl\): choose a folder that has one"
+    ):
         open_session(tmp_path)
-    with pytest.raises(OutputError, match="is no session"):
+    with pytest.raises(OutputError, match="is not a session"):
         open_session(tmp_path / "nowhere")
 
 
-def test_session_without_a_frame_is_told(tmp_path):
+def test_a_session_without_frames_is_reported(tmp_path):
     write_session(tmp_path, [], tables=False)
     with pytest.raises(OutputError, match="no analysed frame yet"):
         open_session(tmp_path)
 
 
-def test_journal_of_another_version_is_told(tmp_path):
+def test_a_journal_of_another_version_is_reported(tmp_path):
     folder = write_session(tmp_path, FRAMES)
     raw = folder.journal.read_bytes()
     folder.journal.write_bytes(raw.replace(b'{"journal":2,', b'{"journal":1,', 1))
@@ -198,42 +202,42 @@ def test_journal_of_another_version_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b"[]\n", b'{"frame":1}\n', b'{"journal":2,"header":{}}\n', b"\xff\x00\n"])
-def test_journal_without_a_header_is_told(tmp_path, raw):
+def test_a_journal_without_a_header_is_reported(tmp_path, raw):
     (tmp_path / "journal.jsonl").write_bytes(raw)
-    with pytest.raises(OutputError, match="damaged at its beginning"):
+    with pytest.raises(OutputError, match="The header of .* is damaged"):
         open_session(tmp_path)
 
 
-def test_journal_with_rows_that_are_none_is_told(tmp_path):
+def test_a_journal_with_invalid_rows_is_reported(tmp_path):
     folder = write_session(tmp_path, FRAMES, tables=False)
     raw = folder.journal.read_bytes()
-    folder.journal.write_bytes(raw.replace(b'"no_face"', b'"nobody"'))
+    folder.journal.write_bytes(raw.replace(b'"no_face"', b'"unknown"'))
     with pytest.raises(OutputError, match="is damaged"):
         open_session(tmp_path)
 
 
 @pytest.mark.parametrize("raw", [None, b"{", b'{"source": 3}'])
-def test_session_opens_without_its_metadata(tmp_path, raw):
+def test_a_session_opens_without_metadata(tmp_path, raw):
     folder = write_session(tmp_path, FRAMES)
     folder.metadata.unlink()
     if raw is not None:
         folder.metadata.write_bytes(raw)
     with open_session(tmp_path) as session:
         assert session.metadata is None
-        assert "metadata.json is missing or damaged" in session.told[0]
+        assert "metadata.json is missing or damaged" in session.warnings[0]
         assert len(session.frames) == 6
 
 
-def test_what_was_lost_of_the_source_is_told(tmp_path):
+def test_a_lost_part_of_the_source_is_a_warning(tmp_path):
     folder = write_session(tmp_path, FRAMES)
     raw = json.loads(folder.metadata.read_text(encoding="utf-8"))
     folder.metadata.write_text(json.dumps(raw | {"fault": "camera:0 was unplugged"}), encoding="utf-8")
     with open_session(tmp_path) as session:
-        assert "Part of the source was lost: camera:0 was unplugged." in session.told
+        assert "Part of the source was lost: camera:0 was unplugged." in session.warnings
 
 
 class TestVideo:
-    """Which pictures are shown."""
+    """The choice of the video."""
 
     @staticmethod
     def original(tmp_path):
@@ -246,7 +250,7 @@ class TestVideo:
         write_session(path, FRAMES, **options)
         return path
 
-    def test_recording_comes_first(self, tmp_path):
+    def test_a_recording_comes_first(self, tmp_path):
         original = self.original(tmp_path)
         path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
         for name in ("video.mp4", "annotated.mp4"):
@@ -254,9 +258,9 @@ class TestVideo:
         with open_session(path) as session:
             assert session.video == SessionVideo(path / "video.mp4", annotated=False)
             assert session.video_time_at(2) == 0.2
-            assert session.told == ()
+            assert session.warnings == ()
 
-    def test_original_has_the_clock_of_its_file(self, tmp_path):
+    def test_the_source_file_uses_its_own_clock(self, tmp_path):
         original = self.original(tmp_path)
         path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
         (path / "annotated.mp4").write_bytes(b"x")
@@ -266,7 +270,7 @@ class TestVideo:
 
     @pytest.mark.parametrize("place", ["run", "."])
     @pytest.mark.parametrize("has_metadata", [True, False])
-    def test_original_is_found_beside_a_session_that_was_moved(self, tmp_path, place, has_metadata):
+    def test_the_source_file_is_found_next_to_a_moved_session(self, tmp_path, place, has_metadata):
         original = self.original(tmp_path)
         path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
         moved = original.rename(tmp_path / place / "film.mp4")
@@ -276,7 +280,7 @@ class TestVideo:
             assert session.video is not None
             assert session.video.path.resolve() == moved.resolve()
 
-    def test_another_file_of_that_name_is_not_taken(self, tmp_path):
+    def test_another_file_of_the_same_name_is_not_used(self, tmp_path):
         original = self.original(tmp_path)
         path = self.opened(tmp_path / "run", source=str(original), mark=source_mark(original))
         original.write_bytes(b"another film " * 100)
@@ -284,32 +288,32 @@ class TestVideo:
         with open_session(path) as session:
             assert session.video == SessionVideo(path / "annotated.mp4", annotated=True)
             assert session.video_time_at(2) == 0.2
-            assert session.told == ("film.mp4 was not found or has changed: annotated.mp4 is shown in its place.",)
+            assert session.warnings == ("film.mp4 was not found or has changed: annotated.mp4 is shown instead.",)
 
-    def test_session_without_pictures_says_what_to_do(self, tmp_path):
+    def test_a_session_without_video_names_the_remedy(self, tmp_path):
         path = self.opened(tmp_path / "run", source="/nowhere/film.mp4", mark="3:aa")
         with open_session(path) as session:
             assert session.video is None
-            assert "put film.mp4 into" in session.told[0]
+            assert "put film.mp4 into" in session.warnings[0]
 
-    def test_pictures_of_a_camera_are_only_in_its_recording(self, tmp_path):
+    def test_a_camera_session_has_only_its_recording(self, tmp_path):
         path = self.opened(tmp_path / "run", source="camera:0", kind="camera")
         with open_session(path) as session:
             assert session.video is None
-            assert session.told == ("No pictures of this session were kept: its results are shown without them.",)
+            assert session.warnings == ("This session has no video: its results are shown without images.",)
 
 
-def test_notes_of_another_run_are_told(tmp_path):
+def test_notes_of_another_run_are_a_warning(tmp_path):
     folder = write_session(tmp_path, FRAMES, mark="1:a")
     write_notes(folder, Notes("Ada"))
     with open_session(tmp_path) as session:
-        assert not any("review.json" in sentence for sentence in session.told)
+        assert not any("review.json" in sentence for sentence in session.warnings)
     write_session(tmp_path, FRAMES, mark="1:b")
     with open_session(tmp_path) as session:
-        assert any("review.json was made on another run" in sentence for sentence in session.told)
+        assert any("review.json belongs to another run" in sentence for sentence in session.warnings)
 
 
-def test_opening_leaves_the_folder_as_it_was(tmp_path):
+def test_opening_does_not_change_the_folder(tmp_path):
     folder = write_session(tmp_path, FRAMES)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with open_session(SessionFolder(tmp_path).path) as session:

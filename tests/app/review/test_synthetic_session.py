@@ -1,4 +1,4 @@
-"""The made session is a session like any other, and the same each time."""
+"""Synthetic sessions: readable like any other, and deterministic."""
 
 from app.review.face_timeline import FaceState
 from app.review.session import open_session
@@ -7,7 +7,7 @@ from app.session.folder import SessionFolder, SessionState
 from app.session.metadata import read_metadata
 
 
-def test_made_session_opens_with_every_state_and_many_frames(tmp_path):
+def test_a_synthetic_session_has_every_state(tmp_path):
     folder = SessionFolder(tmp_path)
     write_synthetic_session(folder, 240.0, 5.0, 2, seed=3)
     assert folder.state() is SessionState.FINISHED
@@ -22,7 +22,7 @@ def test_made_session_opens_with_every_state_and_many_frames(tmp_path):
         assert shown > 0.8 * 2 * 1200
 
 
-def test_same_seed_gives_the_same_rows(tmp_path):
+def test_the_same_seed_gives_the_same_rows(tmp_path):
     journals = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_synthetic_session(SessionFolder(tmp_path / name), 20.0, 10.0, 1, seed)

@@ -1,4 +1,4 @@
-"""The faces as pixels."""
+"""Pixels of the timeline rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COLOURS = TimelineColours(
 )
 
 
-def view(*columns: tuple[FaceState, int, int]) -> FaceBuckets:
+def buckets(*columns: tuple[FaceState, int, int]) -> FaceBuckets:
     states, labels, seconds = zip(*columns, strict=True)
     return FaceBuckets(np.array(states, np.uint8), np.array(labels, np.int8), np.array(seconds, np.int8))
 
 
 def colours_of(state: FaceState, label: int = -1, second: int = -1) -> set[int]:
-    pixels = state_pixels(view(*[(state, label, second)] * 24), COLOURS, 12, 0, 6)
+    pixels = state_pixels(buckets(*[(state, label, second)] * 24), COLOURS, 12, 0, 6)
     assert pixels.shape == (12, 24)
     return set(pixels.flatten().tolist())
 
@@ -39,10 +39,10 @@ def test_two_labels_are_a_hatch_of_both() -> None:
     assert colours_of(FaceState.AMBIGUOUS, 0, 1) == {RED, GREEN}
 
 
-def test_not_assessed_and_seen_badly_are_marks_on_grey_that_differ() -> None:
+def test_not_assessed_and_low_quality_are_different_marks_on_grey() -> None:
     assert colours_of(FaceState.REJECT) == colours_of(FaceState.LOW_QUALITY) == {GREY, INK}
-    rejected = state_pixels(view(*[(FaceState.REJECT, -1, -1)] * 24), COLOURS, 12, 0, 6)
-    unseen = state_pixels(view(*[(FaceState.LOW_QUALITY, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    rejected = state_pixels(buckets(*[(FaceState.REJECT, -1, -1)] * 24), COLOURS, 12, 0, 6)
+    unseen = state_pixels(buckets(*[(FaceState.LOW_QUALITY, -1, -1)] * 24), COLOURS, 12, 0, 6)
     assert (rejected != unseen).any()
 
 
@@ -50,21 +50,21 @@ def test_no_face_is_empty() -> None:
     assert colours_of(FaceState.ABSENT) == {GROUND}
 
 
-def test_patterns_move_with_the_time_they_stand_on() -> None:
+def test_patterns_scroll_with_the_content() -> None:
     columns = [(FaceState.AMBIGUOUS, 0, 1)] * 24
-    whole = state_pixels(view(*columns), COLOURS, 12, 100, 6)
-    scrolled = state_pixels(view(*columns[5:]), COLOURS, 12, 105, 6)
+    whole = state_pixels(buckets(*columns), COLOURS, 12, 100, 6)
+    scrolled = state_pixels(buckets(*columns[5:]), COLOURS, 12, 105, 6)
     assert (whole[:, 5:] == scrolled).all()
 
 
-def test_units_show_how_likely_they_are_and_whether_they_count() -> None:
+def test_units_show_occurrence_presence_and_trust() -> None:
     occurrence = np.array([[0.9, 0.9], [0.2, 0.2], [np.nan, np.nan]], np.float32)
     pixels = unit_pixels(occurrence, (0.5, 0.5), (True, False), COLOURS)
     assert pixels.shape == (2, 3)
     present, untrusted = pixels
     assert present[0] == COLOURS.present[round(0.9 * 255)]
     assert present[1] == COLOURS.below[round(0.2 * 255)]
-    assert untrusted[0] == COLOURS.untrusted[round(0.9 * 255)]  # never looks present
+    assert untrusted[0] == COLOURS.untrusted[round(0.9 * 255)]  # never shown as present
     assert present[2] == untrusted[2] == GROUND
 
 
@@ -74,9 +74,9 @@ def test_a_ramp_ends_in_its_colour() -> None:
     assert levels[0] == packed(5, 10, 15)
 
 
-def test_runs_are_what_stands_side_by_side() -> None:
+def test_runs_are_adjacent_columns_with_the_same_content() -> None:
     happy, both, gone = (FaceState.ACCEPT, 1, -1), (FaceState.AMBIGUOUS, 1, 0), (FaceState.ABSENT, -1, -1)
-    found = runs(view(happy, happy, happy, both, both, gone, gone, gone, happy), 2)
+    found = runs(buckets(happy, happy, happy, both, both, gone, gone, gone, happy), 2)
     assert [(run.left, run.right, run.state, run.label, run.second) for run in found] == [
         (0, 3, FaceState.ACCEPT, 1, -1),
         (3, 5, FaceState.AMBIGUOUS, 1, 0),

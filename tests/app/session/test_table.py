@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.session.table import column_names, part_name, write_tables, written_whole
+from app.session.table import column_names, write_tables
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
 from tests.fakes.engines import FakePipeline
@@ -100,22 +100,6 @@ def test_a_table_that_cannot_be_written_leaves_no_partial_file(journal: Path, tm
     with pytest.raises(OutputError, match="cannot be written"):
         write_tables(journal, tmp_path / "faces.csv", tmp_path / "file" / "faces.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "file", "journal.jsonl"]
-
-
-def test_a_file_keeps_its_content_until_the_new_one_is_complete(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text("old")
-
-    def interrupt() -> None:
-        with written_whole(path) as part:
-            assert part == part_name(path) == tmp_path / "a.part.json"
-            part.write_text("partial")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        interrupt()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_session_without_frames_has_tables_without_rows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The video that is written: with or without the overlay, key frames, times, and what a killed program leaves."""
+"""The written video: overlay, key frames, times, and what a killed program leaves behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_frames(path: Path, header: SessionHeader | None, frames: list[Frame]) 
     sink.publish()
 
 
-def test_without_a_header_the_pictures_stay_clean(tmp_path: Path, header: SessionHeader) -> None:
+def test_without_a_header_there_is_no_overlay(tmp_path: Path, header: SessionHeader) -> None:
     frames = [fake_frame(100 + index) for index in range(12)]
     write_frames(tmp_path / "clean.mp4", None, frames)
     write_frames(tmp_path / "drawn.mp4", header, frames)
@@ -56,9 +56,9 @@ def test_there_is_a_key_frame_every_second(tmp_path: Path, fps: float) -> None:
 
 
 @pytest.mark.parametrize("times_s", [[0.0, 0.0, 0.1, 5.0, 5.0, 90.0], [0.0, 20.0, 90.0, 93.0, 93.1]])
-def test_times_that_stand_still_or_leap_are_kept_in_order(tmp_path: Path, times_s: list[float]) -> None:
+def test_repeated_and_jumping_times_stay_in_order(tmp_path: Path, times_s: list[float]) -> None:
     image = fake_frame().image
-    write_frames(tmp_path / "leap.mp4", None, [Frame(image, *pair, "made") for pair in enumerate(times_s)])
+    write_frames(tmp_path / "leap.mp4", None, [Frame(image, *pair, "clip") for pair in enumerate(times_s)])
     with av.open(str(tmp_path / "leap.mp4")) as container:
         written_s = [picture.time for picture in container.decode(video=0)]
     assert written_s == pytest.approx(times_s, abs=1e-3)
@@ -78,7 +78,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_program_leaves_can_be_played(tmp_path: Path) -> None:
+def test_the_video_of_a_killed_program_can_be_played(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path / "video.mp4")]
     assert subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": "."}).returncode == -9
     assert not (tmp_path / "video.mp4").exists()

@@ -1,4 +1,4 @@
-"""Limits that a user moves, and what they are in a calibration."""
+"""Limits that a user changes, and their effect on a calibration."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from app.settings.limits import Limits, limits_of, recalibrated
 from engine.backends.contract import ExpressionCalibration
 
 QUANTILES = tuple(float(value) for value in np.linspace(0.0, 0.5, 11))
-CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.31, 0.05, QUANTILES, "made")
+CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.31, 0.05, QUANTILES, "fake")
 
 
-def test_the_models_own_limits_give_its_own_calibration():
+def test_the_models_own_limits_leave_the_calibration_unchanged():
     assert recalibrated(CALIBRATION, limits_of(CALIBRATION)) is CALIBRATION
 
 
-def test_moving_one_limit_leaves_the_other_to_the_last_bit():
+def test_changing_one_limit_keeps_the_other_exactly():
     moved = recalibrated(CALIBRATION, Limits(0.7, limits_of(CALIBRATION).ood_limit))
-    assert moved == dataclasses.replace(CALIBRATION, max_aleatoric=0.7)
+    assert moved == dataclasses.replace(CALIBRATION, aleatoric_limit=0.7)
 
 
-def test_a_share_becomes_the_quantile_of_that_share():
+def test_a_share_becomes_its_quantile():
     moved = recalibrated(CALIBRATION, Limits(1.2, 0.75))
-    assert moved.max_epistemic == pytest.approx(0.75 * 0.5)
+    assert moved.epistemic_limit == pytest.approx(0.75 * 0.5)
     assert limits_of(moved) == Limits(1.2, pytest.approx(0.75))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-def test_a_larger_share_never_assesses_fewer(a, b):
+def test_a_larger_share_never_rejects_more(a, b):
     low, high = sorted((a, b))
-    limits = [recalibrated(CALIBRATION, Limits(1.0, share)).max_epistemic for share in (low, high)]
+    limits = [recalibrated(CALIBRATION, Limits(1.0, share)).epistemic_limit for share in (low, high)]
     own = limits_of(CALIBRATION).ood_limit
     if own not in (low, high):  # the model's own limit was fitted, not read off the quantiles
         assert limits[0] <= limits[1]
@@ -52,6 +52,6 @@ def test_a_larger_share_never_assesses_fewer(a, b):
         Limits(1.0, math.nan),
     ],
 )
-def test_limits_that_make_no_sense_are_refused(wrong):
+def test_invalid_limits_are_refused(wrong):
     with pytest.raises(ValueError, match="cannot be used"):
         recalibrated(CALIBRATION, wrong)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.session import table
 from app.settings.limits import Limits
 from app.settings.preferences import (
     MAX_SESSIONS,
@@ -22,6 +21,7 @@ from app.settings.preferences import (
     preferences_path,
     save_preferences,
 )
+from engine import files
 from engine.config import EngineConfig
 from engine.errors import OutputError
 
@@ -119,7 +119,7 @@ def test_an_invalid_value_affects_only_its_field(tmp_path: Path, name: str, valu
     found = load_preferences(path, warnings.append)
     assert found == dataclasses.replace(CHANGED, **{name: getattr(Preferences(), name)})
     assert len(warnings) == 1
-    assert f"{name} " in warnings[0]
+    assert name in warnings[0]
 
 
 def test_a_full_disk_keeps_the_old_settings_and_leaves_no_other_file(
@@ -131,7 +131,7 @@ def test_a_full_disk_keeps_the_old_settings_and_leaves_no_other_file(
     def full(part: Path, path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(table, "publish", full)
+    monkeypatch.setattr(files, "publish", full)
     with pytest.raises(OutputError, match=r"cannot be saved in .*\(No space left on device\)"):
         save_preferences(path, Preferences())
     assert load_preferences(path) == CHANGED
@@ -140,7 +140,7 @@ def test_a_full_disk_keeps_the_old_settings_and_leaves_no_other_file(
 
 def test_limits_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "desktop.json"
-    path.write_text('{"limits": {"aleatoric_limit": NaN, "ood_limit": 0.5}, "threads": 2}')
+    path.write_text('{"limits": {"aleatoric_limit": 1e999, "ood_limit": 0.5}, "threads": 2}')
     assert load_preferences(path) == Preferences(threads=2)
 
 
@@ -214,15 +214,6 @@ def test_the_folder_follows_the_xdg_standard(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delenv("MIEN_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert preferences_path() == tmp_path / "mien" / "desktop.json"
-
-
-def test_other_platforms_have_their_own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("MIEN_CONFIG", raising=False)
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setenv("APPDATA", str(tmp_path))
-    assert preferences_path() == tmp_path / "Mien" / "desktop.json"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert preferences_path().parts[-4:] == ("Library", "Application Support", "Mien", "desktop.json")
 
 
 def test_backend_and_threads_are_applied_to_the_engine() -> None:

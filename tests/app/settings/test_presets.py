@@ -1,4 +1,4 @@
-"""What the presets change, and what none may change."""
+"""What presets change, and what they must not."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def info_at(fps: float | None, live: bool = False) -> SourceInfo:
     return SourceInfo("clip", SourceKind.VIDEO, 640, 360, 100, 4.0, fps, live)
 
 
-def test_there_is_one_of_each_name() -> None:
+def test_every_name_has_one_preset() -> None:
     assert [preset.name for preset in PRESETS] == list(get_args(PresetName))
     assert all(preset_of(preset.name) is preset for preset in PRESETS)
     assert len({preset.description for preset in PRESETS}) == len(PRESETS)
 
 
-def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="unknown preset quick: use speed, balanced, thorough"):
         preset_of("quick")
 
 
-def test_balanced_is_what_the_settings_say() -> None:
+def test_balanced_changes_nothing() -> None:
     config = EngineConfig(tracking=TrackingConfig(detect_every_s=0.7))
     assert BALANCED.configured(config) is config
     assert BALANCED.every_n_of(info_at(60.0)) == 1
@@ -47,14 +47,14 @@ def test_balanced_is_what_the_settings_say() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_no_preset_moves_a_limit(preset: Preset) -> None:
+def test_no_preset_changes_a_limit(preset: Preset) -> None:
     config = EngineConfig()
     changed = preset.configured(config)
     tracking = dataclasses.replace(changed.tracking, detect_every_s=config.tracking.detect_every_s)
     assert dataclasses.replace(changed, tracking=tracking) == config
 
 
-def test_thorough_looks_for_faces_in_every_frame() -> None:
+def test_thorough_detects_faces_in_every_frame() -> None:
     assert preset_of("thorough").configured(EngineConfig()).tracking.detect_every_s == 0.0
 
 
@@ -62,17 +62,17 @@ def test_thorough_looks_for_faces_in_every_frame() -> None:
     ("fps", "every_n"),
     [(5.0, 1), (12.5, 1), (19.0, 1), (20.0, 2), (24000 / 1001, 2), (25.0, 2), (30000 / 1001, 3), (30.0, 3), (240.0, 3)],
 )
-def test_speed_leaves_ten_frames_a_second(fps: float, every_n: int) -> None:
+def test_speed_keeps_ten_frames_per_second(fps: float, every_n: int) -> None:
     assert preset_of("speed").every_n_of(info_at(fps)) == every_n
 
 
 @given(st.floats(0.0, 1e6))
-def test_speed_never_thins_to_where_faces_are_lost(fps: float) -> None:
+def test_speed_keeps_enough_frames_to_confirm_faces(fps: float) -> None:
     every_n = preset_of("speed").every_n_of(info_at(fps))
     assert every_n == 1 or 1 / (fps / every_n) < TrackingConfig().confirm_s
 
 
-def test_speed_reads_all_of_a_camera_and_of_what_tells_no_rate() -> None:
+def test_speed_skips_no_frame_of_a_camera_or_of_an_unknown_rate() -> None:
     speed = preset_of("speed")
     assert speed.every_n_of(info_at(60.0, live=True)) == 1
     assert speed.every_n_of(info_at(None)) == 1
@@ -93,7 +93,7 @@ class FastSource(FakeSource):
 SPEED = preset_of("speed")
 
 
-def test_a_thinned_run_analyses_every_third_frame_and_writes_no_video(run_annotate: Annotator) -> None:
+def test_speed_analyses_every_third_frame_and_writes_no_video(run_annotate: Annotator) -> None:
     pipeline = FakePipeline()
     assert run_annotate(pipeline, FastSource(), preset=SPEED).finished
     folder = run_annotate.folder
@@ -109,7 +109,7 @@ def test_a_thinned_run_analyses_every_third_frame_and_writes_no_video(run_annota
 
 @pytest.mark.parametrize("fail_at", [30, 33, 102, 198])
 @pytest.mark.parametrize("video", [False, True])
-def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
+def test_a_resumed_session_with_skipped_frames_gives_the_same_bytes(
     run_annotate: Annotator, tmp_path: Path, fail_at: int, video: bool
 ) -> None:
     preset = dataclasses.replace(SPEED, video=video)
@@ -117,13 +117,13 @@ def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
     whole(source=FastSource(), preset=preset)
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=fail_at), FastSource(), preset=preset)
-    watch = FirstCount()
-    assert run_annotate(source=FastSource(), preset=preset, listener=watch, resume=True).finished
+    listener = FirstCount()
+    assert run_annotate(source=FastSource(), preset=preset, listener=listener, resume=True).finished
     assert run_annotate.folder.csv.read_bytes() == whole.folder.csv.read_bytes()
     assert run_annotate.folder.parquet.read_bytes() == whole.folder.parquet.read_bytes()
     resumed_at = read_metadata(run_annotate.folder.metadata).resumed_at
-    assert (watch.total, watch.begun) == (67, -(-resumed_at[0] // 3) if resumed_at else 0)
-    assert watch.done == 67
+    assert (listener.total, listener.first) == (67, -(-resumed_at[0] // 3) if resumed_at else 0)
+    assert listener.done == 67
     if video:
         with av.open(str(run_annotate.folder.video)) as container:
             times_s = [picture.time for picture in container.decode(video=0)]
@@ -131,23 +131,23 @@ def test_a_thinned_run_that_goes_on_gives_the_same_bytes(
 
 
 class FirstCount(SilentListener):
-    """Remembers what the run began with."""
+    """Keeps the counts at the start."""
 
     total: int | None = None
-    begun = -1
+    first = -1
 
     def begin(self, name: str, total: int | None, done: int) -> None:
         super().begin(name, total, done)
-        self.total, self.begun = total, done
+        self.total, self.first = total, done
 
 
-@pytest.mark.parametrize(("begun", "now"), [("speed", "balanced"), ("balanced", "thorough"), ("balanced", "speed")])
-def test_a_run_does_not_go_on_with_another_preset(run_annotate: Annotator, begun: str, now: str) -> None:
+@pytest.mark.parametrize(("before", "now"), [("speed", "balanced"), ("balanced", "thorough"), ("balanced", "speed")])
+def test_a_session_is_not_resumed_with_another_preset(run_annotate: Annotator, before: str, now: str) -> None:
     with pytest.raises(RuntimeError):
-        run_annotate(FakePipeline(fail_at=99), FastSource(), preset=preset_of(begun))
+        run_annotate(FakePipeline(fail_at=99), FastSource(), preset=preset_of(before))
     with pytest.raises(
         OutputError,
-        match=rf"started with another preset \({begun}, now {now}\)$",
+        match=rf"started with another preset \({before}, now {now}\)$",
         check=lambda error: error.remedy is Remedy.RESTART,
     ):
         run_annotate(source=FastSource(), preset=preset_of(now), resume=True)
@@ -157,8 +157,15 @@ def test_an_engine_that_was_opened_without_the_preset_is_refused(tmp_path: Path)
     options = AnnotateOptions("0.1", preset=preset_of("thorough"))
     engine = fake_engine(FakePipeline())
     folder = SessionFolder(tmp_path / "session")
+    control = JobControl()
     with pytest.raises(ValueError, match="opened without the preset thorough"):
         annotate(
-            "made", folder, lambda spec: FakeSource(), lambda source: engine, options, SilentListener(), JobControl()
+            "clip.mp4",
+            folder,
+            lambda spec: FakeSource(),
+            lambda source: engine,
+            options,
+            SilentListener(),
+            control,
         )
     assert not folder.path.exists()

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from app.system import doctor
-from app.system.doctor import Check, examine, report_text, show
+from app.system.doctor import (
+    QT_LIBRARIES,
+    X11_LIBRARIES,
+    Check,
+    examine,
+    is_installed,
+    missing_for_window,
+    report_text,
+    show,
+)
 from engine.backends.contract import AUCalibration, ModelContract
 from engine.facs import OPEN_UNITS, unit_code
 from tests.fakes.engines import fake_contract
@@ -44,14 +54,14 @@ def test_missing_qt_libraries_are_optional_and_name_their_package(
 
 
 def test_missing_packages_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "_REQUIRED", {"no-such-package": "no_such_module"})
+    monkeypatch.setattr(doctor, "REQUIRED_PACKAGES", {"no-such-package": "no_such_module"})
     check = by_name(examine(tmp_path))["no-such-package"]
     assert check.is_fatal
     assert "pip install no-such-package" in check.detail
 
 
 def test_missing_models_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("engine.model_files.MODELS_FOLDER", tmp_path)
+    monkeypatch.setattr("engine.backends.model_file.MODELS_FOLDER", tmp_path)
     checks = by_name(examine(tmp_path))
     assert checks["expression model"].is_fatal
     assert checks["action_units model"].is_fatal
@@ -115,3 +125,43 @@ def test_the_report_has_one_line_per_check_and_no_user_name() -> None:
         "optional openvino: not installed: pip install openvino",
     ]
     assert lines[5] == f"ok       write access: {Path('~') / 'Mien'}"
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "is_installed", lambda library: False)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@on_linux
+def test_an_installed_library_is_found_and_a_missing_one_is_not() -> None:
+    assert is_installed("libc.so.6")
+    assert not is_installed("libmien-does-not-exist.so.1")
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("variables", "x11"),
+    [
+        ({"DISPLAY": ":0"}, True),
+        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"}, False),
+        ({"QT_QPA_PLATFORM": "offscreen", "DISPLAY": ":0"}, False),
+        ({"QT_QPA_PLATFORM": "xcb"}, True),
+        ({}, False),
+    ],
+)
+def test_the_display_determines_the_libraries(nothing_installed, monkeypatch, variables, x11) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    wanted = set(QT_LIBRARIES.values()) | (set(X11_LIBRARIES.values()) if x11 else set())
+    assert set(missing_for_window()) == wanted
+
+
+@on_linux
+def test_other_systems_need_no_libraries(nothing_installed, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert missing_for_window() == ()

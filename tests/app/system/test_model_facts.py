@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.system.model_facts import TASKS, read_model_facts
+from engine.backends.model_file import MODELS_FOLDER
 from engine.errors import ContractError, ModelError
-from engine.model_files import MODELS_FOLDER
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -31,7 +31,7 @@ def test_units_have_trust_and_expressions_have_limits() -> None:
     limits = json.loads((MODELS_FOLDER / "expression.json").read_text())["calibration"]
     assert expression.trusted == expression.labels
     assert expression.limits is not None
-    assert expression.limits.aleatoric_limit == limits["max_aleatoric"]
+    assert expression.limits.aleatoric_limit == limits["aleatoric_limit"]
     assert expression.limits.ood_limit == 1.0 - limits["false_rejection"]
 
 

@@ -1,4 +1,4 @@
-"""The checks of an opened network against its contract, with a made-up backend."""
+"""The checks of an opened network against its contract, with a fake backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backends.base import check_signature, warm_up
+from engine.backends.base import check_signature, read_logits, warm_up
 from engine.backends.contract import ModelContract, TensorSpec, read_contract
 from engine.errors import BackendError, ContractError, ModelError
 from engine.types import Float32
@@ -18,7 +18,7 @@ WHERE = Path("model.onnx")
 IMAGE = TensorSpec("image", ("N", 1, 48, 48))
 
 
-def test_network_as_promised_passes() -> None:
+def test_a_matching_network_passes() -> None:
     check_signature(WHERE, "input", [IMAGE], [IMAGE])
     check_signature(WHERE, "input", [IMAGE], [TensorSpec("image", ("batch", 1, "height", 48))])
 
@@ -26,7 +26,7 @@ def test_network_as_promised_passes() -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ([], "has the inputs , its contract says image"),
+        ([], "has the inputs , its contract names image"),
         ([TensorSpec("pixels", IMAGE.shape)], "has the inputs pixels"),
         ([IMAGE, TensorSpec("extra", (1,))], "has the inputs extra, image"),
         ([TensorSpec("image", ("N", 1, 48, 48), "float16")], "has input image float16"),
@@ -35,13 +35,13 @@ def test_network_as_promised_passes() -> None:
         ([TensorSpec("image", ("N", 1, 48))], "has input image float32"),
     ],
 )
-def test_network_unlike_its_contract_is_refused(found: list[TensorSpec], message: str) -> None:
+def test_a_network_that_differs_from_its_contract_is_refused(found: list[TensorSpec], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_signature(WHERE, "input", [IMAGE], found)
 
 
 class FakeBackend:
-    """Gives the outputs that a function makes of the number of faces; notes what it was fed."""
+    """Returns what a function makes from the number of faces; records its inputs' shapes."""
 
     name = "fake"
     device = "CPU"
@@ -81,20 +81,31 @@ def test_warm_up_gives_each_free_axis_its_own_length(contract: ModelContract) ->
 @pytest.mark.parametrize(
     "make",
     [
-        lambda n: np.zeros((1, 5, 8), np.float32),  # one face, whatever it is given
+        lambda n: np.zeros((1, 5, 8), np.float32),  # one face for any number
         lambda n: np.zeros((n, 4, 8), np.float32),
         lambda n: np.zeros((n, 8), np.float32),
         lambda n: np.zeros((n, 5, 8), np.float64),
     ],
 )
-def test_output_unlike_the_contract_is_refused(contract: ModelContract, make: Callable[[int], Float32]) -> None:
-    with pytest.raises(ContractError, match=r"model\.onnx gives logits"):
+def test_an_output_that_differs_from_the_contract_is_refused(
+    contract: ModelContract, make: Callable[[int], Float32]
+) -> None:
+    with pytest.raises(ContractError, match=r"model\.onnx returns logits"):
         warm_up(WHERE, FakeBackend(contract, make))
 
 
-def test_network_that_does_not_run_is_a_model_error(contract: ModelContract) -> None:
+def test_a_network_that_cannot_run_is_a_model_error(contract: ModelContract) -> None:
     def fail(n: int) -> Float32:
-        raise BackendError("model.onnx does not run")
+        raise BackendError("model.onnx cannot run")
 
-    with pytest.raises(ModelError, match="does not run"):
+    with pytest.raises(ModelError, match="cannot run"):
         warm_up(WHERE, FakeBackend(contract, fail))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(contract: ModelContract, value: float) -> None:
+    logits = np.zeros((1, 5, 8), np.float32)
+    assert read_logits({"logits": logits}, contract) is logits
+    logits[0, 4, 7] = value
+    with pytest.raises(ModelError, match="'tiny expression' returned logits that are not finite"):
+        read_logits({"logits": logits}, contract)

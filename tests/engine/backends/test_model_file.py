@@ -1,4 +1,4 @@
-"""What a model file must be before any backend sees it."""
+"""Model files: where they are found, and every check before a backend opens one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.backends.contract import contract_path, read_contract
-from engine.backends.model_file import MAX_BYTES, read_model
+from engine.backends.model_file import MAX_BYTES, MODELS_FOLDER, model_path, read_model
 from engine.errors import ContractError, ModelError
 
 ModelMaker = Callable[..., Path]
@@ -28,11 +28,39 @@ def edit(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def rehash(model: Path) -> None:
-    """Make the contract speak for the file as it is now."""
+    """Update the hash in the contract to the file's present content."""
     edit(model, lambda raw: raw.update(sha256=hashlib.sha256(model.read_bytes()).hexdigest()))
 
 
-def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: ModelMaker) -> None:
+def test_the_models_of_the_program_are_found() -> None:
+    for task in ("expression", "action_units"):
+        assert model_path(task) == MODELS_FOLDER / f"{task}.onnx"
+
+
+def test_a_given_folder_is_searched_instead(tmp_path: Path) -> None:
+    (tmp_path / "expression.onnx").write_bytes(b"a network")
+    assert model_path("expression", tmp_path) == tmp_path / "expression.onnx"
+
+
+def test_a_missing_model_is_named_with_its_path_and_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"action_units\.onnx is missing: name a folder that holds it"):
+        model_path("action_units", tmp_path)
+
+
+def test_a_model_missing_from_the_program_calls_for_a_new_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.backends.model_file.MODELS_FOLDER", tmp_path)
+    with pytest.raises(ModelError, match="install the program again"):
+        model_path("expression")
+
+
+def test_an_unknown_task_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="unknown task 'age': known are expression, action_units"):
+        model_path("age")
+
+
+def test_a_valid_model_is_read(expression_model: ModelMaker, action_unit_model: ModelMaker) -> None:
     for path in (expression_model(), action_unit_model()):
         model = read_model(path)
         assert model.content == path.read_bytes()
@@ -42,7 +70,7 @@ def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: Mo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw["crop"].update(template="other"), "crop template 'other', this engine cuts 'fer-mean-8'"),
+        (lambda raw: raw["crop"].update(template="other"), "crop template 'other', this engine uses 'fer-mean-8'"),
         (lambda raw: raw["crop"].update(colour="rgb"), "crop colour 'rgb'"),
         (lambda raw: raw["crop"].update(side_px=112), "crop side 112 px"),
         (lambda raw: raw["crop"].update(side_px=0), "crop side 0 px"),
@@ -50,7 +78,7 @@ def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: Mo
         (lambda raw: raw["crop"].update(mean=127.5), "crop mean 127.5"),
         (lambda raw: raw["labels"].reverse(), "labels contempt, fear"),
         (lambda raw: raw["calibration"].update(temperature=0), "temperature 0.0"),
-        (lambda raw: raw["calibration"].update(max_epistemic=-0.1), "a limit of -0.1 nats"),
+        (lambda raw: raw["calibration"].update(epistemic_limit=-0.1), "a limit of -0.1 nats"),
         (lambda raw: raw["calibration"].update(false_rejection=1.5), "false_rejection 1.5"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2, 0.1]), "epistemic_quantiles"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2]), "epistemic_quantiles"),
@@ -64,7 +92,7 @@ def test_sound_model_is_read(expression_model: ModelMaker, action_unit_model: Mo
         (lambda raw: raw["outputs"][0].update(shape=["N", 5, "C"]), "output logits of shape"),
     ],
 )
-def test_expression_contract_that_asks_for_something_else(
+def test_an_unsupported_expression_contract_is_refused(
     expression_model: ModelMaker, change: Callable[[Any], object], message: str
 ) -> None:
     model = expression_model()
@@ -77,8 +105,8 @@ def test_expression_contract_that_asks_for_something_else(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw["labels"].__setitem__(0, "AU99"), "labels AU99"),
-        (lambda raw: raw["labels"].__setitem__(0, "AU2"), "one of them twice"),
+        (lambda raw: raw["labels"].__setitem__(0, "AU99"), "unknown action units AU99"),
+        (lambda raw: raw["labels"].__setitem__(0, "AU2"), "a label twice"),
         (lambda raw: raw.update(labels=[]), "no labels"),
         (lambda raw: raw["labels"].pop(), "12 thresholds for 11 units"),
         (lambda raw: raw["calibration"]["thresholds"].__setitem__(3, 1.5), "a threshold outside 0-1"),
@@ -89,7 +117,7 @@ def test_expression_contract_that_asks_for_something_else(
         (lambda raw: raw["outputs"][3].update(shape=["N", 12, 12]), "output adjacency of shape"),
     ],
 )
-def test_action_units_contract_that_asks_for_something_else(
+def test_an_unsupported_action_unit_contract_is_refused(
     action_unit_model: ModelMaker, change: Callable[[Any], object], message: str
 ) -> None:
     model = action_unit_model(samples=20)
@@ -98,7 +126,7 @@ def test_action_units_contract_that_asks_for_something_else(
         read_model(model)
 
 
-def test_contract_is_checked_before_the_file(expression_model: ModelMaker) -> None:
+def test_the_contract_is_checked_before_the_file(expression_model: ModelMaker) -> None:
     model = expression_model()
     edit(model, lambda raw: raw["crop"].update(template="other"))
     model.unlink()
@@ -106,14 +134,14 @@ def test_contract_is_checked_before_the_file(expression_model: ModelMaker) -> No
         read_model(model)
 
 
-def test_missing_file(expression_model: ModelMaker) -> None:
+def test_a_missing_file_is_named(expression_model: ModelMaker) -> None:
     model = expression_model()
     model.unlink()
     with pytest.raises(ModelError, match=r"expression\.onnx cannot be read \(No such file"):
         read_model(model)
 
 
-def test_folder_in_place_of_the_file(expression_model: ModelMaker) -> None:
+def test_a_folder_in_place_of_the_file_is_refused(expression_model: ModelMaker) -> None:
     model = expression_model()
     model.unlink()
     model.mkdir()
@@ -121,15 +149,15 @@ def test_folder_in_place_of_the_file(expression_model: ModelMaker) -> None:
         read_model(model)
 
 
-def test_file_over_the_limit_is_not_read(expression_model: ModelMaker) -> None:
+def test_a_file_over_the_size_limit_is_not_read(expression_model: ModelMaker) -> None:
     model = expression_model()
     with model.open("r+b") as file:
-        file.truncate(MAX_BYTES + 1)  # a hole: takes no room on the disk
+        file.truncate(MAX_BYTES + 1)  # sparse: occupies no disk space
     with pytest.raises(ModelError, match=f"{MAX_BYTES // 2**20} MiB"):
         read_model(model)
 
 
-def test_contract_of_another_file(expression_model: ModelMaker) -> None:
+def test_the_contract_of_another_file_is_refused(expression_model: ModelMaker) -> None:
     model = expression_model()
     content = model.read_bytes()
     expression_model(logits=[1.0] * 8)
@@ -142,13 +170,13 @@ def test_weights_in_another_file_are_refused(expression_model: ModelMaker) -> No
     model = expression_model()
     onnx.save(onnx.load(model), model, save_as_external_data=True, location="weights.bin", size_threshold=0)
     rehash(model)
-    with pytest.raises(ModelError, match="keeps its weights in another file"):
+    with pytest.raises(ModelError, match="stores its weights in another file"):
         read_model(model)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_file_is_always_refused(expression_model: ModelMaker, data: st.DataObject) -> None:
+def test_a_damaged_file_is_always_refused(expression_model: ModelMaker, data: st.DataObject) -> None:
     model = expression_model()
     content = bytearray(model.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))

@@ -1,4 +1,4 @@
-"""ONNX Runtime: right values, and one clear error for whatever is in the file."""
+"""ONNX Runtime: correct values, and a one-line error for any content of the file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ModelMaker = Callable[..., Path]
 
 
 def replace(model: Path, content: bytes) -> None:
-    """Put other content in place of a model, with a contract that names its hash."""
+    """Replace the content of a model, and update the hash in its contract."""
     model.write_bytes(content)
     path = contract_path(model)
     raw = json.loads(path.read_text())
@@ -36,7 +36,7 @@ def open_path(model: Path, threads: int = 1) -> OnnxRuntimeBackend:
     return OnnxRuntimeBackend(read_model(model), threads)
 
 
-def test_says_what_runs(expression_model: ModelMaker) -> None:
+def test_a_backend_names_itself_and_its_device(expression_model: ModelMaker) -> None:
     backend = open_path(expression_model())
     assert (backend.name, backend.device, backend.contract.task) == ("onnxruntime", "CPU", "expression")
 
@@ -55,18 +55,18 @@ def test_values_are_those_of_the_network(expression_model: ModelMaker) -> None:
     np.testing.assert_allclose(outputs["logits"], expected.reshape(3, 5, 8), atol=1e-5)
 
 
-def test_outputs_are_the_callers_own(expression_model: ModelMaker) -> None:
+def test_outputs_belong_to_the_caller(expression_model: ModelMaker) -> None:
     backend = open_path(expression_model())
     inputs = {"image": np.ones((1, 1, 48, 48), np.float32), "landmarks": np.ones((1, 468, 2), np.float32)}
     first = backend.run(inputs)["logits"]
-    kept = first.copy()
+    before = first.copy()
     backend.run({name: array * 2 for name, array in inputs.items()})
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, before)
 
 
-def test_wrong_input_is_a_backend_error(expression_model: ModelMaker) -> None:
+def test_a_wrong_input_is_a_backend_error(expression_model: ModelMaker) -> None:
     backend = open_path(expression_model())
-    with pytest.raises(BackendError, match="does not run on onnxruntime") as caught:
+    with pytest.raises(BackendError, match="cannot run on onnxruntime") as caught:
         backend.run({"image": np.ones((1, 1, 40, 40), np.float32), "landmarks": np.ones((1, 468, 2), np.float32)})
     assert "\n" not in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_closing_twice_is_allowed(expression_model: ModelMaker) -> None:
     backend.close()
 
 
-def test_session_gets_the_threads_and_does_not_spin(
+def test_the_session_uses_the_given_threads_and_does_not_spin(
     expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnxruntime
@@ -95,39 +95,41 @@ def test_session_gets_the_threads_and_does_not_spin(
     assert seen[0].get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
-def test_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendError, match="onnxruntime cannot be imported .*: pip install onnxruntime"):
         open_path(expression_model())
 
 
 @pytest.mark.parametrize("content", [b"", b"hello world\n" * 50, b"\x08\x08", bytes(range(256)) * 8])
-def test_file_that_is_no_network(
+def test_a_file_that_is_not_a_network_is_refused(
     expression_model: ModelMaker, content: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = expression_model()
     replace(model, content)
-    with pytest.raises(ModelError, match=r"expression\.onnx is no network that onnxruntime can run") as caught:
+    with pytest.raises(ModelError, match=r"expression\.onnx cannot be loaded by onnxruntime") as caught:
         open_path(model)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
-def test_another_network_under_the_contract(expression_model: ModelMaker, action_unit_model: ModelMaker) -> None:
+def test_a_network_with_other_inputs_than_its_contract_is_refused(
+    expression_model: ModelMaker, action_unit_model: ModelMaker
+) -> None:
     model = expression_model()
     replace(model, action_unit_model().read_bytes())
-    with pytest.raises(ContractError, match="has the inputs image, noise, its contract says image, landmarks"):
+    with pytest.raises(ContractError, match="has the inputs image, noise, its contract names image, landmarks"):
         open_path(model)
 
 
-def test_other_number_of_members_than_promised(expression_model: ModelMaker, tmp_path: Path) -> None:
+def test_a_network_with_another_number_of_members_is_refused(expression_model: ModelMaker, tmp_path: Path) -> None:
     model = expression_model(members=5)
     replace(model, expression_model(members=4, folder=tmp_path / "other").read_bytes())
     with pytest.raises(ContractError, match=r"has output logits float32 \('N', 4, 8\)"):
         open_path(model)
 
 
-def test_network_that_serves_one_face_only(expression_model: ModelMaker) -> None:
+def test_a_network_for_one_face_only_is_refused(expression_model: ModelMaker) -> None:
     model = expression_model()
     network = onnx.load(model)
     shape = next(tensor for tensor in network.graph.initializer if tensor.name == "shape")
@@ -142,8 +144,8 @@ def test_network_that_serves_one_face_only(expression_model: ModelMaker) -> None
     max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_damaged_network_opens_or_gives_our_error(expression_model: ModelMaker, data: st.DataObject) -> None:
-    """Even where the contract vouches for the damage."""
+def test_a_damaged_network_opens_or_raises_an_engine_error(expression_model: ModelMaker, data: st.DataObject) -> None:
+    """Even if the contract has the hash of the damaged file."""
     model = expression_model()
     content = bytearray(model.read_bytes())
     if data.draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""OpenVINO: absent, it says so; present, it stays silent and local. Its values are those of test_parity.py."""
+"""OpenVINO: a missing package is reported, and an installed one writes nothing. test_parity.py checks its values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ModelMaker = Callable[..., Path]
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the package openvino")
 
 
-def test_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(BackendError, match="openvino cannot be imported .*: pip install openvino, or leave it out"):
         OpenVinoBackend(read_model(expression_model()), threads=1)
 
 
 @needs_openvino
-def test_opening_writes_nothing_into_the_home_folder(expression_model: ModelMaker, tmp_path: Path) -> None:
+def test_opening_writes_nothing_to_the_home_folder(expression_model: ModelMaker, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     code = (
@@ -47,13 +47,13 @@ def test_opening_writes_nothing_into_the_home_folder(expression_model: ModelMake
 
 
 @needs_openvino
-def test_file_that_is_no_network(expression_model: ModelMaker) -> None:
+def test_a_file_that_is_not_a_network_is_refused(expression_model: ModelMaker) -> None:
     model = expression_model()
     content = model.read_bytes()[:400]
     model.write_bytes(content)
     path = contract_path(model)
     raw = json.loads(path.read_text())
     path.write_text(json.dumps({**raw, "sha256": hashlib.sha256(content).hexdigest()}))
-    with pytest.raises(ModelError, match="is no network that openvino can run") as caught:
+    with pytest.raises(ModelError, match="cannot be loaded by openvino") as caught:
         OpenVinoBackend(read_model(model), threads=1)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Every installed backend gives the same numbers."""
+"""Every installed backend returns the same numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_other(request: pytest.FixtureRequest) -> Callable[[Path], InferenceBack
 
 
 @pytest.mark.parametrize("faces", [1, 3])
-def test_expression_agrees(
+def test_expressions_agree(
     open_other: Callable[[Path], InferenceBackend], expression_model: ModelMaker, face: FaceMaker, faces: int
 ) -> None:
     model = expression_model()
@@ -57,23 +57,23 @@ def test_action_units_agree(
             np.testing.assert_allclose(getattr(one, name), getattr(two, name), atol=1e-5, err_msg=name)
 
 
-def test_outputs_of_an_earlier_run_stay(
+def test_outputs_of_an_earlier_run_are_not_overwritten(
     open_other: Callable[[Path], InferenceBackend], expression_model: ModelMaker
 ) -> None:
     backend = open_other(expression_model())
     image, landmarks = np.ones((1, 1, 48, 48), np.float32), np.ones((1, 468, 2), np.float32)
     first = backend.run({"image": image, "landmarks": landmarks})["logits"]
-    kept = first.copy()
+    before = first.copy()
     second = backend.run({"image": image * 3, "landmarks": landmarks})["logits"]
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, before)
     assert not np.allclose(first, second)
 
 
-def test_wrong_input_is_a_backend_error(
+def test_a_wrong_input_is_a_backend_error(
     open_other: Callable[[Path], InferenceBackend], expression_model: ModelMaker
 ) -> None:
     backend = open_other(expression_model())
-    with pytest.raises(BackendError, match="does not run") as caught:
+    with pytest.raises(BackendError, match="cannot run") as caught:
         backend.run({"image": np.ones((1, 1, 40, 40), np.float32), "landmarks": np.ones((1, 468, 2), np.float32)})
     assert "\n" not in str(caught.value)
     backend.close()

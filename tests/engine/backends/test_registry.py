@@ -1,4 +1,4 @@
-"""Which backend is opened, and what is said of those that were not."""
+"""Which backend is opened, and how refusals are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.errors import BackendError, ConfigError, ContractError, ModelError
 ModelMaker = Callable[..., Path]
 
 
-def test_first_backend_that_runs_is_taken(
+def test_the_first_backend_that_can_run_is_used(
     expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -33,7 +33,7 @@ def test_first_backend_that_runs_is_taken(
     assert "pip install openvino" in caplog.text
 
 
-def test_all_refusals_are_told(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_refusal_is_reported(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendError) as caught:
@@ -45,17 +45,17 @@ def test_all_refusals_are_told(expression_model: ModelMaker, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("order", [("directml",), ("onnxruntime", "directml"), ()])
-def test_unknown_name_lists_the_known(expression_model: ModelMaker, order: tuple[str, ...]) -> None:
+def test_an_unknown_name_lists_the_known_ones(expression_model: ModelMaker, order: tuple[str, ...]) -> None:
     with pytest.raises(BackendError, match="unknown backend .*: known are onnxruntime, openvino, tensorrt"):
         open_backend(expression_model(), order, threads=1)
 
 
-def test_no_threads(expression_model: ModelMaker) -> None:
+def test_zero_threads_are_refused(expression_model: ModelMaker) -> None:
     with pytest.raises(ConfigError, match="threads is 0"):
         open_backend(expression_model(), ("onnxruntime",), threads=0)
 
 
-def test_model_that_no_backend_reads_is_a_model_error(
+def test_a_model_that_no_backend_can_load_is_a_model_error(
     expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -65,13 +65,11 @@ def test_model_that_no_backend_reads_is_a_model_error(
     path = contract_path(model)
     raw = json.loads(path.read_text())
     path.write_text(json.dumps({**raw, "sha256": hashlib.sha256(content).hexdigest()}))
-    with pytest.raises(ModelError, match="is no network that onnxruntime can run"):
+    with pytest.raises(ModelError, match="cannot be loaded by onnxruntime"):
         open_backend(model, ("onnxruntime", "openvino"), threads=1)
 
 
-def test_contract_that_does_not_fit_ends_the_search(
-    expression_model: ModelMaker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unsuitable_contract_ends_the_search(expression_model: ModelMaker, caplog: pytest.LogCaptureFixture) -> None:
     model = expression_model()
     contract_path(model).unlink()
     with caplog.at_level(logging.INFO), pytest.raises(ContractError, match="never loaded without its contract"):
@@ -79,14 +77,14 @@ def test_contract_that_does_not_fit_ends_the_search(
     assert not caplog.records
 
 
-def test_default_order_is_known_and_leaves_tensorrt_out() -> None:
+def test_the_default_order_is_valid_and_excludes_tensorrt() -> None:
     order = EngineConfig().backends
     assert set(order) <= set(BACKENDS)
     assert "onnxruntime" in order
     assert "tensorrt" not in order
 
 
-def test_packages_are_imported_only_when_chosen(expression_model: ModelMaker) -> None:
+def test_a_package_is_imported_only_when_its_backend_is_chosen(expression_model: ModelMaker) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "import engine.expression, engine.action_units\n"

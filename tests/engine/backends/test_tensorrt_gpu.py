@@ -1,4 +1,4 @@
-"""What the TensorRT backend finds out, at its two edges: the driver's library and the package."""
+"""What the TensorRT backend detects, with a fake driver library and a fake package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.errors import BackendError
 
 
 class FakeDriver:
-    """Answers as libcuda does: a status, and the count through a pointer."""
+    """Behaves like libcuda: returns a status, and the count through a pointer."""
 
     def __init__(self, init: int = 0, status: int = 0, count: int = 1) -> None:
         self._init, self._status, self._count = init, status, count
@@ -42,7 +42,7 @@ def model(expression_model: Callable[..., Path]) -> ModelFile:
 
 @pytest.fixture
 def no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make any attempt to import tensorrt a failure of the test."""
+    """Fail the test on any attempt to import tensorrt."""
 
     class Guard:
         def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -58,7 +58,7 @@ def put_driver(monkeypatch: pytest.MonkeyPatch, driver: FakeDriver) -> None:
 
 
 @pytest.mark.usefixtures("no_tensorrt")
-def test_no_driver(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> FakeDriver:
         raise OSError(f"{name}: cannot open shared object file")
 
@@ -68,19 +68,21 @@ def test_no_driver(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_tensorrt")
-def test_driver_without_gpu(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_without_a_gpu_is_reported(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = FakeDriver(init=100)  # CUDA_ERROR_NO_DEVICE
     put_driver(monkeypatch, driver)
-    with pytest.raises(BackendError, match="cuInit gave error 100"):
+    with pytest.raises(BackendError, match="cuInit returned error 100"):
         open_tensorrt(model, threads=1)
     assert driver.calls == ["cuInit"]
 
 
 @pytest.mark.usefixtures("no_tensorrt")
 @pytest.mark.parametrize(("status", "count"), [(0, 0), (3, 1)])
-def test_driver_that_offers_nothing(model: ModelFile, monkeypatch: pytest.MonkeyPatch, status: int, count: int) -> None:
+def test_a_driver_that_reports_no_gpu_is_refused(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch, status: int, count: int
+) -> None:
     put_driver(monkeypatch, FakeDriver(status=status, count=count))
-    with pytest.raises(BackendError, match=rf"the driver offers {count} \(error {status}\)"):
+    with pytest.raises(BackendError, match=rf"the driver reports {count} \(error {status}\)"):
         open_tensorrt(model, threads=1)
 
 
@@ -91,14 +93,14 @@ def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert driver.calls == ["cuInit", "cuDeviceGetCount"]
 
 
-def test_gpu_without_the_package(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_the_package_is_reported(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     put_driver(monkeypatch, FakeDriver())
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(BackendError, match="tensorrt cannot be imported.*JetPack"):
         open_tensorrt(model, threads=1)
 
 
-def test_gpu_and_package_but_no_engines_yet(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_engines_is_not_supported_yet(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     package = types.ModuleType("tensorrt")
     package.__dict__["__version__"] = "10.3.0"
     put_driver(monkeypatch, FakeDriver(count=2))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.alignment import CROP_SIDE_PX, align_picture
+from engine.alignment import CROP_SIDE_PX, align_face
 from engine.config import QualityConfig
 from engine.tracking.detector import FaceDetector
 from engine.tracking.mesh import FaceMesh, roi_from_detection, roi_from_mesh
@@ -135,7 +135,7 @@ def _seen_at(portrait: UInt8, mesh: Float32, scale: float, blur_crop_px: float) 
     small = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     crop_px_per_frame_px = CROP_SIDE_PX * 0.3574 / (eye_distance_px(mesh) * scale)  # eye distance in the template
     blurred = cv2.GaussianBlur(small, (0, 0), blur_crop_px / min(crop_px_per_frame_px, 1.0)) if blur_crop_px else small
-    crop, _, _ = align_picture(np.asarray(blurred, np.uint8), np.asarray(mesh * scale, np.float32))
+    crop, _, _ = align_face(np.asarray(blurred, np.uint8), np.asarray(mesh * scale, np.float32))
     return sharpness(crop, crop_px_per_frame_px)
 
 
@@ -156,7 +156,7 @@ def test_the_limit_is_the_portrait_under_a_blur_of_two_pixels(portrait: UInt8, p
 def test_motion_blur_counts_although_it_leaves_one_direction_sharp(
     portrait: UInt8, portrait_mesh: Float32, down: bool
 ) -> None:
-    crop, _, _ = align_picture(portrait, portrait_mesh)
+    crop, _, _ = align_face(portrait, portrait_mesh)
     smear = np.zeros((13, 13), np.float32)
     smear[6] = 1 / 13
     moved = cv2.filter2D(crop, -1, smear.T if down else smear)

@@ -15,7 +15,7 @@ from engine.tracking.mediapipe_tasks import CLOSED_PROXY
 from training.action_units.blendshapes import open_landmarker
 
 
-class _MadeLandmarker:
+class _FakeLandmarker:
     """Finds a face in bright pictures only."""
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class _MadeLandmarker:
 
 
 @pytest.fixture
-def landmarker(monkeypatch: pytest.MonkeyPatch) -> _MadeLandmarker:
-    made = _MadeLandmarker()
+def landmarker(monkeypatch: pytest.MonkeyPatch) -> _FakeLandmarker:
+    made = _FakeLandmarker()
     monkeypatch.setenv("https_proxy", "")  # given back after the test
 
-    def create(options: SimpleNamespace) -> _MadeLandmarker:
+    def create(options: SimpleNamespace) -> _FakeLandmarker:
         if Path(options.base_options.model_asset_path).read_bytes() != b"model":
             raise RuntimeError("no zip file")
         return made
@@ -60,7 +60,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_scores_come_by_name_with_four_decimals_and_the_package_cannot_report_home(
-    landmarker: _MadeLandmarker, model: Path
+    landmarker: _FakeLandmarker, model: Path
 ) -> None:
     with open_landmarker(model) as read:
         assert os.environ["https_proxy"] == CLOSED_PROXY
@@ -69,7 +69,7 @@ def test_scores_come_by_name_with_four_decimals_and_the_package_cannot_report_ho
     assert landmarker.closed
 
 
-def test_the_picture_is_shown_in_colour_within_a_black_border(landmarker: _MadeLandmarker, model: Path) -> None:
+def test_the_picture_is_shown_in_colour_within_a_black_border(landmarker: _FakeLandmarker, model: Path) -> None:
     with open_landmarker(model) as read:
         read(np.full((128, 128), 200, np.uint8))
     (seen,) = landmarker.seen
@@ -78,12 +78,12 @@ def test_the_picture_is_shown_in_colour_within_a_black_border(landmarker: _MadeL
     assert (seen[32:-32, 32:-32] == 200).all()
 
 
-def test_a_picture_without_a_face_has_no_scores(landmarker: _MadeLandmarker, model: Path) -> None:
+def test_a_picture_without_a_face_has_no_scores(landmarker: _FakeLandmarker, model: Path) -> None:
     with open_landmarker(model) as read:
         assert read(np.zeros((128, 128), np.uint8)) is None
 
 
-def test_the_package_is_closed_after_a_failure(landmarker: _MadeLandmarker, model: Path) -> None:
+def test_the_package_is_closed_after_a_failure(landmarker: _FakeLandmarker, model: Path) -> None:
     with pytest.raises(KeyError), open_landmarker(model):
         raise KeyError
     assert landmarker.closed
@@ -93,7 +93,7 @@ def test_a_missing_package_is_named_with_its_version(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("https_proxy", "")
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with (
-        pytest.raises(EngineError, match=r"'mediapipe': pip install mediapipe==1\.2\.2 \(no model comes with it"),
+        pytest.raises(EngineError, match=r"'mediapipe': pip install mediapipe==1\.2\.2 \(it includes no model"),
         open_landmarker(model),
     ):
         pass

@@ -14,11 +14,11 @@ from engine.backends.contract import AUCalibration, read_contract
 from engine.errors import ConfigError
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
-from tests.training.fake_action_unit_faces import STAGE, TINY, UNITS, made_unit_faces
+from tests.training.fake_action_unit_faces import STAGE, TINY, UNITS, fake_unit_faces
 from training import CONFIGS
 from training.action_units.export import (
-    TIE_SPEAKS_AGAINST,
-    TIE_SPEAKS_FOR,
+    TIE_CONFIRMS,
+    TIE_CONTRADICTS,
     TIED_FACES,
     calibrate,
     export_action_units,
@@ -31,15 +31,15 @@ from training.action_units.export import (
     write_model,
 )
 from training.action_units.exported import ExportedActionUnits, open_session, run_logits
-from training.action_units.features import load_action_units, pictures
+from training.action_units.features import load_action_units, network_input
 from training.action_units.fit import (
+    describe_faces,
     fit_action_units,
     fit_features,
     fit_head,
     head_features,
     read_action_units_config,
     sampled_logits,
-    told_of,
 )
 from training.action_units.graph import GraphTask
 from training.action_units.model import UGN, UGNConfig, UGNExport, Variant, decompose
@@ -50,12 +50,12 @@ CPU = torch.device("cpu")
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 @pytest.fixture(scope="module")
 def split() -> UnitSplit:
-    return split_people(made_unit_faces(), 1)
+    return split_people(fake_unit_faces(), 1)
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +78,16 @@ def test_a_finished_run_is_read_and_not_trained_again(run: Path, split: UnitSpli
     assert [path.stat().st_mtime_ns for path in sorted(run.rglob("*.safetensors"))] == stamps
     model, facts = load_action_units(run)
     assert (facts["units"], facts["test_fold"], facts["variant"]) == (list(UNITS), 1, "ugn-b")
-    assert facts["data"] == told_of(split.training)
+    assert facts["data"] == describe_faces(split.training)
     kept = model.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in again.state_dict().items())
 
 
 def test_the_head_learns_on_features_that_stay_as_they_are(run: Path, split: UnitSplit) -> None:
-    facts = {"data": told_of(split.training), "test_fold": 1}
+    facts = {"data": describe_faces(split.training), "test_fold": 1}
     trunk = fit_features(split, TINY, run / "stage1", True, CPU, facts, quiet)
     model, _ = load_action_units(run)
-    images = pictures(split.test.crops[:2])
+    images = network_input(split.test.crops[:2])
     torch.testing.assert_close(model.features(images), trunk.features(images))
 
 
@@ -144,7 +144,7 @@ def test_unknown_labels_teach_nothing(split: UnitSplit, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_a_unit_that_nobody_teaches_is_told_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
+def test_unit_without_positive_labels_is_reported_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
     known = split.training.known.copy()
     known[:, 1] = False
     told: list[str] = []
@@ -154,7 +154,7 @@ def test_a_unit_that_nobody_teaches_is_told_and_the_others_are_trained(split: Un
         tmp_path,
         report=told.append,
     )
-    assert told[0] == "no positive training label, so never found: AU12"
+    assert told[0] == "no positive training label, so never predicted: AU12"
 
 
 @pytest.mark.parametrize(("variant", "samples"), [("resnet", 1), ("resnet-bl", 1), ("gn-d", 1), ("ugn", 4)])
@@ -173,7 +173,7 @@ def test_gn_d_gives_one_answer_without_epistemic_uncertainty(split: UnitSplit, t
     model = fit_action_units(split, replace(TINY, variant="gn-d"), tmp_path, report=quiet)
     bank = torch.from_numpy(noise_bank(5, len(UNITS), 0))
     with torch.no_grad():
-        logits, mean, std, _ = UGNExport(model)(pictures(split.test.crops[:3]), bank)
+        logits, mean, std, _ = UGNExport(model)(network_input(split.test.crops[:3]), bank)
     assert torch.equal(logits[:, :1].expand_as(logits), logits)
     assert float(decompose(logits).epistemic.max()) < 1e-6  # rounding
     assert torch.equal(mean, torch.ones_like(mean))
@@ -195,9 +195,9 @@ def test_marginal_loss_trains(split: UnitSplit, tmp_path: Path) -> None:
 
 
 def test_a_run_is_not_mixed_with_another(run: Path, split: UnitSplit) -> None:
-    with pytest.raises(ValueError, match=r"stage1 was trained with variant 'ugn-b', not 'gn-d': give another folder"):
+    with pytest.raises(ValueError, match=r"stage1 was trained with variant 'ugn-b', not 'gn-d': choose another folder"):
         fit_action_units(split, replace(TINY, variant="gn-d"), run, report=quiet)
-    other = split_people(made_unit_faces(), 2)
+    other = split_people(fake_unit_faces(), 2)
     with pytest.raises(ValueError, match="trained with data"):
         fit_action_units(other, TINY, run, report=quiet)
     with pytest.raises(ValueError, match="held out fold 1, not 2: give --test-fold 1"):
@@ -249,9 +249,9 @@ def test_the_contract_speaks_for_the_file(exported: Path, split: UnitSplit) -> N
     assert isinstance(calibration, AUCalibration)
     assert (calibration.mask_samples, calibration.mask_seed) == (20, 0)
     assert (len(calibration.thresholds), len(calibration.trusted)) == (3, 3)
-    assert calibration.fitted_on == f"validation people: {told_of(split.validation)}"
+    assert calibration.fitted_on == f"validation people: {describe_faces(split.validation)}"
     assert contract.data[0] == "rendered and machine-labelled faces, not certified FACS coding"
-    assert contract.data[1] == told_of(split.training)
+    assert contract.data[1] == describe_faces(split.training)
     assert held_out_fold(contract.data) == 1
 
 
@@ -273,7 +273,7 @@ def test_temperature_undoes_a_known_scaling_where_labels_are_known() -> None:
 
 
 def _judged(sources: list[str], known: list[bool], occurs: list[bool]) -> UnitFaces:
-    faces = made_unit_faces(people=2, units=(12,))
+    faces = fake_unit_faces(people=2, units=(12,))
     flags = [np.array(values)[:, np.newaxis] for values in (occurs, known)]
     return replace(faces, sources=np.array(sources), occurs=flags[0], known=flags[1])
 
@@ -306,10 +306,10 @@ def test_a_unit_is_trusted_where_every_source_that_knows_it_agrees(
 @pytest.mark.parametrize(
     ("sources", "tie", "trusted"),
     [
-        (["open"] * 6, TIE_SPEAKS_FOR, True),  # photographs with an expression stand in for photographs with labels
-        (["open"] * 6, TIE_SPEAKS_FOR - 0.01, False),
-        (TWO, TIE_SPEAKS_AGAINST, True),
-        (TWO, TIE_SPEAKS_AGAINST - 0.01, False),  # labels of photographs, but people see something else
+        (["open"] * 6, TIE_CONFIRMS, True),  # photographs with an expression stand in for photographs with labels
+        (["open"] * 6, TIE_CONFIRMS - 0.01, False),
+        (TWO, TIE_CONTRADICTS, True),
+        (TWO, TIE_CONTRADICTS - 0.01, False),  # labels of photographs, but people see something else
     ],
 )
 def test_photographs_that_people_named_have_a_say(sources: list[str], tie: float, trusted: bool) -> None:
@@ -360,10 +360,10 @@ def test_the_shipped_settings_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "difference"),
     [("[stage1]\nepoch = 3\n", "'epoch'"), ('variant = "gcn"\n', "variant must be one of"), ("views = 0\n", "views")],
 )
-def test_a_setting_without_sense_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_setting_without_sense_is_refused(tmp_path: Path, text: str, difference: str) -> None:
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises((ConfigError, ValueError), match=told):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from tests.training.fake_faces import made_faces
+from tests.training.fake_faces import fake_faces
 from training.action_units.expression_check import TiedUnits, agreed_labels, check_expressions
 from training.data.fer2013 import FerFaces
 
@@ -25,7 +25,7 @@ def votes_of(*each: tuple[int, int]) -> np.ndarray:
 
 
 def faces_with(votes: np.ndarray) -> FerFaces:
-    return replace(made_faces(len(votes)), votes=votes)
+    return replace(fake_faces(len(votes)), votes=votes)
 
 
 def occurrences(**units: list[float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.backends.contract import read_contract
-from tests.training.fake_action_unit_faces import STAGE, TINY, made_unit_faces
+from tests.training.fake_action_unit_faces import STAGE, TINY, fake_unit_faces
 from tests.training.fake_faces import quiet
 from training.action_units.export import export_action_units, held_out_fold
 from training.action_units.features import ActionUnitsConfig
@@ -27,7 +27,7 @@ SHAPE = TINY.model
 
 @pytest.fixture(scope="module")
 def split() -> UnitSplit:
-    return split_people(made_unit_faces(), 1)
+    return split_people(fake_unit_faces(), 1)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def _rewrite(
 
 @pytest.mark.parametrize("stopped", [False, True])
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "difference"),
     [
         (replace(TINY, stage1=replace(STAGE, learning_rate=0.5)), r"stage1\.learning_rate 0\.002, not 0\.5"),
         (replace(TINY, augment=AugmentConfig(shift=0.2, landmark_noise=0.0)), r"augment\.shift 0\.05, not 0\.2"),
@@ -73,17 +73,17 @@ def _rewrite(
     ],
 )
 def test_a_changed_setting_of_stage_1_is_refused_by_name(
-    split: UnitSplit, run: Path, config: ActionUnitsConfig, told: str, stopped: bool
+    split: UnitSplit, run: Path, config: ActionUnitsConfig, difference: str, stopped: bool
 ) -> None:
     first = run / "stage1"
     if stopped:  # what a killed run leaves
         (first / "weights.safetensors").rename(first / "checkpoint.safetensors")
-    with pytest.raises(ValueError, match=rf"stage1 was trained with {told}: give another folder"):
+    with pytest.raises(ValueError, match=rf"stage1 was trained with {difference}: choose another folder"):
         _go_on(split, run, config)
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "difference"),
     [
         (replace(TINY, stage2=replace(STAGE, learning_rate=0.5)), r"stage2\.learning_rate 0\.002, not 0\.5"),
         (replace(TINY, views=3), "views 2, not 3"),
@@ -91,9 +91,9 @@ def test_a_changed_setting_of_stage_1_is_refused_by_name(
     ],
 )
 def test_where_only_stage_2_is_changed_stage_1_is_kept(
-    split: UnitSplit, run: Path, config: ActionUnitsConfig, told: str
+    split: UnitSplit, run: Path, config: ActionUnitsConfig, difference: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"stage2 was trained with {told}: give another folder"):
+    with pytest.raises(ValueError, match=rf"stage2 was trained with {difference}: choose another folder"):
         _go_on(split, run, config)
     shutil.rmtree(run / "stage2")
     lines = _go_on(split, run, config)
@@ -113,7 +113,7 @@ def test_a_head_is_tied_to_its_trunk(split: UnitSplit, run: Path) -> None:
     _rewrite(first)  # the same tensors in a new file
     _go_on(split, run)
     _rewrite(first, weights=lambda value: value.mul_(1.001))
-    with pytest.raises(ValueError, match=r"stage2 was trained with trunk_sha256 '\w+', not '\w+': give another folder"):
+    with pytest.raises(ValueError, match=r"stage2 was trained with trunk_sha256 '\w+', not '\w+': choose another folder"):
         _go_on(split, run)
 
 

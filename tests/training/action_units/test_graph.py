@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.fake_action_unit_faces import TINY, UNITS, made_unit_faces
+from tests.training.fake_action_unit_faces import TINY, UNITS, fake_unit_faces
 from training.action_units.features import TrainingFaces
 from training.action_units.graph import GraphTask, resting_features, view_features
 from training.action_units.loss import mask_divergence
@@ -20,7 +20,7 @@ ROWS = torch.arange(8)
 
 @pytest.fixture
 def split() -> UnitSplit:
-    return split_people(made_unit_faces(), 1)
+    return split_people(fake_unit_faces(), 1)
 
 
 def _model(**changes: object) -> UGN:

@@ -41,14 +41,14 @@ DEAF = ("cheekSquintLeft", "cheekSquintRight")
 LEVELS = (20, 60, 180, 220)
 
 
-def _made_reader(picture: np.ndarray) -> Mapping[str, float] | None:
+def _fake_reader(picture: np.ndarray) -> Mapping[str, float] | None:
     level = float(picture.mean()) / 255
     return {name: 0.0 if name in DEAF else round(level, 4) for name in NAMES} if level > 0.01 else None
 
 
 @contextmanager
-def _made_landmarker(model: Path) -> Iterator[ReadBlendshapes]:
-    yield _made_reader
+def _fake_landmarker(model: Path) -> Iterator[ReadBlendshapes]:
+    yield _fake_reader
 
 
 def _picture(path: Path, level: int) -> None:
@@ -101,7 +101,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return points, np.ones(len(images), np.float32)
 
     monkeypatch.setattr(faces128, "meshes_of", meshes)
-    monkeypatch.setattr(pseudo_thresholds, "open_landmarker", _made_landmarker)
+    monkeypatch.setattr(pseudo_thresholds, "open_landmarker", _fake_landmarker)
     return tmp_path
 
 
@@ -171,7 +171,7 @@ def test_a_labeller_that_finds_no_face_is_an_error(data: Path, monkeypatch: pyte
         yield lambda picture: None
 
     monkeypatch.setattr(pseudo_thresholds, "open_landmarker", blind)
-    with pytest.raises(SourceError, match="no face in any picture"):
+    with pytest.raises(SourceError, match="no face in any image"):
         _choose(data, data / "pseudo_units.toml")
 
 
@@ -188,10 +188,10 @@ def _report(unit: str, finding: ScoreFinding) -> UnitReport:
     return UnitReport(unit, ("jawOpen",), finding, None, Repeated(1, 0.1, 0.1), why(finding, None))
 
 
-def test_the_reason_tells_a_bound_and_what_natural_faces_do_not_confirm() -> None:
+def test_reason_names_the_bound_and_doubts_from_natural_faces() -> None:
     assert "below 0.80" in why(_finding(0.7, masked=True), None)
-    assert "moved from 0.1250 so that at most 50%" in why(_finding(bound="at most 50%"), None)
-    assert "no score parts 2% to 50%" in why(_finding(masked=True, bound="no score parts 2% to 50%"), None)
+    assert "moved from 0.1250 so that it occurs on at most 50%" in why(_finding(bound="at most 50%"), None)
+    assert "no score separates 2% to 50%" in why(_finding(masked=True, bound="no score separates 2% to 50%"), None)
     assert "do not confirm it: 0.57" in why(_finding(), _volunteers(0.57))
     assert "do not confirm" not in why(_finding(), _volunteers(0.79))  # the interval reaches 0.81
     assert "do not confirm" not in why(_finding(0.7, masked=True), _volunteers(0.57))

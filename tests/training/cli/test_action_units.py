@@ -1,28 +1,28 @@
-"""The action-unit commands of ``mien-train``: what they pass on, and the whole way from training to figures."""
+"""The action-unit commands of ``mien-train``: the arguments they pass on, and a run from training to figures."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from engine.backends.contract import read_contract
 from engine.errors import SourceError
 from engine.facs import OPEN_UNITS
-from tests.training.fake_action_unit_faces import made_unit_faces
-from tests.training.fake_action_unit_reports import made_fer_faces
+from tests.training.fake_action_unit_faces import fake_unit_faces
+from tests.training.fake_action_unit_reports import fake_fer_faces
 from training import CONFIGS
 from training.action_units.features import ActionUnitsConfig
 from training.action_units.pseudo_labels import ThresholdsConfig
-from training.cli import action_units as au_commands
+from training.cli import evaluate, fit, make_au, report, study
 from training.cli import main as cli
-from training.cli import measure_action_units
-from training.cli.action_units import read_unit_split
-from training.cli.process import say
+from training.cli.options import read_unit_split, say
 from training.data import action_unit_sources as unit_sources
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitSource
@@ -50,13 +50,13 @@ SETS = ["--data", "open=sets/open", "--data", "faces128=sets/faces128"]
 
 @pytest.fixture(autouse=True)
 def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, int]]:
-    """Made readers; the folder, cache and number of workers of each that was asked."""
+    """Fake readers; the value lists folder, cache and number of workers of each call."""
     asked: list[tuple[Path, Path, int]] = []
 
     def reader(folder: Path, cache: Path, workers: int, report: Callable[[str], None]) -> UnitFaces:
         asked.append((folder, cache, workers))
         report(f"{folder.name} is read")
-        return made_unit_faces(source=folder.name, units=OPEN_UNITS)
+        return fake_unit_faces(source=folder.name, units=OPEN_UNITS)
 
     monkeypatch.setattr(unit_sources, "_READERS", dict.fromkeys(UnitSource, reader))
     return asked
@@ -64,48 +64,51 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path, int]]:
 
 @pytest.fixture(autouse=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The threads that were asked for; torch keeps its settings, which are those of the whole process."""
+    """The numbers of threads that commands set; torch keeps its settings, which hold for the whole process."""
     asked: list[int] = []
-    monkeypatch.setattr(au_commands, "settle_torch", asked.append)
+    for module in (fit, evaluate, study):
+        monkeypatch.setattr(module, "configure_torch", asked.append)
     return asked
 
 
 def _run(*arguments: str | Path) -> str:
-    """What a command prints; its error is raised."""
+    """Output of a command; its error is raised."""
     found = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert found.exit_code == 0, found.output
     return found.output
 
 
-def _recorded(monkeypatch: pytest.MonkeyPatch, name: str, gives: object = None) -> list[tuple[Any, ...]]:
-    """Put a recorder of its arguments in the place of what a command calls."""
+def _recorded(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, gives: object = None
+) -> list[tuple[Any, ...]]:
+    """Replace a function that a command calls by a recorder of its arguments."""
     calls: list[tuple[Any, ...]] = []
 
     def call(*arguments: object) -> object:
         calls.append(arguments)
         return gives
 
-    monkeypatch.setattr(au_commands, name, call)
+    monkeypatch.setattr(module, name, call)
     return calls
 
 
 def test_evaluate_passes_on_what_is_given(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: list[tuple[Path, Path, int]], threads: list[int]
 ) -> None:
-    calls = _recorded(monkeypatch, "measure_file")
+    calls = _recorded(monkeypatch, evaluate, "measure_file")
     given = ["--test-fold", "3", "--fer", "fer", "--split", "PrivateTest", "--cache", "kept", "--threads", "4"]
-    told = _run("evaluate", "au", "au.onnx", *SETS, *given, "--workers", "7", "--out", "report")
+    output = _run("evaluate", "au", "au.onnx", *SETS, *given, "--workers", "7", "--out", "report")
     ((model, faces, *others),) = calls
     assert model == Path("au.onnx")
     assert set(faces.sources) == {"open", "faces128"}
     assert others == [3, Path("report"), Path("fer"), "PrivateTest", Path("kept"), 4, say]
     assert threads == [4]
     assert read == [(Path("sets") / name, Path("kept"), 7) for name in ("open", "faces128")]
-    assert "faces128 is read" in told  # what readers tell reaches the user
+    assert "faces128 is read" in output  # progress of the readers
 
 
-def test_evaluate_chooses_on_publictest_and_without_ferplus_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = _recorded(monkeypatch, "measure_file")
+def test_evaluate_reads_publictest_and_no_ferplus_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = _recorded(monkeypatch, evaluate, "measure_file")
     _run("evaluate", "au", "au.onnx", *SETS, "--out", "report")
     assert calls[0][2:] == (1, Path("report"), None, "PublicTest", Path("runs/cache"), 1, say)
 
@@ -114,28 +117,31 @@ def test_study_takes_parts_of_the_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: list[tuple[Path, Path, int]], threads: list[int]
 ) -> None:
     (tmp_path / "study.toml").write_text(SETTINGS)
-    calls = _recorded(monkeypatch, "measure_study")
+    calls = _recorded(monkeypatch, study, "study_units", gives={})
     parts = ["--fold", "2", "--fold", "3", "--share", "0.1", "--flip", "0.2", "--threads", "3", "--device", "cuda"]
-    _run("study", "au", *SETS, *parts, "--config", tmp_path / "study.toml", "--run", "run", "--out", "report")
+    _run(
+        "study", "au", *SETS, *parts, "--config", tmp_path / "study.toml", "--run", "run", "--out", tmp_path / "report"
+    )
     ((faces, config, *others),) = calls
     assert set(faces.sources) == {"open", "faces128"}
     assert (config.views, config.model.widths) == (1, (4, 8))
     plan = StudyConfig(folds=(2, 3), shares=(0.1,), flips=(0.2,))
-    assert others == [Path("run"), Path("report"), plan, "cuda", say]
+    assert others == [Path("run"), plan, torch.device("cuda"), say]
+    assert (tmp_path / "report" / "report.json").is_file()
     assert threads == [3]
     assert read[0] == (Path("sets/open"), Path("run/cache"), 2)
 
 
-def test_study_is_whole_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = _recorded(monkeypatch, "measure_study")
-    _run("study", "au", *SETS, "--run", "run", "--out", "report")
-    assert calls[0][4:] == (StudyConfig(), "cpu", say)
+def test_study_is_whole_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = _recorded(monkeypatch, study, "study_units", gives={})
+    _run("study", "au", *SETS, "--run", "run", "--out", tmp_path)
+    assert calls[0][3:] == (StudyConfig(), torch.device("cpu"), say)
     assert isinstance(calls[0][1], ActionUnitsConfig)
 
 
 def test_figures_are_collected_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    collected = _recorded(monkeypatch, "action_unit_figures", gives=("figures",))
-    written = _recorded(monkeypatch, "write_figures")
+    collected = _recorded(monkeypatch, report, "action_unit_figures", gives=("figures",))
+    written = _recorded(monkeypatch, report, "write_figures")
     assert "wrote out.json" in _run("figures", "au", "report.json", "--out", "out.json")
     _run("figures", "au", "report.json")
     assert collected == [(Path("report.json"),)] * 2
@@ -144,30 +150,30 @@ def test_figures_are_collected_and_written(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_card_is_written_with_and_without_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = _recorded(monkeypatch, "write_unit_card")
+    calls = _recorded(monkeypatch, report, "write_action_units_card")
     _run("card", "au", "card.md", "report.json", "--study", "study.json")
     assert "wrote card.md" in _run("card", "au", "card.md", "report.json")
     assert calls == [(Path("card.md"), Path("report.json"), study) for study in (Path("study.json"), None)]
 
 
-def test_make_au_renders_forty_thousand_pictures_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_au_renders_forty_thousand_images_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex")
-    from training.open_set import make as make_au
+    from training.open_set import make
 
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(make_au, "make_au", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(make, "make_au", lambda *arguments: calls.append(arguments))
     folders = ["--faces128", "faces", "--ict", "ict", "--out", "open"]
     _run("make-au", *folders)
     _run("make-au", *folders, "--pictures", "9", "--seed", "5", "--workers", "3")
     places = (Path("faces"), Path("ict"), Path("open"))
     assert calls == [
-        (*places, make_au.MakeAuConfig(pictures=40_000, seed=0), 2, say),
-        (*places, make_au.MakeAuConfig(pictures=9, seed=5), 3, say),
+        (*places, make.MakeAuConfig(pictures=40_000, seed=0), 2, say),
+        (*places, make.MakeAuConfig(pictures=9, seed=5), 3, say),
     ]
 
 
-def test_choose_thresholds_writes_the_shipped_files_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = _recorded(monkeypatch, "choose_thresholds")
+def test_choose_thresholds_writes_the_shipped_files_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = _recorded(monkeypatch, make_au, "choose_thresholds")
     folders = ["--open", "open", "--faces128", "faces", "--landmarker", "bundle.task"]
     files = ["--out", "units.toml", "--report", "units.json", "--pictures", "7", "--cache", "kept"]
     _run("choose-thresholds", *folders)
@@ -185,19 +191,19 @@ def test_from_training_to_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def ferplus(folder: Path, split: str, cache: Path, side_px: int) -> FerFaces:
         splits.append(split)
-        return made_fer_faces()
+        return fake_fer_faces()
 
-    monkeypatch.setattr(measure_action_units, "read_faces", ferplus)
+    monkeypatch.setattr(evaluate, "read_faces", ferplus)
     monkeypatch.setattr(units_file, "TIMED_RUNS", 2)
     (tmp_path / "run.toml").write_text(SETTINGS)
     data = [*SETS, "--test-fold", "2", "--run", tmp_path / "run"]
     _run("fit", "au", *data, "--threads", "3", "--config", tmp_path / "run.toml")
     model = tmp_path / "au.onnx"
     _run("export", "au", *data, "--out", model)
-    labels, told, fold = read_contract(model).data
+    labels, sets, fold = read_contract(model).data
     assert "not certified FACS coding" in labels
-    assert told.startswith("faces128 (")
-    assert "), open (" in told
+    assert sets.startswith("faces128 (")
+    assert "), open (" in sets
     assert fold == "fold 2 held out for measuring"
 
     with pytest.raises(ValueError, match=r"held out fold 2 .* people of fold 1: give --test-fold 2"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fake_action_unit_faces import made_unit_faces
+from tests.training.fake_action_unit_faces import fake_unit_faces
 from training.data.action_unit_faces import FOLDS, VALIDATION_SHARE, chooses, fold_of, joined, split_people
 
 
@@ -29,7 +29,7 @@ def test_folds_and_validation_hold_their_shares_of_the_people() -> None:
 
 @pytest.mark.parametrize("fold", FOLDS)
 def test_no_person_stands_in_two_parts(fold: int) -> None:
-    faces = made_unit_faces(people=90)
+    faces = fake_unit_faces(people=90)
     split = split_people(faces, fold)
     parts = [set(part.people) for part in (split.training, split.validation, split.test)]
     assert sum(len(people) for people in parts) == len(set.union(*parts)) == 90
@@ -39,20 +39,20 @@ def test_no_person_stands_in_two_parts(fold: int) -> None:
 
 
 def test_folds_of_a_source_go_before_the_names() -> None:
-    faces = made_unit_faces(people=90)
+    faces = fake_unit_faces(people=90)
     published = replace(faces, folds=np.repeat([1, 2, 3], 90))
     assert split_people(published, 3).test.people.tolist() == faces.people[180:].tolist()
 
 
 def test_an_unknown_fold_or_too_few_people_are_refused() -> None:
     with pytest.raises(ValueError, match="1, 2 or 3, not 4"):
-        split_people(made_unit_faces(), 4)
+        split_people(fake_unit_faces(), 4)
     with pytest.raises(ValueError, match="no person is left for"):
-        split_people(made_unit_faces(people=1), 1)
+        split_people(fake_unit_faces(people=1), 1)
 
 
 def test_joining_keeps_the_order_and_all_fields() -> None:
-    one, two = made_unit_faces(people=2, source="open"), made_unit_faces(people=3)
+    one, two = fake_unit_faces(people=2, source="open"), fake_unit_faces(people=3)
     both = joined([one, two])
     assert both.sources.tolist() == ["open"] * 6 + ["faces128"] * 9
     for name in ("crops", "occurs", "known", "targets", "people", "folds"):
@@ -61,6 +61,6 @@ def test_joining_keeps_the_order_and_all_fields() -> None:
 
 def test_only_sources_of_the_same_units_are_joined() -> None:
     with pytest.raises(ValueError, match=r"different units, \[\(1, 12, 25\), \(12,\)\]"):
-        joined([made_unit_faces(people=1), made_unit_faces(people=1, units=(12,))])
+        joined([fake_unit_faces(people=1), fake_unit_faces(people=1, units=(12,))])
     with pytest.raises(ValueError, match="at least one data set"):
         joined([])

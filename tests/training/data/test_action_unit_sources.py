@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_sequences import use_made_networks, write_bp4d
-from tests.training.fake_action_unit_faces import made_unit_faces
+from tests.training.fake_sequences import use_fake_networks, write_bp4d
+from tests.training.fake_action_unit_faces import fake_unit_faces
 from training.data import action_unit_sources as unit_sources
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitData, UnitSource, parse_unit_data, read_all_units, read_units
 
 
 @pytest.fixture
-def made_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers that give two people under the name of the source and the folder, and report what they were given."""
 
     def reader(source: UnitSource):  # noqa: ANN202
         def read(folder: Path, cache: Path, workers: int, report: Callable[[str], None]) -> UnitFaces:
             units = (12,) if source is UnitSource.DISFA else (1, 12, 25)
             report(f"{source.value} by {workers}")
-            return made_unit_faces(people=2, source=f"{source.value} of {folder} with {cache}", units=units)
+            return fake_unit_faces(people=2, source=f"{source.value} of {folder} with {cache}", units=units)
 
         return read
 
@@ -40,7 +40,7 @@ def test_every_reader_refuses_a_folder_without_its_data(name: str, tmp_path: Pat
         read_units(name, tmp_path, tmp_path / "cache")
 
 
-@pytest.mark.usefixtures("made_readers")
+@pytest.mark.usefixtures("fake_readers")
 def test_a_name_asks_its_own_reader() -> None:
     for name in ("open", "faces128", "bp4d", "disfa"):
         told: list[str] = []
@@ -51,7 +51,7 @@ def test_a_name_asks_its_own_reader() -> None:
 
 
 def test_what_a_reader_tells_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_made_networks(monkeypatch)
+    use_fake_networks(monkeypatch)
     write_bp4d(tmp_path / "BP4D")
     told: list[str] = []
     faces = read_all_units([UnitData("bp4d", tmp_path / "BP4D")], tmp_path / "cache", 1, told.append)
@@ -78,13 +78,13 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
         read_units("BP4D", tmp_path, tmp_path)
 
 
-@pytest.mark.usefixtures("made_readers")
+@pytest.mark.usefixtures("fake_readers")
 def test_several_sets_are_joined_in_order() -> None:
     faces = read_all_units([parse_unit_data("open=a"), parse_unit_data("faces128=b")], Path("c"))
     assert list(dict.fromkeys(faces.sources)) == ["open of a with c", "faces128 of b with c"]
 
 
-@pytest.mark.usefixtures("made_readers")
+@pytest.mark.usefixtures("fake_readers")
 def test_sets_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(SourceError, match="open is given twice"):
         read_all_units([parse_unit_data("open=a"), parse_unit_data("open=b")], Path("c"))

@@ -9,13 +9,13 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import BP4D_UNITS
-from tests.training.fake_sequences import use_made_networks, write_bp4d, write_coding
+from tests.training.fake_sequences import use_fake_networks, write_bp4d, write_coding
 from training.data.bp4d import list_bp4d, read_bp4d, read_coding
 
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_made_networks(monkeypatch)
+    use_fake_networks(monkeypatch)
     return write_bp4d(tmp_path / "BP4D")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import DISFA_UNITS
-from tests.training.fake_sequences import SIDE_PX, picture, use_made_networks
+from tests.training.fake_sequences import SIDE_PX, picture, use_fake_networks
 from training.data.disfa import list_disfa, read_disfa, read_intensities
 
 
@@ -35,7 +35,7 @@ def _write_labels(root: Path, person: str, intensities: dict[int, list[int]], co
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One person of fold 1 with six frames, one of fold 3 with two."""
-    use_made_networks(monkeypatch)
+    use_fake_networks(monkeypatch)
     root = tmp_path / "DISFA"
     _write_labels(root, "SN001", {12: [0, 1, 2, 3, 4, 5], 26: [2, 0, 0, 0, 0, 0]}, 6)
     _write_labels(root, "SN029", {1: [1, 2]}, 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_sequences import DARK, MadeDetector, picture, use_made_networks
+from tests.training.fake_sequences import DARK, FakeDetector, picture, use_fake_networks
 from training.data import face_sequences
 from training.data.face_sequences import CodedSequence, CodedSet, crops_of, read_sequences
 
@@ -19,9 +19,9 @@ UNITS = (12, 25)
 
 
 @pytest.fixture(autouse=True)
-def _made_networks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_networks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "face_models" not in request.fixturenames:
-        use_made_networks(monkeypatch)
+        use_fake_networks(monkeypatch)
 
 
 def _sequence(folder: Path, name: str, fold: int, brightness: list[int]) -> CodedSequence:
@@ -53,7 +53,7 @@ def test_the_detector_is_asked_only_where_the_mesh_loses_the_face() -> None:
     crops, kept = crops_of(picture(value) for value in (100, 110, DARK - 1, DARK - 2, 120, 130))
     assert kept.tolist() == [True, True, False, False, True, True]
     assert crops.mean(axis=(1, 2)).tolist() == [100, 110, 120, 130]
-    assert MadeDetector.asked == 1 + 2 + 1  # at the start, in the dark, after it
+    assert FakeDetector.asked == 1 + 2 + 1  # at the start, in the dark, after it
 
 
 def test_no_face_at_all_gives_no_crop() -> None:
@@ -131,7 +131,7 @@ def test_a_set_without_any_face_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_largest_face_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    class TwoFaces(MadeDetector):
+    class TwoFaces(FakeDetector):
         def detect(self, image: np.ndarray) -> list[object]:
             (large,) = super().detect(image)
             small = type(large)(large.box * np.float32(0.3), large.landmarks * np.float32(0.3), 0.99)

@@ -111,7 +111,7 @@ def test_soft_targets_cross_one_half_at_the_threshold() -> None:
     assert 0 < targets[0] < 1e-4 < 1 - 1e-4 < targets[3] < 1
 
 
-def _made_tree(folder: Path, people: list[str], presence: list[float]) -> None:
+def _fake_tree(folder: Path, people: list[str], presence: list[float]) -> None:
     (folder / "images").mkdir(parents=True)
     labels_path, shapes_path = folder / "labels.csv", folder / "blendshapes.csv"
     with labels_path.open("w", newline="") as labels, shapes_path.open("w", newline="") as shapes:
@@ -139,7 +139,7 @@ def _still_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_still_mesh")
 def test_reading_keeps_rows_together_and_leaves_out_unsure_faces(tmp_path: Path) -> None:
-    _made_tree(tmp_path / "data", ["A", "B", "A", "C"], [1.0, 0.2, 0.9, 1.0])
+    _fake_tree(tmp_path / "data", ["A", "B", "A", "C"], [1.0, 0.2, 0.9, 1.0])
     faces = read_scores(tmp_path / "data", tmp_path / "cache")
     assert faces.left_out == 2  # B by the publisher's presence, C by ours
     assert faces.people.tolist() == ["A", "A"]
@@ -159,14 +159,14 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
-    _made_tree(tmp_path, ["A"], [1.0])
+    _fake_tree(tmp_path, ["A"], [1.0])
     (tmp_path / "images" / "0.jpg").unlink()
     with pytest.raises(SourceError, match=r"0\.jpg is missing"):
         read_faces128(tmp_path, tmp_path)
 
 
 def test_tables_of_different_pictures_are_refused(tmp_path: Path) -> None:
-    _made_tree(tmp_path, ["A", "B"], [1.0, 1.0])
+    _fake_tree(tmp_path, ["A", "B"], [1.0, 1.0])
     text = (tmp_path / "labels.csv").read_text()
     (tmp_path / "labels.csv").write_text(text.replace("1.jpg", "9.jpg"))
     with pytest.raises(SourceError, match="different images"):
@@ -174,7 +174,7 @@ def test_tables_of_different_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    _made_tree(tmp_path, ["A"], [1.0])
+    _fake_tree(tmp_path, ["A"], [1.0])
     text = (tmp_path / "blendshapes.csv").read_text()
     (tmp_path / "blendshapes.csv").write_text(text.replace("browInnerUp", "brow"))
     with pytest.raises(SourceError, match="'browInnerUp'"):

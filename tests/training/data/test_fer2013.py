@@ -54,7 +54,7 @@ def flat_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_keep_their_order_and_blank_pictures_are_marked(tree: Path) -> None:
     table = read_table(tree)
     assert [fer2013.SPLITS[part] for part in table.split] == list(ROWS)
-    assert table.has_picture.tolist() == [True] * 6 + [False]
+    assert table.has_image.tolist() == [True] * 6 + [False]
 
 
 def test_training_loses_copies_of_test_pictures_and_faces_without_votes(tree: Path, flat_meshes: None) -> None:

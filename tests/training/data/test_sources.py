@@ -22,7 +22,7 @@ SHAPE[list(TEMPLATE_POINTS)] = TEMPLATE
 
 
 @pytest.fixture(autouse=True)
-def _made_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
     def made(images: Sequence[np.ndarray], cache: Path, workers: int = 2) -> tuple[np.ndarray, np.ndarray]:
         return np.repeat(SHAPE[None], len(images), 0), np.ones(len(images), np.float32)
 

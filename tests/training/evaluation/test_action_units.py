@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from engine.facs import BP4D_UNITS
-from tests.training.fake_action_unit_labels import made_labels
+from tests.training.fake_action_unit_labels import fake_labels
 from training.evaluation.action_units import f1_half, judge, unit_report
 from training.loop.json_report import plain
 
@@ -27,7 +27,7 @@ def random_faces(count: int = 300, k: int = 3, seed: int = 0) -> tuple[np.ndarra
 def test_figures_agree_with_scikit_learn_on_the_known_labels() -> None:
     occurs, p = random_faces()
     known = np.random.default_rng(1).random(occurs.shape) < 0.7
-    report = unit_report(made_labels(occurs, known), logits_of(p), 1.0, (0.5, 0.3, 0.7), resamples=20)
+    report = unit_report(fake_labels(occurs, known), logits_of(p), 1.0, (0.5, 0.3, 0.7), resamples=20)
     for place, unit in enumerate(report.units):
         truth, score = occurs[known[:, place], place], p[known[:, place], place]
         assert unit.n == known[:, place].sum()
@@ -47,7 +47,7 @@ def test_what_stands_under_an_unknown_label_changes_nothing() -> None:
     known = np.random.default_rng(1).random(occurs.shape) < 0.7
     turned = np.where(known, occurs, ~occurs)
     reports = [
-        unit_report(made_labels(labels, known), logits_of(p), 1.0, (0.5,) * 3, 10) for labels in (occurs, turned)
+        unit_report(fake_labels(labels, known), logits_of(p), 1.0, (0.5,) * 3, 10) for labels in (occurs, turned)
     ]
     assert plain(reports[0]) == plain(reports[1])
 
@@ -55,7 +55,7 @@ def test_what_stands_under_an_unknown_label_changes_nothing() -> None:
 def test_a_unit_with_one_label_is_left_out_and_named() -> None:
     occurs, p = random_faces()
     occurs[:, 1] = False
-    report = unit_report(made_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, resamples=10)
+    report = unit_report(fake_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, resamples=10)
     assert (report.mean.units, report.mean.left_out) == (("AU1", "AU4"), ("AU2",))
     assert np.isnan(report.units[1].scores.f1_half.value)
     assert np.isnan(report.units[1].scores.auroc.value)
@@ -68,7 +68,7 @@ def test_a_unit_that_nobody_labelled() -> None:
     occurs, p = random_faces()
     known = np.ones(occurs.shape, bool)
     known[:, 2] = False
-    report = unit_report(made_labels(occurs, known), logits_of(p), 1.0, (0.5,) * 3, resamples=10)
+    report = unit_report(fake_labels(occurs, known), logits_of(p), 1.0, (0.5,) * 3, resamples=10)
     assert report.mean.left_out == ("AU4",)
     assert (report.units[2].n, np.isnan(report.units[2].rate)) == (0, True)
 
@@ -77,7 +77,7 @@ def test_the_mean_of_the_paper_is_over_its_twelve_units() -> None:
     units = (*BP4D_UNITS, 43)
     occurs, p = random_faces(k=13)
     p[:, 12] = np.where(occurs[:, 12], 0.9, 0.1)  # read without a fault
-    report = unit_report(made_labels(occurs, units=units), logits_of(p), 1.0, (0.5,) * 13, resamples=10)
+    report = unit_report(fake_labels(occurs, units=units), logits_of(p), 1.0, (0.5,) * 13, resamples=10)
     twelve = [unit.scores.f1_half.value for unit in report.units[:12]]
     assert report.mean_bp4d is not None
     assert report.mean_bp4d.scores.f1_half.value == pytest.approx(sum(twelve) / 12)
@@ -86,7 +86,7 @@ def test_the_mean_of_the_paper_is_over_its_twelve_units() -> None:
 
 def test_faces_without_the_twelve_have_no_such_mean() -> None:
     occurs, p = random_faces()
-    assert unit_report(made_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, 5).mean_bp4d is None
+    assert unit_report(fake_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, 5).mean_bp4d is None
 
 
 def test_people_are_drawn_not_pictures() -> None:
@@ -94,7 +94,7 @@ def test_people_are_drawn_not_pictures() -> None:
     people = np.repeat(["a", "b"], 20)  # all of a is right, all of b wrong
     said = occurs == (people == "a")[:, np.newaxis]
     p = np.where(said, 0.9, 0.1)
-    f1 = unit_report(made_labels(occurs, people=people), logits_of(p), 1.0, (0.5,), 200).mean.scores.f1_half
+    f1 = unit_report(fake_labels(occurs, people=people), logits_of(p), 1.0, (0.5,), 200).mean.scores.f1_half
     assert f1.value == pytest.approx(2 * 10 / (2 * 10 + 20))
     assert (f1.low, f1.high) == (0.0, 1.0)  # one of them twice
 
@@ -108,7 +108,7 @@ def test_the_interval_over_people_covers_the_truth() -> None:
         right = np.repeat(random.random(40) < 0.7, 5)
         occurs = (random.random(200) < 0.5)[:, np.newaxis]
         p = np.where(occurs[:, 0] == right, 0.9, 0.1)[:, np.newaxis]
-        found = unit_report(made_labels(occurs, people=people), logits_of(p), 1.0, (0.5,), 100).mean.scores
+        found = unit_report(fake_labels(occurs, people=people), logits_of(p), 1.0, (0.5,), 100).mean.scores
         covered += found.accuracy_half.low <= 0.7 <= found.accuracy_half.high
     assert covered >= 88  # 95 expected, deviation 2.2, and 40 people are few
 
@@ -122,7 +122,7 @@ def test_accuracy_falls_where_the_samples_differ() -> None:
     spread = np.where(torn, 3.0, 0.1)[:, np.newaxis]
     centre = np.where(said, 1.0, -1.0)[:, np.newaxis]
     logits = np.stack([centre - spread, centre + spread], 1).astype(np.float32)
-    report = unit_report(made_labels(occurs[:, np.newaxis]), logits, 1.0, (0.5,), resamples=50)
+    report = unit_report(fake_labels(occurs[:, np.newaxis]), logits, 1.0, (0.5,), resamples=50)
     epistemic = report.uncertainty[0]
     assert epistemic.kind == "epistemic"
     assert len(epistemic.units[0].accuracy) == 20
@@ -135,7 +135,7 @@ def test_accuracy_falls_where_the_samples_differ() -> None:
 
 def test_equal_uncertainty_tells_nothing_apart() -> None:
     occurs, p = random_faces()
-    report = unit_report(made_labels(occurs), logits_of(p, samples=1), 1.0, (0.5,) * 3, resamples=5)
+    report = unit_report(fake_labels(occurs), logits_of(p, samples=1), 1.0, (0.5,) * 3, resamples=5)
     assert report.uncertainty[0].mean_nats == 0
     assert report.uncertainty[0].gap_points.value == pytest.approx(0.0)
     assert np.isnan(report.uncertainty[0].units[0].rho)
@@ -152,7 +152,7 @@ def test_judging_is_that_of_the_mean_probability() -> None:
 
 def test_the_f1_alone_is_that_of_the_report() -> None:
     occurs, p = random_faces()
-    faces = made_labels(occurs)
+    faces = fake_labels(occurs)
     alone = f1_half(faces, judge(logits_of(p), 1.0), 50)
     assert alone == unit_report(faces, logits_of(p), 1.0, (0.2,) * 3, 50).mean.scores.f1_half
 
@@ -161,7 +161,7 @@ def test_reliability_counts_known_labels() -> None:
     occurs = np.array([[True, False], [False, True]])
     known = np.array([[True, True], [True, False]])
     p = np.array([[0.92, 0.91], [0.22, 0.95]])
-    bins = unit_report(made_labels(occurs, known), logits_of(p), 1.0, (0.5, 0.5), 10).reliability
+    bins = unit_report(fake_labels(occurs, known), logits_of(p), 1.0, (0.5, 0.5), 10).reliability
     assert [part.n for part in bins] == [1, 2]
     assert bins[1].agreement == pytest.approx(1 / 2)
     assert bins[1].confidence == pytest.approx((0.92 + 0.91) / 2)
@@ -170,6 +170,6 @@ def test_reliability_counts_known_labels() -> None:
 def test_logits_of_other_faces_are_refused() -> None:
     occurs, p = random_faces()
     with pytest.raises(ValueError, match="do not match labels"):
-        unit_report(made_labels(occurs), logits_of(p[:-1]), 1.0, (0.5,) * 3)
+        unit_report(fake_labels(occurs), logits_of(p[:-1]), 1.0, (0.5,) * 3)
     with pytest.raises(ValueError, match="no faces"):
-        unit_report(made_labels(occurs[:0]), logits_of(p[:0]), 1.0, (0.5,) * 3)
+        unit_report(fake_labels(occurs[:0]), logits_of(p[:0]), 1.0, (0.5,) * 3)

@@ -12,7 +12,7 @@ from engine.action_units import noise_bank
 from engine.errors import ContractError
 from engine.facs import BP4D_UNITS
 from tests.training.fake_action_unit_labels import brightness_model, faulty_faces
-from tests.training.fake_faces import made_faces, quiet
+from tests.training.fake_faces import fake_faces, quiet
 from training.action_units.exported import ExportedActionUnits
 from training.data.action_unit_faces import UnitFaces
 from training.evaluation import action_units_file as units_file
@@ -88,7 +88,7 @@ def test_a_model_without_a_unit_of_the_faces_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_check_on_ferplus_reads_the_units_of_the_model(tmp_path: Path) -> None:
-    fer = made_faces(20)
+    fer = fake_faces(20)
     bright = np.where(np.arange(20) % 2 == 0, 220, 30)[:, np.newaxis, np.newaxis]
     votes = np.zeros((20, 10), np.int64)
     votes[::2, 1], votes[1::2, 0] = 10, 10  # the bright ones look happy, the dark ones neutral

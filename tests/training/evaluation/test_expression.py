@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from engine.backends.contract import read_contract
-from engine.model_files import model_path
+from engine.backends.model_file import model_path
 from engine.types import Float32, UInt8
-from tests.training.fake_faces import made_faces
+from tests.training.fake_faces import fake_faces
 from training.evaluation import expression as command
 from training.evaluation.estimates import Estimates, estimates_of
 from training.evaluation.expression import before_calibration, evaluate_expression, mirrored
@@ -19,7 +19,7 @@ from training.expression.landmark_maps import LANDMARK_POINTS
 
 
 def test_a_mirrored_face_has_left_and_right_exchanged() -> None:
-    faces = made_faces(2)
+    faces = fake_faces(2)
     crops, landmarks = mirrored(faces.crops, faces.landmarks)
     assert np.array_equal(crops[:, :, 0], faces.crops[:, :, -1])
     right_corner, left_corner = 61, 291  # of the mouth
@@ -28,7 +28,7 @@ def test_a_mirrored_face_has_left_and_right_exchanged() -> None:
 
 
 def test_a_face_mirrored_twice_is_itself() -> None:
-    faces = made_faces(2)
+    faces = fake_faces(2)
     crops, landmarks = mirrored(*mirrored(faces.crops, faces.landmarks))
     read = list(LANDMARK_POINTS)
     assert np.array_equal(crops, faces.crops)
@@ -59,7 +59,7 @@ def test_a_report_names_model_split_and_limits(monkeypatch: pytest.MonkeyPatch) 
         return estimates_of(scores, contract.calibration.temperature)
 
     monkeypatch.setattr(command, "file_estimator", lambda model: (estimate, contract, contract.calibration))
-    monkeypatch.setattr(command, "read_faces", lambda *args: asked.append(args) or made_faces(40))
+    monkeypatch.setattr(command, "read_faces", lambda *args: asked.append(args) or fake_faces(40))
     report = evaluate_expression(Path("model.onnx"), Path("fer"), Path("cache"), "PublicTest")
     assert asked == [(Path("fer"), "PublicTest", Path("cache"), contract.crop.side_px)]
     assert (report.split, report.faces) == ("PublicTest", 40)

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.training.fake_expression_report import FACTS, made_estimates, made_report
-from tests.training.fake_faces import made_faces
+from tests.training.fake_expression_report import FACTS, fake_estimates, fake_report
+from tests.training.fake_faces import fake_faces
 from training.data.fer2013 import majority_labels
 from training.evaluation.estimates import Estimates
 from training.evaluation.expression_report import (
@@ -58,7 +58,7 @@ def test_labels_of_other_faces_are_refused() -> None:
 
 
 def test_a_report_counts_its_faces() -> None:
-    report, faces = made_report(), made_faces(60)
+    report, faces = fake_report(), fake_faces(60)
     clear = majority_labels(faces.votes) >= 0
     assert (report.faces, report.majority_faces) == (60, clear.sum())
     assert report.majority.accuracy.n == report.selective.aurc.n == report.hard.after.ece.n == clear.sum()
@@ -68,7 +68,7 @@ def test_a_report_counts_its_faces() -> None:
 
 
 def test_calibration_is_told_before_and_after() -> None:
-    report, faces, judged = made_report(), made_faces(60), made_estimates(3)
+    report, faces, judged = fake_report(), fake_faces(60), fake_estimates(3)
     after = expected_calibration_error(judged.probabilities, faces.vote_shares)
     assert report.raters.after.ece.value == pytest.approx(after)
     assert report.raters.before is not None
@@ -88,13 +88,13 @@ def test_every_interval_of_a_report_holds_its_value() -> None:
             for inner in part:
                 walk(inner)
 
-    walk(plain(made_report()))
+    walk(plain(fake_report()))
     assert len(found) >= 50
     assert all(part["low"] <= part["value"] <= part["high"] and part["n"] > 0 for part in found)
 
 
 def test_one_member_has_no_epistemic_part_and_no_spread() -> None:
-    report = made_report(members=1)
+    report = fake_report(members=1)
     assert report.votes.spearman_epistemic is None
     assert report.votes.spearman_aleatoric is not None
     assert report.members is not None
@@ -106,7 +106,7 @@ def test_one_member_has_no_epistemic_part_and_no_spread() -> None:
 
 
 def test_a_model_without_members() -> None:
-    judged = dataclasses.replace(made_estimates(3), members=None)
+    judged = dataclasses.replace(fake_estimates(3), members=None)
     assert member_figures(judged, np.zeros(60, np.int64)) is None
 
 
@@ -128,9 +128,9 @@ def test_rejection_comes_before_ambiguity() -> None:
 
 
 def test_votes_that_are_met_have_no_distance() -> None:
-    votes = made_faces(60).vote_shares.astype(np.float64)
+    votes = fake_faces(60).vote_shares.astype(np.float64)
     votes /= votes.sum(1, keepdims=True)
-    judged = dataclasses.replace(made_estimates(3), probabilities=votes)
+    judged = dataclasses.replace(fake_estimates(3), probabilities=votes)
     found = vote_figures(judged, votes)
     assert found.kl.value == pytest.approx(0, abs=1e-9)
     assert found.total_variation.value == 0

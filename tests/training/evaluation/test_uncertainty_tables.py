@@ -22,7 +22,7 @@ from training.metrics.ranking import auroc, spearman
 COUNT = 400
 
 
-def made_votes(seed: int = 0) -> np.ndarray:
+def fake_votes(seed: int = 0) -> np.ndarray:
     """Ten votes each for two labels, with faces from clear to split, and now and then one for "unknown"."""
     random = np.random.default_rng(seed)
     votes = np.zeros((COUNT, 10), int)
@@ -32,7 +32,7 @@ def made_votes(seed: int = 0) -> np.ndarray:
     return votes
 
 
-def made_scores(aleatoric: np.ndarray, epistemic: np.ndarray) -> Scores:
+def fake_scores(aleatoric: np.ndarray, epistemic: np.ndarray) -> Scores:
     return Scores(epistemic, aleatoric, aleatoric + epistemic, aleatoric * 0.5, np.zeros(len(aleatoric), np.int64))
 
 
@@ -55,9 +55,9 @@ def test_vote_entropy_counts_expressions_only() -> None:
 
 
 def test_the_table_of_disagreement_holds_each_reading_of_the_votes() -> None:
-    votes = made_votes()
+    votes = fake_votes()
     h = vote_entropy(votes)
-    scores = made_scores(h + 0.1 * noise(1), noise(2))
+    scores = fake_scores(h + 0.1 * noise(1), noise(2))
     table = disagreement_table(scores, votes, draw(COUNT, 100))
     assert table.votes.rho.value == pytest.approx(spearman(scores.aleatoric, h))
     assert table.votes.rho == table.scores.aleatoric
@@ -73,28 +73,28 @@ def test_the_table_of_disagreement_holds_each_reading_of_the_votes() -> None:
 
 
 def test_faces_whose_votes_are_all_single_are_left_out_of_one_reading_only() -> None:
-    votes = made_votes()
+    votes = fake_votes()
     votes[0] = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
-    table = disagreement_table(made_scores(vote_entropy(votes), noise(1)), votes, draw(COUNT, 20))
+    table = disagreement_table(fake_scores(vote_entropy(votes), noise(1)), votes, draw(COUNT, 20))
     assert (table.votes.rho.n, table.outliers_removed.rho.n) == (COUNT, COUNT - 1)
 
 
 def test_a_copy_of_the_other_score_adds_nothing() -> None:
-    votes = made_votes()
+    votes = fake_votes()
     aleatoric = vote_entropy(votes) + 0.3 * noise(1)
     epistemic = aleatoric + 0.5 * noise(2)
-    table = disagreement_table(made_scores(aleatoric, epistemic), votes, draw(COUNT, 200))
+    table = disagreement_table(fake_scores(aleatoric, epistemic), votes, draw(COUNT, 200))
     assert table.epistemic_given_aleatoric.low < 0 < table.epistemic_given_aleatoric.high
     assert table.aleatoric_given_epistemic.low > 0.2
 
 
 def shifted_by(scores: Scores, epistemic: float, aleatoric: float, name: str, severity: int = 5) -> ShiftedScores:
-    changed = made_scores(scores.aleatoric + aleatoric, scores.epistemic + epistemic)
+    changed = fake_scores(scores.aleatoric + aleatoric, scores.epistemic + epistemic)
     return ShiftedScores(name, severity, changed)
 
 
 def test_the_table_of_shift_is_the_mean_over_corruptions() -> None:
-    clean = made_scores(noise(1), noise(2))
+    clean = fake_scores(noise(1), noise(2))
     shifted = [shifted_by(clean, 2.0, 0.0, "fog"), shifted_by(clean, 1.0, 0.0, "snow")]
     table = shift_table(clean, shifted, draw(COUNT, 200))
     is_shifted = np.repeat([False, True], COUNT)
@@ -108,7 +108,7 @@ def test_the_table_of_shift_is_the_mean_over_corruptions() -> None:
 
 
 def test_faces_told_apart_without_fault_leave_no_false_positives() -> None:
-    clean = made_scores(noise(1), noise(2))
+    clean = fake_scores(noise(1), noise(2))
     table = shift_table(clean, [shifted_by(clean, 100.0, 0.0, "fog")], draw(COUNT, 20))
     assert table.mean.epistemic.value == 1
     assert table.fpr95_epistemic.value == 0
@@ -117,7 +117,7 @@ def test_faces_told_apart_without_fault_leave_no_false_positives() -> None:
 
 
 def test_a_severity_tells_how_far_both_scores_rise() -> None:
-    clean = made_scores(noise(1), noise(2))
+    clean = fake_scores(noise(1), noise(2))
     shifted = [shifted_by(clean, 2.0, 0.5, "fog", 3), shifted_by(clean, 1.0, 0.1, "snow", 3)]
     row = severity_row(3, clean, shifted, draw(COUNT, 50))
     assert row.epistemic_shift == pytest.approx(1.5)
@@ -128,9 +128,9 @@ def test_a_severity_tells_how_far_both_scores_rise() -> None:
 
 @pytest.mark.parametrize(("leak", "apart"), [(0.0, True), (1.0, False)])
 def test_the_diagonal_wins_only_where_the_scores_part_the_two_questions(leak: float, apart: bool) -> None:
-    votes = made_votes()
+    votes = fake_votes()
     h = vote_entropy(votes)
-    clean = made_scores(h + 0.1 * noise(1), leak * (h + 0.1 * noise(1)) + 0.1 * noise(2))
+    clean = fake_scores(h + 0.1 * noise(1), leak * (h + 0.1 * noise(1)) + 0.1 * noise(2))
     disagreement = disagreement_table(clean, votes, draw(COUNT, 200))
     shift = shift_table(clean, [shifted_by(clean, 1.0, leak * 1.0, "fog")], draw(COUNT, 200))
     cross = cross_table(disagreement, shift)

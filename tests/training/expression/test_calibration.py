@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine.uncertainty.calibration import ood_score
+from engine.uncertainty import ood_score
 from training.expression.calibration import (
     MAX_TEMPERATURE,
     epistemic_quantiles,

@@ -1,4 +1,4 @@
-"""From five members to one network: the lessons, the three methods, and a run that exports as any other."""
+"""From several members to one network: the lessons, the three methods, and the run that is exported."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.fake_faces import SHAPE, made_faces, quiet
+from tests.training.fake_faces import SHAPE, fake_faces, quiet
 from training import CONFIGS
 from training.data.augment import AugmentConfig
-from training.expression import face_set
-from training.expression.distil import Method, UarRunConfig, fit_uar, read_uar_config
-from training.expression.distillation import DistillationTask, LessonConfig, Lessons, make_lessons
-from training.expression.face_set import MEAN, STD, FaceSet
+from training.data.fer2013 import MEAN, STD
+from training.expression import faces as faces_module
+from training.expression.distil import (
+    DistillationTask,
+    LessonConfig,
+    Lessons,
+    Method,
+    UarRunConfig,
+    fit_uar,
+    make_lessons,
+    read_uar_config,
+)
+from training.expression.faces import FaceSet
 from training.expression.fit import ExpressionData, ExpressionRunConfig, fit_expression, load_members
 from training.expression.loss import ArbexLossConfig
 from training.expression.model import Arbex
@@ -33,13 +42,13 @@ STUDENT = UarRunConfig(
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a finished run of two small members."""
-    monkeypatch.setattr(face_set, "read_faces", lambda *_: made_faces())
+    monkeypatch.setattr(faces_module, "read_faces", lambda *_: fake_faces())
     fit_expression(MEMBERS, ExpressionData(tmp_path), tmp_path / "members", range(2), report=quiet)
     return tmp_path
 
 
 @pytest.mark.parametrize("method", list(Method))
-def test_every_method_gives_a_run_that_loads_as_any_other(trained: Path, method: Method) -> None:
+def test_every_method_gives_a_run_that_loads_like_any_other(trained: Path, method: Method) -> None:
     config = replace(STUDENT, method=method.value)
     if method is Method.DIRICHLET:
         config = replace(config, model=replace(config.model, branches=1))
@@ -49,13 +58,13 @@ def test_every_method_gives_a_run_that_loads_as_any_other(trained: Path, method:
     assert len(network.each_branch()) == config.model.branches
 
 
-def test_each_branch_learns_what_its_own_member_says(tmp_path: Path) -> None:
-    faces = FaceSet(made_faces().labelled(), AugmentConfig())
+def test_each_branch_learns_from_its_own_member(tmp_path: Path) -> None:
+    faces = FaceSet(fake_faces().labelled(), AugmentConfig())
     images, landmarks = next(faces.batches(16))
-    answers = torch.full((16, 2, 8), 0.02)
-    answers[:, 0, 3] = answers[:, 1, 5] = 0.86  # the first member says sadness of everybody, the second disgust
+    predictions = torch.full((16, 2, 8), 0.02)
+    predictions[:, 0, 3] = predictions[:, 1, 5] = 0.86  # the first member always predicts sadness, the second disgust
     stored = ((images[:, 0] * STD + MEAN) * 255).to(torch.uint8)
-    lessons = Lessons(stored, landmarks.half(), answers.half(), torch.full((16,), -1))
+    lessons = Lessons(stored, landmarks.half(), predictions.half(), torch.full((16,), -1))
     torch.manual_seed(0)
     task = DistillationTask(lessons, faces, faces, Arbex(STUDENT.model), ArbexLossConfig(), votes_weight=0.5)
     fit(task, replace(TRAINER, epochs=15, learning_rate=5e-3, average_decay=0.5), tmp_path, {}, quiet)
@@ -65,22 +74,22 @@ def test_each_branch_learns_what_its_own_member_says(tmp_path: Path) -> None:
     assert (second.fused.argmax(1) == 5).all()
 
 
-def test_lessons_are_asked_once_and_strange_ones_have_no_votes(trained: Path) -> None:
+def test_members_predict_once_and_strange_images_have_no_votes(trained: Path) -> None:
     members, _ = load_members(trained / "members")
-    faces = FaceSet(made_faces().labelled(), AugmentConfig())
-    told: list[str] = []
+    faces = FaceSet(fake_faces().labelled(), AugmentConfig())
+    lines: list[str] = []
     file = trained / "lessons.safetensors"
-    first = make_lessons(members, faces, STUDENT.lessons, file, told.append)
-    again = make_lessons([], faces, STUDENT.lessons, file, told.append)  # nobody left to ask
-    assert len(told) == 2
-    assert torch.equal(first.answers, again.answers)
+    first = make_lessons(members, faces, STUDENT.lessons, file, lines.append)
+    again = make_lessons([], faces, STUDENT.lessons, file, lines.append)  # no member is needed
+    assert len(lines) == 2
+    assert torch.equal(first.predictions, again.predictions)
     assert first.rows.tolist() == [*range(16), *[-1] * 16]
-    assert first.answers.shape == (32, 2, 8)
+    assert first.predictions.shape == (32, 2, 8)
 
 
 def test_branches_that_do_not_match_the_members_are_refused(trained: Path) -> None:
     config = replace(STUDENT, model=replace(STUDENT.model, branches=3))
-    with pytest.raises(ValueError, match="3 branches cannot imitate 2 members"):
+    with pytest.raises(ValueError, match="3 branches cannot learn from 2 members"):
         fit_uar(config, ExpressionData(trained), trained / "members", trained / "bad", report=quiet)
 
 

@@ -1,4 +1,4 @@
-"""Stacked branches give the numbers of branches one by one."""
+"""Stacked branches give the same numbers as branches computed one by one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from training.expression.export import ArbexEnsemble
 from training.expression.model import Arbex, ArbexConfig
 
 
-def shaken(config: ArbexConfig) -> Arbex:
-    """A network whose every parameter has left its first value, so that no part is silent."""
+def perturbed(config: ArbexConfig) -> Arbex:
+    """A network with all parameters moved from their initial values, so that every part has an effect."""
     torch.manual_seed(0)
     network = Arbex(config)
     for parameter in network.parameters():
@@ -24,8 +24,8 @@ def shaken(config: ArbexConfig) -> Arbex:
 @pytest.mark.parametrize("branches", [2, 5])
 @pytest.mark.parametrize("depth", [1, 3])
 @torch.no_grad()
-def test_stacked_branches_answer_as_they_do_alone(branches: int, depth: int) -> None:
-    network = shaken(replace(SHAPE, branches=branches, token_depth=depth))
+def test_stacked_branches_equal_single_ones(branches: int, depth: int) -> None:
+    network = perturbed(replace(SHAPE, branches=branches, token_depth=depth))
     image, landmarks = torch.randn(3, 1, 48, 48), torch.rand(3, 468, 2)
     plain = ArbexEnsemble([network])(image, landmarks)
     stacked = ArbexEnsemble([network], stacked=True)(image, landmarks)
@@ -36,7 +36,7 @@ def test_stacked_branches_answer_as_they_do_alone(branches: int, depth: int) -> 
 
 @torch.no_grad()
 def test_an_ensemble_may_mix_single_and_branched_networks() -> None:
-    members = [shaken(replace(SHAPE, branches=1)), shaken(replace(SHAPE, branches=2))]
+    members = [perturbed(replace(SHAPE, branches=1)), perturbed(replace(SHAPE, branches=2))]
     image, landmarks = torch.randn(1, 1, 48, 48), torch.rand(1, 468, 2)
     stacked = ArbexEnsemble(members, stacked=True)(image, landmarks)
     assert torch.allclose(stacked, ArbexEnsemble(members)(image, landmarks), atol=1e-4)

@@ -156,7 +156,7 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, monkey
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.loop.checkpoint.os.fsync", full)
+    monkeypatch.setattr("engine.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         fit(LineTask(), CONFIG, tmp_path, {}, quiet)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.open_set.fake_face import MadeMesh, write_face
+from tests.training.open_set.fake_face import FakeMesh, write_face
 from training.open_set.correspondence import Binding, bind_mesh
 from training.open_set.face_model import FaceModel, read_face_model
 
@@ -24,4 +24,4 @@ def model(model_folder: Path) -> FaceModel:
 @pytest.fixture(scope="session")
 def binding(model: FaceModel) -> Binding:
     pytest.importorskip("embreex")
-    return bind_mesh(model, MadeMesh())
+    return bind_mesh(model, FakeMesh())

@@ -212,7 +212,7 @@ def mesh_points(parted_cm: float = 0.0) -> np.ndarray:
     return points.astype(np.float32)
 
 
-class MadeMesh:
+class FakeMesh:
     """Sees the made face, its jaw a quarter open, in the middle of every square."""
 
     presence = 1.0

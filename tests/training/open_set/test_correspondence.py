@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.open_set.fake_face import JAW_CM, MadeMesh, mesh_points
+from tests.training.open_set.fake_face import JAW_CM, FakeMesh, mesh_points
 from training.open_set.correspondence import Binding, bind_mesh
 from training.open_set.face_model import FaceModel, Part
 
@@ -42,6 +42,6 @@ def test_points_of_several_shapes_at_once(model: FaceModel, binding: Binding) ->
 
 def test_a_face_that_is_not_seen_is_told(model: FaceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex")
-    monkeypatch.setattr(MadeMesh, "presence", 0.4)
+    monkeypatch.setattr(FakeMesh, "presence", 0.4)
     with pytest.raises(SourceError, match="the model file is damaged"):
-        bind_mesh(model, MadeMesh())
+        bind_mesh(model, FakeMesh())

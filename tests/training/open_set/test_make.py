@@ -12,7 +12,7 @@ import pytest
 from engine.errors import OutputError
 from engine.facs import OPEN_UNITS
 from tests.training.fake_faces import quiet
-from tests.training.open_set.fake_face import SIDE_PX, MadeMesh, in_photograph, mesh_points, write_face
+from tests.training.open_set.fake_face import SIDE_PX, FakeMesh, in_photograph, mesh_points, write_face
 from tests.training.open_set.fake_faces128 import write_faces128
 from training.data.action_unit_faces import fold_of
 from training.data.open_set import read_labels, read_open_au
@@ -33,7 +33,7 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _made_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex")
     points = in_photograph(mesh_points()) / SIDE_PX
 
@@ -41,7 +41,7 @@ def _made_faces(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.tile(points, (len(pictures), 1, 1)).astype(np.float32), np.ones(len(pictures), np.float32)
 
     monkeypatch.setattr(resting_faces, "meshes_of", meshes)
-    monkeypatch.setattr(studio, "FaceMesh", MadeMesh)
+    monkeypatch.setattr(studio, "FaceMesh", FakeMesh)
     monkeypatch.setattr(make_au_module, "write_sheets", _write_no_sheets)
 
 
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     told: list[str] = []
     make_au(tmp_path / "faces128", tmp_path / "face", out, MakeAuConfig(6), 1, told.append)
     assert _content(out) == whole
-    assert [line for line in told if "are done" in line] == ["1 of 1 photographs are done"]
+    assert [line for line in told if "photographs done" in line] == ["1 of 1 photographs done"]
     monkeypatch.setattr(make_au_module, "_fill", None)  # nothing is left to draw
     _make(tmp_path, "set", 6)
     assert _content(out) == whole
@@ -149,7 +149,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_another_set_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     whole = _content(_make(tmp_path, "set", 2))
     for pictures, seed in ((3, 0), (2, 1)):
-        with pytest.raises(OutputError, match=r"holds a set with other settings.*: choose another folder"):
+        with pytest.raises(OutputError, match=r"has a set with other settings.*: choose another folder"):
             _make(tmp_path, "set", pictures, seed=seed)
     assert _content(tmp_path / "set") == whole
 

@@ -38,8 +38,8 @@ def test_faces_come_in_the_order_of_their_names(tmp_path: Path, meshes: tuple[np
     found = _read(tmp_path)
     assert found.names == ("Al_0001.png", "Al_0003.png", "Bo_0000.png", "Cy_0002.png")
     assert found.people.tolist() == ["Al", "Al", "Bo", "Cy"]
-    assert found.pictures.shape == (4, 128, 128)
-    assert found.pictures[:, 64, 64].tolist() == [101, 103, 100, 102]  # each picture stays with its name
+    assert found.photographs.shape == (4, 128, 128)
+    assert found.photographs[:, 64, 64].tolist() == [101, 103, 100, 102]  # each photograph keeps its name
     assert found.points_px == pytest.approx(np.tile(in_photograph(mesh_points()), (4, 1, 1)), abs=1e-3)
 
 
@@ -68,7 +68,7 @@ def test_an_unsure_mesh_is_left_out(tmp_path: Path, meshes: tuple[np.ndarray, np
 
 def test_a_set_without_resting_faces_is_told(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["A"], expressions=["anger"])
-    with pytest.raises(SourceError, match="holds no resting face"):
+    with pytest.raises(SourceError, match="has no resting face"):
         _read(tmp_path)
 
 

@@ -16,7 +16,7 @@ from tests.training.open_set.fake_face import (
     SHAPES,
     SIDE_PX,
     SNEER_CM,
-    MadeMesh,
+    FakeMesh,
     in_photograph,
     mesh_points,
     photograph,
@@ -54,7 +54,7 @@ def _brow_score(studio: Studio, draw: UnitDraw) -> float:
 @pytest.fixture
 def studio(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     pytest.importorskip("embreex")
-    monkeypatch.setattr(studio_module, "FaceMesh", MadeMesh)
+    monkeypatch.setattr(studio_module, "FaceMesh", FakeMesh)
     return Studio(model_folder)
 
 
@@ -67,8 +67,8 @@ def test_a_face_at_rest_shows_no_unit(sitting: Sitting) -> None:
     shot = sitting.shoot(_draw({}))
     assert not shot.intensities.any()
     assert shot.presence == 1
-    assert shot.picture.dtype == np.uint8
-    assert np.abs(shot.picture.astype(int) - photograph())[30:40, 40:90].max() <= 1
+    assert shot.image.dtype == np.uint8
+    assert np.abs(shot.image.astype(int) - photograph())[30:40, 40:90].max() <= 1
 
 
 def test_intensities_are_those_of_the_draw(sitting: Sitting) -> None:
@@ -144,7 +144,7 @@ def test_the_head_turns_by_so_many_degrees(studio: Studio, axis: int) -> None:
 
 
 def test_a_turned_face_is_drawn_turned(sitting: Sitting) -> None:
-    still, turned = (sitting.shoot(_draw({}, turn_deg=(0, yaw, 0))).picture for yaw in (0, 12))
+    still, turned = (sitting.shoot(_draw({}, turn_deg=(0, yaw, 0))).image for yaw in (0, 12))
     dark = [np.flatnonzero(picture[50] < 70).mean() for picture in (still, turned)]  # a row through the eyes
     assert dark[1] > dark[0] + 5  # to the face's left, which is on the picture's right
 
@@ -250,7 +250,7 @@ def test_an_unmoved_real_face_keeps_its_mesh(real_sittings: list[Sitting], share
     photographs = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
     for sitting, picture in zip(real_sittings, photographs, strict=True):
         shot = sitting.shoot(_draw({}))
-        assert np.abs(shot.picture.astype(float) - cv2.GaussianBlur(picture, (0, 0), 0.5)).mean() < 2
+        assert np.abs(shot.image.astype(float) - cv2.GaussianBlur(picture, (0, 0), 0.5)).mean() < 2
         assert shot.intensities.max() == 0
 
 

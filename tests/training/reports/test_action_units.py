@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.training.fake_action_unit_labels import faulty_faces
-from tests.training.fake_action_unit_reports import UNITS, made_file_report, made_study
+from tests.training.fake_action_unit_reports import UNITS, fake_file_report, fake_study
 from training.cli import main as cli
 from training.data.action_unit_faces import UnitFaces
 from training.evaluation.action_units_file import UnitFileReport
@@ -48,7 +48,7 @@ def faces_with_a_gap() -> UnitFaces:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
-    return made_file_report(tmp_path_factory.mktemp("model"), faces_with_a_gap())
+    return fake_file_report(tmp_path_factory.mktemp("model"), faces_with_a_gap())
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def shown(figure: Figure, places: int = 3) -> str:
 
 def test_the_command_writes_between_the_marks(card: Path, written: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.json"
-    write_report(made_study(), study)
+    write_report(fake_study(), study)
     finished = CliRunner().invoke(cli.app, ["card", "au", str(card), str(written), "--study", str(study)])
     assert finished.exit_code == 0, finished.output
     text = card.read_text()
@@ -179,7 +179,7 @@ def test_a_single_source_has_one_column(report: UnitFileReport) -> None:
 def test_undefined_figures_are_dashes(tmp_path: Path) -> None:
     faces = faulty_faces()
     blind = replace(faces, occurs=np.zeros_like(faces.occurs))
-    found = made_file_report(tmp_path, blind, fer=False)
+    found = fake_file_report(tmp_path, blind, fer=False)
     text = unit_tables(as_read(found))
     assert cells(text, "AU12 lip corner puller")[2:7] == ["0.000", "-", "-", "-", "-"]
     assert set(cells(text, "F1 at 0.5")) == {"-"}
@@ -188,7 +188,7 @@ def test_undefined_figures_are_dashes(tmp_path: Path) -> None:
 
 
 def test_every_row_has_a_cell_per_column(report: UnitFileReport) -> None:
-    text = f"{unit_tables(as_read(report))}\n\n{study_tables(as_read(made_study()))}"
+    text = f"{unit_tables(as_read(report))}\n\n{study_tables(as_read(fake_study()))}"
     tables = [[line for line in part.splitlines() if line.startswith("|")] for part in text.split("\n\n")]
     found = [{line.count("|") for line in rows} for rows in tables if rows]
     assert len(found) == 8 + 4
@@ -197,7 +197,7 @@ def test_every_row_has_a_cell_per_column(report: UnitFileReport) -> None:
 
 
 def test_study_has_a_row_per_pair() -> None:
-    study = made_study()
+    study = fake_study()
     compared = study.points[2].compared
     text = study_tables(as_read(study))
     asked = " > ".join(item.value for item in PAPER_ORDER)
@@ -220,7 +220,7 @@ def test_study_has_a_row_per_pair() -> None:
 
 
 def test_study_has_series_by_share_and_by_flips() -> None:
-    study = made_study()
+    study = fake_study()
     text = study_tables(as_read(study))
     for row, point in (("1 %", 0), ("10 %", 1), ("0 %", 2), ("30 %", 3)):
         scores = study.points[point].compared.variants
@@ -228,7 +228,7 @@ def test_study_has_series_by_share_and_by_flips() -> None:
 
 
 def test_a_study_of_one_fold_and_one_point_has_no_series_and_no_interval_over_folds() -> None:
-    text = study_tables(as_read(made_study(points=((1.0, 0.0),), folds=1)))
+    text = study_tables(as_read(fake_study(points=((1.0, 0.0),), folds=1)))
     assert "1 test fold of people" in text
     assert "by the share" not in text
     assert cells(text, "ugn-b minus ugn (adjacent in the order)")[4] == "-"
@@ -236,7 +236,7 @@ def test_a_study_of_one_fold_and_one_point_has_no_series_and_no_interval_over_fo
 
 def test_a_study_without_the_whole_data_is_refused() -> None:
     with pytest.raises(ValueError, match="no point with all people"):
-        study_tables(as_read(made_study(points=((0.5, 0.0),))))
+        study_tables(as_read(fake_study(points=((0.5, 0.0),))))
 
 
 def test_reports_of_another_kind_are_refused_and_the_card_stays(card: Path, written: Path, tmp_path: Path) -> None:
@@ -269,5 +269,5 @@ def test_report_folder_has_json_and_a_self_contained_page(report: UnitFileReport
 
 def test_page_of_undefined_figures_has_only_the_reliability_plot(tmp_path: Path) -> None:
     faces = faulty_faces()
-    found = made_file_report(tmp_path, replace(faces, occurs=np.zeros_like(faces.occurs)), fer=False)
+    found = fake_file_report(tmp_path, replace(faces, occurs=np.zeros_like(faces.occurs)), fer=False)
     assert action_units_page(found).count("<svg") == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.fake_expression_report import made_report
+from tests.training.fake_expression_report import fake_report
 from training.loop.json_report import plain, write_report
 from training.metrics.bootstrap import Figure
 from training.reports.expression import (
@@ -32,7 +32,7 @@ def card(tmp_path: Path) -> Path:
 def reports(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{split}.json" for split in ("PublicTest", "PrivateTest")]
     for path in paths:
-        write_report(dataclasses.replace(made_report(), split=path.stem), path)
+        write_report(dataclasses.replace(fake_report(), split=path.stem), path)
     return paths
 
 
@@ -56,7 +56,7 @@ def rows_of(text: str) -> dict[str, str]:
 
 
 def test_report_folder_has_json_and_a_page_with_four_plots(tmp_path: Path) -> None:
-    write_expression_report(made_report(), tmp_path / "new")
+    write_expression_report(fake_report(), tmp_path / "new")
     assert json.loads((tmp_path / "new" / "report.json").read_text())["split"] == "PublicTest"
     page = (tmp_path / "new" / "report.html").read_text()
     assert page.count("<svg") == 4
@@ -64,7 +64,7 @@ def test_report_folder_has_json_and_a_page_with_four_plots(tmp_path: Path) -> No
 
 
 def test_page_has_every_kind_of_figure_with_its_interval() -> None:
-    report, page = made_report(), expression_page(made_report())
+    report, page = fake_report(), expression_page(fake_report())
     for figure in (
         report.majority.accuracy,
         report.raters.after.ece,
@@ -80,10 +80,10 @@ def test_page_has_every_kind_of_figure_with_its_interval() -> None:
 def test_card_has_a_column_per_split(card: Path, reports: list[Path]) -> None:
     write_expression_card(card, reports)
     rows = rows_of(card.read_text())
-    accuracy = figure_text(plain(made_report().majority.accuracy))
+    accuracy = figure_text(plain(fake_report().majority.accuracy))
     assert rows["accuracy"] == f"{accuracy} | {accuracy}"
     assert rows["accepted (one label): share of all faces"].startswith(
-        figure_text(plain(made_report().routes[0].share))
+        figure_text(plain(fake_report().routes[0].share))
     )
     assert rows["contempt"].startswith("0 | 0 | - | ")
     assert "of 3" in rows["accuracy of single members, mean and standard deviation"]
@@ -97,7 +97,7 @@ def test_every_row_has_a_cell_per_column(reports: list[Path]) -> None:
 
 
 def test_most_frequent_confusion_is_named() -> None:
-    report = plain(made_report())
+    report = plain(fake_report())
     report["majority"]["confusion_matrix"][1] = [3, 10, 0, 6, 1, 0, 0, 0]
     assert rows_of(render_tables(expression_sections([report])))["happiness"].endswith("| sadness, 30 %")
 
@@ -112,19 +112,19 @@ def test_report_of_uncertainty_adds_a_section(card: Path, reports: list[Path], t
 
 
 def test_single_member_has_no_epistemic_correlation() -> None:
-    text = render_tables(expression_sections([plain(made_report(members=1))]))
+    text = render_tables(expression_sections([plain(fake_report(members=1))]))
     assert "Spearman, epistemic against the same | - |" in text
     assert "nan" not in text.lower()
 
 
 def test_reports_of_two_models_are_refused(card: Path, reports: list[Path]) -> None:
-    other = dataclasses.replace(made_report().model, sha256="cd" * 32)
-    write_report(dataclasses.replace(made_report(), model=other), reports[1])
+    other = dataclasses.replace(fake_report().model, sha256="cd" * 32)
+    write_report(dataclasses.replace(fake_report(), model=other), reports[1])
     before = card.read_text()
     with pytest.raises(ValueError, match="of 2 models"):
         write_expression_card(card, reports)
     with pytest.raises(ValueError, match="of 2 models"):
-        expression_sections([plain(made_report())], shift("cd" * 32))
+        expression_sections([plain(fake_report())], shift("cd" * 32))
     assert card.read_text() == before
 
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 
-from tests.training.fake_expression_report import made_report
+from tests.training.fake_expression_report import fake_report
 from training.reports.plots import (
     INK,
     class_plot,
@@ -21,10 +21,10 @@ from training.reports.plots import (
 )
 
 PLOTS: dict[str, Callable[[int], Plot]] = {
-    "reliability": lambda members: reliability_diagram(made_report(members).raters, made_report(members).hard),
-    "risk": lambda members: risk_coverage_plot(made_report(members).selective, 0.2),
-    "confusion": lambda members: confusion_plot(made_report(members).majority),
-    "classes": lambda members: class_plot(made_report(members).majority),
+    "reliability": lambda members: reliability_diagram(fake_report(members).raters, fake_report(members).hard),
+    "risk": lambda members: risk_coverage_plot(fake_report(members).selective, 0.2),
+    "confusion": lambda members: confusion_plot(fake_report(members).majority),
+    "classes": lambda members: class_plot(fake_report(members).majority),
 }
 
 
@@ -43,14 +43,14 @@ def test_nothing_is_cut_off(name: str, members: int) -> None:
 
 
 def test_the_confusion_plot_holds_every_count() -> None:
-    figures = made_report().majority
+    figures = fake_report().majority
     (axes, _) = confusion_plot(figures).axes
     counts = [text.get_text() for text in axes.texts]
     assert counts == [str(count) for count in figures.confusion_matrix.ravel()]
 
 
 def test_curves_differ_in_more_than_colour() -> None:
-    axes = risk_coverage_plot(made_report().selective, 0.2).axes[0]
+    axes = risk_coverage_plot(fake_report().selective, 0.2).axes[0]
     forms = [(line.get_linestyle(), line.get_marker()) for line in axes.get_lines()]
     assert len(set(forms)) == len(forms)
 

@@ -1,4 +1,4 @@
-"""The loop of RLPS on small made pictures: what it writes, that it goes on after a kill, and that nothing leaks."""
+"""The loop of RLPS on small synthetic images: its files, resuming after a kill, no leaks between folds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from training.data.fer2013 import FerFaces
 from training.data.keep_list import read_keep_list
 from training.loop.trainer import TrainerConfig
 from training.rlps import fit as module
-from training.rlps.classifier import ClassifierSettings, ClassifierTask, answers_of, fold_of
-from training.rlps.fit import RlpsConfig, face_set, fit_rlps, read_rlps_config, select_faces, subset
+from training.rlps.classifier import ClassifierSettings, ClassifierTask, fold_of, predict
+from training.rlps.fit import RlpsConfig, fit_rlps, read_rlps_config, select_faces
+from training.rlps.images import ImageSet, image_set, subset
 from training.rlps.model import ClassifierConfig
-from training.rlps.policy import PictureSet, PolicyConfig
+from training.rlps.policy import PolicyConfig
 
 STILL = AugmentConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 SMALL = RlpsConfig(
@@ -36,7 +37,7 @@ SMALL = RlpsConfig(
 
 
 def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
-    """Pictures whose bright quarter is their class 0-3, and one-hot targets over eight classes."""
+    """Images whose bright quarter is their class 0-3, and one-hot targets over eight classes."""
     random = np.random.default_rng(seed)
     label = np.arange(count) % 4
     crops = random.integers(0, 90, (count, side, side), dtype=np.uint8)
@@ -46,18 +47,18 @@ def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
     return crops, np.eye(8, dtype=np.float32)[label]
 
 
-def made_set(count: int, seed: int) -> PictureSet:
+def fake_set(count: int, seed: int) -> ImageSet:
     crops, targets = pictures(count, seed)
-    return PictureSet(np.arange(count) * 3, crops, targets, tuple("abcdefgh"))
+    return ImageSet(np.arange(count) * 3, crops, targets, tuple("abcdefgh"))
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 @pytest.fixture
 def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Splits that were asked for; the data are made."""
+    """Splits that were read; the data are synthetic."""
     asked: list[str] = []
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
@@ -118,8 +119,8 @@ def test_a_run_writes_list_facts_and_sheet_and_leaves_private_test_alone(
         assert len(list(csv.DictReader(handle))) == 64
 
 
-def test_a_killed_run_goes_on_to_the_same_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, validation = made_set(96, 0), made_set(32, 1)
+def test_a_killed_run_resumes_to_the_same_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation = fake_set(96, 0), fake_set(32, 1)
     whole = select_faces(SMALL, train, validation, tmp_path / "whole", report=quiet)
     real, calls = module.train_classifier, []
 
@@ -139,33 +140,33 @@ def test_a_killed_run_goes_on_to_the_same_list(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_run_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
-    train, validation = made_set(64, 0), made_set(32, 1)
+    train, validation = fake_set(64, 0), fake_set(32, 1)
     select_faces(replace(SMALL, rl_epochs=1), train, validation, tmp_path, report=quiet)
     with pytest.raises(ValueError, match="another folder with --run"):
         select_faces(SMALL, train, validation, tmp_path, report=quiet)
     with pytest.raises(ValueError, match="another folder with --run"):
-        select_faces(replace(SMALL, rl_epochs=1), made_set(64, 5), validation, tmp_path, report=quiet)
+        select_faces(replace(SMALL, rl_epochs=1), fake_set(64, 5), validation, tmp_path, report=quiet)
 
 
-def test_out_of_fold_classifiers_never_train_on_the_pictures_they_judge(
+def test_out_of_fold_classifiers_never_train_on_the_images_they_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = made_set(64, 0)
+    train = fake_set(64, 0)
     trained: list[np.ndarray] = []
     asked: list[UInt8] = []
-    real_task, real_answers = module.ClassifierTask, module.answers_of
+    real_task, real_predict = module.ClassifierTask, module.predict
 
-    def task(faces: PictureSet, chosen: np.ndarray, *rest: object) -> ClassifierTask:
+    def task(faces: ImageSet, chosen: np.ndarray, *rest: object) -> ClassifierTask:
         trained.append(chosen)
         return real_task(faces, chosen, *rest)  # type: ignore[arg-type]
 
-    def answers(model: object, crops: UInt8, device: str) -> object:
+    def predicted(model: object, crops: UInt8, device: str) -> object:
         asked.append(crops)
-        return real_answers(model, crops, device)  # type: ignore[arg-type]
+        return real_predict(model, crops, device)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "ClassifierTask", task)
-    monkeypatch.setattr(module, "answers_of", answers)
-    select_faces(replace(SMALL, rl_epochs=1), train, made_set(32, 1), tmp_path, report=quiet)
+    monkeypatch.setattr(module, "predict", predicted)
+    select_faces(replace(SMALL, rl_epochs=1), train, fake_set(32, 1), tmp_path, report=quiet)
     folds = [(seen, judged) for seen, judged in zip(trained, asked, strict=False) if len(judged) < 64]
     assert len(folds) == SMALL.folds
     for seen, judged in folds:
@@ -173,8 +174,8 @@ def test_out_of_fold_classifiers_never_train_on_the_pictures_they_judge(
         assert not known & {crop.tobytes() for crop in judged}
 
 
-def test_copies_of_a_picture_share_its_fold_and_classes_are_spread_evenly() -> None:
-    faces = made_set(80, 0)
+def test_copies_of_an_image_share_its_fold_and_classes_are_spread_evenly() -> None:
+    faces = fake_set(80, 0)
     faces.crops[7] = faces.crops[2]
     fold = fold_of(faces, 4, seed=0)
     assert fold[7] == fold[2]
@@ -188,21 +189,21 @@ def test_a_policy_that_keeps_nothing_ends_the_run_with_an_empty_list(
 ) -> None:
     monkeypatch.setattr(module.Selector, "keep_probabilities", lambda *_: np.zeros(64, np.float32))
     config = replace(SMALL, policy=PolicyConfig(method="paper", epochs=1))
-    found = select_faces(config, made_set(64, 0), made_set(32, 1), tmp_path, report=quiet)
+    found = select_faces(config, fake_set(64, 0), fake_set(32, 1), tmp_path, report=quiet)
     assert not found.keep_list.keep.any()
     assert found.history == () or found.history[0].validation_nll is None
 
 
-def test_less_than_a_batch_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="10 pictures are less than a batch of 16"):
-        select_faces(SMALL, made_set(10, 0), made_set(32, 1), tmp_path, report=quiet)
+def test_fewer_images_than_a_batch_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="10 images do not fill a batch of 16"):
+        select_faces(SMALL, fake_set(10, 0), fake_set(32, 1), tmp_path, report=quiet)
 
 
 def test_a_subset_keeps_every_class_in_its_share() -> None:
-    part = subset(made_set(80, 0), 20, seed=1)
+    part = subset(fake_set(80, 0), 20, seed=1)
     assert part.targets.sum(0)[:4].tolist() == [5, 5, 5, 5]
     assert np.all(np.diff(part.rows) > 0)
-    assert subset(made_set(80, 0), 0, seed=1).rows.tolist() == made_set(80, 0).rows.tolist()
+    assert subset(fake_set(80, 0), 0, seed=1).rows.tolist() == fake_set(80, 0).rows.tolist()
 
 
 def test_fer_labels_become_one_hot_in_the_order_of_the_expressions() -> None:
@@ -210,18 +211,18 @@ def test_fer_labels_become_one_hot_in_the_order_of_the_expressions() -> None:
         np.arange(7), np.zeros((7, 4, 4), np.uint8), np.zeros((7, 468, 2), np.float32), np.zeros((7, 8), np.float32),
         np.zeros((7, 10), np.int64), np.arange(7), np.ones(7, np.float32), np.zeros(7, bool),
     )  # fmt: skip
-    found = face_set(faces, "labels")
+    found = image_set(faces, "labels")
     named = [found.names[label] for label in found.targets.argmax(1)]
     assert named == ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 
 
-def test_the_balanced_loss_lets_a_blank_classifier_expect_every_class_alike() -> None:
-    faces = made_set(64, 0)
+def test_the_balanced_loss_gives_a_blank_classifier_even_classes() -> None:
+    faces = fake_set(64, 0)
     settings = ClassifierSettings(SMALL.classifier, STILL, 1.0, "cpu")
     task = ClassifierTask(faces, np.flatnonzero(faces.targets[:, 0] + faces.targets[:, 1] > 0), settings, 64, seed=0)
     for parameter in task.model.head.parameters():
         parameter.data.zero_()
-    assert answers_of(task.model.eval(), faces.crops, "cpu").logits.abs().max() == 0
+    assert predict(task.model.eval(), faces.crops, "cpu").logits.abs().max() == 0
     # under the shares of the training, half and half of the first two classes, the other six are all but impossible
     shares = np.array([0.5, 0.5] + [1e-3] * 6) / (1 + 6e-3)
     expected = -0.25 * np.log(shares[[0, 1, 2, 3]]).sum()

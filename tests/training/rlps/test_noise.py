@@ -1,4 +1,4 @@
-"""Made noise: how many pictures change, how, and where the patches without a face come from."""
+"""Synthetic noise: how many images change, how, and where the patches without a face come from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SourceError
+from training.rlps.images import ImageSet
 from training.rlps.noise import (
     FULL,
     HALF,
@@ -23,13 +24,12 @@ from training.rlps.noise import (
     random_removal,
     with_noise,
 )
-from training.rlps.policy import PictureSet
 
 
-def made_set(count: int = 80) -> PictureSet:
+def fake_set(count: int = 80) -> ImageSet:
     random = np.random.default_rng(0)
     crops = random.integers(1, 255, (count, 8, 8), dtype=np.uint8)
-    return PictureSet(np.arange(count), crops, np.eye(4, dtype=np.float32)[np.arange(count) % 4], tuple("abcd"))
+    return ImageSet(np.arange(count), crops, np.eye(4, dtype=np.float32)[np.arange(count) % 4], tuple("abcd"))
 
 
 PATCHES = np.random.default_rng(1).integers(0, 255, (40, 8, 8), dtype=np.uint8)
@@ -37,7 +37,7 @@ PATCHES = np.random.default_rng(1).integers(0, 255, (40, 8, 8), dtype=np.uint8)
 
 @pytest.mark.parametrize("mix", [PAPER_MIX, QUARTER_MIX])
 def test_each_kind_has_its_share_and_keeps_row_and_target(mix: Mix) -> None:
-    faces = made_set()
+    faces = fake_set()
     noisy = with_noise(faces, PATCHES, mix, seed=0)
     assert mix.full + mix.half + mix.none == 1
     assert np.bincount(noisy.kind).tolist() == [80 * mix.full, 80 * mix.half, 80 * mix.none]
@@ -47,15 +47,15 @@ def test_each_kind_has_its_share_and_keeps_row_and_target(mix: Mix) -> None:
     assert np.array_equal(noisy.faces.rows, faces.rows)
 
 
-def test_a_picture_without_a_face_is_a_patch_and_no_patch_is_used_twice() -> None:
-    noisy = with_noise(made_set(), PATCHES, PAPER_MIX, seed=0)
+def test_an_image_without_a_face_is_a_patch_and_no_patch_is_used_twice() -> None:
+    noisy = with_noise(fake_set(), PATCHES, PAPER_MIX, seed=0)
     used = {crop.tobytes() for crop in noisy.faces.crops[noisy.kind == NONE]}
     assert len(used) == 20
     assert used <= {patch.tobytes() for patch in PATCHES}
 
 
 def test_half_faces_keep_half_of_their_pixels() -> None:
-    faces = made_set()
+    faces = fake_set()
     noisy = with_noise(faces, PATCHES, PAPER_MIX, seed=0)
     same = (noisy.faces.crops == faces.crops)[noisy.kind == HALF].mean(axis=(1, 2))
     assert np.all((same >= 0.5) & (same < 0.6))  # a hidden pixel may have the level of the grey by chance
@@ -70,8 +70,8 @@ def test_the_hidden_half_is_one_even_half(seed: int) -> None:
 
 
 def test_too_few_patches_are_an_error() -> None:
-    with pytest.raises(ValueError, match="20 pictures without a face are asked for, 3 patches"):
-        with_noise(made_set(), PATCHES[:3], PAPER_MIX, seed=0)
+    with pytest.raises(ValueError, match="20 images without a face are needed, there are 3 patches"):
+        with_noise(fake_set(), PATCHES[:3], PAPER_MIX, seed=0)
 
 
 def test_patches_come_from_the_clips_in_their_sizes(shared: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_frame_smaller_than_the_crop_is_enlarged(tmp_path: Path) -> None:
     assert faceless_patches([clip], 3, 48, seed=0).shape == (3, 48, 48)
 
 
-def test_a_file_that_is_no_clip_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.mp4"
-    path.write_text("no clip")
-    with pytest.raises(SourceError, match=r"text\.mp4 cannot be read as a clip"):
+    path.write_text("text")
+    with pytest.raises(SourceError, match=r"text\.mp4 cannot be read as a video"):
         faceless_patches([path], 1, 48, seed=0)
 
 

@@ -77,7 +77,7 @@ def test_the_policy_has_the_published_widths() -> None:
     assert policy(torch.randn(5, 256)).shape == (5,)
 
 
-def test_the_running_mean_is_of_kept_pictures_only() -> None:
+def test_the_running_mean_is_of_kept_images_only() -> None:
     mean = RunningMean(2)
     assert mean.beside(torch.ones(1, 2)).tolist() == [[1, 1, 0, 0]]
     mean.add(torch.tensor([[2.0, 4.0], [100.0, 100.0]]), torch.tensor([True, False]))
@@ -85,8 +85,8 @@ def test_the_running_mean_is_of_kept_pictures_only() -> None:
     assert mean.beside(torch.ones(1, 2)).tolist() == [[1, 1, 3, 6]]
 
 
-def made_evidence() -> tuple[Evidence, Tensor]:
-    """320 pictures in four classes; every fourth shows nothing, lies apart, and its probabilities are even."""
+def fake_evidence() -> tuple[Evidence, Tensor]:
+    """320 images in four classes; every fourth is noise, with features apart and even probabilities."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.arange(320) % 4 == 0
     targets = torch.eye(4)[torch.randint(4, (320,), generator=generator)]
@@ -97,7 +97,7 @@ def made_evidence() -> tuple[Evidence, Tensor]:
 
 @pytest.mark.parametrize("label_in_state", [False, True])
 def test_what_earns_less_than_its_baseline_is_removed(label_in_state: bool) -> None:
-    evidence, noise = made_evidence()
+    evidence, noise = fake_evidence()
     config = PolicyConfig(epochs=15, batch_size=32, learning_rate=1e-2, label_in_state=label_in_state)
     selector = Selector(config, 6, 4, seed=0)
     selector.train(evidence)
@@ -107,7 +107,7 @@ def test_what_earns_less_than_its_baseline_is_removed(label_in_state: bool) -> N
 
 
 def test_the_supervised_method_keeps_what_the_classifier_gets_right() -> None:
-    evidence, noise = made_evidence()
+    evidence, noise = fake_evidence()
     wrong = replace_probabilities(evidence, torch.where(noise[:, None], 1 - evidence.targets, evidence.probabilities))
     selector = Selector(PolicyConfig(method="code", epochs=15, batch_size=32, learning_rate=1e-2), 6, 4, seed=0)
     selector.train(wrong)
@@ -121,14 +121,14 @@ def replace_probabilities(evidence: Evidence, probabilities: Tensor) -> Evidence
 
 
 def test_the_literal_reward_is_the_probability_above_chance_so_noise_is_not_pushed_out() -> None:
-    evidence, noise = made_evidence()
+    evidence, noise = fake_evidence()
     advantage = advantage_of(evidence, PolicyConfig(method="paper"))
     assert advantage[noise].abs().max() < 1e-6
     assert advantage[~noise].tolist() == pytest.approx([0.85 - 0.25] * int((~noise).sum()), abs=1e-6)
 
 
 def test_a_seed_gives_one_result_and_another_seed_another() -> None:
-    evidence, _ = made_evidence()
+    evidence, _ = fake_evidence()
 
     def trained(seed: int) -> np.ndarray:
         selector = Selector(PolicyConfig(method="paper", epochs=2), 6, 4, seed)
@@ -139,7 +139,7 @@ def test_a_seed_gives_one_result_and_another_seed_another() -> None:
     assert not np.array_equal(trained(1), trained(2))
 
 
-def test_making_a_selector_leaves_the_random_numbers_of_the_process_alone() -> None:
+def test_a_new_selector_leaves_the_global_random_state_unchanged() -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -147,7 +147,7 @@ def test_making_a_selector_leaves_the_random_numbers_of_the_process_alone() -> N
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_floors_take_the_next_best_and_say_so() -> None:
+def test_floors_add_the_next_best_and_mark_them() -> None:
     keep_probability = np.array([0.9, 0.4, 0.3, 0.2, 0.9, 0.9], np.float32)
     owner = np.array([0, 0, 0, 0, 1, 1])
     config = PolicyConfig(class_floor=0.5, floor=0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.fake_faces import SHAPE, made_faces, made_run, quiet
+from tests.training.fake_faces import SHAPE, fake_faces, fake_run, quiet
 from training.expression.fit import ExpressionRunConfig
 from training.loop.trainer import TrainerConfig
 from training.studies import ablations as module
@@ -15,8 +15,8 @@ from training.studies.members import DISTRIBUTIONS
 
 
 def test_every_variant_is_trained_for_every_seed_and_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "read_faces", lambda *_: made_faces())
-    members = made_run(tmp_path / "members", ExpressionRunConfig(members=1, model=SHAPE))
+    monkeypatch.setattr(module, "read_faces", lambda *_: fake_faces())
+    members = fake_run(tmp_path / "members", ExpressionRunConfig(members=1, model=SHAPE))
     trainer = TrainerConfig(epochs=1, batch_size=16, bf16=False)
     report = ablate(members, tmp_path, tmp_path / "run", 0, (0, 1), trainer, quiet)
     assert [(row.variant, row.distribution) for row in report.rows] == [

@@ -33,7 +33,7 @@ WHAT = StudyConfig(folds=(1, 2), shares=(0.5, 1.0), flips=(0.0, 0.2), steps=1, s
 CPU = torch.device("cpu")
 
 
-class MadeTrainings:
+class FakeTrainings:
     """Stands in for the two stages: a "model" answers by the brightness of the crop, the better the later variant."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,15 +67,15 @@ class MadeTrainings:
 
 
 @pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> MadeTrainings:
-    return MadeTrainings(monkeypatch)
+def trainings(monkeypatch: pytest.MonkeyPatch) -> FakeTrainings:
+    return FakeTrainings(monkeypatch)
 
 
 def run_study(folder: Path, faces: UnitFaces | None = None, what: StudyConfig = WHAT) -> StudyReport:
     return study_units(faces or faulty_faces(), TINY, folder, what, CPU, quiet)
 
 
-def test_every_setting_is_trained_once_and_read_the_second_time(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_every_setting_is_trained_once_and_read_the_second_time(trainings: FakeTrainings, tmp_path: Path) -> None:
     first = run_study(tmp_path)
     assert len(trainings.seen) == 2 * 3 * 5  # folds x (half, all, all with noise) x variants
     again = run_study(tmp_path)
@@ -83,7 +83,7 @@ def test_every_setting_is_trained_once_and_read_the_second_time(trainings: MadeT
     assert plain(again) == plain(first)
 
 
-def test_a_cell_that_was_broken_off_is_trained_again(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_a_cell_that_was_broken_off_is_trained_again(trainings: FakeTrainings, tmp_path: Path) -> None:
     first = run_study(tmp_path)
     (tmp_path / "fold2" / "share100" / "flip20" / "cell.json").unlink()
     trainings.seen.clear()
@@ -92,7 +92,7 @@ def test_a_cell_that_was_broken_off_is_trained_again(trainings: MadeTrainings, t
     assert all("fold2/share100/flip20" in folder for folder, _ in trainings.seen)
 
 
-def test_each_cell_tells_its_figures_at_once(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_each_cell_tells_its_figures_at_once(trainings: FakeTrainings, tmp_path: Path) -> None:
     report = run_study(tmp_path)
     told = json.loads((tmp_path / "fold1" / "share100" / "flip0" / "cell.json").read_text())["variants"]
     for scores in next(
@@ -102,7 +102,7 @@ def test_each_cell_tells_its_figures_at_once(trainings: MadeTrainings, tmp_path:
         assert set(told[scores.variant]["units"]) == {unit.unit for unit in scores.units}
 
 
-def test_the_order_is_found_where_it_is_there(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_the_order_is_found_where_it_is_there(trainings: FakeTrainings, tmp_path: Path) -> None:
     what = replace(WHAT, folds=(1, 2, 3), shares=(1.0,), flips=(0.0,), resamples=100)
     compared = run_study(tmp_path, faulty_faces(150), what).points[0].compared
     assert compared.found_order == tuple(variant.value for variant in PAPER_ORDER)
@@ -110,7 +110,7 @@ def test_the_order_is_found_where_it_is_there(trainings: MadeTrainings, tmp_path
     assert len(compared.comparisons) == 5 * 4 / 2
 
 
-def test_test_labels_are_never_turned_over(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_test_labels_are_never_turned_over(trainings: FakeTrainings, tmp_path: Path) -> None:
     faces = faulty_faces()
     run_study(tmp_path, faces)
     for folder, split in trainings.seen:
@@ -122,7 +122,7 @@ def test_test_labels_are_never_turned_over(trainings: MadeTrainings, tmp_path: P
             assert changed.tolist() == [round(share * n) for n in clean.training.known.sum(0)]
 
 
-def test_another_run_is_not_taken_for_this_one(trainings: MadeTrainings, tmp_path: Path) -> None:
+def test_another_run_is_not_taken_for_this_one(trainings: FakeTrainings, tmp_path: Path) -> None:
     run_study(tmp_path)
     with pytest.raises(ValueError, match="other settings or faces"):
         run_study(tmp_path, what=replace(WHAT, steps=2))

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fake_action_unit_labels import made_labels
+from tests.training.fake_action_unit_labels import fake_labels
 from training.data.action_unit_faces import UnitFaces
 from training.studies.label_noise import flip_labels
 
 
 def faces() -> UnitFaces:
     random = np.random.default_rng(0)
-    return made_labels(random.random((200, 3)) < 0.3, random.random((200, 3)) < 0.8)
+    return fake_labels(random.random((200, 3)) < 0.3, random.random((200, 3)) < 0.8)
 
 
 @given(st.floats(0, 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.fake_faces import SHAPE, made_faces, made_run
+from tests.training.fake_faces import SHAPE, fake_faces, fake_run
 from training.data.fer2013 import FerFaces
 from training.expression.fit import ExpressionRunConfig
 from training.studies import members as module
@@ -16,7 +16,7 @@ from training.studies.members import evaluate_members, over_seeds
 
 def some_without_votes() -> FerFaces:
     """Thirty faces, in the last of which nobody saw an expression."""
-    faces = made_faces(30)
+    faces = fake_faces(30)
     faces.votes[-1, :8] = 0
     faces.vote_shares[-1] = 0
     return faces
@@ -27,7 +27,7 @@ def test_every_face_is_counted_where_it_belongs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_head: bool
 ) -> None:
     config = ExpressionRunConfig(members=2, model=replace(SHAPE, fer2013_head=second_head))
-    made_run(tmp_path, config)
+    fake_run(tmp_path, config)
     monkeypatch.setattr(module, "read_faces", lambda *_, **__: some_without_votes())
     report = evaluate_members(tmp_path, tmp_path, tmp_path, "PublicTest")
     assert report.networks == 2

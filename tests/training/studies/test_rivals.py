@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_faces import SHAPE, made_faces, made_run, quiet
+from tests.training.fake_faces import SHAPE, fake_faces, fake_run, quiet
 from training.corruptions.catalogue import Strength
 from training.data.fer2013 import FerFaces, vote_shares
 from training.evaluation.uncertainty import MethodRow, UncertaintyConfig
-from training.expression import face_set
-from training.expression.distil import Method, UarRunConfig, fit_uar
-from training.expression.distillation import LessonConfig
+from training.expression import faces as face_set
+from training.expression.distil import LessonConfig, Method, UarRunConfig, fit_uar
 from training.expression.fit import ExpressionData, ExpressionRunConfig
 from training.loop.trainer import TrainerConfig
 from training.metrics.bootstrap import Figure
@@ -23,7 +22,7 @@ from training.studies.rivals import ENSEMBLE, evaluate_rivals, separation
 
 
 def faces_of_every_class() -> FerFaces:
-    faces = made_faces(24)
+    faces = fake_faces(24)
     votes = np.zeros((24, 10), np.int64)
     votes[np.arange(24), np.arange(24) % 8] = 7
     votes[np.arange(24), (np.arange(24) * 5 + 1) % 8] += 3
@@ -36,7 +35,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for place in (module, face_set):
         monkeypatch.setattr(place, "read_faces", lambda *_: faces_of_every_class())
     monkeypatch.setattr(module, "TIMED_RUNS", 3)
-    members = made_run(tmp_path / "members", ExpressionRunConfig(members=2, model=SHAPE))
+    members = fake_run(tmp_path / "members", ExpressionRunConfig(members=2, model=SHAPE))
     for method, branches in ((Method.DISTILLED, 2), (Method.DIRICHLET, 1)):
         config = UarRunConfig(
             method=method.value,

@@ -14,8 +14,9 @@ from training.data.keep_list import KeepList
 from training.loop.json_report import write_report
 from training.loop.trainer import TrainerConfig
 from training.rlps.fit import RlpsConfig, Selection
+from training.rlps.images import ImageSet
 from training.rlps.model import ClassifierConfig
-from training.rlps.policy import PictureSet, PolicyConfig
+from training.rlps.policy import PolicyConfig
 from training.studies import rlps_trials as module
 from training.studies.rlps_trials import clean_set, evaluate_rlps, kept_by_entropy, removal
 
@@ -31,7 +32,7 @@ SMALL = RlpsConfig(
 )
 
 
-def made_faces(count: int, first_row: int) -> FerFaces:
+def fake_faces(count: int, first_row: int) -> FerFaces:
     random = np.random.default_rng(first_row)
     label = random.integers(0, 7, count)
     votes = np.zeros((count, 10), np.int64)
@@ -52,7 +53,7 @@ def made_faces(count: int, first_row: int) -> FerFaces:
 
 
 def quiet(line: str) -> None:
-    """Swallow a progress line."""
+    """Drop a progress line."""
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
         asked.append(split)
-        return made_faces(150, first_row=1000 * len(asked))
+        return fake_faces(150, first_row=1000 * len(asked))
 
     def patches(clips: object, count: int, side_px: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).integers(0, 255, (count, side_px, side_px), dtype=np.uint8)
@@ -90,7 +91,7 @@ def test_all_trials_report_and_a_second_call_says_the_same_without_private_test(
 
 
 def test_the_clean_set_has_the_majority_label_alone_and_no_other_class() -> None:
-    faces = made_faces(150, 0)
+    faces = fake_faces(150, 0)
     clean = clean_set(faces, ("neutral", "happiness", "surprise"))
     assert clean.targets.sum(1).tolist() == [1.0] * len(clean.rows)
     assert np.array_equal(clean.targets.argmax(1), faces.votes[clean.rows, :8].argmax(1))
@@ -100,7 +101,7 @@ def test_removal_counts_labels_that_the_raters_outvote() -> None:
     votes = np.zeros((4, 10), np.int64)
     votes[:, 1] = 10  # happiness says everyone
     votes[3] = [5, 5, 0, 0, 0, 0, 0, 0, 0, 0]  # no majority
-    chosen = PictureSet(
+    chosen = ImageSet(
         np.arange(4), np.zeros((4, 2, 2), np.uint8), np.eye(7, dtype=np.float32)[[1, 0, 0, 1]], ("n",) * 7
     )
     listed = KeepList(

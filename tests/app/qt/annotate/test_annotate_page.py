@@ -1,4 +1,4 @@
-"""The page of the queue, without a screen: dropping, choosing, every state in words, keys, menu, and the results."""
+"""The annotate page: dropping files, selecting jobs, states, shortcuts, menu and results."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QPushButton, QWidget
 
 from app.jobs.job_file import write_jobs
-from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
+from app.jobs.job_queue import Job, JobState
 from app.jobs.job_run import JobExecutor
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
@@ -30,19 +25,20 @@ from engine.errors import SourceError
 from tests.app.qt.annotate.test_job_runner import LONG
 from tests.app.qt.conftest import Until
 from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.jobs import fake_job
 from tests.fakes.sessions import FakeEngines
 
 FRAMES = 35
 
 
-def open_made(spec: str) -> FrameSource:
+def open_fake(spec: str) -> FrameSource:
     if "bad" in spec:
         raise SourceError(f"{spec} holds no frame that can be decoded: copy it again")
     return FakeSource(LONG if "long" in spec else FRAMES, source_id=Path(spec).name)
 
 
-class Made:
-    """Pages over one queue file, with all that they told and asked."""
+class PageHarness:
+    """Pages over one queue file, with everything that they reported and requested."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,58 +54,40 @@ class Made:
     def page(self, jobs: tuple[Job, ...] = (), pipeline: FakePipeline | None = None) -> AnnotatePage:
         if jobs:
             write_jobs(self.folder / "jobs.json", jobs)
-        made = AnnotatePage(
+        page = AnnotatePage(
             self.store,
             self.folder / "jobs.json",
-            JobExecutor("0.1", open_made, FakeEngines(pipeline or FakePipeline())),
+            JobExecutor("0.1", open_fake, FakeEngines(pipeline or FakePipeline())),
             ask_for_files=lambda parent, title: self.files,
-            ask_for_folder=lambda parent, title, begin: self.chosen_folder,
+            ask_for_folder=lambda parent, title, start: self.chosen_folder,
             show=self.shown.append,
         )
-        made.noticed.connect(self.notices.append)
-        made.session_requested.connect(self.sessions.append)
-        made.resize(1100, 760)
-        made.show()
-        made.enter()
-        self.pages.append(made)
-        return made
+        page.noticed.connect(self.notices.append)
+        page.session_requested.connect(self.sessions.append)
+        page.resize(1100, 760)
+        page.show()
+        page.enter()
+        self.pages.append(page)
+        return page
 
-    def told(self) -> list[str]:
+    def texts(self) -> list[str]:
         return [notice.text for notice in self.notices if notice.text]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
-    holder = Made(tmp_path)
-    yield holder
-    for page in holder.pages:
+def harness(tmp_path: Path) -> Iterator[PageHarness]:
+    made = PageHarness(tmp_path)
+    yield made
+    for page in made.pages:
         page.leave()
         page.shutdown()
         page.close()
         page.deleteLater()
-    holder.store.deleteLater()
-
-
-def job(number: int, state: JobState = JobState.WAITING, name: str = "", done: int = 0, fault: str = "") -> Job:
-    begun = state is not JobState.WAITING
-    return Job(
-        number,
-        f"/films/{name or number}.mp4",
-        Path(f"/results/{name or number}"),
-        "balanced",
-        {"speed": 12, "balanced": 35, "thorough": 35},
-        state,
-        done,
-        35,
-        tries=int(begun),
-        engine=EngineChoice() if begun else None,
-        result=JobResult(35, 2, 42) if state is JobState.DONE else None,
-        fault=fault,
-    )
+    made.store.deleteLater()
 
 
 def states(page: AnnotatePage) -> list[JobState]:
-    return [one.state for one in page.runner.jobs]
+    return [job.state for job in page.runner.jobs]
 
 
 def action(page: AnnotatePage, text: str) -> QAction:
@@ -117,7 +95,7 @@ def action(page: AnnotatePage, text: str) -> QAction:
 
 
 def drop(page: AnnotatePage, *urls: QUrl) -> bool:
-    """Drag over the page and drop; whether the page took the drag."""
+    """Drag over the page and drop; return whether the page accepted the drag."""
     data = QMimeData()
     data.setUrls(list(urls))
     place = QPointF(400, 400)
@@ -136,71 +114,73 @@ def drop(page: AnnotatePage, *urls: QUrl) -> bool:
     return True
 
 
-def test_files_are_dropped_run_and_opened_in_review(made: Made, until: Until) -> None:
-    page = made.page()
+def test_dropped_files_are_annotated_and_opened_in_review(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
     assert page.findChildren(EmptyQueue)[0].isVisible()
     assert drop(page, QUrl.fromLocalFile("/films/a.mp4"), QUrl.fromLocalFile("/films/b.mp4"))
     until(lambda: len(page.runner.jobs) == 2)
     assert not page.findChildren(EmptyQueue)[0].isVisible()
     action(page, "Start queue").trigger()
     until(lambda: states(page) == [JobState.DONE] * 2)
-    assert page.footer.words == "2 of 2 done"
-    page.list.choose(2)
+    assert page.footer.text == "2 of 2 done"
+    page.list.select(2)
     action(page, "Open in review").trigger()
-    assert made.sessions == [made.folder / "out" / "b"]
+    assert harness.sessions == [harness.folder / "out" / "b"]
     action(page, "Clear finished").trigger()
     assert page.runner.jobs == ()
 
 
-def test_the_same_file_twice_gets_another_folder(made: Made, until: Until) -> None:
-    page = made.page()
+def test_the_same_file_twice_gets_another_folder(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
     page.add(("a.mp4",))
     page.add(("a.mp4", "a.mp4"))
     until(lambda: len(page.runner.jobs) == 3)
-    assert [one.folder.name for one in page.runner.jobs] == ["a", "a-2", "a-3"]
+    assert [job.folder.name for job in page.runner.jobs] == ["a", "a-2", "a-3"]
 
 
-def test_cameras_empty_folders_and_bad_files_are_told_in_one_notice(made: Made, until: Until, tmp_path: Path) -> None:
+def test_cameras_empty_folders_and_bad_files_are_reported_in_one_notice(
+    harness: PageHarness, until: Until, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
-    page = made.page()
+    page = harness.page()
     page.add(("0", str(tmp_path / "empty"), "bad.mp4", "bad2.mp4", "good.mp4"))
     until(lambda: len(page.runner.jobs) == 1)
-    assert len(made.told()) == 1
-    for words in ("use Live to watch", "holds neither pictures nor videos", "copy it again", "Not added in all: 4."):
-        assert words in made.told()[0]
+    assert len(harness.texts()) == 1
+    for text in ("use Live to watch", "contains no pictures or videos", "copy it again", "Not added in total: 4."):
+        assert text in harness.texts()[0]
 
 
-def test_an_address_that_is_dropped_is_refused_without_its_password(made: Made, until: Until) -> None:
-    page = made.page()
+def test_a_dropped_url_is_refused_without_showing_its_password(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
     assert drop(page, QUrl("rtsp://me:secret@10.0.0.7/live"))
-    until(lambda: bool(made.told()))
-    assert "use Live" in made.told()[0]
-    assert "secret" not in made.told()[0]
+    until(lambda: bool(harness.texts()))
+    assert "use Live" in harness.texts()[0]
+    assert "secret" not in harness.texts()[0]
 
 
-def test_a_session_is_left_to_the_window(made: Made, tmp_path: Path) -> None:
+def test_a_dropped_session_is_left_to_the_window(harness: PageHarness, tmp_path: Path) -> None:
     (tmp_path / "session").mkdir()
     (tmp_path / "session" / "journal.jsonl").touch()
-    assert not drop(made.page(), QUrl.fromLocalFile(str(tmp_path / "session")))
+    assert not drop(harness.page(), QUrl.fromLocalFile(str(tmp_path / "session")))
 
 
-def test_buttons_ask_for_files_and_folders(made: Made, until: Until) -> None:
-    page = made.page()
-    made.files = ("/films/a.mp4",)
-    made.chosen_folder = str(made.folder)  # holds no pictures
+def test_buttons_ask_for_files_and_folders(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
+    harness.files = ("/films/a.mp4",)
+    harness.chosen_folder = str(harness.folder)  # contains no pictures
     action(page, "Add files…").trigger()
     action(page, "Add the demo clip").trigger()
     until(lambda: len(page.runner.jobs) == 2)
     assert page.runner.jobs[1].spec == "demo"
     action(page, "Add folder…").trigger()
-    until(lambda: bool(made.told()))
-    made.files = ()
-    action(page, "Add files…").trigger()  # thought better of it
+    until(lambda: bool(harness.texts()))
+    harness.files = ()
+    action(page, "Add files…").trigger()  # cancelled
     assert len(page.runner.jobs) == 2
 
 
-def test_keys_start_and_pause_the_queue(made: Made, until: Until) -> None:
-    page = made.page()
+def test_shortcuts_start_and_pause_the_queue(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
     page.add(("long.mp4",))
     until(lambda: len(page.runner.jobs) == 1)
     page.activateWindow()
@@ -211,37 +191,37 @@ def test_keys_start_and_pause_the_queue(made: Made, until: Until) -> None:
     QTest.keyClick(page, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     assert states(page) == [JobState.PAUSED]
     assert action(page, "Start queue").isEnabled()
-    page.list.choose(1)
+    page.list.select(1)
     QTest.keyClick(page, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     until(lambda: states(page) == [JobState.CANCELLED])
     QTest.keyClick(page, Qt.Key.Key_Delete)
     assert page.runner.jobs == ()
 
 
-def test_enter_presses_the_first_button_but_never_throws_away(made: Made) -> None:
-    page = made.page((job(1, JobState.DONE), job(2)))
-    page.list.choose(1)
+def test_enter_presses_the_first_button_but_never_removes(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1, JobState.DONE), fake_job(2)))
+    page.list.select(1)
     QTest.keyClick(page.list, Qt.Key.Key_Return)
-    assert made.sessions == [Path("/results/1")]
-    page.list.choose(2)
+    assert harness.sessions == [Path("/results/1")]
+    page.list.select(2)
     QTest.keyClick(page.list, Qt.Key.Key_Return)
     assert len(page.runner.jobs) == 2
 
 
-def test_the_mouse_presses_buttons_of_a_row(made: Made) -> None:
-    page = made.page((job(1, JobState.DONE), job(2)))
+def test_the_mouse_presses_buttons_of_a_row(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1, JobState.DONE), fake_job(2)))
     row = page.list.visualRect(page.list.model().index(0, 0))
     em = page.list.fontMetrics().height()
     beside_menu = row.center()
     beside_menu.setX(round(row.right() - 4 * em))
     QTest.mouseMove(page.list.viewport(), beside_menu)
     QTest.mouseClick(page.list.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, beside_menu)
-    assert made.sessions == [Path("/results/1")]
-    assert page.list.chosen() == (1,)
+    assert harness.sessions == [Path("/results/1")]
+    assert page.list.selected() == (1,)
 
 
-def test_the_menu_sets_the_preset_of_files_that_wait(made: Made) -> None:
-    page = made.page((job(1), job(2, JobState.FAILED, fault="gone")))
+def test_the_menu_sets_the_preset_of_waiting_jobs(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1), fake_job(2, JobState.FAILED, fault="gone")))
     page.list.selectAll()
     page.list.menu_requested.emit(page.mapToGlobal(page.rect().center()))
     menu = QApplication.activePopupWidget()
@@ -249,81 +229,81 @@ def test_the_menu_sets_the_preset_of_files_that_wait(made: Made) -> None:
     texts = [one.text() for one in menu.actions() if one.text()]
     assert texts == ["Retry", "Cancel", "Show folder", "Start again", "Remove", "Preset", "Move up", "Move down"]
     entry = next(one for one in menu.actions() if one.text() == "Preset")
-    presets = entry.menu()  # with PySide6 6.7 it goes with the entry
+    presets = entry.menu()  # PySide6 6.7 deletes it with the entry
     assert isinstance(presets, QMenu)
     assert [one.text() for one in presets.actions() if one.isChecked()] == ["Balanced"]
     next(one for one in presets.actions() if one.text() == "Speed").trigger()
-    assert [(one.preset, one.total) for one in page.runner.jobs] == [("speed", 12), ("balanced", 35)]
+    assert [(job.preset, job.total) for job in page.runner.jobs] == [("speed", 12), ("balanced", 35)]
     menu.close()
 
 
-def test_jobs_are_moved_up_and_down(made: Made, until: Until) -> None:
-    page = made.page((job(1), job(2), job(3)))
+def test_jobs_are_moved_up_and_down(harness: PageHarness, until: Until) -> None:
+    page = harness.page((fake_job(1), fake_job(2), fake_job(3)))
     page.activateWindow()
     until(page.isActiveWindow)
-    page.list.choose(3)
+    page.list.select(3)
     QTest.keyClick(page, Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
-    assert [one.job_id for one in page.runner.jobs] == [1, 3, 2]
-    assert page.list.chosen() == (3,)
+    assert [job.job_id for job in page.runner.jobs] == [1, 3, 2]
+    assert page.list.selected() == (3,)
     action(page, "Move down").trigger()
-    assert [one.job_id for one in page.runner.jobs] == [1, 2, 3]
+    assert [job.job_id for job in page.runner.jobs] == [1, 2, 3]
 
 
-def test_only_what_can_be_done_is_offered(made: Made) -> None:
-    page = made.page((job(1, JobState.DONE), job(2), job(3, JobState.FAILED, fault="gone")))
-    page.list.choose(1)
+def test_only_legal_commands_are_enabled(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1, JobState.DONE), fake_job(2), fake_job(3, JobState.FAILED, fault="gone")))
+    page.list.select(1)
     assert action(page, "Open in review").isEnabled()
     assert not action(page, "Cancel").isEnabled()
     action(page, "Show folder").trigger()
-    assert made.shown == [Path("/results/1")]
+    assert harness.shown == [Path("/results/1")]
     page.list.clearSelection()
     assert not action(page, "Remove").isEnabled()
 
 
-def test_an_interrupted_job_is_told_and_resumed(made: Made, until: Until) -> None:
-    first = made.page(pipeline=FakePipeline())
+def test_an_interrupted_job_is_reported_and_resumed(harness: PageHarness, until: Until) -> None:
+    first = harness.page(pipeline=FakePipeline())
     first.add(("long.mp4",))
     until(lambda: len(first.runner.jobs) == 1)
     action(first, "Start queue").trigger()
     until(lambda: first.runner.jobs[0].done > 0)
     first.shutdown()
-    second = made.page()
-    until(lambda: "1 job was interrupted: resume it in Annotate." in made.told())
+    second = harness.page()
+    until(lambda: "1 job was interrupted: resume it in Annotate." in harness.texts())
     assert second.interrupted.isVisible()
-    assert second.interrupted.words == "1 job was interrupted. What is done is kept."
+    assert second.interrupted.text == "1 job was interrupted. Its progress is kept."
     second.interrupted.findChildren(QPushButton)[0].click()
     assert not second.interrupted.isVisible()
     until(lambda: states(second) == [JobState.RUNNING])
 
 
-def test_a_damaged_queue_is_told(made: Made, until: Until) -> None:
-    (made.folder / "jobs.json").write_text("nonsense")
-    made.page()
-    until(lambda: any("jobs.json.damaged" in text for text in made.told()))
+def test_a_damaged_queue_file_is_reported(harness: PageHarness, until: Until) -> None:
+    (harness.folder / "jobs.json").write_text("nonsense")
+    harness.page()
+    until(lambda: any("jobs.json.damaged" in text for text in harness.texts()))
 
 
-def test_the_form_is_tied_to_the_preferences(made: Made) -> None:
-    page = made.page()
+def test_the_form_is_tied_to_the_preferences(harness: PageHarness) -> None:
+    page = harness.page()
     box = page.form.findChildren(QComboBox)[0]
     box.setCurrentIndex(2)
     box.activated.emit(2)
-    assert made.store.now.preset == "thorough"
+    assert harness.store.now.preset == "thorough"
     field = page.form.findChildren(QLineEdit)[0]
-    field.setText(str(made.folder / "other"))
+    field.setText(str(harness.folder / "other"))
     field.editingFinished.emit()
-    assert made.store.now.annotations == made.folder / "other"
+    assert harness.store.now.annotations == harness.folder / "other"
     field.setText(" ")
     field.editingFinished.emit()
-    assert field.text() == str(made.folder / "other")
-    made.chosen_folder = str(made.folder / "third")
+    assert field.text() == str(harness.folder / "other")
+    harness.chosen_folder = str(harness.folder / "third")
     action(page, "Choose folder for the results…").trigger()
-    assert field.text() == str(made.folder / "third")
-    made.store.change(preset="of another version")
+    assert field.text() == str(harness.folder / "third")
+    harness.store.change(preset="of another version")
     assert page.form.preset == "balanced"
 
 
-def test_rows_are_read_to_those_who_cannot_see_them(made: Made) -> None:
-    page = made.page((job(1, JobState.DONE), job(2, JobState.FAILED, fault="gone")))
+def test_rows_have_accessible_texts(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1, JobState.DONE), fake_job(2, JobState.FAILED, fault="gone")))
     model = page.list.model()
     role = Qt.ItemDataRole.AccessibleTextRole
     assert model.data(model.index(0, 0), role) == "1.mp4: Done · 35 frames · 2 faces"
@@ -332,34 +312,36 @@ def test_rows_are_read_to_those_who_cannot_see_them(made: Made) -> None:
     assert page.list.accessibleName() == "Files to annotate"
 
 
-def test_every_action_has_a_text_and_a_key_of_its_own(made: Made) -> None:
-    actions = made.page().page_actions()
+def test_every_action_has_a_text_and_a_unique_shortcut(harness: PageHarness) -> None:
+    actions = harness.page().page_actions()
     keys = [one.shortcut().toString(QKeySequence.SequenceFormat.PortableText) for one in actions]
     assert all(one.text() for one in actions)
     assert "" not in keys
     assert len(set(keys)) == len(keys)
-    assert "Ctrl+Shift+O" not in keys  # the window opens sessions with it
+    assert "Ctrl+Shift+O" not in keys  # used by the window to open sessions
 
 
-def test_selection_stays_while_jobs_come_go_and_change(made: Made, until: Until) -> None:
-    page = made.page((job(1, JobState.DONE), job(2), job(3)))
-    page.list.choose(3)
+def test_the_selection_stays_while_the_list_changes(harness: PageHarness, until: Until) -> None:
+    page = harness.page((fake_job(1, JobState.DONE), fake_job(2), fake_job(3)))
+    page.list.select(3)
     page.runner.move(3, -1)
     page.runner.remove(2)
     page.add(("new.mp4",))
     until(lambda: len(page.runner.jobs) == 3)
     page.runner.clear_done()
-    assert page.list.chosen() == (3,)
+    assert page.list.selected() == (3,)
 
 
 @pytest.mark.parametrize("name", [ThemeName.LIGHT, ThemeName.DARK, ThemeName.HIGH_CONTRAST])
 @pytest.mark.parametrize("scale", [100, 200])
-def test_all_states_are_painted_in_every_theme_and_scale(made: Made, name: ThemeName, scale: int) -> None:
+def test_all_states_are_drawn_in_every_theme_and_scale(harness: PageHarness, name: ThemeName, scale: int) -> None:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     apply_theme(application, name, scale)
-    page = made.page((job(1, JobState.DONE), job(2, JobState.FAILED, fault="gone " * 60), job(3, JobState.CANCELLED)))
-    page.list.choose(2)
+    page = harness.page(
+        (fake_job(1, JobState.DONE), fake_job(2, JobState.FAILED, fault="gone " * 60), fake_job(3, JobState.CANCELLED))
+    )
+    page.list.select(2)
     page.list.setFocus()
     page.resize(700, 500)
     assert page.minimumSizeHint().width() <= 960
@@ -371,8 +353,8 @@ def test_all_states_are_painted_in_every_theme_and_scale(made: Made, name: Theme
     assert rows[0].bottom() < rows[1].top()
 
 
-def test_reachable_by_tab(made: Made) -> None:
-    page = made.page((job(1, JobState.DONE),))
+def test_every_control_is_reachable_by_tab(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1, JobState.DONE),))
     seen: list[QWidget] = []
     widget: QWidget | None = page
     while widget is not None and widget not in seen:
@@ -383,16 +365,16 @@ def test_reachable_by_tab(made: Made) -> None:
     assert all(one.accessibleName() or one.text() for one in page.findChildren(QPushButton))
 
 
-def test_what_waits_to_be_looked_at_is_told(made: Made, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scanning_is_shown(harness: PageHarness, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
 
     def slow(spec: str) -> FrameSource:
         gate.wait(5)
         return FakeSource(FRAMES)
 
-    monkeypatch.setattr(__name__ + ".open_made", slow, raising=True)
-    page = made.page()
+    monkeypatch.setattr(__name__ + ".open_fake", slow, raising=True)
+    page = harness.page()
     page.add(("a.mp4",))
-    assert page.footer.words == "Looking at the files"
+    assert page.footer.text == "Scanning files"
     gate.set()
-    until(lambda: page.footer.words == "0 of 1 done")
+    until(lambda: page.footer.text == "0 of 1 done")

@@ -1,12 +1,9 @@
-"""Which face is shown beside the picture."""
+"""Choice of the face shown in the side column."""
 
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
+from PySide6.QtWidgets import QLabel
 
 from app.qt.live.face_chooser import FaceChooser
 from app.session.rows import rows_of
@@ -20,13 +17,13 @@ NONE = rows_of(fake_result(fake_frame()))
 
 @pytest.fixture
 def chooser(qtbot):
-    made = FaceChooser()
-    qtbot.addWidget(made)
-    return made
+    chooser = FaceChooser()
+    qtbot.addWidget(chooser)
+    return chooser
 
 
 def text(chooser) -> str:
-    return chooser._label.text()
+    return chooser.findChild(QLabel).text()
 
 
 def test_the_largest_face_is_shown_until_one_is_chosen(chooser):
@@ -34,12 +31,12 @@ def test_the_largest_face_is_shown_until_one_is_chosen(chooser):
     assert text(chooser) == "Face 5, one of 2"
 
 
-def test_a_frame_without_a_face_says_so(chooser):
+def test_a_frame_without_a_face_has_its_text(chooser):
     assert chooser.choose(NONE) is None
     assert text(chooser) == "No face in view"
 
 
-def test_next_goes_round_all_faces(chooser):
+def test_next_cycles_through_all_faces(chooser):
     shown = [chooser.choose(BOTH).face_id]
     for _ in range(3):
         chooser.next_face()
@@ -65,7 +62,7 @@ def test_the_face_shown_is_followed_when_another_grows_larger(chooser):
     assert chooser.choose(BOTH).face_id == 2
 
 
-def test_a_face_that_is_gone_is_waited_for_then_gives_way_and_comes_back(chooser):
+def test_a_chosen_face_out_of_view_is_replaced_after_a_while_and_restored(chooser):
     chooser.pick(BOTH, 70, 70)
     assert chooser.choose(BOTH).face_id == 2
     assert chooser.choose(alone_at(1.0)) is None
@@ -74,7 +71,7 @@ def test_a_face_that_is_gone_is_waited_for_then_gives_way_and_comes_back(chooser
     assert chooser.choose(BOTH).face_id == 2  # it was chosen
 
 
-def test_the_next_face_can_be_chosen_while_one_is_waited_for(chooser):
+def test_the_next_face_can_be_chosen_while_one_is_out_of_view(chooser):
     assert chooser.choose(rows_of(fake_result(fake_frame(), SMALL))).face_id == 2
     assert chooser.choose(alone_at(0.5)) is None
     chooser.next_face()
@@ -85,7 +82,7 @@ def alone_at(time_s: float):
     return rows_of(fake_result(fake_frame(round(10 * time_s)), LARGE))
 
 
-def test_another_source_begins_with_its_largest_face(chooser):
+def test_another_source_starts_with_its_largest_face(chooser):
     chooser.choose(BOTH)
     chooser.next_face()
     assert chooser.choose(BOTH).face_id == 2

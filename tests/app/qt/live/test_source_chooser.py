@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import Qt
 
 from app.qt.live import source_chooser
@@ -29,10 +24,10 @@ def cameras(monkeypatch, tmp_path):
 
 @pytest.fixture
 def chooser(qtbot, cameras):
-    made = SourceChooser()
-    qtbot.addWidget(made)
-    yield made
-    made.shutdown()
+    chooser = SourceChooser()
+    qtbot.addWidget(chooser)
+    yield chooser
+    chooser.shutdown()
 
 
 def names(chooser) -> list[str]:
@@ -40,12 +35,12 @@ def names(chooser) -> list[str]:
 
 
 def pick(chooser, name: str) -> list[str]:
-    heard: list[str] = []
-    chooser.chosen.connect(heard.append)
+    emitted: list[str] = []
+    chooser.chosen.connect(emitted.append)
     place = names(chooser).index(name)
     chooser.list.setCurrentIndex(place)
     chooser.list.activated.emit(place)
-    return heard
+    return emitted
 
 
 def test_cameras_come_first_then_demo_file_and_address(chooser):
@@ -65,13 +60,13 @@ def test_a_camera_that_cannot_be_used_says_so_and_why(cameras, chooser):
 
 
 def test_a_camera_that_is_plugged_in_appears_by_itself(chooser, cameras, tmp_path, until):
-    heard: list[tuple[Camera, ...]] = []
-    chooser.cameras_changed.connect(heard.append)
+    emitted: list[tuple[Camera, ...]] = []
+    chooser.cameras_changed.connect(emitted.append)
     cameras.append(Camera("4", "Second camera", True, ""))
     (tmp_path / "video4").touch()
-    until(lambda: bool(heard))
+    until(lambda: bool(emitted))
     assert "Second camera" in names(chooser)
-    assert [camera.spec for camera in heard[-1]] == ["0", "4"]
+    assert [camera.spec for camera in emitted[-1]] == ["0", "4"]
 
 
 def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, cameras):
@@ -85,21 +80,21 @@ def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, ca
 def test_an_address_is_asked_for_and_shown_without_its_password(chooser, qtbot):
     assert pick(chooser, "Address or number…") == []
     assert not chooser.address.isHidden()
-    heard: list[str] = []
-    chooser.chosen.connect(heard.append)
+    emitted: list[str] = []
+    chooser.chosen.connect(emitted.append)
     qtbot.keyClicks(chooser.address, "rtsp://me:secret@10.0.0.7/live")
     qtbot.keyClick(chooser.address, Qt.Key.Key_Return)
-    assert heard == ["rtsp://me:secret@10.0.0.7/live"]
+    assert emitted == ["rtsp://me:secret@10.0.0.7/live"]
     assert chooser.address.isHidden()
     assert "secret" not in chooser.list.currentText()
 
 
 def test_an_empty_address_opens_nothing(chooser, qtbot):
     pick(chooser, "Address or number…")
-    heard: list[str] = []
-    chooser.chosen.connect(heard.append)
+    emitted: list[str] = []
+    chooser.chosen.connect(emitted.append)
     qtbot.keyClick(chooser.address, Qt.Key.Key_Return)
-    assert heard == []
+    assert emitted == []
     assert not chooser.address.isHidden()
 
 
@@ -115,7 +110,7 @@ def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser
 
 def test_the_field_for_an_address_goes_when_something_else_is_shown(chooser, cameras):
     pick(chooser, "Address or number…")
-    chooser.refresh()  # a camera was plugged in meanwhile: the user goes on typing
+    chooser.refresh()  # a camera is plugged in: the user is still typing
     assert not chooser.address.isHidden()
     assert chooser.list.currentText() == "Address or number…"
     chooser.set_spec("talk.mp4")

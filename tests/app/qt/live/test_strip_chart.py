@@ -6,11 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
@@ -101,11 +96,11 @@ def test_lines_break_while_the_face_is_not_assessed(chart: StripChart) -> None:
 def test_spans_without_assessment_are_shaded(chart: StripChart) -> None:
     feed(chart, 0, 30, HAPPY)
     chart.refresh()
-    assert chart.plots.plots[0].refused == ()
+    assert chart.plots.plots[0].hatched == ()
     feed(chart, 30, 40, POOR_IMAGE)
     feed(chart, 40, 50, HAPPY)
     chart.refresh()
-    ((start, stop),) = chart.plots.plots[0].refused
+    ((start, stop),) = chart.plots.plots[0].hatched
     assert start == pytest.approx(-20, abs=0.5)
     assert stop == pytest.approx(-10, abs=0.5)
 

@@ -6,11 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
@@ -18,13 +13,13 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.live.unit_graph import UnitGraphView
-from app.session.rows import SessionHeader
-from engine.facs import EXPRESSIONS, OPEN_UNITS
+from engine.facs import OPEN_UNITS
 from engine.types import AUEstimate
+from tests.fakes.sessions import fake_header
 
 K = len(OPEN_UNITS)
 A, B = OPEN_UNITS.index(5), OPEN_UNITS.index(43)
-HEADER = SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * K, (4, 12, 43), 1.2, 0.95)
+HEADER = fake_header(au_codes=OPEN_UNITS, au_thresholds=(0.5,) * K, au_trusted=(4, 12, 43))
 
 
 def estimate(link: float = 0.4, mask: float = 0.6, deviation: float = 0.1, occurrence: float = 0.3) -> AUEstimate:

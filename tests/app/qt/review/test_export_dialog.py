@@ -1,4 +1,4 @@
-"""The export dialog: what is offered, progress, breaking off, faults as text."""
+"""The export dialog: available files, progress, cancelling and errors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QUrl
 
 from app.qt.review.export_dialog import Export, ExportDialog
@@ -28,7 +23,7 @@ Make = Callable[..., ExportDialog]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("export") / "made"
+    path = tmp_path_factory.mktemp("export") / "session"
     write_synthetic_session(SessionFolder(path), 12.0, 10.0, 2, 5)
     return path
 
@@ -41,19 +36,19 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def make(qtbot, session: Session, tmp_path: Path) -> Iterator[Make]:
-    made: list[ExportDialog] = []
+    dialogs: list[ExportDialog] = []
 
     def build(notes: Notes | None = None, write: Export | None = None) -> ExportDialog:
         options = {} if write is None else {"write": write}
         dialog = ExportDialog(session, notes or Notes(), **options)
         dialog.folder.setText(str(tmp_path / "out"))
         qtbot.addWidget(dialog)
-        made.append(dialog)
+        dialogs.append(dialog)
         dialog.show()
         return dialog
 
     yield build
-    for dialog in made:
+    for dialog in dialogs:
         dialog.shutdown()
 
 
@@ -74,7 +69,7 @@ def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, sessio
     assert not dialog.show_folder.isHidden()
 
 
-def test_what_cannot_be_had_is_not_offered_and_says_why(make: Make, session: Session) -> None:
+def test_unavailable_files_are_disabled_with_a_reason(make: Make, session: Session) -> None:
     dialog = make()
     assert not dialog.agreement.isEnabled()
     assert "There are no labels yet" in dialog.agreement.accessibleDescription()
@@ -85,7 +80,7 @@ def test_what_cannot_be_had_is_not_offered_and_says_why(make: Make, session: Ses
     assert not make().video.isEnabled()
 
 
-def test_the_choice_is_what_is_ticked(make: Make) -> None:
+def test_the_choice_is_what_is_checked(make: Make) -> None:
     dialog = make()
     assert dialog.choice == ExportChoice(table=True, notes=True)
     dialog.without_excluded.click()
@@ -94,7 +89,7 @@ def test_the_choice_is_what_is_ticked(make: Make) -> None:
     assert dialog.choice == ExportChoice(table=True, notes=False, without_excluded=True, replace=True)
 
 
-def test_nothing_ticked_or_no_folder_cannot_be_started(make: Make) -> None:
+def test_without_a_choice_or_a_folder_export_is_disabled(make: Make) -> None:
     dialog = make()
     dialog.table.click()
     dialog.notes.click()
@@ -105,7 +100,7 @@ def test_nothing_ticked_or_no_folder_cannot_be_started(make: Make) -> None:
     assert not dialog.start.isEnabled()
 
 
-def test_a_fault_is_told_inside_and_can_be_mended(make: Make, until: Until, tmp_path: Path) -> None:
+def test_an_error_is_shown_in_the_dialog_and_can_be_fixed(make: Make, until: Until, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
     dialog = make()
     dialog.run()
@@ -118,7 +113,7 @@ def test_a_fault_is_told_inside_and_can_be_mended(make: Make, until: Until, tmp_
 
 
 class SlowExport:
-    """Reports a half, then waits until it is told to stop."""
+    """Reports half of the work done, then waits to be cancelled or finished."""
 
     def __init__(self) -> None:
         self.finish = threading.Event()
@@ -150,7 +145,7 @@ def test_progress_is_shown(make: Make, until: Until) -> None:
     assert dialog.bar.isHidden()
 
 
-def test_cancel_breaks_off_and_then_closes(make: Make, until: Until) -> None:
+def test_cancel_stops_the_export_and_then_closes(make: Make, until: Until) -> None:
     dialog = make(write=SlowExport())
     dialog.run()
     assert dialog.close_button.text() == "Cancel"
@@ -163,7 +158,7 @@ def test_cancel_breaks_off_and_then_closes(make: Make, until: Until) -> None:
     assert dialog.isHidden()
 
 
-def test_shutting_ends_what_runs(make: Make) -> None:
+def test_shutdown_stops_a_running_export(make: Make) -> None:
     dialog = make(write=SlowExport())
     dialog.run()
     dialog.shutdown()
@@ -180,7 +175,7 @@ def test_the_folder_can_be_opened(make: Make, until: Until, monkeypatch: pytest.
     assert [Path(url.toLocalFile()) for url in opened] == [tmp_path / "out"]
 
 
-def test_an_error_of_another_kind_is_told_too(make: Make, until: Until) -> None:
+def test_any_error_is_shown(make: Make, until: Until) -> None:
     def refuse(*given: object) -> tuple[Path, ...]:
         raise OutputError("disk full: free space")
 
@@ -190,7 +185,7 @@ def test_an_error_of_another_kind_is_told_too(make: Make, until: Until) -> None:
     assert "disk full: free space" in dialog.status.text()
 
 
-def test_a_home_that_is_nobodys_is_a_folder_like_any_other(make: Make, until: Until) -> None:
+def test_the_home_of_an_unknown_user_is_an_ordinary_folder_name(make: Make, until: Until) -> None:
     given: list[Path] = []
 
     def write(session, notes, choice, folder, report, stopped) -> tuple[Path, ...]:
@@ -198,13 +193,13 @@ def test_a_home_that_is_nobodys_is_a_folder_like_any_other(make: Make, until: Un
         raise OutputError(f"{folder} cannot be written")
 
     dialog = make(write=write)
-    dialog.folder.setText("~nobody-of-this-name/out")
+    dialog.folder.setText("~no-such-user/out")
     dialog.run()
     until(lambda: not dialog.running)
-    assert given == [Path.cwd() / "~nobody-of-this-name/out"]
+    assert given == [Path.cwd() / "~no-such-user/out"]
 
 
-def test_the_folder_that_was_written_is_opened_whatever_the_field_says(make: Make, until: Until, monkeypatch) -> None:
+def test_the_folder_written_to_is_opened_even_if_the_field_has_changed(make: Make, until: Until, monkeypatch) -> None:
     dialog = make(write=lambda *args: (args[3] / "a.csv",))
     dialog.folder.setText("~/out")
     dialog.run()

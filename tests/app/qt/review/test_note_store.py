@@ -1,4 +1,4 @@
-"""Notes in the window: undo, and nothing lost where they cannot be written."""
+"""The note store: undo, and no loss if saving fails."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
 
 from app.qt.review.note_store import NoteStore
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -22,84 +18,84 @@ ONE = Notes(markers=(Marker(1.0, "one"),))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SessionFolder:
-    made = SessionFolder(tmp_path / "made")
-    made.path.mkdir()
-    return made
+    session_folder = SessionFolder(tmp_path / "session")
+    session_folder.path.mkdir()
+    return session_folder
 
 
 @pytest.fixture
-def note_store(qapp, folder: SessionFolder) -> Iterator[NoteStore]:
-    made = NoteStore(folder, Notes())
-    yield made
-    made.close()
+def store(qapp, folder: SessionFolder) -> Iterator[NoteStore]:
+    note_store = NoteStore(folder, Notes())
+    yield note_store
+    note_store.close()
 
 
-def test_every_change_is_written(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
-    note_store.change("marker", ONE)
-    until(lambda: not note_store.unsaved)
+def test_every_change_is_saved(store: NoteStore, folder: SessionFolder, until: Until) -> None:
+    store.change("marker", ONE)
+    until(lambda: not store.unsaved)
     assert read_notes(folder) == ONE
 
 
-def test_undo_and_redo_are_written_too(note_store: NoteStore, folder: SessionFolder, until: Until) -> None:
+def test_undo_and_redo_are_saved(store: NoteStore, folder: SessionFolder, until: Until) -> None:
     changes: list[Notes] = []
-    note_store.changed.connect(lambda: changes.append(note_store.now))
-    note_store.change("marker", ONE)
-    note_store.stack.undo()
-    until(lambda: not note_store.unsaved)
+    store.changed.connect(lambda: changes.append(store.now))
+    store.change("marker", ONE)
+    store.stack.undo()
+    until(lambda: not store.unsaved)
     assert read_notes(folder) == Notes()
-    note_store.stack.redo()
-    until(lambda: not note_store.unsaved)
+    store.stack.redo()
+    until(lambda: not store.unsaved)
     assert read_notes(folder) == ONE
     assert changes == [ONE, Notes(), ONE]
 
 
-def test_no_change_is_no_step_of_undo(note_store: NoteStore, folder: SessionFolder) -> None:
-    note_store.change("nothing", Notes())
-    assert note_store.stack.count() == 0
+def test_equal_notes_are_not_a_step_of_undo(store: NoteStore, folder: SessionFolder) -> None:
+    store.change("nothing", Notes())
+    assert store.stack.count() == 0
     assert not folder.notes.exists()
 
 
-def test_undo_keeps_the_coder_s_name(note_store: NoteStore) -> None:
-    note_store.change("marker", ONE)
-    note_store.set_coder("ab")
-    note_store.stack.undo()
-    assert note_store.now == Notes("ab")
-    note_store.stack.redo()
-    assert note_store.now == ONE.with_coder("ab")
+def test_undo_keeps_the_coder(store: NoteStore) -> None:
+    store.change("marker", ONE)
+    store.set_coder("ab")
+    store.stack.undo()
+    assert store.now == Notes("ab")
+    store.stack.redo()
+    assert store.now == ONE.with_coder("ab")
 
 
-def test_what_cannot_be_written_is_told_kept_and_tried_again(
-    note_store: NoteStore, folder: SessionFolder, until: Until
+def test_a_failed_save_is_reported_and_retried_with_the_next_change(
+    store: NoteStore, folder: SessionFolder, until: Until
 ) -> None:
-    told: list[Notice] = []
-    note_store.noticed.connect(told.append)
+    notices: list[Notice] = []
+    store.noticed.connect(notices.append)
     folder.path.rmdir()
-    note_store.change("marker", ONE)
-    until(lambda: bool(told))
-    assert told[0].severity is Severity.ERROR
-    assert "not saved yet" in told[0].text
-    assert note_store.unsaved
+    store.change("marker", ONE)
+    until(lambda: bool(notices))
+    assert notices[0].severity is Severity.ERROR
+    assert "not saved yet" in notices[0].text
+    assert store.unsaved
     folder.path.mkdir()
     more = ONE.with_marker(Marker(2.0, "two"))
-    note_store.change("marker", more)
-    until(lambda: not note_store.unsaved)
+    store.change("marker", more)
+    until(lambda: not store.unsaved)
     assert read_notes(folder) == more
-    assert told[-1] == Notice("", topic=told[0].topic)  # the fault is taken away
+    assert notices[-1] == Notice("", topic=notices[0].topic)  # the error is cleared
 
 
-def test_closing_writes_what_waits(qapp, folder: SessionFolder) -> None:
-    note_store = NoteStore(folder, Notes())
-    note_store.change("marker", ONE)
-    note_store.close()
+def test_closing_saves_pending_notes(qapp, folder: SessionFolder) -> None:
+    store = NoteStore(folder, Notes())
+    store.change("marker", ONE)
+    store.close()
     assert read_notes(folder) == ONE
 
 
-def test_a_fault_at_the_end_is_told(qapp, folder: SessionFolder) -> None:
-    note_store = NoteStore(folder, Notes())
-    told: list[Notice] = []
-    note_store.noticed.connect(told.append)
+def test_a_failure_on_closing_is_reported(qapp, folder: SessionFolder) -> None:
+    store = NoteStore(folder, Notes())
+    notices: list[Notice] = []
+    store.noticed.connect(notices.append)
     folder.path.rmdir()
-    note_store.change("marker", ONE)
-    note_store.close()
-    assert told
-    assert told[-1].severity is Severity.ERROR
+    store.change("marker", ONE)
+    store.close()
+    assert notices
+    assert notices[-1].severity is Severity.ERROR

@@ -1,4 +1,4 @@
-"""The review page: opening, the desk's keys, notes, and faults as notices."""
+"""The review page: opening sessions, shortcuts, notes, and errors as notices."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
@@ -36,8 +31,8 @@ Until = Callable[[Callable[[], bool]], None]
 FPS = 10.0
 
 
-class MadeClip:
-    """Grey pictures whose level tells the position."""
+class FakeClip:
+    """Grey frames whose level is the position."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,15 +45,15 @@ class MadeClip:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "made"
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "session"
     write_synthetic_session(SessionFolder(path), 20.0, FPS, 2, 5)
     return path
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "made"))
+def folder(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "session"))
 
 
 @pytest.fixture
@@ -70,7 +65,7 @@ def store(qapp) -> Iterator[PreferenceStore]:
 
 @pytest.fixture
 def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
-    shown = ReviewPage(store, open_clip=MadeClip)
+    shown = ReviewPage(store, open_clip=FakeClip)
     qtbot.addWidget(shown)
     shown.resize(1080, 740)
     shown.show()
@@ -81,7 +76,7 @@ def page(qtbot, store: PreferenceStore) -> Iterator[ReviewPage]:
 
 
 @pytest.fixture
-def told(page: ReviewPage) -> list[Notice]:
+def notices(page: ReviewPage) -> list[Notice]:
     notices: list[Notice] = []
     page.noticed.connect(notices.append)
     return notices
@@ -95,7 +90,7 @@ def opened(page: ReviewPage, folder: Path, until: Until) -> ReviewPage:
 
 
 def press(page: ReviewPage, keys: str) -> None:
-    """Trigger the action that has these keys, as the window does."""
+    """Trigger the action with this shortcut, as the window does."""
     action_of(page, keys).trigger()
 
 
@@ -110,7 +105,7 @@ def position(page: ReviewPage) -> int:
     return page.desk.player.position
 
 
-def test_without_a_session_it_offers_to_open_one(page: ReviewPage) -> None:
+def test_without_a_session_only_opening_one_is_enabled(page: ReviewPage) -> None:
     assert page.chooser.isVisible()
     assert not page.desk.isVisible()
     enabled = [action for action in page.page_actions() if action.isEnabled()]
@@ -124,15 +119,17 @@ def test_recent_sessions_can_be_opened(
     store.remember_session(folder)
     page.enter()
     links = page.chooser.findChildren(LinkButton)
-    assert [link.text() for link in links] == ["made"]
+    assert [link.text() for link in links] == ["session"]
     links[0].click()
     until(lambda: page.desk.session is not None)
     assert page.desk.isVisible()
 
 
-def test_an_opened_session_is_remembered_and_named(opened: ReviewPage, store: PreferenceStore, folder: Path) -> None:
+def test_an_opened_session_is_remembered_and_its_title_shown(
+    opened: ReviewPage, store: PreferenceStore, folder: Path
+) -> None:
     assert store.now.sessions == (folder,)
-    assert opened.session_title.startswith("made · faces: ")
+    assert opened.session_title.startswith("session · faces: ")
     assert all(action.isEnabled() for action in opened.page_actions())
 
 
@@ -144,42 +141,44 @@ def test_the_user_can_choose_a_folder(qtbot, store: PreferenceStore, folder: Pat
     shown.shutdown()
 
 
-def test_a_folder_that_is_no_session_is_told(
-    page: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+def test_a_folder_that_is_not_a_session_is_reported(
+    page: ReviewPage, notices: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     page.open_path(tmp_path)
-    until(lambda: bool(told))
-    assert told[-1].severity is Severity.ERROR
-    assert "is not a session" in told[-1].text
+    until(lambda: bool(notices))
+    assert notices[-1].severity is Severity.ERROR
+    assert "is not a session" in notices[-1].text
     assert page.chooser.isVisible()
 
 
-def test_a_session_that_cannot_be_opened_leaves_the_one_that_is(
-    opened: ReviewPage, told: list[Notice], tmp_path: Path, until: Until
+def test_a_session_that_cannot_be_opened_keeps_the_current_one(
+    opened: ReviewPage, notices: list[Notice], tmp_path: Path, until: Until
 ) -> None:
     before = opened.desk.session
     opened.open_path(tmp_path)
-    until(lambda: any(notice.severity is Severity.ERROR for notice in told))
+    until(lambda: any(notice.severity is Severity.ERROR for notice in notices))
     assert opened.desk.session is before
 
 
-def test_another_session_takes_the_place_of_the_first(opened: ReviewPage, made: Path, until: Until) -> None:
+def test_another_session_replaces_the_first(opened: ReviewPage, template: Path, until: Until) -> None:
     before = opened.desk.session
-    opened.open_path(made)
+    opened.open_path(template)
     until(lambda: opened.desk.session is not before)
     assert opened.desk.session is not None
-    assert opened.desk.session.folder.path == made
+    assert opened.desk.session.folder.path == template
 
 
-def test_what_is_missing_is_told(page: ReviewPage, told: list[Notice], folder: Path, until: Until) -> None:
+def test_missing_parts_of_a_session_are_reported(
+    page: ReviewPage, notices: list[Notice], folder: Path, until: Until
+) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].severity is Severity.WARNING
-    assert told[-1].text  # there is no video
+    assert notices[-1].severity is Severity.WARNING
+    assert notices[-1].text  # it has no video
     assert "no video" in page.desk.video.message
 
 
-def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_dropped_session_is_opened(page: ReviewPage, folder: Path, until: Until) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(folder / "journal.jsonl"))])
     event = QDropEvent(
@@ -189,7 +188,7 @@ def test_a_drop_of_a_session_opens_it(page: ReviewPage, folder: Path, until: Unt
     until(lambda: page.desk.session is not None)
 
 
-def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_image_panels_and_time_belong_to_one_frame(page: ReviewPage, folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     desk = page.desk
@@ -203,7 +202,7 @@ def test_picture_panels_and_time_are_of_one_frame(page: ReviewPage, folder: Path
     assert "0:07.00" in desk.transport.time_text
 
 
-def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
+def test_shortcuts_move_by_frames_and_seconds(opened: ReviewPage) -> None:
     for keys, expected in (
         ("Right", 1),
         ("Right", 2),
@@ -218,7 +217,7 @@ def test_keys_move_by_frames_and_seconds(opened: ReviewPage) -> None:
     assert "0:00.0" in opened.desk.timeline.accessibleDescription()
 
 
-def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> None:
+def test_shortcuts_work_while_the_timeline_has_the_focus(opened: ReviewPage, qtbot) -> None:
     opened.activateWindow()
     opened.desk.timeline.setFocus()
     qtbot.waitUntil(opened.desk.timeline.hasFocus)
@@ -228,7 +227,7 @@ def test_keys_reach_the_page_from_the_timeline(opened: ReviewPage, qtbot) -> Non
     assert opened.desk.notes.markers == (Marker(1 / FPS, ""),)
 
 
-def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
+def test_typing_a_name_triggers_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
     opened.desk.tabs.setCurrentIndex(1)
     coder = opened.desk.notes_panel.coder
     coder.setFocus()
@@ -238,7 +237,7 @@ def test_typing_a_name_is_no_shortcut(opened: ReviewPage, store: PreferenceStore
     assert store.now.coder == "Mo 1"
 
 
-def test_playing_stops_when_the_page_is_left(opened: ReviewPage) -> None:
+def test_playback_stops_when_the_page_is_left(opened: ReviewPage) -> None:
     assert opened.desk.player is not None
     press(opened, "Space")
     assert opened.desk.player.playing
@@ -254,7 +253,7 @@ def test_playing_stops_when_the_page_is_left(opened: ReviewPage) -> None:
     assert not opened.desk.player.playing
 
 
-def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_range_covers_whole_frames_and_can_be_labelled(opened: ReviewPage, folder: Path, until: Until) -> None:
     desk = opened.desk
     desk.go_to(5.0)
     press(opened, "I")
@@ -272,23 +271,23 @@ def test_a_range_is_whole_frames_and_takes_labels(opened: ReviewPage, folder: Pa
     assert read_notes(SessionFolder(folder)).labels == desk.notes.labels
 
 
-def test_every_label_has_its_key(opened: ReviewPage) -> None:
+def test_every_label_has_a_shortcut(opened: ReviewPage) -> None:
     opened.desk.mark_range(1.0, 2.0)
     for place, label in enumerate((*EXPRESSIONS, "unclear")):
         press(opened, str((place + 1) % 9))
         assert opened.desk.notes.labels[0].label == label
 
 
-def test_a_label_without_a_range_is_not_given_and_told(opened: ReviewPage, told: list[Notice]) -> None:
+def test_labelling_without_a_range_shows_a_hint(opened: ReviewPage, notices: list[Notice]) -> None:
     press(opened, "1")
     assert opened.desk.notes.labels == ()
-    assert "Mark a range first" in told[-1].text
+    assert "Mark a range first" in notices[-1].text
     press(opened, "O")
     press(opened, "X")
     assert opened.desk.notes.exclusions == ()
 
 
-def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None:
+def test_an_end_before_the_start_clears_the_start(opened: ReviewPage) -> None:
     desk = opened.desk
     desk.mark_range(5.0, 6.0)
     desk.go_to(8.0)
@@ -299,7 +298,7 @@ def test_an_end_before_the_start_drops_the_other_end(opened: ReviewPage) -> None
     assert desk.marked_range == (None, pytest.approx(3.1))
 
 
-def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
+def test_excluding_can_be_undone_and_redone(opened: ReviewPage) -> None:
     opened.desk.mark_range(2.0, 2.9)
     press(opened, "X")
     excluded = (Exclusion(2.0, 3.0),)
@@ -310,7 +309,7 @@ def test_exclude_undo_and_redo(opened: ReviewPage) -> None:
     assert opened.desk.notes.exclusions == excluded
 
 
-def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
+def test_notes_can_be_deleted_and_markers_renamed(opened: ReviewPage) -> None:
     desk = opened.desk
     press(opened, "M")
     marker = desk.notes.markers[0]
@@ -324,11 +323,11 @@ def test_a_note_can_be_deleted_and_a_marker_renamed(opened: ReviewPage) -> None:
         desk.notes_panel.notes.choose(note)
         press(opened, "Del")
     assert desk.notes == Notes()
-    press(opened, "Del")  # nothing is chosen
+    press(opened, "Del")  # nothing is selected
     assert desk.notes == Notes()
 
 
-def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: Until) -> None:
+def test_next_face_cycles_through_the_faces_of_the_frame(opened: ReviewPage, until: Until) -> None:
     desk = opened.desk
     session = desk.session
     assert session is not None
@@ -347,7 +346,7 @@ def test_next_face_goes_round_the_faces_of_the_frame(opened: ReviewPage, until: 
     assert (desk.timeline.selected, second != first) == (first, True)
 
 
-def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_a_click_on_the_image_selects_the_face_there(page: ReviewPage, folder: Path, until: Until) -> None:
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
     desk = page.desk
@@ -367,7 +366,7 @@ def test_a_click_on_the_picture_chooses_the_face_there(page: ReviewPage, folder:
     assert desk.timeline.selected == last.face_id
 
 
-def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
+def test_agreement_is_computed(opened: ReviewPage, until: Until) -> None:
     opened.desk.mark_range(2.0, 10.0)
     press(opened, "1")
     until(
@@ -380,7 +379,7 @@ def test_agreement_is_counted(opened: ReviewPage, until: Until) -> None:
     until(lambda: "Label some ranges" in opened.desk.notes_panel.agreement.text)
 
 
-def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
+def test_saved_notes_are_shown(page: ReviewPage, folder: Path, until: Until) -> None:
     kept = Notes("ab", markers=(Marker(3.0, "door"),))
     write_notes(SessionFolder(folder), kept)
     page.open_path(folder)
@@ -389,14 +388,14 @@ def test_notes_of_before_are_shown(page: ReviewPage, folder: Path, until: Until)
     assert page.desk.notes_panel.coder.text() == "ab"
 
 
-def test_damaged_notes_are_told_and_never_written_over(
-    page: ReviewPage, told: list[Notice], folder: Path, until: Until
+def test_damaged_notes_are_reported_and_never_overwritten(
+    page: ReviewPage, notices: list[Notice], folder: Path, until: Until
 ) -> None:
     SessionFolder(folder).notes.write_text("{")
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
-    assert told[-1].severity is Severity.ERROR
-    assert "notes are disabled" in told[-1].text
+    assert notices[-1].severity is Severity.ERROR
+    assert "notes are disabled" in notices[-1].text
     assert not action_of(page, "M").isEnabled()
     assert action_of(page, "Space").isEnabled()
     page.desk.add_marker()
@@ -404,7 +403,7 @@ def test_damaged_notes_are_told_and_never_written_over(
     assert SessionFolder(folder).notes.read_text() == "{"
 
 
-def test_notes_are_whole_when_the_window_closes_at_once(
+def test_notes_are_saved_when_the_window_closes_immediately(
     qtbot, store: PreferenceStore, folder: Path, until: Until
 ) -> None:
     shown = ReviewPage(store)
@@ -424,7 +423,7 @@ def test_closing_while_a_session_is_read_leaves_nothing_open(qtbot, store: Prefe
     assert shown.desk.session is None
 
 
-def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
+def test_export_opens_its_dialog(opened: ReviewPage) -> None:
     press(opened, "Ctrl+E")
     dialog = opened.findChild(ExportDialog)
     assert isinstance(dialog, ExportDialog)
@@ -435,7 +434,7 @@ def test_export_opens_its_dialog_over_the_page(opened: ReviewPage) -> None:
     assert any(dialog.isVisible() for dialog in opened.findChildren(ExportDialog))
 
 
-def test_zoom_keys(opened: ReviewPage) -> None:
+def test_zoom_shortcuts(opened: ReviewPage) -> None:
     whole = opened.desk.timeline.scale
     press(opened, "+")
     assert opened.desk.timeline.scale.span_s < whole.span_s
@@ -444,7 +443,7 @@ def test_zoom_keys(opened: ReviewPage) -> None:
     assert opened.desk.timeline.scale.span_s == pytest.approx(whole.span_s)
 
 
-def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) -> None:
+def test_every_action_has_a_text_a_unique_shortcut_and_a_tooltip_with_it(page: ReviewPage) -> None:
     keys = [action.shortcut().toString() for action in page.page_actions()]
     assert len(set(keys)) == len(keys)
     for action in page.page_actions():
@@ -452,59 +451,59 @@ def test_every_action_has_words_a_key_and_a_tip_that_names_it(page: ReviewPage) 
         assert action.shortcut().toString() in action.toolTip()
 
 
-def test_splitters_have_names_to_be_remembered_by(page: ReviewPage) -> None:
+def test_splitters_have_object_names_for_saving_their_state(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
     assert names == ["review-columns", "review-rows"]
 
 
-def test_a_folder_that_fails_late_does_not_keep_the_next_one_away(
-    page: ReviewPage, told: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
+def test_a_folder_that_fails_late_does_not_block_the_next_one(
+    page: ReviewPage, notices: list[Notice], folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def slow(path: Path) -> Session:
-        begun.set()
-        assert go_on.wait(10)
+        started.set()
+        assert release.wait(10)
         return open_session(path)
 
     monkeypatch.setattr("app.qt.review.review_page.open_session", slow)
     page.open_path(tmp_path)
-    until(begun.is_set)
+    until(started.is_set)
     page.open_path(folder)
-    go_on.set()
+    release.set()
     until(lambda: page.desk.session is not None)
-    assert any("is not a session" in notice.text for notice in told)
+    assert any("is not a session" in notice.text for notice in notices)
 
 
-def test_a_session_that_cannot_be_opened_in_time_costs_no_notes(
+def test_a_stuck_session_reader_loses_no_notes(
     opened: ReviewPage, folder: Path, tmp_path: Path, until: Until, monkeypatch
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def stuck(path: Path) -> Session:
-        begun.set()
-        assert go_on.wait(10)
+        started.set()
+        assert release.wait(10)
         raise OutputError(f"{path} is gone")
 
     monkeypatch.setattr("app.qt.review.review_page.open_session", stuck)
     opened.open_path(tmp_path)
-    until(begun.is_set)
+    until(started.is_set)
     press(opened, "M")
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
         opened.shutdown()
-    go_on.set()
+    release.set()
     assert opened.desk.session is None
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
 def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: Path, until: Until, monkeypatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
-    class StuckClip(MadeClip):
+    class StuckClip(FakeClip):
         def image_at(self, time_s: float) -> UInt8:
-            begun.set()
-            assert go_on.wait(10)
+            started.set()
+            assert release.wait(10)
             return super().image_at(time_s)
 
     page = ReviewPage(store, open_clip=StuckClip)
@@ -514,25 +513,25 @@ def test_a_stuck_decoder_loses_no_notes(qtbot, store: PreferenceStore, folder: P
     assert page.desk.session is not None
     page.desk.session.video = SessionVideo(folder / "clip.mp4", annotated=True)
     page.desk.go_to(7.0)
-    until(begun.is_set)
+    until(started.is_set)
     press(page, "M")
     monkeypatch.setattr("app.qt.background._CLOSE_S", 0.05)
     with pytest.raises(ThreadStuckError):
         page.desk.close_session()
-    go_on.set()
+    release.set()
     assert page.desk.session is None
     page.shutdown()
     assert len(read_notes(SessionFolder(folder)).markers) == 1
 
 
-def test_another_session_shows_its_own_coder_even_while_the_field_has_the_keys(
-    opened: ReviewPage, made: Path, tmp_path: Path, until: Until
+def test_another_session_shows_its_coder_even_while_the_user_types(
+    opened: ReviewPage, template: Path, tmp_path: Path, until: Until
 ) -> None:
     coder = opened.desk.notes_panel.coder
     opened.desk.tabs.setCurrentIndex(1)
     coder.setFocus()
     QTest.keyClicks(coder, "Ann")
-    other = SessionFolder(Path(shutil.copytree(made, tmp_path / "other")))
+    other = SessionFolder(Path(shutil.copytree(template, tmp_path / "other")))
     write_notes(other, Notes("Bob"))
     opened.open_path(other.path)
     until(lambda: opened.desk.session is not None and opened.desk.session.folder == other)

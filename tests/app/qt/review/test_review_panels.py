@@ -1,16 +1,11 @@
-"""The notes panel: buttons, list, agreement."""
+"""The notes panel: label buttons, list of notes and agreement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
@@ -42,9 +37,9 @@ def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
         action.triggered.connect(lambda: triggered.append(text))
         return action
 
-    made = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
-    qtbot.addWidget(made)
-    yield made
+    notes_panel = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    qtbot.addWidget(notes_panel)
+    yield notes_panel
     owner.close()
 
 
@@ -74,7 +69,7 @@ def test_every_label_has_a_button_that_triggers_it(panel: NotesPanel, triggered:
     assert tuple(triggered) == HUMAN_LABELS
 
 
-def test_buttons_follow_their_action(panel: NotesPanel) -> None:
+def test_buttons_are_enabled_with_their_action(panel: NotesPanel) -> None:
     button = panel.findChildren(LabelButton)[0]
     assert button.isEnabled()
     button.label_action.setEnabled(False)
@@ -82,14 +77,14 @@ def test_buttons_follow_their_action(panel: NotesPanel) -> None:
 
 
 @pytest.mark.parametrize("width", [260, 420, 700])
-def test_no_button_is_cut_at_any_width(panel: NotesPanel, width: int) -> None:
+def test_no_button_is_cut_off_at_any_width(panel: NotesPanel, width: int) -> None:
     panel.resize(width, 700)
     panel.show()
     for button in panel.findChildren(LabelButton):
         assert button.width() >= button.sizeHint().width()
 
 
-def test_the_panel_can_be_narrow_at_twice_the_scale(panel: NotesPanel) -> None:
+def test_the_panel_fits_a_narrow_window_at_200_percent(panel: NotesPanel) -> None:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     apply_theme(application, ThemeName.DARK, 200)
@@ -98,7 +93,7 @@ def test_the_panel_can_be_narrow_at_twice_the_scale(panel: NotesPanel) -> None:
     assert panel.minimumSizeHint().width() <= 480
 
 
-def test_without_a_range_it_says_how_to_get_one(panel: NotesPanel) -> None:
+def test_without_a_range_the_panel_explains_how_to_mark_one(panel: NotesPanel) -> None:
     panel.show_range("", "")
     assert panel.range_text.startswith("Mark a range first")
     panel.show_range("Face 1, 0:01 – 0:02", "The model: happy")
@@ -106,7 +101,7 @@ def test_without_a_range_it_says_how_to_get_one(panel: NotesPanel) -> None:
     assert panel.model_text == "The model: happy"
 
 
-def test_the_coder_is_named_once_the_field_is_left(panel: NotesPanel) -> None:
+def test_the_coder_changes_when_editing_is_finished(panel: NotesPanel) -> None:
     named: list[str] = []
     panel.coder_changed.connect(named.append)
     QTest.keyClicks(panel.coder, " cd ")
@@ -115,7 +110,7 @@ def test_the_coder_is_named_once_the_field_is_left(panel: NotesPanel) -> None:
     assert named == ["cd"]
 
 
-def test_notes_stand_in_groups(panel: NotesPanel) -> None:
+def test_notes_are_grouped_by_kind(panel: NotesPanel) -> None:
     panel.show_notes(NOTES, 10.0)
     assert panel.coder.text() == "ab"
     groups = [panel.notes.topLevelItem(place) for place in range(panel.notes.topLevelItemCount())]
@@ -127,15 +122,15 @@ def test_notes_stand_in_groups(panel: NotesPanel) -> None:
 
 @pytest.fixture
 def notes(qtbot) -> NoteList:
-    made = NoteList()
-    qtbot.addWidget(made)
-    made.show_notes(NOTES, 10.0)
-    made.show()
-    return made
+    note_list = NoteList()
+    qtbot.addWidget(note_list)
+    note_list.show_notes(NOTES, 10.0)
+    note_list.show()
+    return note_list
 
 
 @pytest.mark.parametrize(("group", "time_s"), [(0, 2.0), (1, 3.0), (2, 5.0)])
-def test_a_click_goes_to_the_note(notes: NoteList, group: int, time_s: float) -> None:
+def test_a_click_seeks_to_the_note(notes: NoteList, group: int, time_s: float) -> None:
     seek_requested: list[float] = []
     notes.seek_requested.connect(seek_requested.append)
     item = notes.topLevelItem(group).child(0)
@@ -148,7 +143,7 @@ def test_a_click_goes_to_the_note(notes: NoteList, group: int, time_s: float) ->
     assert seek_requested == [time_s]
 
 
-def test_what_is_chosen_stays_chosen(notes: NoteList) -> None:
+def test_the_selected_note_stays_selected(notes: NoteList) -> None:
     notes.choose(LABEL)
     assert notes.current_note == LABEL
     notes.show_notes(NOTES.with_marker(Marker(1.0, "first")), 10.0)
@@ -176,21 +171,21 @@ def test_a_marker_can_be_renamed_and_a_label_cannot(notes: NoteList, until: Unti
 
 @pytest.fixture
 def box(qtbot) -> AgreementBox:
-    made = AgreementBox()
-    qtbot.addWidget(made)
-    return made
+    agreement_box = AgreementBox()
+    qtbot.addWidget(agreement_box)
+    return agreement_box
 
 
-def test_agreement_names_the_number_its_interval_what_it_counts_and_its_bias(box: AgreementBox) -> None:
+def test_agreement_shows_kappa_interval_counts_and_caveat(box: AgreementBox) -> None:
     box.show_agreement(agreement())
     assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.text
     assert "42 frames in 5 labelled ranges" in box.text
     assert "not assessed by the model: 9, excluded: 4" in box.text
-    assert "unclear to you" not in box.text  # there were none
+    assert "unclear to you" not in box.text  # its count is 0
     assert "biases this number" in box.text
 
 
-def test_agreement_without_a_number_says_why(box: AgreementBox) -> None:
+def test_without_kappa_the_reason_is_shown(box: AgreementBox) -> None:
     box.show_agreement(
         agreement(
             kappa=None, kappa_missing=KappaMissing.ONE_LABEL, interval=None, interval_missing=KappaMissing.ONE_LABEL
@@ -201,13 +196,13 @@ def test_agreement_without_a_number_says_why(box: AgreementBox) -> None:
     assert KappaMissing.TOO_FEW_RANGES.value in box.text
 
 
-def test_without_labels_the_box_says_what_to_do(box: AgreementBox) -> None:
+def test_without_labels_the_box_asks_for_some(box: AgreementBox) -> None:
     box.show_agreement(agreement())
     box.show_agreement(None)
     assert "Label some ranges" in box.text
     assert "kappa" not in box.text
 
 
-def test_a_fault_of_counting_is_told(box: AgreementBox) -> None:
+def test_a_failed_computation_is_shown(box: AgreementBox) -> None:
     box.show_fault("disk gone")
     assert box.text == "The agreement could not be computed: disk gone"

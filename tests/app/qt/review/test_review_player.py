@@ -1,4 +1,4 @@
-"""Playing a session: real time whatever decoding costs, and picture and rows that belong together."""
+"""Playback of a session: in real time however slow decoding is, with image and rows of the same frame."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 
 from app.qt.review.review_player import ReviewPlayer, ShownFrame
 from app.review.session import Session, SessionVideo, open_session
@@ -25,15 +20,15 @@ Until = Callable[[Callable[[], bool]], None]
 FPS = 10.0
 
 
-class MadeClip:
-    """Grey pictures whose level tells the position."""
+class FakeClip:
+    """Grey frames whose level is the position."""
 
-    opened: list[MadeClip] = []
+    opened: list[FakeClip] = []
 
     def __init__(self, path: Path) -> None:
         self.closed = False
         self.asked: list[float] = []
-        MadeClip.opened.append(self)
+        FakeClip.opened.append(self)
 
     def image_at(self, time_s: float) -> UInt8:
         self.asked.append(time_s)
@@ -44,7 +39,7 @@ class MadeClip:
 
 
 class Clock:
-    """Time that stands until it is moved."""
+    """A clock that is set by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -55,7 +50,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("player") / "made"
+    path = tmp_path_factory.mktemp("player") / "session"
     write_synthetic_session(SessionFolder(path), 12.0, FPS, 2, 5)
     return path
 
@@ -74,10 +69,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def player(session: Session, clock: Clock) -> Iterator[ReviewPlayer]:
-    MadeClip.opened.clear()
-    made = ReviewPlayer(session, open_clip=MadeClip, clock=clock)
-    yield made
-    made.close()
+    FakeClip.opened.clear()
+    review_player = ReviewPlayer(session, open_clip=FakeClip, clock=clock)
+    yield review_player
+    review_player.close()
 
 
 @pytest.fixture
@@ -87,7 +82,7 @@ def seen(player: ReviewPlayer) -> list[ShownFrame]:
     return shown
 
 
-def test_picture_and_rows_are_of_the_same_frame(
+def test_image_and_rows_belong_to_the_same_frame(
     player: ReviewPlayer, session: Session, seen: list[ShownFrame], until: Until
 ) -> None:
     for position in (7, 3, 99):
@@ -99,14 +94,14 @@ def test_picture_and_rows_are_of_the_same_frame(
         assert seen[-1].frame_size_px == (128, 72)
 
 
-def test_the_picture_fits_the_view(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
+def test_the_image_fits_the_view(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
     player.set_view_size(256, 1000)
     until(lambda: bool(seen))
     assert seen[-1].image is not None
     assert seen[-1].image.shape == (144, 256, 3)
 
 
-def test_a_clean_video_gets_the_overlay_and_an_annotated_one_none(
+def test_only_a_video_without_overlay_gets_one(
     session: Session, player: ReviewPlayer, seen: list[ShownFrame], until: Until
 ) -> None:
     player.set_view_size(128, 72)
@@ -114,7 +109,7 @@ def test_a_clean_video_gets_the_overlay_and_an_annotated_one_none(
     assert seen[-1].image is not None
     assert (seen[-1].image == 0).all()
     session.video = SessionVideo(Path("clip.mp4"), annotated=False)
-    clean = ReviewPlayer(session, open_clip=MadeClip)
+    clean = ReviewPlayer(session, open_clip=FakeClip)
     drawn: list[ShownFrame] = []
     clean.shown.connect(drawn.append)
     clean.set_view_size(128, 72)
@@ -124,7 +119,7 @@ def test_a_clean_video_gets_the_overlay_and_an_annotated_one_none(
     assert not (drawn[-1].image == 0).all()
 
 
-def test_steps_and_jumps_stay_within_the_session(player: ReviewPlayer, session: Session) -> None:
+def test_steps_and_seeks_are_clipped_to_the_session(player: ReviewPlayer, session: Session) -> None:
     player.step(-1)
     assert player.position == 0
     player.step(3)
@@ -137,19 +132,19 @@ def test_steps_and_jumps_stay_within_the_session(player: ReviewPlayer, session: 
     assert player.position == 0
 
 
-def test_playing_follows_the_clock_and_leaves_positions_out(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+def test_playback_follows_the_clock_and_skips_frames(player: ReviewPlayer, clock: Clock, until: Until) -> None:
     moved: list[int] = []
     player.moved.connect(moved.append)
     player.toggle()
     assert player.playing
     clock.now += 2.05
     until(lambda: bool(moved))
-    assert moved == [20]  # not 1, 2, 3 ...: what could not be shown in time is left out
+    assert moved == [20]  # not 1, 2, 3 ...: frames that are late are skipped
     player.toggle()
     assert not player.playing
 
 
-def test_playing_ends_at_the_end_and_starts_anew(
+def test_playback_stops_at_the_end_and_starts_again(
     player: ReviewPlayer, session: Session, clock: Clock, until: Until
 ) -> None:
     states: list[bool] = []
@@ -165,14 +160,16 @@ def test_playing_ends_at_the_end_and_starts_anew(
 
 
 @pytest.mark.parametrize(("rate", "position"), [(0.25, 5), (4.0, 80)])
-def test_rates(player: ReviewPlayer, clock: Clock, until: Until, rate: float, position: int) -> None:
+def test_the_rate_scales_the_speed(
+    player: ReviewPlayer, clock: Clock, until: Until, rate: float, position: int
+) -> None:
     player.set_rate(rate)
     player.toggle()
     clock.now += 2.01
     until(lambda: player.position == position)
 
 
-def test_a_rate_that_changes_while_playing_does_not_jump(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+def test_changing_the_rate_during_playback_does_not_jump(player: ReviewPlayer, clock: Clock, until: Until) -> None:
     player.toggle()
     clock.now += 2.01
     until(lambda: player.position == 20)
@@ -182,7 +179,7 @@ def test_a_rate_that_changes_while_playing_does_not_jump(player: ReviewPlayer, c
     until(lambda: player.position == 40)
 
 
-def test_the_shuttle_goes_both_ways_and_faster(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+def test_the_shuttle_plays_both_ways_and_doubles_the_rate(player: ReviewPlayer, clock: Clock, until: Until) -> None:
     player.go_to(100)
     player.shuttle(-1)
     assert player.rate == -1.0
@@ -194,12 +191,12 @@ def test_the_shuttle_goes_both_ways_and_faster(player: ReviewPlayer, clock: Cloc
     assert player.rate == 2.0
     player.shuttle(1)
     player.shuttle(1)
-    assert player.rate == 4.0  # no faster
+    assert player.rate == 4.0  # the maximum
     player.pause()
     assert not player.playing
 
 
-def test_playing_backwards_ends_at_the_start(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+def test_backward_playback_stops_at_the_start(player: ReviewPlayer, clock: Clock, until: Until) -> None:
     player.go_to(10)
     player.shuttle(-1)
     clock.now += 60
@@ -207,7 +204,7 @@ def test_playing_backwards_ends_at_the_start(player: ReviewPlayer, clock: Clock,
     assert player.position == 0
 
 
-def test_a_jump_while_playing_goes_on_from_there(player: ReviewPlayer, clock: Clock, until: Until) -> None:
+def test_playback_continues_from_a_seek(player: ReviewPlayer, clock: Clock, until: Until) -> None:
     player.toggle()
     clock.now += 1.0
     player.go_to(50)
@@ -215,10 +212,10 @@ def test_a_jump_while_playing_goes_on_from_there(player: ReviewPlayer, clock: Cl
     until(lambda: player.position == 60)
 
 
-def test_slow_decoding_shows_the_newest_and_never_an_old_queue(session: Session, clock: Clock, until: Until) -> None:
+def test_slow_decoding_shows_only_the_latest_frame(session: Session, clock: Clock, until: Until) -> None:
     gate = threading.Semaphore(0)
 
-    class SlowClip(MadeClip):
+    class SlowClip(FakeClip):
         def image_at(self, time_s: float) -> UInt8:
             gate.acquire()
             return super().image_at(time_s)
@@ -240,7 +237,7 @@ def test_slow_decoding_shows_the_newest_and_never_an_old_queue(session: Session,
 
 def test_a_session_without_video_shows_its_rows(session: Session, until: Until) -> None:
     session.video = None
-    player = ReviewPlayer(session, open_clip=MadeClip)
+    player = ReviewPlayer(session, open_clip=FakeClip)
     shown: list[ShownFrame] = []
     player.shown.connect(shown.append)
     player.go_to(5)
@@ -251,8 +248,8 @@ def test_a_session_without_video_shows_its_rows(session: Session, until: Until) 
     assert shown[-1].rows[0].frame == 5
 
 
-def test_a_video_that_cannot_be_read_is_told_and_the_rows_come(session: Session, until: Until) -> None:
-    def refuse(path: Path) -> MadeClip:
+def test_an_unreadable_video_is_reported_and_the_rows_are_shown(session: Session, until: Until) -> None:
+    def refuse(path: Path) -> FakeClip:
         raise SourceError(f"{path} is gone: put it back")
 
     player = ReviewPlayer(session, open_clip=refuse)
@@ -265,10 +262,10 @@ def test_a_video_that_cannot_be_read_is_told_and_the_rows_come(session: Session,
     assert shown[-1].rows[0].frame == 5
 
 
-def test_closing_ends_the_clip(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
+def test_closing_closes_the_video(player: ReviewPlayer, seen: list[ShownFrame], until: Until) -> None:
     player.set_view_size(64, 64)
     until(lambda: bool(seen))
     player.toggle()
     player.close()
-    assert MadeClip.opened[0].closed
+    assert FakeClip.opened[0].closed
     assert not player.playing

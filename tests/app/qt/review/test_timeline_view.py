@@ -1,4 +1,4 @@
-"""The timeline: what is painted, and what mouse, wheel and keys do."""
+"""The timeline: what it draws, and how it reacts to mouse, wheel and keys."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QAction, QColor, QFont, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
@@ -36,7 +31,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("timeline") / "made"
+    path = tmp_path_factory.mktemp("timeline") / "session"
     write_synthetic_session(SessionFolder(path), 60.0, 10.0, 3, 5)
     return path
 
@@ -49,22 +44,22 @@ def session(folder: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def view(qtbot, session: Session) -> TimelineView:
-    made = TimelineView()
-    qtbot.addWidget(made)
-    made.resize(800, 300)
-    made.set_session(session)
-    made.show()
-    return made
+    timeline = TimelineView()
+    qtbot.addWidget(timeline)
+    timeline.resize(800, 300)
+    timeline.set_session(session)
+    timeline.show()
+    return timeline
 
 
 @pytest.fixture
 def box(qtbot) -> Iterator[TimelineBox]:
     owner = QWidget()
     closer, wider, whole = (QAction(text, owner) for text in ("in", "out", "all"))
-    made = TimelineBox((closer, wider, whole))
+    timeline_box = TimelineBox((closer, wider, whole))
     qtbot.addWidget(owner)
-    qtbot.addWidget(made)
-    yield made
+    qtbot.addWidget(timeline_box)
+    yield timeline_box
     owner.close()
 
 
@@ -77,12 +72,12 @@ def face_y(view: TimelineView, face_id: int) -> int:
     return view.frame.head_px + row.top_px - view.verticalScrollBar().value() + row.height_px // 2
 
 
-def picture(view: TimelineView) -> QImage:
+def grab(view: TimelineView) -> QImage:
     return view.viewport().grab().toImage()
 
 
 def move(view: TimelineView, at: QPoint, keys: Qt.KeyboardModifier = NONE) -> None:
-    """A move with the left button down, which QTest.mouseMove does not tell."""
+    """A move with the left button down, which QTest.mouseMove cannot send."""
     where = QPointF(at)
     event = QMouseEvent(
         QEvent.Type.MouseMove, where, QPointF(view.viewport().mapToGlobal(at)), Qt.MouseButton.NoButton, LEFT, keys
@@ -111,55 +106,55 @@ def test_the_whole_session_is_shown_at_first(view: TimelineView, session: Sessio
     assert view.faces == session.faces
 
 
-def test_a_lane_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
+def test_a_row_has_the_colour_of_its_label(view: TimelineView, session: Session) -> None:
     timeline = session.faces[0]
     accepted = timeline.positions[timeline.states == FaceState.ACCEPT]
     view.zoom(9, float(session.times_s[accepted[len(accepted) // 2]]))
     start, end = np.searchsorted(session.times_s, (view.scale.start_s, view.scale.end_s))
     position = next(p for p in accepted if start < p < end - 1)
     label = session.header.expressions[int(timeline.buckets(np.array([position, position + 1])).label[0])]
-    image = picture(view)
+    image = grab(view)
     row_top = face_y(view, timeline.face_id) - 8
     x = round(view.frame.names_px + view.scale.x_of((session.times_s[position] + session.times_s[position + 1]) / 2))
     assert image.pixelColor(x, row_top).name() == current().expression(label).name()
 
 
-def test_other_themes_paint_other_colours(view: TimelineView) -> None:
-    light = picture(view)
+def test_other_themes_use_other_colours(view: TimelineView) -> None:
+    light = grab(view)
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     apply_theme(application, ThemeName.DARK, 200)
-    dark = picture(view)
+    dark = grab(view)
     assert dark.pixelColor(3, 20) != light.pixelColor(3, 20)
     assert view.frame.head_px > 40
 
 
 def test_without_a_session_nothing_happens(qtbot) -> None:
-    made = TimelineView()
-    qtbot.addWidget(made)
-    made.resize(400, 200)
-    asked = []
-    made.seek_requested.connect(asked.append)
-    made.show()
-    assert picture(made).pixelColor(100, 50) == current().colour("panel")
-    QTest.mouseClick(made.viewport(), LEFT, NONE, QPoint(200, 5))
-    QTest.keyClick(made, Qt.Key.Key_Down)
-    wheel(made, 1)
-    made.zoom(1)
-    assert asked == []
+    timeline = TimelineView()
+    qtbot.addWidget(timeline)
+    timeline.resize(400, 200)
+    requested = []
+    timeline.seek_requested.connect(requested.append)
+    timeline.show()
+    assert grab(timeline).pixelColor(100, 50) == current().colour("panel")
+    QTest.mouseClick(timeline.viewport(), LEFT, NONE, QPoint(200, 5))
+    QTest.keyClick(timeline, Qt.Key.Key_Down)
+    wheel(timeline, 1)
+    timeline.zoom(1)
+    assert requested == []
 
 
 def test_a_drag_on_the_ruler_scrubs(view: TimelineView) -> None:
-    asked: list[float] = []
-    view.seek_requested.connect(asked.append)
+    requested: list[float] = []
+    view.seek_requested.connect(requested.append)
     QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(time_x(view, 10.0), 5))
     move(view, QPoint(time_x(view, 20.0), 5))
     QTest.mouseRelease(view.viewport(), LEFT, NONE, QPoint(time_x(view, 20.0), 5))
     move(view, QPoint(time_x(view, 40.0), 5))
-    assert asked == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
+    assert requested == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
 
 
-def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
+def test_shift_and_drag_mark_a_range_in_both_directions(view: TimelineView) -> None:
     marked: list[tuple[float, float]] = []
     view.range_marked.connect(lambda start, end: marked.append((start, end)))
     shift = Qt.KeyboardModifier.ShiftModifier
@@ -168,7 +163,7 @@ def test_a_drag_with_shift_marks_a_range_either_way(view: TimelineView) -> None:
     assert marked[-1] == (pytest.approx(12.0, abs=0.1), pytest.approx(30.0, abs=0.1))
 
 
-def test_a_click_chooses_the_face_of_the_lane(view: TimelineView, session: Session) -> None:
+def test_a_click_chooses_the_face_of_the_row(view: TimelineView, session: Session) -> None:
     chosen: list[int] = []
     view.face_chosen.connect(chosen.append)
     second = session.faces[1].face_id
@@ -183,14 +178,14 @@ def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:
         QTest.keyClick(view, key)
         assert view.selected == expected
     QTest.keyClick(view, Qt.Key.Key_Up)
-    assert view.selected == first  # there is none above
+    assert view.selected == first  # it is the topmost
 
 
-def test_a_double_click_goes_there(view: TimelineView) -> None:
-    asked: list[float] = []
-    view.seek_requested.connect(asked.append)
+def test_a_double_click_seeks(view: TimelineView) -> None:
+    requested: list[float] = []
+    view.seek_requested.connect(requested.append)
     QTest.mouseDClick(view.viewport(), LEFT, NONE, QPoint(time_x(view, 33.0), 200))
-    assert asked == [pytest.approx(33.0, abs=0.1)]
+    assert requested == [pytest.approx(33.0, abs=0.1)]
 
 
 def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
@@ -202,7 +197,7 @@ def test_the_wheel_zooms_with_ctrl_around_the_mouse(view: TimelineView) -> None:
     assert view.scale.span_s == pytest.approx(view.scale.duration_s)
 
 
-def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: TimelineView) -> None:
+def test_the_wheel_scrolls_time_with_shift_or_if_all_faces_fit(view: TimelineView) -> None:
     view.zoom(4, 30.0)
     start = view.scale.start_s
     wheel(view, -1, Qt.KeyboardModifier.ShiftModifier)
@@ -213,7 +208,7 @@ def test_the_wheel_scrolls_time_with_shift_and_where_all_faces_fit(view: Timelin
     assert view.scale.start_s < later
 
 
-def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineView) -> None:
+def test_the_wheel_scrolls_faces_if_not_all_fit(view: TimelineView) -> None:
     view.resize(800, 120)
     view.select_face(view.faces[0].face_id)
     bar = view.verticalScrollBar()
@@ -224,13 +219,13 @@ def test_the_wheel_scrolls_faces_where_there_are_more_than_fit(view: TimelineVie
     assert view.scale.start_s == 0.0
 
 
-def test_the_page_turns_with_the_playhead(view: TimelineView) -> None:
+def test_the_view_follows_the_playhead(view: TimelineView) -> None:
     view.zoom(5, 0.0)
     view.set_time(50.0)
     assert view.scale.start_s < 50.0 < view.scale.end_s
 
 
-def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: TimelineView) -> None:
+def test_playback_does_not_scroll_back_after_the_user_scrolled_away(view: TimelineView) -> None:
     view.set_time(1.0)
     view.zoom(5, 1.0)
     view.horizontalScrollBar().setValue(view.horizontalScrollBar().maximum())
@@ -239,14 +234,14 @@ def test_playing_does_not_take_the_view_from_one_who_scrolled_away(view: Timelin
     assert view.scale.start_s == start
 
 
-def test_a_chosen_face_below_the_edge_is_scrolled_to(view: TimelineView, session: Session) -> None:
+def test_a_selected_face_out_of_view_is_scrolled_to(view: TimelineView, session: Session) -> None:
     view.resize(800, 120)
     last = session.faces[-1].face_id
     view.select_face(last)
     assert view.frame.head_px <= face_y(view, last) <= 120
 
 
-def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, session: Session) -> None:
+def test_short_faces_get_rows_when_enabled_or_selected(box: TimelineBox, session: Session) -> None:
     short = dataclasses.replace(session.faces[0], positions=session.faces[0].positions[:3])
     session.faces = (short, *session.faces[1:])
     box.timeline.set_session(session)
@@ -261,11 +256,11 @@ def test_short_faces_get_lanes_when_asked_for_or_chosen(box: TimelineBox, sessio
     assert short in box.timeline.faces
 
 
-def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: TimelineView, session: Session) -> None:
+def test_human_labels_have_their_own_row_and_change_no_other(view: TimelineView, session: Session) -> None:
     face = session.faces[0].face_id
-    before = picture(view)
+    before = grab(view)
     view.set_notes(Notes(labels=(HumanLabel(face, 10.0, 50.0, "anger"),)))
-    after = picture(view)
+    after = grab(view)
     y = face_y(view, face)
     xs = range(time_x(view, 1.0), time_x(view, 59.0))
     assert [before.pixel(x, y) for x in xs] == [after.pixel(x, y) for x in xs]
@@ -274,10 +269,10 @@ def test_people_s_labels_have_a_row_of_their_own_and_change_no_other(view: Timel
     assert frame.name() == current().expression("anger").name()
 
 
-def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> None:
-    before = picture(view)
+def test_excluded_ranges_and_markers_cover_all_rows(view: TimelineView) -> None:
+    before = grab(view)
     view.set_notes(Notes(markers=(Marker(5.0, "here"),), exclusions=(Exclusion(20.0, 30.0),)))
-    after = picture(view)
+    after = grab(view)
     for y in range(view.frame.ruler_px + 2, 280, 20):
         row = [after.pixel(x, y) != before.pixel(x, y) for x in range(time_x(view, 21.0), time_x(view, 29.0))]
         assert any(row)
@@ -285,7 +280,7 @@ def test_excluded_ranges_and_markers_lie_over_all_lanes(view: TimelineView) -> N
     assert flag == current().colour("text")
 
 
-def test_units_can_be_folded(view: TimelineView) -> None:
+def test_units_can_be_hidden(view: TimelineView) -> None:
     view.select_face(view.faces[0].face_id)
     assert any(row.kind is RowKind.UNITS for row in view.frame.rows)
     view.set_with_units(False)
@@ -304,23 +299,23 @@ def test_moving_the_playhead_does_not_draw_the_static_image_again(
 
     monkeypatch.setattr(TimelinePainter, "image", count)
     view.set_time(10.0)
-    picture(view)
+    grab(view)
     drawn.clear()
     view.set_time(11.0)
-    picture(view)
+    grab(view)
     assert drawn == []
-    assert picture(view).pixelColor(time_x(view, 11.0), 270) == current().colour("text")
+    assert grab(view).pixelColor(time_x(view, 11.0), 270) == current().colour("text")
 
 
 def test_a_range_is_shown_between_two_lines(view: TimelineView) -> None:
-    before = picture(view)
+    before = grab(view)
     view.set_range((10.0, 20.0))
-    after = picture(view)
+    after = grab(view)
     assert after.pixel(time_x(view, 15.0), 280) != before.pixel(time_x(view, 15.0), 280)
     assert after.pixel(time_x(view, 25.0), 280) == before.pixel(time_x(view, 25.0), 280)
 
 
-def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
+def test_the_tooltip_shows_time_face_and_content(session: Session) -> None:
     timeline = session.faces[0]
     rows = layout_rows((timeline,), timeline.face_id, set(), 18, 16.0)
     time_s = float(session.times_s[timeline.positions[5]])
@@ -334,28 +329,28 @@ def test_the_tip_tells_time_face_and_what_is_there(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "text"),
     [
         (FaceState.REJECT, "Not assessed: unlike training data"),
         (FaceState.LOW_QUALITY, "Can't see well"),
         (FaceState.AMBIGUOUS, "ambiguous between"),
     ],
 )
-def test_the_tip_says_each_state_in_words(session: Session, state: FaceState, said: str) -> None:
+def test_the_tooltip_names_each_state(session: Session, state: FaceState, text: str) -> None:
     timeline = next(timeline for timeline in session.faces if (timeline.states == state).any())
     time_s = float(session.times_s[timeline.positions[np.flatnonzero(timeline.states == state)[0]]])
     row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
-    assert said in tooltip_text(session, Notes(), row, 0.5, time_s)
+    assert text in tooltip_text(session, Notes(), row, 0.5, time_s)
 
 
-def test_the_tip_of_a_face_that_is_not_there(session: Session) -> None:
+def test_the_tooltip_of_an_absent_face(session: Session) -> None:
     timeline = max(session.faces, key=lambda timeline: timeline.first)
     assert timeline.first > 0
     row = layout_rows((timeline,), None, set(), 0, 16.0)[0]
     assert "not in view" in tooltip_text(session, Notes(), row, 0.5, 0.0)
 
 
-def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
+def test_the_timeline_is_accessible(view: TimelineView) -> None:
     assert view.focusPolicy() & Qt.FocusPolicy.TabFocus
     assert view.accessibleName()
     view.set_time(12.0)
@@ -363,7 +358,7 @@ def test_it_can_be_reached_and_says_what_it_is(view: TimelineView) -> None:
     assert "0:12.0" in view.accessibleDescription() or not view.hasFocus()
 
 
-def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
+def test_the_legend_has_room_for_all_texts(box: TimelineBox) -> None:
     box.resize(300, 300)
     box.show()
     image = box.grab().toImage()
@@ -377,7 +372,7 @@ def test_the_key_has_room_for_all_words(box: TimelineBox) -> None:
     assert key.isHidden()
 
 
-def test_the_switches_keep_their_words_where_there_is_little_room(box: TimelineBox, session: Session, qapp) -> None:
+def test_the_switches_keep_their_texts_in_narrow_windows(box: TimelineBox, session: Session, qapp) -> None:
     apply_theme(qapp, ThemeName.LIGHT, 200)
     box.timeline.set_session(session)
     box.follow_session()

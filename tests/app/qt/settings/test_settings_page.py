@@ -1,4 +1,4 @@
-"""Every setting changes its field at once, shows changes made elsewhere, and says what it does."""
+"""The page Settings: every control changes its field at once and follows changes from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
@@ -43,12 +38,13 @@ def store() -> PreferenceStore:
 
 @pytest.fixture
 def page(qtbot: QtBot, store: PreferenceStore, tmp_path: Path) -> Iterator[SettingsPage]:
-    made = SettingsPage(store, "0.9", ask=lambda parent, title, first: tmp_path / "chosen", look=lambda out: CHECKS)
-    qtbot.addWidget(made)
-    made.resize(900, 700)
-    made.show()
-    yield made
-    made.shutdown()
+    chosen = tmp_path / "chosen"
+    page = SettingsPage(store, "0.9", ask=lambda parent, title, first: chosen, run_checks=lambda out: CHECKS)
+    qtbot.addWidget(page)
+    page.resize(900, 700)
+    page.show()
+    yield page
+    page.shutdown()
 
 
 def choose(box: QComboBox, value: object) -> None:
@@ -57,11 +53,11 @@ def choose(box: QComboBox, value: object) -> None:
     box.activated.emit(place)
 
 
-def words_of(widget: QWidget) -> str:
+def text_of(widget: QWidget) -> str:
     return "\n".join(label.text().replace("\u200b", "") for label in widget.findChildren(QLabel))
 
 
-def test_appearance_changes_at_once_and_follows(page: SettingsPage, store: PreferenceStore) -> None:
+def test_appearance_changes_and_follows_the_store(page: SettingsPage, store: PreferenceStore) -> None:
     choose(page.appearance.theme, "dark")
     choose(page.appearance.scale, 150)
     assert (store.now.theme, store.now.scale_percent) == ("dark", 150)
@@ -69,7 +65,7 @@ def test_appearance_changes_at_once_and_follows(page: SettingsPage, store: Prefe
     assert (page.appearance.theme.currentData(), page.appearance.scale.currentData()) == ("light", 100)
 
 
-def test_runtime_changes_and_follows(page: SettingsPage, store: PreferenceStore) -> None:
+def test_runtime_changes_and_follows_the_store(page: SettingsPage, store: PreferenceStore) -> None:
     choose(page.runtime.backend, "onnxruntime")
     page.runtime.threads.setValue(page.runtime.threads.maximum())
     assert (store.now.backend, store.now.threads) == ("onnxruntime", page.runtime.threads.maximum())
@@ -77,10 +73,10 @@ def test_runtime_changes_and_follows(page: SettingsPage, store: PreferenceStore)
     assert store.now.backend is None
     store.change(backend="onnxruntime")
     assert page.runtime.backend.currentData() == "onnxruntime"
-    assert "when a source is started next" in words_of(page.runtime)
+    assert "when a source is started next" in text_of(page.runtime)
 
 
-def test_backends_are_those_of_the_registry_and_what_is_not_installed_cannot_be_chosen(
+def test_backends_of_the_registry_are_listed_and_missing_ones_disabled(
     qtbot: QtBot, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.qt.settings.settings_cards.find_spec", lambda name: name == "onnxruntime" or None)
@@ -99,7 +95,7 @@ def test_backends_are_those_of_the_registry_and_what_is_not_installed_cannot_be_
     assert store.now.tracker == "mediapipe"
 
 
-def test_limits_keep_the_one_that_was_not_moved_exact(page: SettingsPage, store: PreferenceStore) -> None:
+def test_changing_one_limit_keeps_the_other_exact(page: SettingsPage, store: PreferenceStore) -> None:
     own = read_model_facts("expression").limits
     assert own is not None
     card = page.limits
@@ -117,7 +113,7 @@ def test_limits_keep_the_one_that_was_not_moved_exact(page: SettingsPage, store:
     assert (card.accept.value(), card.ood.value()) == (0.25, 0.75)
 
 
-def test_a_model_that_cannot_be_read_is_told_where_its_settings_would_be(
+def test_an_unreadable_model_is_reported_in_place_of_its_settings(
     qtbot: QtBot, store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(task: str) -> None:
@@ -125,15 +121,15 @@ def test_a_model_that_cannot_be_read_is_told_where_its_settings_would_be(
 
     monkeypatch.setattr("app.qt.settings.settings_page.read_model_facts", missing)
     monkeypatch.setattr("app.qt.about.model_cards.read_model_facts", missing)
-    page = SettingsPage(store, "0.9", look=lambda out: CHECKS)
+    page = SettingsPage(store, "0.9", run_checks=lambda out: CHECKS)
     qtbot.addWidget(page)
-    assert words_of(page).count("expression.onnx is missing") == 2
-    assert "action_units.onnx is missing" in words_of(page)
+    assert text_of(page).count("expression.onnx is missing") == 2
+    assert "action_units.onnx is missing" in text_of(page)
     page.shutdown()
 
 
-def test_models_are_named_with_hash_and_licence(page: SettingsPage) -> None:
-    words = words_of(page)
+def test_models_are_listed_with_hash_and_licence(page: SettingsPage) -> None:
+    words = text_of(page)
     for task in ("expression", "action_units"):
         facts = read_model_facts(task)
         assert facts.name in words
@@ -142,35 +138,35 @@ def test_models_are_named_with_hash_and_licence(page: SettingsPage) -> None:
     assert "8 of 18" in words or f"of {len(read_model_facts('action_units').labels)}" in words
 
 
-def test_folders_are_chosen_and_shown(page: SettingsPage, store: PreferenceStore, tmp_path: Path) -> None:
+def test_folders_can_be_chosen(page: SettingsPage, store: PreferenceStore, tmp_path: Path) -> None:
     page.folders.buttons["recordings"].click()
     assert store.now.recordings == tmp_path / "chosen"
-    assert str(tmp_path / "chosen") in words_of(page.folders)
+    assert str(tmp_path / "chosen") in text_of(page.folders)
     store.change(annotations=tmp_path / "else")
-    assert str(tmp_path / "else") in words_of(page.folders)
+    assert str(tmp_path / "else") in text_of(page.folders)
 
 
-def test_privacy_tells_where_the_settings_stand(qtbot: QtBot, tmp_path: Path) -> None:
-    page = SettingsPage(PreferenceStore(tmp_path / "desktop.json"), "0.9", look=lambda out: CHECKS)
+def test_privacy_names_the_settings_file(qtbot: QtBot, tmp_path: Path) -> None:
+    page = SettingsPage(PreferenceStore(tmp_path / "desktop.json"), "0.9", run_checks=lambda out: CHECKS)
     qtbot.addWidget(page)
-    assert str(tmp_path / "desktop.json") in words_of(page)
+    assert str(tmp_path / "desktop.json") in text_of(page)
     page.shutdown()
 
 
-def test_a_language_can_be_chosen_where_there_is_one(qtbot: QtBot, store: PreferenceStore) -> None:
+def test_a_language_can_be_chosen_if_one_is_installed(qtbot: QtBot, store: PreferenceStore) -> None:
     alone = AppearanceCard(store, {})
     card = AppearanceCard(store, {"de": Path("mien_de.qm")})
     for one in (alone, card):
         qtbot.addWidget(one)
     assert alone.language is None
-    assert "Language" not in words_of(alone)
+    assert "Language" not in text_of(alone)
     assert card.language is not None
     assert [card.language.itemText(place) for place in range(3)][2] == "Deutsch"
     choose(card.language, "de")
     assert store.now.language == "de"
 
 
-def test_the_wheel_scrolls_the_page_and_changes_nothing(page: SettingsPage, store: PreferenceStore) -> None:
+def test_the_wheel_does_not_change_an_unfocused_control(page: SettingsPage, store: PreferenceStore) -> None:
     box = page.appearance.scale
     box.clearFocus()
     middle = QPointF(box.rect().center())
@@ -195,52 +191,52 @@ def test_every_control_is_named(page: SettingsPage) -> None:
     assert len(names) == 2
 
 
-def test_the_examination_is_shown_and_copied(page: SettingsPage, until: Until) -> None:
+def test_the_checks_are_shown_and_copied(page: SettingsPage, until: Until) -> None:
     card = page.diagnostics
-    told: list[Notice] = []
-    page.noticed.connect(told.append)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
     assert not card.copy.isEnabled()
     card.start.click()
     assert not card.start.isEnabled()
     until(card.start.isEnabled)
-    words = words_of(card)
+    words = text_of(card)
     assert all(text in words for text in ("✓ ok", "✗ missing", "○ optional", "face network", "run 'mien prepare'"))
     card.copy.click()
     assert QGuiApplication.clipboard().text().startswith("Mien 0.9\n")
-    assert len(told) == 1
+    assert len(notices) == 1
     card.start.click()
     until(card.start.isEnabled)
-    assert words_of(card).count("✗ missing") == 1
+    assert text_of(card).count("✗ missing") == 1
 
 
-def test_an_examination_that_breaks_off_is_told(qtbot: QtBot, store: PreferenceStore, until: Until) -> None:
+def test_failing_checks_give_a_notice(qtbot: QtBot, store: PreferenceStore, until: Until) -> None:
     def broken(out: Path) -> list[Check]:
         raise RuntimeError("no such thing")
 
-    page = SettingsPage(store, "0.9", look=broken)
+    page = SettingsPage(store, "0.9", run_checks=broken)
     qtbot.addWidget(page)
-    told: list[Notice] = []
-    page.noticed.connect(told.append)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
     page.diagnostics.start.click()
-    until(lambda: bool(told))
-    assert "no such thing" in told[0].text
+    until(lambda: bool(notices))
+    assert "no such thing" in notices[0].text
     assert page.diagnostics.start.isEnabled()
     page.shutdown()
 
 
-def test_the_window_may_close_during_an_examination(qtbot: QtBot, store: PreferenceStore) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_closing_during_the_checks_shows_no_result(qtbot: QtBot, store: PreferenceStore) -> None:
+    started, release = threading.Event(), threading.Event()
 
     def slow(out: Path) -> list[Check]:
-        begun.set()
-        go_on.wait(5)
+        started.set()
+        release.wait(5)
         return CHECKS
 
-    page = SettingsPage(store, "0.9", look=slow)
+    page = SettingsPage(store, "0.9", run_checks=slow)
     qtbot.addWidget(page)
     page.diagnostics.start.click()
-    assert begun.wait(5)
-    go_on.set()
+    assert started.wait(5)
+    release.set()
     page.shutdown()
     QTest.qWait(1)
-    assert "face network" not in words_of(page.diagnostics)
+    assert "face network" not in text_of(page.diagnostics)

@@ -1,15 +1,10 @@
-"""The first page says what is wanted, and tells everybody once what must be known."""
+"""The page Start: what it opens, and the notice of the first start."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtTest import QTest
@@ -19,13 +14,12 @@ from pytestqt.qtbot import QtBot
 from app.overlay.overlay import DISCLAIMER
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
-from app.qt.start.first_notice import FirstNotice
-from app.qt.start.start_page import StartPage
+from app.qt.start.start_page import FirstNotice, StartPage
 from app.qt.widgets.notice_bar import Notice
 
 
-class Asked:
-    """Answers in place of a file dialog."""
+class FakeDialog:
+    """Replaces a file dialog."""
 
     def __init__(self, *paths: str) -> None:
         self.paths = paths
@@ -34,8 +28,8 @@ class Asked:
         return self.paths
 
 
-class Heard:
-    """Writes down what the page wants."""
+class Requests:
+    """Collects the signals of the page."""
 
     def __init__(self, page: StartPage) -> None:
         self.live: list[str] = []
@@ -48,21 +42,21 @@ class Heard:
         page.noticed.connect(self.notices.append)
 
 
-def made_session(folder: Path) -> Path:
+def write_session(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "journal.jsonl").write_text("x")
     return folder
 
 
-def shown(qtbot: QtBot, page: StartPage) -> Heard:
+def shown(qtbot: QtBot, page: StartPage) -> Requests:
     qtbot.addWidget(page)
     page.resize(1000, 700)
     page.show()
     page.enter()
-    return Heard(page)
+    return Requests(page)
 
 
-def words_of(page: QWidget) -> str:
+def text_of(page: QWidget) -> str:
     return "\n".join(label.text() for label in page.findChildren(QLabel) if label.isVisibleTo(page))
 
 
@@ -70,43 +64,44 @@ def card(page: StartPage, name: str) -> ActionCard:
     return next(card for card in page.findChildren(ActionCard) if card.accessibleName() == name)
 
 
-def test_three_ways_in_by_mouse_and_key(qtbot: QtBot, tmp_path: Path) -> None:
-    session = made_session(tmp_path / "session")
-    page = StartPage(PreferenceStore(None), ask_for_videos=Asked("a.mp4", "b.mp4"), ask_for_session=Asked(str(session)))
-    heard = shown(qtbot, page)
+def test_the_three_actions_work_by_mouse_and_key(qtbot: QtBot, tmp_path: Path) -> None:
+    session = write_session(tmp_path / "session")
+    videos, sessions = FakeDialog("a.mp4", "b.mp4"), FakeDialog(str(session))
+    page = StartPage(PreferenceStore(None), ask_for_videos=videos, ask_for_session=sessions)
+    requests = shown(qtbot, page)
     assert QTest.qWaitForWindowActive(page)
     for name in ("Use my camera", "Open video", "Open session"):
         qtbot.mouseClick(card(page, name), Qt.MouseButton.LeftButton)
-    assert (heard.live, heard.sessions) == (["0", "a.mp4"], [session])
+    assert (requests.live, requests.sessions) == (["0", "a.mp4"], [session])
     for key in (Qt.Key.Key_C, Qt.Key.Key_V, Qt.Key.Key_S):
         QTest.keyClick(page, key)
-    assert (heard.live, heard.sessions) == (["0", "a.mp4"] * 2, [session] * 2)
-    assert heard.notices == []
+    assert (requests.live, requests.sessions) == (["0", "a.mp4"] * 2, [session] * 2)
+    assert requests.notices == []
 
 
 @pytest.mark.parametrize(("source", "camera"), [("2", "2"), ("/dev/video4", "/dev/video4"), ("film.mp4", "0")])
-def test_my_camera_is_the_one_used_last(qtbot: QtBot, source: str, camera: str) -> None:
+def test_the_camera_used_last_is_opened(qtbot: QtBot, source: str, camera: str) -> None:
     page = StartPage(PreferenceStore(None, source=source))
-    heard = shown(qtbot, page)
+    requests = shown(qtbot, page)
     card(page, "Use my camera").click()
-    assert heard.live == [camera]
+    assert requests.live == [camera]
 
 
-def test_who_thinks_better_of_it_opens_nothing(qtbot: QtBot) -> None:
-    page = StartPage(PreferenceStore(None), ask_for_videos=Asked(), ask_for_session=Asked())
-    heard = shown(qtbot, page)
+def test_a_cancelled_dialog_opens_nothing(qtbot: QtBot) -> None:
+    page = StartPage(PreferenceStore(None), ask_for_videos=FakeDialog(), ask_for_session=FakeDialog())
+    requests = shown(qtbot, page)
     for action in page.page_actions()[1:]:
         action.trigger()
     page.findChildren(DropZone)[1].click()
-    assert (heard.live, heard.queue, heard.sessions, heard.notices) == ([], [], [], [])
+    assert (requests.live, requests.queue, requests.sessions, requests.notices) == ([], [], [], [])
 
 
-def test_a_folder_that_is_no_session_is_told(qtbot: QtBot, tmp_path: Path) -> None:
-    page = StartPage(PreferenceStore(None), ask_for_session=Asked(str(tmp_path)))
-    heard = shown(qtbot, page)
+def test_a_folder_that_is_not_a_session_gives_a_notice(qtbot: QtBot, tmp_path: Path) -> None:
+    page = StartPage(PreferenceStore(None), ask_for_session=FakeDialog(str(tmp_path)))
+    requests = shown(qtbot, page)
     card(page, "Open session").click()
-    assert heard.sessions == []
-    assert str(tmp_path) in heard.notices[0].text
+    assert requests.sessions == []
+    assert str(tmp_path) in requests.notices[0].text
 
 
 def drag(zone: DropZone, *paths: Path) -> bool:
@@ -122,74 +117,74 @@ def drag(zone: DropZone, *paths: Path) -> bool:
     return over.isAccepted()
 
 
-def test_one_zone_watches_the_other_queues_and_neither_takes_sessions(qtbot: QtBot, tmp_path: Path) -> None:
+def test_the_drop_zones_accept_videos_and_no_sessions(qtbot: QtBot, tmp_path: Path) -> None:
     first, second = tmp_path / "a.mp4", tmp_path / "b.mp4"
     for path in (first, second):
         path.write_bytes(b"x")
     page = StartPage(PreferenceStore(None))
-    heard = shown(qtbot, page)
+    requests = shown(qtbot, page)
     watch, queue = page.findChildren(DropZone)
     assert drag(watch, first)
     assert drag(queue, first, second)
-    assert not drag(watch, made_session(tmp_path / "session"))
+    assert not drag(watch, write_session(tmp_path / "session"))
     assert not drag(queue, tmp_path / "gone.mp4")
-    assert heard.live == [str(first)]
-    assert heard.queue == [(str(first), str(second))]
+    assert requests.live == [str(first)]
+    assert requests.queue == [(str(first), str(second))]
     queue.setDown(True)
     queue.dragLeaveEvent(QDragLeaveEvent())
     assert not queue.isDown()
 
 
-def test_a_click_on_the_queues_zone_asks(qtbot: QtBot) -> None:
-    page = StartPage(PreferenceStore(None), ask_for_videos=Asked("a.mp4", "b.mp4"))
-    heard = shown(qtbot, page)
+def test_a_click_on_the_queue_zone_opens_a_dialog(qtbot: QtBot) -> None:
+    page = StartPage(PreferenceStore(None), ask_for_videos=FakeDialog("a.mp4", "b.mp4"))
+    requests = shown(qtbot, page)
     page.findChildren(DropZone)[1].click()
-    assert heard.queue == [("a.mp4", "b.mp4")]
+    assert requests.queue == [("a.mp4", "b.mp4")]
 
 
-def test_recent_sessions_are_links_as_long_as_they_are_there(qtbot: QtBot, tmp_path: Path) -> None:
+def test_recent_sessions_are_links_while_they_exist(qtbot: QtBot, tmp_path: Path) -> None:
     store = PreferenceStore(None)
     page = StartPage(store)
-    heard = shown(qtbot, page)
-    assert "None yet." in words_of(page)
-    folders = [made_session(tmp_path / name) for name in ("a", "b")]
+    requests = shown(qtbot, page)
+    assert "None yet." in text_of(page)
+    folders = [write_session(tmp_path / name) for name in ("a", "b")]
     for folder in folders:
         store.remember_session(folder)
     links = page.findChildren(LinkButton)
     assert [link.text() for link in links] == ["b", "a"]
-    assert "None yet." not in words_of(page)
+    assert "None yet." not in text_of(page)
     qtbot.mouseClick(links[1], Qt.MouseButton.LeftButton)
-    assert heard.sessions == [folders[0]]
+    assert requests.sessions == [folders[0]]
     (folders[0] / "journal.jsonl").unlink()
     qtbot.mouseClick(links[1], Qt.MouseButton.LeftButton)
-    assert len(heard.notices) == 1
+    assert len(requests.notices) == 1
     page.enter()
     assert [link.text() for link in page.findChildren(LinkButton) if link.parent() is not None] == ["b"]
 
 
-def test_the_notice_stays_until_it_was_read(qtbot: QtBot) -> None:
+def test_the_notice_stays_until_it_is_confirmed(qtbot: QtBot) -> None:
     store = PreferenceStore(None)
     page = StartPage(store)
     shown(qtbot, page)
     notice = page.findChild(FirstNotice)
-    words = words_of(notice)
-    assert "at work" in words
-    assert "school" in words
-    assert DISCLAIMER in words
+    text = text_of(notice)
+    assert "at work" in text
+    assert "school" in text
+    assert DISCLAIMER in text
     qtbot.mouseClick(notice.findChild(QPushButton), Qt.MouseButton.LeftButton)
     assert store.now.notice_read
     assert not notice.isVisible()
 
 
-def test_privacy_and_standing_line_are_always_there(qtbot: QtBot) -> None:
+def test_privacy_statement_and_disclaimer_are_always_shown(qtbot: QtBot) -> None:
     page = StartPage(PreferenceStore(None, notice_read=True))
     shown(qtbot, page)
-    assert "Nothing leaves this computer. Nothing is stored unless you press Record." in words_of(page)
-    assert DISCLAIMER in words_of(page)
+    assert "Nothing leaves this computer. Nothing is stored unless you press Record." in text_of(page)
+    assert DISCLAIMER in text_of(page)
 
 
-def test_everything_is_reached_by_tab_and_named(qtbot: QtBot, tmp_path: Path) -> None:
-    page = StartPage(PreferenceStore(None, sessions=(made_session(tmp_path / "a"),)))
+def test_all_controls_are_named_and_reached_by_tab(qtbot: QtBot, tmp_path: Path) -> None:
+    page = StartPage(PreferenceStore(None, sessions=(write_session(tmp_path / "a"),)))
     shown(qtbot, page)
     assert QTest.qWaitForWindowActive(page)
     reached = []

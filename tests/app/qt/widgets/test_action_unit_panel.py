@@ -1,13 +1,8 @@
-"""The panel of action units: trusted units first, the others never present, numbers by pointer and by keys."""
+"""The panel of action units: trusted units first, others never present, numbers by pointer and keys."""
 
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent, QImage
 from PySide6.QtWidgets import QApplication, QToolTip
@@ -15,11 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.session.rows import FaceRow, SessionHeader
-from engine.facs import EXPRESSIONS, OPEN_UNITS
+from app.session.rows import FaceRow
+from engine.facs import OPEN_UNITS
+from tests.fakes.sessions import fake_header
 
 TRUSTED = (4, 12, 25)
-HEADER = SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, TRUSTED, 1.2, 0.95)
+HEADER = fake_header(au_codes=OPEN_UNITS, au_thresholds=(0.5,) * 18, au_trusted=TRUSTED)
 
 
 def row(**occurrence: float) -> FaceRow:
@@ -30,36 +26,35 @@ def row(**occurrence: float) -> FaceRow:
 
 @pytest.fixture
 def panel(qtbot: QtBot) -> ActionUnitPanel:
-    made = ActionUnitPanel()
-    qtbot.addWidget(made)
-    made.set_header(HEADER)
-    made.resize(340, made.sizeHint().height())
-    made.show()
-    return made
+    panel = ActionUnitPanel()
+    qtbot.addWidget(panel)
+    panel.set_header(HEADER)
+    panel.resize(340, panel.sizeHint().height())
+    panel.show()
+    return panel
 
 
-def picture(panel: ActionUnitPanel) -> QImage:
+def screenshot(panel: ActionUnitPanel) -> QImage:
     return panel.grab().toImage()
 
 
 def coloured(panel: ActionUnitPanel, line: int, name: str) -> int:
     """Pixels of a colour of the theme along the middle of a bar."""
-    image, bar = picture(panel), panel._bars[line].toRect()
+    image = screenshot(panel)
+    bar = panel.bar_box(line).toRect()
     wanted = theme.current().colour(name).rgb()
     y = bar.top() + 2  # clear of the whisker's line
     return sum(image.pixel(x, y) == wanted for x in range(bar.left(), bar.right()))
 
 
-def test_present_trusted_units_are_told_in_words(panel: ActionUnitPanel) -> None:
+def test_present_trusted_units_are_named(panel: ActionUnitPanel) -> None:
     panel.show_row(row(AU12=0.9, AU25=0.8, AU6=0.95))
     assert panel.present == (12, 25)
     assert panel.accessibleDescription() == "Present: AU12 lip corner puller, AU25 lips part"
 
 
-def test_many_units_are_told_by_their_codes(qtbot: QtBot, panel: ActionUnitPanel) -> None:
-    panel.set_header(
-        SessionHeader("made", "0.1", "e" * 64, EXPRESSIONS, OPEN_UNITS, (0.5,) * 18, OPEN_UNITS, 1.2, 0.95)
-    )
+def test_many_present_units_are_listed_by_code(qtbot: QtBot, panel: ActionUnitPanel) -> None:
+    panel.set_header(fake_header(au_codes=OPEN_UNITS, au_thresholds=(0.5,) * 18))
     panel.show_row(row(AU1=0.9, AU2=0.9, AU4=0.9, AU5=0.9))
     assert panel.accessibleDescription() == "Present: AU1, AU2, AU4, AU5"
 
@@ -77,18 +72,18 @@ def test_a_unit_at_its_threshold_is_not_present(panel: ActionUnitPanel) -> None:
 
 def test_a_face_that_is_not_assessed_has_empty_bars(panel: ActionUnitPanel) -> None:
     panel.show_row(row(**{f"AU{unit}": 0.0 for unit in OPEN_UNITS}))
-    zero = picture(panel)
+    zero = screenshot(panel)
     panel.show_row(FaceRow(0, None, 0.0, "reject", 5.0))
     assert panel.accessibleDescription() == "Action units: not assessed"
-    assert picture(panel) != zero
+    assert screenshot(panel) != zero
 
 
-def test_bars_tell_present_from_below_and_from_not_trusted(panel: ActionUnitPanel) -> None:
+def test_bars_distinguish_present_below_threshold_and_untrusted(panel: ActionUnitPanel) -> None:
     panel.show_row(row(AU4=0.45, AU12=0.9, AU1=0.9))  # lines: AU4, AU12, AU25, then AU1
     assert coloured(panel, 0, "below") > 10
     assert coloured(panel, 1, "present") > 50
     assert coloured(panel, 3, "present") == 0
-    assert 10 < coloured(panel, 3, "hatch") < 0.8 * panel._bars[3].width()
+    assert 10 < coloured(panel, 3, "hatch") < 0.8 * panel.bar_box(3).width()
 
 
 def test_bars_grow_with_occurrence(panel: ActionUnitPanel) -> None:
@@ -98,26 +93,26 @@ def test_bars_grow_with_occurrence(panel: ActionUnitPanel) -> None:
     assert coloured(panel, 1, "present") > shorter
 
 
-def tip_at(panel: ActionUnitPanel, place: QPoint) -> str:
-    QApplication.sendEvent(panel, QHelpEvent(QEvent.Type.ToolTip, place, panel.mapToGlobal(place)))
+def tip_at(panel: ActionUnitPanel, point: QPoint) -> str:
+    QApplication.sendEvent(panel, QHelpEvent(QEvent.Type.ToolTip, point, panel.mapToGlobal(point)))
     text = QToolTip.text()
     QToolTip.hideText()
     return text
 
 
-def test_the_pointer_tells_the_numbers(panel: ActionUnitPanel) -> None:
+def test_the_tooltip_shows_the_numbers(panel: ActionUnitPanel) -> None:
     panel.show_row(row(AU12=0.9))
-    picture(panel)
-    told = tip_at(panel, panel._bars[1].center().toPoint())
-    assert told.startswith("AU12 lip corner puller: 0.90 ± 0.05, present (above 0.50)")
-    assert "not a certified FACS coding" in told
-    told = tip_at(panel, panel._bars[3].center().toPoint())
-    assert "not trusted" in told
-    assert "do not build on it" in told
+    screenshot(panel)
+    tip = tip_at(panel, panel.bar_box(1).center().toPoint())
+    assert tip.startswith("AU12 lip corner puller: 0.90 ± 0.05, present (above 0.50)")
+    assert "not a certified FACS coding" in tip
+    tip = tip_at(panel, panel.bar_box(3).center().toPoint())
+    assert "not trusted" in tip
+    assert "not accurate enough" in tip
     assert tip_at(panel, QPoint(5, 5)).startswith("Estimated muscle movements (FACS codes)")
 
 
-def test_keys_go_through_the_units(panel: ActionUnitPanel, qtbot: QtBot) -> None:
+def test_arrow_keys_select_units(panel: ActionUnitPanel, qtbot: QtBot) -> None:
     panel.show_row(row(AU12=0.9))
     qtbot.keyClick(panel, Qt.Key.Key_Down)
     assert panel.accessibleDescription().startswith("AU4 brow lowerer: 0.10 ± 0.05, not present")
@@ -132,40 +127,41 @@ def test_keys_go_through_the_units(panel: ActionUnitPanel, qtbot: QtBot) -> None
     assert panel.accessibleDescription().startswith("AU43")
 
 
-def test_a_click_chooses_a_unit(panel: ActionUnitPanel, qtbot: QtBot) -> None:
+def test_a_click_selects_a_unit(panel: ActionUnitPanel, qtbot: QtBot) -> None:
     panel.show_row(row(AU12=0.9))
-    picture(panel)
-    qtbot.mouseClick(panel, Qt.MouseButton.LeftButton, pos=panel._bars[1].center().toPoint())
+    screenshot(panel)
+    qtbot.mouseClick(panel, Qt.MouseButton.LeftButton, pos=panel.bar_box(1).center().toPoint())
     assert panel.accessibleDescription().startswith("AU12")
     qtbot.mouseClick(panel, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
     assert panel.accessibleDescription() == "Present: AU12 lip corner puller"
 
 
-def test_names_go_where_there_is_no_room(panel: ActionUnitPanel) -> None:
+def test_a_narrow_panel_has_no_names(panel: ActionUnitPanel) -> None:
     panel.show_row(row(AU12=0.9))
-    picture(panel)
-    wide = panel._bars[1].left()
+    screenshot(panel)
+    wide = panel.bar_box(1).left()
     panel.resize(240, panel.height())
-    picture(panel)
-    assert panel._bars[1].left() < wide
+    screenshot(panel)
+    assert panel.bar_box(1).left() < wide
 
 
 @pytest.mark.parametrize("scale", [100, 200])
-def test_nothing_lies_outside_at_any_scale(panel: ActionUnitPanel, scale: int) -> None:
+def test_all_bars_are_inside_at_any_scale(panel: ActionUnitPanel, scale: int) -> None:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     theme.apply_theme(application, theme.ThemeName.DARK, scale)
     QApplication.processEvents()
     panel.resize(panel.minimumSizeHint())
-    picture(panel)
-    assert all(panel.rect().contains(bar.toAlignedRect()) for bar in panel._bars)
-    assert panel._bars[0].width() > 50
+    screenshot(panel)
+    boxes = [panel.bar_box(line) for line in range(len(OPEN_UNITS))]
+    assert all(panel.rect().contains(box.toAlignedRect()) for box in boxes)
+    assert boxes[0].width() > 50
 
 
-def test_without_a_run_there_are_no_units(panel: ActionUnitPanel, qtbot: QtBot) -> None:
+def test_without_a_session_there_are_no_units(panel: ActionUnitPanel, qtbot: QtBot) -> None:
     panel.show_row(row(AU12=0.9))
     panel.set_header(None)
     qtbot.keyClick(panel, Qt.Key.Key_Down)
     assert panel.present == ()
     assert panel.accessibleDescription() == "Action units: not assessed"
-    assert not picture(panel).isNull()
+    assert not screenshot(panel).isNull()

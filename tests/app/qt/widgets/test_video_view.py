@@ -1,14 +1,9 @@
-"""The picture, its borders, and where it was clicked."""
+"""The video view: image, borders, message, and click positions."""
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip(
-    "PySide6.QtWidgets", reason="needs PySide6 and the libraries of the system that Qt loads", exc_type=ImportError
-)
-
 import numpy as np
+import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from app.overlay.overlay import bgrx
@@ -17,13 +12,13 @@ from app.qt.widgets.video_view import VideoView
 
 @pytest.fixture
 def view(qtbot):
-    made = VideoView()
-    qtbot.addWidget(made)
-    made.resize(400, 200)
-    return made
+    view = VideoView()
+    qtbot.addWidget(view)
+    view.resize(400, 200)
+    return view
 
 
-def picture(width: int, height: int, level: int = 200):
+def image_of(width: int, height: int, level: int = 200):
     return np.full((height, width, 3), level, np.uint8)
 
 
@@ -31,15 +26,15 @@ def lightness(view, x: int, y: int) -> int:
     return view.grab().toImage().pixelColor(x, y).lightness()
 
 
-def test_a_fitted_picture_stands_in_the_middle_between_dark_borders(view):
-    view.show_image(picture(200, 200))
+def test_a_fitted_image_is_centred_between_dark_borders(view):
+    view.show_image(image_of(200, 200))
     assert lightness(view, 200, 100) == 200
     assert lightness(view, 101, 1) == 200
     assert lightness(view, 50, 100) < 30
     assert lightness(view, 350, 100) < 30
 
 
-def test_both_forms_of_a_picture_look_the_same(view):
+def test_rgb_and_bgrx_images_look_the_same(view):
     colours = np.zeros((200, 200, 3), np.uint8)
     colours[:, :100], colours[:, 100:] = (250, 10, 60), (0, 90, 200)
     view.show_image(colours)
@@ -49,15 +44,15 @@ def test_both_forms_of_a_picture_look_the_same(view):
     assert view.grab().toImage() == plain
 
 
-def test_a_picture_of_another_size_is_fitted_as_well(view):
-    view.show_image(picture(50, 100))  # 1 : 2, so 100 x 200 here
+def test_an_image_of_another_size_is_scaled(view):
+    view.show_image(image_of(50, 100))  # 1 : 2, so 100 x 200 here
     assert lightness(view, 200, 100) == 200
     assert lightness(view, 160, 100) == 200
     assert lightness(view, 140, 100) < 30
 
 
-def test_words_take_the_place_of_the_picture_and_are_told(view):
-    view.show_image(picture(200, 200))
+def test_a_message_replaces_the_image_and_is_accessible(view):
+    view.show_image(image_of(200, 200))
     view.show_message("Choose a source")
     assert view.image is None
     assert view.accessibleDescription() == "Choose a source"
@@ -65,20 +60,20 @@ def test_words_take_the_place_of_the_picture_and_are_told(view):
     assert any(image.pixelColor(x, 100).lightness() > 150 for x in range(400))
 
 
-def test_a_new_size_is_told_in_device_pixels(view, qtbot):
+def test_a_new_size_is_emitted_in_device_pixels(view, qtbot):
     view.show()
-    with qtbot.waitSignal(view.resized_px) as heard:
+    with qtbot.waitSignal(view.resized_px) as signal:
         view.resize(300, 250)
-    assert heard.args == [300, 250]
+    assert signal.args == [300, 250]
 
 
-def test_a_click_is_told_as_shares_of_the_picture_and_only_inside(view):
-    heard: list[tuple[float, float]] = []
-    view.face_picked.connect(lambda x, y: heard.append((x, y)))
+def test_a_click_inside_the_image_is_emitted_as_fractions_of_it(view):
+    clicks: list[tuple[float, float]] = []
+    view.face_picked.connect(lambda x, y: clicks.append((x, y)))
     from PySide6.QtTest import QTest
 
-    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))  # no picture
-    view.show_image(picture(200, 200))
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))  # no image
+    view.show_image(image_of(200, 200))
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(50, 100))  # the border
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(150, 50))
-    assert heard == [(pytest.approx(0.25, abs=0.01), pytest.approx(0.25, abs=0.01))]
+    assert clicks == [(pytest.approx(0.25, abs=0.01), pytest.approx(0.25, abs=0.01))]

@@ -1,1 +1,0 @@
-"""Uncertainty scores and their calibration."""

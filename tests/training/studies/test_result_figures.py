@@ -1,0 +1,165 @@
+"""The collected figures: copied, never made up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.fake_action_unit_labels import faulty_faces
+from tests.training.fake_action_unit_reports import UNITS, fake_file_report
+from training.evaluation.action_units_file import UnitFileReport
+from training.loop.json_report import plain
+from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
+
+
+def figure(value: float, n: int = 100) -> dict[str, float]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": n}
+
+
+def seeds(*values: float) -> dict[str, Any]:
+    return {"mean": sum(values) / len(values), "deviation": 0.002, "each": list(values)}
+
+
+def strength(name: str, auroc: float, ratio: float) -> dict[str, Any]:
+    rows = [{"rejected": rate / 10, "ratio": figure(ratio + rate)} for rate in range(1, 10)]
+    curve = {"ambiguous": "top vote share <= 0.5", "rows": rows}
+    return {"strength": name, "shift": {"mean": {"epistemic": figure(auroc)}}, "retention": [curve]}
+
+
+REPORTS: dict[str, dict[str, Any]] = {
+    "expression": {
+        "majority": {"accuracy": figure(0.86), "macro_f1": figure(0.6)},
+        "raters": {"after": {"ece": figure(0.012)}},
+    },
+    "uncertainty": {
+        "tables": {
+            "disagreement": {"votes": {"rho": figure(0.68)}},
+            "strengths": [strength("cifar_c", 0.71, 1.0), strength("imagenet_c", 0.86, 2.0)],
+        }
+    },
+    "members": {
+        "distributions": [],
+        "accuracy_gain": seeds(0.004, 0.006),
+        "majority_n": 3152,
+        "repaired": 40,
+        "broken": 10,
+        "fer2013_n": 3573,
+        "fer2013_single": seeds(0.66, 0.68),
+        "fer2013_ensemble": {"accuracy": figure(0.69)},
+    },
+    "rivals": {
+        "faces": 3572,
+        "table": [{"method": "ensemble", "auroc_epistemic": figure(0.8, 400)}]
+        + [{"method": "distilled", "auroc_epistemic": figure(0.8, 400)}],
+        "rivals": [
+            {"method": "ensemble", "separation": 1.0, "times_one_member": 5.0},
+            {"method": "distilled", "separation": 0.97, "times_one_member": 1.2},
+        ],
+    },
+    "rlps": {
+        "made_noise": {
+            "quarter_noise_each": [
+                {"kept_full": 0.97, "kept_half": 0.9, "kept_none": 0.05},
+                {"kept_full": 0.99, "kept_half": 0.8, "kept_none": 0.03},
+            ]
+        }
+    },
+}
+
+
+def written(folder: Path, changed: dict[str, dict[str, Any]] | None = None) -> Reports:
+    for name, report in {**REPORTS, **(changed or {})}.items():
+        (folder / f"{name}.json").write_text(json.dumps(report))
+    return Reports(**{name: folder / f"{name}.json" for name in REPORTS})
+
+
+def test_each_figure_is_that_of_its_report(tmp_path: Path) -> None:
+    found = {item.name: item for item in expression_figures(written(tmp_path))}
+    assert found["ferplus_majority_accuracy_edge"].value == 0.86
+    assert found["auroc_epistemic_corruptions_sev5_native"].value == 0.71
+    assert found["auroc_epistemic_corruptions_sev5_imagenetc"].value == 0.86
+    assert found["retention_ratio_at_r08"].value == 2.0 + 8
+    assert found["arbex_fused_minus_primary_accuracy"].value == pytest.approx(100 * (0.004 + 0.006) / 2)
+    assert found["edge_time_vs_one_member"].value == 1.2
+    separation = found["edge_separation_vs_ensemble"]
+    assert separation.n == 400  # what was corrupted, not the whole split
+    assert "--faces 400" in separation.command
+    assert found["rlps_keep_full_face"].value == pytest.approx((0.97 + 0.99) / 2)
+    assert found["rlps_keep_no_face"].value == pytest.approx((0.05 + 0.03) / 2)
+
+
+def test_every_written_figure_names_its_command_and_size(tmp_path: Path) -> None:
+    out = tmp_path / "results" / "expression.json"
+    write_figures(expression_figures(written(tmp_path)), out)
+    rows = json.loads(out.read_text())["figures"]
+    assert all(row["command"].startswith("mien-train ") and row["n"] > 0 for row in rows)
+    assert all("interval" in row for row in rows if "low" in row)
+
+
+def test_a_run_without_a_second_head_has_no_fer2013_figures(tmp_path: Path) -> None:
+    without = REPORTS["members"] | {"fer2013_single": None, "fer2013_ensemble": None}
+    names = {item.name for item in expression_figures(written(tmp_path, {"members": without}))}
+    assert not any("fer2013" in name for name in names)
+
+
+def test_a_report_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no 'rivals'"):
+        expression_figures(written(tmp_path, {"rivals": REPORTS["members"]}))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
+    return fake_file_report(tmp_path_factory.mktemp("model"), faulty_faces(units=UNITS), split="PrivateTest")
+
+
+def test_action_unit_figures_are_those_of_the_report(report: UnitFileReport, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(report)))
+    found = {item.name: item for item in action_unit_figures(path)}
+    of_open = next(part.report for part in report.sources if part.source == "open")
+    assert of_open.mean_bp4d is not None
+    f1 = found["open_au_f1_average_12"]
+    assert f1.value == pytest.approx(of_open.mean_bp4d.scores.f1_half.value, abs=1e-4)
+    assert f1.interval == "95 %, bootstrap over people"
+    gap = report.all.uncertainty[0].gap_points
+    assert found["epistemic_decile_accuracy_gap"].value == pytest.approx(gap.value, abs=1e-4)
+    assert found["au_edge_ms_s20_cpu2"].value == pytest.approx(report.latency[1].median_ms, abs=1e-4)
+    assert report.fer is not None
+    ties = {tie.units: tie.auroc.value for tie in report.fer.ties}
+    for name, units in (("au12_happiness", ("AU12",)), ("au4_anger", ("AU4",)), ("au25_26_surprise", ("AU25", "AU26"))):
+        assert found[f"{name}_auroc_ferplus"].value == pytest.approx(ties[units], abs=1e-4)
+    assert len(found) == 6
+    fold = report.test_fold
+    assert f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1.command
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"fer": None}, "--fer"), ({"sources": []}, "--data open"), ({"latency": []}, "no time")],
+)
+def test_report_without_a_part_is_refused(
+    report: UnitFileReport, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(report) | change))
+    with pytest.raises(ValueError, match=message):
+        action_unit_figures(path)
+
+
+def test_report_of_the_selection_split_is_refused(report: UnitFileReport, tmp_path: Path) -> None:
+    assert report.fer is not None
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(plain(replace(report, fer=replace(report.fer, split="PublicTest")))))
+    with pytest.raises(ValueError, match=r"report\.json was made on PublicTest of FERPlus: evaluate with --split Priv"):
+        action_unit_figures(path)
+
+
+def test_action_unit_report_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="has no 'by_samples'"):
+        action_unit_figures(path)

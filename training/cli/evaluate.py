@@ -1,0 +1,184 @@
+"""``mien-train evaluate``: measure a model, a run or a method and write its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.alignment import CROP_SIDE_PX
+from training import CONFIGS
+from training.action_units.export import held_out_fold
+from training.action_units.exported import ExportedActionUnits
+from training.action_units.fit import describe_faces
+from training.cli.options import (
+    CACHE,
+    Cache,
+    Fer,
+    Model,
+    Out,
+    OutFolder,
+    Run,
+    Settings,
+    Split,
+    TestFold,
+    Threads,
+    UnitSets,
+    Workers,
+    configure_torch,
+    read_faces_of,
+    say,
+)
+from training.corruptions.catalogue import Strength
+from training.data.action_unit_faces import UnitFaces, split_people
+from training.data.fer2013 import read_faces
+from training.evaluation.action_units_file import FerSplit, evaluate_units_file
+from training.evaluation.expression import evaluate_expression
+from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
+from training.loop.json_report import write_report
+from training.reports.action_units import write_action_units_report
+from training.reports.expression import write_expression_report
+from training.rlps.fit import read_rlps_config
+from training.studies.members import evaluate_members
+from training.studies.rivals import evaluate_rivals
+from training.studies.rlps_trials import evaluate_rlps
+
+commands = typer.Typer(no_args_is_help=True, help="Measure a model, a run or a method.")
+
+
+@commands.command("expression")
+def evaluate_expression_command(
+    model: Model,
+    data: Fer,
+    out: OutFolder,
+    split: Split = "PublicTest",
+    cache: Cache = CACHE,
+) -> None:
+    """Accuracy, calibration, uncertainty and routes on a split of FERPlus."""
+    report = evaluate_expression(model, data, cache, split)
+    write_expression_report(report, out)
+    say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+
+
+@commands.command("uncertainty")
+def evaluate_uncertainty_command(
+    model: Model,
+    data: Fer,
+    out: Out,
+    split: Split = "PublicTest",
+    faces128: Annotated[Path | None, typer.Option(help="Folder of faces128, for natural shift.")] = None,
+    media: Annotated[Path | None, typer.Option(help="Folder of clips and images, for natural shift.")] = None,
+    faces: Annotated[int, typer.Option(help="Number of faces corrupted at severity 5; 0 is all.")] = 0,
+    graded: Annotated[int, typer.Option(help="Number of them also corrupted at severities 1 to 4.")] = 200,
+    strength: Annotated[list[Strength] | None, typer.Option(help="Constants (may be given again).")] = None,
+    cache: Cache = CACHE,
+) -> None:
+    """The dual validation: aleatoric against the raters, epistemic against corrupted images and natural shift."""
+    strengths = tuple(strength) if strength else UncertaintyConfig().strengths
+    settings = UncertaintyConfig(strengths, faces or None, graded)
+    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, say)
+    write_report(found, out)
+    say(f"wrote {out}")
+
+
+@commands.command("au")
+def evaluate_au_command(
+    model: Model,
+    data: UnitSets,
+    out: OutFolder,
+    test_fold: TestFold = 1,
+    fer: Annotated[Path | None, typer.Option(help="FER2013 folder, for the check against expressions.")] = None,
+    split: Split = "PublicTest",
+    cache: Cache = CACHE,
+    threads: Threads = 1,
+    workers: Workers = 2,
+) -> None:
+    """Figures per unit on held-out people, and whether units separate the expressions that FACS ties them to."""
+    configure_torch(threads)
+    measure_file(model, read_faces_of(data, cache, workers), test_fold, out, fer, split, cache, threads, say)
+
+
+def measure_file(
+    model: Path,
+    faces: UnitFaces,
+    test_fold: int,
+    out: Path,
+    fer: Path | None = None,
+    split: str = "PublicTest",
+    cache: Path = CACHE,
+    threads: int = 1,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Write the report on a model file: people of one fold, and with ``fer`` also a split of FERPlus.
+
+    Raises:
+        ContractError: the file is not an action-unit model, or lacks a unit of the faces.
+        ValueError, FileNotFoundError: the fold does not exist or is not the one that the model's training held out,
+            or FERPlus cannot be read.
+    """
+    _require_unseen(model, test_fold)
+    test = split_people(faces, test_fold).test
+    described = f"fold {test_fold}: {describe_faces(test)}"
+    outside = FerSplit(split, read_faces(fer, split, cache, CROP_SIDE_PX)) if fer else None
+    found = evaluate_units_file(model, test, described, outside, threads=threads, report=report)
+    write_action_units_report(found, out)
+    report(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+
+
+def _require_unseen(model: Path, test_fold: int) -> None:
+    """Refuse to measure on people that the model may have been trained on."""
+    held_out = held_out_fold(ExportedActionUnits(model).contract.data)
+    if held_out is None:
+        raise ValueError(
+            f"the contract of {model} names no held-out fold, so fold {test_fold} may be people of its training: "
+            "export its run again (mien-train export au), then give that fold as --test-fold N"
+        )
+    if held_out != test_fold:
+        raise ValueError(
+            f"{model} held out fold {held_out} and was trained on the people of fold {test_fold}: "
+            f"give --test-fold {held_out}"
+        )
+
+
+@commands.command("members")
+def evaluate_members_command(data: Fer, run: Run, out: Out, split: Split = "PublicTest", threads: Threads = 2) -> None:
+    """The networks of a run one by one: seeds, before and after fusion, FER2013's seven labels."""
+    configure_torch(threads)
+    write_report(evaluate_members(run, data, run / "cache", split), out)
+    say(f"wrote {out}")
+
+
+@commands.command("rivals")
+def evaluate_rivals_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`.")],
+    student: Annotated[list[Path], typer.Option(help="Finished run of `fit uar` (may be given again).")],
+    out: Out,
+    split: Split = "PublicTest",
+    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 1000,
+    threads: Threads = 2,
+) -> None:
+    """Ensemble, baselines and cheap rivals in one table: accuracy, uncertainty, milliseconds."""
+    configure_torch(threads)
+    settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
+    write_report(evaluate_rivals(members, student, data, split, settings, say), out)
+    say(f"wrote {out}")
+
+
+@commands.command("rlps")
+def evaluate_rlps_command(
+    data: Fer,
+    clip: Annotated[list[Path], typer.Option(help="Video without a face (may be given again).")],
+    run: Run,
+    out: Out,
+    config: Settings = CONFIGS / "rlps_trial.toml",
+    seeds: Annotated[int, typer.Option(help="Repetitions of the main trial.")] = 3,
+    cache: Cache = CACHE,
+    threads: Threads = 2,
+) -> None:
+    """What RLPS removes where the noise is known, and the accuracy of training on the rest."""
+    configure_torch(threads)
+    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=say), out)
+    say(f"wrote {out}")

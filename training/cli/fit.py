@@ -1,0 +1,101 @@
+"""``mien-train fit``: train a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training import CONFIGS
+from training.action_units.fit import fit_action_units, read_action_units_config
+from training.cli.options import (
+    Device,
+    Fer,
+    Run,
+    Settings,
+    TestFold,
+    Threads,
+    UnitSets,
+    Workers,
+    configure_torch,
+    read_unit_split,
+    say,
+)
+from training.data.sources import Source
+from training.expression.distil import fit_uar, read_uar_config
+from training.expression.fit import ExpressionData, fit_expression, read_run_config
+from training.loop.distributed import process_group, rank_0_first
+from training.rlps.fit import fit_rlps, read_rlps_config
+
+commands = typer.Typer(no_args_is_help=True, help="Train a model; a run that was killed resumes.")
+
+
+@commands.command("expression")
+def fit_expression_command(
+    data: Annotated[Path, typer.Option("--data", help="Folder of the data set in its publisher's layout.")],
+    run: Run,
+    config: Settings = CONFIGS / "expression_edge.toml",
+    source: Annotated[Source, typer.Option(help="The data set.")] = Source.FER2013,
+    split: Annotated[str, typer.Option(help="Training split; by default the publisher's first.")] = "",
+    validation_split: Annotated[str, typer.Option(help="Validation split; by default the second.")] = "",
+    keep: Annotated[Path | None, typer.Option(help="Keep list of `fit rlps`: train on these only.")] = None,
+    member: Annotated[list[int] | None, typer.Option(help="Train only this member (may be given again).")] = None,
+    start: Annotated[Path | None, typer.Option(help="Finished run whose members are the initial weights.")] = None,
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Train the members of the expression ensemble (ARBEx)."""
+    configure_torch(threads)
+    settings = read_run_config(config)
+    faces = ExpressionData(data, source, split, validation_split, keep)
+    with process_group(device) as where:
+        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, say)
+
+
+@commands.command("uar")
+def fit_uar_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`: the ensemble to learn from.")],
+    run: Run,
+    config: Annotated[Path, typer.Option(help="Settings: one of training/configs/uar_*.toml.")] = CONFIGS
+    / "uar_distilled.toml",
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Distil the ensemble into one network that keeps its uncertainty."""
+    configure_torch(threads)
+    with process_group(device) as where:
+        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), say)
+
+
+@commands.command("rlps")
+def fit_rlps_command(
+    data: Fer,
+    run: Run,
+    config: Settings = CONFIGS / "rlps.toml",
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Choose the training images to keep: RUN/keep.csv for `fit expression --keep`, and a sheet of the others."""
+    configure_torch(threads)
+    fit_rlps(read_rlps_config(config), data, run, device, report=say)
+
+
+@commands.command("au")
+def fit_au_command(
+    data: UnitSets,
+    run: Run,
+    test_fold: TestFold = 1,
+    config: Settings = CONFIGS / "action_units.toml",
+    threads: Threads = 2,
+    device: Device = "cpu",
+    workers: Workers = 2,
+) -> None:
+    """Train an action-unit model (UGN or one of its baselines) on two folds of people."""
+    configure_torch(threads)
+    settings = read_action_units_config(config)
+    with process_group(device) as where:
+        with rank_0_first():
+            split = read_unit_split(data, test_fold, run / "cache", workers)
+        fit_action_units(split, settings, run, str(where), say)

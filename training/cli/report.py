@@ -1,0 +1,64 @@
+"""``mien-train card`` and ``figures``: model cards and docs/results, from reports; nothing is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.options import Card, Out, say
+from training.reports.action_units import write_action_units_card
+from training.reports.expression import write_expression_card
+from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
+
+card_commands = typer.Typer(no_args_is_help=True, help="Write the tables of a model card from reports.")
+figures_commands = typer.Typer(no_args_is_help=True, help="Collect figures from reports; nothing is measured.")
+
+
+@card_commands.command("expression")
+def card_expression_command(
+    card: Card,
+    reports: Annotated[list[Path], typer.Argument(help="report.json of each split, PublicTest first.")],
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Report of evaluate uncertainty, for one more table.")
+    ] = None,
+) -> None:
+    """Write the tables of an expression model's card from its reports."""
+    write_expression_card(card, reports, uncertainty)
+    say(f"wrote {card}")
+
+
+@card_commands.command("au")
+def card_au_command(
+    card: Card,
+    report: Annotated[Path, typer.Argument(help="report.json of `evaluate au`.")],
+    study: Annotated[Path | None, typer.Option(help="report.json of `study au`, for the tables of the paper.")] = None,
+) -> None:
+    """Write the tables of an action-unit model's card from its report."""
+    write_action_units_card(card, report, study)
+    say(f"wrote {card}")
+
+
+@figures_commands.command("expression")
+def figures_expression_command(
+    expression: Annotated[Path, typer.Option(help="report.json of `evaluate expression`.")],
+    uncertainty: Annotated[Path, typer.Option(help="Report of `evaluate uncertainty`.")],
+    members: Annotated[Path, typer.Option(help="Report of `evaluate members`.")],
+    rivals: Annotated[Path, typer.Option(help="Report of `evaluate rivals`.")],
+    rlps: Annotated[Path, typer.Option(help="Report of `evaluate rlps`.")],
+    out: Out = Path("docs/results/expression.json"),
+) -> None:
+    """Collect the figures of the expression model from its reports; nothing is measured."""
+    write_figures(expression_figures(Reports(expression, uncertainty, members, rivals, rlps)), out)
+    say(f"wrote {out}")
+
+
+@figures_commands.command("au")
+def figures_au_command(
+    report: Annotated[Path, typer.Argument(help="report.json of `evaluate au` with the open set and --fer.")],
+    out: Out = Path("docs/results/action_units.json"),
+) -> None:
+    """Collect the figures of the action-unit model from its report; nothing is measured."""
+    write_figures(action_unit_figures(report), out)
+    say(f"wrote {out}")

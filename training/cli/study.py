@@ -1,0 +1,85 @@
+"""``mien-train study`` and ``ablate``: one-off research behind the documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from training import CONFIGS
+from training.action_units.fit import read_action_units_config
+from training.cli.options import (
+    Device,
+    Fer,
+    Out,
+    Run,
+    Settings,
+    Threads,
+    UnitSets,
+    Workers,
+    configure_torch,
+    read_faces_of,
+    say,
+)
+from training.data.action_unit_faces import FOLDS
+from training.loop.json_report import write_report
+from training.studies.ablations import ablate
+from training.studies.action_units import StudyConfig, study_units
+
+commands = typer.Typer(no_args_is_help=True, help="Train and measure the claims of a paper.")
+
+
+@commands.callback()
+def study() -> None:
+    """Train and measure the claims of a paper."""
+
+
+@commands.command("au")
+def study_au_command(
+    data: UnitSets,
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.json.")],
+    config: Settings = CONFIGS / "action_units_study.toml",
+    fold: Annotated[list[int] | None, typer.Option(help="Only this test fold (may be given again).")] = None,
+    share: Annotated[
+        list[float] | None, typer.Option(help="Only this share of the training people, 0-1 (may be given again).")
+    ] = None,
+    flip: Annotated[
+        list[float] | None, typer.Option(help="Only this share of flipped labels, 0-1 (may be given again).")
+    ] = None,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    workers: Workers = 2,
+) -> None:
+    """The five models of the paper on three folds, with less data and with flipped labels; a killed study resumes."""
+    configure_torch(threads)
+    plan = StudyConfig()
+    plan = StudyConfig(
+        folds=tuple(fold or FOLDS),
+        shares=plan.shares if share is None else tuple(share),
+        flips=plan.flips if flip is None else tuple(flip),
+    )
+    faces = read_faces_of(data, run / "cache", workers)
+    found = study_units(faces, read_action_units_config(config), run, plan, torch.device(device), say)
+    write_report(found, out / "report.json")
+    say(f"wrote {out / 'report.json'}")
+
+
+def ablate_command(
+    data: Fer,
+    members: Annotated[Path, typer.Option(help="Finished run of `fit expression`.")],
+    run: Run,
+    out: Out,
+    threads: Threads = 1,
+) -> None:
+    """Anchors per class and losses of ARBEx, on one member's frozen trunk."""
+    configure_torch(threads)
+    write_report(ablate(members, data, run, report=say), out)
+    say(f"wrote {out}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add ``ablate`` to ``mien-train``."""
+    app.command("ablate")(ablate_command)
