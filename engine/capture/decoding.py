@@ -23,7 +23,7 @@ _MAX_PIXEL_ASPECT: Final = 4.0
 
 
 def video_stream(container: av.container.InputContainer, name: str) -> VideoStream:
-    """The first moving picture of a container; the cover of a sound file is none.
+    """The video of a container: the stream flagged as default, else the first; the cover of a sound file is not one.
 
     Raises:
         SourceError: there is none, it cannot be decoded, or it is too large.
@@ -32,7 +32,7 @@ def video_stream(container: av.container.InputContainer, name: str) -> VideoStre
     if not streams:
         found = "only sound" if container.streams.audio else "no pictures"
         raise SourceError(f"{name} holds {found}: give a file or address with video")
-    stream = streams[0]
+    stream = next((each for each in streams if each.disposition & av.stream.Disposition.default), streams[0])
     # PyAV's type leaves out that an unknown codec has no context.
     context = getattr(stream, "codec_context", None)
     if context is None:

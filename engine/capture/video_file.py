@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,10 @@ from engine.types import Frame
 _SHORT_BY_S: Final = 1.0
 #: So many failed reads in a row end the file: the disk or the file gives nothing more.
 _MAX_FAILED_READS: Final = 100
+#: Frames decoded ahead, by which a wrong time is recognised.
+_LOOKAHEAD: Final = 3
+#: Readers of streams without a container, which carry no times.
+_RAW_FORMATS: Final = frozenset({"h264", "hevc", "m4v", "mpegvideo", "vvc", "obu"})
 #: Step between frames that carry no time, in files that also tell no rate.
 _DEFAULT_FPS: Final = 25.0
 
@@ -43,7 +49,6 @@ class VideoFileSource(FrameSource):
             self._container = undo.enter_context(open_video(path))
             self._stream = video_stream(self._container, self._name)
             self._stream.thread_type = "AUTO"
-            self._clock = _Clock(mean_rate(self._stream) or _DEFAULT_FPS)
             pictures = self._decode()
             first = next(pictures, None)
             if first is None:
@@ -51,8 +56,12 @@ class VideoFileSource(FrameSource):
                     f"{self._name} holds no frame that can be decoded: check that it plays, or copy it again"
                 )
             self._rgb = UprightRgb(self._name, first, self._stream)
-            self.info = _info(path, self._container, self._stream, self._rgb.size)
+            rate = _rate(self._container, self._stream)  # raw streams name theirs once a frame is decoded
+            self.info = _info(path, self._container, self._stream, self._rgb.size, rate)
+            self._clock = _Clock(rate or _DEFAULT_FPS)
+            self._rate_is_guessed = rate is None
             self._pictures = itertools.chain((first,), pictures)
+            self._ahead: deque[VideoFrame] = deque()  # decoded, not yet given out; the clock judges times by them
             undo.pop_all()
 
     def read(self) -> Frame | None:
@@ -89,7 +98,13 @@ class VideoFileSource(FrameSource):
             parts.append(f"{self.damaged} damaged {'packet' if self.damaged == 1 else 'packets'}")
         if self.truncated:
             parts.append(f"it ends at {self._clock.end_s:.1f} s of {self.info.duration_s:.1f} s")
-        return f"{self._name} is damaged or cut off ({', '.join(parts)}): the rest was read" if parts else None
+        faults = [f"{self._name} is damaged or cut off ({', '.join(parts)}): the rest was read"] if parts else []
+        if self._clock.corrected:
+            stamps = "1 time stamp is" if self._clock.corrected == 1 else f"{self._clock.corrected} time stamps are"
+            faults.append(f"{self._name}: {stamps} out of order and replaced by the frame rate")
+        if self._clock.untimed and self._rate_is_guessed:
+            faults.append(f"{self._name} has neither times nor a frame rate: {_DEFAULT_FPS:.0f} per second are assumed")
+        return "; ".join(faults) or None
 
     def close(self) -> None:
         """Close the file."""
@@ -99,11 +114,13 @@ class VideoFileSource(FrameSource):
         """The next picture, its time in the clock; None at the end or after `interrupt`."""
         if self._interrupted.is_set():
             return None
-        picture = next(self._pictures, None)
-        if picture is None:
+        while len(self._ahead) <= _LOOKAHEAD and (decoded_frame := next(self._pictures, None)) is not None:
+            self._ahead.append(decoded_frame)
+        if not self._ahead or self._interrupted.is_set():
             self._ended = not self._interrupted.is_set()
             return None
-        self._clock.show(picture)
+        picture = self._ahead.popleft()
+        self._clock.show(picture, [later.time for later in self._ahead])
         self._next_index += 1
         return picture
 
@@ -134,25 +151,49 @@ class VideoFileSource(FrameSource):
 
 
 class _Clock:
-    """Seconds since the first frame, from presentation times that may be missing or jump back in broken files."""
+    """Seconds since the first frame, from presentation times that may be missing, wrong or jump back in broken files.
+
+    A time is wrong if a frame soon after it has one that fits between it and the frame before: a single 0, or one far
+    ahead. Times that go back and stay there (files joined without care) begin anew one step after the last.
+    """
 
     def __init__(self, fps: float) -> None:
         self._step_s = 1.0 / fps
         self._first_s: float | None = None  # presentation time that counts as 0
         self.now_s = -self._step_s
         self.end_s = 0.0  # when the last frame stops being shown
+        self.corrected = 0  # times that were replaced
+        self.untimed = 0  # frames without a time
 
-    def show(self, picture: VideoFrame) -> None:
-        """Move on to a picture. One without a time, or with an earlier one, comes one step after the last."""
+    def show(self, picture: VideoFrame, later_s: Sequence[float | None] = ()) -> None:
+        """Move on to a frame; ``later_s`` are the presentation times of the frames after it."""
         pts_s = picture.time
-        if pts_s is not None and self._first_s is not None and pts_s - self._first_s >= self.now_s:
+        later = [time_s for time_s in later_s if time_s is not None]
+        if pts_s is None:
+            self.untimed += 1
+            self.now_s += self._step_s
+        elif self._first_s is None:
+            wrong = len(later) > 1 and later == sorted(later) and later[-1] < pts_s
+            self.corrected += wrong
+            self.now_s += self._step_s
+            self._first_s = (later[0] - self._step_s if wrong else pts_s) - self.now_s
+        elif self._is_wrong(pts_s, self._first_s, later):
+            self.corrected += 1
+            self.now_s += self._step_s
+        elif pts_s - self._first_s >= self.now_s:
             self.now_s = pts_s - self._first_s
         else:
+            self.corrected += 1
             self.now_s += self._step_s
-            if pts_s is not None:
-                self._first_s = pts_s - self.now_s
+            self._first_s = pts_s - self.now_s
         tick_s = float(picture.time_base or 0)
         self.end_s = self.now_s + (picture.duration * tick_s if picture.duration else self._step_s)
+
+    def _is_wrong(self, pts_s: float, first_s: float, later: Sequence[float]) -> bool:
+        """Whether a later frame shows that the time of this one is out of order."""
+        time_s = pts_s - first_s
+        between = [self.now_s < each - first_s < (time_s if time_s > self.now_s else math.inf) for each in later]
+        return any(between) if time_s < self.now_s or time_s > self.now_s + self._step_s else False
 
 
 def open_video(path: Path) -> InputContainer:
@@ -181,12 +222,23 @@ def open_video(path: Path) -> InputContainer:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
 
 
-def _info(path: Path, container: InputContainer, stream: VideoStream, size: tuple[int, int]) -> SourceInfo:
+def _rate(container: InputContainer, stream: VideoStream) -> float | None:
+    """Frames per second; of a raw stream what it says itself, since FFmpeg's reader then reports a constant."""
+    if container.format.name in _RAW_FORMATS:
+        named = stream.codec_context.framerate
+        return float(named) if named else None
+    return mean_rate(stream)
+
+
+def _info(
+    path: Path, container: InputContainer, stream: VideoStream, size: tuple[int, int], rate: float | None
+) -> SourceInfo:
     duration_s: float | None = None
     if stream.duration and stream.time_base:
         duration_s = float(stream.duration * stream.time_base)
     elif container.duration:
         duration_s = container.duration / av.time_base
-    return SourceInfo(
-        source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, mean_rate(stream), is_live=False
-    )
+        start_s = (container.start_time or 0) / av.time_base
+        if "matroska" in container.format.name and 0 < start_s < duration_s:
+            duration_s -= start_s  # its duration is the time of its end
+    return SourceInfo(source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, rate, is_live=False)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.capture import video_file
 from engine.capture.source import MAX_SIDE_PX, SourceKind
 from engine.capture.video_file import VideoFileSource
 from engine.errors import SourceError
@@ -291,3 +292,115 @@ def test_a_picture_above_the_limit_is_refused(write_clip):
     huge: UInt8 = np.zeros((16, MAX_SIDE_PX + 16, 3), np.uint8)
     with pytest.raises(SourceError, match=f"{MAX_SIDE_PX + 16} x 16 pixels, the limit is {MAX_SIDE_PX}"):
         VideoFileSource(write_clip("huge.mkv", [huge], codec="ffv1"))
+
+
+@pytest.mark.parametrize("wrong_ms", [0, 30_400, 80])
+@pytest.mark.parametrize("place", [5, 8])
+def test_one_wrong_time_changes_no_other_and_is_reported(write_clip, pictures, monkeypatch, wrong_ms, place):
+    path = write_clip("clip.mkv", pictures[:20])
+    right = [0.04 * step for step in range(20)]
+    _replace_times(monkeypatch, {place: wrong_ms / 1000})
+    with VideoFileSource(path) as source:
+        times = [frame.timestamp_s for frame in read_all(source)]
+        fault = source.fault()
+    assert times == pytest.approx(right)
+    assert "1 time stamp is out of order" in str(fault)
+
+
+def test_a_wrong_first_time_does_not_move_the_others(write_clip, pictures, monkeypatch):
+    path = write_clip("clip.mkv", pictures[:10])
+    _replace_times(monkeypatch, {0: 500.0})
+    with VideoFileSource(path) as source:
+        times = [frame.timestamp_s for frame in read_all(source)]
+    assert times == pytest.approx([0.04 * step for step in range(10)])
+
+
+def test_times_that_begin_anew_continue_after_the_last(write_clip, pictures, monkeypatch):
+    path = write_clip("clip.mkv", pictures[:20])
+    _replace_times(monkeypatch, {step: 0.04 * (step - 10) for step in range(10, 20)})
+    with VideoFileSource(path) as source:
+        times = [frame.timestamp_s for frame in read_all(source)]
+    assert times == pytest.approx([0.04 * step for step in range(20)])
+
+
+def _replace_times(monkeypatch: pytest.MonkeyPatch, times_s: dict[int, float]) -> None:
+    """Make the decoder report other presentation times for some frames."""
+    count = iter(range(1000))
+
+    class Retimed:
+        def __init__(self, frame: av.VideoFrame) -> None:
+            self._frame = frame
+            self.time = times_s.get(next(count), frame.time)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._frame, name)
+
+    def decoded(packet: av.Packet) -> list[Retimed]:
+        return [Retimed(frame) for frame in real(packet) or []]
+
+    def convert(rgb: video_file.UprightRgb, frame: Retimed) -> UInt8:
+        return convert_real(rgb, frame._frame)
+
+    real, convert_real = video_file.decoded, video_file.UprightRgb.convert
+    monkeypatch.setattr(video_file, "decoded", decoded)
+    monkeypatch.setattr(video_file.UprightRgb, "convert", convert)
+
+
+def _raw_stream(path: Path, pictures: list[UInt8], rate: int) -> Path:
+    with av.open(str(path), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for step, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = step, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("rate", [15, 30, 50])
+def test_a_raw_stream_has_the_rate_that_it_names(tmp_path, pictures, rate):
+    with VideoFileSource(_raw_stream(tmp_path / "raw.h264", pictures[:12], rate)) as source:
+        frames = read_all(source)
+        assert source.info.fps == rate
+        assert source.fault() is None
+    assert [frame.timestamp_s for frame in frames] == pytest.approx([step / rate for step in range(12)])
+
+
+def test_a_raw_stream_without_a_rate_says_what_is_assumed(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(video_file, "_rate", lambda container, stream: None)
+    with VideoFileSource(_raw_stream(tmp_path / "raw.h264", pictures[:4], 30)) as source:
+        read_all(source)
+        assert "neither times nor a frame rate: 25 per second are assumed" in str(source.fault())
+
+
+def test_a_whole_recording_that_begins_at_two_hours_is_not_cut_off(write_clip, pictures):
+    start_ms = 7_200_000
+    path = write_clip("late.mkv", pictures, [start_ms + 40 * step for step in range(50)])
+    with VideoFileSource(path) as source:
+        frames = read_all(source)
+        assert source.fault() is None
+        assert source.info.duration_s == pytest.approx(2.0, abs=0.05)
+    assert frames[-1].timestamp_s == pytest.approx(49 * 0.04)
+    assert frames[0].pts_s == pytest.approx(7200)
+
+
+def test_the_stream_flagged_as_default_is_read(tmp_path, pictures):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream, size in zip(streams, ((64, 48), (96, 64)), strict=True):
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+        streams[0].disposition = av.stream.Disposition(0)
+        streams[1].disposition = av.stream.Disposition.default
+        for picture in pictures[:3]:
+            for stream in streams:
+                scaled = np.ascontiguousarray(picture[: stream.height, : stream.width])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(scaled, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    with VideoFileSource(path) as source:
+        assert (source.info.width_px, source.info.height_px) == (96, 64)
+        assert len(read_all(source)) == 3
