@@ -42,6 +42,7 @@ class Frame:
     timestamp_s: float  # seconds since the first frame; files: from presentation times, live: monotonic clock at grab
     source_id: str
     pts_s: float | None = None  # presentation time in the file; None for live sources and still images
+    file: str | None = None  # still images: name in the folder, with "#page" where a file has several; else None
 
     def __post_init__(self) -> None:
         _freeze(self, "image", (None, None, 3), np.uint8)
@@ -257,4 +258,5 @@ class FrameResult:
     faces: tuple[FaceResult, ...]
     times: StageTimes
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
+    left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked
     cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it

@@ -241,4 +241,6 @@ def _info(
         start_s = (container.start_time or 0) / av.time_base
         if "matroska" in container.format.name and 0 < start_s < duration_s:
             duration_s -= start_s  # its duration is the time of its end
-    return SourceInfo(source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, rate, is_live=False)
+    return SourceInfo(
+        source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, rate, is_live=False
+    )

@@ -92,8 +92,8 @@ POSE_WEIGHTS: Final[Float64] = np.array(
     ],
     np.float64,
 )
-#: The canonical face in mm, outer eye corners 89 mm apart, their middle the origin; x to the right of the image, y down,
-#: z away from the camera. Its orientation is what zero means.
+#: The canonical face in mm, outer eye corners 89 mm apart, their middle the origin; x to the right of the image, y
+#: down, z away from the camera. Its orientation is what zero means.
 FACE_MM: Final[Float64] = np.array(
     [
         [0.0, 31.3, -44.1],
@@ -137,8 +137,8 @@ FACE_MM: Final[Float64] = np.array(
 def head_pose(mesh: Float32) -> HeadPose:
     """Rotation of the head relative to the line from the camera to the face; signs as in `HeadPose`.
 
-    The network sees each face in a window of its own, as if from afar, so that its mesh is relative to the line of sight
-    whatever the camera: a face at the edge of the image that looks into the camera has yaw 0.
+    The network sees each face in a window of its own, as if from afar, so that its mesh is relative to the line of
+    sight whatever the camera: a face at the edge of the image that looks into the camera has yaw 0.
 
     Args:
         mesh: (468, 3) frame pixels; values that are not finite count as 0.

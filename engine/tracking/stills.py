@@ -31,6 +31,11 @@ class StillTracker:
         """False: stills are not shots."""
         return False
 
+    @property
+    def left_out(self) -> int:
+        """Faces of the last still beyond ``max_faces``."""
+        return self._tracker.left_out
+
     def snapshot(self) -> str:
         """The next id as JSON: nothing else goes from picture to picture."""
         return json.dumps({"next_id": self._next_id})

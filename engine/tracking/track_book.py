@@ -91,6 +91,8 @@ class TrackBook:
         self._next_id = 1
         self._updated_s = -math.inf  # time of the last frame
         self._memories: tuple[TrackMemory, ...] = ()
+        #: Faces seen in the last update for which there was no room (``max_faces``).
+        self.left_out = 0
 
     @property
     def memories(self) -> tuple[TrackMemory, ...]:
@@ -170,8 +172,10 @@ class TrackBook:
         """New tracks for sightings that fit no known face, largest first, so that ids do not hang on their order."""
         proven = [pair for pair in free if pair[0].detection]
         proven.sort(key=lambda pair: (-pair[1].size_px, *pair[1].box.tolist()))
+        room = max(self._config.max_faces - in_sight, 0)
+        self.left_out = max(len(proven) - room, 0)
         born = []
-        for sighting, shape in proven[: max(self._config.max_faces - in_sight, 0)]:
+        for sighting, shape in proven[:room]:
             memory = TrackMemory(
                 track_id=self._next_id,
                 state=TrackState.TENTATIVE,

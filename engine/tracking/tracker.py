@@ -51,6 +51,11 @@ class Tracker(Protocol):
         """Whether the last frame began another shot: no track continues from before it."""
         ...
 
+    @property
+    def left_out(self) -> int:
+        """Faces that the last search saw beyond ``max_faces``, and that are not tracked."""
+        ...
+
     def snapshot(self) -> str:
         """The state between two frames as JSON text."""
         ...
@@ -92,6 +97,7 @@ class FaceTracker:
         self._detected_s: float | None = None
         self._cuts = CutDetector()
         self._cut = False
+        self._left_out = 0
         self._searches = 0  # since the start; the views of a video take turns by it
         self._tiles = 0  # likewise, tiles searched
 
@@ -99,6 +105,11 @@ class FaceTracker:
     def cut(self) -> bool:
         """Whether the last frame began another shot; see `Tracker.cut`."""
         return self._cut
+
+    @property
+    def left_out(self) -> int:
+        """Faces beyond ``max_faces``; see `Tracker.left_out`."""
+        return self._left_out
 
     def track(self, frame: Frame) -> tuple[FaceTrack, ...]:
         """The faces in sight; see `Tracker.track`."""
@@ -112,25 +123,32 @@ class FaceTracker:
         seen = [self._follow(frame.image, memory, now_s) for memory in known if memory.state is not TrackState.LOST]
         sightings = [sighting for sighting in seen if sighting is not None]
         due = self._detected_s is None or now_s - self._detected_s >= self._config.detect_every_s
+        views: list[View] = []
         if due or len(sightings) < len(known) or not known:
-            for view in self._views(frame.image, bool(sightings)):
+            views = self._views(frame.image, bool(sightings))
+            for view in views:
                 sightings = self._search(frame.image, view, sightings)
             if self._still and not sightings:
                 sightings = self._search_turned(frame.image)
             self._detected_s = now_s
         if self._config.find_small and not self._still:
             sightings = self._search(frame.image, self._next_tile(frame.image, all_levels=True), sightings)
-        return self._book.update(frame, sightings)
+        tracks = self._book.update(frame, sightings)
+        if WHOLE in views:  # other frames do not see all faces
+            self._left_out = self._book.left_out
+        return tracks
 
     def snapshot(self) -> str:
         """The state as JSON text: a tracker that restores it continues as this one would."""
         turns = {"detected_s": self._detected_s, "searches": self._searches, "tiles": self._tiles}
+        turns["left_out"] = self._left_out
         return json.dumps({**turns, "cuts": self._cuts.snapshot(), "book": self._book.snapshot()})
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
         self._detected_s, self._searches, self._tiles = state["detected_s"], state["searches"], state["tiles"]
+        self._left_out = state["left_out"]
         self._cuts.restore(state["cuts"])
         self._book.restore(state["book"])
 

@@ -21,8 +21,8 @@ _TILE_OVERLAP: Final = 0.33
 _MIN_TILE_PX: Final = 176
 #: A level with more tiles than this is left out; 80 take about .4 s.
 _MAX_TILES: Final = 80
-#: In stills tiles reach this part of their side beyond the image, into black: a face that the edge of the image cuts off
-#: is found with half the score or less if the tile ends there too.
+#: In stills tiles reach this part of their side beyond the image, into black: a face that the edge of the image cuts
+#: off is found with half the score or less if the tile ends there too.
 STILL_MARGIN: Final = 0.2
 
 

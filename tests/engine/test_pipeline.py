@@ -52,6 +52,7 @@ class ScriptedTracker:
         self._script = script
         self.place = 0
         self.cut = False
+        self.left_out = 0
         self.closed = False
 
     def track(self, frame):
@@ -217,3 +218,10 @@ def test_closing_releases_the_tracker_and_the_networks():
     _pipeline(tracker=tracker, resources=networks).close()
     assert tracker.closed
     assert [network.closed for network in networks] == [1, 1]
+
+
+def test_cuts_and_faces_left_out_are_in_the_result():
+    tracker = ScriptedTracker([])
+    tracker.cut, tracker.left_out = True, 3
+    result = _pipeline(tracker=tracker).process(_frame())
+    assert (result.cut, result.left_out) == (True, 3)

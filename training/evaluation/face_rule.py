@@ -2,7 +2,7 @@
 
 Every candidate of the detector, in every view, is weighed as the tracker weighs it and labelled by whether it lies on a
 face. A logistic regression gives the weights, a sweep of the limit the curve, and the limit is the first at which no
-candidate without a face passes.
+candidate without a face passes, raised as far as costs one in a hundred of the faces found there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _CANDIDATE_SCORE: Final = 0.3
 #: Weight of the penalty on the squares of the weights, per candidate.
 _PENALTY: Final = 0.01
 _NEWTON_STEPS: Final = 60
+#: The limit is raised until only this share of the faces is left, for candidates that the set does not know.
+_KEPT: Final = 0.99
 _LEVELS: Final = (0, 1, 2, 5, 10, 20, 50)
 
 
@@ -92,7 +94,7 @@ def choose_rule(
     names = ("score", "presence", "check")
     return Rule(
         weights=tuple(weights.tolist()),
-        limit=curve[0].limit,
+        limit=_safe_limit(design @ weights, weighed, curve[0]),
         faces=weighed.faces,
         candidates=len(is_face),
         without_face=int((~is_face).sum()),
@@ -161,7 +163,8 @@ def _whole(image: UInt8) -> Scene:
 
 def _candidates(scene: Scene, detector: FaceDetector, network: FaceMesh) -> list[tuple[Evidence, int | None]]:
     """Evidence of each candidate that has a plausible mesh, and the face on which it lies."""
-    levels = tile_levels(scene.image.shape[1], scene.image.shape[0], STILL_MARGIN)
+    width, height = scene.image.shape[1], scene.image.shape[0]
+    levels = tile_levels(width, height, STILL_MARGIN) + tile_levels(width, height)[:1]  # of stills, and of videos
     weighed = []
     for view in (WHOLE, BORDERED, *itertools.chain.from_iterable(levels)):
         for found in detector.detect(scene.image, view):
@@ -182,6 +185,15 @@ def _curve(values: Float64, weighed: _Weighed) -> tuple[Point, ...]:
         found = {face for value, face in zip(values, weighed.face, strict=True) if face and value >= limit}
         points.append(Point(limit, len(found) / max(weighed.faces, 1), false))
     return tuple(points)
+
+
+def _safe_limit(values: Float64, weighed: _Weighed, none_false: Point) -> float:
+    """The highest limit at which `_KEPT` of the faces found at ``none_false`` are still found."""
+    best: dict[tuple[str, int, int], float] = {}
+    for value, face in zip(values, weighed.face, strict=True):
+        if face is not None and value >= none_false.limit:
+            best[face] = max(float(value), best.get(face, -np.inf))
+    return float(np.quantile(list(best.values()), 1 - _KEPT)) if best else none_false.limit
 
 
 def curve_text(points: Sequence[Point]) -> str:

@@ -1,8 +1,8 @@
 """Images with known faces, and images without any: faces pasted on backgrounds, and things drawn by program.
 
-The people are those of faces128 (news photographs, grey) and of the clips in a media folder (colour). Each scene follows
-from its seed alone. People, and moments of the clips without faces, are split into two halves: ``choose`` for the choice
-of a rule, ``report`` for the figures.
+The people are those of faces128 (news photographs, grey) and of the clips in a media folder (colour). Each scene
+follows from its seed alone. People, and moments of the clips without faces, are split into two halves: ``choose`` for
+the choice of a rule, ``report`` for the figures.
 """
 
 from __future__ import annotations

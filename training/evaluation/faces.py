@@ -2,7 +2,8 @@
 
 Scenes come from training/evaluation/face_scenes.py, of the half ``report``, which the rule of evidence has not seen. A
 face counts as found if a confirmed track lies on it; a confirmed track that lies on none is a false face. Stills are
-searched as ``mien`` searches pictures; videos are the same images shown for some frames by a camera that moves a little.
+searched as ``mien`` searches pictures; videos show the same scenes for a second, and images without faces as a camera
+that moves a little shows them.
 """
 
 from __future__ import annotations

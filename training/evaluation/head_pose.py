@@ -1,8 +1,8 @@
 """Head pose against an outside reference: per frame CSV files of OpenFace for the clips of the media folder.
 
 The reference's rotation is in the camera's frame, so that the direction to the face is taken out first. It is a
-reference, not the truth, and fails where a hand covers the face: frames in which its yaw and ours are far apart are left
-out (`MAX_YAW_GAP_DEG`), as are those of which it is not confident.
+reference, not the truth, and fails where a hand covers the face: frames in which its yaw and ours are far apart are
+left out (`MAX_YAW_GAP_DEG`), as are those of which it is not confident.
 """
 
 from __future__ import annotations

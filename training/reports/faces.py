@@ -51,7 +51,9 @@ def _draw_conditions(axes: Axes, conditions: dict[str, Share]) -> None:
 def _draw_curve(axes: Axes, rule: Rule) -> None:
     for name, points in rule.single.items():
         axes.plot([p.false for p in points], [p.found for p in points], "--", label=f"{_LABELS[name]} alone")
-    axes.plot([p.false for p in rule.curve], [p.found for p in rule.curve], "-o", color=ORANGE, label="rule of evidence")
+    axes.plot(
+        [p.false for p in rule.curve], [p.found for p in rule.curve], "-o", color=ORANGE, label="rule of evidence"
+    )
     axes.set(
         xlabel=f"candidates without a face that pass, of {rule.without_face}",
         ylabel="faces found",

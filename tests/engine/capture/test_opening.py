@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.capture import opening, pictures, stream
-from engine.capture.opening import open_source, source_stem
+from engine.capture import file_type, opening, pictures, stream
+from engine.capture.opening import is_live_spec, open_source, source_stem, sources_in
 from engine.capture.pictures import PictureSource
 from engine.capture.synthetic import SyntheticSource
 from engine.capture.video_file import VideoFileSource
@@ -94,7 +94,44 @@ def test_a_stem_is_always_a_plain_name(spec):
     assert not set(stem) & set('/\\:*?"<>|\n\0 ')
 
 
-@pytest.mark.parametrize("module", [opening, pictures, stream])
+@pytest.mark.parametrize("module", [file_type, opening, pictures, stream])
 def test_examples_in_the_documentation_hold(module):
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", ["20231105", "0", "demo", "12", "-1.mp4", "-v"])
+def test_an_existing_path_comes_before_cameras_and_the_demo(tmp_path, write_clip, pictures, monkeypatch, name):
+    write_clip("clip.mp4", pictures[:2]).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert not is_live_spec(name)
+    with open_source(name) as source:
+        assert isinstance(source, VideoFileSource)
+        assert source.info.source_id == name
+    assert "camera" not in source_stem(name)
+
+
+def test_a_folder_with_the_number_of_a_camera_is_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "1").mkdir()
+    cv2.imwrite(str(tmp_path / "1" / "face.png"), np.zeros((20, 30, 3), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    with open_source("1") as source:
+        assert isinstance(source, PictureSource)
+    assert source_stem("1") == "1"
+
+
+def test_a_folder_stands_for_its_pictures_and_each_of_its_videos(tmp_path, write_clip, pictures):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    assert sources_in(str(folder)) == []
+    for name in ("b.mp4", "a.mkv", "no suffix"):
+        write_clip("clip.mp4", pictures[:2]).rename(folder / name)
+    (folder / "notes.txt").write_text("notes")
+    (folder / ".hidden.mp4").write_bytes(b"")
+    videos = [str(folder / name) for name in ("a.mkv", "b.mp4", "no suffix")]
+    assert sources_in(str(folder)) == videos
+    cv2.imwrite(str(folder / "face.png"), np.zeros((20, 30, 3), np.uint8))
+    assert sources_in(str(folder)) == [str(folder), *videos]
+    assert sources_in("demo") == ["demo"]
+    assert sources_in("0") == ["0"]
+    assert sources_in(videos[0]) == videos[:1]

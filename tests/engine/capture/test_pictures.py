@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from engine.capture.pictures import PICTURE_STEP_S, PictureSource
+from engine.capture.opening import open_source
+from engine.capture.pictures import PICTURE_STEP_S, PictureSource, is_picture
 from engine.capture.source import MAX_SIDE_PX, SourceKind
+from engine.capture.video_file import VideoFileSource
 from engine.errors import SourceError
-from engine.types import UInt8
+from engine.types import Frame, UInt8
 
 
 def write_picture(path: Path, colour: tuple[int, int, int] = (200, 100, 50), size: tuple[int, int] = (40, 30)) -> Path:
@@ -115,7 +118,7 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path, content):
 
 
 def test_a_folder_without_pictures_and_a_missing_picture_are_refused(tmp_path):
-    with pytest.raises(SourceError, match=r"holds no pictures \(\.bmp"):
+    with pytest.raises(SourceError, match=r"holds no pictures \(\.avif, \.bmp"):
         PictureSource(tmp_path)
     with pytest.raises(SourceError, match=r"gone\.png cannot be read \(No such file"):
         PictureSource(tmp_path / "gone.png")
@@ -140,3 +143,82 @@ def test_skip_and_interrupt(tmp_path):
             source.skip_to(5)
         source.interrupt()
         assert source.read() is None
+
+
+def read_all(source: PictureSource) -> list[Frame]:
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+def write_pages(path: Path, levels: list[int]) -> Path:
+    images: list[np.ndarray] = [np.full((20, 30, 3), level, np.uint8) for level in levels]
+    if path.suffix == ".tif":
+        assert cv2.imwritemulti(str(path), images)
+    else:
+        animation = cv2.Animation()
+        animation.frames, animation.durations = images, np.full(len(images), 100, np.int32)
+        assert cv2.imwriteanimation(str(path), animation)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif", ".avif", ".gif", ".ppm"])
+@pytest.mark.parametrize("name", ["face", "face.dat", "face.mp4"])
+def test_an_image_is_read_whatever_its_name(tmp_path, suffix, name):
+    path = write_picture(tmp_path / f"right{suffix}").rename(tmp_path / name)
+    assert is_picture(path)
+    with open_source(str(path)) as source:
+        assert isinstance(source, PictureSource)
+        (frame,) = read_all(source)
+    tolerance = 40 if suffix == ".gif" else 6  # few colours
+    np.testing.assert_allclose(frame.image[5, 5], [200, 100, 50], atol=tolerance)
+    with PictureSource(tmp_path) as source:
+        assert len(read_all(source)) == 1
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".webp", ".png", ".avif"])
+def test_each_page_is_a_frame(tmp_path, suffix):
+    write_pages(tmp_path / f"scan{suffix}", [10, 100, 200])
+    write_picture(tmp_path / "zoo.png")
+    with PictureSource(tmp_path) as source:
+        frames = read_all(source)
+        assert source.info.frame_count == 4
+    assert [frame.file for frame in frames] == [*(f"scan{suffix}#{page}" for page in (1, 2, 3)), "zoo.png"]
+    assert [int(frame.image.mean()) for frame in frames[:3]] == pytest.approx([10, 100, 200], abs=4)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+
+
+def test_a_gif_that_moves_is_a_video_and_one_that_does_not_an_image(tmp_path):
+    moving = write_pages(tmp_path / "moving.gif", [10, 100, 200])
+    still = write_pages(tmp_path / "still.gif", [50])
+    for path, kind in ((moving, VideoFileSource), (still, PictureSource)):
+        with open_source(str(path)) as source:
+            assert type(source) is kind
+
+
+def test_one_bad_image_never_ends_a_folder(tmp_path):
+    write_picture(tmp_path / "1.png", size=(MAX_SIDE_PX + 1, 2))
+    write_picture(tmp_path / "2.png")
+    (tmp_path / "3.heic").write_bytes(bytes([0, 0, 0, 24]) + b"ftypheic" + bytes(80))
+    (tmp_path / "4.png").symlink_to(tmp_path / "gone.png")
+    write_picture(tmp_path / "5.png")
+    with PictureSource(tmp_path) as source:
+        assert [frame.file for frame in read_all(source)] == ["2.png", "5.png"]
+        assert "2 of 4 pictures that cannot be decoded (1.png, 3.heic): left out" in str(source.fault())
+
+
+def test_a_heic_image_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "phone.jpg").write_bytes(bytes([0, 0, 0, 24]) + b"ftypheic" + bytes(80))
+    with pytest.raises(SourceError, match=r"phone\.jpg is a HEIC image: install pillow-heif, or convert it to JPEG"):
+        open_source(str(tmp_path / "phone.jpg"))
+
+
+def test_what_a_folder_holds_beside_images_is_reported(tmp_path, write_clip, pictures):
+    write_picture(tmp_path / "face.png")
+    write_clip("talk.mp4", pictures[:2])
+    (tmp_path / "notes.txt").write_text("notes")
+    with PictureSource(tmp_path) as source:
+        assert len(read_all(source)) == 1
+        assert "2 files that are not pictures (notes.txt, talk.mp4): give videos by name" in str(source.fault())

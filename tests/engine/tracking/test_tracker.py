@@ -240,6 +240,18 @@ def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, ma
     assert resumed.snapshot() == whole.snapshot()
 
 
+def test_faces_beyond_the_limit_are_counted(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes = {str(place): make_mesh(60 + 100 * place, 200, 60) for place in range(6)}
+    tracker = FaceTracker(dataclasses.replace(CONFIG, max_faces=4))
+    for index in range(30):
+        assert len(_step(tracker, world, index)) == 4
+        assert tracker.left_out == 2
+    del world.meshes["5"], world.meshes["4"]
+    for index in range(30, 60):
+        _step(tracker, world, index)
+    assert tracker.left_out == 0
+
+
 def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world: World, make_mesh: MeshMaker) -> None:
     world.meshes["ann"] = make_mesh(300, 200)
     tracks = _step(FaceTracker(TrackingConfig(confirm_s=0.0)), world, 0)
