@@ -126,7 +126,7 @@ def is_live_spec(spec: str) -> bool:
 
 
 def _is_path(spec: str) -> bool:
-    """Whether a text names an existing file or folder, which comes before cameras and addresses; a device is neither."""
+    """Whether a text names a file or folder that exists: these come before cameras. A device is neither."""
     try:
         path = Path(spec)
         return path.is_file() or path.is_dir()

@@ -5,13 +5,12 @@ An image with several pages (TIFF, animated WebP, AVIF or PNG) gives one frame p
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -39,8 +38,7 @@ class _Page:
 
 
 class PictureSource(FrameSource):
-    """Images as frames, turned upright by their EXIF data. In a folder, those that cannot be read are skipped and
-    reported."""
+    """Images as frames, upright by their EXIF data. In a folder, those that cannot be read are skipped and reported."""
 
     def __init__(self, path: Path) -> None:
         """Open one image, or a folder (not its subfolders), and read the first image.
@@ -206,29 +204,29 @@ def _decode_one(path: Path) -> UInt8 | None:
     data = _bytes_of(path)
     if data.size and file_type(path) is FileType.HEIF:
         return _decode_heif(path)
-    with _undecodable_is_none(), quiet_opencv():
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        if image is not None:
-            check_size(str(path), image.shape[1], image.shape[0])
-            return np.asarray(image, np.uint8)
-    return None
+    images = _decoded(lambda: [cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)], path)
+    return images[0] if images else None
 
 
 def _decode_pages(path: Path) -> list[UInt8]:
     data = _bytes_of(path)
-    with _undecodable_is_none(), quiet_opencv():
-        done, images = cv2.imdecodemulti(data, cv2.IMREAD_COLOR_RGB)
-        for image in images if done else ():
-            check_size(str(path), image.shape[1], image.shape[0])
-        return [np.asarray(image, np.uint8) for image in images] if done else []
-    return []
+    return _decoded(lambda: cv2.imdecodemulti(data, cv2.IMREAD_COLOR_RGB)[1], path)
 
 
-@contextlib.contextmanager
-def _undecodable_is_none() -> Iterator[None]:
-    """Ignore OpenCV's error for no bytes at all, or for more pixels than it allows."""
-    with contextlib.suppress(cv2.error):
-        yield
+def _decoded(decode: Callable[[], Sequence[Any]], path: Path) -> list[UInt8]:
+    """What OpenCV decodes; nothing for no bytes at all, or for more pixels than it allows.
+
+    Raises:
+        SourceError: an image is too large.
+    """
+    try:
+        with quiet_opencv():
+            images = [np.asarray(image, np.uint8) for image in decode() if image is not None]
+    except cv2.error:
+        return []
+    for image in images:
+        check_size(str(path), image.shape[1], image.shape[0])
+    return images
 
 
 def _bytes_of(path: Path) -> UInt8:

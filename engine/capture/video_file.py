@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import av
 from av.container import InputContainer
@@ -167,7 +167,7 @@ class _Clock:
 
     def show(self, picture: VideoFrame, later_s: Sequence[float | None] = ()) -> None:
         """Move on to a frame; ``later_s`` are the presentation times of the frames after it."""
-        pts_s = picture.time
+        pts_s = cast(float | None, picture.time)  # PyAV's stub leaves out that a frame may have no time
         later = [time_s for time_s in later_s if time_s is not None]
         if pts_s is None:
             self.untimed += 1

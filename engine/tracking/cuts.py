@@ -17,8 +17,8 @@ _HEIGHT: Final = 36
 #: shared clips: from one clip to another .23 and .50 in the median; within a clip at least .47 and .88.
 _MAX_CORRELATION: Final = 0.6
 _MAX_COMMON: Final = 0.85
-#: Shots that look alike (two people before one wall) differ by a jump: so many times the mean change of the last frames,
-#: with a correlation below this. Gestures reach 4 times.
+#: Shots that look alike (two people before one wall) differ by a jump: so many times the mean change of the last
+#: frames, with a correlation below this. Gestures reach 4 times.
 _JUMP: Final = 5.0
 _MAX_JUMP_CORRELATION: Final = 0.9
 _RECENT: Final = 8

@@ -332,7 +332,7 @@ def _pasted(image: UInt8, patch: UInt8, affine: Float64, scale: float) -> UInt8:
     mask = np.clip((1 - (x**4 + y**4) ** 0.25) / _FEATHER, 0, 1).astype(np.float32)
     cover = cv2.warpAffine(mask, forward, size, flags=cv2.INTER_LINEAR)[:, :, np.newaxis]
     layer = cv2.warpAffine(small, forward, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    painted = image.copy()
+    painted: UInt8 = image.copy()
     region = painted[low[1] : high[1], low[0] : high[0]]
     region[:] = np.asarray(region + (layer.astype(np.float32) - region) * cover, np.uint8)
     return painted

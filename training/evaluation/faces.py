@@ -151,7 +151,9 @@ def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callabl
     """
     maker = scene_maker(pack, media, config.half, config.portraits)
     tracker = still_tracker()
-    conditions, extra, sizes = {}, {}, []
+    conditions: dict[str, Share] = {}
+    extra: dict[str, int] = {}
+    sizes: list[tuple[float, bool]] = []
     for condition in CONDITIONS:
         hits, extra[condition.name] = _stills(tracker, maker, condition, config.scenes, sizes)
         conditions[condition.name] = share_of(hits)
