@@ -1,8 +1,8 @@
 """The rule of evidence chosen: weights and limit of engine/tracking/evidence.py from the half ``choose``.
 
 Every candidate of the detector, in every view, is weighed as the tracker weighs it and labelled by whether it lies on a
-face. A logistic regression gives the weights, a sweep of the limit the curve, and the limit is the first at which no
-candidate without a face passes, raised as far as costs one in a hundred of the faces found there.
+face. A logistic regression gives the weights, a sweep of the limit the curve, and the limit lies
+halfway between the highest value of a candidate without a face and the value that one in a hundred faces does not reach.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CANDIDATE_SCORE: Final = 0.3
 #: Weight of the penalty on the squares of the weights, per candidate.
 _PENALTY: Final = 0.01
 _NEWTON_STEPS: Final = 60
-#: The limit is raised until only this share of the faces is left, for candidates that the set does not know.
+#: Share of the faces whose values count for the limit.
 _KEPT: Final = 0.99
 _LEVELS: Final = (0, 1, 2, 5, 10, 20, 50)
 
@@ -94,7 +94,7 @@ def choose_rule(
     names = ("score", "presence", "check")
     return Rule(
         weights=tuple(weights.tolist()),
-        limit=_safe_limit(design @ weights, weighed, curve[0]),
+        limit=_middle_limit(design @ weights, weighed, curve[0]),
         faces=weighed.faces,
         candidates=len(is_face),
         without_face=int((~is_face).sum()),
@@ -187,13 +187,14 @@ def _curve(values: Float64, weighed: _Weighed) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _safe_limit(values: Float64, weighed: _Weighed, none_false: Point) -> float:
-    """The highest limit at which `_KEPT` of the faces found at ``none_false`` are still found."""
+def _middle_limit(values: Float64, weighed: _Weighed, none_false: Point) -> float:
+    """Halfway between the limit ``none_false`` and the value that `_KEPT` of the faces found there reach."""
     best: dict[tuple[str, int, int], float] = {}
     for value, face in zip(values, weighed.face, strict=True):
         if face is not None and value >= none_false.limit:
             best[face] = max(float(value), best.get(face, -np.inf))
-    return float(np.quantile(list(best.values()), 1 - _KEPT)) if best else none_false.limit
+    reached = float(np.quantile(list(best.values()), 1 - _KEPT)) if best else none_false.limit
+    return (none_false.limit + reached) / 2
 
 
 def curve_text(points: Sequence[Point]) -> str:
