@@ -108,19 +108,19 @@ class Screens:
         self.until(lambda: bool(recorded))
         live.chart_tabs.setCurrentIndex(1)
         live.limits.accept.setValue(2)
-        self.until_steady("ambiguous")
-        self.take("live_ambiguous")
+        self.clear_notice()
+        self.wait(1.0)  # the shares of the new limit are shown
+        self.until_steady(lambda: self.decision() == "ambiguous" and live.bridge.shown.result.frame.image.mean() > 100)
+        self.take("live_ambiguous", wait_s=0.0)
         live.limits.reset.click()
         live.chart_tabs.setCurrentIndex(0)
         live.side_tabs.setCurrentWidget(live.graph)
         self.until(lambda: self.decision() == "low_quality")
-        self.until_steady("accept")
-        live.toggle_pause()
-        self.wait(0.5)
+        self.until(lambda: self.paused_with("accept"))
         self.take_widget(live.graph, "live_graph")
         live.toggle_pause()
         self.until(lambda: self.decision() == "low_quality" and bool(live.bridge.shown.rows[0].quality_reasons))
-        self.take("live_not_assessed")
+        self.take("live_not_assessed", wait_s=0.0)
         live.show_performance()
         self.wait(0.2)
         self.take_widget(live.performance, "live_performance")
@@ -204,13 +204,27 @@ class Screens:
         shown = self.live.bridge.shown
         return shown.rows[0].decision if shown is not None else ""
 
-    def take(self, name: str) -> None:
+    def paused_with(self, decision: str) -> bool:
+        """Wait for a decision and pause; False, and running again, if the pause came too late."""
+        self.until_steady(lambda: self.decision() == decision)
+        self.live.toggle_pause()
+        self.wait(0.5)
+        if self.decision() != decision:
+            self.live.toggle_pause()
+            return False
+        return True
+
+    def take(self, name: str, wait_s: float = 0.2) -> None:
         """Save a screenshot of the window without notices of other pages."""
+        self.clear_notice()
+        self.wait(wait_s)
+        self.take_widget(self.window, name)
+
+    def clear_notice(self) -> None:
+        """Hide the notice bar."""
         from app.qt.widgets.notice_bar import NoticeBar
 
         self.window.findChild(NoticeBar).clear()
-        self.wait(0.2)
-        self.take_widget(self.window, name)
 
     def take_widget(self, widget: object, name: str) -> None:
         """Save a screenshot of one widget."""
@@ -224,13 +238,13 @@ class Screens:
             self.application.processEvents()
             time.sleep(0.002)
 
-    def until_steady(self, decision: str, seconds: float = 0.5) -> None:
-        """Run the event loop until a decision has been shown for this time without a break."""
+    def until_steady(self, condition: Callable[[], bool], seconds: float = 0.3) -> None:
+        """Run the event loop until a condition has held for this time without a break."""
         since_s = time.monotonic()
 
         def steady() -> bool:
             nonlocal since_s
-            if self.decision() != decision:
+            if not condition():
                 since_s = time.monotonic()
             return time.monotonic() - since_s >= seconds
 

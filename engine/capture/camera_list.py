@@ -1,13 +1,16 @@
-"""Which cameras this machine has, and why one cannot be used: from sysfs and the device nodes of Linux (V4L2).
+"""Lists the cameras of this machine and explains why one cannot be used.
 
-A webcam shows several nodes, of which the first of each function (``index`` 0) gives the pictures and the others data
-about them. Some chips show their video codecs as such nodes too; the driver tells them apart where it may be asked.
-Elsewhere than on Linux nothing is listed, because OpenCV offers no list: there a camera's number is typed.
+On Linux the list comes from sysfs and the V4L2 device nodes, because only these also say that a camera is denied or
+busy. A webcam has several nodes: the first of each function (``index`` 0) delivers images, the others metadata. Some
+chips expose their video codecs as nodes too; the driver's capabilities distinguish them.
+
+On Windows and macOS the list comes from the package cv2-enumerate-cameras, which returns the indices that OpenCV uses.
 """
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import re
 import struct
@@ -16,18 +19,20 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 SYSFS: Final = Path("/sys/class/video4linux")
 DEV: Final = Path("/dev")
-#: Shown in place of a list on systems where none is made.
+#: Shown instead of a list on systems where cameras cannot be listed.
 NOT_LISTED: Final = "Cameras are not listed on this system: type the number of a camera, 0 for the first."
 NONE_FOUND: Final = "No camera is connected: plug one in."
-#: What to do about a camera that the user may not open.
+#: Package that lists cameras where there is no sysfs.
+_LISTING_PACKAGE: Final = "cv2_enumerate_cameras"
+#: Remedy for a camera that the user may not open.
 _JOIN_GROUP: Final = "add yourself to the group video (sudo usermod -aG video $USER), then log in again"
 
 _NODE: Final = re.compile(r"video([0-9]+)")
-# linux/videodev2.h: the requests VIDIOC_QUERYCAP and VIDIOC_REQBUFS with the sizes of their records, and capabilities.
+# linux/videodev2.h: the requests VIDIOC_QUERYCAP and VIDIOC_REQBUFS, their record sizes, and capability flags.
 _QUERYCAP, _QUERYCAP_BYTES, _CAPABILITIES_AT = 0x80685600, 104, 84
 _REQBUFS = 0xC0145608
 _CAN_CAPTURE, _CAN_CAPTURE_PLANES = 0x1, 0x1000
@@ -38,39 +43,36 @@ _MEMORY_MMAP = 1
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera as a list shows it."""
+    """One entry of the camera list."""
 
-    spec: str  # what open_source takes: "0"
-    name: str  # as its maker calls it; numbered where two are called the same
-    usable: bool  # whether it may be opened now
-    told: str  # why not, and what to do; "" when usable
+    spec: str  # argument for open_source: "0"
+    name: str  # the vendor's; numbered if two cameras have the same name
+    usable: bool  # whether it can be opened now
+    problem: str = ""  # why not, and the remedy; "" if usable
 
 
 class NodeState(Enum):
-    """What becomes of opening a device node."""
+    """Result of opening a device node."""
 
     USABLE = "usable"
     MISSING = "missing"
     DENIED = "denied"
     BUSY = "busy"
-    NO_CAMERA = "no camera"  # data about pictures, or a codec
-    UNKNOWN = "unknown"  # it can be opened, but the driver does not tell what it is
+    NO_CAMERA = "no camera"  # metadata or a codec
+    UNKNOWN = "unknown"  # can be opened, but the driver reports no capabilities
 
 
-_TOLD: Final[dict[NodeState, str]] = {
-    NodeState.MISSING: "its device file is not here: in a container, pass it on with --device",
-    NodeState.DENIED: f"it may not be used: {_JOIN_GROUP}",
-    NodeState.BUSY: "another program uses it: close that",
+_PROBLEMS: Final[dict[NodeState, str]] = {
+    NodeState.MISSING: "its device file is missing: in a container, pass it with --device",
+    NodeState.DENIED: f"permission denied: {_JOIN_GROUP}",
+    NodeState.BUSY: "in use by another program: close that program",
 }
 
 
 def list_cameras(sysfs: Path = SYSFS, dev: Path = DEV) -> tuple[Camera, ...]:
-    """The cameras of this machine, those that cannot be used among them, in the order of their numbers.
-
-    Elsewhere than on Linux none; NOT_LISTED says so.
-    """
-    if not listable():
-        return ()
+    """The cameras of this machine by number, including unusable ones; empty where cameras cannot be listed."""
+    if not _has_v4l2():
+        return _listed_by_package()
     found: list[tuple[int, str, NodeState]] = []
     for number in _numbers(sysfs, dev):
         node = f"video{number}"
@@ -81,23 +83,45 @@ def list_cameras(sysfs: Path = SYSFS, dev: Path = DEV) -> tuple[Camera, ...]:
             found.append((number, _plain_name(_read(sysfs / node / "name")) or f"Camera {number}", state))
     names = _numbered([name for _, name, _ in found])
     return tuple(
-        Camera(str(number), name, state not in _TOLD, _TOLD.get(state, ""))
+        Camera(str(number), name, state not in _PROBLEMS, _PROBLEMS.get(state, ""))
         for (number, _, state), name in zip(found, names, strict=True)
     )
 
 
 def listable() -> bool:
     """Whether cameras can be listed on this system."""
-    return sys.platform.startswith("linux")
+    return _has_v4l2() or _listing_package() is not None
 
 
 def watch_folders(dev: Path = DEV) -> tuple[Path, ...]:
-    """The folders in which something changes when a camera comes or goes, or may be used from now on."""
-    return (dev,) if listable() and dev.is_dir() else ()
+    """Folders that change when a camera is plugged in, unplugged or changes its permissions; none outside Linux."""
+    return (dev,) if _has_v4l2() and dev.is_dir() else ()
+
+
+def _has_v4l2() -> bool:
+    return sys.platform.startswith("linux")
+
+
+def _listing_package() -> Any:
+    """The module cv2_enumerate_cameras, or None where it is not installed or cannot be loaded."""
+    try:
+        return importlib.import_module(_LISTING_PACKAGE)
+    except (ImportError, OSError):
+        return None
+
+
+def _listed_by_package() -> tuple[Camera, ...]:
+    """Cameras by the index that OpenCV's default backend of the system uses."""
+    package = _listing_package()
+    if package is None:
+        return ()
+    found = sorted(package.enumerate_cameras(package.supported_backends[0]), key=lambda camera: camera.index)
+    names = _numbered([_plain_name(camera.name) or f"Camera {camera.index}" for camera in found])
+    return tuple(Camera(str(camera.index), name, True) for camera, name in zip(found, names, strict=True))
 
 
 def node_state(node: Path, in_use: bool = False) -> NodeState:
-    """Whether a device node can be used; with ``in_use`` also whether another program takes pictures from it."""
+    """Whether a device node can be used; with ``in_use`` also whether another program is capturing from it."""
     try:
         handle = os.open(node, os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     except PermissionError:
@@ -116,17 +140,17 @@ def node_state(node: Path, in_use: bool = False) -> NodeState:
 
 
 def why_not(device: int | str, sysfs: Path = SYSFS, dev: Path = DEV) -> str:
-    """Why a camera that OpenCV refused cannot be used, as a sentence with the remedy."""
+    """Why OpenCV could not open a camera, as a sentence with the remedy."""
     name = f"camera {device}"
     unknown = f"{name} cannot be opened: plug it in, close other programs that use it, or try another number"
-    if not listable():
+    if not _has_v4l2():
         return unknown
     node = dev / f"video{device}" if isinstance(device, int) else Path(device)
     state = node_state(node, in_use=True)
     if state is NodeState.DENIED:
-        return f"{name} may not be used: {_JOIN_GROUP}"
+        return f"{name} cannot be opened, permission denied: {_JOIN_GROUP}"
     if state is NodeState.BUSY:
-        return f"{name} is in use by another program: close that, then try again"
+        return f"{name} is in use by another program: close that program and try again"
     if state in (NodeState.USABLE, NodeState.UNKNOWN):
         return unknown
     others = [camera for camera in list_cameras(sysfs, dev) if camera.usable]
@@ -134,12 +158,12 @@ def why_not(device: int | str, sysfs: Path = SYSFS, dev: Path = DEV) -> str:
         return f"{name} cannot be opened: plug it in, no camera is connected"
     choice = ", ".join(f"{camera.spec} ({camera.name})" for camera in others)
     if state is NodeState.NO_CAMERA:
-        return f"{name} gives no pictures: use one that does: {choice}"
-    return f"{name} cannot be opened: plug it in, or use one that is here: {choice}"
+        return f"{name} delivers no images: use one of {choice}"
+    return f"{name} cannot be opened: plug it in, or use one of {choice}"
 
 
 def _numbers(sysfs: Path, dev: Path) -> list[int]:
-    """Numbers of all video nodes; those of the device folder where a container hides sysfs."""
+    """Numbers of all video nodes, from the device folder if a container hides sysfs."""
     for folder in (sysfs, dev):
         try:
             matches = [_NODE.fullmatch(entry.name) for entry in folder.iterdir()]
@@ -159,7 +183,7 @@ def _read(path: Path) -> str:
 
 
 def _plain_name(name: str) -> str:
-    """The name without the echo that most webcams carry.
+    """The name without its truncated repetition, which most webcams append.
 
     >>> _plain_name("Integrated Camera: Integrated C"), _plain_name("Cam: infrared")
     ('Integrated Camera', 'Cam: infrared')
@@ -169,17 +193,17 @@ def _plain_name(name: str) -> str:
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """The names, with a number behind those that come twice or more."""
+    """The names, with a number appended to duplicates."""
     total, seen = Counter(names), Counter[str]()
-    told = []
+    numbered = []
     for name in names:
         seen[name] += 1
-        told.append(f"{name} ({seen[name]})" if total[name] > 1 else name)
-    return told
+        numbered.append(f"{name} ({seen[name]})" if total[name] > 1 else name)
+    return numbered
 
 
 def _capabilities(handle: int) -> int | None:
-    """What a V4L2 node can do; None when it does not tell."""
+    """Capability flags of a V4L2 node; None if the driver reports none."""
     record = bytearray(_QUERYCAP_BYTES)
     if _ask(handle, _QUERYCAP, record):
         return None
@@ -188,14 +212,14 @@ def _capabilities(handle: int) -> int | None:
 
 
 def _is_taken(handle: int, can: int) -> bool:
-    """Whether another program holds the buffers of a node. Asking for none changes nothing."""
+    """Whether another program holds the buffers of a node. A request for zero buffers changes nothing."""
     kind = 1 if can & _CAN_CAPTURE else 9  # V4L2_BUF_TYPE_VIDEO_CAPTURE, ..._MPLANE
     record = bytearray(struct.pack("=5I", 0, kind, _MEMORY_MMAP, 0, 0))
     return _ask(handle, _REQBUFS, record) == errno.EBUSY
 
 
 def _ask(handle: int, request: int, record: bytearray) -> int:
-    """Send a request to a driver, which fills the record; 0 or the error's number."""
+    """Send an ioctl request, which fills the record; return 0 or the errno."""
     import fcntl  # not on Windows
 
     try:

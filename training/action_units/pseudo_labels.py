@@ -35,7 +35,7 @@ from training.action_units.pseudo_scores import (
     bounded,
     find_scores,
 )
-from training.data.action_unit_faces import chooses, fold_of
+from training.data.action_unit_faces import fold_of, is_validation
 from training.data.faces128 import (
     UNIT_BLENDSHAPES,
     Faces128Scores,
@@ -220,7 +220,7 @@ def _findings(
 
 def _trains(person: str) -> bool:
     """Whether a person of faces128 is in training when the test fold is that of the shipped model."""
-    return fold_of(person) != TEST_FOLD and not chooses(person)
+    return fold_of(person) != TEST_FOLD and not is_validation(person)
 
 
 def _read_rendered(folder: Path, read: ReadBlendshapes, count: int) -> _Rendered:

@@ -28,8 +28,8 @@ from training.cli.options import (
     UnitSets,
     Workers,
     configure_torch,
+    echo,
     read_faces_of,
-    say,
 )
 from training.corruptions.catalogue import Strength
 from training.data.action_unit_faces import UnitFaces, split_people
@@ -63,7 +63,7 @@ def evaluate_expression_command(
     """Accuracy, calibration, uncertainty and routes on a split of FERPlus."""
     report = evaluate_expression(model, data, cache, split)
     write_expression_report(report, out)
-    say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+    echo(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
 @commands.command("uncertainty")
@@ -82,9 +82,9 @@ def evaluate_uncertainty_command(
     """The dual validation: aleatoric against the raters, epistemic against corrupted images and natural shift."""
     strengths = tuple(strength) if strength else UncertaintyConfig().strengths
     settings = UncertaintyConfig(strengths, faces or None, graded)
-    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, say)
+    found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, echo)
     write_report(found, out)
-    say(f"wrote {out}")
+    echo(f"wrote {out}")
 
 
 @commands.command("faces")
@@ -124,7 +124,7 @@ def evaluate_au_command(
 ) -> None:
     """Figures per unit on held-out people, and whether units separate the expressions that FACS ties them to."""
     configure_torch(threads)
-    measure_file(model, read_faces_of(data, cache, workers), test_fold, out, fer, split, cache, threads, say)
+    measure_file(model, read_faces_of(data, cache, workers), test_fold, out, fer, split, cache, threads, echo)
 
 
 def measure_file(
@@ -174,7 +174,7 @@ def evaluate_members_command(data: Fer, run: Run, out: Out, split: Split = "Publ
     """The networks of a run one by one: seeds, before and after fusion, FER2013's seven labels."""
     configure_torch(threads)
     write_report(evaluate_members(run, data, run / "cache", split), out)
-    say(f"wrote {out}")
+    echo(f"wrote {out}")
 
 
 @commands.command("rivals")
@@ -190,8 +190,8 @@ def evaluate_rivals_command(
     """Ensemble, baselines and cheap rivals in one table: accuracy, uncertainty, milliseconds."""
     configure_torch(threads)
     settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
-    write_report(evaluate_rivals(members, student, data, split, settings, say), out)
-    say(f"wrote {out}")
+    write_report(evaluate_rivals(members, student, data, split, settings, echo), out)
+    echo(f"wrote {out}")
 
 
 @commands.command("rlps")
@@ -207,5 +207,5 @@ def evaluate_rlps_command(
 ) -> None:
     """What RLPS removes where the noise is known, and the accuracy of training on the rest."""
     configure_torch(threads)
-    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=say), out)
-    say(f"wrote {out}")
+    write_report(evaluate_rlps(read_rlps_config(config), data, clip, run, cache, seeds, report=echo), out)
+    echo(f"wrote {out}")

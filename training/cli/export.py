@@ -9,7 +9,7 @@ import typer
 
 from engine.alignment import CROP_SIDE_PX
 from training.action_units.export import export_action_units
-from training.cli.options import Fer, Out, Run, TestFold, UnitSets, Workers, read_unit_split, say
+from training.cli.options import Fer, Out, Run, TestFold, UnitSets, Workers, echo, read_unit_split
 from training.data.fer2013 import read_faces
 from training.expression.export import export_expression
 
@@ -19,7 +19,7 @@ commands = typer.Typer(no_args_is_help=True, help="Calibrate a finished run and 
 @commands.command("expression")
 def export_expression_command(data: Fer, run: Run, out: Out) -> None:
     """Calibrate the ensemble on PublicTest and write it."""
-    export_expression(run, data, out, say)
+    export_expression(run, data, out, echo)
 
 
 @commands.command("au")
@@ -35,4 +35,4 @@ def export_au_command(
 ) -> None:
     """Calibrate an action-unit model on validation people and write it; data and fold are those of `fit au`."""
     tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
-    export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, say, tied)
+    export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, echo, tied)

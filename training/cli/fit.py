@@ -19,8 +19,8 @@ from training.cli.options import (
     UnitSets,
     Workers,
     configure_torch,
+    echo,
     read_unit_split,
-    say,
 )
 from training.data.sources import Source
 from training.expression.distil import fit_uar, read_uar_config
@@ -50,7 +50,7 @@ def fit_expression_command(
     settings = read_run_config(config)
     faces = ExpressionData(data, source, split, validation_split, keep)
     with process_group(device) as where:
-        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, say)
+        fit_expression(settings, faces, run, member or range(settings.members), str(where), start, echo)
 
 
 @commands.command("uar")
@@ -66,7 +66,7 @@ def fit_uar_command(
     """Distil the ensemble into one network that keeps its uncertainty."""
     configure_torch(threads)
     with process_group(device) as where:
-        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), say)
+        fit_uar(read_uar_config(config), ExpressionData(data), members, run, str(where), echo)
 
 
 @commands.command("rlps")
@@ -79,7 +79,7 @@ def fit_rlps_command(
 ) -> None:
     """Choose the training images to keep: RUN/keep.csv for `fit expression --keep`, and a sheet of the others."""
     configure_torch(threads)
-    fit_rlps(read_rlps_config(config), data, run, device, report=say)
+    fit_rlps(read_rlps_config(config), data, run, device, report=echo)
 
 
 @commands.command("au")
@@ -98,4 +98,4 @@ def fit_au_command(
     with process_group(device) as where:
         with rank_0_first():
             split = read_unit_split(data, test_fold, run / "cache", workers)
-        fit_action_units(split, settings, run, str(where), say)
+        fit_action_units(split, settings, run, str(where), echo)

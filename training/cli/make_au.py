@@ -9,7 +9,7 @@ import typer
 
 from training import CONFIGS
 from training.action_units.pseudo_labels import ThresholdsConfig, choose_thresholds
-from training.cli.options import CACHE, Cache, say
+from training.cli.options import CACHE, Cache, echo
 
 Faces128 = Annotated[Path, typer.Option(help="Folder of faces128: images/, labels.csv, blendshapes.csv.")]
 
@@ -26,7 +26,7 @@ def make_au_command(
     # Its ray caster has no wheels for ARM, where all other commands work.
     from training.open_set.make import MakeAuConfig, make_au
 
-    make_au(faces128, ict, out, MakeAuConfig(pictures, seed), workers, say)
+    make_au(faces128, ict, out, MakeAuConfig(pictures, seed), workers, echo)
 
 
 def choose_thresholds_command(
@@ -39,7 +39,7 @@ def choose_thresholds_command(
     cache: Cache = CACHE,
 ) -> None:
     """Choose which blendshape scores of faces128 serve as labels; needs the package mediapipe."""
-    choose_thresholds(open_set, faces128, landmarker, out, report, cache, ThresholdsConfig(pictures), say)
+    choose_thresholds(open_set, faces128, landmarker, out, report, cache, ThresholdsConfig(pictures), echo)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -41,7 +41,7 @@ def configure_torch(threads: int) -> None:
     torch.set_flush_denormal(True)  # late in training, denormal numbers slow CPUs down a hundredfold
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Print a line at once; under torchrun on rank 0 only."""
     if rank() == 0:
         typer.echo(line)
@@ -54,7 +54,7 @@ def read_faces_of(data: Sequence[str], cache: Path, workers: int = 2) -> UnitFac
     Raises:
         SourceError, FaceModelError, ValueError: as in `parse_unit_data` and `read_all_units`.
     """
-    return read_all_units([parse_unit_data(text) for text in data], cache, workers, say)
+    return read_all_units([parse_unit_data(text) for text in data], cache, workers, echo)
 
 
 def read_unit_split(data: Sequence[str], test_fold: int, cache: Path, workers: int = 2) -> UnitSplit:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.options import Card, Out, say
+from training.cli.options import Card, Out, echo
 from training.reports.action_units import write_action_units_card
 from training.reports.expression import write_expression_card
 from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
@@ -26,7 +26,7 @@ def card_expression_command(
 ) -> None:
     """Write the tables of an expression model's card from its reports."""
     write_expression_card(card, reports, uncertainty)
-    say(f"wrote {card}")
+    echo(f"wrote {card}")
 
 
 @card_commands.command("au")
@@ -37,7 +37,7 @@ def card_au_command(
 ) -> None:
     """Write the tables of an action-unit model's card from its report."""
     write_action_units_card(card, report, study)
-    say(f"wrote {card}")
+    echo(f"wrote {card}")
 
 
 @figures_commands.command("expression")
@@ -51,7 +51,7 @@ def figures_expression_command(
 ) -> None:
     """Collect the figures of the expression model from its reports; nothing is measured."""
     write_figures(expression_figures(Reports(expression, uncertainty, members, rivals, rlps)), out)
-    say(f"wrote {out}")
+    echo(f"wrote {out}")
 
 
 @figures_commands.command("au")
@@ -61,4 +61,4 @@ def figures_au_command(
 ) -> None:
     """Collect the figures of the action-unit model from its report; nothing is measured."""
     write_figures(action_unit_figures(report), out)
-    say(f"wrote {out}")
+    echo(f"wrote {out}")

@@ -20,8 +20,8 @@ from training.cli.options import (
     UnitSets,
     Workers,
     configure_torch,
+    echo,
     read_faces_of,
-    say,
 )
 from training.data.action_unit_faces import FOLDS
 from training.loop.json_report import write_report
@@ -62,9 +62,9 @@ def study_au_command(
         flips=plan.flips if flip is None else tuple(flip),
     )
     faces = read_faces_of(data, run / "cache", workers)
-    found = study_units(faces, read_action_units_config(config), run, plan, torch.device(device), say)
+    found = study_units(faces, read_action_units_config(config), run, plan, torch.device(device), echo)
     write_report(found, out / "report.json")
-    say(f"wrote {out / 'report.json'}")
+    echo(f"wrote {out / 'report.json'}")
 
 
 def ablate_command(
@@ -76,8 +76,8 @@ def ablate_command(
 ) -> None:
     """Anchors per class and losses of ARBEx, on one member's frozen trunk."""
     configure_torch(threads)
-    write_report(ablate(members, data, run, report=say), out)
-    say(f"wrote {out}")
+    write_report(ablate(members, data, run, report=echo), out)
+    echo(f"wrote {out}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
-"""Faces with action-unit labels, whatever their source, and how people are held out.
+"""Faces with action-unit labels from any source, and how people are held out.
 
-People never cross folds. A set with published folds brings its own; elsewhere a hash of the person's name decides, so
-that a rendered picture and the photograph it was made from always fall in the same fold.
+No person is in two folds. A set with published folds keeps them; otherwise a hash of the person's name decides, so that
+a rendered image and its photograph are always in the same fold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine.types import Float32, Int64, UInt8
 
 FOLDS: Final = (1, 2, 3)
-#: Share of the people of the training folds that choose thresholds and temperature, and are not trained on.
+#: Share of the people of the training folds used to choose thresholds and temperature, not for training.
 VALIDATION_SHARE: Final = 0.1
 
 
@@ -28,14 +28,14 @@ class UnitFaces:
     units: tuple[int, ...]  # FACS numbers, the order of axis K
     crops: UInt8  # (N, 96, 96) canonical view
     occurs: npt.NDArray[np.bool_]  # (N, K)
-    known: npt.NDArray[np.bool_]  # (N, K) False where the source says nothing: neither trained on nor measured
-    targets: Float32  # (N, K) 0-1 what the features learn: occurrence, softened where the source knows how strongly
+    known: npt.NDArray[np.bool_]  # (N, K) False where the source has no label: neither trained on nor measured
+    targets: Float32  # (N, K) 0-1 what the features learn: occurrence, soft where the source has intensities
     people: npt.NDArray[np.str_]  # (N,)
     folds: Int64  # (N,) each in FOLDS
     sources: npt.NDArray[np.str_]  # (N,) name of the data set
 
     def where(self, chosen: npt.NDArray[np.bool_] | Int64) -> UnitFaces:
-        """The faces that a mask (N,) or row numbers (n,) choose."""
+        """The faces under a mask (N,) or at row numbers (n,)."""
         return UnitFaces(
             self.units,
             self.crops[chosen],
@@ -50,7 +50,7 @@ class UnitFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitSplit:
-    """Faces of different people to train on, to choose on and to measure on."""
+    """Training, validation and test faces, of different people."""
 
     training: UnitFaces
     validation: UnitFaces
@@ -61,7 +61,7 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
     """All faces of several sources, in order.
 
     Raises:
-        ValueError: there is none, or they do not label the same units.
+        ValueError: there are no parts, or they do not label the same units.
     """
     if not parts:
         raise ValueError("no faces to join: give at least one data set")
@@ -80,17 +80,17 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
 
 
 def fold_of(person: str) -> int:
-    """The fold of a person, the same on every machine."""
+    """Fold of a person, from a hash of the name."""
     return FOLDS[int(_shares(person)[0] * len(FOLDS))]
 
 
-def chooses(person: str) -> bool:
-    """Whether a person of the training folds is kept for validation."""
+def is_validation(person: str) -> bool:
+    """Whether a person of the training folds belongs to validation."""
     return _shares(person)[1] < VALIDATION_SHARE
 
 
 def split_people(faces: UnitFaces, test_fold: int) -> UnitSplit:
-    """One fold to measure on, the people that `chooses` names among the others to choose on, the rest to train on.
+    """One fold for test, the people of `is_validation` among the others for validation, the rest for training.
 
     Raises:
         ValueError: the fold does not exist, or one of the three parts is empty.
@@ -98,7 +98,7 @@ def split_people(faces: UnitFaces, test_fold: int) -> UnitSplit:
     if test_fold not in FOLDS:
         raise ValueError(f"the test fold is 1, 2 or 3, not {test_fold}")
     test = faces.folds == test_fold
-    validation = ~test & np.array([chooses(str(person)) for person in faces.people], bool)
+    validation = ~test & np.array([is_validation(str(person)) for person in faces.people], bool)
     split = UnitSplit(faces.where(~test & ~validation), faces.where(validation), faces.where(test))
     for name, part in (("training", split.training), ("validation", split.validation), ("test", split.test)):
         if not len(part.people):
@@ -107,7 +107,7 @@ def split_people(faces: UnitFaces, test_fold: int) -> UnitSplit:
 
 
 def _shares(person: str) -> tuple[float, float]:
-    """Two independent numbers, evenly spread over 0-1, that follow from a name."""
+    """Two independent numbers, uniform over 0-1, from a hash of the name."""
     digest = hashlib.sha256(person.encode()).digest()
     first, second = (int.from_bytes(digest[start : start + 8], "big") / 2**64 for start in (0, 8))
     return min(first, 1 - 2**-53), second

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import SourceError
+from training.data.action_unit_faces import UnitFaces, joined
 from training.data.bp4d import read_bp4d
 from training.data.disfa import read_disfa
 from training.data.faces128 import read_faces128
 from training.data.open_set import read_open_au
-from training.data.action_unit_faces import UnitFaces, joined
 
 Report = Callable[[str], None]
 
@@ -21,7 +21,7 @@ Report = Callable[[str], None]
 class UnitSource(str, Enum):
     """Data sets with action-unit labels; each reader's docstring states its layout."""
 
-    OPEN = "open"  # made by `mien-train make-au`
+    OPEN = "open"  # rendered by `mien-train make-au`
     FACES128 = "faces128"  # pseudo-labels
     BP4D = "bp4d"
     DISFA = "disfa"
@@ -29,7 +29,7 @@ class UnitSource(str, Enum):
 
 #: Folder, cache, workers and report -> faces.
 _READERS: Final[dict[UnitSource, Callable[[Path, Path, int, Report], UnitFaces]]] = {
-    UnitSource.OPEN: lambda folder, cache, workers, report: read_open_au(folder),  # the set brings its meshes
+    UnitSource.OPEN: lambda folder, cache, workers, report: read_open_au(folder),  # its meshes are in the set
     UnitSource.FACES128: lambda folder, cache, workers, report: read_faces128(folder, cache, workers),
     UnitSource.BP4D: read_bp4d,
     UnitSource.DISFA: read_disfa,
@@ -38,7 +38,7 @@ _READERS: Final[dict[UnitSource, Callable[[Path, Path, int, Report], UnitFaces]]
 
 @dataclass(frozen=True, slots=True)
 class UnitData:
-    """A data set and where it lies."""
+    """A data set and its folder."""
 
     name: str
     folder: Path
@@ -48,7 +48,7 @@ def parse_unit_data(text: str) -> UnitData:
     """A data set from ``NAME=FOLDER``.
 
     Raises:
-        SourceError: there is no such name, or no folder.
+        SourceError: the name is unknown, or the folder is missing.
 
     >>> parse_unit_data("bp4d=data/bp4d").name
     'bp4d'
@@ -65,9 +65,9 @@ def read_units(name: str, folder: Path, cache: Path, workers: int = 2, report: R
     Args:
         name: one of UnitSource.
         folder: of the data set.
-        cache: keeps what takes long to find.
-        workers: processes that find it.
-        report: gets lines on progress, frames that are left out and people who are missing, where the set has such.
+        cache: folder for crops and meshes.
+        workers: processes that compute them.
+        report: gets lines on progress, frames left out and missing people, where they apply.
 
     Raises:
         SourceError: the name is unknown, or the data are not in the publisher's layout.
@@ -83,12 +83,12 @@ def read_all_units(data: Sequence[UnitData], cache: Path, workers: int = 2, repo
 
     Raises:
         SourceError, FaceModelError: as in `read_units`; or a data set is given twice.
-        ValueError: they do not label the same units, or none is given.
+        ValueError: the list is empty, or the sets do not label the same units.
     """
     names = [part.name for part in data]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise SourceError(f"--data {min(twice)} is given twice: its faces would count double")
+        raise SourceError(f"--data {min(twice)} is given twice: its faces would count twice")
     return joined([read_units(part.name, part.folder, cache, workers, report) for part in data])
 
 

@@ -1,4 +1,4 @@
-"""Random changes of grey crops and their landmarks, on whole batches."""
+"""Augmentation of grey crops and their landmarks, on whole batches."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """Strengths; each is drawn evenly from minus to plus unless said otherwise."""
+    """Strengths; values are uniform between minus and plus a strength unless noted."""
 
     rotation_deg: float = 8.0
     shift: float = 0.05  # of the side
     scale: float = 0.1
     contrast: float = 0.3
     brightness: float = 0.2  # of the full range
-    erase_share: float = 0.25  # of the pictures get a random rectangle
-    soften_share: float = 0.2  # of the pictures are shrunk and enlarged, as distant faces are
-    landmark_noise: float = 0.008  # standard deviation, of the side: the tracker's own jitter
+    erase_share: float = 0.25  # of the images get a random rectangle
+    soften_share: float = 0.2  # of the images are shrunk and enlarged, as distant faces are
+    landmark_noise: float = 0.008  # standard deviation, of the side: as the tracker's jitter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceBatch:
-    """Pictures (N, 1, S, S) float32 in 0-1, landmarks (N, P, 2) in 0-1 of the side, targets (N, C)."""
+    """Images (N, 1, S, S) float32 in 0-1, landmarks (N, P, 2) in 0-1 of the side, targets (N, C)."""
 
     images: Tensor
     landmarks: Tensor
@@ -33,7 +33,7 @@ class FaceBatch:
 
 
 def augment(batch: FaceBatch, mirror: Tensor, config: AugmentConfig, generator: torch.Generator) -> FaceBatch:
-    """Flip, move, relight, soften and erase; ``mirror`` (P,) names the landmark that replaces each one in a flip."""
+    """Flip, move, relight, soften and erase; ``mirror`` (P,) holds the landmark that replaces each one in a flip."""
     images, landmarks = _flip(batch.images, batch.landmarks, mirror, generator)
     images, landmarks = _move(images, landmarks, config, generator)
     images = _relight(images, config, generator)

@@ -3,7 +3,7 @@
 Codes: ``ActionUnit_Labels/SN001/SN001_au1.txt``, a line ``frame,intensity`` per frame, frames numbered without a gap:
 4,845 in a video. A unit occurs from intensity 2 on (SPEC 3.5).
 Videos: ``Videos_LeftCamera/LeftVideoSN001_comp.avi``, else ``Video_RightCamera/RightVideoSN001_comp.avi``; copies
-differ in capitals and in "Video" or "Videos". The left camera is taken where both are there.
+differ in capitals and in "Video" or "Videos". The left camera is used where both exist.
 
 Mavadati, Mahoor, Bartlett, Trinh, Cohn, "DISFA: A Spontaneous Facial Action Intensity Database", IEEE Transactions on
 Affective Computing 2013. Layout after its readers in public repositories (docs/action_unit_sets.md); the data were not
@@ -25,21 +25,21 @@ from engine.capture.video_file import VideoFileSource
 from engine.errors import SourceError
 from engine.facs import DISFA_UNITS
 from engine.types import Int64, UInt8
+from training.data.action_unit_faces import UnitFaces
 from training.data.face_sequences import CodedSequence, CodedSet, read_sequences
 from training.data.jaa_folds import DISFA_FOLDS, published_fold
-from training.data.action_unit_faces import UnitFaces
 
 #: A unit occurs from this intensity on.
 OCCURS_FROM: Final = 2
 _LINE: Final = re.compile(r"\s*(\d+)\s*,\s*([0-5])\s*")
 _VIDEO_FOLDERS: Final = ("Videos_LeftCamera", "Video_LeftCamera", "Video_RightCamera", "Videos_RightCamera")
 _LABELS: Final = "ActionUnit_Labels"
-#: A video may differ so much from its codes: JAA-Net's lists fit one frame missing in fold 1.
+#: Frames by which a video may be shorter or longer than its codes: JAA-Net's lists fit one missing frame in fold 1.
 _TAIL_FRAMES: Final = 1
 
 
 def read_disfa(folder: Path, cache: Path, workers: int = 2, report: Callable[[str], None] | None = None) -> UnitFaces:
-    """All coded frames with a sure face; memory, ``cache`` and ``report`` as in `read_sequences`.
+    """All coded frames with a reliable face; memory, ``cache`` and ``report`` as in `read_sequences`.
 
     Line k is the code of the k-th decoded frame. A video may end one frame before its codes or after them. Any other
     difference would shift the codes against the faces and is an error.
@@ -56,14 +56,14 @@ def list_disfa(folder: Path) -> list[CodedSequence]:
     """The coded videos, ordered by name; no video is opened.
 
     Raises:
-        SourceError: as in `read_disfa`, save for faults inside videos.
+        SourceError: as in `read_disfa`, except for faults inside videos.
     """
     labels = folder / _LABELS
     if not labels.is_dir():
         raise SourceError(f"{labels} is missing: point to the folder that holds {_LABELS} and the videos")
     place = next((folder / name for name in _VIDEO_FOLDERS if (folder / name).is_dir()), None)
     if place is None:
-        raise SourceError(f"{folder} has none of the folders {', '.join(_VIDEO_FOLDERS)}: put the videos there")
+        raise SourceError(f"{folder} has none of the folders {', '.join(_VIDEO_FOLDERS)}: copy the videos there")
     people = sorted(path.name for path in labels.iterdir() if path.is_dir() and path.name.startswith("SN"))
     if not people:
         raise SourceError(f"{labels} has no folder of a subject such as SN001: unpack the codes there")
@@ -81,7 +81,7 @@ def read_intensities(folder: Path) -> Int64:
     """Intensities (T, 8), 0-5, of one person in the order of DISFA_UNITS.
 
     Raises:
-        SourceError: a unit's file is missing, has a line that cannot be read, or is of another length than the first.
+        SourceError: a unit's file is missing, has a line that cannot be read, or differs in length from the first.
     """
     columns = []
     for unit in DISFA_UNITS:
@@ -99,7 +99,7 @@ def video_frames(sequence: CodedSequence) -> Iterator[UInt8]:
     """The coded frames of a video, RGB (H, W, 3), one at a time.
 
     Raises:
-        SourceError: it cannot be decoded, or its frames are not as many as its codes.
+        SourceError: it cannot be decoded, or its frames and codes differ in number.
     """
     coded = len(sequence.occurs)
     count = 0
@@ -108,7 +108,7 @@ def video_frames(sequence: CodedSequence) -> Iterator[UInt8]:
             count += 1
             if count <= coded:
                 yield frame.image
-        # A damaged packet may have swallowed a frame anywhere, not only at the end.
+        # A damaged packet may have lost a frame anywhere, not only at the end.
         allowed = 0 if video.damaged and count < coded else _TAIL_FRAMES
     if abs(count - coded) > allowed:
         raise SourceError(
@@ -132,7 +132,7 @@ def _read_intensity(path: Path) -> npt.NDArray[np.int64]:
         numbers.append(int(match[1]))
         values.append(int(match[2]))
     first = numbers[0] if numbers else 1
-    # No reader in public says whether they begin with 0 or 1: all go by lines.
+    # Public readers do not tell whether they begin with 0 or 1: all count lines.
     if first > 1 or numbers != list(range(first, first + len(numbers))):
         raise SourceError(f"{path} does not number its frames from 0 or 1 without a gap: copy it again")
     if not values:

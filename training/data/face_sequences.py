@@ -1,7 +1,7 @@
-"""Coded recordings of faces, frame after frame, cut to the canonical view and kept on disk.
+"""Coded recordings of faces, cropped to the canonical view frame by frame and cached on disk.
 
-The engine's mesh network follows its own points from frame to frame, as in live use. Where it loses the face, its
-detector looks again. A frame without a sure mesh is left out.
+The engine's mesh network follows its own points from frame to frame, as in live use. Where it loses the face, the
+detector runs again. A frame without a reliable mesh is left out.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE, align_face
 from engine.errors import SourceError
+from engine.files import atomic_write
 from engine.tracking.detector import FaceDetector
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
 from engine.types import FaceDetection, Float32, Int64, UInt8
-from training.data.meshes import MIN_PRESENCE
 from training.data.action_unit_faces import FOLDS, UnitFaces
-from training.data.worker_pool import worker_pool
+from training.data.meshes import MIN_PRESENCE, worker_pool
 
-#: A face that the detector found is located so many times, so that the mesh settles as it does in live use.
-_SETTLING_STEPS: Final = 3
+#: Runs of the mesh network on a newly detected face, so that the mesh converges as in live use.
+_FIRST_STEPS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,23 +36,23 @@ class CodedSequence:
     name: str
     person: str
     fold: int  # in FOLDS
-    files: tuple[Path, ...]  # a picture per coded frame, or the one video of which the first T frames are coded
+    files: tuple[Path, ...]  # an image per coded frame, or the one video of which the first T frames are coded
     occurs: npt.NDArray[np.bool_]  # (T, K)
-    known: npt.NDArray[np.bool_]  # (T, K) False where the coders could not tell
+    known: npt.NDArray[np.bool_]  # (T, K) False where the coders gave no code
 
 
 @dataclass(frozen=True, slots=True)
 class CodedSet:
-    """What of a data set all its sequences share."""
+    """What the sequences of a data set share."""
 
     source: str  # its name in UnitFaces
     units: tuple[int, ...]  # FACS numbers, the order of axis K
-    folds: Mapping[str, int]  # of every person that the publisher has
-    frames: Callable[[CodedSequence], Iterator[UInt8]]  # RGB (H, W, 3) in order; a function of a module, for processes
+    folds: Mapping[str, int]  # of every person in the set
+    frames: Callable[[CodedSequence], Iterator[UInt8]]  # RGB (H, W, 3) in order; a module-level function, for processes
 
 
 class FaceFollower:
-    """Follows the face of one recording."""
+    """Tracks the face of one recording."""
 
     def __init__(self) -> None:
         """Load the networks.
@@ -65,11 +65,11 @@ class FaceFollower:
         self._roi: FaceRoi | None = None
 
     def mesh_of(self, image: UInt8) -> Float32 | None:
-        """The mesh (468, 3) in pixels of the next frame, RGB (H, W, 3); None where no sure face is seen."""
+        """The mesh (468, 3) in pixels of the next frame, RGB (H, W, 3); None without a reliable face."""
         mesh = None if self._roi is None else self._located(image, self._roi, 1)
         if mesh is None:
             found = sorted(self._detector.detect(image), key=_area, reverse=True)  # passers-by are smaller
-            starts = (self._located(image, roi_from_detection(face), _SETTLING_STEPS) for face in found)
+            starts = (self._located(image, roi_from_detection(face), _FIRST_STEPS) for face in found)
             mesh = next((start for start in starts if start is not None), None)
         self._roi = None if mesh is None else roi_from_mesh(mesh)
         return mesh
@@ -85,7 +85,7 @@ class FaceFollower:
 
 
 def crops_of(frames: Iterable[UInt8]) -> tuple[UInt8, npt.NDArray[np.bool_]]:
-    """Canonical views (n, 96, 96) of the n frames with a sure face, and which of the frames (T,) these are."""
+    """Canonical views (n, 96, 96) of the n frames with a reliable face, and the mask (T,) of these frames."""
     follower = FaceFollower()
     crops: list[UInt8] = []
     kept: list[bool] = []
@@ -104,36 +104,36 @@ def read_sequences(
     workers: int,
     report: Callable[[str], None] | None = None,
 ) -> UnitFaces:
-    """All faces with a sure mesh, in the order of the sequences.
+    """All faces with a reliable mesh, in the order of the sequences.
 
     One frame per worker is decoded at a time. ``cache`` gets a file per sequence (9.2 kB per frame), under a key of
-    the names, sizes and times of its files, so that a killed reading goes on and a second one takes seconds. The
-    crops of BP4D, 146,576 frames in JAA-Net's lists, take 1.35 GB in memory, and one sequence more while gathered.
+    the names, sizes and times of its files, so that an interrupted reading resumes and a second one takes seconds. The
+    crops of BP4D, 146,576 frames in JAA-Net's lists, take 1.35 GB in memory, plus one sequence while they are joined.
 
     Args:
         data: what the sequences share.
         sequences: at least one.
-        cache: folder, made where it is missing.
+        cache: folder, created where it is missing.
         workers: processes; 1 reads in this one.
-        report: gets a line per sequence that is cut, one on what was left out, and one on missing people.
+        report: gets a line per sequence that is cropped, one on frames left out, and one on missing people.
 
     Raises:
-        SourceError: a file cannot be read, or no frame shows a face.
+        SourceError: a file cannot be read, or no frame has a reliable face.
         FaceModelError: a face network is not on this machine.
     """
-    say = report or _silent
+    log = report or _discard
     cache.mkdir(parents=True, exist_ok=True)
     paths = [_cache_path(data.source, sequence, cache) for sequence in sequences]
     todo = [pair for pair in zip(sequences, paths, strict=True) if not pair[1].is_file()]
-    for number, name in enumerate(_cut_all(data, todo, workers), 1):
-        say(f"{data.source}: {name} cut, {number} of {len(todo)} sequences")
+    for number, name in enumerate(_crop_all(data, todo, workers), 1):
+        log(f"{data.source}: {name} cropped, {number} of {len(todo)} sequences")
     kept = [_stored(path, "kept").astype(np.bool_) for path in paths]
-    faces = _gathered(data, sequences, paths, kept)
-    _tell(data, sequences, faces, say)
+    faces = _joined(data, sequences, paths, kept)
+    _summarise(data, sequences, faces, log)
     return faces
 
 
-def _silent(_: str) -> None:
+def _discard(_: str) -> None:
     pass
 
 
@@ -150,23 +150,22 @@ def _cache_path(source: str, sequence: CodedSequence, cache: Path) -> Path:
     return cache / f"{source}_{sequence.name}_{digest.hexdigest()[:16]}.npz"
 
 
-def _cut_all(data: CodedSet, todo: Sequence[tuple[CodedSequence, Path]], workers: int) -> Iterator[str]:
-    """Cut and store sequences; gives the name of each when it is done."""
+def _crop_all(data: CodedSet, todo: Sequence[tuple[CodedSequence, Path]], workers: int) -> Iterator[str]:
+    """Crop and store sequences; yields the name of each finished one."""
     if workers <= 1 or len(todo) <= 1:
         for sequence, path in todo:
-            yield _cut(data.frames, sequence, path)
+            yield _crop(data.frames, sequence, path)
         return
     with worker_pool(workers) as pool:
-        yield from pool.map(_cut, repeat(data.frames), *zip(*todo, strict=True))
+        yield from pool.map(_crop, repeat(data.frames), *zip(*todo, strict=True))
 
 
-def _cut(frames: Callable[[CodedSequence], Iterator[UInt8]], sequence: CodedSequence, path: Path) -> str:
+def _crop(frames: Callable[[CodedSequence], Iterator[UInt8]], sequence: CodedSequence, path: Path) -> str:
     crops, seen = crops_of(frames(sequence))
     kept = np.zeros(len(sequence.occurs), np.bool_)  # a video may lack the last coded frame
     kept[: len(seen)] = seen
-    partial = path.with_suffix(".part.npz")
-    np.savez(partial, crops=crops, kept=kept)
-    partial.replace(path)
+    with atomic_write(path) as part:
+        np.savez(part, crops=crops, kept=kept)
     return sequence.name
 
 
@@ -176,13 +175,13 @@ def _stored(path: Path, name: str) -> npt.NDArray[np.uint8 | np.bool_]:
     return array
 
 
-def _gathered(
+def _joined(
     data: CodedSet, sequences: Sequence[CodedSequence], paths: Sequence[Path], kept: Sequence[npt.NDArray[np.bool_]]
 ) -> UnitFaces:
     counts = [int(mask.sum()) for mask in kept]
     if not sum(counts):
         coded = sum(len(mask) for mask in kept)
-        raise SourceError(f"{data.source}: the networks see a face in none of {coded} frames: are these the pictures?")
+        raise SourceError(f"{data.source}: no face is found in any of {coded} frames: are these the right images?")
     crops = np.empty((sum(counts), CROP_SIDE_PX, CROP_SIDE_PX), np.uint8)
     place = 0
     for path, count in zip(paths, counts, strict=True):
@@ -202,17 +201,19 @@ def _gathered(
     )
 
 
-def _tell(data: CodedSet, sequences: Sequence[CodedSequence], faces: UnitFaces, say: Callable[[str], None]) -> None:
+def _summarise(
+    data: CodedSet, sequences: Sequence[CodedSequence], faces: UnitFaces, log: Callable[[str], None]
+) -> None:
     coded = sum(len(sequence.occurs) for sequence in sequences)
     per_fold = " / ".join(f"{int((faces.folds == fold).sum()):,}" for fold in FOLDS)
     people = {sequence.person for sequence in sequences}
-    say(
+    log(
         f"{data.source}: {len(faces.people):,} of {coded:,} coded frames of {len(people)} people (folds 1 / 2 / 3: "
-        f"{per_fold}); {coded - len(faces.people):,} without a sure face are left out"
+        f"{per_fold}); {coded - len(faces.people):,} without a reliable face are left out"
     )
     missing = sorted(set(data.folds) - people)
     if missing:
-        say(
+        log(
             f"{data.source}: {len(missing)} of {len(data.folds)} people are missing ({' '.join(missing)}): the figures "
             "cannot be compared with published ones"
         )

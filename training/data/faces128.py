@@ -4,20 +4,22 @@ Folder: ``images/*.jpg`` (128x128 grey), ``labels.csv`` (image, identity, expres
 presence, 52 scores 0-1 of MediaPipe's blendshape network). The publisher's ``landmarks.npy`` is not used: crops come
 from the mesh network that the engine runs, so that live and training crops agree.
 
-The scores are a model's opinion, not FACS coding by people. Which of them count, and from which score on a unit occurs,
-is told by training/configs/pseudo_units.toml, with the reasons: AU6 (cheekSquint) and AU9 (noseSneer), for instance,
-are 0 on every picture. No blendshape is AU25, that the lips part: jawOpen is the jaw, with which a smile that shows
-teeth has nothing to do, and mouthClose is next to 0 everywhere. So its score is measured in the mesh, the distance of
-the inner lips over that of the outer eye corners. Turned faces narrow the eyes, and so score a little higher.
+The scores are the output of a model, not FACS coding by people. Which of them count, and the score from which a unit
+occurs, is in training/configs/pseudo_units.toml with the reasons: AU6 (cheekSquint) and AU9 (noseSneer), for instance,
+are 0 on every image. No blendshape is AU25, parted lips: jawOpen is the jaw, which a smile that shows teeth does not
+move, and mouthClose is close to 0 everywhere. Its score is therefore measured in the mesh: the distance of the inner
+lips over that of the outer eye corners. Turning a face shortens the latter, so turned faces score a little higher.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,14 +29,15 @@ from engine.errors import ConfigError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import Float32, UInt8
 from training import CONFIGS
-from training.data.meshes import MIN_PRESENCE, meshes_of
-from training.data.tables import SIDE_PX, read_numbers, read_picture, read_table
 from training.data.action_unit_faces import UnitFaces, fold_of
+from training.data.meshes import MIN_PRESENCE, meshes_of
 
+#: Side of the images.
+SIDE_PX: Final = 128
 #: Thresholds and masked units, with the reasons.
 PSEUDO_UNITS: Final = CONFIGS / "pseudo_units.toml"
 
-#: Unit to the blendshapes whose mean is its score; left and right are averaged, because single sides are noisy in
+#: Unit to the blendshapes whose mean is its score; left and right are averaged, because single sides are noisy on
 #: turned faces. AU25 comes from the mesh (`lip_distance`).
 UNIT_BLENDSHAPES: Final[dict[int, tuple[str, ...]]] = {
     1: ("browInnerUp",),
@@ -60,16 +63,16 @@ _LIPS: Final = (13, 14)
 _EYES: Final = (33, 263)
 #: Slope of the soft target in the logit of the score: at half the odds of the threshold the target is 0.26.
 _TARGET_SLOPE: Final = 1.5
-#: Scores are printed with four decimals; 0 and 1 mean less and more than the last one.
+#: Scores are stored with four decimals; the logit clips them to this distance from 0 and 1.
 _SCORE_STEP: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoUnit:
-    """From which score on a unit occurs, or that its scores say nothing."""
+    """The score from which a unit occurs, or that its scores are not used."""
 
     unit: int = 0  # FACS number
-    threshold: float = 0.0  # 0-1, for units that are not masked
+    threshold: float = 0.0  # 0-1, for unmasked units
     masked: bool = False
     why: str = ""
 
@@ -98,17 +101,17 @@ class PseudoUnits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces128Scores:
-    """The faces on which the mesh network is sure, in the order of labels.csv, before scores become labels."""
+    """Faces with a reliable mesh, in the order of labels.csv, before scores become labels."""
 
     crops: UInt8  # (N, 96, 96) canonical view
     scores: Float32  # (N, 18) pseudo-scores 0-1 in the order of OPEN_UNITS
     people: npt.NDArray[np.str_]  # (N,)
-    expressions: npt.NDArray[np.str_]  # (N,) label of volunteers, "unlabelled" where there is none
-    left_out: int  # pictures without a sure mesh
+    expressions: npt.NDArray[np.str_]  # (N,) label of volunteers, or "unlabelled"
+    left_out: int  # images without a reliable mesh
 
 
 def read_faces128(folder: Path, cache: Path, workers: int = 2) -> UnitFaces:
-    """Faces with pseudo-labels for the 18 units of the open set; masked units are not known.
+    """Faces with pseudo-labels for the 18 units of the open set; masked units are unknown.
 
     Raises:
         SourceError, FaceModelError: as in `read_scores`.
@@ -135,7 +138,7 @@ def pseudo_labelled(faces: Faces128Scores, pseudo: PseudoUnits) -> UnitFaces:
 
 
 def read_scores(folder: Path, cache: Path, workers: int = 2) -> Faces128Scores:
-    """Read the publisher's layout, find the meshes (cached in ``cache``) and cut the canonical views.
+    """Read the publisher's layout, find the meshes (cached in ``cache``) and crop the canonical views.
 
     Raises:
         SourceError: a file is missing or does not fit the others.
@@ -147,7 +150,7 @@ def read_scores(folder: Path, cache: Path, workers: int = 2) -> Faces128Scores:
     if labels["image"] != shapes["image"]:
         raise SourceError(f"{folder}: labels.csv and blendshapes.csv list different images: unpack the data again")
     values = {name: read_numbers(folder, name, shapes[name]) for name in names}
-    images = np.stack([read_picture(folder / "images" / name) for name in labels["image"]])
+    images = np.stack([read_image(folder / "images" / name) for name in labels["image"]])
     points, presence = meshes_of(images, cache, workers)
     kept = np.flatnonzero((presence >= MIN_PRESENCE) & (values["presence"] >= MIN_PRESENCE))
     return Faces128Scores(
@@ -181,3 +184,46 @@ def soft_targets(scores: Float32, thresholds: Float32) -> Float32:
 def _logit(p: Float32) -> Float32:
     clipped = np.clip(p, _SCORE_STEP, 1 - _SCORE_STEP)
     return np.asarray(np.log(clipped / (1 - clipped)), np.float32)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> dict[str, list[str]]:
+    """Named columns of a table as text.
+
+    Raises:
+        SourceError: the file is missing, lacks a column or has no rows.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+    except FileNotFoundError:
+        raise SourceError(f"{path} is missing: point to the unpacked faces128 folder") from None
+    absent = [name for name in columns if not rows or name not in rows[0]]
+    if absent:
+        raise SourceError(f"{path} has no column {absent[0]!r} or no rows: unpack the data again")
+    return {name: [row[name] for row in rows] for name in columns}
+
+
+def read_numbers(folder: Path, name: str, texts: list[str]) -> Float32:
+    """A column (N,) of blendshapes.csv as numbers.
+
+    Raises:
+        SourceError: a text is not a number.
+    """
+    try:
+        return np.array(texts, np.float32)
+    except ValueError as error:
+        raise SourceError(
+            f"{folder / 'blendshapes.csv'}: column {name!r} has a value that is not a number ({error})"
+        ) from None
+
+
+def read_image(path: Path) -> UInt8:
+    """A grey image (128, 128).
+
+    Raises:
+        SourceError: it is missing, cannot be read, or has another size.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None or image.shape != (SIDE_PX, SIDE_PX):
+        raise SourceError(f"{path} is missing or not a {SIDE_PX}x{SIDE_PX} image: unpack the data again")
+    return np.asarray(image, np.uint8)

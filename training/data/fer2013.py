@@ -54,7 +54,7 @@ class FerFaces:
     vote_shares: Float32  # (N, 8) of the emotion votes
     votes: Int64  # (N, 10) raw
     labels: Int64  # (N,) FER2013
-    presence: Float32  # (N,) of the mesh network; below MIN_PRESENCE a mean mesh stands in
+    presence: Float32  # (N,) of the mesh network; below MIN_PRESENCE a mean mesh is used
     in_other_split: npt.NDArray[np.bool_]  # (N,) the same pixels occur in another split
 
     def labelled(self) -> LabelledFaces:

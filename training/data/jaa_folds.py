@@ -1,4 +1,4 @@
-"""The three subject-exclusive folds of BP4D and DISFA, on which papers since JAA-Net train and report.
+"""The three subject-exclusive folds of BP4D and DISFA, used by papers since JAA-Net.
 
 Two folds train, the third measures (SPEC 3.5). Lists: Shao, Liu, Cai, Ma, "Deep Adaptive Attention for Joint Facial
 Action Unit Detection and Face Alignment", ECCV 2018; github.com/ZhiwenShao/PyTorch-JAANet, data/list.
@@ -37,11 +37,11 @@ def published_fold(subject: str, folds: Mapping[str, int], where: str) -> int:
     """The fold of a subject.
 
     Raises:
-        SourceError: the lists do not have the subject; ``where`` names the file that does.
+        SourceError: the subject is in no fold; ``where`` names the file it comes from.
     """
     if subject not in folds:
         raise SourceError(
-            f"{where}: subject {subject!r} is in none of the published folds, which have the {len(folds)} subjects "
+            f"{where}: subject {subject!r} is in no published fold; they have the {len(folds)} subjects "
             f"{' '.join(sorted(folds))}: is this another release? Move its files away to read the others"
         )
     return folds[subject]

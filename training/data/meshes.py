@@ -1,55 +1,67 @@
-"""Face meshes of training pictures, by the same network that the engine runs, computed once and cached.
+"""Face meshes of training images, found once by the network that the engine runs, and cached.
 
-A training picture holds one face and little else, so no detector is asked: the mesh network starts from several squares
-on the picture, follows its own points a few steps as the tracker does, and the start with the best presence wins.
+A training image shows one face and little else, so no detector is needed: the mesh network starts from several squares
+on the image, follows its own points for a few steps as the tracker does, and the start with the best presence wins.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS, similarity
+from engine.files import atomic_write
 from engine.tracking.mesh import FaceMesh, FaceRoi, roi_from_mesh
 from engine.types import MESH_POINTS, Float32, Float64, UInt8
-from training.data.worker_pool import worker_pool
 
 #: Below this presence a mesh is not trusted (the network's own threshold in the published graph).
 MIN_PRESENCE: Final = 0.5
-#: Sides of the first squares in units of the picture's side, tried until the presence is high.
+#: Sides of the first squares in units of the image's side, tried until the presence is high.
 _START_SCALES: Final = (1.3, 1.0, 1.7)
 _STEPS: Final = 3
 _SURE: Final = 0.98
 _BLOCK: Final = 500
 
 
-def meshes_of(images: UInt8 | Sequence[UInt8], cache: Path, workers: int = 2) -> tuple[Float32, Float32]:
-    """Meshes of N grey square pictures (S, S) uint8; their sides may differ.
+def worker_pool(
+    workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+) -> ProcessPoolExecutor:
+    """Processes that share one task; each should use one core.
 
-    Returns points (N, 468, 2) float32 in 0-1 of the picture's side and presence (N,) float32. Results are kept in
-    ``cache`` under the hash of the pictures, so a second call reads them.
+    OpenCV's threads are stopped first: a process forked while they run inherits their locks, and its first call that
+    changes the number of threads would wait forever.
+    """
+    cv2.setNumThreads(1)
+    return ProcessPoolExecutor(workers, initializer=initializer, initargs=initargs)
+
+
+def meshes_of(images: UInt8 | Sequence[UInt8], cache: Path, workers: int = 2) -> tuple[Float32, Float32]:
+    """Meshes of N grey square images (S, S) uint8; their sides may differ.
+
+    Returns points (N, 468, 2) float32 in 0-1 of the image's side and presence (N,) float32. Results are
+    cached in ``cache`` under the hash of the images.
     """
     digest = hashlib.sha256()
     for image in images:
         digest.update(image.tobytes())
     path = cache / f"meshes_{digest.hexdigest()[:16]}.npz"
     if path.is_file():
-        with np.load(path) as kept:
-            return kept["points"].astype(np.float32), kept["presence"]
+        with np.load(path) as cached:
+            return cached["points"].astype(np.float32), cached["presence"]
     blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
     with worker_pool(workers) as pool:
         found = list(pool.map(_block_meshes, blocks))
     points = np.concatenate([block[0] for block in found])
     presence = np.concatenate([block[1] for block in found])
     cache.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part.npz")
-    np.savez(partial, points=points.astype(np.float16), presence=presence)
-    partial.replace(path)
+    with atomic_write(path) as part:
+        np.savez(part, points=points.astype(np.float16), presence=presence)
     return points.astype(np.float16).astype(np.float32), presence
 
 
@@ -87,8 +99,8 @@ def _start_squares(side: int) -> Iterator[FaceRoi]:
 def mean_mesh(points: Float32) -> Float32:
     """Mean face (468, 2) of meshes (N, 468, 2) in the canonical view, 0-1.
 
-    It stands in where the mesh network sees no face (3.7 % of the pictures of FER2013: profiles, faces on their side,
-    very small ones), so that such a picture keeps its own framing and no test picture is left out.
+    It replaces the mesh where the network finds no face (3.7 % of FER2013: profiles, faces on their side, very small
+    ones), so that such an image keeps its own framing and no test image is left out.
     """
     shapes = points[:: max(1, len(points) // 2000)].astype(np.float64)
     placed = [_into_view(shape) for shape in shapes]

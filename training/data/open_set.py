@@ -1,8 +1,8 @@
 """The open action-unit set that ``mien-train make-au`` renders.
 
 Folder: ``images/00000.jpg`` (128x128 grey), ``labels.csv`` (image, person, fold, photograph, head turn in degrees,
-presence of a face mesh, intensity 0-1 of each unit) and ``points.npy`` (float16, the face mesh of each picture in 0-1
-of its side, read from the picture by the network that the engine runs).
+presence of a face mesh, intensity 0-1 of each unit) and ``points.npy`` (float16, the face mesh of each image in 0-1
+of its side, found by the network that the engine runs).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from engine.alignment import align_face
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import MESH_POINTS, Float32, UInt8
-from training.data.meshes import MIN_PRESENCE
 from training.data.action_unit_faces import FOLDS, UnitFaces
+from training.data.meshes import MIN_PRESENCE
 
 LABELS, PICTURES, POINTS = "labels.csv", "images", "points.npy"
 SIDE_PX: Final = 128
 NAME: Final = "open"
-#: A unit occurs from this intensity on: FACS calls the weakest fifth a trace (A), and the published protocols do not
+#: A unit occurs from this intensity on: FACS calls the weakest fifth a trace (A), and published protocols do not
 #: count it.
 OCCURRENCE_INTENSITY: Final = 0.2
 #: The soft target rises from 0 to 1 over this range of intensities around the threshold.
@@ -37,13 +37,13 @@ _COLUMNS: Final = (*_FACTS, *(unit_code(unit) for unit in OPEN_UNITS))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenAuRow:
-    """One picture of the set."""
+    """One image of the set."""
 
     image: str
     person: str
     fold: int
     photograph: str
-    turn_deg: tuple[float, float, float]  # pitch, yaw, roll, beside the photograph's own
+    turn_deg: tuple[float, float, float]  # pitch, yaw, roll, relative to the photograph
     presence: float
     intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
 
@@ -69,21 +69,21 @@ def read_labels(path: Path) -> list[OpenAuRow]:
     """Read ``labels.csv``.
 
     Raises:
-        SourceError: it is missing, lacks a column, is empty or holds a value that it cannot.
+        SourceError: it is missing, lacks a column, is empty or has a value out of range.
     """
     try:
         with path.open(encoding="utf-8", newline="") as handle:
             table = csv.DictReader(handle)
             absent = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
             if absent:
-                raise SourceError(f"{path} has no column {absent[0]!r}: make the set again")
+                raise SourceError(f"{path} has no column {absent[0]!r}: render the set again")
             rows = [_row(values) for values in table]
     except FileNotFoundError:
-        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au has finished") from None
+        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au completed") from None
     except (ValueError, TypeError, csv.Error) as error:
-        raise SourceError(f"{path} is damaged ({error}): make the set again") from None
+        raise SourceError(f"{path} is damaged ({error}): render the set again") from None
     if not rows:
-        raise SourceError(f"{path} lists no picture: make the set again")
+        raise SourceError(f"{path} lists no images: render the set again")
     return rows
 
 
@@ -103,16 +103,16 @@ def _row(values: dict[str, str]) -> OpenAuRow:
 
 
 def read_open_au(folder: Path) -> UnitFaces:
-    """Read the set and cut the canonical views; pictures in which no face is seen are left out.
+    """Read the set and crop the canonical views; images without a reliable face are left out.
 
     Raises:
-        SourceError: a file is missing or does not fit the others, or no face is seen in any picture.
+        SourceError: a file is missing or does not fit the others, or no image has a reliable face.
     """
     rows = read_labels(folder / LABELS)
     points = _read_points(folder / POINTS, len(rows))
     kept = [number for number, row in enumerate(rows) if row.presence >= MIN_PRESENCE]
     if not kept:
-        raise SourceError(f"{folder / LABELS} has no picture in which a face is seen: make the set again")
+        raise SourceError(f"{folder / LABELS} has no image with a reliable face: render the set again")
     intensities = np.stack([rows[number].intensities for number in kept])
     low, high = _TARGET_RANGE
     return UnitFaces(
@@ -131,16 +131,16 @@ def _read_points(path: Path, count: int) -> Float32:
     try:
         points = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au has finished") from None
+        raise SourceError(f"{path} is missing: point to a folder that mien-train make-au completed") from None
     except (ValueError, EOFError) as error:
-        raise SourceError(f"{path} is damaged ({error}): make the set again") from None
+        raise SourceError(f"{path} is damaged ({error}): render the set again") from None
     if points.shape != (count, MESH_POINTS, 2):
-        raise SourceError(f"{path} holds {points.shape}, not a mesh for each of {count} pictures: make the set again")
+        raise SourceError(f"{path} holds {points.shape}, not a mesh for each of {count} images: render the set again")
     return np.asarray(points, np.float32)
 
 
 def _crop(path: Path, points: Float32) -> UInt8:
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if picture is None or picture.shape != (SIDE_PX, SIDE_PX):
-        raise SourceError(f"{path} is missing or no {SIDE_PX}x{SIDE_PX} picture: make the set again")
-    return align_face(np.asarray(picture, np.uint8), points * SIDE_PX)[0]
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None or image.shape != (SIDE_PX, SIDE_PX):
+        raise SourceError(f"{path} is missing or not a {SIDE_PX}x{SIDE_PX} image: render the set again")
+    return align_face(np.asarray(image, np.uint8), points * SIDE_PX)[0]

@@ -1,4 +1,4 @@
-"""All data sets with expression labels behind one function."""
+"""All data sets with expression labels through one function."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import SourceError
-from training.data import affectnet
-from training.data import expw
-from training.data import fer2013
-from training.data import raf_db
+from training.data import affectnet, expw, fer2013, raf_db
 from training.data.affectnet import list_affectnet
 from training.data.expw import list_expw
 from training.data.folders import list_folders
-from training.data.labelled import LabelledFaces
-from training.data.pictures import LabelledPicture, need_split, read_pictures
+from training.data.labelled import LabelledFaces, LabelledImage, check_split, read_images
 from training.data.raf_db import list_raf_db
 
 
@@ -31,14 +27,14 @@ class Source(str, Enum):
 
 
 #: Splits of a source in the publisher's words, the one to train on first and the one to choose on second (RAF-DB and
-#: AffectNet have no third: papers choose and report on the same); folders have the splits that a user gives them.
+#: AffectNet have no third: papers choose and report on the same); folders have the splits that the user names.
 SPLITS: Final[dict[Source, tuple[str, ...]]] = {
     Source.FER2013: fer2013.SPLITS,
     Source.RAF_DB: raf_db.SPLITS,
     Source.AFFECTNET: affectnet.SPLITS,
     Source.EXPW: expw.SPLITS,
 }
-_LISTS: Final[dict[Source, Callable[[Path, str], list[LabelledPicture]]]] = {
+_LISTS: Final[dict[Source, Callable[[Path, str], list[LabelledImage]]]] = {
     Source.RAF_DB: list_raf_db,
     Source.AFFECTNET: list_affectnet,
     Source.EXPW: list_expw,
@@ -49,9 +45,9 @@ _LISTS: Final[dict[Source, Callable[[Path, str], list[LabelledPicture]]]] = {
 def read_labelled(
     source: str, data: Path, split: str, cache: Path, side_px: int, report: Callable[[str], None] | None = None
 ) -> LabelledFaces:
-    """Faces of a split of any source, cropped as the engine crops live faces; ``cache`` keeps the meshes.
+    """Faces of a split of any source, cropped as the engine crops live faces; ``cache`` holds the meshes.
 
-    ``report`` gets a line now and then while a large set is read.
+    ``report`` gets progress lines while a large set is read.
 
     Raises:
         SourceError: the source or split is unknown, or the data are not in the publisher's layout.
@@ -63,6 +59,6 @@ def read_labelled(
         raise SourceError(f"unknown data set {source!r}: use one of {', '.join(names)}")
     known = Source(source)
     if known is Source.FER2013:
-        need_split(split, fer2013.SPLITS, "FER2013")
+        check_split(split, fer2013.SPLITS, "FER2013")
         return fer2013.read_faces(data, split, cache, side_px).labelled()
-    return read_pictures(_LISTS[known](data, split), cache, side_px, report)
+    return read_images(_LISTS[known](data, split), cache, side_px, report)

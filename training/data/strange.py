@@ -1,6 +1,6 @@
-"""Pictures unlike any training face, to ask an ensemble about while its disagreement is distilled.
+"""Images unlike any training face, on which an ensemble predicts while its disagreement is distilled.
 
-Outlier exposure (Hendrycks et al., ICLR 2019, arXiv 1812.04606) without outside data: the pictures are made of training
+Outlier exposure (Hendrycks et al., ICLR 2019, arXiv 1812.04606) without outside data: the images are made from training
 faces. None of the fifteen corruptions that measure epistemic uncertainty (training/corruptions) is among the changes:
 no noise, blur, weather, contrast, brightness, elastic change, pixelation or JPEG.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def make_strange(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each picture of (N, 1, S, S), grey 0-1, changed in one of seven ways."""
+    """Grey images (N, 1, S, S) in 0-1, each changed in one of seven ways."""
     count = len(images)
     ways = (_half_of_another, _shuffled_patches, _upside_down, _quarter_turned, _inverted, _two_at_once, _large_hole)
     chosen = torch.randint(len(ways), (count,), generator=generator)
@@ -26,7 +26,7 @@ def make_strange(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _half_of_another(images: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
-    """CutMix (Yun et al., ICCV 2019): a half, from above or from the side, comes from another face."""
+    """CutMix (Yun et al., ICCV 2019): the lower or the right half comes from another face."""
     half = images.shape[-1] // 2
     mixed = images.clone()
     if torch.rand(1, generator=generator) < 0.5:
@@ -37,7 +37,7 @@ def _half_of_another(images: Tensor, other: Tensor, generator: torch.Generator) 
 
 
 def _shuffled_patches(images: Tensor, _: Tensor, generator: torch.Generator) -> Tensor:
-    """The picture cut into sixteen squares that change places."""
+    """The image cut into sixteen squares that change places."""
     count, side = len(images), images.shape[-1] // 4
     squares = images.reshape(count, 4, side, 4, side).permute(0, 1, 3, 2, 4).reshape(count, 16, side, side)
     mixed = squares[:, torch.randperm(16, generator=generator)]

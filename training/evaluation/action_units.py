@@ -157,10 +157,10 @@ def unit_report(
     drawn = _Drawn(drawn_people, owner, Draws(drawn_people.counts[: 1 + ranked, owner]))
     values = _drawn_scores(faces, judged, np.array(thresholds, np.float32), drawn)
     fixed = _fixed_scores(faces, judged)
-    told = [unit_code(unit) for unit in faces.units]
+    names = [unit_code(unit) for unit in faces.units]
     measured = both_labels(faces)
     bp4d = [faces.units.index(unit) for unit in BP4D_UNITS if unit in faces.units]
-    every = list(range(len(told)))
+    every = list(range(len(names)))
     return UnitReport(
         faces=len(faces.people),
         people=len(people),
@@ -177,8 +177,8 @@ def unit_report(
 def f1_half(faces: UnitFaces, judged: Judged, resamples: int = RESAMPLES) -> Figure:
     """Mean over units of F1 at probability 0.5, alone."""
     people, owner = np.unique(faces.people, return_inverse=True)
-    said = judged.occurrence >= np.float32(_HALF)
-    scores = tally(draw(len(people), resamples), owner, faces.known, faces.occurs, said).f1()
+    predicted = judged.occurrence >= np.float32(_HALF)
+    scores = tally(draw(len(people), resamples), owner, faces.known, faces.occurs, predicted).f1()
     return figure_of(mean_defined(scores[:, both_labels(faces)]), len(faces.people))
 
 

@@ -1,4 +1,4 @@
-"""What any model says of a set of faces, so that all of them are measured by the same code."""
+"""Estimates of any model for a set of faces, in one form, so that all models are measured by the same code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def file_estimator(model: Path) -> tuple[Estimator, ExpressionContract, Expressi
     if not isinstance(contract, ExpressionContract):
         raise ContractError(f"{model} is a model for {contract.task}: give an expression model")
     calibration = contract.calibration
-    network = open_network(model)  # once: an evaluation asks more than a hundred times
+    network = open_network(model)  # opened once: an evaluation runs it more than a hundred times
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
         return estimates_of(run_network(network, crops, landmarks), calibration.temperature)

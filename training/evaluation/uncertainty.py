@@ -1,7 +1,7 @@
 """``mien-train evaluate uncertainty``: the dual validation of UAR, SPEC 4.3 A to E, for any estimator.
 
-Corruptions change the 48 px crops in the canonical view; the landmarks stay those of the clean image, as if the face
-had been found before the image went bad. Every corrupted set is made once and put to all estimators. Choices are made
+Corruptions are applied to the 48 px crops in the canonical view; the landmarks stay those of the clean image, as if the
+face had been found before the corruption. Every corrupted set is generated once for all estimators. Choices are made
 on PublicTest; PrivateTest is read once per released model.
 """
 
@@ -185,7 +185,7 @@ def _compared(
 def _shifted(
     estimators: Mapping[str, Estimator], faces: FerFaces, strength: Strength, plan: _Plan
 ) -> dict[str, list[ShiftedScores]]:
-    """What each method says of every corrupted set; a set is made once and then forgotten."""
+    """Scores of every method on every corrupted set; each set is generated once and not kept."""
     found: dict[str, list[ShiftedScores]] = {name: [] for name in estimators}
     for corruption, severity, rows in plan.steps():
         images = corrupt(faces.crops[rows], corruption, severity, strength, plan.config.seed)

@@ -1,6 +1,6 @@
 """What routing by two scores gains over one: ambiguous faces that survive the rejection of shifted ones (SPEC 4.3 D).
 
-The ratio alone proves no separation: it can rise when epistemic uncertainty is contaminated by ambiguity. It stands
+The ratio alone proves no separation: it can rise when epistemic uncertainty is contaminated by ambiguity. It is read
 beside the 2 x 2 table of training/evaluation/uncertainty_tables.py.
 """
 

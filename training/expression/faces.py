@@ -66,7 +66,7 @@ def read_face_set(
     keep: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> FaceSet:
-    """A split of any source; ``keep`` is a list of ``mien-train fit rlps``, which knows the rows of FER2013 only.
+    """A split of any source; ``keep`` is a list of ``mien-train fit rlps``, which holds rows of FER2013.
 
     Raises:
         SourceError: the split is unknown, the data are not in the publisher's layout, or a keep list is given for

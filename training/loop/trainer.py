@@ -50,7 +50,7 @@ class TrainerConfig:
     warmup_epochs: float = 1.0
     schedule: str = "cosine"  # after the warm-up; or "exponential", "constant" (training/loop/schedule.py)
     final_rate: float = 0.0  # share of learning_rate that is left at the last step
-    average_decay: float = 0.998  # of the exponential moving average of the weights, which is what is kept
+    average_decay: float = 0.998  # of the exponential moving average of the weights, which is saved
     clip_norm: float = 5.0
     seed: int = 0
     bf16: bool = True

@@ -1,4 +1,4 @@
-"""How far the raters of a face agree, and how well their votes can be foretold at all (SPEC 1)."""
+"""Agreement of the raters of a face, and the limit it sets on predicting their votes (SPEC 1)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from engine.types import Int64
 from engine.uncertainty import entropy
 from training.metrics.ranking import spearman
 
-#: Random splits of the votes in two halves whose agreement is averaged.
-_HALVINGS: Final = 20
+#: Random splits of the votes in two halves, over which the agreement is averaged.
+_SPLITS: Final = 20
 
 
 def noise_ceiling(votes: Int64, columns: int, seed: int = 0) -> float:
-    """Correlation that a perfect predictor of the true disagreement would reach with the votes at hand.
+    """Correlation that a perfect predictor of the true disagreement would reach with the votes (N, C).
 
-    The root of the votes' reliability: Spearman's correlation of the entropies of two random halves of each face's ten
-    votes, stepped up to all ten by 2 r / (1 + r) (Spearman and Brown, 1910). Only faces with the commonest number of
-    votes, and a vote in the first ``columns`` in both halves, count. NaN where the halves do not agree at all.
+    The square root of the votes' reliability: Spearman's correlation r of the entropies of two random halves of each
+    face's ten votes, extrapolated to all ten by 2 r / (1 + r) (Spearman and Brown, 1910). Only faces with the most
+    frequent number of votes, and a vote in the first ``columns`` in both halves, count. NaN where r is not positive.
     """
     per_face = votes.sum(1)
     count = int(np.bincount(per_face).argmax())
@@ -27,7 +27,7 @@ def noise_ceiling(votes: Int64, columns: int, seed: int = 0) -> float:
     slots = np.repeat(np.tile(np.arange(votes.shape[1]), len(chosen)), chosen.ravel()).reshape(len(chosen), count)
     random = np.random.default_rng(seed)
     found = []
-    for _ in range(_HALVINGS):
+    for _ in range(_SPLITS):
         mixed = random.permuted(slots, axis=1)
         halves = [
             _counted(part, votes.shape[1])[:, :columns] for part in (mixed[:, : count // 2], mixed[:, count // 2 :])

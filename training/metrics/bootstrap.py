@@ -1,4 +1,4 @@
-"""Figures with 95 % intervals by bootstrap, resampling faces or groups of faces (people, clips) with replacement.
+"""Figures with 95 % intervals by bootstrap over faces, or over groups of them: people, clips (SPEC 7.1).
 
 Two forms. `bootstrap` calls a function once per resample. `Draws` holds all resamples at once as counts: a figure is
 then an array (1 + B,), its value on the sample followed by B resamples, so that arithmetic on such arrays gives the

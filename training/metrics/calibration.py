@@ -1,4 +1,4 @@
-"""Scores, calibration errors and distances of probabilities (N, C) against targets (N, C) (SPEC 6).
+"""Scores, calibration errors and distances of probabilities (N, C) against targets (N, C) (SPEC 7.2, 7.3).
 
 Targets are shares that sum to 1 per face: those of the raters' votes, or one-hot for the majority label. The agreement
 with a predicted class is its target share: 1 or 0 against the majority label, the share of raters who chose the class

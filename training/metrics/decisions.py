@@ -1,4 +1,4 @@
-"""Figures of decisions: classes predicted by a classifier, and occurrence of labels decided by a threshold.
+"""Figures of decisions: classes predicted by a classifier, and occurrence of labels decided by a threshold (SPEC 7.6).
 
 `Tally` is the bootstrapped form for K binary labels (training/metrics/bootstrap.py): faces are resampled with their
 person, so the sums of each person are enough. A figure that a resample leaves undefined is NaN.

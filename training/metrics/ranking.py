@@ -1,4 +1,4 @@
-"""How well scores order faces: AUROC, average precision, Spearman's correlation, and limits that reject a given share.
+"""How well scores order faces: AUROC, average precision, rank correlation, limits that reject a share (SPEC 7.5).
 
 `auroc`, `average_precision` and `spearman` give one value. The ``drawn_`` forms give an array (1 + B,) over all
 bootstrap resamples (training/metrics/bootstrap.py). Equal scores share their mean rank; a pair of equals counts half.

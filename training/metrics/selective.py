@@ -1,4 +1,4 @@
-"""Selective prediction: the error among the most confident faces by coverage, with intervals."""
+"""Selective prediction: the error among the most confident faces by coverage, with intervals (SPEC 7.4)."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def area_under_generalised_risk_coverage(confidence: Float64, correct: Float64) 
 
 
 def error_fpr95(confidence: Float64, correct: Float64) -> float:
-    """Share of the errors above the highest confidence limit that keeps 95 % of the right answers (FPR95).
+    """Share of the errors above the highest confidence limit that keeps 95 % of the right predictions (FPR95).
 
-    NaN without errors, or without right answers.
+    NaN without errors, or without right predictions.
     """
     right, wrong = confidence[correct > 0], confidence[correct == 0]
     if not len(right) or not len(wrong):
@@ -96,7 +96,7 @@ class RiskCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Selective:
-    """How well the top probability ranks right answers before errors; None without an error, or nothing but errors."""
+    """How well the top probability ranks right predictions before errors; None where all are right, or all wrong."""
 
     aurc: Figure
     excess_aurc: Figure
@@ -127,7 +127,7 @@ def selective_figures(confidence: Float64, correct: Float64) -> Selective:
 
 
 def _error_auroc(confidence: Float64, right: npt.NDArray[np.bool_]) -> Figure:
-    """AUROC of confidence for right against wrong answers."""
+    """AUROC of confidence for right against wrong predictions."""
     draws = draw(len(confidence))
     values = drawn_auroc(draws.of(~right), confidence[~right], draws.of(right), confidence[right])
     return figure_of(values, len(confidence))

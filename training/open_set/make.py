@@ -21,8 +21,8 @@ import training.open_set
 from engine.errors import OutputError, SourceError
 from engine.types import Float32, Int64, UInt8
 from training.data.action_unit_faces import fold_of
+from training.data.meshes import worker_pool
 from training.data.open_set import LABELS, PICTURES, POINTS, SIDE_PX, OpenAuRow, write_labels
-from training.data.worker_pool import worker_pool
 from training.open_set.draws import draw_units
 from training.open_set.face_model import FILE_NAME
 from training.open_set.resting_faces import RestingFaces, read_resting_faces

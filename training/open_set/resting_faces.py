@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from engine.errors import SourceError
 from engine.types import Float32, Int64, UInt8
+from training.data.faces128 import SIDE_PX, read_image, read_numbers, read_table
 from training.data.meshes import MIN_PRESENCE, meshes_of
-from training.data.tables import SIDE_PX, read_numbers, read_picture, read_table
 
 #: A face is resting if volunteers label it neutral and none of these scores is above its limit.
 _LIMITS: Final = {
@@ -61,7 +61,7 @@ def read_resting_faces(folder: Path, cache: Path, workers: int = 2) -> RestingFa
     scores = read_table(folder / "blendshapes.csv", ("image", *names))
     if labels["image"] != scores["image"]:
         raise SourceError(f"{folder}: labels.csv and blendshapes.csv list different images: unpack the data again")
-    images = np.stack([read_picture(folder / "images" / name) for name in labels["image"]])
+    images = np.stack([read_image(folder / "images" / name) for name in labels["image"]])
     points, presence = meshes_of(images, cache, workers)
     rests = (np.array(labels["expression"]) == "neutral") & (presence >= MIN_PRESENCE)
     for name, limit in _LIMITS.items():

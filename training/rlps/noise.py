@@ -32,7 +32,7 @@ class Mix:
     none: float
 
 
-#: The paper's mixture, and the one in which a quarter of the pictures is noise.
+#: The paper's mixture, and one with a quarter of noise.
 PAPER_MIX: Final = Mix(0.5, 0.25, 0.25)
 QUARTER_MIX: Final = Mix(0.75, 0.125, 0.125)
 

@@ -1,1 +1,1 @@
-"""One-off research: rivals, ablations, seeds, robustness to label noise."""
+"""One-off research behind docs/: comparisons of methods, ablations, seeds, label noise. Nothing here ships."""

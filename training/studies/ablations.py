@@ -1,8 +1,8 @@
-"""``mien-train ablate``: what each part of ARBEx's reliability balancing gives (SPEC 2.7).
+"""``mien-train ablate``: ablations of ARBEx's reliability balancing (SPEC 2.7).
 
-Trunk, levels and tokens of one finished member are frozen; only what follows them is trained anew, once per variant and
-seed: the number of anchors per class, and the losses. That makes a run cheap enough for three seeds on a CPU, and it
-says nothing about what the anchors do to the trunk. Figures are those of PublicTest.
+Everything up to the tokens of one finished member is frozen; the rest is retrained for each variant (anchors per class,
+losses) and seed. A run is cheap enough for three seeds on a CPU, but does not show the effect of the anchors on the
+trunk. Figures are on PublicTest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,17 +24,16 @@ from training.expression.loss import ArbexLossConfig, arbex_loss
 from training.expression.model import Arbex, ArbexBranch, ArbexConfig, ArbexOutput
 from training.loop.checkpoint import load_weights
 from training.loop.trainer import TrainerConfig, fit
-from training.metrics.selective import area_under_risk_coverage
-from training.studies.members import DISTRIBUTIONS, OverSeeds, over_seeds
+from training.studies.members import DISTRIBUTIONS, OverSeeds, distribution_figures
 
-#: Randomly changed versions of each training face that are put through the frozen part once.
+#: Augmented versions of each training face, each passed through the frozen part once.
 _VERSIONS: Final = 2
 _BATCH: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to balance reliability."""
+    """A configuration of the reliability balancing."""
 
     name: str
     anchors: int = 10  # K per class
@@ -63,7 +61,7 @@ class AblationRow:
 
 @dataclass(frozen=True, slots=True)
 class AblationReport:
-    """All variants; the faces are those of PublicTest."""
+    """All variants, measured on PublicTest."""
 
     member: int
     trainer: TrainerConfig
@@ -74,14 +72,14 @@ class AblationReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tokens:
-    """What the frozen part makes of faces."""
+    """Outputs of the frozen part, with their targets."""
 
     tokens: Tensor  # (N, T, width) float16
     votes: Tensor  # (N, C)
 
 
 class BranchTask:
-    """What the loop needs to know of the part after the tokens."""
+    """The part after the tokens, as the training loop takes it."""
 
     def __init__(self, train: _Tokens, validation: _Tokens, config: ArbexConfig, loss: ArbexLossConfig) -> None:
         self.model: ArbexBranch = ArbexBranch(config, train.tokens.shape[1])
@@ -89,7 +87,7 @@ class BranchTask:
         self._train, self._validation, self._loss = train, validation, loss
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
-        """ARBEx's loss for these rows (B,); the changes were made before."""
+        """ARBEx's loss for rows (B,) of the tokens, which are already augmented."""
         output = self.model(self._train.tokens[rows].float())
         anchors = self.model.reliability.unit_anchors()
         return arbex_loss(output, self._train.votes[rows], anchors, progress, self._loss)
@@ -110,7 +108,7 @@ def ablate(
     trainer: TrainerConfig = TrainerConfig(epochs=3, learning_rate=1e-3, warmup_epochs=0.2),  # noqa: B008  (frozen)
     report: Callable[[str], None] = print,
 ) -> AblationReport:
-    """Train every variant into RUN, or go on with it, and measure it.
+    """Train every variant in RUN, resuming what is there, and measure it.
 
     Raises:
         FileNotFoundError: the member has not finished.
@@ -120,8 +118,8 @@ def ablate(
     augment = AugmentConfig()
     faces = read_faces(data, "PublicTest", cache, side).labelled()
     training = read_faces(data, "Training", cache, side).labelled()
-    validation = _tokens_of(networks[member], FaceSet(faces, augment), changed=False)
-    train = _tokens_of(networks[member], FaceSet(training, augment), changed=True)
+    validation = _tokens_of(networks[member], FaceSet(faces, augment), augmented=False)
+    train = _tokens_of(networks[member], FaceSet(training, augment), augmented=True)
     rows = []
     for number, variant in enumerate(VARIANTS):
         outputs = []
@@ -139,14 +137,14 @@ def ablate(
 
 
 @torch.no_grad()
-def _tokens_of(network: Arbex, faces: FaceSet, *, changed: bool) -> _Tokens:
+def _tokens_of(network: Arbex, faces: FaceSet, *, augmented: bool) -> _Tokens:
     parts, votes = [], torch.from_numpy(faces.faces.targets)
-    versions = _VERSIONS if changed else 1
+    versions = _VERSIONS if augmented else 1
     for version in range(versions):
         generator = torch.Generator().manual_seed(version)
         for start in range(0, faces.samples, _BATCH):
             rows = torch.arange(start, min(start + _BATCH, faces.samples))
-            if changed:
+            if augmented:
                 batch = faces.augmented(rows, generator)
                 images, landmarks = batch.images, batch.landmarks
             else:
@@ -157,12 +155,5 @@ def _tokens_of(network: Arbex, faces: FaceSet, *, changed: bool) -> _Tokens:
 
 
 def _row(variant: str, name: str, outputs: Sequence[ArbexOutput], faces: LabelledFaces) -> AblationRow:
-    clear = faces.labels >= 0
-    accuracy, aurc, nll = [], [], []
-    for output in outputs:
-        probabilities = getattr(output, name).double().numpy()
-        hits = (probabilities.argmax(1) == faces.labels)[clear].astype(np.float64)
-        accuracy.append(float(hits.mean()))
-        aurc.append(area_under_risk_coverage(probabilities.max(1)[clear], hits))
-        nll.append(float(-(faces.targets * np.log(np.maximum(probabilities, 1e-12))).sum(1).mean()))
-    return AblationRow(variant, name, over_seeds(accuracy), over_seeds(aurc), over_seeds(nll))
+    figures = distribution_figures(name, outputs, faces.targets, faces.labels)
+    return AblationRow(variant, name, figures.accuracy, figures.aurc, figures.nll_votes)

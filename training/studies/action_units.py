@@ -1,11 +1,11 @@
 """``mien-train study au``: the claims of the UGN paper (SPEC 3.5; head note of training/action_units/model.py).
 
-Five variants, three folds of people, two series: with less training data, and with labels turned over. The point with
-all data and no label turned over belongs to both. On BP4D or DISFA that point is the published table.
+Five variants on three folds of people, in two series: less training data, and flipped labels. The point with all data
+and no flipped label belongs to both. On BP4D or DISFA that point is the published table.
 
-The trainer counts epochs. With few faces an epoch is a few steps or none, so a batch is at most as large as the
-training set and the epochs of each stage are raised until it has ``StudyConfig.steps`` steps; warm-up keeps its share.
-Small shares therefore train for other numbers of steps than the whole set, which the report tells.
+The trainer counts epochs. With few faces an epoch has few steps or none, so a batch is at most as large as the training
+set, and the epochs of each stage are raised until it has ``StudyConfig.steps`` steps; warm-up keeps its share of them.
+Small shares therefore train for other numbers of steps than the whole set; the report lists them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from engine.files import write_text
 from engine.types import Float32, UInt8
 from training.action_units.features import ActionUnitsConfig
 from training.action_units.fit import describe_faces, fit_features, fit_head, head_features, sampled_logits
@@ -32,35 +33,34 @@ from training.loop.json_report import plain
 from training.loop.run_log import Plan
 from training.loop.trainer import TrainerConfig
 from training.metrics.decisions import Flags
-from training.studies.label_noise import flip_labels
 from training.studies.variant_comparison import Compared, FoldDecisions, compare_variants
 
-#: Highest F1 first, as the paper has it.
+#: The paper's ranking, highest F1 first.
 PAPER_ORDER: Final = (Variant.UGN_B, Variant.UGN, Variant.GN_D, Variant.RESNET_BL, Variant.RESNET)
 _HEADS: Final = (Variant.GN_D, Variant.UGN, Variant.UGN_B)
 
 
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
-    """What is trained and measured."""
+    """Grid of settings to train and measure."""
 
     folds: tuple[int, ...] = FOLDS
-    shares: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)  # of the training people, labels as they are
-    flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)  # of the training labels, all people
-    steps: int = 300  # least steps of each stage
-    samples: int = 20  # masks at test
-    seed: int = 0  # of the choice of people and labels
+    shares: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)  # of the training people, with no label flipped
+    flips: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)  # share of the training labels, with all people
+    steps: int = 300  # minimum number of each stage
+    samples: int = 20  # masks per test face
+    seed: int = 0  # for the choice of people and labels
     resamples: int = 1000
 
     def points(self) -> tuple[tuple[float, float], ...]:
-        """Share and flipped part of every setting, none twice; the whole data as they are is always one."""
+        """Every setting as (share of people, share of flipped labels), once each; (1, 0) is always included."""
         series = [(share, 0.0) for share in sorted({*self.shares, 1.0})] + [(1.0, flip) for flip in sorted(self.flips)]
         return tuple(dict.fromkeys(series))
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One setting on one fold: what it was trained on and for how long."""
+    """One setting on one fold: sizes and training steps."""
 
     fold: int
     training_people: int
@@ -96,37 +96,37 @@ def study_units(
     faces: UnitFaces,
     config: ActionUnitsConfig,
     run: Path,
-    what: StudyConfig,
+    study: StudyConfig,
     device: torch.device,
     report: Callable[[str], None] = print,
 ) -> StudyReport:
-    """Train and measure every setting; what RUN holds already is read, not repeated.
+    """Train and measure every setting; settings that RUN already holds are read, not repeated.
 
     RUN receives fold1/share100/flip0/ and so on, each with a folder per variant, decisions.npz and cell.json.
 
     Raises:
-        ValueError: RUN was made with other settings or faces, or a fold has nobody to test on.
+        ValueError: RUN was written with other settings or faces, or a fold has no test people.
     """
     points = []
-    for share, flipped in what.points():
+    for share, flipped in study.points():
         cells, decisions = [], []
-        for fold in what.folds:
-            split = study_split(faces, fold, share, flipped, what.seed)
+        for fold in study.folds:
+            split = study_split(faces, fold, share, flipped, study.seed)
             folder = run / f"fold{fold}" / f"share{_percent(share)}" / f"flip{_percent(flipped)}"
-            said = _run_cell(split, config, what, folder, device, report)
-            decisions.append(FoldDecisions(split.test.people, split.test.known, split.test.occurs, said))
-            cells.append(_cell(fold, split, config, what))
-        compared = compare_variants(faces.units, decisions, [item.value for item in PAPER_ORDER], what.resamples)
+            decided = _run_cell(split, config, study, folder, device, report)
+            decisions.append(FoldDecisions(split.test.people, split.test.known, split.test.occurs, decided))
+            cells.append(_cell(fold, split, config, study))
+        compared = compare_variants(faces.units, decisions, [item.value for item in PAPER_ORDER], study.resamples)
         points.append(StudyPoint(share, flipped, tuple(cells), compared))
         report(_line(points[-1]))
     sources = tuple(str(name) for name in np.unique(faces.sources))
-    return StudyReport(sources, faces.units, what, code_version(), tuple(points))
+    return StudyReport(sources, faces.units, study, code_version(), tuple(points))
 
 
 def study_split(faces: UnitFaces, fold: int, share: float, flipped: float, seed: int) -> UnitSplit:
-    """The fold's people, a share of them to train and to validate on, and their labels turned over.
+    """The split of a fold with a share of its training and validation people, and flipped labels.
 
-    Test people and their labels stay as they are.
+    Test people and their labels are unchanged.
     """
     split = split_people(faces, fold)
     training, validation = (share_of_people(part, share, seed) for part in (split.training, split.validation))
@@ -134,7 +134,7 @@ def study_split(faces: UnitFaces, fold: int, share: float, flipped: float, seed:
 
 
 def share_of_people(faces: UnitFaces, share: float, seed: int) -> UnitFaces:
-    """The faces of a share of the people, at least one; those of a smaller share are among those of a larger one.
+    """The faces of a share of the people, at least one person; a smaller share is a subset of a larger one.
 
     Raises:
         ValueError: the share is not above 0 and at most 1.
@@ -143,51 +143,72 @@ def share_of_people(faces: UnitFaces, share: float, seed: int) -> UnitFaces:
         raise ValueError(f"the share of the people must be above 0 and at most 1, not {share}")
     names = np.unique(faces.people)
     ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    count = math.ceil(share * len(names) - 1e-9)  # 0.1 * 30 is 3, whatever the rounding says
+    count = math.ceil(share * len(names) - 1e-9)  # 0.1 * 30 is 3 despite rounding
     return faces.where(np.isin(faces.people, ranked[:count]))
 
 
+def flip_labels(faces: UnitFaces, share: float, seed: int = 0) -> UnitFaces:
+    """The faces with a share of the known labels of each unit flipped, and their soft targets with them.
+
+    Exactly round(share x known) labels per unit, the same for one seed; those of a smaller share are a subset of those
+    of a larger one. Unknown labels are unchanged.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share of flipped labels must be between 0 and 1, not {share}")
+    flipped = np.zeros(faces.known.shape, bool)
+    for place, unit in enumerate(faces.units):
+        known = np.flatnonzero(faces.known[:, place])
+        order = np.random.default_rng((seed, unit)).permutation(known)
+        flipped[order[: round(share * len(known))], place] = True
+    targets = np.where(flipped, 1 - faces.targets, faces.targets).astype(np.float32)
+    return replace(faces, occurs=faces.occurs ^ flipped, targets=targets)
+
+
 def scaled(config: TrainerConfig, faces: int, steps: int) -> TrainerConfig:
-    """The settings for a training set of any size: see the head note."""
+    """Trainer settings for a training set of any size (head note)."""
     batch = min(config.batch_size, faces)
     epochs = max(config.epochs, math.ceil(steps / (faces // batch)))
     return replace(config, batch_size=batch, epochs=epochs, warmup_epochs=config.warmup_epochs * epochs / config.epochs)
 
 
-def _scaled_run(config: ActionUnitsConfig, faces: int, what: StudyConfig) -> ActionUnitsConfig:
+def _scaled_run(config: ActionUnitsConfig, faces: int, study: StudyConfig) -> ActionUnitsConfig:
     return replace(
-        config, stage1=scaled(config.stage1, faces, what.steps), stage2=scaled(config.stage2, faces, what.steps)
+        config, stage1=scaled(config.stage1, faces, study.steps), stage2=scaled(config.stage2, faces, study.steps)
     )
 
 
 def _run_cell(
     split: UnitSplit,
     config: ActionUnitsConfig,
-    what: StudyConfig,
+    study: StudyConfig,
     folder: Path,
     device: torch.device,
     report: Callable[[str], None],
 ) -> dict[str, Flags]:
-    """What each variant decides of the test faces (N, K); trained where the folder does not have it."""
-    settings = _settings(split, config, what)
-    told, kept = folder / "cell.json", folder / "decisions.npz"
-    if told.is_file():
-        if json.loads(told.read_text(encoding="utf-8"))["settings"] != settings:
-            raise ValueError(f"{told} was made with other settings or faces: give another folder for the run")
-        with np.load(kept) as file:
+    """Decisions (N, K) of each variant on the test faces, read from the folder or trained."""
+    settings = _settings(split, config, study)
+    cell, packed = folder / "cell.json", folder / "decisions.npz"
+    if cell.is_file():
+        if json.loads(cell.read_text(encoding="utf-8"))["settings"] != settings:
+            raise ValueError(f"{cell} was written with other settings or faces: give another folder as --run")
+        with np.load(packed) as file:
             bits = {name: file[name] for name in file.files}
     else:
         report(f"{folder}: {len(split.training.people)} training faces")
         folder.mkdir(parents=True, exist_ok=True)
-        used = _scaled_run(config, len(split.training.people), what)
-        facts = {"data": f"{describe_faces(split.training)}; study {settings['faces']}", "test_fold": int(split.test.folds[0])}
+        used = _scaled_run(config, len(split.training.people), study)
+        description = f"{describe_faces(split.training)}; study {settings['faces']}"
+        facts = {"data": description, "test_fold": int(split.test.folds[0])}
         fitted = _fit_variants(split, used, folder, device, facts, report)
-        said = {
-            variant.value: _decide(model, variant, split.test.crops, what.samples) for variant, model in fitted.items()
+        decided = {
+            variant.value: _decide(model, variant, split.test.crops, study.samples) for variant, model in fitted.items()
         }
-        bits = {name: np.packbits(flags) for name, flags in said.items()}
-        np.savez(kept, **bits)
-        _write_cell(told, settings, split, said)
+        bits = {name: np.packbits(flags) for name, flags in decided.items()}
+        np.savez(packed, **bits)
+        _write_cell(cell, settings, split, decided)
     shape = split.test.occurs.shape
     return {
         name: np.unpackbits(flags, count=shape[0] * shape[1]).reshape(shape).astype(bool)
@@ -195,13 +216,13 @@ def _run_cell(
     }
 
 
-def _settings(split: UnitSplit, config: ActionUnitsConfig, what: StudyConfig) -> dict[str, Any]:
-    """What the result of a cell hangs on, as JSON gives it back."""
-    digest = hashlib.sha256(json.dumps([asdict(config), what.steps]).encode())
+def _settings(split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig) -> dict[str, Any]:
+    """Everything that the result of a cell depends on, in types that survive a round trip through JSON."""
+    digest = hashlib.sha256(json.dumps([asdict(config), study.steps]).encode())
     for part in (split.training, split.test):
         for array in (part.crops, part.occurs, part.known, part.targets, part.people.astype("U")):
             digest.update(np.ascontiguousarray(array).tobytes())
-    settings = {"config": asdict(config), "steps": what.steps, "samples": what.samples, "faces": digest.hexdigest()}
+    settings = {"config": asdict(config), "steps": study.steps, "samples": study.samples, "faces": digest.hexdigest()}
     found: dict[str, Any] = json.loads(json.dumps(settings))
     return found
 
@@ -218,7 +239,7 @@ def _fit_variants(
     for variant, balanced in ((Variant.RESNET, False), (Variant.RESNET_BL, True)):
         fitted[variant] = fit_features(split, config, folder / variant.value, balanced, device, facts, report)
     trunk = fitted[Variant.RESNET_BL]
-    features = head_features(split, config, trunk, device)  # the same for all heads
+    features = head_features(split, config, trunk, device)  # shared by all heads
     for variant in _HEADS:
         place = folder / variant.value
         fitted[variant] = fit_head(split, config, trunk, variant, place, device, facts, report, features)
@@ -231,10 +252,10 @@ def _decide(model: UGN, variant: Variant, crops: UInt8, samples: int) -> Flags:
     return np.asarray(judge(logits, 1.0).occurrence >= np.float32(0.5))
 
 
-def _write_cell(path: Path, settings: dict[str, Any], split: UnitSplit, said: dict[str, Flags]) -> None:
-    """The cell's own figures beside its settings; the file's being there says that the cell is finished."""
-    fold = FoldDecisions(split.test.people, split.test.known, split.test.occurs, said)
-    compared = compare_variants(split.test.units, [fold], list(said), resamples=0)
+def _write_cell(path: Path, settings: dict[str, Any], split: UnitSplit, decided: dict[str, Flags]) -> None:
+    """Write the cell's figures and settings last: the file marks the cell as finished."""
+    fold = FoldDecisions(split.test.people, split.test.known, split.test.occurs, decided)
+    compared = compare_variants(split.test.units, [fold], list(decided), resamples=0)
     figures = {
         scores.variant: {
             "f1": scores.f1.value,
@@ -243,14 +264,13 @@ def _write_cell(path: Path, settings: dict[str, Any], split: UnitSplit, said: di
         }
         for scores in compared.variants
     }
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({"settings": settings, "variants": plain(figures)}, indent=1) + "\n", "utf-8")
-    partial.replace(path)
+    # Settings are compared when the study resumes, so only the figures are rounded.
+    write_text(path, json.dumps({"settings": settings, "variants": plain(figures)}, indent=1) + "\n")
 
 
-def _cell(fold: int, split: UnitSplit, config: ActionUnitsConfig, what: StudyConfig) -> Cell:
+def _cell(fold: int, split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig) -> Cell:
     faces = len(split.training.people)
-    used = _scaled_run(config, faces, what)
+    used = _scaled_run(config, faces, study)
     return Cell(
         fold=fold,
         training_people=len(np.unique(split.training.people)),
@@ -268,5 +288,5 @@ def _line(point: StudyPoint) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share for a folder's name: 100, 1, 0.5."""
+    """A share as used in folder names: 100, 1, 0.5."""
     return f"{100 * share:g}"

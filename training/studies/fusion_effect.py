@@ -1,4 +1,4 @@
-"""What ARBEx's correction changes: the fused against the primary distribution of the same faces (SPEC 2.7)."""
+"""Effect of ARBEx's fusion: the fused against the primary distribution on the same faces (SPEC 2.7)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUINTILES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class FusionQuintile:
-    """A fifth of the faces, by the confidence 1 - H(p) / ln C of the primary distribution."""
+    """A fifth of the faces, ordered by the confidence 1 - H(p) / ln C of the primary distribution."""
 
     lowest_confidence: float
     highest_confidence: float
@@ -32,7 +32,7 @@ class FusionQuintile:
 
 @dataclass(frozen=True, slots=True)
 class FusionFigures:
-    """Gains are fused less primary, paired by face: a better AURC is lower. AURC ranks by the top probability."""
+    """Gains are fused minus primary, paired by face; lower AURC is better. AURC ranks by the top probability."""
 
     primary_accuracy: Figure
     fused_accuracy: Figure
@@ -40,27 +40,27 @@ class FusionFigures:
     primary_aurc: Figure
     fused_aurc: Figure
     aurc_gain: Figure
-    repaired: int  # faces that only the fused distribution gets right
-    broken: int  # faces that only the primary one gets right
+    repaired: int  # faces that only the fused distribution classifies correctly
+    broken: int  # faces that only the primary one classifies correctly
     quintiles: tuple[FusionQuintile, ...]  # least confident first
 
 
 def compare_fused(primary: Float64, fused: Float64, labels: Int64) -> FusionFigures:
-    """Compare distributions (N, C) on labels (N,).
+    """Compare two distributions (N, C) against labels (N,).
 
     Raises:
         ValueError: shapes do not match, or there are fewer than five faces.
     """
     if primary.shape != fused.shape or primary.shape[:1] != labels.shape or len(labels) < _QUINTILES:
         raise ValueError(
-            f"primary {primary.shape}, fused {fused.shape} and {labels.shape} labels must be of the same faces, "
+            f"primary {primary.shape}, fused {fused.shape} and {labels.shape} labels must describe the same faces, "
             f"at least {_QUINTILES}"
         )
     first = (primary.argmax(1) == labels).astype(np.float64)
     second = (fused.argmax(1) == labels).astype(np.float64)
     aurc_first, aurc_second = _aurc_of(primary, first), _aurc_of(fused, second)
     n = len(labels)
-    certain = 1 - np.asarray(entropy(primary)) / math.log(primary.shape[1])
+    confidence = 1 - np.asarray(entropy(primary)) / math.log(primary.shape[1])
     return FusionFigures(
         primary_accuracy=bootstrap(mean_of(first), n),
         fused_accuracy=bootstrap(mean_of(second), n),
@@ -71,8 +71,8 @@ def compare_fused(primary: Float64, fused: Float64, labels: Int64) -> FusionFigu
         repaired=int((second > first).sum()),
         broken=int((second < first).sum()),
         quintiles=tuple(
-            _quintile(certain[rows], first[rows], second[rows])
-            for rows in np.array_split(np.argsort(certain, kind="stable"), _QUINTILES)
+            _quintile(confidence[rows], first[rows], second[rows])
+            for rows in np.array_split(np.argsort(confidence, kind="stable"), _QUINTILES)
         ),
     )
 
@@ -82,11 +82,11 @@ def _aurc_of(probabilities: Float64, correct: Float64) -> Callable[[Int64], floa
     return lambda rows: area_under_risk_coverage(confidence[rows], correct[rows])
 
 
-def _quintile(certain: Float64, first: Float64, second: Float64) -> FusionQuintile:
+def _quintile(confidence: Float64, first: Float64, second: Float64) -> FusionQuintile:
     return FusionQuintile(
-        lowest_confidence=float(certain.min()),
-        highest_confidence=float(certain.max()),
-        n=len(certain),
+        lowest_confidence=float(confidence.min()),
+        highest_confidence=float(confidence.max()),
+        n=len(confidence),
         primary_accuracy=float(first.mean()),
         fused_accuracy=float(second.mean()),
         repaired=int((second > first).sum()),

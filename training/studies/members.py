@@ -1,6 +1,6 @@
-"""``mien-train evaluate members``: what the exported file cannot tell of a run.
+"""``mien-train evaluate members``: figures of a run that the exported file cannot give.
 
-The seeds one by one, ARBEx's distributions before and after fusion, and the second head on FER2013's seven labels.
+Each seed by itself, the distributions of ARBEx before and after fusion, and the second head on FER2013's seven labels.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from engine.facs import EXPRESSIONS
-from engine.types import Float64, Int64
-from training.data.fer2013 import FER2013_LABELS, FerFaces, majority_labels, read_faces
+from engine.types import Float32, Float64, Int64
+from training.data.fer2013 import FER2013_LABELS, majority_labels, read_faces
 from training.evaluation.expression_report import LabelFigures, label_figures
 from training.expression.fit import load_members
 from training.expression.model import ArbexOutput
@@ -30,7 +30,7 @@ DISTRIBUTIONS: Final = ("primary", "geometric", "attentive", "fused")
 
 @dataclass(frozen=True, slots=True)
 class OverSeeds:
-    """A figure of each network and its mean and standard deviation (n - 1) over them."""
+    """A figure of each network, with its mean and standard deviation (n - 1)."""
 
     mean: float
     deviation: float
@@ -39,7 +39,7 @@ class OverSeeds:
 
 @dataclass(frozen=True, slots=True)
 class DistributionFigures:
-    """One of ARBEx's distributions, network by network, on the majority faces."""
+    """One of ARBEx's distributions over the networks: on the majority faces, NLL on all faces with votes."""
 
     name: str
     accuracy: OverSeeds
@@ -50,7 +50,7 @@ class DistributionFigures:
 
 @dataclass(frozen=True, slots=True)
 class MembersReport:
-    """All figures; n counts faces."""
+    """All figures; every n is a number of faces."""
 
     split: str
     networks: int
@@ -58,9 +58,9 @@ class MembersReport:
     votes_n: int
     distributions: tuple[DistributionFigures, ...]
     ensemble: LabelFigures
-    fusion: tuple[FusionFigures, ...]  # of each network
-    accuracy_gain: OverSeeds  # fused less primary
-    aurc_gain: OverSeeds  # the same; lower is better
+    fusion: tuple[FusionFigures, ...]  # per network
+    accuracy_gain: OverSeeds  # fused minus primary
+    aurc_gain: OverSeeds  # fused minus primary; lower is better
     repaired: int  # over all networks
     broken: int
     fer2013_n: int
@@ -69,10 +69,10 @@ class MembersReport:
 
 
 def evaluate_members(run: Path, data: Path, cache: Path, split: str) -> MembersReport:
-    """All figures of the finished networks of a run on a split of FER2013 and FERPlus.
+    """Evaluate the finished networks of a run on a split of FER2013 and FERPlus.
 
     Raises:
-        FileNotFoundError: a network has not finished, or the data is not there.
+        FileNotFoundError: a network has not finished, or the data is missing.
     """
     networks, config = load_members(run)
     faces = read_faces(data, split, cache, config.model.input_side_px, without_votes=True)
@@ -90,7 +90,7 @@ def evaluate_members(run: Path, data: Path, cache: Path, split: str) -> MembersR
         networks=len(outputs),
         majority_n=int(clear.sum()),
         votes_n=int(voted.sum()),
-        distributions=tuple(_distribution(name, outputs, faces, labels) for name in DISTRIBUTIONS),
+        distributions=tuple(distribution_figures(name, outputs, faces.vote_shares, labels) for name in DISTRIBUTIONS),
         ensemble=label_figures(ensemble[clear], labels[clear], EXPRESSIONS),
         fusion=fusion,
         accuracy_gain=over_seeds([figures.accuracy_gain.value for figures in fusion]),
@@ -104,7 +104,7 @@ def evaluate_members(run: Path, data: Path, cache: Path, split: str) -> MembersR
 
 
 def over_seeds(values: Sequence[float]) -> OverSeeds:
-    """Mean and deviation of a figure over networks; the deviation of a single one is 0."""
+    """Mean and standard deviation of a figure over networks; 0 for a single network."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return OverSeeds(float(np.mean(values)), deviation, tuple(values))
 
@@ -118,8 +118,11 @@ def _values(output: ArbexOutput, name: str) -> Float64:
     return found
 
 
-def _distribution(name: str, outputs: Sequence[ArbexOutput], faces: FerFaces, labels: Int64) -> DistributionFigures:
-    clear, voted = labels >= 0, faces.vote_shares.sum(1) > 0
+def distribution_figures(
+    name: str, outputs: Sequence[ArbexOutput], vote_shares: Float32, labels: Int64
+) -> DistributionFigures:
+    """Figures of the distribution ``name`` of each network, against vote shares (N, C) and labels (N,), -1 for none."""
+    clear, voted = labels >= 0, vote_shares.sum(1) > 0
     accuracy, scores, aurc, nll = [], [], [], []
     for output in outputs:
         probabilities = _values(output, name)
@@ -129,12 +132,12 @@ def _distribution(name: str, outputs: Sequence[ArbexOutput], faces: FerFaces, la
         scores.append(macro_f1(labels[clear], predicted[clear], len(EXPRESSIONS)))
         aurc.append(area_under_risk_coverage(probabilities.max(1)[clear], hits))
         logs = np.log(np.maximum(probabilities[voted], 1e-12))
-        nll.append(float(-(faces.vote_shares[voted] * logs).sum(1).mean()))
+        nll.append(float(-(vote_shares[voted] * logs).sum(1).mean()))
     return DistributionFigures(name, over_seeds(accuracy), over_seeds(scores), over_seeds(aurc), over_seeds(nll))
 
 
 def _fer2013(outputs: Sequence[ArbexOutput]) -> Float64 | None:
-    """Probabilities (M, N, 7) of the second heads; None where there is none."""
+    """Probabilities (M, N, 7) of the second heads; None without such heads."""
     logits = [output.fer2013_logits for output in outputs if output.fer2013_logits is not None]
     if not logits:
         return None

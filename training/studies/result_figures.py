@@ -1,23 +1,25 @@
-"""``mien-train figures``: docs/results/expression.json and action_units.json, from reports of ``mien-train evaluate``.
+"""``mien-train figures``: docs/results/expression.json and action_units.json, copied from reports of other commands.
 
-Nothing is measured here: every figure is copied from the report that the command beside it wrote.
+Each figure is stored with the command that measured it; nothing is measured here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from engine.files import write_text
 from training.studies.rivals import TIMED_RUNS
 
-_STRENGTHS: Final = {"native": "cifar_c", "imagenetc": "imagenet_c"}
+_OVER_FACES: Final = "95 %, bootstrap over faces"
+_OVER_PEOPLE: Final = "95 %, bootstrap over people"
 #: Rejected share of the corrupted faces at which the retention ratio is quoted.
 _RATE: Final = 0.8
-#: Split of FERPlus that chooses nothing, so that its figures may be quoted.
+#: The only split of FERPlus whose figures are quoted: no choice is made on it.
 _QUOTED_SPLIT: Final = "PrivateTest"
 #: Figures of the check on FERPlus, by expression and units.
 _TIES: Final = {
@@ -27,220 +29,202 @@ _TIES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """One figure with what it rests on."""
-
-    name: str
-    value: float
-    n: int
-    command: str
-    low: float | None = None  # 95 % interval, or mean less and plus one deviation over seeds; see ``interval``
-    high: float | None = None
-    interval: str = "95 %, bootstrap over faces"
-    note: str = ""
+#: A report, or a part of one, as read from JSON.
+Report: TypeAlias = dict[str, Any]
+#: A figure of docs/results: name, value, low and high with what they are (interval), n, command, note.
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Folders and files that the commands wrote, all of PrivateTest."""
+    """Reports of the expression model, each written by the ``mien-train evaluate`` command of its name."""
 
-    expression: Path  # report.json of `evaluate expression`
+    expression: Path
     uncertainty: Path
     members: Path
     rivals: Path
     rlps: Path
 
 
-def expression_figures(reports: Reports) -> tuple[Reported, ...]:
+def expression_figures(reports: Reports) -> tuple[Row, ...]:
     """The figures of docs/results/expression.json.
 
     Raises:
         FileNotFoundError: a report is missing.
-        ValueError: a report is of another kind.
+        ValueError: a report was written by another command.
     """
     return (
         *_accuracies(_read(reports.expression, "majority")),
         *_uncertainties(_read(reports.uncertainty, "tables")),
         *_members(_read(reports.members, "distributions")),
         *_rivals(_read(reports.rivals, "rivals")),
-        *_rlps(_read(reports.rlps, "made_noise")),
+        *_rlps(_read(reports.rlps, "synthetic_noise")),
     )
 
 
-def action_unit_figures(report: Path) -> tuple[Reported, ...]:
+def action_unit_figures(report: Path) -> tuple[Row, ...]:
     """The figures of docs/results/action_units.json, from report.json of `evaluate au` on PrivateTest and the open set.
 
     Raises:
         FileNotFoundError: the report is missing.
-        ValueError: it is of another kind, or was made without the open set, PrivateTest of FERPlus, or a unit or time
-            that is quoted.
+        ValueError: it was written by another command, or lacks the open set, PrivateTest of FERPlus, or a unit or
+            timing that is quoted.
     """
     found = _read(report, "by_samples")
     if found["fer"] is None:
         raise ValueError(f"{report} has no check on FERPlus: evaluate with --fer")
     split = found["fer"]["split"]
     if split != _QUOTED_SPLIT:
-        raise ValueError(f"{report} was made on {split} of FERPlus: evaluate with --split {_QUOTED_SPLIT}")
+        raise ValueError(f"{report} is of {split} of FERPlus: evaluate with --split {_QUOTED_SPLIT}")
+    sources = " ".join(f"--data {part['source']}={part['source'].upper()}" for part in found["sources"])
     command = (
-        "mien-train evaluate au assets/models/action_units.onnx "
-        + " ".join(f"--data {part['source']}={part['source'].upper()}" for part in found["sources"])
-        + f" --test-fold {found['test_fold']} --fer FER --split {split} --out DIR"
+        f"mien-train evaluate au assets/models/action_units.onnx {sources} --test-fold {found['test_fold']} --fer FER "
+        f"--split {split} --out DIR"
     )
     return (*_unit_scores(found, report, command), *_unit_ties(found["fer"], report, command))
 
 
-def write_figures(figures: Sequence[Reported], out: Path) -> None:
-    """Write them as JSON with the day."""
-    day = date.today().isoformat()
-    rows = [
-        {key: value for key, value in _row(figure).items() if value not in (None, "")} | {"date": day}
-        for figure in figures
-    ]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"figures": rows}, indent=1) + "\n", encoding="utf-8")
+def write_figures(rows: Sequence[Row], out: Path) -> None:
+    """Write the figures as JSON with today's date."""
+    day = {"date": date.today().isoformat()}
+    write_text(out, json.dumps({"figures": [row | day for row in rows]}, indent=1) + "\n")
 
 
-def _row(figure: Reported) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": figure.name, "value": figure.value, "low": figure.low, "high": figure.high}
-    interval = figure.interval if figure.low is not None else ""
-    return row | {"interval": interval, "n": figure.n, "command": figure.command, "note": figure.note}
-
-
-def _read(path: Path, key: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path, key: str) -> Report:
+    report: Report = json.loads(path.read_text(encoding="utf-8"))
     if key not in report:
-        raise ValueError(f"{path} is not the report that is needed here: it has no {key!r}")
+        raise ValueError(f"{path} is the report of another command: it has no {key!r}")
     return report
 
 
-def _figure(name: str, found: dict[str, Any], command: str, note: str = "") -> Reported:
-    return Reported(name, found["value"], found["n"], command, found["low"], found["high"], note=note)
+def _figure(name: str, value: float, n: int, command: str, note: str = "", interval: Row | None = None) -> Row:
+    """A row of docs/results; ``interval`` has the keys low, high and interval."""
+    row = {"name": name, "value": value} | (interval or {}) | {"n": n, "command": command}
+    return row | {"note": note} if note else row
 
 
-def _over_seeds(name: str, found: dict[str, Any], n: int, command: str, note: str = "", scale: float = 1) -> Reported:
-    mean, deviation = scale * found["mean"], scale * found["deviation"]
-    interval = f"one standard deviation over {len(found['each'])} seeds"
-    low, high = round(mean - deviation, 4), round(mean + deviation, 4)
-    return Reported(name, round(mean, 4), n, command, low, high, interval, note)
+def _copied(name: str, figure: Report, command: str, note: str = "", kind: str = _OVER_FACES) -> Row:
+    interval = {"low": figure["low"], "high": figure["high"], "interval": kind}
+    return _figure(name, figure["value"], figure["n"], command, note, interval)
 
 
-def _accuracies(report: dict[str, Any]) -> tuple[Reported, ...]:
+def _over_seeds(name: str, figure: Report, n: int, command: str, note: str, scale: float = 1) -> Row:
+    """Mean plus and minus one standard deviation."""
+    mean, deviation = scale * figure["mean"], scale * figure["deviation"]
+    kind = f"one standard deviation over {len(figure['each'])} seeds"
+    interval = {"low": round(mean - deviation, 4), "high": round(mean + deviation, 4), "interval": kind}
+    return _figure(name, round(mean, 4), n, command, note, interval)
+
+
+def _accuracies(report: Report) -> tuple[Row, ...]:
     command = "mien-train evaluate expression assets/models/expression.onnx --data FER --split PrivateTest --out DIR"
     return (
-        _figure("ferplus_majority_accuracy_edge", report["majority"]["accuracy"], command),
-        _figure("ferplus_majority_macro_f1_edge", report["majority"]["macro_f1"], command),
-        _figure("ece_calibrated_edge_votes", report["raters"]["after"]["ece"], command, "15 equal-width bins"),
+        _copied("ferplus_majority_accuracy_edge", report["majority"]["accuracy"], command),
+        _copied("ferplus_majority_macro_f1_edge", report["majority"]["macro_f1"], command),
+        _copied("ece_calibrated_edge_votes", report["raters"]["after"]["ece"], command, "15 equal-width bins"),
     )
 
 
-def _uncertainties(report: dict[str, Any]) -> tuple[Reported, ...]:
+def _uncertainties(report: Report) -> tuple[Row, ...]:
     command = (
         "mien-train evaluate uncertainty assets/models/expression.onnx --data FER --split PrivateTest --out FILE "
         "--faces128 FACES128 --media MEDIA"
     )
+    votes = report["tables"]["disagreement"]["votes"]["rho"]
     parts = {part["strength"]: part for part in report["tables"]["strengths"]}
-    figures = [
-        _figure(
-            "spearman_aleatoric_vote_entropy",
-            report["tables"]["disagreement"]["votes"]["rho"],
+    aurocs = [
+        _copied(
+            f"auroc_epistemic_corruptions_sev5_{name}",
+            parts[strength]["shift"]["mean"]["epistemic"],
             command,
-            "votes for the eight expressions as counted",
+            f"mean of 15 corruptions, {strength} constants at 48 px",
         )
+        for name, strength in (("native", "cifar_c"), ("imagenetc", "imagenet_c"))
     ]
-    for name, strength in _STRENGTHS.items():
-        found = parts[strength]["shift"]["mean"]["epistemic"]
-        note = f"mean of 15 corruptions, {strength} constants at 48 px"
-        figures.append(_figure(f"auroc_epistemic_corruptions_sev5_{name}", found, command, note))
-    curve = parts[_STRENGTHS["imagenetc"]]["retention"][0]
-    row = next(row for row in curve["rows"] if abs(row["rejected"] - _RATE) < 1e-6)
+    curve = parts["imagenet_c"]["retention"][0]
+    ratio = next(row["ratio"] for row in curve["rows"] if abs(row["rejected"] - _RATE) < 1e-6)
     note = f"{curve['ambiguous']}, imagenet_c constants at 48 px; the whole curve is in the report"
-    return (*figures, _figure("retention_ratio_at_r08", row["ratio"], command, note))
+    return (
+        _copied("spearman_aleatoric_vote_entropy", votes, command, "votes for the eight expressions as counted"),
+        *aurocs,
+        _copied("retention_ratio_at_r08", ratio, command, note),
+    )
 
 
-def _members(report: dict[str, Any]) -> tuple[Reported, ...]:
+def _members(report: Report) -> tuple[Row, ...]:
     command = "mien-train evaluate members --run RUN --data FER --split PrivateTest --out FILE"
-    figures = [
-        _over_seeds(
-            "arbex_fused_minus_primary_accuracy",
-            report["accuracy_gain"],
-            report["majority_n"],
-            command,
-            f"points; {report['repaired']} predictions repaired, {report['broken']} broken over all members",
-            scale=100,
-        )
-    ]
-    if report["fer2013_single"] is not None:
-        second = "second head of the members, trained beside the votes"
-        n = report["fer2013_n"]
-        figures.append(_over_seeds("fer2013_private_accuracy_single", report["fer2013_single"], n, command, second))
-        accuracy = report["fer2013_ensemble"]["accuracy"]
-        figures.append(_figure("fer2013_private_accuracy_ensemble", accuracy, command, second))
-    return tuple(figures)
+    note = f"points; {report['repaired']} predictions repaired, {report['broken']} broken over all members"
+    name, n = "arbex_fused_minus_primary_accuracy", report["majority_n"]
+    gain = _over_seeds(name, report["accuracy_gain"], n, command, note, scale=100)
+    single, ensemble, n = report["fer2013_single"], report["fer2013_ensemble"], report["fer2013_n"]
+    if single is None:
+        return (gain,)
+    note = "second head of the members, trained beside the votes"
+    return (
+        gain,
+        _over_seeds("fer2013_private_accuracy_single", single, n, command, note),
+        _copied("fer2013_private_accuracy_ensemble", ensemble["accuracy"], command, note),
+    )
 
 
-def _rivals(report: dict[str, Any]) -> tuple[Reported, ...]:
+def _rivals(report: Report) -> tuple[Row, ...]:
     shipped = next(rival for rival in report["rivals"] if rival["method"] == "distilled")
     corrupted = next(row for row in report["table"] if row["method"] == "distilled")["auroc_epistemic"]["n"]
     command = (
         "mien-train evaluate rivals --members RUN --student UAR --data FER --split PrivateTest "
         f"--faces {corrupted} --out FILE"
     )
-    separation = (
+    note = (
         "least of the shares of (AUROC - 0.5) of epistemic at both strengths, n clean and corrupted faces, and of the "
         f"rank correlation, {report['faces']} faces; no interval"
     )
-    time = "ONNX Runtime, one face, one thread, medians of n runs in turn"
-    return (
-        Reported("edge_separation_vs_ensemble", shipped["separation"], corrupted, command, note=separation),
-        Reported("edge_time_vs_one_member", shipped["times_one_member"], TIMED_RUNS, command, note=time),
-    )
+    separation = _figure("edge_separation_vs_ensemble", shipped["separation"], corrupted, command, note)
+    note = "ONNX Runtime, one face, one thread, medians of n runs in turn"
+    time = _figure("edge_time_vs_one_member", shipped["times_one_member"], TIMED_RUNS, command, note)
+    return separation, time
 
 
-def _rlps(report: dict[str, Any]) -> tuple[Reported, ...]:
+def _rlps(report: Report) -> tuple[Row, ...]:
     command = "mien-train evaluate rlps --data FER --clip CLIP_WITHOUT_FACE --run RUN --out FILE"
-    trials = report["made_noise"]["quarter_noise_each"]
     figures = []
-    for kind in ("full", "half", "none"):
-        kept = [trial[f"kept_{kind}"] for trial in trials]
-        name = f"rlps_keep_{'no' if kind == 'none' else kind}_face"
+    for kind, name in (("full", "full"), ("half", "half"), ("none", "no")):
+        kept = [trial[f"kept_{kind}"] for trial in report["synthetic_noise"]["quarter_noise_each"]]
+        mean = round(sum(kept) / len(kept), 4)
         note = f"25 % noise added, mean of {len(kept)} seeds: " + ", ".join(f"{value:.3f}" for value in kept)
-        figures.append(Reported(name, round(sum(kept) / len(kept), 4), len(kept), command, note=note))
+        figures.append(_figure(f"rlps_keep_{name}_face", mean, len(kept), command, note))
     return tuple(figures)
 
 
-def _unit_scores(report: dict[str, Any], path: Path, command: str) -> tuple[Reported, ...]:
+def _unit_scores(report: Report, path: Path, command: str) -> tuple[Row, ...]:
     sources = {part["source"]: part["report"] for part in report["sources"]}
     if "open" not in sources or sources["open"]["mean_bp4d"] is None:
         raise ValueError(f"{path} has no figures of the open set: evaluate with --data open=FOLDER")
-    over = "95 %, bootstrap over people"
-    scores = sources["open"]["mean_bp4d"]["scores"]
-    gaps = {
-        name: next(kind for kind in part["uncertainty"] if kind["kind"] == "epistemic")["gap_points"]
-        for name, part in {"all": report["all"], **sources}.items()
-    }
-    each = ", ".join(f"{name} {gap['value']:.1f}" for name, gap in gaps.items() if name != "all")
     timed = next((part for part in report["latency"] if (part["threads"], part["samples"]) == (2, 20)), None)
     if timed is None:
-        raise ValueError(f"{path} has no time of 20 samples on 2 threads: evaluate again with this version")
-    f1 = _figure("open_au_f1_average_12", scores["f1_half"], command, f"{report['test']}; decided at 0.5")
-    gap_note = f"accuracy at 0.5, tenths per unit, mean over units, all sources together; alone: {each}"
-    gap = _figure("epistemic_decile_accuracy_gap", gaps["all"], command, gap_note)
+        raise ValueError(f"{path} has no timing of 20 samples on 2 threads: evaluate again with this version")
+    f1 = sources["open"]["mean_bp4d"]["scores"]["f1_half"]
+    each = ", ".join(f"{name} {_gap(part)['value']:.1f}" for name, part in sources.items())
+    note = f"accuracy at 0.5, tenths per unit, mean over units, all sources together; alone: {each}"
     time = "ONNX Runtime, one face, grey levels to outputs, two threads, median of n runs"
     return (
-        replace(f1, interval=over),
-        replace(gap, interval=over),
-        Reported("au_edge_ms_s20_cpu2", timed["median_ms"], timed["runs"], command, note=time),
+        _copied("open_au_f1_average_12", f1, command, f"{report['test']}; decided at 0.5", _OVER_PEOPLE),
+        _copied("epistemic_decile_accuracy_gap", _gap(report["all"]), command, note, _OVER_PEOPLE),
+        _figure("au_edge_ms_s20_cpu2", timed["median_ms"], timed["runs"], command, time),
     )
 
 
-def _unit_ties(check: dict[str, Any], path: Path, command: str) -> tuple[Reported, ...]:
+def _gap(part: Report) -> Report:
+    """Accuracy of the least minus that of the most uncertain tenth, in points, by epistemic uncertainty."""
+    gap: Report = next(kind for kind in part["uncertainty"] if kind["kind"] == "epistemic")["gap_points"]
+    return gap
+
+
+def _unit_ties(check: Report, path: Path, command: str) -> tuple[Row, ...]:
     ties = {(tie["expression"], tuple(tie["units"])): tie for tie in check["ties"]}
     figures = []
     for name, key in _TIES.items():
         if key not in ties:
             raise ValueError(f"{path} has no check of {' and '.join(key[1])} on {key[0]}: the model lacks a unit")
-        tie = ties[key]
-        note = f"{tie['positives']} faces of {key[0]} against all others with 8 votes for one expression"
-        figures.append(_figure(name, tie["auroc"], command, note))
+        note = f"{ties[key]['positives']} faces of {key[0]} against all others with 8 votes for one expression"
+        figures.append(_copied(name, ties[key]["auroc"], command, note))
     return tuple(figures)

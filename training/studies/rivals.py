@@ -1,6 +1,6 @@
-"""``mien-train evaluate rivals``: an ensemble, its baselines and its cheap rivals in one table (SPEC 4.3 E, 4.4).
+"""``mien-train evaluate rivals``: the ensemble, its baselines and cheaper networks in one table (SPEC 4.3 E, 4.4).
 
-The table chooses what is shipped, so it is read on PublicTest; on PrivateTest only the choice is compared with the
+The shipped network is chosen from the table on PublicTest; on PrivateTest only that network is compared with the
 ensemble.
 """
 
@@ -28,12 +28,12 @@ from training.expression.fit import load_members, member_folder
 from training.expression.model import Arbex
 from training.loop.checkpoint import read_facts
 from training.metrics.bootstrap import Figure, bootstrap, mean_of
-from training.studies.density import fit_density
 from training.studies.network_estimators import (
     density_estimator,
     dirichlet_estimator,
     dropout_estimator,
     embedding_of,
+    fit_density,
     fused_logits,
     network_estimator,
 )
@@ -41,28 +41,28 @@ from training.studies.network_estimators import (
 ENSEMBLE: Final = "ensemble"
 _SINGLE: Final = "single network, votes (LDL)"
 _DROPOUT_SAMPLES: Final = 5
-#: Runs of each network whose median time is reported.
+#: Timed runs of each network; the median is reported.
 TIMED_RUNS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """One method: what it answers and what it costs."""
+    """Accuracy and cost of one method."""
 
     method: str
     majority_accuracy: Figure
     nll_votes: float
-    milliseconds: float  # one face, ONNX Runtime, one thread; samples and members included
+    milliseconds: float  # one face, ONNX Runtime, one thread; all samples and members
     times_one_member: float
-    separation: float  # against the ensemble's, see `separation`
+    separation: float  # relative to the ensemble, see `separation`
 
 
 @dataclass(frozen=True, slots=True)
 class RivalsReport:
-    """The table of SPEC 4.4: accuracy, rho (A), AUROC (B), 2x2 (C), retention (D), milliseconds."""
+    """The table of SPEC 4.4: accuracy, rho (A), AUROC (B), 2 x 2 (C), retention (D), time."""
 
     split: str
-    faces: int  # all of the split; the table's AUROCs rest on fewer, see their n
+    faces: int  # of the whole split; the AUROCs use fewer, see their n
     rivals: tuple[Rival, ...]
     table: tuple[MethodRow, ...]
 
@@ -108,13 +108,14 @@ def evaluate_rivals(
 
 
 def separation(rows: Sequence[MethodRow], ensemble: Sequence[MethodRow]) -> float:
-    """Least of the method's shares of what the ensemble separates.
+    """Lowest ratio of the method to the ensemble.
 
-    That is (AUROC - 0.5) of epistemic at every strength, and Spearman's rho of aleatoric with the votes' entropy.
+    The ratios are of AUROC - 0.5 of epistemic at every strength, and of Spearman's rho of aleatoric with the entropy of
+    the votes.
     """
     shares = [
-        (row.auroc_epistemic.value - 0.5) / (theirs.auroc_epistemic.value - 0.5)
-        for row, theirs in zip(rows, ensemble, strict=True)
+        (row.auroc_epistemic.value - 0.5) / (reference.auroc_epistemic.value - 0.5)
+        for row, reference in zip(rows, ensemble, strict=True)
     ]
     return float(min(*shares, rows[0].rho_aleatoric.value / ensemble[0].rho_aleatoric.value))
 
@@ -154,7 +155,7 @@ def _temperature(networks: Sequence[Arbex], validation: FerFaces) -> float:
     return fit_temperature(fused_logits(networks, validation.crops, validation.landmarks), validation.vote_shares)
 
 
-def _rival(name: str, found: Estimates, faces: FerFaces, costs: Mapping[str, float], share: float) -> Rival:
+def _rival(name: str, found: Estimates, faces: FerFaces, costs: Mapping[str, float], separated: float) -> Rival:
     labels = majority_labels(faces.votes)
     clear = labels >= 0
     hits = (found.probabilities.argmax(1) == labels)[clear].astype(np.float64)
@@ -165,12 +166,12 @@ def _rival(name: str, found: Estimates, faces: FerFaces, costs: Mapping[str, flo
         nll_votes=float(-(faces.vote_shares * logs).sum(1).mean()),
         milliseconds=costs[name],
         times_one_member=costs[name] / costs[_SINGLE],
-        separation=share,
+        separation=separated,
     )
 
 
 def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, float]:
-    """Median time of one face through each exported network; rivals take turns, so that a busy spell hits all."""
+    """Median time of one face through each exported network; runs alternate, so that load affects all alike."""
     image, landmarks = model_inputs(faces.crops[:1], faces.landmarks[:1])
     with tempfile.TemporaryDirectory() as folder:
         sessions = {}
@@ -178,21 +179,21 @@ def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, f
             path = Path(folder) / f"{number}.onnx"
             sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
             export_network(ArbexEnsemble(entry.networks, stacked=True), sample, path)
-            sessions[name] = _session(path)
+            sessions[name] = _open_session(path)
         times: dict[str, list[float]] = {name: [] for name in entries}
         for _ in range(TIMED_RUNS):
             for name, session in sessions.items():
-                times[name].append(_once(session, image, landmarks))
+                times[name].append(_time_run(session, image, landmarks))
     return {name: 1e3 * entry.passes * float(np.median(times[name])) for name, entry in entries.items()}
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _once(session: onnxruntime.InferenceSession, image: Float32, landmarks: Float32) -> float:
+def _time_run(session: onnxruntime.InferenceSession, image: Float32, landmarks: Float32) -> float:
     started = time.perf_counter()
     session.run(["logits"], {"image": image, "landmarks": landmarks})
     return time.perf_counter() - started

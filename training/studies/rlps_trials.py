@@ -1,13 +1,13 @@
-"""``mien-train evaluate rlps``: what RLPS removes when the noise is known, and what training on the rest is worth.
+"""``mien-train evaluate rlps``: what RLPS removes where the noise is known, and accuracy after cleaning (SPEC 5.3).
 
-Three trials on FER2013 Training, each on an even share of its pictures with other pictures of Training as validation:
+Three trials on FER2013 Training, each on a class-balanced part of its images with other Training images as validation:
 
-- made noise: half faces and pictures without a face among full ones, under FERPlus votes (SPEC 5.3);
-- natural noise: FER2013 labels, judged by the FERPlus majority;
-- accuracy on the clean PublicTest of the same classifier, trained as many steps on all pictures, on the cleaned set,
-  and on as many pictures drawn at random.
+- synthetic noise: half faces and images without a face among full faces, with FERPlus votes as targets;
+- natural noise: FER2013 labels, compared with the FERPlus majority;
+- accuracy of one classifier on the clean PublicTest, trained for equal steps on all images, on the cleaned set, and on
+  as many images drawn at random.
 
-The truth judges and chooses nothing. PrivateTest is not read.
+The truth is used for measuring only, never for a choice. PrivateTest is not read.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from training.rlps.noise import (
 )
 
 _VALIDATION_FACES: Final = 1200
-#: Policies tried on wrong labels; the first, SPEC 5.2 with the label in the state, also goes into the accuracies.
+#: Policies tried on wrong labels; the first, SPEC 5.2 with the label in the state, is also measured by accuracy.
 _LABEL_ARM: Final = "label_in_state_half_class_mean"
 _LABEL_POLICIES: Final[dict[str, dict[str, Any]]] = {
     _LABEL_ARM: {"label_in_state": True, "baseline_share": 0.5},
@@ -64,7 +64,7 @@ _NOT_A_FACE: Final = len(EXPRESSIONS) + 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Data:
-    """Training and the clean test pictures, as every trial reads them."""
+    """Data and settings shared by all trials."""
 
     train: FerFaces
     public: FerFaces
@@ -84,10 +84,10 @@ def evaluate_rlps(
     device: str = "cpu",
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Figures of all trials; ``clips`` show no face. ``run`` keeps trainings, lists and contact sheets.
+    """Run all trials; ``clips`` are videos without a face. RUN keeps checkpoints, lists and contact sheets.
 
-    Trials of made noise with a quarter of noise and both accuracies are repeated with ``seeds`` seeds (pictures, noise
-    and networks differ); the paper's mixture and the two published methods are tried once.
+    The trials with 25 % synthetic noise and the accuracies are repeated with ``seeds`` seeds, which change images,
+    noise and networks; the paper's mix and the two published methods run once.
     """
     side = config.classifier.input_side_px
     train, public = read_faces(data, "Training", cache, side), read_faces(data, "PublicTest", cache, side)
@@ -97,7 +97,7 @@ def evaluate_rlps(
         "settings": asdict(config),
         "code": code_version(),
         "clips_without_face": [clip.name for clip in clips],
-        "made_noise": {
+        "synthetic_noise": {
             "quarter_noise": _repeated(quarter),
             "quarter_noise_each": quarter,
             "published_methods": {
@@ -122,7 +122,7 @@ def _with_policy(config: RlpsConfig, **changes: Any) -> RlpsConfig:
 
 
 def _parts(faces: ImageSet, config: RlpsConfig) -> tuple[ImageSet, ImageSet]:
-    """The pictures of a trial, and others for its validation."""
+    """The images of a trial, and others for its validation."""
     chosen = subset(faces, config.faces, config.trainer.seed)
     rest = faces.at(~np.isin(faces.rows, chosen.rows))
     return chosen, subset(rest, _VALIDATION_FACES, config.trainer.seed)
@@ -137,7 +137,7 @@ def _noise_trial(source: _Data, config: RlpsConfig, mix: Mix, arms: bool = True)
     source.report(f"{folder}  {config.policy.method}")
     found = select_faces(config, noisy.faces, validation, folder, source.device, source.report)
     _write(noisy.faces, found, folder / turns_folder(config.policy))
-    figures = {"mix": asdict(mix), "pictures": len(chosen.rows), **_retention(noisy, found)}
+    figures = {"mix": asdict(mix), "images": len(chosen.rows), **_retention(noisy, found)}
     if arms:
         accuracy = _arms(source, config, noisy.faces, found.keep_list.keep, folder, seed)
         figures |= {f"accuracy_{arm}": value for arm, value in accuracy.items()}
@@ -150,7 +150,7 @@ def _write(faces: ImageSet, found: Selection, stem: Path) -> None:
 
 
 def _retention(noisy: NoisySet, found: Selection) -> dict[str, Any]:
-    """Kept shares by kind of picture, and how well the keep probability tells full faces from the rest."""
+    """Kept share per kind of image, and AUROC of the keep probability for full faces against each other kind."""
     listed, kind = found.keep_list, noisy.kind
     figures: dict[str, Any] = {}
     for number, name in enumerate(KINDS):
@@ -165,27 +165,27 @@ def _retention(noisy: NoisySet, found: Selection) -> dict[str, Any]:
 
 
 def kept_by_entropy(kept: Mask, shares: Float32) -> dict[str, float | None]:
-    """Kept share of the faces on which the raters agree, differ a little, differ most; None where there are none."""
+    """Kept share of faces with unanimous votes, and with vote entropy below and above the median; None if empty."""
     disagreement = np.asarray(entropy(shares))
     differ = disagreement > 0
-    split = float(np.median(disagreement[differ])) if differ.any() else 0.0
+    median = float(np.median(disagreement[differ])) if differ.any() else 0.0
     parts = {
         "agreed": ~differ,
-        "below_median": differ & (disagreement <= split),
-        "above_median": differ & (disagreement > split),
+        "below_median": differ & (disagreement <= median),
+        "above_median": differ & (disagreement > median),
     }
     return {name: float(kept[part].mean()) if part.any() else None for name, part in parts.items()}
 
 
 def _arms(source: _Data, config: RlpsConfig, faces: ImageSet, kept: Mask, folder: Path, seed: int) -> dict[str, float]:
-    """PublicTest accuracy after as many steps on all pictures, the kept ones, and a random choice of as many."""
+    """PublicTest accuracy after equal steps on all images, on the kept ones, and on as many drawn at random."""
     test = clean_set(source.public, faces.names)
     control = random_removal(kept, faces.targets.argmax(1), seed)
     settings = ClassifierSettings(config.classifier, config.augment, config.prior_weight, source.device)
-    trainer = replace(config.trainer, seed=classifier_seed(config, 0))  # so the first is that of select_faces
-    places = {"all": np.ones(len(kept), bool), "cleaned": kept, "random": control}
+    trainer = replace(config.trainer, seed=classifier_seed(config, 0))  # "all" is a training of select_faces
+    arms = {"all": np.ones(len(kept), bool), "cleaned": kept, "random": control}
     found = {}
-    for arm, mask in places.items():
+    for arm, mask in arms.items():
         task = ClassifierTask(faces, np.flatnonzero(mask), settings, len(kept), trainer.seed)
         where = folder / START / "main" if arm == "all" else folder / f"arm_{arm}_{seed}"
         found[arm] = task.judge(train_classifier(task, trainer, where, {}, None), test)["accuracy"]
@@ -194,7 +194,7 @@ def _arms(source: _Data, config: RlpsConfig, faces: ImageSet, kept: Mask, folder
 
 
 def clean_set(faces: FerFaces, names: tuple[str, ...]) -> ImageSet:
-    """Faces whose FERPlus majority is one of these classes, with that label alone."""
+    """Faces whose FERPlus majority is one of ``names``, with that class as one-hot target."""
     labels = majority_labels(faces.votes)
     clear = (labels >= 0) & (labels < len(names))
     hot = np.eye(len(names), dtype=np.float32)[labels[clear]]
@@ -202,10 +202,10 @@ def clean_set(faces: FerFaces, names: tuple[str, ...]) -> ImageSet:
 
 
 def _label_trial(source: _Data, config: RlpsConfig, seeds: int) -> dict[str, Any]:
-    """FER2013 labels cleaned with and without the label in the state, judged by FERPlus."""
+    """Clean FER2013 labels with and without the label in the state, and compare with FERPlus."""
     chosen, validation = _parts(image_set(source.train, "labels"), config)
     votes = source.train.votes[np.searchsorted(source.train.rows, chosen.rows)]
-    figures: dict[str, Any] = {"pictures": len(chosen.rows)}
+    figures: dict[str, Any] = {"images": len(chosen.rows)}
     folder = source.run / "labels" / f"seed_{config.trainer.seed}"
     for name, changes in _LABEL_POLICIES.items():
         source.report(f"{folder}  {name}")
@@ -224,17 +224,17 @@ def _label_trial(source: _Data, config: RlpsConfig, seeds: int) -> dict[str, Any
 def _arms_again(
     source: _Data, config: RlpsConfig, faces: ImageSet, kept: Mask, folder: Path, seed: int
 ) -> dict[str, float]:
-    """The same list under other initial weights and another order; the first classifier is trained anew as well."""
+    """The same keep list with other initial weights and sample order; the first classifier is retrained too."""
     return _arms(source, _seeded(config, seed), faces, kept, folder / f"again_{seed}", seed)
 
 
 def removal(found: Selection, chosen: ImageSet, votes: Int64) -> dict[str, Any]:
-    """Removal against the FERPlus majority: a label that differs from it counts as wrong."""
+    """Compare removal with the FERPlus majority: a label that differs from it is wrong."""
     listed = found.keep_list
     truth, label = majority_labels(votes), chosen.targets.argmax(1)
     clear = truth >= 0
     wrong = clear & (truth != label)
-    removed, strange = ~listed.keep, votes[:, _NOT_A_FACE] > 0
+    removed, faceless = ~listed.keep, votes[:, _NOT_A_FACE] > 0
     return {
         "wrong_share": float(wrong[clear].mean()),
         "removed_share": float(removed.mean()),
@@ -243,15 +243,15 @@ def removal(found: Selection, chosen: ImageSet, votes: Int64) -> dict[str, Any]:
         "recall": float(removed[wrong].mean()),
         "auroc_keep_probability": auroc(wrong[clear], -listed.keep_probability[clear]),
         "auroc_reward_alone": auroc(wrong[clear], -listed.reward[clear]),
-        "not_a_face_votes_faces": int(strange.sum()),
-        "auroc_not_a_face_votes": auroc(strange, -listed.keep_probability),
+        "not_a_face_votes_faces": int(faceless.sum()),
+        "auroc_not_a_face_votes": auroc(faceless, -listed.keep_probability),
         "chosen_rl_epoch": found.chosen,
         "rl_epochs": found.history,
     }
 
 
 def _repeated(trials: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean and count of every plain number over the trials, and its deviation where there are several."""
+    """Mean, count and (from two trials on) standard deviation of every float over the trials."""
     numbers = [name for name, value in trials[0].items() if isinstance(value, float)]
     found: dict[str, dict[str, float]] = {}
     for name in numbers:

@@ -1,9 +1,9 @@
-"""Variants of a model against each other on the same test faces, paired: F1 at 0.5 as published (SPEC 3.5).
+"""Paired comparison of model variants on the same test faces: F1 at 0.5, as published (SPEC 3.5).
 
-F1 per unit over all known labels of a fold, mean over units, mean over folds. Two intervals, because chance enters
-twice. That over people draws the test people of each fold anew and holds the trained networks fixed: it says whether
-these networks differ. That over folds is Student's: three trainings on other people with one seed each, so it says,
-with little power, whether the methods do.
+F1 per unit over all known labels of a fold, then the mean over units and folds. Two intervals, for two sources of
+variance. Over people: the test people of each fold are resampled and the trained networks are fixed, which tests
+whether these networks differ. Over folds: Student's interval over one training per fold, which tests with little power
+whether the methods differ.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from training.evaluation.action_units import mean_defined
 from training.metrics.bootstrap import Figure, draw, figure_of
 from training.metrics.decisions import Flags, tally
 
-HIGHER, LOWER, NOT_TOLD_APART = "higher", "lower", "not told apart"
+HIGHER, LOWER, INCONCLUSIVE = "higher", "lower", "inconclusive"
 #: Student's t at 97.5 % by degrees of freedom: two or three folds.
 _T975: Final = {1: 12.706, 2: 4.303}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldDecisions:
-    """The test faces of a fold, and what each variant decided of them."""
+    """The test faces of a fold, with the decisions of each variant."""
 
     people: npt.NDArray[np.str_]  # (N,)
     known: Flags  # (N, K)
@@ -39,20 +39,20 @@ class FoldDecisions:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """95 % interval of a difference and what follows; NaN where there is nothing to make it of."""
+    """95 % interval of a difference, and the verdict from it; NaN where it is undefined."""
 
     low: float
     high: float
-    verdict: str  # HIGHER, LOWER or NOT_TOLD_APART
+    verdict: str  # HIGHER, LOWER or INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The difference of mean F1 of two variants."""
 
-    first: str  # the one that the paper puts higher
+    first: str  # the variant ranked higher by the paper
     second: str
-    neighbours: bool  # next to each other in the paper's order
+    neighbours: bool  # adjacent in the paper's order
     difference: float
     by_fold: tuple[float, ...]
     over_people: Interval
@@ -61,7 +61,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class UnitMeans:
-    """One unit, mean over the folds where it has both labels."""
+    """One unit: means over the folds where both labels occur."""
 
     unit: str
     f1: float
@@ -70,7 +70,7 @@ class UnitMeans:
 
 @dataclass(frozen=True, slots=True)
 class VariantScores:
-    """One variant; figures are means over folds of means over units, their intervals over people."""
+    """One variant; figures are means over folds of means over units, with intervals over people."""
 
     variant: str
     f1: Figure
@@ -82,12 +82,12 @@ class VariantScores:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """All variants at one setting."""
+    """All variants in one setting."""
 
     variants: tuple[VariantScores, ...]  # in the order given
     comparisons: tuple[Comparison, ...]
-    found_order: tuple[str, ...]  # by mean F1, the highest first
-    order_appears: bool  # every neighbour is higher than the next, by the interval over people
+    found_order: tuple[str, ...]  # by mean F1, highest first
+    order_appears: bool  # every variant is higher than the next, by the interval over people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +99,7 @@ class _Drawn:
 def compare_variants(
     units: tuple[int, ...], folds: Sequence[FoldDecisions], order: Sequence[str], resamples: int = 1000
 ) -> Compared:
-    """Scores of each variant and the differences of each pair, ``order`` being the paper's, the highest first."""
+    """Scores of each variant and differences of each pair; ``order`` is the paper's ranking, highest first."""
     drawn = {variant: _drawn(folds, variant, resamples) for variant in order}
     n = sum(len(fold.people) for fold in folds)
     variants = tuple(_scores(variant, drawn[variant], units, n) for variant in order)
@@ -116,25 +116,25 @@ def compare_variants(
 
 
 def verdict(low: float, high: float) -> str:
-    """What an interval of a difference says.
+    """Verdict from the ends of an interval of a difference.
 
     >>> verdict(0.01, 0.02), verdict(-0.02, 0.02)
-    ('higher', 'not told apart')
+    ('higher', 'inconclusive')
     """
-    return HIGHER if low > 0 else LOWER if high < 0 else NOT_TOLD_APART
+    return HIGHER if low > 0 else LOWER if high < 0 else INCONCLUSIVE
 
 
 def over_folds(values: Sequence[float]) -> Interval:
     """Student's 95 % interval of the mean of one value per fold; NaN for a single fold."""
     if len(values) < 2:
-        return Interval(float("nan"), float("nan"), NOT_TOLD_APART)
+        return Interval(float("nan"), float("nan"), INCONCLUSIVE)
     reach = _T975[len(values) - 1] * float(np.std(values, ddof=1)) / len(values) ** 0.5
     low, high = float(np.mean(values)) - reach, float(np.mean(values)) + reach
     return Interval(low, high, verdict(low, high))
 
 
 def _drawn(folds: Sequence[FoldDecisions], variant: str, resamples: int) -> _Drawn:
-    """Scores on resamples of the people, the same ones for every variant."""
+    """Scores on resamples of the people, which are the same for every variant."""
     f1, accuracy = [], []
     for seed, fold in enumerate(folds):
         people, owner = np.unique(fold.people, return_inverse=True)

@@ -97,7 +97,7 @@ class SourceChooser(QWidget):
         for camera in self._cameras:
             name = camera.name if camera.usable else self.tr("{name} (cannot be used)").format(name=camera.name)
             self.list.addItem(name, camera.spec)
-            self.list.setItemData(self.list.count() - 1, camera.told, Qt.ItemDataRole.ToolTipRole)
+            self.list.setItemData(self.list.count() - 1, camera.problem, Qt.ItemDataRole.ToolTipRole)
         self.list.addItem(self.tr("Demo clip"), DEMO)
         if self._spec and self.list.findData(self._spec) < 0:
             self.list.addItem(self._name(self._spec), self._spec)

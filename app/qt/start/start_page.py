@@ -13,6 +13,7 @@ from app.overlay.overlay import DISCLAIMER
 from app.qt.about.about_page import intended_use
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone, LinkButton
+from app.qt.translation import translated
 from app.qt.widgets.icons import IconName, IconView
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page, key_text
@@ -119,7 +120,7 @@ class StartPage(Page):
         column.body.addWidget(ReflowRow(self._drop_zones()))
         column.body.addWidget(self._recent)
         column.body.addStretch()
-        column.body.addWidget(text_label(QCoreApplication.translate("mien", DISCLAIMER), "dim"))
+        column.body.addWidget(text_label(translated(DISCLAIMER), "dim"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._area = scrolled(column)

@@ -143,7 +143,7 @@ def test_the_menu_of_the_page_contains_its_actions(window: MainWindow, pages: Pa
     assert titles() == ["File", "View", "Help"]
 
 
-def test_an_unknown_page_is_an_error_and_changes_nothing(window: MainWindow) -> None:
+def test_an_unknown_page_is_an_error(window: MainWindow) -> None:
     with pytest.raises(KeyError):
         window.show_page("kiosk")
     assert window.shown == "start"

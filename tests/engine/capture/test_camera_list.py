@@ -1,4 +1,4 @@
-"""Lists of cameras from made trees, and the reasons why a camera cannot be used."""
+"""Camera lists from synthetic device trees, and the reasons why a camera cannot be used."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import doctest
 import errno
 import os
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine.capture import camera_list
 from engine.capture.camera_list import Camera, NodeState, list_cameras, node_state, watch_folders, why_not
 
-if not camera_list.listable():
-    pytest.skip("cameras are listed on Linux only", allow_module_level=True)
+if not sys.platform.startswith("linux"):
+    pytest.skip("device nodes are tested on Linux only", allow_module_level=True)
 
 CAPTURE, METADATA, CODEC, PLANES = 0x1, 0x00800000, 0x4000, 0x1000
 Machine = Callable[..., tuple[Path, Path]]
@@ -23,7 +25,7 @@ Machine = Callable[..., tuple[Path, Path]]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """Make sysfs and device folder; each node is (number, index, name), numbers without a device file are given too."""
+    """Make sysfs and device folder; nodes are (number, index, name), those of ``without_file`` have no file."""
 
     def make(*nodes: tuple[int, str, str], without_file: tuple[int, ...] = ()) -> tuple[Path, Path]:
         sysfs, dev = tmp_path / "video4linux", tmp_path / "dev"
@@ -44,7 +46,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let device files answer as a driver does: capabilities by file name, and the names that another program uses."""
+    """Fake the driver of the device files: capabilities by file name, and the names in use by another program."""
 
     def answer(capabilities: dict[str, int], taken: tuple[str, ...] = ()) -> None:
         def ioctl(handle: int, request: int, record: bytearray) -> int:
@@ -68,7 +70,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
-    """Let opening the device file of this name fail with an error number."""
+    """Make opening the device file of this name fail with an errno."""
     real = os.open
 
     def opened(path: Path, flags: int) -> int:
@@ -95,41 +97,41 @@ def test_two_of_the_same_name_are_numbered(machine):
     assert [camera.name for camera in list_cameras(sysfs, dev)] == ["HD Cam (1)", "HD Cam (2)", "Other"]
 
 
-def test_codecs_and_metadata_that_the_driver_tells_are_left_out(machine, driver):
+def test_codecs_and_metadata_nodes_are_left_out(machine, driver):
     sysfs, dev = machine((0, "0", "Decoder"), (1, "0", "Cam"), (2, "0", "Data"), (3, "0", "Sensor"))
     driver({"video0": CODEC | PLANES, "video1": CAPTURE, "video2": METADATA, "video3": PLANES})
     assert [camera.name for camera in list_cameras(sysfs, dev)] == ["Cam", "Sensor"]
 
 
-def test_a_listed_camera_is_not_asked_whether_it_is_taken(machine, driver):
-    """Else the list would call the camera taken that this program shows."""
+def test_listing_does_not_check_whether_a_camera_is_in_use(machine, driver):
+    """Otherwise the list would report the camera that this program shows as in use."""
     sysfs, dev = machine((0, "0", "Cam"))
     driver({"video0": CAPTURE}, taken=("video0",))
     assert list_cameras(sysfs, dev)[0].usable
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
-def test_a_camera_that_may_not_be_used_says_how_it_may(machine, monkeypatch, number):
+def test_denied_camera_names_the_remedy(machine, monkeypatch, number):
     sysfs, dev = machine((0, "0", "Cam"), (2, "0", "Free"))
     refuse(monkeypatch, "video0", number)
     denied, free = list_cameras(sysfs, dev)
     assert not denied.usable
-    assert "sudo usermod -aG video $USER), then log in again" in denied.told
+    assert "sudo usermod -aG video $USER), then log in again" in denied.problem
     assert free.usable
 
 
-def test_a_camera_without_its_device_file_is_told(machine):
+def test_camera_without_its_device_file(machine):
     sysfs, dev = machine((0, "0", "Cam"), without_file=(0,))
     (camera,) = list_cameras(sysfs, dev)
     assert not camera.usable
-    assert "in a container, pass it on" in camera.told
+    assert "in a container, pass it" in camera.problem
 
 
-def test_a_camera_that_another_program_keeps_shut_is_told(machine, monkeypatch):
+def test_camera_locked_by_another_program(machine, monkeypatch):
     sysfs, dev = machine((0, "0", "Cam"))
     refuse(monkeypatch, "video0", errno.EBUSY)
     (camera,) = list_cameras(sysfs, dev)
-    assert (camera.usable, camera.told) == (False, "another program uses it: close that")
+    assert (camera.usable, camera.problem) == (False, "in use by another program: close that program")
 
 
 def test_a_container_without_sysfs_lists_device_files(machine):
@@ -140,7 +142,7 @@ def test_a_container_without_sysfs_lists_device_files(machine):
     assert [(camera.spec, camera.name) for camera in cameras] == [("0", "Camera 0"), ("1", "Camera 1")]
 
 
-def test_a_name_that_is_no_text_and_one_that_is_missing(machine):
+def test_name_that_is_not_utf8_and_missing_name(machine):
     sysfs, dev = machine((0, "0", "x"), (1, "0", "y"))
     (sysfs / "video0" / "name").write_bytes(b"Cam\xff\n")
     (sysfs / "video1" / "name").unlink()
@@ -151,9 +153,35 @@ def test_a_machine_without_cameras(tmp_path):
     assert list_cameras(tmp_path / "none", tmp_path / "neither") == ()
 
 
-def test_other_systems_list_nothing_and_watch_nothing(machine, monkeypatch):
-    sysfs, dev = machine((0, "0", "Cam"))
+def test_other_systems_list_by_opencv_index(machine, monkeypatch):
+    found = [
+        SimpleNamespace(index=1, name="HD Cam"),
+        SimpleNamespace(index=0, name="HD Cam"),
+        SimpleNamespace(index=2, name=""),
+    ]
+    asked = []
+
+    def enumerate_cameras(backend):
+        asked.append(backend)
+        return found
+
+    package = SimpleNamespace(supported_backends=(1400, 700), enumerate_cameras=enumerate_cameras)
     monkeypatch.setattr(camera_list.sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", package)
+    assert camera_list.listable()
+    assert [(camera.spec, camera.name) for camera in list_cameras(*machine((0, "0", "Cam")))] == [
+        ("0", "HD Cam (1)"),
+        ("1", "HD Cam (2)"),
+        ("2", "Camera 2"),
+    ]
+    assert asked == [1400]  # the backend that OpenCV tries first
+
+
+def test_other_systems_without_the_package_list_nothing_and_watch_nothing(machine, monkeypatch):
+    sysfs, dev = machine((0, "0", "Cam"))
+    monkeypatch.setattr(camera_list.sys, "platform", "darwin")
+    monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", None)
+    assert not camera_list.listable()
     assert list_cameras(sysfs, dev) == ()
     assert watch_folders(dev) == ()
     assert why_not(0, sysfs, dev).startswith("camera 0 cannot be opened: plug it in, close other programs")
@@ -164,7 +192,7 @@ def test_the_folder_of_the_device_files_is_watched(tmp_path):
     assert watch_folders(tmp_path / "gone") == ()
 
 
-def test_looking_at_a_node_leaves_it_closed(machine):
+def test_node_state_leaves_the_node_closed(machine):
     _, dev = machine((0, "0", "Cam"))
     before = len(list(Path("/proc/self/fd").iterdir()))
     assert node_state(dev / "video0") is NodeState.UNKNOWN  # a plain file is no driver
@@ -177,36 +205,38 @@ def test_why_there_is_no_camera_at_all(machine):
 
 
 def test_why_a_number_does_not_exist(machine):
-    told = why_not(7, *machine((0, "0", "Cam"), (2, "0", "HD: HD")))
-    assert told == "camera 7 cannot be opened: plug it in, or use one that is here: 0 (Cam), 2 (HD)"
+    reason = why_not(7, *machine((0, "0", "Cam"), (2, "0", "HD: HD")))
+    assert reason == "camera 7 cannot be opened: plug it in, or use one of 0 (Cam), 2 (HD)"
 
 
-def test_a_camera_that_may_not_be_used_is_not_offered(machine, monkeypatch):
+def test_denied_camera_is_not_suggested(machine, monkeypatch):
     sysfs, dev = machine((0, "0", "Shut"), (2, "0", "Cam"))
     refuse(monkeypatch, "video0", errno.EACCES)
-    assert why_not(7, sysfs, dev).endswith("use one that is here: 2 (Cam)")
+    assert why_not(7, sysfs, dev).endswith("use one of 2 (Cam)")
 
 
-def test_why_a_camera_may_not_be_used(machine, monkeypatch):
+def test_why_a_camera_is_denied(machine, monkeypatch):
     sysfs, dev = machine((0, "0", "Cam"))
     refuse(monkeypatch, "video0", errno.EACCES)
-    assert why_not(0, sysfs, dev).startswith("camera 0 may not be used: add yourself to the group video (sudo usermod")
+    assert why_not(0, sysfs, dev).startswith(
+        "camera 0 cannot be opened, permission denied: add yourself to the group video (sudo usermod"
+    )
 
 
 @pytest.mark.parametrize("can", [CAPTURE, PLANES])
-def test_why_a_camera_is_taken(machine, driver, can):
+def test_why_a_camera_is_in_use(machine, driver, can):
     sysfs, dev = machine((0, "0", "Cam"))
     driver({"video0": can}, taken=("video0",))
-    assert why_not(0, sysfs, dev) == "camera 0 is in use by another program: close that, then try again"
+    assert why_not(0, sysfs, dev) == "camera 0 is in use by another program: close that program and try again"
 
 
-def test_why_a_node_gives_no_pictures(machine, driver):
+def test_why_a_node_delivers_no_images(machine, driver):
     sysfs, dev = machine((0, "0", "Cam"), (1, "1", "Cam"))
     driver({"video0": CAPTURE, "video1": METADATA})
-    assert why_not(1, sysfs, dev) == "camera 1 gives no pictures: use one that does: 0 (Cam)"
+    assert why_not(1, sysfs, dev) == "camera 1 delivers no images: use one of 0 (Cam)"
 
 
-def test_a_free_camera_that_opencv_refuses(machine, driver):
+def test_free_camera_that_opencv_cannot_open(machine, driver):
     sysfs, dev = machine((0, "0", "Cam"))
     driver({"video0": CAPTURE})
     assert why_not(str(dev / "video0"), sysfs, dev).endswith(

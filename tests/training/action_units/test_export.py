@@ -14,7 +14,7 @@ from engine.backends.contract import AUCalibration, read_contract
 from engine.errors import ConfigError
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
-from tests.training.fake_action_unit_faces import STAGE, TINY, UNITS, fake_unit_faces
+from tests.training.fakes.action_units import STAGE, TINY, UNITS, fake_unit_faces
 from training import CONFIGS
 from training.action_units.export import (
     TIE_CONFIRMS,
@@ -366,5 +366,5 @@ def test_the_shipped_settings_are_read(name: str) -> None:
 def test_a_setting_without_sense_is_refused(tmp_path: Path, text: str, difference: str) -> None:
     path = tmp_path / "run.toml"
     path.write_text(text)
-    with pytest.raises((ConfigError, ValueError), match=told):
+    with pytest.raises((ConfigError, ValueError), match=difference):
         read_action_units_config(path)

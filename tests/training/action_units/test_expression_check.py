@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from tests.training.fake_faces import fake_faces
+from tests.training.fakes.expression import fake_faces
 from training.action_units.expression_check import TiedUnits, agreed_labels, check_expressions
 from training.data.fer2013 import FerFaces
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.backends.contract import read_contract
-from tests.training.fake_action_unit_faces import STAGE, TINY, fake_unit_faces
-from tests.training.fake_faces import quiet
+from tests.training.fakes.action_units import STAGE, TINY, fake_unit_faces
+from tests.training.fakes.expression import quiet
 from training.action_units.export import export_action_units, held_out_fold
 from training.action_units.features import ActionUnitsConfig
 from training.action_units.fit import fit_action_units
@@ -113,7 +113,9 @@ def test_a_head_is_tied_to_its_trunk(split: UnitSplit, run: Path) -> None:
     _rewrite(first)  # the same tensors in a new file
     _go_on(split, run)
     _rewrite(first, weights=lambda value: value.mul_(1.001))
-    with pytest.raises(ValueError, match=r"stage2 was trained with trunk_sha256 '\w+', not '\w+': choose another folder"):
+    with pytest.raises(
+        ValueError, match=r"stage2 was trained with trunk_sha256 '\w+', not '\w+': choose another folder"
+    ):
         _go_on(split, run)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.fake_action_unit_faces import TINY, UNITS, fake_unit_faces
+from tests.training.fakes.action_units import TINY, UNITS, fake_unit_faces
 from training.action_units.features import TrainingFaces
 from training.action_units.graph import GraphTask, resting_features, view_features
 from training.action_units.loss import mask_divergence

@@ -29,7 +29,7 @@ from training.action_units.pseudo_labels import (
 )
 from training.action_units.pseudo_scores import ScoreFinding
 from training.data import faces128
-from training.data.action_unit_faces import chooses, fold_of
+from training.data.action_unit_faces import fold_of, is_validation
 from training.data.faces128 import UNIT_BLENDSHAPES, PseudoUnits
 from training.data.open_set import OpenAuRow, write_labels
 from training.metrics.bootstrap import Figure
@@ -130,7 +130,7 @@ def test_people_who_choose_confirm_nothing_and_train_nothing(data: Path) -> None
         "choose": sum(fold_of(person) == 2 for person in PEOPLE),
         "confirm": sum(fold_of(person) == 3 for person in PEOPLE),
     }
-    assert found.natural_faces == 3 * sum(fold_of(person) != 1 and not chooses(person) for person in PEOPLE)
+    assert found.natural_faces == 3 * sum(fold_of(person) != 1 and not is_validation(person) for person in PEOPLE)
 
 
 def test_repeated_scores_and_volunteers_are_told(data: Path) -> None:

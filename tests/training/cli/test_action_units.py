@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from engine.backends.contract import read_contract
 from engine.errors import SourceError
 from engine.facs import OPEN_UNITS
-from tests.training.fake_action_unit_faces import fake_unit_faces
-from tests.training.fake_action_unit_reports import fake_fer_faces
+from tests.training.fakes.action_unit_reports import fake_fer_faces
+from tests.training.fakes.action_units import fake_unit_faces
 from training import CONFIGS
 from training.action_units.features import ActionUnitsConfig
 from training.action_units.pseudo_labels import ThresholdsConfig
 from training.cli import evaluate, fit, make_au, report, study
 from training.cli import main as cli
-from training.cli.options import read_unit_split, say
+from training.cli.options import echo, read_unit_split
 from training.data import action_unit_sources as unit_sources
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitSource
@@ -101,7 +101,7 @@ def test_evaluate_passes_on_what_is_given(
     ((model, faces, *others),) = calls
     assert model == Path("au.onnx")
     assert set(faces.sources) == {"open", "faces128"}
-    assert others == [3, Path("report"), Path("fer"), "PrivateTest", Path("kept"), 4, say]
+    assert others == [3, Path("report"), Path("fer"), "PrivateTest", Path("kept"), 4, echo]
     assert threads == [4]
     assert read == [(Path("sets") / name, Path("kept"), 7) for name in ("open", "faces128")]
     assert "faces128 is read" in output  # progress of the readers
@@ -110,7 +110,7 @@ def test_evaluate_passes_on_what_is_given(
 def test_evaluate_reads_publictest_and_no_ferplus_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = _recorded(monkeypatch, evaluate, "measure_file")
     _run("evaluate", "au", "au.onnx", *SETS, "--out", "report")
-    assert calls[0][2:] == (1, Path("report"), None, "PublicTest", Path("runs/cache"), 1, say)
+    assert calls[0][2:] == (1, Path("report"), None, "PublicTest", Path("runs/cache"), 1, echo)
 
 
 def test_study_takes_parts_of_the_plan(
@@ -126,7 +126,7 @@ def test_study_takes_parts_of_the_plan(
     assert set(faces.sources) == {"open", "faces128"}
     assert (config.views, config.model.widths) == (1, (4, 8))
     plan = StudyConfig(folds=(2, 3), shares=(0.1,), flips=(0.2,))
-    assert others == [Path("run"), plan, torch.device("cuda"), say]
+    assert others == [Path("run"), plan, torch.device("cuda"), echo]
     assert (tmp_path / "report" / "report.json").is_file()
     assert threads == [3]
     assert read[0] == (Path("sets/open"), Path("run/cache"), 2)
@@ -135,7 +135,7 @@ def test_study_takes_parts_of_the_plan(
 def test_study_is_whole_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = _recorded(monkeypatch, study, "study_units", gives={})
     _run("study", "au", *SETS, "--run", "run", "--out", tmp_path)
-    assert calls[0][3:] == (StudyConfig(), torch.device("cpu"), say)
+    assert calls[0][3:] == (StudyConfig(), torch.device("cpu"), echo)
     assert isinstance(calls[0][1], ActionUnitsConfig)
 
 
@@ -167,8 +167,8 @@ def test_make_au_renders_forty_thousand_images_by_default(monkeypatch: pytest.Mo
     _run("make-au", *folders, "--pictures", "9", "--seed", "5", "--workers", "3")
     places = (Path("faces"), Path("ict"), Path("open"))
     assert calls == [
-        (*places, make.MakeAuConfig(pictures=40_000, seed=0), 2, say),
-        (*places, make.MakeAuConfig(pictures=9, seed=5), 3, say),
+        (*places, make.MakeAuConfig(pictures=40_000, seed=0), 2, echo),
+        (*places, make.MakeAuConfig(pictures=9, seed=5), 3, echo),
     ]
 
 
@@ -181,8 +181,8 @@ def test_choose_thresholds_writes_the_shipped_files_by_default(monkeypatch: pyte
     places = (Path("open"), Path("faces"), Path("bundle.task"))
     shipped = (CONFIGS / "pseudo_units.toml", Path("docs/results/reports/pseudo_units.json"), Path("runs/cache"))
     assert calls == [
-        (*places, *shipped, ThresholdsConfig(6000), say),
-        (*places, Path("units.toml"), Path("units.json"), Path("kept"), ThresholdsConfig(7), say),
+        (*places, *shipped, ThresholdsConfig(6000), echo),
+        (*places, Path("units.toml"), Path("units.json"), Path("kept"), ThresholdsConfig(7), echo),
     ]
 
 
@@ -219,7 +219,7 @@ def test_from_training_to_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(figures) == 6
     assert all("--test-fold 2 --fer FER --split PrivateTest" in figure["command"] for figure in figures)
     report.write_text(report.read_text().replace('"PrivateTest"', '"PublicTest"'))
-    with pytest.raises(ValueError, match="made on PublicTest of FERPlus: evaluate with --split PrivateTest"):
+    with pytest.raises(ValueError, match="is of PublicTest of FERPlus: evaluate with --split PrivateTest"):
         _run("figures", "au", report, "--out", tmp_path / "refused.json")
     assert not (tmp_path / "refused.json").exists()
 

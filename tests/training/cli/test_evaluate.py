@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.backends.contract import read_contract, write_contract
-from tests.training.fake_action_unit_labels import brightness_model, faulty_faces
-from tests.training.fake_faces import quiet
+from tests.training.fakes.action_units import brightness_model, faulty_faces
+from tests.training.fakes.expression import quiet
 from training.action_units.export import held_out_fold, held_out_line
 from training.cli.evaluate import measure_file
 from training.data.action_unit_faces import FOLDS
@@ -28,13 +28,13 @@ def test_the_held_out_fold_is_read_as_it_was_written(fold: int) -> None:
     assert held_out_fold(["faces128 (9 faces of 3 people)", held_out_line(fold)]) == fold
 
 
-@pytest.mark.parametrize("line", ["", "fold held out for measuring", "made with fold 2 held out for measuring"])
+@pytest.mark.parametrize("line", ["", "fold held out for measuring", "trained with fold 2 held out for measuring"])
 def test_other_lines_give_no_fold(line: str) -> None:
     assert held_out_fold([line]) is None
 
 
 def test_people_of_the_training_folds_are_refused(tmp_path: Path) -> None:
-    model = _model(tmp_path, "made faces", held_out_line(2))
+    model = _model(tmp_path, "synthetic faces", held_out_line(2))
     fault = "held out fold 2 and was trained on the people of fold 1: give --test-fold 2"
     with pytest.raises(ValueError, match=fault):
         measure_file(model, faulty_faces(), 1, tmp_path / "report", report=quiet)
@@ -44,7 +44,7 @@ def test_people_of_the_training_folds_are_refused(tmp_path: Path) -> None:
 def test_a_model_without_a_held_out_fold_is_refused(tmp_path: Path) -> None:
     fault = r"names no held-out fold, so fold 1 may be people of its training: export its run again .* --test-fold N"
     with pytest.raises(ValueError, match=fault):
-        measure_file(_model(tmp_path, "made faces"), faulty_faces(), 1, tmp_path / "report", report=quiet)
+        measure_file(_model(tmp_path, "synthetic faces"), faulty_faces(), 1, tmp_path / "report", report=quiet)
 
 
 def test_people_who_were_held_out_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

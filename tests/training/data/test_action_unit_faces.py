@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fake_action_unit_faces import fake_unit_faces
-from training.data.action_unit_faces import FOLDS, VALIDATION_SHARE, chooses, fold_of, joined, split_people
+from tests.training.fakes.action_units import fake_unit_faces
+from training.data.action_unit_faces import FOLDS, VALIDATION_SHARE, fold_of, is_validation, joined, split_people
 
 
 @given(st.text(max_size=20))
@@ -23,12 +23,12 @@ def test_folds_and_validation_hold_their_shares_of_the_people() -> None:
     names = [f"person {number}" for number in range(4000)]
     folds = [fold_of(name) for name in names]
     assert [folds.count(fold) / 4000 for fold in FOLDS] == pytest.approx([1 / 3] * 3, abs=4 * (2 / 9 / 4000) ** 0.5)
-    share = sum(chooses(name) for name in names) / 4000
+    share = sum(is_validation(name) for name in names) / 4000
     assert share == pytest.approx(VALIDATION_SHARE, abs=4 * (0.1 * 0.9 / 4000) ** 0.5)
 
 
 @pytest.mark.parametrize("fold", FOLDS)
-def test_no_person_stands_in_two_parts(fold: int) -> None:
+def test_no_person_is_in_two_parts(fold: int) -> None:
     faces = fake_unit_faces(people=90)
     split = split_people(faces, fold)
     parts = [set(part.people) for part in (split.training, split.validation, split.test)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_sequences import use_fake_networks, write_bp4d
-from tests.training.fake_action_unit_faces import fake_unit_faces
+from tests.training.fakes.action_units import fake_unit_faces
+from tests.training.fakes.sequences import use_fake_networks, write_bp4d
 from training.data import action_unit_sources as unit_sources
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitData, UnitSource, parse_unit_data, read_all_units, read_units
@@ -43,24 +43,24 @@ def test_every_reader_refuses_a_folder_without_its_data(name: str, tmp_path: Pat
 @pytest.mark.usefixtures("fake_readers")
 def test_a_name_asks_its_own_reader() -> None:
     for name in ("open", "faces128", "bp4d", "disfa"):
-        told: list[str] = []
-        assert set(read_units(name, Path("data"), Path("cache"), 5, told.append).sources) == {
+        lines: list[str] = []
+        assert set(read_units(name, Path("data"), Path("cache"), 5, lines.append).sources) == {
             f"{name} of data with cache"
         }
-        assert told == [f"{name} by 5"]
+        assert lines == [f"{name} by 5"]
 
 
-def test_what_a_reader_tells_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_of_a_reader_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_networks(monkeypatch)
     write_bp4d(tmp_path / "BP4D")
-    told: list[str] = []
-    faces = read_all_units([UnitData("bp4d", tmp_path / "BP4D")], tmp_path / "cache", 1, told.append)
+    lines: list[str] = []
+    faces = read_all_units([UnitData("bp4d", tmp_path / "BP4D")], tmp_path / "cache", 1, lines.append)
     assert len(faces.people) == 4
-    assert told[:3] == [
-        f"bp4d: {name} cut, {n} of 3 sequences" for n, name in enumerate(("F001_T1", "F001_T2", "M015_T8"), 1)
+    assert lines[:3] == [
+        f"bp4d: {name} cropped, {n} of 3 sequences" for n, name in enumerate(("F001_T1", "F001_T2", "M015_T8"), 1)
     ]
-    assert "1 without a sure face are left out" in told[3]
-    assert "39 of 41 people are missing" in told[4]
+    assert "1 without a reliable face are left out" in lines[3]
+    assert "39 of 41 people are missing" in lines[4]
 
 
 def test_a_name_and_a_folder_are_parted_at_the_first_sign() -> None:

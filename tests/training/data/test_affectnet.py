@@ -1,4 +1,4 @@
-"""AffectNet on made trees of both layouts."""
+"""AffectNet on synthetic trees of both layouts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(name: str, expression: int, box: str = "10,20,30,40") -> str:
     return f"{name},{box},1.5;2.5;3,{expression},-0.1,0.2"
 
 
-def test_arrays_of_text_or_number_are_read_and_what_is_no_expression_is_left_out(tmp_path: Path) -> None:
+def test_arrays_of_text_or_number_are_read_and_other_labels_left_out(tmp_path: Path) -> None:
     array_tree(tmp_path, ["0", "1", "2", "3", 4, 5, 6, 7, "8", "9", 10])
     pictures = list_affectnet(tmp_path, "train")
     assert [EXPRESSIONS[picture.label] for picture in pictures] == ORDER
@@ -42,7 +42,7 @@ def test_arrays_of_text_or_number_are_read_and_what_is_no_expression_is_left_out
     assert all(picture.box is None for picture in pictures)
 
 
-def test_a_picture_without_annotation_is_named(tmp_path: Path) -> None:
+def test_an_image_without_annotation_is_named(tmp_path: Path) -> None:
     (array_tree(tmp_path, ["0", "1"]) / "1_exp.npy").unlink()
     with pytest.raises(SourceError, match=r"1_exp\.npy is missing"):
         list_affectnet(tmp_path, "train")
@@ -51,7 +51,7 @@ def test_a_picture_without_annotation_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not an array"])
 def test_a_broken_annotation_is_named(tmp_path: Path, content: bytes) -> None:
     (array_tree(tmp_path, ["0"]) / "0_exp.npy").write_bytes(content)
-    with pytest.raises(SourceError, match=r"0_exp\.npy is no array file"):
+    with pytest.raises(SourceError, match=r"0_exp\.npy cannot be read as an array"):
         list_affectnet(tmp_path, "train")
 
 
@@ -71,7 +71,7 @@ def test_lists_are_read_with_and_without_head(tmp_path: Path, head: list[str]) -
     assert pictures[1].box == (10, 20, 10 + 30, 20 + 40)
 
 
-def test_pictures_may_lie_one_folder_deeper_and_lack_a_box(tmp_path: Path) -> None:
+def test_images_may_be_one_folder_deeper_and_lack_a_box(tmp_path: Path) -> None:
     images = tmp_path / "Manually_Annotated" / "Manually_Annotated_Images"
     images.mkdir(parents=True)
     list_tree(tmp_path, "training.csv", [HEAD, row("a.jpg", 0, "0,0,-1,-1")])
@@ -81,16 +81,16 @@ def test_pictures_may_lie_one_folder_deeper_and_lack_a_box(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (row("a.jpg", 11), "line 2: unknown label '11'"),
         (row("a.jpg", 1, "NULL,1,2,3"), "line 2: the box .* is not four whole numbers"),
         ("a.jpg,1,2", "line 2: 3 columns, not 9"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str, told: str) -> None:
+def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str, message: str) -> None:
     list_tree(tmp_path, "training.csv", [HEAD, line])
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         list_affectnet(tmp_path, "train")
 
 

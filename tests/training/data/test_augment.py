@@ -1,4 +1,4 @@
-"""Augmentation: picture and landmarks must move together."""
+"""Augmentation: image and landmarks must move together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE = 33
 
 
 def dot_batch(count: int) -> FaceBatch:
-    """Dark pictures with one bright dot where their one landmark is."""
+    """Dark images with one bright dot where their one landmark is."""
     images = torch.zeros(count, 1, SIDE, SIDE)
     images[:, :, 11:14, 18:21] = 1.0
     place = torch.tensor([[19.5, 12.5]]) / SIDE

@@ -1,4 +1,4 @@
-"""BP4D in made trees of the publisher's layout."""
+"""BP4D in synthetic trees of the publisher's layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import BP4D_UNITS
-from tests.training.fake_sequences import use_fake_networks, write_bp4d, write_coding
+from tests.training.fakes.sequences import use_fake_networks, write_bp4d, write_coding
 from training.data.bp4d import list_bp4d, read_bp4d, read_coding
 
 
@@ -24,8 +24,8 @@ def _units(row: np.ndarray) -> list[int]:
 
 
 def test_faces_of_a_tree(tree: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    faces = read_bp4d(tree, tmp_path / "cache", 1, told.append)
+    lines: list[str] = []
+    faces = read_bp4d(tree, tmp_path / "cache", 1, lines.append)
     assert faces.units == BP4D_UNITS
     assert faces.crops.mean(axis=(1, 2)) == pytest.approx([100, 110, 120, 140], abs=1.5)  # JPEG; the dark one is out
     assert [_units(row) for row in faces.occurs] == [[12], [12], [24], []]
@@ -34,8 +34,8 @@ def test_faces_of_a_tree(tree: Path, tmp_path: Path) -> None:
     assert faces.people.tolist() == ["F001", "F001", "F001", "M015"]
     assert faces.folds.tolist() == [1, 1, 1, 3]
     assert set(faces.sources) == {"bp4d"}
-    assert "4 of 5 coded frames of 2 people" in told[-2]
-    assert "39 of 41 people are missing" in told[-1]
+    assert "4 of 5 coded frames of 2 people" in lines[-2]
+    assert "39 of 41 people are missing" in lines[-1]
 
 
 def test_the_same_tree_gives_the_same_faces(tree: Path, tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         list_bp4d(tmp_path)
 
 
-def test_missing_pictures_are_named(tree: Path) -> None:
+def test_missing_images_are_named(tree: Path) -> None:
     (tree / "BP4D-training" / "F001" / "T1" / "2441.jpg").unlink()
-    with pytest.raises(SourceError, match=r"no picture of frame 2441 \(1 of the 2 frames in F001_T1\.csv"):
+    with pytest.raises(SourceError, match=r"no image of frame 2441 \(1 of the 2 frames in F001_T1\.csv"):
         list_bp4d(tree)
     (tree / "BP4D-training" / "F001" / "T1").rename(tree / "elsewhere")
     with pytest.raises(SourceError, match=r"T1 is missing, but .*F001_T1\.csv is there"):
@@ -80,9 +80,9 @@ def test_missing_pictures_are_named(tree: Path) -> None:
         list_bp4d(tree)
 
 
-def test_a_broken_picture_is_named(tree: Path, tmp_path: Path) -> None:
-    (tree / "BP4D-training" / "F001" / "T2" / "0721.jpg").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"0721\.jpg is no picture"):
+def test_a_broken_image_is_named(tree: Path, tmp_path: Path) -> None:
+    (tree / "BP4D-training" / "F001" / "T2" / "0721.jpg").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"0721\.jpg cannot be read as an image"):
         read_bp4d(tree, tmp_path / "cache", 1)
 
 

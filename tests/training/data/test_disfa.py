@@ -1,4 +1,4 @@
-"""DISFA in made trees of the publisher's layout."""
+"""DISFA in synthetic trees of the publisher's layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import DISFA_UNITS
-from tests.training.fake_sequences import SIDE_PX, picture, use_fake_networks
+from tests.training.fakes.sequences import SIDE_PX, picture, use_fake_networks
 from training.data.disfa import list_disfa, read_disfa, read_intensities
 
 
@@ -49,8 +49,8 @@ def _units(row: np.ndarray) -> list[int]:
 
 
 def test_faces_of_a_tree(tree: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    faces = read_disfa(tree, tmp_path / "cache", 1, told.append)
+    lines: list[str] = []
+    faces = read_disfa(tree, tmp_path / "cache", 1, lines.append)
     assert faces.units == DISFA_UNITS
     assert faces.crops.mean(axis=(1, 2)) == pytest.approx([60, 80, 100, 140, 160, 180, 200], abs=4)  # MJPEG
     assert [_units(row) for row in faces.occurs] == [[26], [], [12], [12], [12], [], [1]]  # from intensity 2 on
@@ -59,8 +59,8 @@ def test_faces_of_a_tree(tree: Path, tmp_path: Path) -> None:
     assert faces.people.tolist() == ["SN001"] * 5 + ["SN029"] * 2
     assert faces.folds.tolist() == [1] * 5 + [3] * 2
     assert set(faces.sources) == {"disfa"}
-    assert "7 of 8 coded frames of 2 people" in told[-2]
-    assert "25 of 27 people are missing" in told[-1]
+    assert "7 of 8 coded frames of 2 people" in lines[-2]
+    assert "25 of 27 people are missing" in lines[-1]
 
 
 def test_a_second_reading_decodes_nothing(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_new_codes_hold_for_crops_that_are_kept(tree: Path, tmp_path: Path) -> N
     assert [_units(row) for row in faces.occurs[-2:]] == [[9], [9]]
 
 
-def test_the_right_camera_stands_in_and_the_left_one_comes_first(tree: Path) -> None:
+def test_the_left_camera_is_preferred_to_the_right_one(tree: Path) -> None:
     for name in ("Video_RightCamera", "Videos_LeftCamera"):
         for person in ("SN001", "SN029"):
             _write_video(tree / name / f"{name.split('_')[1][:-6]}Video{person}_comp.avi", [100])

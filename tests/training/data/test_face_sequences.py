@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fake_sequences import DARK, FakeDetector, picture, use_fake_networks
+from tests.training.fakes.sequences import DARK, FakeDetector, picture, use_fake_networks
 from training.data import face_sequences
 from training.data.face_sequences import CodedSequence, CodedSet, crops_of, read_sequences
 
@@ -46,7 +46,7 @@ def _frames(sequence: CodedSequence) -> Iterator[np.ndarray]:
         yield found
 
 
-DATA = CodedSet("made", UNITS, {"P1": 1, "P2": 2}, _frames)
+DATA = CodedSet("fake", UNITS, {"P1": 1, "P2": 2}, _frames)
 
 
 def test_the_detector_is_asked_only_where_the_mesh_loses_the_face() -> None:
@@ -63,9 +63,9 @@ def test_no_face_at_all_gives_no_crop() -> None:
 
 
 def test_faces_carry_their_codes_person_and_fold(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     sequences = [_sequence(tmp_path / "a", "P1_T1", 1, [101, 0, 102]), _sequence(tmp_path / "b", "P2_T1", 2, [103])]
-    faces = read_sequences(DATA, sequences, tmp_path / "cache", 1, told.append)
+    faces = read_sequences(DATA, sequences, tmp_path / "cache", 1, lines.append)
     assert faces.units == UNITS
     assert faces.crops.mean(axis=(1, 2)).tolist() == [101, 102, 103]
     assert faces.occurs.tolist() == [[True, True], [False, True], [True, True]]
@@ -73,17 +73,17 @@ def test_faces_carry_their_codes_person_and_fold(tmp_path: Path) -> None:
     assert faces.targets.dtype == np.float32
     assert faces.people.tolist() == ["P1", "P1", "P2"]
     assert faces.folds.tolist() == [1, 1, 2]
-    assert set(faces.sources) == {"made"}
-    assert "3 of 4 coded frames of 2 people (folds 1 / 2 / 3: 2 / 1 / 0); 1 without a sure face" in told[-1]
+    assert set(faces.sources) == {"fake"}
+    assert "3 of 4 coded frames of 2 people (folds 1 / 2 / 3: 2 / 1 / 0); 1 without a reliable face" in lines[-1]
 
 
-def test_missing_people_are_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    read_sequences(DATA, [_sequence(tmp_path, "P2_T1", 2, [101])], tmp_path / "cache", 1, told.append)
-    assert "1 of 2 people are missing (P1)" in told[-1]
+def test_missing_people_are_reported(tmp_path: Path) -> None:
+    lines: list[str] = []
+    read_sequences(DATA, [_sequence(tmp_path, "P2_T1", 2, [101])], tmp_path / "cache", 1, lines.append)
+    assert "1 of 2 people are missing (P1)" in lines[-1]
 
 
-def test_a_killed_reading_goes_on_with_the_sequence_it_was_at(tmp_path: Path) -> None:
+def test_an_interrupted_reading_resumes_with_its_sequence(tmp_path: Path) -> None:
     sequences = [_sequence(tmp_path, name, 1, [101, 102]) for name in ("P1_T1", "P1_T2")]
     last = sequences[1].files[1]
     whole = last.read_bytes()
@@ -97,13 +97,13 @@ def test_a_killed_reading_goes_on_with_the_sequence_it_was_at(tmp_path: Path) ->
     assert faces.crops.mean(axis=(1, 2)).tolist() == [101, 102, 101, 102]
 
 
-def test_a_changed_picture_is_read_again(tmp_path: Path) -> None:
+def test_a_changed_image_is_read_again(tmp_path: Path) -> None:
     sequences = [_sequence(tmp_path, "P1_T1", 1, [101])]
     read_sequences(DATA, sequences, tmp_path / "cache", 1)
     file = sequences[0].files[0]
     before = file.stat()
     cv2.imwrite(str(file), picture(140))
-    assert file.stat().st_size == before.st_size  # the time alone tells
+    assert file.stat().st_size == before.st_size  # only the time differs
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert read_sequences(DATA, sequences, tmp_path / "cache", 1).crops.mean() == 140
 
@@ -112,7 +112,7 @@ def test_two_processes_read_what_one_reads(tmp_path: Path) -> None:
     sequences = [_sequence(tmp_path, f"P1_T{n}", 1, [100 + n, 0, 110 + n]) for n in range(3)]
     one, two = (read_sequences(DATA, sequences, tmp_path / f"cache{n}", n) for n in (1, 2))
     assert np.array_equal(one.crops, two.crops)
-    assert len(list((tmp_path / "cache2").glob("made_P1_T*.npz"))) == 3
+    assert len(list((tmp_path / "cache2").glob("fake_P1_T*.npz"))) == 3
 
 
 def test_a_sequence_that_ends_early_lacks_its_last_face(tmp_path: Path) -> None:
@@ -121,12 +121,12 @@ def test_a_sequence_that_ends_early_lacks_its_last_face(tmp_path: Path) -> None:
     def short(sequence: CodedSequence) -> Iterator[np.ndarray]:
         yield next(_frames(sequence))
 
-    faces = read_sequences(CodedSet("made", UNITS, {"P1": 1}, short), [sequence], tmp_path / "cache", 1)
+    faces = read_sequences(CodedSet("fake", UNITS, {"P1": 1}, short), [sequence], tmp_path / "cache", 1)
     assert faces.occurs.tolist() == [[True, True]]
 
 
 def test_a_set_without_any_face_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="a face in none of 2 frames"):
+    with pytest.raises(SourceError, match="no face is found in any of 2 frames"):
         read_sequences(DATA, [_sequence(tmp_path, "P1_T1", 1, [0, 1])], tmp_path / "cache", 1)
 
 
@@ -144,12 +144,12 @@ def test_the_largest_face_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert crops.mean() > 150
 
 
-def test_a_real_face_stands_in_the_canonical_view(shared: Path, face_models: None) -> None:
+def test_a_real_face_is_in_the_canonical_view(shared: Path, face_models: None) -> None:
     astronaut = cv2.imread(str(shared / "media" / "astronaut_nasa_public_domain.png"), cv2.IMREAD_COLOR_RGB)
     assert astronaut is not None
     moved = np.roll(astronaut, 12, axis=1)
     crops, kept = crops_of([astronaut, moved, np.zeros_like(astronaut), astronaut])
     assert kept.tolist() == [True, True, False, True]
-    # The view follows the face, so the moved picture gives the same crop.
+    # The view follows the face, so the moved image gives the same crop.
     assert np.abs(crops[0].astype(int) - crops[1].astype(int)).mean() < 6
     assert np.abs(crops[0].astype(int) - crops[2].astype(int)).mean() < 2

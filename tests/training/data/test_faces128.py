@@ -14,6 +14,7 @@ from engine.errors import ConfigError, SourceError
 from engine.facs import OPEN_UNITS
 from engine.types import MESH_POINTS
 from training.data import faces128
+from training.data.action_unit_faces import fold_of
 from training.data.faces128 import (
     PSEUDO_UNITS,
     UNIT_BLENDSHAPES,
@@ -27,7 +28,6 @@ from training.data.faces128 import (
     soft_targets,
     unit_scores,
 )
-from training.data.action_unit_faces import fold_of
 
 COLUMNS = sorted(set().union(*UNIT_BLENDSHAPES.values()))
 
@@ -59,12 +59,12 @@ def test_every_unit_of_the_open_set_has_a_score_or_is_masked() -> None:
     pseudo = read_toml(PseudoUnits, PSEUDO_UNITS)
     assert {*UNIT_BLENDSHAPES, 25} == set(OPEN_UNITS)
     masked = [unit for unit, value in zip(OPEN_UNITS, pseudo.thresholds(), strict=True) if np.isinf(value)]
-    assert {6, 9} <= set(masked)  # both are 0 on every picture
+    assert {6, 9} <= set(masked)  # both are 0 on every image
 
 
 def _pseudo(threshold: float, masked: tuple[int, ...] = ()) -> PseudoUnits:
     entries = [
-        PseudoUnit(unit, masked=True, why="made") if unit in masked else PseudoUnit(unit, threshold, why="made")
+        PseudoUnit(unit, masked=True, why="test") if unit in masked else PseudoUnit(unit, threshold, why="test")
         for unit in reversed(OPEN_UNITS)  # in any order
     ]
     return PseudoUnits(tuple(entries))
@@ -92,7 +92,7 @@ def test_labels_follow_the_thresholds_and_masked_units_are_not_known() -> None:
 )
 def test_a_unit_needs_a_threshold_or_a_mask_and_a_reason(entry: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="AU9 needs either"):
-        PseudoUnit(**{"unit": 9, "why": "made", **entry})  # type: ignore[arg-type]  # made of parts
+        PseudoUnit(**{"unit": 9, "why": "test", **entry})  # type: ignore[arg-type]  # from parts
 
 
 def test_a_missing_or_doubled_unit_is_refused() -> None:
@@ -126,7 +126,7 @@ def _fake_tree(folder: Path, people: list[str], presence: list[float]) -> None:
 
 @pytest.fixture
 def _still_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same mesh for every picture, sure of all but the last."""
+    """The same mesh for every image, sure of all but the last."""
     mesh = np.random.default_rng(0).uniform(0.2, 0.8, (MESH_POINTS, 2)).astype(np.float32)
 
     def meshes(images: np.ndarray, cache: Path, workers: int) -> tuple[np.ndarray, np.ndarray]:
@@ -158,14 +158,14 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         read_faces128(tmp_path, tmp_path)
 
 
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
     _fake_tree(tmp_path, ["A"], [1.0])
     (tmp_path / "images" / "0.jpg").unlink()
     with pytest.raises(SourceError, match=r"0\.jpg is missing"):
         read_faces128(tmp_path, tmp_path)
 
 
-def test_tables_of_different_pictures_are_refused(tmp_path: Path) -> None:
+def test_tables_of_different_images_are_refused(tmp_path: Path) -> None:
     _fake_tree(tmp_path, ["A", "B"], [1.0, 1.0])
     text = (tmp_path / "labels.csv").read_text()
     (tmp_path / "labels.csv").write_text(text.replace("1.jpg", "9.jpg"))

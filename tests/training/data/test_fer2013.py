@@ -1,4 +1,4 @@
-"""The FER2013 reader, on a small made tree of the published layout and, where at hand, on the data itself."""
+"""The FER2013 reader, on a small synthetic tree of the published layout and, where available, on the data itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tree(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     images = random.integers(1, 255, (len(ROWS), 48, 48))
     images[3] = images[1]  # a copy across splits
-    images[6] = 0  # no picture
+    images[6] = 0  # no image
     votes = np.zeros((len(ROWS), 10), int)
     votes[:, 1] = 10
     votes[2] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]  # not a face
@@ -40,24 +40,24 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def flat_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Meshes without the network: a made face, seen on even rows only."""
+    """Meshes without the network: a synthetic face, seen on even rows only."""
     shape = np.random.default_rng(1).random((468, 2)).astype(np.float32)
     shape[list(TEMPLATE_POINTS)] = TEMPLATE
 
-    def made(images: np.ndarray, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    def fake_meshes(images: np.ndarray, cache: Path) -> tuple[np.ndarray, np.ndarray]:
         presence = (np.arange(len(images)) % 2 == 0).astype(np.float32)
         return np.repeat(shape[None], len(images), 0), presence
 
-    monkeypatch.setattr(fer2013, "meshes_of", made)
+    monkeypatch.setattr(fer2013, "meshes_of", fake_meshes)
 
 
-def test_rows_keep_their_order_and_blank_pictures_are_marked(tree: Path) -> None:
+def test_rows_keep_their_order_and_blank_images_are_marked(tree: Path) -> None:
     table = read_table(tree)
     assert [fer2013.SPLITS[part] for part in table.split] == list(ROWS)
     assert table.has_image.tolist() == [True] * 6 + [False]
 
 
-def test_training_loses_copies_of_test_pictures_and_faces_without_votes(tree: Path, flat_meshes: None) -> None:
+def test_training_drops_copies_of_test_images_and_faces_without_votes(tree: Path, flat_meshes: None) -> None:
     training = read_faces(tree, "Training", tree)
     assert training.rows.tolist() == [0]  # row 1 is a copy of row 3, row 2 has no emotion vote
 
@@ -66,13 +66,13 @@ def test_test_splits_stay_whole_and_copies_are_marked(tree: Path, flat_meshes: N
     public = read_faces(tree, "PublicTest", tree)
     assert public.rows.tolist() == [3, 4]
     assert public.in_other_split.tolist() == [True, False]
-    assert read_faces(tree, "PrivateTest", tree).rows.tolist() == [5]  # row 6 has no picture
+    assert read_faces(tree, "PrivateTest", tree).rows.tolist() == [5]  # row 6 has no image
 
 
 def test_a_face_that_the_mesh_misses_keeps_its_own_framing(tree: Path, flat_meshes: None) -> None:
     public = read_faces(tree, "PublicTest", tree)
     assert public.presence.tolist() == [0.0, 1.0]
-    # the made mesh already lies in the canonical view, so the crop is the picture itself
+    # the synthetic mesh already lies in the canonical view, so the crop is the image itself
     picture = read_table(tree).images[3].astype(int)
     assert np.abs(public.crops[0].astype(int) - picture)[8:-8, 8:-8].mean() < 40
 
@@ -104,7 +104,7 @@ def test_shares_are_of_the_emotion_votes_only() -> None:
     assert shares[1].sum() == 0
 
 
-def test_a_copy_inside_one_split_is_no_leak() -> None:
+def test_a_copy_inside_one_split_is_not_a_leak() -> None:
     images = np.zeros((3, 2, 2), np.uint8)
     images[2] = 1
     assert leaked(images, np.array([0, 0, 1])).tolist() == [False, False, False]

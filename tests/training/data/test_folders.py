@@ -20,8 +20,8 @@ def make(folder: Path, *files: str) -> None:
 
 def test_classes_go_by_noun_or_adjective_in_any_case(tmp_path: Path) -> None:
     make(tmp_path / "train", "Happy/a.JPG", "sadness/b.png", "neutral/person 1/c.bmp", "FEARFUL/d.jpeg")
-    told = {picture.name: EXPRESSIONS[picture.label] for picture in list_folders(tmp_path, "train")}
-    assert told == {
+    named = {picture.name: EXPRESSIONS[picture.label] for picture in list_folders(tmp_path, "train")}
+    assert named == {
         "Happy/a.JPG": "happiness",
         "sadness/b.png": "sadness",
         "neutral/person 1/c.bmp": "neutral",
@@ -34,12 +34,12 @@ def test_other_files_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     assert [picture.name for picture in list_folders(tmp_path, ".")] == ["anger/a.jpg"]
 
 
-def test_a_folder_that_names_no_expression_is_refused(tmp_path: Path) -> None:
+def test_a_folder_not_named_after_an_expression_is_refused(tmp_path: Path) -> None:
     make(tmp_path, "train/smirk/a.jpg")
-    with pytest.raises(SourceError, match="smirk names no expression: rename it to one of neutral, "):
+    with pytest.raises(SourceError, match="smirk is not named after an expression: rename it to one of neutral, "):
         list_folders(tmp_path, "train")
 
 
-def test_a_missing_split_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="train is missing: expected is a folder per expression"):
+def test_the_error_for_a_missing_split_names_the_expected_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="train is missing: expected a folder per expression"):
         list_folders(tmp_path, "train")

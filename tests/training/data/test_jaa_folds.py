@@ -1,4 +1,4 @@
-"""The published folds: everybody once, and somebody to choose on whatever fold is held out."""
+"""The published folds: everyone once, and validation people whatever fold is held out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from engine.errors import SourceError
+from training.data.action_unit_faces import FOLDS, is_validation
 from training.data.jaa_folds import BP4D_FOLDS, DISFA_FOLDS, published_fold
-from training.data.action_unit_faces import FOLDS, chooses
 
 DISFA_ABSENT = (14, 15, 19, 20, 22)  # numbers that the publisher skips
 
@@ -31,7 +31,7 @@ def test_disfa_has_27_people_nine_to_a_fold() -> None:
 @pytest.mark.parametrize("test_fold", FOLDS)
 def test_somebody_is_left_to_choose_on(folds: Mapping[str, int], test_fold: int) -> None:
     others = [subject for subject, fold in folds.items() if fold != test_fold]
-    choosing = [subject for subject in others if chooses(subject)]
+    choosing = [subject for subject in others if is_validation(subject)]
     assert 0 < len(choosing) < len(others) / 2
 
 

@@ -1,4 +1,4 @@
-"""Meshes of pictures: the mean face, and the cache, without the mesh network."""
+"""Meshes of images: the mean face, and the cache, without the mesh network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_mean_mesh_of_moved_copies_is_the_face_in_the_view() -> None:
     assert np.abs(mean_mesh(copies) - shape).max() < 1e-4
 
 
-def test_pictures_of_one_size_have_one_cache_as_array_and_as_list(tmp_path: Path) -> None:
+def test_images_of_one_size_share_a_cache_as_array_and_as_list(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
     whole = meshes.hashlib.sha256(images.tobytes()).hexdigest()[:16]
     points = np.full((3, 468, 2), 0.5, np.float16)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS
-from tests.training.open_set.fake_face import SIDE_PX, in_photograph, mesh_points, photograph
+from tests.training.fakes.head import SIDE_PX, in_photograph, mesh_points, photograph
 from training.data.open_set import (
     LABELS,
     PICTURES,
@@ -79,34 +79,34 @@ def test_reading_keeps_rows_together_and_leaves_out_unseen_faces(tmp_path: Path)
     assert faces.people.tolist() == ["Ann", "Chloë"]
     assert faces.folds.tolist() == [1, 3]
     assert faces.crops.shape == (2, 96, 96)
-    assert faces.crops[:, 48, 48].tolist() == pytest.approx([100, 102], abs=1)  # each picture stays with its row
+    assert faces.crops[:, 48, 48].tolist() == pytest.approx([100, 102], abs=1)  # each image stays with its row
     assert faces.occurs[:, [OPEN_UNITS.index(4), OPEN_UNITS.index(12)]].tolist() == [[True, False], [False, True]]
     assert faces.known.all()
     assert set(faces.sources) == {"open"}
 
 
-def test_a_set_in_which_no_face_is_seen_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no picture in which a face is seen"):
+def test_a_set_without_any_face_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no image with a reliable face"):
         read_open_au(_write(tmp_path / "set", [_row(0, 0.1)]))
 
 
 @pytest.mark.parametrize("name", [LABELS, POINTS])
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     folder = _write(tmp_path / "set", [_row(0)])
     (folder / name).unlink()
-    with pytest.raises(SourceError, match=f"{name} is missing: point to a folder that mien-train make-au has finished"):
+    with pytest.raises(SourceError, match=f"{name} is missing: point to a folder that mien-train make-au completed"):
         read_open_au(folder)
 
 
-def test_a_missing_picture_is_told(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
     folder = _write(tmp_path / "set", [_row(0)])
     (folder / PICTURES / "00000.jpg").unlink()
-    with pytest.raises(SourceError, match=r"00000.jpg is missing or no 128x128 picture"):
+    with pytest.raises(SourceError, match=r"00000.jpg is missing or not a 128x128 image"):
         read_open_au(folder)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("AU26", "AU27", "no column 'AU26'"),
         (",1.0000,", ",high,", "is damaged"),
@@ -116,36 +116,36 @@ def test_a_missing_picture_is_told(tmp_path: Path) -> None:
         ("0.500", "1.500", "fold or an intensity out of range"),
     ],
 )
-def test_a_damaged_table_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_damaged_table_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     write_labels(tmp_path / LABELS, [_row(0, AU4=0.5)])
     text = (tmp_path / LABELS).read_text()
     assert text.count(old) == 1
     (tmp_path / LABELS).write_text(text.replace(old, new))
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         read_labels(tmp_path / LABELS)
 
 
-def test_an_empty_table_is_told(tmp_path: Path) -> None:
+def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     write_labels(tmp_path / LABELS, [])
-    with pytest.raises(SourceError, match="lists no picture"):
+    with pytest.raises(SourceError, match="lists no image"):
         read_labels(tmp_path / LABELS)
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "is damaged"), (b"nothing", "is damaged")])
-def test_damaged_points_are_told(tmp_path: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"", "is damaged"), (b"nothing", "is damaged")])
+def test_damaged_points_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     folder = _write(tmp_path / "set", [_row(0)])
     (folder / POINTS).write_bytes(content)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         read_open_au(folder)
 
 
-def test_points_of_another_set_are_told(tmp_path: Path) -> None:
+def test_points_of_another_set_are_refused(tmp_path: Path) -> None:
     folder = _write(tmp_path / "set", [_row(0), _row(1)])
     np.save(folder / POINTS, np.zeros((1, 468, 2), np.float16))
-    with pytest.raises(SourceError, match="not a mesh for each of 2 pictures"):
+    with pytest.raises(SourceError, match="not a mesh for each of 2 images"):
         read_open_au(folder)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="choose another folder"):
         write_labels(tmp_path / "absent" / LABELS, [_row(0)])

@@ -1,4 +1,4 @@
-"""RAF-DB on a made tree: which picture, which class, and lines that cannot be read."""
+"""RAF-DB on a synthetic tree: which image, which class, and lines that cannot be read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def write_list(folder: Path, text: str) -> Path:
     return path
 
 
-def test_labels_from_1_are_put_in_our_order_and_the_aligned_picture_is_named(tmp_path: Path) -> None:
+def test_labels_are_mapped_to_our_order_and_the_aligned_image_is_named(tmp_path: Path) -> None:
     lines = [f"train_{number:05}.jpg {number}" for number in range(1, 8)]
     write_list(tmp_path, "\n".join([*lines, "test_0001.jpg 4", ""]))
     train = list_raf_db(tmp_path, "train")
-    told = [EXPRESSIONS[picture.label] for picture in train]
-    assert told == ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
+    named = [EXPRESSIONS[picture.label] for picture in train]
+    assert named == ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
     assert train[0].path == tmp_path / "Image" / "aligned" / "train_00001_aligned.jpg"
     assert train[0].box is None
     assert [picture.name for picture in list_raf_db(tmp_path, "test")] == ["test_0001.jpg"]

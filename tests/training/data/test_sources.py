@@ -13,7 +13,7 @@ from engine.alignment import TEMPLATE, TEMPLATE_POINTS
 from engine.errors import SourceError
 from engine.facs import EXPRESSIONS
 from training.data import fer2013
-from training.data import pictures
+from training.data import labelled as pictures
 from training.data.fer2013 import VOTE_COLUMNS
 from training.data.sources import SPLITS, Source, read_labelled
 
@@ -23,11 +23,11 @@ SHAPE[list(TEMPLATE_POINTS)] = TEMPLATE
 
 @pytest.fixture(autouse=True)
 def _fake_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def made(images: Sequence[np.ndarray], cache: Path, workers: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    def fake_meshes(images: Sequence[np.ndarray], cache: Path, workers: int = 2) -> tuple[np.ndarray, np.ndarray]:
         return np.repeat(SHAPE[None], len(images), 0), np.ones(len(images), np.float32)
 
-    monkeypatch.setattr(pictures, "meshes_of", made)
-    monkeypatch.setattr(fer2013, "meshes_of", made)
+    monkeypatch.setattr(pictures, "meshes_of", fake_meshes)
+    monkeypatch.setattr(fer2013, "meshes_of", fake_meshes)
 
 
 def draw(path: Path, side: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from engine.facs import BP4D_UNITS
-from tests.training.fake_action_unit_labels import fake_labels
+from tests.training.fakes.action_units import fake_labels
 from training.evaluation.action_units import f1_half, judge, unit_report
 from training.loop.json_report import plain
 

@@ -11,8 +11,8 @@ import pytest
 from engine.action_units import noise_bank
 from engine.errors import ContractError
 from engine.facs import BP4D_UNITS
-from tests.training.fake_action_unit_labels import brightness_model, faulty_faces
-from tests.training.fake_faces import fake_faces, quiet
+from tests.training.fakes.action_units import brightness_model, faulty_faces
+from tests.training.fakes.expression import fake_faces, quiet
 from training.action_units.exported import ExportedActionUnits
 from training.data.action_unit_faces import UnitFaces
 from training.evaluation import action_units_file as units_file

@@ -11,7 +11,7 @@ import pytest
 from engine.backends.contract import read_contract
 from engine.backends.model_file import model_path
 from engine.types import Float32, UInt8
-from tests.training.fake_faces import fake_faces
+from tests.training.fakes.expression import fake_faces
 from training.evaluation import expression as command
 from training.evaluation.estimates import Estimates, estimates_of
 from training.evaluation.expression import before_calibration, evaluate_expression, mirrored

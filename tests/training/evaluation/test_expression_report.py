@@ -8,8 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.training.fake_expression_report import FACTS, fake_estimates, fake_report
-from tests.training.fake_faces import fake_faces
+from tests.training.fakes.expression import FACTS, fake_estimates, fake_faces, fake_report
 from training.data.fer2013 import majority_labels
 from training.evaluation.estimates import Estimates
 from training.evaluation.expression_report import (

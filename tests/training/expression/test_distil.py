@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.fake_faces import SHAPE, fake_faces, quiet
+from tests.training.fakes.expression import SHAPE, fake_faces, quiet
 from training import CONFIGS
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import MEAN, STD

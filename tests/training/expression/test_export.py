@@ -15,7 +15,7 @@ from engine.expression import ExpressionEstimator, softmax
 from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
 from engine.uncertainty import decompose
-from tests.training.fake_faces import fake_faces, fake_run
+from tests.training.fakes.expression import fake_faces, fake_run
 from training.expression import export as expression
 from training.expression.export import ArbexEnsemble, calibrate, export_expression
 from training.expression.fit import ExpressionRunConfig
@@ -78,7 +78,7 @@ def test_half_weights_halve_the_file_and_change_little(tmp_path: Path) -> None:
     assert largest_difference(ensemble, other, path, ("logits",))["logits"] < 0.05
 
 
-def test_an_export_contains_no_path_of_the_machine(exported: Path) -> None:
+def test_an_export_contains_no_source_path(exported: Path) -> None:
     model = onnx.load(str(exported))
     assert not any(node.doc_string for node in model.graph.node)
     assert not model.doc_string

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from engine.errors import ConfigError
-from tests.training.fake_faces import SHAPE, fake_faces, quiet
+from tests.training.fakes.expression import SHAPE, fake_faces, quiet
 from training import CONFIGS
 from training.expression import faces
 from training.expression.export import ArbexEnsemble

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.fake_faces import SHAPE
+from tests.training.fakes.expression import SHAPE
 from training.expression.export import ArbexEnsemble
 from training.expression.model import Arbex, ArbexConfig
 

@@ -31,13 +31,13 @@ PROBABILITIES = np.array([[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [0.1, 0.9]])
 LABELS = np.array([0, 0, 0, 0])
 
 
-def made(seed: int, count: int = 200, classes: int = 8) -> tuple[Float64, Float64]:
+def fake_predictions(seed: int, count: int = 200, classes: int = 8) -> tuple[Float64, Float64]:
     random = np.random.default_rng(seed)
     return random.dirichlet(np.full(classes, 0.4), count), random.dirichlet(np.full(classes, 0.3), count)
 
 
 def test_expected_calibration_error_agrees_with_torchmetrics() -> None:
-    probabilities, targets = made(0)
+    probabilities, targets = fake_predictions(0)
     labels = targets.argmax(1)
     oracle = MulticlassCalibrationError(num_classes=8, n_bins=15, norm="l1")
     expected = float(oracle(torch.from_numpy(probabilities), torch.from_numpy(labels)))
@@ -69,13 +69,13 @@ def test_calibration_error_of_a_binary_label() -> None:
 
 
 def test_divergence_agrees_with_torchmetrics() -> None:
-    probabilities, targets = made(1)
+    probabilities, targets = fake_predictions(1)
     expected = float(KLDivergence()(torch.from_numpy(targets), torch.from_numpy(probabilities)))
     assert kl_divergence(probabilities, targets).mean() == pytest.approx(expected, rel=1e-5)
 
 
 def test_log_loss_and_brier_agree_with_scikit_learn() -> None:
-    probabilities, targets = made(2)
+    probabilities, targets = fake_predictions(2)
     labels = targets.argmax(1)
     hard = one_hot(labels, 8)
     assert log_loss(probabilities, hard).mean() == pytest.approx(sklearn.metrics.log_loss(labels, probabilities))
@@ -92,7 +92,7 @@ def test_scores_of_one_face_against_votes() -> None:
 
 @given(st.integers(0, 1000))
 def test_distances_are_zero_from_itself_and_never_negative(seed: int) -> None:
-    probabilities, targets = made(seed, count=5)
+    probabilities, targets = fake_predictions(seed, count=5)
     assert np.abs(kl_divergence(targets, targets)).max() < 1e-9
     assert np.abs(total_variation(targets, targets)).max() == 0
     assert (kl_divergence(probabilities, targets) >= -1e-12).all()
@@ -121,7 +121,7 @@ def test_error_of_each_class_over_two_bins() -> None:
 
 
 def test_the_diagram_shows_what_the_error_sums() -> None:
-    probabilities, targets = made(3)
+    probabilities, targets = fake_predictions(3)
     bins = reliability(probabilities, targets)
     assert sum(part.n for part in bins) == 200
     error = sum(part.n * abs(part.confidence - part.agreement) for part in bins) / 200
@@ -134,6 +134,6 @@ def test_a_bin_of_one_face_has_no_spread() -> None:
 
 
 def test_perfect_probabilities_have_no_error() -> None:
-    _, targets = made(4)
+    _, targets = fake_predictions(4)
     assert adaptive_calibration_error(targets, targets) == pytest.approx(0)
     assert classwise_calibration_error(targets, targets) == pytest.approx(0)

@@ -33,10 +33,10 @@ def test_counts_of_people_give_the_figures_of_their_faces() -> None:
         faces = written_out(counts[OWNER])
         for unit in range(3):
             chosen = faces[KNOWN[faces, unit]]
-            truth, said = LABELS[chosen, unit], DECISIONS[chosen, unit]
-            assert found.f1()[row, unit] == pytest.approx(f1_score(truth, said))
-            assert found.accuracy()[row, unit] == pytest.approx((truth == said).mean())
-            assert found.balanced_accuracy()[row, unit] == pytest.approx(balanced_accuracy_score(truth, said))
+            truth, decided = LABELS[chosen, unit], DECISIONS[chosen, unit]
+            assert found.f1()[row, unit] == pytest.approx(f1_score(truth, decided))
+            assert found.accuracy()[row, unit] == pytest.approx((truth == decided).mean())
+            assert found.balanced_accuracy()[row, unit] == pytest.approx(balanced_accuracy_score(truth, decided))
 
 
 def test_unknown_labels_are_never_counted() -> None:

@@ -114,7 +114,7 @@ def test_the_limits_reject_exactly_the_rates(values: list[int], rates: list[floa
 
 
 def test_limits_of_changed_faces_applied_to_clean_ones() -> None:
-    changed = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])  # two pictures of each of four faces
+    changed = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])  # two images of each of four faces
     limits = rejecting(draw(4, 0), changed, (0.25, 0.5))
     assert limits.scores.tolist() == [[6.0, 4.0]]
     clean = np.array([0.0, 4.0, 5.0, 7.0])
@@ -122,7 +122,7 @@ def test_limits_of_changed_faces_applied_to_clean_ones() -> None:
     assert sum_kept(draw(4, 0), clean, np.array([1.0, 0.0, 1.0, 1.0]), limits).tolist() == [[2, 1]]
 
 
-def test_pictures_of_one_face_are_drawn_together() -> None:
+def test_images_of_one_face_are_resampled_together() -> None:
     scores = np.array([[0.0, 10.0], [1.0, 11.0]])
     draws = draw(2, 30, seed=5)
     limits = rejecting(draws, scores, (0.5,)).scores[:, 0]

@@ -59,14 +59,14 @@ def test_the_generalised_area_follows_from_auroc_and_accuracy(faces: list[tuple[
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-def test_faces_of_equal_confidence_may_stand_in_any_order(faces: list[tuple[int, bool]], random) -> None:
+def test_the_order_of_faces_of_equal_confidence_does_not_matter(faces: list[tuple[int, bool]], random) -> None:
     mixed = random.sample(faces, len(faces))
     for figure in (area_under_risk_coverage, area_under_generalised_risk_coverage, excess_aurc, error_fpr95):
         assert figure(*arrays(faces)) == pytest.approx(figure(*arrays(mixed)))
     assert coverage_at_risk(*arrays(faces), 0.3) == coverage_at_risk(*arrays(mixed), 0.3)
 
 
-def test_one_of_two_errors_passes_where_the_right_answers_do() -> None:
+def test_one_of_two_errors_lies_above_the_limit_of_the_right_predictions() -> None:
     assert error_fpr95(CONFIDENCE, CORRECT) == 1 / 2  # 0.6 keeps all three right answers, and the error at 0.7
 
 
@@ -100,13 +100,13 @@ def test_the_curve_ends_at_the_error_of_all() -> None:
     assert np.all(np.array(curve.low) <= np.array(curve.high))
 
 
-def test_without_an_error_nothing_can_be_told_apart() -> None:
+def test_without_an_error_there_is_no_auroc() -> None:
     found = selective_figures(np.linspace(0.3, 0.9, 20), np.ones(20))
     assert (found.error_auroc, found.error_fpr95) == (None, None)
     assert (found.aurc.value, found.augrc.value, found.coverage_at_5_risk.value) == (0, 0, 1)
 
 
-def test_a_confidence_that_puts_errors_last_is_as_good_as_can_be() -> None:
+def test_a_confidence_that_puts_errors_last_is_optimal() -> None:
     correct = np.repeat([1.0, 0.0], 10)
     found = selective_figures(np.linspace(0.9, 0.3, 20), correct)
     assert found.error_auroc is not None

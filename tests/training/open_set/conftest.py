@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.open_set.fake_face import FakeMesh, write_face
+from tests.training.fakes.head import FakeMesh, write_face
 from training.open_set.correspondence import Binding, bind_mesh
 from training.open_set.face_model import FaceModel, read_face_model
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.open_set.fake_face import JAW_CM, FakeMesh, mesh_points
+from tests.training.fakes.head import JAW_CM, FakeMesh, mesh_points
 from training.open_set.correspondence import Binding, bind_mesh
 from training.open_set.face_model import FaceModel, Part
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.open_set.fake_face import SHAPES, packed_face, write_face
+from tests.training.fakes.head import SHAPES, packed_face, write_face
 from training.open_set.face_model import FILE_NAME, FaceModel, Part, read_face_model
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.open_set.fake_face import in_photograph, mesh_points
+from tests.training.fakes.head import in_photograph, mesh_points
 from training.open_set.correspondence import Binding
 from training.open_set.face_model import FaceModel
 from training.open_set.fitting import Fit, Fitter

@@ -11,9 +11,9 @@ import pytest
 
 from engine.errors import OutputError
 from engine.facs import OPEN_UNITS
-from tests.training.fake_faces import quiet
-from tests.training.open_set.fake_face import SIDE_PX, FakeMesh, in_photograph, mesh_points, write_face
-from tests.training.open_set.fake_faces128 import write_faces128
+from tests.training.fakes.expression import quiet
+from tests.training.fakes.faces128 import write_faces128
+from tests.training.fakes.head import SIDE_PX, FakeMesh, in_photograph, mesh_points, write_face
 from training.data.action_unit_faces import fold_of
 from training.data.open_set import read_labels, read_open_au
 from training.open_set import make as make_au_module

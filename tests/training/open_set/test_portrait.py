@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.training.open_set.fake_face import (
+from tests.training.fakes.head import (
     BACKGROUND,
     EYE,
     HALF_HEIGHT,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.open_set.fake_face import SIDE_PX, in_photograph, mesh_points
-from tests.training.open_set.fake_faces128 import SCORES, write_faces128
+from tests.training.fakes.faces128 import SCORES, write_faces128
+from tests.training.fakes.head import SIDE_PX, in_photograph, mesh_points
 from training.open_set import resting_faces
 from training.open_set.resting_faces import read_resting_faces
 
@@ -77,7 +77,7 @@ def test_broken_folders_are_told(tmp_path: Path, meshes: tuple[np.ndarray, np.nd
         _read(tmp_path)
     write_faces128(tmp_path, ["A", "B"])
     cv2.imwrite(str(tmp_path / "images" / "A_0000.png"), np.zeros((5, 5), np.uint8))
-    with pytest.raises(SourceError, match=r"A_0000.png is missing or no 128x128 picture"):
+    with pytest.raises(SourceError, match=r"A_0000.png is missing or not a 128x128 image"):
         _read(tmp_path)
     with (tmp_path / "blendshapes.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([["image", *SCORES], ["other.png", *["0"] * len(SCORES)]])

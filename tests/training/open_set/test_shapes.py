@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.facs import OPEN_UNITS
-from tests.training.open_set.fake_face import SHAPES
+from tests.training.fakes.head import SHAPES
 from training.open_set.face_model import FaceModel
 from training.open_set.shapes import DISTRACTIONS, UNIT_SHAPES, shape_weights
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import OutputError
 from engine.facs import OPEN_UNITS
-from tests.training.open_set.fake_face import SIDE_PX, FakeMesh, in_photograph, mesh_points, photograph
+from tests.training.fakes.head import SIDE_PX, FakeMesh, in_photograph, mesh_points, photograph
 from training.open_set import sheets as unit_sheets
 from training.open_set import studio as studio_module
 from training.open_set.resting_faces import RestingFaces

@@ -10,7 +10,7 @@ import pytest
 
 from engine.facs import OPEN_UNITS
 from engine.types import UInt8
-from tests.training.open_set.fake_face import (
+from tests.training.fakes.head import (
     BROW_DOWN_CM,
     JAW_CM,
     SHAPES,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.training.fake_action_unit_labels import faulty_faces
-from tests.training.fake_action_unit_reports import UNITS, fake_file_report, fake_study
+from tests.training.fakes.action_unit_reports import UNITS, fake_file_report, fake_study
+from tests.training.fakes.action_units import faulty_faces
 from training.cli import main as cli
 from training.data.action_unit_faces import UnitFaces
 from training.evaluation.action_units_file import UnitFileReport

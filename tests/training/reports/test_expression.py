@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.fake_expression_report import fake_report
+from tests.training.fakes.expression import fake_report
 from training.loop.json_report import plain, write_report
 from training.metrics.bootstrap import Figure
 from training.reports.expression import (

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Plot
 
-from tests.training.fake_expression_report import fake_report
+from tests.training.fakes.expression import fake_report
 from training.reports.plots import (
     INK,
     class_plot,

@@ -36,7 +36,7 @@ SMALL = RlpsConfig(
 )
 
 
-def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
+def images(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
     """Images whose bright quarter is their class 0-3, and one-hot targets over eight classes."""
     random = np.random.default_rng(seed)
     label = np.arange(count) % 4
@@ -48,7 +48,7 @@ def pictures(count: int, seed: int, side: int = 16) -> tuple[UInt8, Float32]:
 
 
 def fake_set(count: int, seed: int) -> ImageSet:
-    crops, targets = pictures(count, seed)
+    crops, targets = images(count, seed)
     return ImageSet(np.arange(count) * 3, crops, targets, tuple("abcdefgh"))
 
 
@@ -63,7 +63,7 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
         asked.append(split)
-        crops, shares = pictures(64, seed=len(asked), side=side_px)
+        crops, shares = images(64, seed=len(asked), side=side_px)
         votes = np.concatenate([shares * 10, np.zeros((64, 2))], 1).astype(np.int64)
         return FerFaces(
             rows=np.arange(64) + 100,

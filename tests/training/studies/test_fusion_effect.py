@@ -1,4 +1,4 @@
-"""What the correction repairs and breaks, on ten faces of two classes."""
+"""Predictions that the fusion repairs and breaks, on ten faces of two classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from training.metrics.selective import area_under_risk_coverage
 from training.studies.fusion_effect import compare_fused
 
-#: Probability of class 0, which is the label of all; from unsure to sure.
+#: Probability of class 0, the label of every face.
 PRIMARY = np.array([0.45, 0.52, 0.40, 0.65, 0.70, 0.75, 0.20, 0.85, 0.90, 0.95])
 FUSED = np.array([0.55, 0.48, 0.60, 0.66, 0.72, 0.75, 0.30, 0.85, 0.90, 0.95])
 LABELS = np.zeros(10, np.int64)
@@ -26,7 +26,7 @@ def test_repaired_and_broken_faces_are_counted() -> None:
     assert found.accuracy_gain.value == pytest.approx((2 - 1) / 10)
 
 
-def test_the_least_confident_fifth_comes_first() -> None:
+def test_fifths_are_ordered_by_rising_confidence() -> None:
     found = compare_fused(pairs(PRIMARY), pairs(FUSED), LABELS).quintiles
     assert [part.n for part in found] == [2] * 5
     first = found[0]  # 0.52 and 0.45 are nearest to one half
@@ -35,7 +35,7 @@ def test_the_least_confident_fifth_comes_first() -> None:
     assert all(low.highest_confidence <= high.lowest_confidence for low, high in zip(found, found[1:], strict=False))
 
 
-def test_the_gain_in_area_is_that_of_the_two() -> None:
+def test_aurc_gain_is_the_difference_of_the_two_aurcs() -> None:
     primary, fused = pairs(PRIMARY), pairs(FUSED)
     found = compare_fused(primary, fused, LABELS)
     areas = [area_under_risk_coverage(p.max(1), (p.argmax(1) == LABELS).astype(float)) for p in (primary, fused)]
@@ -43,13 +43,13 @@ def test_the_gain_in_area_is_that_of_the_two() -> None:
     assert found.aurc_gain.value == pytest.approx(areas[1] - areas[0])
 
 
-def test_the_same_distribution_gains_nothing() -> None:
+def test_identical_distributions_have_no_gain() -> None:
     found = compare_fused(pairs(PRIMARY), pairs(PRIMARY), LABELS)
     assert (found.repaired, found.broken) == (0, 0)
     assert (found.accuracy_gain.low, found.accuracy_gain.high) == (0, 0)
 
 
-def test_distributions_of_other_faces_are_refused() -> None:
+def test_distributions_of_different_faces_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"\(10, 2\), fused \(9, 2\)"):
         compare_fused(pairs(PRIMARY), pairs(FUSED)[:9], LABELS)
     with pytest.raises(ValueError, match="at least 5"):

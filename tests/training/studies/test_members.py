@@ -1,4 +1,4 @@
-"""Figures of a run's networks: seeds, fusion and the second head."""
+"""Figures of the networks of a run: seeds, fusion and the second head."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.fake_faces import SHAPE, fake_faces, fake_run
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run
 from training.data.fer2013 import FerFaces
 from training.expression.fit import ExpressionRunConfig
 from training.studies import members as module
 from training.studies.members import evaluate_members, over_seeds
 
 
-def some_without_votes() -> FerFaces:
-    """Thirty faces, in the last of which nobody saw an expression."""
+def faces_with_one_unvoted() -> FerFaces:
+    """Thirty faces, the last without a vote for an expression."""
     faces = fake_faces(30)
     faces.votes[-1, :8] = 0
     faces.vote_shares[-1] = 0
@@ -23,12 +23,12 @@ def some_without_votes() -> FerFaces:
 
 
 @pytest.mark.parametrize("second_head", [True, False])
-def test_every_face_is_counted_where_it_belongs(
+def test_figures_count_only_the_faces_that_have_their_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_head: bool
 ) -> None:
     config = ExpressionRunConfig(members=2, model=replace(SHAPE, fer2013_head=second_head))
     fake_run(tmp_path, config)
-    monkeypatch.setattr(module, "read_faces", lambda *_, **__: some_without_votes())
+    monkeypatch.setattr(module, "read_faces", lambda *_, **__: faces_with_one_unvoted())
     report = evaluate_members(tmp_path, tmp_path, tmp_path, "PublicTest")
     assert report.networks == 2
     assert report.votes_n == 29

@@ -1,4 +1,4 @@
-"""The collected figures: copied, never made up."""
+"""Figures of docs/results are copied from reports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.training.fake_action_unit_labels import faulty_faces
-from tests.training.fake_action_unit_reports import UNITS, fake_file_report
+from tests.training.fakes.action_unit_reports import UNITS, fake_file_report
+from tests.training.fakes.action_units import faulty_faces
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain
 from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
@@ -61,7 +61,7 @@ REPORTS: dict[str, dict[str, Any]] = {
         ],
     },
     "rlps": {
-        "made_noise": {
+        "synthetic_noise": {
             "quarter_noise_each": [
                 {"kept_full": 0.97, "kept_half": 0.9, "kept_none": 0.05},
                 {"kept_full": 0.99, "kept_half": 0.8, "kept_none": 0.03},
@@ -77,22 +77,22 @@ def written(folder: Path, changed: dict[str, dict[str, Any]] | None = None) -> R
     return Reports(**{name: folder / f"{name}.json" for name in REPORTS})
 
 
-def test_each_figure_is_that_of_its_report(tmp_path: Path) -> None:
-    found = {item.name: item for item in expression_figures(written(tmp_path))}
-    assert found["ferplus_majority_accuracy_edge"].value == 0.86
-    assert found["auroc_epistemic_corruptions_sev5_native"].value == 0.71
-    assert found["auroc_epistemic_corruptions_sev5_imagenetc"].value == 0.86
-    assert found["retention_ratio_at_r08"].value == 2.0 + 8
-    assert found["arbex_fused_minus_primary_accuracy"].value == pytest.approx(100 * (0.004 + 0.006) / 2)
-    assert found["edge_time_vs_one_member"].value == 1.2
+def test_figures_are_copied_from_their_reports(tmp_path: Path) -> None:
+    found = {item["name"]: item for item in expression_figures(written(tmp_path))}
+    assert found["ferplus_majority_accuracy_edge"]["value"] == 0.86
+    assert found["auroc_epistemic_corruptions_sev5_native"]["value"] == 0.71
+    assert found["auroc_epistemic_corruptions_sev5_imagenetc"]["value"] == 0.86
+    assert found["retention_ratio_at_r08"]["value"] == 2.0 + 8
+    assert found["arbex_fused_minus_primary_accuracy"]["value"] == pytest.approx(100 * (0.004 + 0.006) / 2)
+    assert found["edge_time_vs_one_member"]["value"] == 1.2
     separation = found["edge_separation_vs_ensemble"]
-    assert separation.n == 400  # what was corrupted, not the whole split
-    assert "--faces 400" in separation.command
-    assert found["rlps_keep_full_face"].value == pytest.approx((0.97 + 0.99) / 2)
-    assert found["rlps_keep_no_face"].value == pytest.approx((0.05 + 0.03) / 2)
+    assert separation["n"] == 400  # the corrupted faces, not the whole split
+    assert "--faces 400" in separation["command"]
+    assert found["rlps_keep_full_face"]["value"] == pytest.approx((0.97 + 0.99) / 2)
+    assert found["rlps_keep_no_face"]["value"] == pytest.approx((0.05 + 0.03) / 2)
 
 
-def test_every_written_figure_names_its_command_and_size(tmp_path: Path) -> None:
+def test_every_written_figure_has_a_command_and_a_count(tmp_path: Path) -> None:
     out = tmp_path / "results" / "expression.json"
     write_figures(expression_figures(written(tmp_path)), out)
     rows = json.loads(out.read_text())["figures"]
@@ -100,13 +100,13 @@ def test_every_written_figure_names_its_command_and_size(tmp_path: Path) -> None
     assert all("interval" in row for row in rows if "low" in row)
 
 
-def test_a_run_without_a_second_head_has_no_fer2013_figures(tmp_path: Path) -> None:
+def test_run_without_a_second_head_has_no_fer2013_figures(tmp_path: Path) -> None:
     without = REPORTS["members"] | {"fer2013_single": None, "fer2013_ensemble": None}
-    names = {item.name for item in expression_figures(written(tmp_path, {"members": without}))}
+    names = {item["name"] for item in expression_figures(written(tmp_path, {"members": without}))}
     assert not any("fer2013" in name for name in names)
 
 
-def test_a_report_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_report_of_another_command_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no 'rivals'"):
         expression_figures(written(tmp_path, {"rivals": REPORTS["members"]}))
 
@@ -119,29 +119,31 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> UnitFileReport:
 def test_action_unit_figures_are_those_of_the_report(report: UnitFileReport, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(plain(report)))
-    found = {item.name: item for item in action_unit_figures(path)}
+    found = {item["name"]: item for item in action_unit_figures(path)}
     of_open = next(part.report for part in report.sources if part.source == "open")
     assert of_open.mean_bp4d is not None
     f1 = found["open_au_f1_average_12"]
-    assert f1.value == pytest.approx(of_open.mean_bp4d.scores.f1_half.value, abs=1e-4)
-    assert f1.interval == "95 %, bootstrap over people"
+    assert f1["value"] == pytest.approx(of_open.mean_bp4d.scores.f1_half.value, abs=1e-4)
+    assert f1["interval"] == "95 %, bootstrap over people"
     gap = report.all.uncertainty[0].gap_points
-    assert found["epistemic_decile_accuracy_gap"].value == pytest.approx(gap.value, abs=1e-4)
-    assert found["au_edge_ms_s20_cpu2"].value == pytest.approx(report.latency[1].median_ms, abs=1e-4)
+    assert found["epistemic_decile_accuracy_gap"]["value"] == pytest.approx(gap.value, abs=1e-4)
+    assert found["au_edge_ms_s20_cpu2"]["value"] == pytest.approx(report.latency[1].median_ms, abs=1e-4)
     assert report.fer is not None
     ties = {tie.units: tie.auroc.value for tie in report.fer.ties}
     for name, units in (("au12_happiness", ("AU12",)), ("au4_anger", ("AU4",)), ("au25_26_surprise", ("AU25", "AU26"))):
-        assert found[f"{name}_auroc_ferplus"].value == pytest.approx(ties[units], abs=1e-4)
+        assert found[f"{name}_auroc_ferplus"]["value"] == pytest.approx(ties[units], abs=1e-4)
     assert len(found) == 6
     fold = report.test_fold
-    assert f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1.command
+    assert (
+        f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1["command"]
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"fer": None}, "--fer"), ({"sources": []}, "--data open"), ({"latency": []}, "no time")],
+    [({"fer": None}, "--fer"), ({"sources": []}, "--data open"), ({"latency": []}, "no timing")],
 )
-def test_report_without_a_part_is_refused(
+def test_action_unit_report_without_a_quoted_part_is_rejected(
     report: UnitFileReport, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "report.json"
@@ -150,15 +152,15 @@ def test_report_without_a_part_is_refused(
         action_unit_figures(path)
 
 
-def test_report_of_the_selection_split_is_refused(report: UnitFileReport, tmp_path: Path) -> None:
+def test_action_unit_report_of_the_selection_split_is_rejected(report: UnitFileReport, tmp_path: Path) -> None:
     assert report.fer is not None
     path = tmp_path / "report.json"
     path.write_text(json.dumps(plain(replace(report, fer=replace(report.fer, split="PublicTest")))))
-    with pytest.raises(ValueError, match=r"report\.json was made on PublicTest of FERPlus: evaluate with --split Priv"):
+    with pytest.raises(ValueError, match=r"report\.json is of PublicTest of FERPlus: evaluate with --split Priv"):
         action_unit_figures(path)
 
 
-def test_action_unit_report_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_action_unit_report_of_another_command_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("{}")
     with pytest.raises(ValueError, match="has no 'by_samples'"):

@@ -1,4 +1,4 @@
-"""Ensemble, baselines and cheap rivals in one table."""
+"""The ensemble, its baselines and cheaper networks in one table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_faces import SHAPE, fake_faces, fake_run, quiet
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run, quiet
 from training.corruptions.catalogue import Strength
 from training.data.fer2013 import FerFaces, vote_shares
 from training.evaluation.uncertainty import MethodRow, UncertaintyConfig
@@ -67,10 +67,10 @@ def row_of(auroc: float, rho: float) -> MethodRow:
     names = ("rho_epistemic", "auroc_aleatoric", "auroc_total", "auroc_one_minus_top", "aleatoric_with_epistemic")
     rest = dict.fromkeys((*names, "retention_ratio", "kept_two_scores"), 0.0)
     values = {name: Figure(value, value, value, 10) for name, value in {**figures, **rest}.items()}
-    return MethodRow("made", Strength.CIFAR_C, diagonal_wins=True, intervals_apart=True, **values)
+    return MethodRow("synthetic", Strength.CIFAR_C, diagonal_wins=True, intervals_apart=True, **values)
 
 
-def test_separation_is_the_least_share_of_the_ensembles() -> None:
+def test_separation_is_the_lowest_ratio_to_the_ensemble() -> None:
     ensemble = [row_of(0.9, 0.6), row_of(0.7, 0.6)]
     assert separation([row_of(0.8, 0.6), row_of(0.7, 0.6)], ensemble) == pytest.approx(0.3 / 0.4)
     assert separation([row_of(0.9, 0.3), row_of(0.7, 0.3)], ensemble) == pytest.approx(0.5)

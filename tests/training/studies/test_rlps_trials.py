@@ -1,4 +1,4 @@
-"""The trials of RLPS on made pictures: which figures they give, that they repeat, and what judges them."""
+"""The RLPS trials on synthetic images: their figures, reproducibility, and the truth they are compared with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.training.fakes.expression import quiet
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import FerFaces
 from training.data.keep_list import KeepList
@@ -32,13 +33,13 @@ SMALL = RlpsConfig(
 )
 
 
-def fake_faces(count: int, first_row: int) -> FerFaces:
+def voted_faces(count: int, first_row: int) -> FerFaces:
     random = np.random.default_rng(first_row)
     label = random.integers(0, 7, count)
     votes = np.zeros((count, 10), np.int64)
     votes[np.arange(count), label] = 8
     votes[:, 0] += 2
-    votes[::10, 9] = 1  # one of the raters sees no face
+    votes[::10, 9] = 1  # one rater sees no face
     fer_label = np.array([6, 3, 5, 4, 0, 1, 2])[label]  # FER2013's number of the same expression
     return FerFaces(
         rows=np.arange(count) + first_row,
@@ -46,42 +47,36 @@ def fake_faces(count: int, first_row: int) -> FerFaces:
         landmarks=np.zeros((count, 468, 2), np.float32),
         vote_shares=(votes[:, :8] / votes[:, :8].sum(1, keepdims=True)).astype(np.float32),
         votes=votes,
-        labels=np.where(np.arange(count) % 3 == 0, 3, fer_label),  # a third of the labels says happy
+        labels=np.where(np.arange(count) % 3 == 0, 3, fer_label),  # a third of the labels is happy
         presence=np.ones(count, np.float32),
         in_other_split=np.zeros(count, bool),
     )
 
 
-def quiet(line: str) -> None:
-    """Drop a progress line."""
-
-
 @pytest.fixture
 def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    asked: list[str] = []
+    splits: list[str] = []
 
     def read(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
-        asked.append(split)
-        return fake_faces(150, first_row=1000 * len(asked))
+        splits.append(split)
+        return voted_faces(150, first_row=1000 * len(splits))
 
     def patches(clips: object, count: int, side_px: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).integers(0, 255, (count, side_px, side_px), dtype=np.uint8)
 
     monkeypatch.setattr(module, "read_faces", read)
     monkeypatch.setattr(module, "faceless_patches", patches)
-    return asked
+    return splits
 
 
-def test_all_trials_report_and_a_second_call_says_the_same_without_private_test(
-    tmp_path: Path, splits_read: list[str]
-) -> None:
+def test_all_trials_are_reproducible_and_never_read_private_test(tmp_path: Path, splits_read: list[str]) -> None:
     first = evaluate_rlps(SMALL, tmp_path, [Path("clip.mp4")], tmp_path / "run", tmp_path, seeds=1, report=quiet)
     assert splits_read == ["Training", "PublicTest"]
-    made = first["made_noise"]
-    assert set(made["published_methods"]) == {"paper", "code"}
-    assert made["paper_mix"]["mix"] == {"full": 0.5, "half": 0.25, "none": 0.25}
-    assert made["quarter_noise"]["kept_none"]["n"] == 1
-    assert {"accuracy_all", "accuracy_cleaned", "accuracy_random"} <= set(made["quarter_noise"])
+    synthetic = first["synthetic_noise"]
+    assert set(synthetic["published_methods"]) == {"paper", "code"}
+    assert synthetic["paper_mix"]["mix"] == {"full": 0.5, "half": 0.25, "none": 0.25}
+    assert synthetic["quarter_noise"]["kept_none"]["n"] == 1
+    assert {"accuracy_all", "accuracy_cleaned", "accuracy_random"} <= set(synthetic["quarter_noise"])
     assert {"accuracy_all", "accuracy_cleaned", "accuracy_random"} <= set(first["natural_noise"]["accuracy"])
     write_report(first, tmp_path / "first.json")
     splits_read.clear()
@@ -90,16 +85,16 @@ def test_all_trials_report_and_a_second_call_says_the_same_without_private_test(
     assert (tmp_path / "first.json").read_text() == (tmp_path / "again.json").read_text()
 
 
-def test_the_clean_set_has_the_majority_label_alone_and_no_other_class() -> None:
-    faces = fake_faces(150, 0)
+def test_clean_set_has_only_the_majority_label_of_the_given_classes() -> None:
+    faces = voted_faces(150, 0)
     clean = clean_set(faces, ("neutral", "happiness", "surprise"))
     assert clean.targets.sum(1).tolist() == [1.0] * len(clean.rows)
     assert np.array_equal(clean.targets.argmax(1), faces.votes[clean.rows, :8].argmax(1))
 
 
-def test_removal_counts_labels_that_the_raters_outvote() -> None:
+def test_removal_is_compared_with_the_majority_of_the_raters() -> None:
     votes = np.zeros((4, 10), np.int64)
-    votes[:, 1] = 10  # happiness says everyone
+    votes[:, 1] = 10  # everyone votes for happiness
     votes[3] = [5, 5, 0, 0, 0, 0, 0, 0, 0, 0]  # no majority
     chosen = ImageSet(
         np.arange(4), np.zeros((4, 2, 2), np.uint8), np.eye(7, dtype=np.float32)[[1, 0, 0, 1]], ("n",) * 7
@@ -117,14 +112,14 @@ def test_removal_counts_labels_that_the_raters_outvote() -> None:
     assert found["wrong_share"] == pytest.approx(2 / 3)
     assert found["precision"] == pytest.approx(1 / 2)
     assert found["recall"] == pytest.approx(1 / 2)
-    assert found["auroc_keep_probability"] == pytest.approx(1 / 2)  # of two wrong ones, one lies below the right one
+    assert found["auroc_keep_probability"] == pytest.approx(1 / 2)  # one of two wrong labels ranks below it
     assert found["auroc_reward_alone"] == 1.0
     assert found["removed_share_unclear_majority"] == 0.0
     nothing = replace(listed, keep=np.ones(4, bool))
     assert removal(Selection(nothing, 1, ()), chosen, votes)["precision"] is None
 
 
-def test_kept_shares_are_told_by_how_much_the_raters_differ() -> None:
+def test_kept_shares_are_split_by_vote_entropy() -> None:
     shares = np.array([[1, 0], [0.9, 0.1], [0.5, 0.5]], np.float32)
     found = kept_by_entropy(np.array([True, True, False]), shares)
     assert found == {"agreed": 1.0, "below_median": 1.0, "above_median": 0.0}

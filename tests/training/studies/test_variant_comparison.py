@@ -1,14 +1,16 @@
-"""Variants against each other: differences, intervals, verdicts."""
+"""Paired comparison of variants: differences, intervals, verdicts."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from training.studies.variant_comparison import (
     HIGHER,
+    INCONCLUSIVE,
     LOWER,
-    NOT_TOLD_APART,
     FoldDecisions,
     compare_variants,
     over_folds,
@@ -18,15 +20,17 @@ ORDER = ("good", "middling", "poor")
 
 
 def fold(seed: int, people: int = 60, errors: tuple[float, ...] = (0.05, 0.15, 0.15)) -> FoldDecisions:
-    """Three variants with so many errors; two units, four faces a person."""
+    """Three variants with these error rates on two units, four faces per person."""
     random = np.random.default_rng(seed)
     occurs = random.random((4 * people, 2)) < 0.4
-    said = {name: occurs ^ (random.random(occurs.shape) < error) for name, error in zip(ORDER, errors, strict=True)}
-    return FoldDecisions(np.repeat(np.arange(people), 4).astype(str), np.ones(occurs.shape, bool), occurs, said)
+    decisions = {
+        name: occurs ^ (random.random(occurs.shape) < error) for name, error in zip(ORDER, errors, strict=True)
+    }
+    return FoldDecisions(np.repeat(np.arange(people), 4).astype(str), np.ones(occurs.shape, bool), occurs, decisions)
 
 
-def f1(occurs: np.ndarray, said: np.ndarray) -> float:
-    return float(2 * (occurs & said).sum() / (occurs.sum() + said.sum()))
+def f1(occurs: np.ndarray, decided: np.ndarray) -> float:
+    return float(2 * (occurs & decided).sum() / (occurs.sum() + decided.sum()))
 
 
 def test_scores_are_means_over_units_and_folds() -> None:
@@ -42,20 +46,20 @@ def test_scores_are_means_over_units_and_folds() -> None:
     assert scores.accuracy.value == pytest.approx(sum(right) / 2)
 
 
-def test_a_clear_difference_is_told_and_none_is_not() -> None:
+def test_clear_difference_is_higher_and_no_difference_is_inconclusive() -> None:
     found = compare_variants((1, 12), [fold(seed) for seed in range(3)], ORDER, resamples=200)
     pairs = {(pair.first, pair.second): pair for pair in found.comparisons}
     assert set(pairs) == {("good", "middling"), ("good", "poor"), ("middling", "poor")}
     clear, equal = pairs["good", "middling"], pairs["middling", "poor"]
-    assert (clear.over_people.verdict, equal.over_people.verdict) == (HIGHER, NOT_TOLD_APART)
+    assert (clear.over_people.verdict, equal.over_people.verdict) == (HIGHER, INCONCLUSIVE)
     assert clear.difference == pytest.approx(found.variants[0].f1.value - found.variants[1].f1.value)
     assert clear.over_people.low < clear.difference < clear.over_people.high
     assert (clear.neighbours, pairs["good", "poor"].neighbours) == (True, False)
     assert found.found_order[0] == "good"
-    assert not found.order_appears  # the second step is not told
+    assert not found.order_appears  # the second step is inconclusive
 
 
-def test_the_order_appears_where_every_step_is_told() -> None:
+def test_order_appears_if_every_step_of_it_is_higher() -> None:
     folds = [fold(seed, errors=(0.02, 0.15, 0.35)) for seed in range(2)]
     assert compare_variants((1, 12), folds, ORDER, 100).order_appears
     turned = compare_variants((1, 12), folds, ORDER[::-1], 100)
@@ -64,16 +68,16 @@ def test_the_order_appears_where_every_step_is_told() -> None:
     assert {pair.over_people.verdict for pair in turned.comparisons} == {LOWER}
 
 
-def test_pairs_share_their_people() -> None:
-    """Two variants with the same decisions differ by 0 on every resample, however few the people."""
-    made = fold(0, people=5)
-    same = FoldDecisions(made.people, made.known, made.occurs, {name: made.decisions["poor"] for name in ORDER})
+def test_both_variants_of_a_pair_are_resampled_with_the_same_people() -> None:
+    """Two variants with the same decisions differ by 0 on every resample, even with few people."""
+    part = fold(0, people=5)
+    same = replace(part, decisions={name: part.decisions["poor"] for name in ORDER})
     pair = compare_variants((1, 12), [same], ORDER, 50).comparisons[0]
     assert (pair.over_people.low, pair.over_people.high) == (0.0, 0.0)
-    assert pair.over_people.verdict == NOT_TOLD_APART
+    assert pair.over_people.verdict == INCONCLUSIVE
 
 
-def test_a_unit_with_one_label_in_a_fold_counts_in_the_others() -> None:
+def test_unit_with_one_label_in_a_fold_is_averaged_over_the_other_folds() -> None:
     whole, part = fold(0), fold(1)
     part.occurs[:, 1] = False
     found = compare_variants((1, 12), [whole, part], ORDER, 5).variants[0]
@@ -81,16 +85,16 @@ def test_a_unit_with_one_label_in_a_fold_counts_in_the_others() -> None:
     assert found.f1_by_fold[1] == pytest.approx(f1(part.occurs[:, 0], part.decisions["good"][:, 0]))
 
 
-def test_students_interval_over_folds() -> None:
+def test_interval_over_folds_is_students() -> None:
     found = over_folds((0.01, 0.02, 0.03))
     reach = 4.303 * 0.01 / 3**0.5
     assert (found.low, found.high) == pytest.approx((0.02 - reach, 0.02 + reach))
-    assert found.verdict == NOT_TOLD_APART
+    assert found.verdict == INCONCLUSIVE
     assert over_folds((0.0299, 0.03, 0.0301)).verdict == HIGHER
     assert over_folds((-0.03, -0.0301)).verdict == LOWER
 
 
-def test_one_fold_has_no_interval() -> None:
+def test_single_fold_has_no_interval_over_folds() -> None:
     found = over_folds((0.2,))
     assert np.isnan([found.low, found.high]).all()
-    assert found.verdict == NOT_TOLD_APART
+    assert found.verdict == INCONCLUSIVE

@@ -189,7 +189,7 @@ def test_no_text_is_cut_on_any_screen(open_kiosk, width, height, scale_percent):
 
 
 @pytest.mark.parametrize("scale_percent", [100, 200])
-def test_a_long_reason_fits_too(open_kiosk, scale_percent):
+def test_a_long_reason_fits_the_screen(open_kiosk, scale_percent):
     apply_theme(make_application(), ThemeName.DARK, scale_percent)
     kiosk = open_kiosk(width=800, height=480)
     kiosk.bridge.fail("a file with a long path cannot be opened: check the path. " * 6)
@@ -322,7 +322,7 @@ def hold(kiosk: Rig, seconds: float) -> None:
     kiosk.window.update_hold()
 
 
-def test_holding_escape_leaves(open_kiosk):
+def test_holding_escape_closes_the_kiosk(open_kiosk):
     kiosk = open_kiosk()
     QTest.keyPress(kiosk.window, Qt.Key.Key_Escape)
     assert kiosk.window.ring.isVisible()
@@ -356,7 +356,7 @@ def test_a_short_escape_does_nothing(open_kiosk):
 
 
 @pytest.mark.parametrize("at", [(1275, 5), (1200, 60)])
-def test_holding_the_corner_leaves(open_kiosk, at):
+def test_holding_the_corner_closes_the_kiosk(open_kiosk, at):
     kiosk = open_kiosk(KioskOptions(hold_s=1.0))
     QTest.mousePress(kiosk.window, Qt.MouseButton.LeftButton, pos=QPoint(*at))
     hold(kiosk, 0.9)

@@ -31,7 +31,7 @@ def test_the_largest_face_is_shown_until_one_is_chosen(chooser):
     assert text(chooser) == "Face 5, one of 2"
 
 
-def test_a_frame_without_a_face_has_its_text(chooser):
+def test_the_text_for_a_frame_without_a_face(chooser):
     assert chooser.choose(NONE) is None
     assert text(chooser) == "No face in view"
 

@@ -1,4 +1,4 @@
-"""The list of sources, with cameras that come and go."""
+"""The list of sources, and cameras that are connected and removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DENIED = Camera("2", "Microscope", False, "it may not be used: join the group vi
 
 @pytest.fixture
 def cameras(monkeypatch, tmp_path):
-    """The cameras that the machine seems to have; append to it and touch the folder to plug one in."""
+    """The connected cameras; append to the list and touch the folder to plug one in."""
     here: list[Camera] = [FRONT]
     monkeypatch.setattr(source_chooser, "list_cameras", lambda: tuple(here))
     monkeypatch.setattr(source_chooser, "watch_folders", lambda: (tmp_path,))
@@ -47,19 +47,19 @@ def test_cameras_come_first_then_demo_file_and_address(chooser):
     assert names(chooser) == ["Front camera", "Demo clip", "Video file…", "Address or number…"]
 
 
-def test_picking_a_camera_tells_its_spec(chooser):
+def test_picking_a_camera_emits_its_spec(chooser):
     assert pick(chooser, "Front camera") == ["0"]
     assert chooser.spec == "0"
 
 
-def test_a_camera_that_cannot_be_used_says_so_and_why(cameras, chooser):
+def test_an_unusable_camera_is_marked_with_the_reason(cameras, chooser):
     cameras.append(DENIED)
     chooser.refresh()
     place = names(chooser).index("Microscope (cannot be used)")
     assert "group video" in chooser.list.itemData(place, Qt.ItemDataRole.ToolTipRole)
 
 
-def test_a_camera_that_is_plugged_in_appears_by_itself(chooser, cameras, tmp_path, until):
+def test_a_camera_that_is_plugged_in_appears(chooser, cameras, tmp_path, until):
     emitted: list[tuple[Camera, ...]] = []
     chooser.cameras_changed.connect(emitted.append)
     cameras.append(Camera("4", "Second camera", True, ""))
@@ -69,7 +69,7 @@ def test_a_camera_that_is_plugged_in_appears_by_itself(chooser, cameras, tmp_pat
     assert [camera.spec for camera in emitted[-1]] == ["0", "4"]
 
 
-def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, cameras):
+def test_a_picked_camera_stays_listed_after_its_removal(chooser, cameras):
     pick(chooser, "Front camera")
     cameras.clear()
     chooser.refresh()
@@ -77,7 +77,7 @@ def test_a_camera_that_is_pulled_out_stays_listed_while_it_is_picked(chooser, ca
     assert chooser.spec == "0"
 
 
-def test_an_address_is_asked_for_and_shown_without_its_password(chooser, qtbot):
+def test_an_address_is_entered_and_shown_without_its_password(chooser, qtbot):
     assert pick(chooser, "Address or number…") == []
     assert not chooser.address.isHidden()
     emitted: list[str] = []
@@ -98,7 +98,7 @@ def test_an_empty_address_opens_nothing(chooser, qtbot):
     assert not chooser.address.isHidden()
 
 
-def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser, monkeypatch):
+def test_a_file_is_chosen_in_a_dialog_and_cancelling_changes_nothing(chooser, monkeypatch):
     pick(chooser, "Front camera")
     monkeypatch.setattr(source_chooser.QFileDialog, "getOpenFileName", lambda *args: ("", ""))
     assert pick(chooser, "Video file…") == []
@@ -108,7 +108,7 @@ def test_a_file_is_asked_for_and_a_dialog_that_is_closed_changes_nothing(chooser
     assert chooser.list.currentText() == "talk.mp4"
 
 
-def test_the_field_for_an_address_goes_when_something_else_is_shown(chooser, cameras):
+def test_the_address_field_is_hidden_for_other_sources(chooser, cameras):
     pick(chooser, "Address or number…")
     chooser.refresh()  # a camera is plugged in: the user is still typing
     assert not chooser.address.isHidden()

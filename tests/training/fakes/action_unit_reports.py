@@ -1,4 +1,4 @@
-"""Reports of ``evaluate au`` and ``study au`` on made faces, for tests of what is written from them."""
+"""Reports of ``evaluate au`` and ``study au`` on synthetic faces, for tests of what is written from them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.fake_action_unit_labels import brightness_model
-from tests.training.fake_faces import fake_faces, quiet
+from tests.training.fakes.action_units import brightness_model
+from tests.training.fakes.expression import fake_faces, quiet
 from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation import action_units_file as units_file
@@ -36,7 +36,7 @@ def fake_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: st
     model = brightness_model(folder, faces.units, trusted=(1, 12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units_file, "TIMED_RUNS", 2)
-        return evaluate_units_file(model, faces, "fold 1: made", outside, resamples=10, report=quiet)
+        return evaluate_units_file(model, faces, "fold 1: synthetic", outside, resamples=10, report=quiet)
 
 
 def fake_study(

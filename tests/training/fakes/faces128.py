@@ -9,7 +9,7 @@ from typing import Final
 
 import cv2
 
-from tests.training.open_set.fake_face import photograph
+from tests.training.fakes.head import photograph
 
 #: The scores by which a face is judged to rest, presence first.
 SCORES: Final = (

@@ -1,4 +1,4 @@
-"""Action-unit labels with faults and gaps, and a model that reads the brightness, for tests of measuring."""
+"""Synthetic faces with action-unit labels, the settings of a short training run, and a model that reads brightness."""
 
 from __future__ import annotations
 
@@ -12,13 +12,48 @@ from onnx import TensorProto, helper, numpy_helper
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import BP4D_UNITS, unit_code
+from training.action_units.features import ActionUnitsConfig
+from training.action_units.model import UGNConfig
 from training.data.action_unit_faces import UnitFaces, fold_of
+from training.data.augment import AugmentConfig
+from training.loop.trainer import TrainerConfig
+
+UNITS = (1, 12, 25)
+STAGE = TrainerConfig(epochs=1, batch_size=16, bf16=False)
+#: A run of seconds.
+TINY = ActionUnitsConfig(
+    model=UGNConfig(stem=4, widths=(4, 8), blocks=(1, 1), graph_width=8, projection=4),
+    stage1=STAGE,
+    stage2=STAGE,
+    augment=AugmentConfig(landmark_noise=0.0),
+    weighting_samples=2,
+    views=2,
+)
+
+
+def fake_unit_faces(people: int = 60, source: str = "faces128", units: tuple[int, ...] = UNITS) -> UnitFaces:
+    """Three images per person; a unit occurs on the bright ones, and everything is known."""
+    random = np.random.default_rng(0)
+    level = np.tile([30, 128, 220], people).astype(np.uint8)
+    noise = random.integers(0, 20, (len(level), 96, 96), dtype=np.uint8)
+    names = np.repeat([f"person {number}" for number in range(people)], 3)
+    targets = np.repeat(level[:, np.newaxis] / 255, len(units), axis=1).astype(np.float32)
+    return UnitFaces(
+        units=units,
+        crops=level[:, np.newaxis, np.newaxis] + noise,
+        occurs=targets > 0.6,
+        known=np.ones(targets.shape, bool),
+        targets=targets,
+        people=names,
+        folds=np.array([fold_of(str(name)) for name in names], np.int64),
+        sources=np.full(len(names), source),
+    )
 
 
 def fake_labels(
     occurs: np.ndarray, known: np.ndarray | None = None, people: np.ndarray | None = None, units: tuple[int, ...] = ()
 ) -> UnitFaces:
-    """Labels (N, K) without pictures, everything known and every face another person unless given."""
+    """Labels (N, K) without images, everything known and every face another person unless given."""
     count, k = occurs.shape
     return UnitFaces(
         units=units or BP4D_UNITS[:k],
@@ -28,12 +63,12 @@ def fake_labels(
         targets=occurs.astype(np.float32),
         people=np.array([f"{number}" for number in range(count)]) if people is None else people,
         folds=np.ones(count, np.int64),
-        sources=np.full(count, "made"),
+        sources=np.full(count, "fake"),
     )
 
 
 def faulty_faces(people: int = 30, units: tuple[int, ...] = BP4D_UNITS) -> UnitFaces:
-    """Four pictures a person. Bright ones show every unit; a tenth of the labels is wrong, another not known."""
+    """Four images per person. Bright ones show every unit; a tenth of the labels is wrong, another not known."""
     random = np.random.default_rng(0)
     count = 4 * people
     bright = random.random(count) < 0.5
@@ -53,16 +88,16 @@ def faulty_faces(people: int = 30, units: tuple[int, ...] = BP4D_UNITS) -> UnitF
 
 
 def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted: tuple[int, ...] = ()) -> Path:
-    """A model whose logits are the mean of the normalised picture plus the mean noise of sample and unit."""
+    """A model whose logits are the mean of the normalised image plus the mean noise of sample and unit."""
     k = len(units)
     inputs, outputs = {"image": ("N", 1, 96, 96), "noise": ("S", 2, k, k)}, {"logits": ("N", "S", k)}
     infos = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in part.items()]
         for part in (inputs, outputs)
     ]
-    axes = {"picture": [1, 2, 3], "edges": [1, 2], "last": [3]}
+    axes = {"pixels": [1, 2, 3], "edges": [1, 2], "last": [3]}
     nodes = [
-        helper.make_node("ReduceMean", ["image", "picture"], ["level"], keepdims=1),  # (N, 1, 1, 1)
+        helper.make_node("ReduceMean", ["image", "pixels"], ["level"], keepdims=1),  # (N, 1, 1, 1)
         helper.make_node("Squeeze", ["level", "last"], ["grey"]),  # (N, 1, 1)
         helper.make_node("ReduceMean", ["noise", "edges"], ["shift"], keepdims=0),  # (S, K)
         helper.make_node("Add", ["grey", "shift"], ["logits"]),  # (N, S, K)
@@ -84,9 +119,9 @@ def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted:
         crop=CropSpec(CROP_TEMPLATE, 96, "grey", 0.47, 0.21),
         labels=tuple(unit_code(unit) for unit in units),
         calibration=AUCalibration(
-            1.0, (0.4,) * k, tuple(not trusted or unit in trusted for unit in units), 20, 7, "made faces"
+            1.0, (0.4,) * k, tuple(not trusted or unit in trusted for unit in units), 20, 7, "synthetic faces"
         ),
-        data=("made <faces>",),
+        data=("synthetic <faces>",),
         licence="none",
         trained="never",
     )

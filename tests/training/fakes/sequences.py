@@ -1,4 +1,4 @@
-"""Recordings made on the spot, and face networks that place a face in the middle of every picture that is not dark."""
+"""Synthetic recordings, and face networks that place a face in the middle of every image that is not dark."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _face() -> np.ndarray:
 
 
 class FakeMesh:
-    """A mesh in the middle of the square; sure of itself unless the picture is dark."""
+    """A mesh in the middle of the square; with a high presence unless the image is dark."""
 
     def __init__(self, threads: int = 1) -> None:
         self._face = _face()
@@ -45,7 +45,7 @@ class FakeMesh:
 
 
 class FakeDetector:
-    """One face in the middle of every picture; counts how often it is asked."""
+    """One face in the middle of every image; counts its calls."""
 
     asked = 0
 
@@ -69,7 +69,7 @@ def use_fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def picture(brightness: int) -> np.ndarray:
-    """A plain picture (64, 64, 3)."""
+    """A plain image (64, 64, 3)."""
     return np.full((SIDE_PX, SIDE_PX, 3), brightness, np.uint8)
 
 
@@ -94,7 +94,7 @@ def _write_pictures(folder: Path, frames: dict[str, int]) -> None:
 
 
 def write_bp4d(root: Path) -> Path:
-    """A tree of BP4D: two recordings of a woman of fold 1, one of a man of fold 3 that begins with a dark picture."""
+    """A tree of BP4D: two recordings of a woman of fold 1, one of a man of fold 3 that begins with a dark image."""
     occurrence = root / "AUCoding" / "AU_OCC"
     write_coding(occurrence / "F001_T1.csv", [(2440, {12: 1}), (2441, {12: 1, 6: 9, 1: 9})])
     write_coding(occurrence / "F001_T2.csv", [(721, {24: 1})])
