@@ -16,7 +16,7 @@ _HEIGHT: Final = 36
 #: Below this correlation of the grey levels and this share of common colours, the shot is another one. Measured on the
 #: shared clips: from one clip to another .23 and .50 in the median; within a clip at least .47 and .88.
 _MAX_CORRELATION: Final = 0.6
-_MAX_COMMON: Final = 0.85
+_MAX_COMMON: Final = 0.8
 #: Shots that look alike (two people before one wall) differ by a jump: so many times the mean change of the last
 #: frames, with a correlation below this. Gestures reach 4 times.
 _JUMP: Final = 5.0
@@ -34,17 +34,18 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._before: UInt8 | None = None  # (36, 64, 3) thumbnail
+        self._grey_before: Float32 | None = None  # (36, 64) of it, standardised
         self._changes: tuple[float, ...] = ()  # of the last frames, in deviations of the grey levels
 
     def is_cut(self, image: UInt8) -> bool:
         """Whether an RGB image (H, W, 3) begins another shot than the image before. A change of light does not."""
-        now, before = _thumbnail(image), self._before
-        self._before = now
-        if before is None:
+        now, before, grey_before = _thumbnail(image), self._before, self._grey_before
+        grey = _standard(now)
+        self._before, self._grey_before = now, grey
+        if before is None or grey_before is None:
             return False
-        grey, grey_before = (_standard(thumbnail) for thumbnail in (now, before))
-        change = float(np.abs(grey - grey_before).mean())
-        correlation = float((grey * grey_before).mean())
+        change = float(cv2.norm(grey, grey_before, cv2.NORM_L1)) / grey.size
+        correlation = float(np.vdot(grey, grey_before)) / grey.size
         cut = correlation < _MAX_CORRELATION and _common(now, before) < _MAX_COMMON
         if len(self._changes) >= _MIN_RECENT and correlation < _MAX_JUMP_CORRELATION:
             cut = cut or change > _JUMP * max(float(np.mean(self._changes)), _NOISE)
@@ -59,10 +60,11 @@ class CutDetector:
     def restore(self, state: dict[str, Any]) -> None:
         """Take the state of `snapshot` back."""
         self._changes = tuple(state["changes"])
-        self._before = None
+        self._before = self._grey_before = None
         if state["before"] is not None:
             flat = np.frombuffer(base64.b64decode(state["before"]), np.uint8)
             self._before = flat.reshape(_HEIGHT, _WIDTH, 3)
+            self._grey_before = _standard(self._before)
 
 
 def _thumbnail(image: UInt8) -> UInt8:
@@ -74,8 +76,10 @@ def _thumbnail(image: UInt8) -> UInt8:
 
 def _standard(thumbnail: UInt8) -> Float32:
     """Grey levels (36, 64) with mean 0 and deviation 1, so that a change of light does not count."""
-    grey = np.asarray(cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY), np.float32)
-    return np.asarray((grey - grey.mean()) / (grey.std() + _LEAST_DEVIATION), np.float32)
+    grey = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY)
+    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
+    scale = 1.0 / (deviation + _LEAST_DEVIATION)
+    return np.asarray(grey * np.float32(scale) - np.float32(mean * scale), np.float32)
 
 
 def _common(one: UInt8, other: UInt8) -> float:

@@ -134,6 +134,11 @@ FACE_MM: Final[Float64] = np.array(
 )
 
 
+#: The face around its weighted mean, times the weights; its columns sum to 0.
+_SHARES: Final[Float64] = POSE_WEIGHTS[:, np.newaxis] / POSE_WEIGHTS.sum()
+_WEIGHTED_FACE: Final[Float64] = _SHARES * (FACE_MM - (_SHARES * FACE_MM).sum(0))
+
+
 def head_pose(mesh: Float32) -> HeadPose:
     """Rotation of the head relative to the line from the camera to the face; signs as in `HeadPose`.
 
@@ -143,7 +148,9 @@ def head_pose(mesh: Float32) -> HeadPose:
     Args:
         mesh: (468, 3) frame pixels; values that are not finite count as 0.
     """
-    points = np.nan_to_num(mesh[POSE_POINTS].astype(np.float64), posinf=0.0, neginf=0.0)
+    points = mesh[POSE_POINTS].astype(np.float64)
+    if not np.isfinite(points.sum()):
+        points = np.nan_to_num(points, posinf=0.0, neginf=0.0)
     return pose_of(_rotation_to(points))
 
 
@@ -172,8 +179,7 @@ def rotation_of(pose: HeadPose) -> Float64:
 
 def _rotation_to(points: Float64) -> Float64:
     """Rotation (3, 3) from the canonical face to points (33, 3), weighted (Kabsch, Acta Cryst. A32, 1976)."""
-    weights = POSE_WEIGHTS[:, np.newaxis] / POSE_WEIGHTS.sum()
-    spread = (weights * (points - (weights * points).sum(0))).T @ (FACE_MM - (weights * FACE_MM).sum(0))
+    spread = points.T @ _WEIGHTED_FACE  # weighted and centred, so that the points need not be
     left, _, right = np.linalg.svd(spread)
     handed = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right)) or 1.0])
     return np.asarray(left @ handed @ right, np.float64)

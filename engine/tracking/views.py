@@ -6,6 +6,7 @@ training/evaluation/faces.py). Faces that fill the image need a border around it
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ TURNED: Final = tuple(
 )
 
 
+@functools.lru_cache(maxsize=16)
 def tile_levels(width: int, height: int, margin: float = 0.0) -> tuple[tuple[View, ...], ...]:
     """Tiles that cover an image, coarse level first; none for images that are too small to gain from it.
 
