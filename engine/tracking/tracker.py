@@ -22,7 +22,7 @@ from engine.types import FaceDetection, FaceTrack, Frame, TrackState, UInt8
 
 #: The detector reports candidates from this score on. Most are not faces; the rule of evidence decides.
 _CANDIDATE_SCORE: Final = 0.4
-_STILL_CANDIDATE_SCORE: Final = 0.25
+_STILL_CANDIDATE_SCORE: Final = 0.2
 #: A followed face that the detector finds in a search with this score needs no check.
 _SURE_SCORE: Final = 0.5
 #: A check agrees from this score on.

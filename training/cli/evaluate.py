@@ -99,15 +99,15 @@ def evaluate_faces_command(
     fit: Annotated[bool, typer.Option("--fit", help="Also choose the rule of evidence, on the other half.")] = False,
 ) -> None:
     """Which faces the tracker finds, of which size and condition, and what it takes for one."""
-    rule = choose_rule(faces128, media, report=say) if fit else None
+    rule = choose_rule(faces128, media, report=echo) if fit else None
     if rule is not None:
-        say(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
-        say(f"faces found per number of false candidates: {curve_text(rule.curve)}")
+        echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
+        echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
     config = FacesConfig(scenes=scenes, photographs=photographs, drawn=drawn)
-    found = evaluate_faces(faces128, media, config, say)
+    found = evaluate_faces(faces128, media, config, echo)
     head_pose = compare_head_pose(media, reference) if reference else None
     write_faces_report(found, rule, head_pose, out)
-    say(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")
+    echo(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")
 
 
 @commands.command("au")
