@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize_scalar
 
 from engine.action_units import noise_bank
 from engine.alignment import CROP_TEMPLATE
@@ -197,18 +198,15 @@ def expression_ties(occurrence: Float32, units: tuple[int, ...], fer: FerFaces) 
 def fit_temperature(logits: Float32, labels: Flags, known: Flags) -> float:
     """The temperature, to 0.001, with the smallest binary NLL of the mean occurrence over the known labels.
 
-    Logits are (N, S, K), labels and known (N, K). Golden-section search over 0.25 to 4 in the logarithm (the NLL has
-    one valley there).
+    Logits are (N, S, K), labels and known (N, K). The search covers 0.25 to 4, where the NLL has one minimum.
     """
-    low, high = np.log(0.25), np.log(4.0)
-    golden = (np.sqrt(5) - 1) / 2
-    while high - low > 1e-3:
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if _nll(logits, labels, known, np.exp(left)) < _nll(logits, labels, known, np.exp(right)):
-            high = right
-        else:
-            low = left
-    return round(float(np.exp((low + high) / 2)), 3)
+    found = minimize_scalar(
+        lambda log_temperature: _nll(logits, labels, known, np.exp(log_temperature)),
+        bounds=(np.log(0.25), np.log(4.0)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return round(float(np.exp(found.x)), 3)
 
 
 def mean_occurrence(logits: Float32, temperature: float) -> Float32:

@@ -18,7 +18,7 @@ from training.action_units.model import UGN, UGNConfig, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.data.augment import AugmentConfig, FaceBatch, augment
 from training.loop.checkpoint import load_weights, read_facts
-from training.loop.trainer import TrainerConfig
+from training.loop.trainer import TrainerConfig, channels_last
 from training.metrics.ranking import auroc, average_precision
 
 #: Grey levels 0-255 become (grey / 255 - MEAN) / STD; about the mean and deviation of faces128 crops.
@@ -114,12 +114,6 @@ def unit_means(faces: UnitFaces, probabilities: Tensor) -> dict[str, float]:
             found["average_precision"].append(average_precision(occurs[known], p[known]))
             found["auroc"].append(auroc(occurs[known], p[known]))
     return {name: float(np.mean(values)) if values else float("nan") for name, values in found.items()}
-
-
-def channels_last(model: UGN) -> UGN:
-    """The same model with its weights in channels-last layout, which convolves fastest."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it for modules
-    return model
 
 
 @torch.no_grad()

@@ -17,12 +17,12 @@ from engine.action_units import noise_bank
 from engine.config import read_toml
 from engine.facs import unit_code
 from engine.types import Float32, UInt8
-from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, channels_last, network_input
+from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, network_input
 from training.action_units.graph import GraphTask, view_features
 from training.action_units.model import UGN, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.loop.checkpoint import code_version, load_weights, read_facts
-from training.loop.trainer import fit
+from training.loop.trainer import channels_last, fit
 
 Report = Callable[[str], None]
 

@@ -15,7 +15,6 @@ from engine.action_units import noise_bank
 from training.action_units.features import (
     ActionUnitsConfig,
     TrainingFaces,
-    channels_last,
     features_of,
     network_input,
     unit_means,
@@ -23,6 +22,7 @@ from training.action_units.features import (
 from training.action_units.loss import adaptive_loss, adaptive_weights, label_terms, marginal_terms, mask_divergence
 from training.action_units.model import UGN, GraphOutput, UncertainGraphHead, Variant, decompose
 from training.data.action_unit_faces import UnitSplit
+from training.loop.trainer import channels_last
 
 #: Noise bank of validation during training; the contract's own seed is set at export.
 _VALIDATION_SEED: Final = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,34 +16,40 @@ from training.open_set.draws import UnitDraw
 from training.open_set.resting_faces import RestingFaces
 from training.open_set.studio import Sitting, Studio
 
-_PEOPLE: Final = 8
-_STEPS: Final = (0.0, 0.2, 0.5, 1.0)  # intensities, a row each
 _HEADING_PX: Final = 24
 _MARGIN_PX: Final = 44
 _INK, _PAPER = 20, 245
 
 
-def write_sheets(resting: RestingFaces, studio: Studio, folder: Path, seed: int) -> None:
-    """Write ``AU1.png`` and so on: the same people at rising intensities, lines and folds at their middle strength.
+def write_sheets(
+    resting: RestingFaces,
+    studio: Studio,
+    folder: Path,
+    seed: int,
+    people: int = 8,
+    intensities: Sequence[float] = (0.0, 0.2, 0.5, 1.0),
+    units: Sequence[int] = OPEN_UNITS,
+) -> None:
+    """Write ``AU1.png`` and so on: people in columns, intensities in rows, lines and folds at their middle strength.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    rows = np.sort(np.random.default_rng(seed).permutation(len(resting.names))[:_PEOPLE])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(resting.names))[:people])
     sittings = [studio.sit(resting.photographs[row], resting.points_px[row]) for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
-    for unit in OPEN_UNITS:
+    for unit in units:
         path = folder / f"{unit_code(unit)}.png"
-        if not cv2.imwrite(str(path), _sheet(unit, sittings)):
+        if not cv2.imwrite(str(path), _sheet(unit, sittings, intensities)):
             raise OutputError(f"{path} cannot be written: choose another folder")
 
 
-def _sheet(unit: int, sittings: list[Sitting]) -> UInt8:
-    rows = [np.hstack([_shot(sitting, unit, step) for sitting in sittings]) for step in _STEPS]
+def _sheet(unit: int, sittings: Sequence[Sitting], intensities: Sequence[float]) -> UInt8:
+    rows = [np.hstack([_shot(sitting, unit, step) for sitting in sittings]) for step in intensities]
     sheet = np.pad(np.vstack(rows), ((_HEADING_PX, 0), (_MARGIN_PX, 0)), constant_values=_PAPER)
     _write(sheet, f"{unit_code(unit)} {UNIT_NAMES[unit]}", 4, 16)
     height = len(rows[0])
-    for place, step in enumerate(_STEPS):
+    for place, step in enumerate(intensities):
         _write(sheet, f"{step:.1f}", 4, _HEADING_PX + place * height + height // 2)
     return np.asarray(sheet, np.uint8)
 

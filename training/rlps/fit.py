@@ -144,9 +144,10 @@ def select_faces(
     Raises:
         ValueError: ``folder`` holds a run with other settings or data, or there are fewer images than a batch holds.
     """
-    _claim(folder, {"config": {**asdict(config), "policy": None}, "data": train.digest()})
+    settings = {"config": {**asdict(config), "policy": None}, "data": train.digest()}
+    _claim(folder, settings, {"config": asdict(RlpsConfig())})
     turns = folder / turns_folder(config.policy)
-    _claim(turns, {"policy": asdict(config.policy)})
+    _claim(turns, {"policy": asdict(config.policy)}, {"policy": asdict(PolicyConfig())})
     networks = _Networks(config, train, validation, folder / START, turns, device)
     selector = Selector(config.policy, config.classifier.embedding, len(train.names), config.trainer.seed)
     kept: Mask = np.ones(len(train.rows), bool)
@@ -251,13 +252,25 @@ def _decisions(config: RlpsConfig, train: ImageSet, evidence: Evidence, keep_pro
     )
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Store the settings in the folder, or check that they are those of the run in it."""
-    text = json.dumps(settings, indent=1)
+def _claim(folder: Path, settings: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Store the settings in the folder, or check that they are those of the run in it.
+
+    ``defaults`` fill in settings that are newer than the run.
+    """
+    wanted = json.loads(json.dumps(settings))  # as a file returns them: tuples are lists
     path = folder / "settings.json"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    if not path.is_file():
+        write_text(path, json.dumps(settings, indent=1))
+    elif _filled(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(defaults))) != wanted:
         raise ValueError(f"{folder} holds a run with other settings or data: give another folder with --run")
-    write_text(path, text)
+
+
+def _filled(stored: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    parts = {
+        name: _filled(value, defaults[name]) if isinstance(value, dict) and name in defaults else value
+        for name, value in stored.items()
+    }
+    return defaults | parts
 
 
 def _facts(config: RlpsConfig, train: ImageSet, found: Selection) -> dict[str, Any]:

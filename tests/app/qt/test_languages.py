@@ -129,7 +129,7 @@ def same_everywhere() -> re.Pattern[str]:
             facts.trained,
             facts.licence,
         ]
-    names += [text for camera in CAMERAS for text in (camera.name, camera.told)]
+    names += [text for camera in CAMERAS for text in (camera.name, camera.problem)]
     longest_first = sorted(filter(None, names), key=len, reverse=True)
     return re.compile("|".join([*map(re.escape, longest_first), *_SAME]))
 

@@ -1,4 +1,4 @@
-"""The mediapipe package at its edge: a made package stands in for it."""
+"""Use of the mediapipe package, which is replaced by a fake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.action_units.blendshapes import open_landmarker
 
 
 class _FakeLandmarker:
-    """Finds a face in bright pictures only."""
+    """Finds a face in bright images only."""
 
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
@@ -33,13 +33,13 @@ class _FakeLandmarker:
 
 @pytest.fixture
 def landmarker(monkeypatch: pytest.MonkeyPatch) -> _FakeLandmarker:
-    made = _FakeLandmarker()
-    monkeypatch.setenv("https_proxy", "")  # given back after the test
+    fake = _FakeLandmarker()
+    monkeypatch.setenv("https_proxy", "")  # restored after the test
 
     def create(options: SimpleNamespace) -> _FakeLandmarker:
         if Path(options.base_options.model_asset_path).read_bytes() != b"model":
             raise RuntimeError("no zip file")
-        return made
+        return fake
 
     package = SimpleNamespace(Image=SimpleNamespace, ImageFormat=SimpleNamespace(SRGB=1))
     vision = SimpleNamespace(
@@ -49,7 +49,7 @@ def landmarker(monkeypatch: pytest.MonkeyPatch) -> _FakeLandmarker:
     monkeypatch.setitem(sys.modules, "mediapipe.tasks.python.vision", vision)
     base = SimpleNamespace(BaseOptions=SimpleNamespace)
     monkeypatch.setitem(sys.modules, "mediapipe.tasks.python.core.base_options", base)
-    return made
+    return fake
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_scores_come_by_name_with_four_decimals_and_the_package_cannot_report_home(
+def test_scores_are_named_and_rounded_and_the_package_cannot_reach_the_network(
     landmarker: _FakeLandmarker, model: Path
 ) -> None:
     with open_landmarker(model) as read:
@@ -69,7 +69,7 @@ def test_scores_come_by_name_with_four_decimals_and_the_package_cannot_report_ho
     assert landmarker.closed
 
 
-def test_the_picture_is_shown_in_colour_within_a_black_border(landmarker: _FakeLandmarker, model: Path) -> None:
+def test_image_is_passed_as_rgb_within_a_black_border(landmarker: _FakeLandmarker, model: Path) -> None:
     with open_landmarker(model) as read:
         read(np.full((128, 128), 200, np.uint8))
     (seen,) = landmarker.seen
@@ -78,18 +78,18 @@ def test_the_picture_is_shown_in_colour_within_a_black_border(landmarker: _FakeL
     assert (seen[32:-32, 32:-32] == 200).all()
 
 
-def test_a_picture_without_a_face_has_no_scores(landmarker: _FakeLandmarker, model: Path) -> None:
+def test_image_without_a_face_has_no_scores(landmarker: _FakeLandmarker, model: Path) -> None:
     with open_landmarker(model) as read:
         assert read(np.zeros((128, 128), np.uint8)) is None
 
 
-def test_the_package_is_closed_after_a_failure(landmarker: _FakeLandmarker, model: Path) -> None:
+def test_landmarker_is_closed_after_an_exception(landmarker: _FakeLandmarker, model: Path) -> None:
     with pytest.raises(KeyError), open_landmarker(model):
         raise KeyError
     assert landmarker.closed
 
 
-def test_a_missing_package_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+def test_missing_package_is_reported_with_its_version(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     monkeypatch.setenv("https_proxy", "")
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with (
@@ -99,13 +99,13 @@ def test_a_missing_package_is_named_with_its_version(monkeypatch: pytest.MonkeyP
         pass
 
 
-def test_a_missing_model_is_named(tmp_path: Path) -> None:
+def test_missing_model_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"absent\.task is missing"), open_landmarker(tmp_path / "absent.task"):
         pass
 
 
 @pytest.mark.usefixtures("landmarker")
-def test_a_broken_model_is_named(model: Path) -> None:
+def test_unreadable_model_file_is_reported(model: Path) -> None:
     model.write_bytes(b"text")
     with pytest.raises(EngineError, match=r"cannot be opened \(no zip file\)"), open_landmarker(model):
         pass

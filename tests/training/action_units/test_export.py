@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from tests.training.fakes.action_units import STAGE, TINY, UNITS, fake_unit_faces
+from tests.training.fakes.expression import fake_faces, quiet
 from training import CONFIGS
 from training.action_units.export import (
     TIE_CONFIRMS,
@@ -44,13 +45,8 @@ from training.action_units.fit import (
 from training.action_units.graph import GraphTask
 from training.action_units.model import UGN, UGNConfig, UGNExport, Variant, decompose
 from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
-from training.data.fer2013 import FerFaces
 
 CPU = torch.device("cpu")
-
-
-def quiet(line: str) -> None:
-    """Drop a progress line."""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,7 @@ def exported(run: Path, split: UnitSplit) -> Path:
     return target
 
 
-def test_a_finished_run_is_read_and_not_trained_again(run: Path, split: UnitSplit) -> None:
+def test_finished_run_is_loaded_and_not_trained_again(run: Path, split: UnitSplit) -> None:
     stamps = [path.stat().st_mtime_ns for path in sorted(run.rglob("*.safetensors"))]
     again = fit_action_units(split, TINY, run, report=quiet)
     assert [path.stat().st_mtime_ns for path in sorted(run.rglob("*.safetensors"))] == stamps
@@ -83,7 +79,7 @@ def test_a_finished_run_is_read_and_not_trained_again(run: Path, split: UnitSpli
     assert all(torch.equal(value, kept[name]) for name, value in again.state_dict().items())
 
 
-def test_the_head_learns_on_features_that_stay_as_they_are(run: Path, split: UnitSplit) -> None:
+def test_head_is_trained_on_frozen_features(run: Path, split: UnitSplit) -> None:
     facts = {"data": describe_faces(split.training), "test_fold": 1}
     trunk = fit_features(split, TINY, run / "stage1", True, CPU, facts, quiet)
     model, _ = load_action_units(run)
@@ -91,7 +87,9 @@ def test_the_head_learns_on_features_that_stay_as_they_are(run: Path, split: Uni
     torch.testing.assert_close(model.features(images), trunk.features(images))
 
 
-def test_stage_2_goes_on_where_it_was_killed(split: UnitSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_stage_2_resumes_from_its_checkpoint(
+    split: UnitSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = replace(TINY, stage2=replace(STAGE, epochs=3, save_every_s=0.0))
     torch.manual_seed(0)
     trunk = UGN(replace(config.model, units=len(UNITS))).eval()
@@ -125,13 +123,13 @@ def test_shared_features_give_the_same_head(split: UnitSplit, tmp_path: Path) ->
     shared = head_features(split, TINY, trunk, CPU)
     assert shared.shape == (2, len(split.training.people), len(UNITS), 8)
     assert shared.dtype == torch.float16
-    assert not torch.equal(shared[0], shared[1])  # each view is changed anew
+    assert not torch.equal(shared[0], shared[1])  # each view is augmented by itself
     first = fit_head(split, TINY, trunk, Variant.UGN, tmp_path / "own", CPU, {}, quiet)
     second = fit_head(split, TINY, trunk, Variant.UGN, tmp_path / "shared", CPU, {}, quiet, shared)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_unknown_labels_teach_nothing(split: UnitSplit, tmp_path: Path) -> None:
+def test_unknown_labels_do_not_affect_training(split: UnitSplit, tmp_path: Path) -> None:
     def turned(faces: UnitFaces, unknown: np.ndarray) -> UnitFaces:
         known = ~unknown
         return replace(faces, known=known, occurs=faces.occurs ^ unknown, targets=np.abs(unknown - faces.targets))
@@ -147,20 +145,18 @@ def test_unknown_labels_teach_nothing(split: UnitSplit, tmp_path: Path) -> None:
 def test_unit_without_positive_labels_is_reported_and_the_others_are_trained(split: UnitSplit, tmp_path: Path) -> None:
     known = split.training.known.copy()
     known[:, 1] = False
-    told: list[str] = []
+    lines: list[str] = []
     fit_action_units(
         replace(split, training=replace(split.training, known=known)),
         replace(TINY, variant="resnet-bl"),
         tmp_path,
-        report=told.append,
+        report=lines.append,
     )
-    assert told[0] == "no positive training label, so never predicted: AU12"
+    assert lines[0] == "no positive training label, so never predicted: AU12"
 
 
 @pytest.mark.parametrize(("variant", "samples"), [("resnet", 1), ("resnet-bl", 1), ("gn-d", 1), ("ugn", 4)])
-def test_each_variant_is_trained_and_gives_its_own_samples(
-    split: UnitSplit, tmp_path: Path, variant: str, samples: int
-) -> None:
+def test_each_variant_is_trained_and_sampled(split: UnitSplit, tmp_path: Path, variant: str, samples: int) -> None:
     model = fit_action_units(split, replace(TINY, variant=variant), tmp_path, report=quiet)
     logits = sampled_logits(model, Variant(variant), split.test.crops[:70], samples=4)
     assert logits.shape == (70 if len(split.test.crops) >= 70 else len(split.test.crops), samples, len(UNITS))
@@ -169,7 +165,7 @@ def test_each_variant_is_trained_and_gives_its_own_samples(
     assert (tmp_path / "stage2").exists() == Variant(variant).has_graph
 
 
-def test_gn_d_gives_one_answer_without_epistemic_uncertainty(split: UnitSplit, tmp_path: Path) -> None:
+def test_gn_d_gives_one_sample_without_epistemic_uncertainty(split: UnitSplit, tmp_path: Path) -> None:
     model = fit_action_units(split, replace(TINY, variant="gn-d"), tmp_path, report=quiet)
     bank = torch.from_numpy(noise_bank(5, len(UNITS), 0))
     with torch.no_grad():
@@ -194,7 +190,7 @@ def test_marginal_loss_trains(split: UnitSplit, tmp_path: Path) -> None:
     assert all(bool(value.isfinite().all()) for value in model.head.state_dict().values())
 
 
-def test_a_run_is_not_mixed_with_another(run: Path, split: UnitSplit) -> None:
+def test_run_with_other_settings_or_data_is_rejected(run: Path, split: UnitSplit) -> None:
     with pytest.raises(ValueError, match=r"stage1 was trained with variant 'ugn-b', not 'gn-d': choose another folder"):
         fit_action_units(split, replace(TINY, variant="gn-d"), run, report=quiet)
     other = split_people(fake_unit_faces(), 2)
@@ -204,7 +200,7 @@ def test_a_run_is_not_mixed_with_another(run: Path, split: UnitSplit) -> None:
         export_action_units(run, other, run / "x.onnx", quiet)
 
 
-def test_a_run_without_a_graph_is_not_exported(split: UnitSplit, tmp_path: Path) -> None:
+def test_run_without_a_graph_cannot_be_exported(split: UnitSplit, tmp_path: Path) -> None:
     fit_action_units(split, replace(TINY, variant="resnet"), tmp_path, report=quiet)
     with pytest.raises(ValueError, match="a run of resnet, which has no graph"):
         export_action_units(tmp_path, split, tmp_path / "x.onnx", quiet)
@@ -212,19 +208,19 @@ def test_a_run_without_a_graph_is_not_exported(split: UnitSplit, tmp_path: Path)
         fit_head(split, TINY, UGN(TINY.model), Variant.RESNET, tmp_path, CPU, {}, quiet)
 
 
-def test_the_file_answers_as_torch_does(run: Path, exported: Path, split: UnitSplit) -> None:
+def test_exported_file_matches_pytorch(run: Path, exported: Path, split: UnitSplit) -> None:
     model, _ = load_action_units(run)
     expected = sampled_logits(model, Variant.UGN_B, split.test.crops[:3])
     assert ExportedActionUnits(exported).logits(split.test.crops[:3]) == pytest.approx(expected, abs=0.02)
 
 
-def test_the_file_takes_any_number_of_faces_and_samples(exported: Path, split: UnitSplit) -> None:
+def test_exported_file_accepts_any_number_of_faces_and_samples(exported: Path, split: UnitSplit) -> None:
     session, crops = open_session(exported, 1), np.repeat(split.test.crops[:1], 70, axis=0)
     assert run_logits(session, crops[:1], noise_bank(1, len(UNITS), 0)).shape == (1, 1, len(UNITS))
     assert run_logits(session, crops, noise_bank(3, len(UNITS), 0)).shape == (70, 3, len(UNITS))
 
 
-def test_the_papers_size_builds_and_exports_with_any_number_of_samples(tmp_path: Path) -> None:
+def test_published_size_exports_with_any_number_of_samples(tmp_path: Path) -> None:
     config = read_action_units_config(CONFIGS / "action_units_ref.toml").model
     assert (config.widths, config.blocks, config.pooling) == ((64, 128, 256, 512), (2, 2, 2, 2), "linear")
     torch.manual_seed(0)
@@ -240,7 +236,7 @@ def test_the_papers_size_builds_and_exports_with_any_number_of_samples(tmp_path:
     assert [run_logits(session, crops, noise_bank(s, 12, 0)).shape for s in (1, 7)] == [(2, 1, 12), (2, 7, 12)]
 
 
-def test_the_contract_speaks_for_the_file(exported: Path, split: UnitSplit) -> None:
+def test_contract_describes_the_file(exported: Path, split: UnitSplit) -> None:
     contract = read_contract(exported)
     assert contract.sha256 == sha256_of(exported)
     assert contract.name == "ugn-edge"
@@ -255,7 +251,7 @@ def test_the_contract_speaks_for_the_file(exported: Path, split: UnitSplit) -> N
     assert held_out_fold(contract.data) == 1
 
 
-def test_closed_sets_are_not_called_machine_labelled(run: Path, split: UnitSplit, tmp_path: Path) -> None:
+def test_only_machine_labelled_sets_are_described_as_such(run: Path, split: UnitSplit, tmp_path: Path) -> None:
     coded = replace(split.training, sources=np.full(len(split.training.people), "bp4d"))
     export_action_units(run, replace(split, training=coded), tmp_path / "a.onnx", quiet)
     contract = read_contract(tmp_path / "a.onnx")
@@ -263,12 +259,12 @@ def test_closed_sets_are_not_called_machine_labelled(run: Path, split: UnitSplit
     assert contract.licence.startswith("the agreements of the publishers of bp4d")
 
 
-def test_temperature_undoes_a_known_scaling_where_labels_are_known() -> None:
+def test_temperature_recovers_a_known_scaling_from_known_labels() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (4000, 1, 3)).astype(np.float32)
     labels = random.random((4000, 3)) < mean_occurrence(logits, 1.0)
     known = random.random((4000, 3)) < 0.7
-    labels[~known] ^= True  # what is not known may say anything
+    labels[~known] ^= True  # unknown labels may have any value
     assert fit_temperature(logits * np.float32(1.7), labels, known) == pytest.approx(1.7, rel=0.05)
 
 
@@ -279,7 +275,7 @@ def _judged(sources: list[str], known: list[bool], occurs: list[bool]) -> UnitFa
 
 
 SEEN = [True] * 6
-#: Four pictures of one source, two of another.
+#: Four images of one source, two of another.
 TWO = ["open"] * 4 + ["faces128"] * 2
 
 
@@ -289,14 +285,14 @@ TWO = ["open"] * 4 + ["faces128"] * 2
         (TWO, SEEN, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], True),
         (TWO, SEEN, [0.9, 0.8, 0.1, 0.2, 0.1, 0.9], False),  # the natural faces are in the wrong order
         (TWO, SEEN, [0.1, 0.2, 0.9, 0.8, 0.9, 0.1], False),  # the rendered ones are
-        (["open"] * 6, SEEN, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # no natural face at all
-        (TWO, [True] * 4 + [False] * 2, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # none that is known
-        (TWO, [False] * 4 + [True] * 2, [0.1, 0.1, 0.9, 0.9, 0.9, 0.1], True),  # a source that does not know it
-        (TWO, [True] * 5 + [False], [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # natural faces all with the unit
+        (["open"] * 6, SEEN, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # no natural face
+        (TWO, [True] * 4 + [False] * 2, [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # no natural face with a known label
+        (TWO, [False] * 4 + [True] * 2, [0.1, 0.1, 0.9, 0.9, 0.9, 0.1], True),  # a source without labels for it
+        (TWO, [True] * 5 + [False], [0.9, 0.8, 0.1, 0.2, 0.9, 0.1], False),  # all natural faces show the unit
         (["faces128"] * 6, [False] * 6, [0.9] * 6, False),
     ],
 )
-def test_a_unit_is_trusted_where_every_source_that_knows_it_agrees(
+def test_unit_is_trusted_if_every_source_that_labels_it_agrees(
     sources: list[str], known: list[bool], p: list[float], trusted: bool
 ) -> None:
     faces = _judged(sources, known, [True, True, False, False, True, False])
@@ -306,13 +302,13 @@ def test_a_unit_is_trusted_where_every_source_that_knows_it_agrees(
 @pytest.mark.parametrize(
     ("sources", "tie", "trusted"),
     [
-        (["open"] * 6, TIE_CONFIRMS, True),  # photographs with an expression stand in for photographs with labels
+        (["open"] * 6, TIE_CONFIRMS, True),  # faces with an expression replace labelled natural faces
         (["open"] * 6, TIE_CONFIRMS - 0.01, False),
         (TWO, TIE_CONTRADICTS, True),
-        (TWO, TIE_CONTRADICTS - 0.01, False),  # labels of photographs, but people see something else
+        (TWO, TIE_CONTRADICTS - 0.01, False),  # labels agree, but expressions contradict
     ],
 )
-def test_photographs_that_people_named_have_a_say(sources: list[str], tie: float, trusted: bool) -> None:
+def test_expression_ties_confirm_or_contradict_a_unit(sources: list[str], tie: float, trusted: bool) -> None:
     faces = _judged(sources, SEEN, [True, True, False, False, True, False])
     occurrence = np.array([[0.9], [0.8], [0.1], [0.2], [0.9], [0.1]], np.float32)
     assert trusted_units(faces, occurrence, {faces.units[0]: tie}) == (trusted,)
@@ -325,35 +321,24 @@ def test_ties_are_of_single_units_with_enough_faces() -> None:
     votes = np.zeros((happy + others, 10), np.int64)
     votes[:happy, EXPRESSIONS.index("happiness")] = 10
     votes[happy:, EXPRESSIONS.index("anger")] = 10  # one face too few
-    size = len(votes)
-    fer = FerFaces(
-        rows=np.arange(size),
-        crops=np.zeros((size, 96, 96), np.uint8),
-        landmarks=np.zeros((size, 468, 2), np.float32),
-        vote_shares=np.zeros((size, 8), np.float32),
-        votes=votes,
-        labels=np.zeros(size, np.int64),
-        presence=np.ones(size, np.float32),
-        in_other_split=np.zeros(size, bool),
-    )
-    occurrence = np.zeros((size, 3), np.float32)
+    occurrence = np.zeros((len(votes), 3), np.float32)
     occurrence[:happy, 1] = 1.0
-    assert expression_ties(occurrence, (4, 12, 25), fer) == {12: 1.0}
+    assert expression_ties(occurrence, (4, 12, 25), replace(fake_faces(len(votes)), votes=votes)) == {12: 1.0}
 
 
-def test_thresholds_come_from_known_labels_and_stay_at_one_half_without_both_kinds() -> None:
+def test_thresholds_use_known_labels_and_are_one_half_without_both_labels() -> None:
     p = np.array([0.9, 0.8, 0.3, 0.2, 0.1, 0.7], np.float32)[:, np.newaxis]
     faces = _judged(TWO, [True, True, True, True, True, False], [True, True, True, False, False, False])
     assert fit_thresholds(faces, p) == (pytest.approx((0.3 + 0.2) / 2),)
     assert fit_thresholds(replace(faces, occurs=np.ones((6, 1), bool)), p) == (0.5,)
 
 
-def test_calibration_is_that_of_the_file(exported: Path, split: UnitSplit) -> None:
+def test_calibration_uses_the_exported_file(exported: Path, split: UnitSplit) -> None:
     assert calibrate(exported, split.validation) == read_contract(exported).calibration
 
 
 @pytest.mark.parametrize("name", ["action_units", "action_units_ref"])
-def test_the_shipped_settings_are_read(name: str) -> None:
+def test_shipped_settings_can_be_read(name: str) -> None:
     config = read_action_units_config(CONFIGS / f"{name}.toml")
     assert config.variant == "ugn-b"
     assert (config.model == UGNConfig()) == (name == "action_units")
@@ -361,9 +346,13 @@ def test_the_shipped_settings_are_read(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "difference"),
-    [("[stage1]\nepoch = 3\n", "'epoch'"), ('variant = "gcn"\n', "variant must be one of"), ("views = 0\n", "views")],
+    [
+        ("[stage1]\nepoch = 3\n", r"'stage1\.epoch'"),
+        ('variant = "gcn"\n', "variant must be one of"),
+        ("views = 0\n", "views"),
+    ],
 )
-def test_a_setting_without_sense_is_refused(tmp_path: Path, text: str, difference: str) -> None:
+def test_invalid_setting_is_rejected(tmp_path: Path, text: str, difference: str) -> None:
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises((ConfigError, ValueError), match=difference):

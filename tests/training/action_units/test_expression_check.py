@@ -1,4 +1,4 @@
-"""Units against the expressions that people saw."""
+"""Units checked against expressions chosen by raters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HAPPY, SURPRISED, ANGRY = (EXPRESSIONS.index(name) for name in ("happiness", "su
 
 
 def votes_of(*each: tuple[int, int]) -> np.ndarray:
-    """Votes (N, 10): so many for that column, the rest for "neutral"."""
+    """Votes (N, 10): the given number for a column, the rest for "neutral"."""
     votes = np.zeros((len(each), 10), np.int64)
     for row, (column, count) in enumerate(each):
         votes[row, column] = count
@@ -29,7 +29,7 @@ def faces_with(votes: np.ndarray) -> FerFaces:
 
 
 def occurrences(**units: list[float]) -> np.ndarray:
-    """Occurrence (N, 18) of units such as AU12, 0 else."""
+    """Occurrence (N, 18) of units named as AU12; 0 for the others."""
     count = len(next(iter(units.values())))
     found = np.zeros((count, len(OPEN_UNITS)), np.float32)
     for name, values in units.items():
@@ -41,7 +41,7 @@ def tie(ties: tuple[TiedUnits, ...], *units: str) -> TiedUnits:
     return next(found for found in ties if found.units == units)
 
 
-def test_eight_votes_agree_and_unknown_is_no_expression() -> None:
+def test_agreement_needs_eight_votes_for_one_expression() -> None:
     votes = votes_of((HAPPY, 8), (HAPPY, 7), (8, 9), (9, 10), (0, 10), (SURPRISED, 10))
     assert agreed_labels(votes).tolist() == [HAPPY, -1, -1, -1, 0, SURPRISED]
 
@@ -58,26 +58,26 @@ def test_auroc_is_against_all_other_agreed_faces() -> None:
     assert (found.faces, found.agreed["happiness"], found.agreed["neutral"]) == (5, 2, 1)
 
 
-def test_groups_are_judged_by_the_mean_of_their_units() -> None:
+def test_groups_are_ranked_by_the_mean_of_their_units() -> None:
     votes = votes_of((SURPRISED, 10), (ANGRY, 10), (0, 10))
     occurrence = occurrences(AU25=[0.6, 0.7, 0.0], AU26=[0.6, 0.0, 0.7])
     ties = check_expressions(occurrence, OPEN_UNITS, faces_with(votes), "PublicTest", 10).ties
     assert tie(ties, "AU25", "AU26").auroc.value == 1.0
     assert tie(ties, "AU25").auroc.value == pytest.approx(1 / 2)
     assert tie(ties, "AU26").auroc.value == pytest.approx(1 / 2)
-    asked = [(found.expression, found.units) for found in ties]
-    assert len(asked) == len(set(asked))
-    assert ("surprise", ("AU1", "AU2", "AU5", "AU26")) in asked
+    checked = [(found.expression, found.units) for found in ties]
+    assert len(checked) == len(set(checked))
+    assert ("surprise", ("AU1", "AU2", "AU5", "AU26")) in checked
 
 
-def test_a_model_without_a_unit_is_not_asked_for_it() -> None:
+def test_units_that_the_model_lacks_are_skipped() -> None:
     votes = votes_of((HAPPY, 10), (0, 10))
     ties = check_expressions(np.zeros((2, 2), np.float32), (12, 25), faces_with(votes), "PublicTest", 5).ties
     assert [found.units for found in ties] == [("AU12",), ("AU25",)]
-    assert np.isnan(tie(ties, "AU25").auroc.value)  # nobody looks surprised
+    assert np.isnan(tie(ties, "AU25").auroc.value)  # no surprised face
     assert tie(ties, "AU25").positives == 0
 
 
-def test_votes_that_never_agree_are_refused() -> None:
+def test_votes_without_agreement_are_rejected() -> None:
     with pytest.raises(ValueError, match="no face of PublicTest"):
         check_expressions(np.zeros((1, 1), np.float32), (12,), faces_with(votes_of((HAPPY, 7))), "PublicTest")

@@ -1,4 +1,4 @@
-"""When training of action units goes on in a folder, and when it refuses to."""
+"""Resuming the training of action units, and what prevents it."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def _go_on(split: UnitSplit, run: Path, config: ActionUnitsConfig = TINY) -> list[str]:
-    told: list[str] = []
-    fit_action_units(split, config, run, report=told.append)
-    return told
+def _resume(split: UnitSplit, run: Path, config: ActionUnitsConfig = TINY) -> list[str]:
+    lines: list[str] = []
+    fit_action_units(split, config, run, report=lines.append)
+    return lines
 
 
 def _rewrite(
@@ -72,14 +72,14 @@ def _rewrite(
         (replace(TINY, model=replace(SHAPE, widths=(4, 16))), r"model\.widths \[4, 8\], not \[4, 16\]"),
     ],
 )
-def test_a_changed_setting_of_stage_1_is_refused_by_name(
+def test_changed_setting_of_stage_1_is_rejected_by_name(
     split: UnitSplit, run: Path, config: ActionUnitsConfig, difference: str, stopped: bool
 ) -> None:
     first = run / "stage1"
     if stopped:  # what a killed run leaves
         (first / "weights.safetensors").rename(first / "checkpoint.safetensors")
     with pytest.raises(ValueError, match=rf"stage1 was trained with {difference}: choose another folder"):
-        _go_on(split, run, config)
+        _resume(split, run, config)
 
 
 @pytest.mark.parametrize(
@@ -90,38 +90,38 @@ def test_a_changed_setting_of_stage_1_is_refused_by_name(
         (replace(TINY, mask_prior=0.0), r"mask_prior 0\.001, not 0\.0"),
     ],
 )
-def test_where_only_stage_2_is_changed_stage_1_is_kept(
+def test_changed_setting_of_stage_2_keeps_stage_1(
     split: UnitSplit, run: Path, config: ActionUnitsConfig, difference: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"stage2 was trained with {difference}: choose another folder"):
-        _go_on(split, run, config)
+        _resume(split, run, config)
     shutil.rmtree(run / "stage2")
-    lines = _go_on(split, run, config)
+    lines = _resume(split, run, config)
     assert f"{run / 'stage1' / 'weights.safetensors'} exists: nothing to do" in lines
     assert (run / "stage2" / "weights.safetensors").is_file()
 
 
-def test_settings_that_teach_nothing_may_change(split: UnitSplit, run: Path) -> None:
+def test_logging_and_checkpoint_settings_may_change(split: UnitSplit, run: Path) -> None:
     seldom = replace(STAGE, save_every_s=7.0, log_every_steps=3)
     stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
-    _go_on(split, run, replace(TINY, stage1=seldom, stage2=seldom))
+    _resume(split, run, replace(TINY, stage1=seldom, stage2=seldom))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == stamps
 
 
-def test_a_head_is_tied_to_its_trunk(split: UnitSplit, run: Path) -> None:
+def test_head_requires_the_trunk_it_was_trained_on(split: UnitSplit, run: Path) -> None:
     first = run / "stage1" / "weights.safetensors"
     _rewrite(first)  # the same tensors in a new file
-    _go_on(split, run)
+    _resume(split, run)
     _rewrite(first, weights=lambda value: value.mul_(1.001))
     with pytest.raises(
         ValueError, match=r"stage2 was trained with trunk_sha256 '\w+', not '\w+': choose another folder"
     ):
-        _go_on(split, run)
+        _resume(split, run)
 
 
-def test_a_run_of_an_older_version_is_exported_but_not_gone_on_with(split: UnitSplit, run: Path) -> None:
+def test_run_of_an_older_version_can_be_exported_but_not_resumed(split: UnitSplit, run: Path) -> None:
     _rewrite(run / "stage2" / "weights.safetensors", facts=lambda facts: facts.pop("trunk_sha256"))
     with pytest.raises(ValueError, match="trained with trunk_sha256 None, not"):
-        _go_on(split, run)
+        _resume(split, run)
     export_action_units(run, split, run / "old.onnx", quiet)
     assert held_out_fold(read_contract(run / "old.onnx").data) == 1

@@ -1,4 +1,4 @@
-"""What stage 2 keeps of the features: views and the face at rest."""
+"""Features of stage 2: augmented views and the features at rest."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _model(**changes: object) -> UGN:
 def test_rest_is_the_mean_over_views_of_faces_known_not_to_show_the_unit() -> None:
     features = torch.randn(2, 300, 2, 4).half()
     absent = torch.rand(300, 2) < 0.3
-    absent[:, 1] = False  # nobody is known not to show it: all count
+    absent[:, 1] = False  # no face is labelled as not showing it: all count
     rest = resting_features(features, absent)
     torch.testing.assert_close(rest[0], features.float()[:, absent[:, 0], 0].mean((0, 1)), atol=1e-5, rtol=0)
     torch.testing.assert_close(rest[1], features.float()[:, :, 1].mean((0, 1)), atol=1e-5, rtol=0)
 
 
-def test_the_head_is_given_the_rest_unless_it_is_not_centred(split: UnitSplit) -> None:
+def test_head_gets_the_rest_features_only_if_centred(split: UnitSplit) -> None:
     for centred in (True, False):
         model = _model(centred=centred)
         config = replace(TINY, model=model.config)
@@ -45,7 +45,7 @@ def test_the_head_is_given_the_rest_unless_it_is_not_centred(split: UnitSplit) -
         assert bool(model.head.rest.any()) == centred
 
 
-def test_views_follow_from_the_seed(split: UnitSplit) -> None:
+def test_views_depend_on_the_seed(split: UnitSplit) -> None:
     model, train = _model(), TrainingFaces(split.training, TINY.augment, CPU)
     first, again = (view_features(model, train, TINY, CPU) for _ in range(2))
     assert torch.equal(first, again)
@@ -59,7 +59,7 @@ def _loss(split: UnitSplit, prior: float, variant: str = "ugn", **changes: objec
     return GraphTask(split, config, model, CPU).loss(ROWS, 0.0, torch.Generator().manual_seed(0))
 
 
-def test_the_prior_on_the_masks_is_added_with_its_weight(split: UnitSplit) -> None:
+def test_mask_prior_is_added_with_its_weight(split: UnitSplit) -> None:
     model = _model()
     task = GraphTask(split, replace(TINY, model=model.config, variant="ugn"), model, CPU)
     generator = torch.Generator().manual_seed(0)
@@ -72,18 +72,18 @@ def test_the_prior_on_the_masks_is_added_with_its_weight(split: UnitSplit) -> No
     torch.testing.assert_close(_loss(split, 0.5) - _loss(split, 0.0), 0.5 * divergence)
 
 
-def test_a_fixed_mask_has_a_finite_loss_without_a_prior(split: UnitSplit) -> None:
+def test_model_without_masks_has_a_finite_loss_and_no_prior(split: UnitSplit) -> None:
     fixed = _loss(split, 0.5, "gn-d", mask="none")
     assert bool(fixed.isfinite())
     torch.testing.assert_close(fixed, _loss(split, 0.0, "gn-d", mask="none"))
 
 
-def test_weights_of_faces_raise_the_loss_of_ugn_b_alone(split: UnitSplit) -> None:
+def test_adaptive_weights_raise_the_loss_of_ugn_b_only(split: UnitSplit) -> None:
     plain, adaptive = _loss(split, 0.0, "ugn"), _loss(split, 0.0, "ugn-b")
     assert plain < adaptive < 2 * plain  # weights lie in 1 to 2
 
 
-def test_validation_tells_precision_and_epistemic(split: UnitSplit) -> None:
+def test_validation_reports_average_precision_auroc_and_epistemic(split: UnitSplit) -> None:
     model = _model()
     figures = GraphTask(split, replace(TINY, model=model.config), model, CPU).evaluate(model.head)
     assert set(figures) == {"average_precision", "auroc", "epistemic"}

@@ -33,7 +33,7 @@ def _noise(samples: int, units: int = 3) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("pooling", ["attention", "linear"])
-def test_shapes_from_picture_to_logits(pooling: str) -> None:
+def test_shapes_from_image_to_logits(pooling: str) -> None:
     model = UGN(replace(SMALL, pooling=pooling)).eval()
     images = torch.randn(2, 1, 32, 32)
     assert model.features(images).shape == (2, 3, 8)
@@ -43,12 +43,12 @@ def test_shapes_from_picture_to_logits(pooling: str) -> None:
     assert [layer.mask.shape for layer in output.layers] == [(2, 4, 3, 3)] * 2
 
 
-def test_the_edge_size_stays_within_its_budget() -> None:
+def test_edge_model_stays_within_its_parameter_budget() -> None:
     model = UGN(UGNConfig())
     assert sum(parameter.numel() for parameter in model.parameters()) <= 1_200_000
 
 
-def test_a_shape_that_does_not_exist_is_refused() -> None:
+def test_invalid_shape_is_rejected() -> None:
     with pytest.raises(ValueError, match="'mean'"):
         UGNConfig(pooling="mean")
     with pytest.raises(ValueError, match="'soft'"):
@@ -57,7 +57,7 @@ def test_a_shape_that_does_not_exist_is_refused() -> None:
         UGNConfig(widths=(4, 8), blocks=(1,))
 
 
-def test_masks_lie_strictly_between_0_and_1() -> None:
+def test_masks_are_strictly_between_0_and_1() -> None:
     output = UGN(SMALL).eval()(torch.randn(2, 1, 32, 32), _noise(8))
     for layer in output.layers:
         low, high = layer.mask.detach().aminmax()
@@ -76,7 +76,7 @@ def test_adjacency_is_symmetric_and_normalised_by_its_row_sums() -> None:
     assert torch.equal(layer.adjacency(), layer.adjacency().T)
 
 
-def test_mask_parameters_equal_the_dot_product_with_joined_nodes() -> None:
+def test_mask_parameters_equal_the_dot_product_with_concatenated_nodes() -> None:
     layer = UncertainGraphHead(SMALL).first
     nodes = torch.randn(3, 8)
     mu, sigma = layer.mask_parameters(nodes)
@@ -88,7 +88,7 @@ def test_mask_parameters_equal_the_dot_product_with_joined_nodes() -> None:
     torch.testing.assert_close(sigma[0, 2], torch.log1p(torch.exp(a_sg @ joined + layer.spread_bias)))
 
 
-def test_the_mask_multiplies_the_adjacency_before_the_features() -> None:
+def test_mask_multiplies_the_adjacency_before_the_features() -> None:
     layer = UncertainGraphHead(SMALL).first
     nodes = torch.rand(1, 1, 3, 8)
     hidden, sample = layer(nodes, torch.zeros(1, 3, 3))
@@ -96,7 +96,7 @@ def test_the_mask_multiplies_the_adjacency_before_the_features() -> None:
     torch.testing.assert_close(hidden[0, 0], torch.relu(masked @ nodes[0, 0] @ layer.weight.weight.T))
 
 
-def test_a_layer_without_a_mask_is_a_plain_graph_convolution() -> None:
+def test_layer_without_a_mask_is_a_plain_graph_convolution() -> None:
     layer = UncertainGraphHead(replace(SMALL, mask="none")).first
     nodes = torch.rand(1, 1, 3, 8)
     hidden, sample = layer(nodes, torch.randn(4, 3, 3))
@@ -106,7 +106,7 @@ def test_a_layer_without_a_mask_is_a_plain_graph_convolution() -> None:
 
 
 @torch.no_grad()
-def test_a_face_at_rest_says_nothing_for_a_mask_to_move() -> None:
+def test_features_at_rest_give_the_same_logits_under_any_mask() -> None:
     head = UncertainGraphHead(SMALL)
     features = torch.rand(1, 3, 8)
     assert float(head(features, _noise(9)).logits.std(1).max()) > 0
@@ -114,7 +114,7 @@ def test_a_face_at_rest_says_nothing_for_a_mask_to_move() -> None:
     torch.testing.assert_close(head(features, _noise(9)).logits.std(1), torch.zeros(1, 3))
 
 
-def test_the_papers_form_has_neither_rest_nor_bias() -> None:
+def test_published_form_has_neither_rest_features_nor_bias() -> None:
     head = UncertainGraphHead(replace(SMALL, centred=False))
     assert not head.rest.any()
     for layer in (head.first, head.second):
@@ -135,19 +135,19 @@ def test_epistemic_uncertainty_vanishes_with_the_spread_of_the_mask() -> None:
     assert float(still.max()) < 1e-6
 
 
-def test_a_face_gets_the_same_answer_alone_and_in_a_batch() -> None:
+def test_logits_of_a_face_do_not_depend_on_its_batch() -> None:
     model = UGN(SMALL).eval()
     images, noise = torch.randn(5, 1, 32, 32), _noise(4)
     torch.testing.assert_close(model(images[2:3], noise).logits, model(images, noise).logits[2:3])
 
 
-def test_one_bank_for_all_faces_equals_the_same_bank_for_each() -> None:
+def test_shared_noise_bank_equals_the_same_bank_per_face() -> None:
     head, features, noise = UncertainGraphHead(SMALL), torch.rand(2, 3, 8), _noise(4)
     each = noise.expand(2, *noise.shape)
     torch.testing.assert_close(head(features, noise).logits, head(features, each).logits)
 
 
-def test_the_loss_reaches_edges_and_both_halves_of_the_mask() -> None:
+def test_gradient_reaches_the_edges_and_both_parts_of_the_mask() -> None:
     head = UncertainGraphHead(SMALL)
     logits = head(torch.rand(4, 3, 8), torch.randn(4, 1, 2, 3, 3)).logits[:, 0]
     adaptive_loss(label_terms(logits, torch.ones(4, 3), torch.ones(4, 3) > 0), torch.ones(4)).backward()
@@ -179,25 +179,25 @@ def test_export_wrapper_reports_the_mask_over_samples_and_layers() -> None:
     torch.testing.assert_close(adjacency, (model.head.first.adjacency() + model.head.second.adjacency()) / 2)
 
 
-def test_unit_weights_are_inverse_rates_with_mean_1() -> None:
+def test_unit_weights_are_inverse_occurrence_rates_with_mean_1() -> None:
     tau = unit_weights(torch.tensor([0.5, 0.25, 0.05]))
     total = 1 / 0.5 + 1 / 0.25 + 1 / 0.05
     torch.testing.assert_close(tau, torch.tensor([3 * 2 / total, 3 * 4 / total, 3 * 20 / total]))
 
 
-def test_a_unit_that_never_occurs_has_no_weight_and_changes_no_other() -> None:
+def test_unit_that_never_occurs_has_weight_0_and_leaves_the_others_unchanged() -> None:
     torch.testing.assert_close(unit_weights(torch.tensor([0.25, 0.0, 0.75])), torch.tensor([1.5, 0.0, 0.5]))
     with pytest.raises(ValueError, match="no training face shows any unit"):
         unit_weights(torch.zeros(3))
 
 
-def test_rates_are_over_known_labels() -> None:
+def test_occurrence_rates_are_over_known_labels() -> None:
     occurs = torch.tensor([[True, True, True], [False, True, False], [True, False, False]])
     known = torch.tensor([[True, False, False], [True, True, False], [True, True, False]])
     torch.testing.assert_close(unit_rates(occurs, known), torch.tensor([2 / 3, 1 / 2, 0.0]))
 
 
-def test_weighted_unit_loss_by_hand() -> None:
+def test_weighted_unit_loss_equals_the_value_by_hand() -> None:
     known = torch.tensor([[True, True], [True, False]])
     terms = label_terms(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.5, 1.0]]), known)
     loss = weighted_unit_loss(terms, torch.tensor([1.5, 0.5]))
@@ -205,7 +205,7 @@ def test_weighted_unit_loss_by_hand() -> None:
     assert float(loss) == pytest.approx(((1.5 + 0.5) + 1.5) / 2 * math.log(2))
 
 
-def test_marginal_terms_are_of_the_mean_probability() -> None:
+def test_marginal_terms_use_the_mean_probability() -> None:
     p = torch.tensor([[[0.9], [0.2], [0.4]]])  # one face, three samples, one unit
     known = torch.tensor([[True]])
     for target in (0.0, 0.3, 1.0):
@@ -215,7 +215,7 @@ def test_marginal_terms_are_of_the_mean_probability() -> None:
     assert float(marginal_terms(torch.logit(p), torch.ones(1, 1), ~known)) == 0
 
 
-def test_marginal_terms_of_one_sample_are_the_plain_ones() -> None:
+def test_marginal_terms_of_one_sample_equal_the_plain_terms() -> None:
     logits, targets, known = torch.randn(5, 1, 3), torch.rand(5, 3), torch.rand(5, 3) < 0.7
     torch.testing.assert_close(marginal_terms(logits, targets, known), label_terms(logits[:, 0], targets, known))
 
@@ -237,14 +237,14 @@ def test_adaptive_weights_are_a_softmax_within_each_group() -> None:
     assert not weights.requires_grad
 
 
-def test_a_temperature_spreads_the_weights() -> None:
+def test_adaptive_weights_depend_on_the_temperature() -> None:
     epistemic = torch.tensor([[0.1], [0.0], [0.4]])
     weights = adaptive_weights(epistemic, group=2, temperature=0.1)
     first = math.e / (math.e + 1)
     torch.testing.assert_close(weights, torch.tensor([1 + 2 * first, 1 + 2 * (1 - first), 2.0]))
 
 
-def test_adaptive_loss_by_hand() -> None:
+def test_adaptive_loss_equals_the_value_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
     terms = label_terms(logits, torch.ones(2, 2), torch.ones(2, 2) > 0)
     loss = adaptive_loss(terms, torch.tensor([1.0, 2.0]))
@@ -252,7 +252,7 @@ def test_adaptive_loss_by_hand() -> None:
     assert float(loss) == pytest.approx((1.0 * first + 2.0 * second) / 2)
 
 
-def test_mask_divergence_by_hand() -> None:
+def test_mask_divergence_equals_the_value_by_hand() -> None:
     mu, sigma = torch.full((2, 1, 2, 2), 3.0), torch.full((2, 1, 2, 2), 0.5)
     one = (9 + 0.25 - 1) / 2 - math.log(0.5)
     assert float(mask_divergence(mu, sigma)) == pytest.approx(4 * one)

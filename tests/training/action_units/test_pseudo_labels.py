@@ -1,4 +1,4 @@
-"""Choosing thresholds from made sets, with a made labeller at the edge of the package."""
+"""Choosing thresholds on synthetic sets with a fake labeller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.config import read_toml
 from engine.errors import ConfigError, OutputError, SourceError
 from engine.facs import OPEN_UNITS
 from engine.types import MESH_POINTS
-from training.action_units import pseudo_labels as pseudo_thresholds
+from training.action_units import pseudo_labels as module
 from training.action_units.blendshapes import ReadBlendshapes
 from training.action_units.pseudo_labels import (
     Repeated,
@@ -36,14 +36,14 @@ from training.metrics.bootstrap import Figure
 
 NAMES = sorted(set().union(*UNIT_BLENDSHAPES.values()))
 PEOPLE = [f"person {number}" for number in range(60)]
-#: The made labeller tells how bright a picture is, but knows nothing of these.
-DEAF = ("cheekSquintLeft", "cheekSquintRight")
+#: The fake labeller scores the brightness of the image, but always gives 0 for these.
+ZERO = ("cheekSquintLeft", "cheekSquintRight")
 LEVELS = (20, 60, 180, 220)
 
 
-def _fake_reader(picture: np.ndarray) -> Mapping[str, float] | None:
-    level = float(picture.mean()) / 255
-    return {name: 0.0 if name in DEAF else round(level, 4) for name in NAMES} if level > 0.01 else None
+def _fake_reader(image: np.ndarray) -> Mapping[str, float] | None:
+    level = float(image.mean()) / 255
+    return {name: 0.0 if name in ZERO else round(level, 4) for name in NAMES} if level > 0.01 else None
 
 
 @contextmanager
@@ -51,18 +51,18 @@ def _fake_landmarker(model: Path) -> Iterator[ReadBlendshapes]:
     yield _fake_reader
 
 
-def _picture(path: Path, level: int) -> None:
+def _write_image(path: Path, level: int) -> None:
     cv2.imwrite(str(path), np.full((128, 128), level, np.uint8))
 
 
 def _open_set(folder: Path) -> None:
-    """Bright pictures show every unit; the first shows no face to the labeller. Lips part by the level."""
+    """Bright images show every unit; the labeller finds no face in the first. The lip gap follows the grey level."""
     (folder / "images").mkdir(parents=True)
     rows, points = [], np.zeros((4 * len(PEOPLE), MESH_POINTS, 2), np.float16)
     points[:, 263] = (1, 0)
     for number in range(4 * len(PEOPLE)):
         person, level = PEOPLE[number // 4], LEVELS[number % 4]
-        _picture(folder / "images" / f"{number}.jpg", level if number else 0)
+        _write_image(folder / "images" / f"{number}.jpg", level if number else 0)
         points[number, 14] = (0, level / 255)
         shown = np.full(len(OPEN_UNITS), float(level > 100), np.float32)
         rows.append(OpenAuRow(f"{number}.jpg", person, fold_of(person), "", (0.0, 0.0, 0.0), 1.0, shown))
@@ -71,7 +71,7 @@ def _open_set(folder: Path) -> None:
 
 
 def _natural_set(folder: Path) -> None:
-    """Scores are the levels of the pictures; dark faces are neutral, bright ones take turns with the expressions."""
+    """Scores are the grey levels of the images; dark faces are neutral, bright ones alternate between expressions."""
     (folder / "images").mkdir(parents=True)
     expressions = ("anger", "happiness", "surprise", "sadness", "disgust")
     with (folder / "labels.csv").open("w", newline="") as labels, (folder / "blendshapes.csv").open("w") as shapes:
@@ -80,17 +80,17 @@ def _natural_set(folder: Path) -> None:
         shape_rows.writerow(["image", "presence", *NAMES])
         for number in range(3 * len(PEOPLE)):
             level = 10 + number % 181
-            _picture(folder / "images" / f"{number}.jpg", level)
+            _write_image(folder / "images" / f"{number}.jpg", level)
             bright = level > 100
             label = expressions[number % 5] if bright else "neutral"
             label_rows.writerow([f"{number}.jpg", PEOPLE[number // 3], label])
-            scores = [0.0 if name in DEAF else round(level / 255, 4) for name in NAMES]
+            scores = [0.0 if name in ZERO else round(level / 255, 4) for name in NAMES]
             shape_rows.writerow([f"{number}.jpg", 1.0, *scores])
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The sets ``open`` and ``faces128``, and a model that is never opened."""
+    """The sets ``open`` and ``faces128``, and a model file that is never opened."""
     _open_set(tmp_path / "open")
     _natural_set(tmp_path / "faces128")
     (tmp_path / "model.task").write_bytes(b"model")
@@ -101,30 +101,30 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return points, np.ones(len(images), np.float32)
 
     monkeypatch.setattr(faces128, "meshes_of", meshes)
-    monkeypatch.setattr(pseudo_thresholds, "open_landmarker", _fake_landmarker)
+    monkeypatch.setattr(module, "open_landmarker", _fake_landmarker)
     return tmp_path
 
 
-def _choose(data: Path, out: Path, pictures: int = 4 * len(PEOPLE)) -> pseudo_thresholds.ThresholdsReport:
+def _choose(data: Path, out: Path, pictures: int = 4 * len(PEOPLE)) -> module.ThresholdsReport:
     config = ThresholdsConfig(pictures, repeated=40, resamples=20)
     folders = (data / "open", data / "faces128", data / "model.task")
     return choose_thresholds(*folders, out, data / "report.json", data / "cache", config, report=lambda line: None)
 
 
-def test_the_toml_holds_a_decision_for_each_unit_and_its_reader_takes_it(data: Path) -> None:
+def test_toml_file_has_a_decision_for_each_unit_and_can_be_read(data: Path) -> None:
     found = _choose(data, data / "pseudo_units.toml")
     thresholds = read_toml(PseudoUnits, data / "pseudo_units.toml").thresholds()
     decided = dict(zip(OPEN_UNITS, thresholds.tolist(), strict=True))
     assert decided[6] == np.inf
     assert decided[12] == pytest.approx((60 + 180) / 2 / 255, abs=1e-4)  # halfway between dark and bright
-    told = json.loads((data / "report.json").read_text())
-    assert [unit["unit"] for unit in told["units"]] == [f"AU{unit}" for unit in OPEN_UNITS]
-    assert told["units"][OPEN_UNITS.index(6)]["finding"]["threshold"] is None
+    written = json.loads((data / "report.json").read_text())
+    assert [unit["unit"] for unit in written["units"]] == [f"AU{unit}" for unit in OPEN_UNITS]
+    assert written["units"][OPEN_UNITS.index(6)]["finding"]["threshold"] is None
     assert found.unseen == 1
     assert found.pictures == 4 * len(PEOPLE)
 
 
-def test_people_who_choose_confirm_nothing_and_train_nothing(data: Path) -> None:
+def test_people_who_choose_thresholds_neither_confirm_them_nor_train(data: Path) -> None:
     found = _choose(data, data / "pseudo_units.toml")
     assert found.people == {
         "choose": sum(fold_of(person) == 2 for person in PEOPLE),
@@ -133,7 +133,7 @@ def test_people_who_choose_confirm_nothing_and_train_nothing(data: Path) -> None
     assert found.natural_faces == 3 * sum(fold_of(person) != 1 and not is_validation(person) for person in PEOPLE)
 
 
-def test_repeated_scores_and_volunteers_are_told(data: Path) -> None:
+def test_repeated_scores_and_volunteer_labels_are_reported(data: Path) -> None:
     units = {unit.unit: unit for unit in _choose(data, data / "pseudo_units.toml").units}
     smile = units["AU12"]
     assert smile.repeated.correlation == pytest.approx(1, abs=1e-3)
@@ -147,30 +147,30 @@ def test_repeated_scores_and_volunteers_are_told(data: Path) -> None:
     assert units["AU14"].volunteers is None
 
 
-def test_only_the_first_pictures_are_read(data: Path) -> None:
+def test_only_the_first_images_are_read(data: Path) -> None:
     for number in range(200, 4 * len(PEOPLE)):
         (data / "open" / "images" / f"{number}.jpg").unlink()
     assert _choose(data, data / "pseudo_units.toml", pictures=200).pictures == 200
 
 
-def test_a_missing_picture_is_named(data: Path) -> None:
+def test_missing_image_is_reported(data: Path) -> None:
     (data / "open" / "images" / "7.jpg").unlink()
     with pytest.raises(SourceError, match=r"7\.jpg is missing"):
         _choose(data, data / "pseudo_units.toml")
 
 
-def test_meshes_of_another_set_are_refused(data: Path) -> None:
+def test_meshes_of_another_set_are_rejected(data: Path) -> None:
     np.save(data / "open" / "points.npy", np.zeros((3, MESH_POINTS, 2), np.float16))
     with pytest.raises(SourceError, match="holds 3 meshes, not 240"):
         _choose(data, data / "pseudo_units.toml")
 
 
-def test_a_labeller_that_finds_no_face_is_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labeller_that_finds_no_face_is_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def blind(model: Path) -> Iterator[ReadBlendshapes]:
-        yield lambda picture: None
+    def finds_nothing(model: Path) -> Iterator[ReadBlendshapes]:
+        yield lambda image: None
 
-    monkeypatch.setattr(pseudo_thresholds, "open_landmarker", blind)
+    monkeypatch.setattr(module, "open_landmarker", finds_nothing)
     with pytest.raises(SourceError, match="no face in any image"):
         _choose(data, data / "pseudo_units.toml")
 
@@ -188,7 +188,7 @@ def _report(unit: str, finding: ScoreFinding) -> UnitReport:
     return UnitReport(unit, ("jawOpen",), finding, None, Repeated(1, 0.1, 0.1), why(finding, None))
 
 
-def test_reason_names_the_bound_and_doubts_from_natural_faces() -> None:
+def test_reason_names_the_bound_and_the_doubts_from_natural_faces() -> None:
     assert "below 0.80" in why(_finding(0.7, masked=True), None)
     assert "moved from 0.1250 so that it occurs on at most 50%" in why(_finding(bound="at most 50%"), None)
     assert "no score separates 2% to 50%" in why(_finding(masked=True, bound="no score separates 2% to 50%"), None)
@@ -197,7 +197,7 @@ def test_reason_names_the_bound_and_doubts_from_natural_faces() -> None:
     assert "do not confirm" not in why(_finding(0.7, masked=True), _volunteers(0.57))
 
 
-def test_a_file_that_lacks_a_unit_is_never_written(tmp_path: Path) -> None:
+def test_incomplete_list_of_units_is_not_written(tmp_path: Path) -> None:
     units = tuple(_report(f"AU{unit}", _finding()) for unit in OPEN_UNITS)
     write_pseudo_units(units, tmp_path / "whole.toml")
     assert read_toml(PseudoUnits, tmp_path / "whole.toml").thresholds() == pytest.approx([0.25] * len(OPEN_UNITS))
@@ -206,13 +206,13 @@ def test_a_file_that_lacks_a_unit_is_never_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["whole.toml"]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_path_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     units = tuple(_report(f"AU{unit}", _finding()) for unit in OPEN_UNITS)
     with pytest.raises(OutputError, match="cannot be written"):
         write_pseudo_units(units, tmp_path / "file" / "pseudo_units.toml")
 
 
-def test_a_measurement_of_nothing_is_refused() -> None:
+def test_zero_images_are_rejected() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         ThresholdsConfig(pictures=0)

@@ -1,4 +1,4 @@
-"""Thresholds of pseudo-labels: best F1, bounds, masking, and that nobody chooses and confirms."""
+"""Thresholds of pseudo-labels: best F1, bounds, masking, and separate people for choosing and confirming."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CLEAR = _faces(
 )
 
 
-def test_the_threshold_of_best_f1_is_that_of_the_people_who_choose() -> None:
+def test_threshold_maximises_f1_on_the_choosing_people() -> None:
     (found,) = find_scores(CLEAR, NATURAL, resamples=50)
     assert found.threshold == pytest.approx((0.2 + 0.6) / 2)
     assert not found.masked
@@ -49,11 +49,11 @@ def test_the_threshold_of_best_f1_is_that_of_the_people_who_choose() -> None:
     assert found.auroc_choosing == 1
     assert found.auroc.value == 1
     assert found.auroc.n == 6
-    assert found.f1.value == 1  # 0.5, 0.7 and 0.8 are said
+    assert found.f1.value == 1  # 0.5, 0.7 and 0.8 are predicted
     assert found.natural_rate == pytest.approx(1 - 0.4 ** (1 / 2.5), abs=0.01)
 
 
-def test_figures_of_the_people_who_confirm_by_arithmetic() -> None:
+def test_figures_on_the_confirming_people_equal_the_values_by_hand() -> None:
     faces = _faces(
         {2: [0.1, 0.7], 3: [0.1, 0.5, 0.3, 0.9, 0.2]},
         {2: [0.0, 1.0], 3: [0.0, 0.0, 0.3, 0.8, 0.0]},
@@ -68,21 +68,21 @@ def test_figures_of_the_people_who_confirm_by_arithmetic() -> None:
     assert found.best_shape_auroc == pytest.approx(5 / 6)
 
 
-def test_a_score_that_fails_on_others_is_masked_however_well_it_did_on_those_who_chose() -> None:
+def test_score_that_fails_on_the_confirming_people_is_masked() -> None:
     faces = _faces({2: [0.1, 0.9], 3: [0.9, 0.1, 0.8, 0.2]}, {2: [0.0, 1.0], 3: [0.0, 1.0, 0.0, 1.0]})
     (found,) = find_scores(faces, NATURAL, resamples=50)
     assert found.masked
     assert (found.auroc_choosing, found.auroc.value) == (1, 0)
 
 
-def test_a_score_that_is_always_zero_on_natural_faces_is_masked() -> None:
+def test_score_that_is_always_zero_on_natural_faces_is_masked() -> None:
     (found,) = find_scores(CLEAR, np.zeros((50, 1), np.float32), resamples=50)
     assert found.masked
     assert np.isnan(found.threshold)
     assert found.natural_rate == 0
 
 
-def test_people_who_confirm_never_choose() -> None:
+def test_confirming_people_do_not_affect_the_threshold() -> None:
     """Other scores on fold 3 leave the choice as it is; those of the test fold change nothing at all."""
     others = _faces(
         {2: [0.1, 0.2, 0.6, 0.9], 3: [0.9, 0.9, 0.4, 0.1, 0.0, 1.0]},
@@ -100,20 +100,20 @@ def test_people_who_confirm_never_choose() -> None:
 
 
 @pytest.mark.parametrize("missing", [2, 3])
-def test_a_set_without_people_of_one_side_is_refused(missing: int) -> None:
+def test_set_without_choosing_or_confirming_people_is_rejected(missing: int) -> None:
     folds = [fold for fold in (2, 3) if fold != missing]
     faces = _faces({fold: [0.1, 0.9] for fold in folds}, {fold: [0.0, 1.0] for fold in folds})
     with pytest.raises(ValueError, match="choose" if missing == 2 else "confirm"):
         find_scores(faces, NATURAL)
 
 
-def test_a_unit_that_nobody_shows_is_refused() -> None:
+def test_unit_that_never_occurs_is_rejected() -> None:
     faces = _faces({2: [0.1, 0.9], 3: [0.1, 0.9]}, {2: [0.0, 1.0], 3: [0.0, 0.1]})
     with pytest.raises(ValueError, match="confirm"):
         find_scores(faces, NATURAL)
 
 
-def test_bounds_move_a_threshold_to_the_nearest_score_that_keeps_them() -> None:
+def test_bounds_move_the_threshold_to_the_nearest_score_within_them() -> None:
     natural = np.linspace(0.01, 1.0, 100, dtype=np.float32)
     low, high = bounded(0.10, natural), bounded(0.995, natural)
     assert low.threshold == pytest.approx((0.50 + 0.51) / 2)
@@ -127,7 +127,7 @@ def test_bounds_move_a_threshold_to_the_nearest_score_that_keeps_them() -> None:
     st.lists(st.integers(0, 10_000), min_size=1, max_size=120) | st.lists(st.integers(0, 3), min_size=1, max_size=120),
     st.integers(1, 9_999),
 )
-def test_rates_keep_the_bounds_or_no_threshold_is_told(steps: list[int], threshold: int) -> None:
+def test_rates_stay_within_the_bounds_or_there_is_no_threshold(steps: list[int], threshold: int) -> None:
     natural = np.array(steps, np.float32) / np.float32(10_000)
     found = bounded(threshold / 10_000, natural)
     if not np.isnan(found.threshold):
@@ -137,7 +137,7 @@ def test_rates_keep_the_bounds_or_no_threshold_is_told(steps: list[int], thresho
         assert not any(RATES[0] <= share <= RATES[1] for share in shares)
 
 
-def test_sides_are_averaged_and_single_shapes_stay() -> None:
+def test_left_and_right_scores_are_averaged_and_single_shapes_unchanged() -> None:
     one, two = np.array([0.2], np.float32), np.array([0.6], np.float32)
     averaged = sides_averaged({"jawOpen": two, "mouthSmileLeft": one, "mouthSmileRight": two, "onlyLeft": one})
     assert list(averaged) == ["jawOpen", "mouthSmile", "onlyLeft"]

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.facs import DISFA_UNITS
-from tests.training.fakes.sequences import SIDE_PX, picture, use_fake_networks
+from tests.training.fakes.sequences import SIDE_PX, plain_image, use_fake_networks
 from training.data.disfa import list_disfa, read_disfa, read_intensities
 
 
@@ -19,7 +19,7 @@ def _write_video(path: Path, brightness: Sequence[int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (SIDE_PX, SIDE_PX))
     for value in brightness:
-        video.write(picture(value))
+        video.write(plain_image(value))
     video.release()
 
 

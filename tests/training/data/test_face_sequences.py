@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fakes.sequences import DARK, FakeDetector, picture, use_fake_networks
+from tests.training.fakes.sequences import DARK, FakeDetector, plain_image, use_fake_networks
 from training.data import face_sequences
 from training.data.face_sequences import CodedSequence, CodedSet, crops_of, read_sequences
 
@@ -28,7 +28,7 @@ def _sequence(folder: Path, name: str, fold: int, brightness: list[int]) -> Code
     folder.mkdir(exist_ok=True)
     files = tuple(folder / f"{name}_{number}.bmp" for number in range(len(brightness)))
     for file, value in zip(files, brightness, strict=True):
-        cv2.imwrite(str(file), picture(value))
+        cv2.imwrite(str(file), plain_image(value))
     known = np.ones((len(files), len(UNITS)), np.bool_)
     occurs = np.array([[value % 2, 1] for value in brightness], np.bool_)
     return CodedSequence(name, name[:2], fold, files, occurs, known)
@@ -50,14 +50,14 @@ DATA = CodedSet("fake", UNITS, {"P1": 1, "P2": 2}, _frames)
 
 
 def test_the_detector_is_asked_only_where_the_mesh_loses_the_face() -> None:
-    crops, kept = crops_of(picture(value) for value in (100, 110, DARK - 1, DARK - 2, 120, 130))
+    crops, kept = crops_of(plain_image(value) for value in (100, 110, DARK - 1, DARK - 2, 120, 130))
     assert kept.tolist() == [True, True, False, False, True, True]
     assert crops.mean(axis=(1, 2)).tolist() == [100, 110, 120, 130]
-    assert FakeDetector.asked == 1 + 2 + 1  # at the start, in the dark, after it
+    assert FakeDetector.calls == 1 + 2 + 1  # at the start, in the dark, after it
 
 
 def test_no_face_at_all_gives_no_crop() -> None:
-    crops, kept = crops_of([picture(0)])
+    crops, kept = crops_of([plain_image(0)])
     assert crops.shape == (0, 96, 96)
     assert kept.tolist() == [False]
 
@@ -102,7 +102,7 @@ def test_a_changed_image_is_read_again(tmp_path: Path) -> None:
     read_sequences(DATA, sequences, tmp_path / "cache", 1)
     file = sequences[0].files[0]
     before = file.stat()
-    cv2.imwrite(str(file), picture(140))
+    cv2.imwrite(str(file), plain_image(140))
     assert file.stat().st_size == before.st_size  # only the time differs
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert read_sequences(DATA, sequences, tmp_path / "cache", 1).crops.mean() == 140
@@ -138,7 +138,7 @@ def test_the_largest_face_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
             return [small, large]
 
     monkeypatch.setattr(face_sequences, "FaceDetector", TwoFaces)
-    image = picture(60)
+    image = plain_image(60)
     image[20:44, 20:44] = 200  # the large face lies in the middle
     crops, _ = crops_of([image])
     assert crops.mean() > 150

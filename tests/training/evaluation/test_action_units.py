@@ -42,7 +42,7 @@ def test_figures_agree_with_scikit_learn_on_the_known_labels() -> None:
     assert report.mean.scores.f1_half.value == pytest.approx(sum(each) / 3)
 
 
-def test_what_stands_under_an_unknown_label_changes_nothing() -> None:
+def test_values_under_unknown_labels_have_no_effect() -> None:
     occurs, p = random_faces()
     known = np.random.default_rng(1).random(occurs.shape) < 0.7
     turned = np.where(known, occurs, ~occurs)
@@ -52,7 +52,7 @@ def test_what_stands_under_an_unknown_label_changes_nothing() -> None:
     assert plain(reports[0]) == plain(reports[1])
 
 
-def test_a_unit_with_one_label_is_left_out_and_named() -> None:
+def test_unit_with_one_label_is_left_out_and_listed() -> None:
     occurs, p = random_faces()
     occurs[:, 1] = False
     report = unit_report(fake_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, resamples=10)
@@ -64,7 +64,7 @@ def test_a_unit_with_one_label_is_left_out_and_named() -> None:
     assert report.mean.scores.f1_half.value == pytest.approx(sum(others) / 2)
 
 
-def test_a_unit_that_nobody_labelled() -> None:
+def test_unit_without_labels_has_no_figures() -> None:
     occurs, p = random_faces()
     known = np.ones(occurs.shape, bool)
     known[:, 2] = False
@@ -73,7 +73,7 @@ def test_a_unit_that_nobody_labelled() -> None:
     assert (report.units[2].n, np.isnan(report.units[2].rate)) == (0, True)
 
 
-def test_the_mean_of_the_paper_is_over_its_twelve_units() -> None:
+def test_published_mean_is_over_the_twelve_units_of_bp4d() -> None:
     units = (*BP4D_UNITS, 43)
     occurs, p = random_faces(k=13)
     p[:, 12] = np.where(occurs[:, 12], 0.9, 0.1)  # read without a fault
@@ -84,23 +84,23 @@ def test_the_mean_of_the_paper_is_over_its_twelve_units() -> None:
     assert report.mean.scores.f1_half.value == pytest.approx((sum(twelve) + 1) / 13)
 
 
-def test_faces_without_the_twelve_have_no_such_mean() -> None:
+def test_faces_without_the_twelve_units_have_no_published_mean() -> None:
     occurs, p = random_faces()
     assert unit_report(fake_labels(occurs), logits_of(p), 1.0, (0.5,) * 3, 5).mean_bp4d is None
 
 
-def test_people_are_drawn_not_pictures() -> None:
+def test_people_are_resampled_not_images() -> None:
     occurs = np.tile([[True], [False]], (20, 1))
     people = np.repeat(["a", "b"], 20)  # all of a is right, all of b wrong
-    said = occurs == (people == "a")[:, np.newaxis]
-    p = np.where(said, 0.9, 0.1)
+    decided = occurs == (people == "a")[:, np.newaxis]
+    p = np.where(decided, 0.9, 0.1)
     f1 = unit_report(fake_labels(occurs, people=people), logits_of(p), 1.0, (0.5,), 200).mean.scores.f1_half
     assert f1.value == pytest.approx(2 * 10 / (2 * 10 + 20))
     assert (f1.low, f1.high) == (0.0, 1.0)  # one of them twice
 
 
-def test_the_interval_over_people_covers_the_truth() -> None:
-    """Accuracy of a coin that each person's pictures share is 0.7 in truth; 95 % of the intervals hold it."""
+def test_interval_over_people_covers_the_true_value() -> None:
+    """All images of a person are decided by one coin with an accuracy of 0.7, which 95 % of the intervals contain."""
     random = np.random.default_rng(3)
     covered = 0
     for _ in range(100):
@@ -113,27 +113,27 @@ def test_the_interval_over_people_covers_the_truth() -> None:
     assert covered >= 88  # 95 expected, deviation 2.2, and 40 people are few
 
 
-def test_accuracy_falls_where_the_samples_differ() -> None:
+def test_accuracy_falls_with_the_disagreement_of_the_samples() -> None:
     """Right where the samples agree, a coin where they do not: the gap is half."""
     random = np.random.default_rng(0)
     torn = np.arange(1000) >= 900
     occurs = random.random(1000) < 0.5
-    said = np.where(torn, random.random(1000) < 0.5, occurs)
+    decided = np.where(torn, random.random(1000) < 0.5, occurs)
     spread = np.where(torn, 3.0, 0.1)[:, np.newaxis]
-    centre = np.where(said, 1.0, -1.0)[:, np.newaxis]
+    centre = np.where(decided, 1.0, -1.0)[:, np.newaxis]
     logits = np.stack([centre - spread, centre + spread], 1).astype(np.float32)
     report = unit_report(fake_labels(occurs[:, np.newaxis]), logits, 1.0, (0.5,), resamples=50)
     epistemic = report.uncertainty[0]
     assert epistemic.kind == "epistemic"
     assert len(epistemic.units[0].accuracy) == 20
     assert epistemic.deciles[:9] == pytest.approx([1.0] * 9)
-    wrong = (said != occurs)[torn].mean()
+    wrong = (decided != occurs)[torn].mean()
     assert epistemic.gap_points.value == pytest.approx(100 * wrong)
     assert epistemic.gap_points.low <= epistemic.gap_points.value <= epistemic.gap_points.high
     assert epistemic.units[0].rho < 0
 
 
-def test_equal_uncertainty_tells_nothing_apart() -> None:
+def test_equal_uncertainty_gives_no_gap() -> None:
     occurs, p = random_faces()
     report = unit_report(fake_labels(occurs), logits_of(p, samples=1), 1.0, (0.5,) * 3, resamples=5)
     assert report.uncertainty[0].mean_nats == 0
@@ -141,7 +141,7 @@ def test_equal_uncertainty_tells_nothing_apart() -> None:
     assert np.isnan(report.uncertainty[0].units[0].rho)
 
 
-def test_judging_is_that_of_the_mean_probability() -> None:
+def test_occurrence_is_the_mean_probability() -> None:
     logits = np.array([[[2.0], [-2.0]]], np.float32)
     judged = judge(logits, 2.0)
     assert judged.occurrence[0, 0] == pytest.approx(0.5)
@@ -150,7 +150,7 @@ def test_judging_is_that_of_the_mean_probability() -> None:
     assert judged.aleatoric[0, 0] == pytest.approx(-(p * np.log(p) + (1 - p) * np.log(1 - p)), abs=1e-6)
 
 
-def test_the_f1_alone_is_that_of_the_report() -> None:
+def test_f1_alone_equals_that_of_the_report() -> None:
     occurs, p = random_faces()
     faces = fake_labels(occurs)
     alone = f1_half(faces, judge(logits_of(p), 1.0), 50)
@@ -167,7 +167,7 @@ def test_reliability_counts_known_labels() -> None:
     assert bins[1].confidence == pytest.approx((0.92 + 0.91) / 2)
 
 
-def test_logits_of_other_faces_are_refused() -> None:
+def test_logits_of_different_faces_are_rejected() -> None:
     occurs, p = random_faces()
     with pytest.raises(ValueError, match="do not match labels"):
         unit_report(fake_labels(occurs), logits_of(p[:-1]), 1.0, (0.5,) * 3)

@@ -25,10 +25,10 @@ def few_timed_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluated(model: Path, faces: UnitFaces | None = None, fer: FerSplit | None = None) -> UnitFileReport:
-    return evaluate_units_file(model, faces or faulty_faces(), "made faces", fer, resamples=10, report=quiet)
+    return evaluate_units_file(model, faces or faulty_faces(), "synthetic faces", fer, resamples=10, report=quiet)
 
 
-def test_logits_are_those_of_the_contract_s_bank(tmp_path: Path) -> None:
+def test_logits_use_the_noise_bank_of_the_contract(tmp_path: Path) -> None:
     crops = faulty_faces(2).crops
     found = ExportedActionUnits(brightness_model(tmp_path)).logits(crops)
     shift = noise_bank(20, 12, 7).mean((1, 2))  # (S, K)
@@ -36,12 +36,12 @@ def test_logits_are_those_of_the_contract_s_bank(tmp_path: Path) -> None:
     assert found == pytest.approx(level[:, np.newaxis, np.newaxis] + shift, abs=1e-4)
 
 
-def test_a_larger_bank_begins_with_the_smaller_one(tmp_path: Path) -> None:
+def test_larger_bank_begins_with_the_smaller_one(tmp_path: Path) -> None:
     model, crops = ExportedActionUnits(brightness_model(tmp_path)), faulty_faces(17).crops  # more than one batch
     assert model.logits(crops, 50)[:, :20] == pytest.approx(model.logits(crops), abs=1e-5)
 
 
-def test_the_report_speaks_of_all_faces_and_of_each_source(tmp_path: Path) -> None:
+def test_report_has_all_faces_and_each_source(tmp_path: Path) -> None:
     faces = faulty_faces()
     report = evaluated(brightness_model(tmp_path), faces)
     assert (report.all.faces, report.all.people) == (120, 30)
@@ -53,7 +53,7 @@ def test_the_report_speaks_of_all_faces_and_of_each_source(tmp_path: Path) -> No
     assert report.fer is None
 
 
-def test_more_samples_are_compared_and_time_is_taken(tmp_path: Path) -> None:
+def test_sample_counts_are_compared_and_timed(tmp_path: Path) -> None:
     report = evaluated(brightness_model(tmp_path))
     assert [part.samples for part in report.by_samples] == [1, 5, 20, 50]
     assert report.by_samples[0].epistemic_nats == 0
@@ -67,7 +67,7 @@ def test_faces_of_one_source_are_measured_once(tmp_path: Path) -> None:
     assert [part.report is report.all for part in report.sources] == [True]
 
 
-def test_a_model_of_more_units_is_read_by_name(tmp_path: Path) -> None:
+def test_units_of_the_model_are_selected_by_name(tmp_path: Path) -> None:
     model = brightness_model(tmp_path, (25, *BP4D_UNITS), trusted=(12, 25))
     report = evaluated(model)
     assert [unit.unit for unit in report.all.units] == [f"AU{unit}" for unit in BP4D_UNITS]
@@ -76,18 +76,18 @@ def test_a_model_of_more_units_is_read_by_name(tmp_path: Path) -> None:
     shift = noise_bank(20, 13, 7).mean((1, 2))[:, 1:]  # the bank is the model's, of 13 units
     faces = faulty_faces()
     level = ((faces.crops.mean((1, 2)) / 255 - 0.47) / 0.21)[:, np.newaxis, np.newaxis]
-    said = (1 / (1 + np.exp(-level - shift))).mean(1) >= 0.5
-    right = (said == faces.occurs) & faces.known
+    decided = (1 / (1 + np.exp(-level - shift))).mean(1) >= 0.5
+    right = (decided == faces.occurs) & faces.known
     expected = right.sum(0) / faces.known.sum(0)
     assert [unit.scores.accuracy_half.value for unit in report.all.units] == pytest.approx(expected.tolist())
 
 
-def test_a_model_without_a_unit_of_the_faces_is_refused(tmp_path: Path) -> None:
+def test_model_that_lacks_a_unit_of_the_faces_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="AU24"):
         evaluated(brightness_model(tmp_path, BP4D_UNITS[:-1]))
 
 
-def test_the_check_on_ferplus_reads_the_units_of_the_model(tmp_path: Path) -> None:
+def test_check_on_ferplus_uses_the_units_of_the_model(tmp_path: Path) -> None:
     fer = fake_faces(20)
     bright = np.where(np.arange(20) % 2 == 0, 220, 30)[:, np.newaxis, np.newaxis]
     votes = np.zeros((20, 10), np.int64)

@@ -18,7 +18,7 @@ from training.evaluation.expression import before_calibration, evaluate_expressi
 from training.expression.landmark_maps import LANDMARK_POINTS
 
 
-def test_a_mirrored_face_has_left_and_right_exchanged() -> None:
+def test_mirrored_face_has_left_and_right_exchanged() -> None:
     faces = fake_faces(2)
     crops, landmarks = mirrored(faces.crops, faces.landmarks)
     assert np.array_equal(crops[:, :, 0], faces.crops[:, :, -1])
@@ -27,7 +27,7 @@ def test_a_mirrored_face_has_left_and_right_exchanged() -> None:
     assert landmarks[:, right_corner] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_face_mirrored_twice_is_itself() -> None:
+def test_face_mirrored_twice_is_unchanged() -> None:
     faces = fake_faces(2)
     crops, landmarks = mirrored(*mirrored(faces.crops, faces.landmarks))
     read = list(LANDMARK_POINTS)
@@ -35,7 +35,7 @@ def test_a_face_mirrored_twice_is_itself() -> None:
     assert landmarks[:, read] == pytest.approx(faces.landmarks[:, read], abs=1e-6)
 
 
-def test_the_temperature_is_taken_back() -> None:
+def test_temperature_is_undone() -> None:
     logits = np.random.default_rng(0).normal(0, 4, (20, 3, 8)).astype(np.float32)
     found = before_calibration(estimates_of(logits, 2.5), 2.5)
     expected = estimates_of(logits, 1.0)
@@ -44,24 +44,24 @@ def test_the_temperature_is_taken_back() -> None:
     assert found.epistemic == pytest.approx(expected.epistemic, abs=1e-5)
 
 
-def test_without_members_there_is_no_before() -> None:
+def test_probabilities_before_calibration_need_members() -> None:
     judged = dataclasses.replace(estimates_of(np.zeros((2, 1, 8), np.float32), 1.0), members=None)
     assert before_calibration(judged, 2.0) is None
 
 
-def test_a_report_names_model_split_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_names_the_model_split_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     contract = read_contract(model_path("expression"))
-    asked: list[tuple[object, ...]] = []
+    calls: list[tuple[object, ...]] = []
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
-        """Looks at the left half of the picture, so that the mirror image says something else."""
+        """Depends on the left half of the image, so the mirrored image gives another estimate."""
         scores = crops[:, :8, :24].mean(axis=2).astype(np.float32)[:, None] / 20
         return estimates_of(scores, contract.calibration.temperature)
 
     monkeypatch.setattr(command, "file_estimator", lambda model: (estimate, contract, contract.calibration))
-    monkeypatch.setattr(command, "read_faces", lambda *args: asked.append(args) or fake_faces(40))
+    monkeypatch.setattr(command, "read_faces", lambda *args: calls.append(args) or fake_faces(40))
     report = evaluate_expression(Path("model.onnx"), Path("fer"), Path("cache"), "PublicTest")
-    assert asked == [(Path("fer"), "PublicTest", Path("cache"), contract.crop.side_px)]
+    assert calls == [(Path("fer"), "PublicTest", Path("cache"), contract.crop.side_px)]
     assert (report.split, report.faces) == ("PublicTest", 40)
     assert (report.model.name, report.model.sha256) == (contract.name, contract.sha256)
     assert report.model.epistemic_limit == contract.calibration.epistemic_limit

@@ -1,4 +1,4 @@
-"""The figures of a report, on made faces."""
+"""Figures of an expression report, on synthetic faces."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training.metrics.calibration import expected_calibration_error, one_hot
 NAMES = ("angry", "happy", "sad")
 
 
-def test_labels_of_any_classes() -> None:
+def test_label_figures_equal_the_values_by_hand() -> None:
     probabilities = one_hot(np.array([0, 0, 1, 1, 0, 0]), 3)
     found = label_figures(probabilities, np.array([0, 0, 1, 0, 0, 2]), NAMES)
     assert found.accuracy.value == 4 / 6
@@ -44,19 +44,19 @@ def test_labels_of_any_classes() -> None:
     assert (last.recall.value, last.recall.n) == (0, 1)
 
 
-def test_a_class_that_never_occurs_nor_is_named_has_no_figures() -> None:
+def test_class_that_neither_occurs_nor_is_predicted_has_no_figures() -> None:
     found = label_figures(one_hot(np.array([0, 1]), 3), np.array([0, 1]), NAMES)
     assert (found.classes[2].precision, found.classes[2].recall, found.classes[2].f1) == (None, None, None)
 
 
-def test_labels_of_other_faces_are_refused() -> None:
+def test_labels_of_different_faces_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"2 labels over 3 names do not fit probabilities \(3, 3\)"):
         label_figures(np.eye(3), np.array([0, 1]), NAMES)
     with pytest.raises(ValueError, match="0 labels"):
         label_figures(np.empty((0, 3)), np.empty(0, np.int64), NAMES)
 
 
-def test_a_report_counts_its_faces() -> None:
+def test_report_counts_its_faces() -> None:
     report, faces = fake_report(), fake_faces(60)
     clear = majority_labels(faces.votes) >= 0
     assert (report.faces, report.majority_faces) == (60, clear.sum())
@@ -66,7 +66,7 @@ def test_a_report_counts_its_faces() -> None:
     assert report.mesh_found.value == 1
 
 
-def test_calibration_is_told_before_and_after() -> None:
+def test_calibration_is_reported_before_and_after() -> None:
     report, faces, judged = fake_report(), fake_faces(60), fake_estimates(3)
     after = expected_calibration_error(judged.probabilities, faces.vote_shares)
     assert report.raters.after.ece.value == pytest.approx(after)
@@ -74,7 +74,7 @@ def test_calibration_is_told_before_and_after() -> None:
     assert report.raters.before.nll.value != report.raters.after.nll.value
 
 
-def test_every_interval_of_a_report_holds_its_value() -> None:
+def test_every_interval_of_a_report_contains_its_value() -> None:
     found = []
 
     def walk(part: object) -> None:
@@ -92,7 +92,7 @@ def test_every_interval_of_a_report_holds_its_value() -> None:
     assert all(part["low"] <= part["value"] <= part["high"] and part["n"] > 0 for part in found)
 
 
-def test_one_member_has_no_epistemic_part_and_no_spread() -> None:
+def test_single_member_has_no_epistemic_part_and_no_spread() -> None:
     report = fake_report(members=1)
     assert report.votes.spearman_epistemic is None
     assert report.votes.spearman_aleatoric is not None
@@ -104,7 +104,7 @@ def test_one_member_has_no_epistemic_part_and_no_spread() -> None:
     assert "NaN" not in json.dumps(plain(report))
 
 
-def test_a_model_without_members() -> None:
+def test_model_without_members_has_no_member_figures() -> None:
     judged = dataclasses.replace(fake_estimates(3), members=None)
     assert member_figures(judged, np.zeros(60, np.int64)) is None
 
@@ -126,7 +126,7 @@ def test_rejection_comes_before_ambiguity() -> None:
     assert rejected.vote_entropy.value == pytest.approx(np.log(8))
 
 
-def test_votes_that_are_met_have_no_distance() -> None:
+def test_probabilities_equal_to_the_votes_have_distance_0() -> None:
     votes = fake_faces(60).vote_shares.astype(np.float64)
     votes /= votes.sum(1, keepdims=True)
     judged = dataclasses.replace(fake_estimates(3), probabilities=votes)
@@ -135,7 +135,7 @@ def test_votes_that_are_met_have_no_distance() -> None:
     assert found.total_variation.value == 0
 
 
-def test_the_mirror_image_is_averaged_in() -> None:
+def test_mirrored_probabilities_are_averaged() -> None:
     plain_view = np.array([[0.9, 0.1], [0.4, 0.6], [0.45, 0.55]])
     mirror = np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5]])
     pad = np.zeros((3, 6))

@@ -1,4 +1,4 @@
-"""Sets of natural shift: what is changed and what stays, files that cannot be read, figures of made scores."""
+"""Sets of natural shift: what changes, unreadable files, and figures of synthetic scores."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def faces() -> ShiftSet:
     rows, columns = np.mgrid[:96, :96]
     crops = np.asarray([60 + rows / 2 + columns + k for k in range(6)], np.uint8)
     groups = np.array(["a", "a", "b", "b", "c", "c"])
-    return ShiftSet("made", crops, np.full((6, 468, 2), 0.5, np.float32), groups, np.array([0, 1, 0, 1, -1, 0]))
+    return ShiftSet("synthetic", crops, np.full((6, 468, 2), 0.5, np.float32), groups, np.array([0, 1, 0, 1, -1, 0]))
 
 
-def test_halves_are_covered_and_pictures_turned(faces: ShiftSet) -> None:
-    sets = {item.name.removeprefix("made: "): item for item in changed_sets(faces)}
+def test_halves_are_covered_and_images_rotated(faces: ShiftSet) -> None:
+    sets = {item.name.removeprefix("synthetic: "): item for item in changed_sets(faces)}
     crop = faces.crops[0]
     lower, upper, left = (sets[f"{half} half covered"].crops[0] for half in ("lower", "upper", "left"))
     assert (lower[48:] == 128).all()
@@ -35,23 +35,23 @@ def test_halves_are_covered_and_pictures_turned(faces: ShiftSet) -> None:
     assert (left[:, 48:] == crop[:, 48:]).all()
     assert (sets["turned by 180 degrees"].crops[0] == crop[::-1, ::-1]).all()
     assert (sets["turned by 90 degrees"].crops[0] == np.rot90(crop)).all()
-    assert {item.base for item in sets.values()} == {"made"}
+    assert {item.base for item in sets.values()} == {"synthetic"}
     assert all((item.landmarks == faces.landmarks).all() for item in sets.values())
 
 
-def test_drawn_faces_have_outlines() -> None:
+def test_sketch_and_cartoon_keep_the_outlines() -> None:
     crop = np.full((96, 96), 90, np.uint8)
     cv2.circle(crop, (48, 48), 30, 200, -1)
-    base = ShiftSet("made", crop[None], np.zeros((1, 468, 2), np.float32), np.array(["a"]))
+    base = ShiftSet("synthetic", crop[None], np.zeros((1, 468, 2), np.float32), np.array(["a"]))
     sets = {item.name: item.crops[0] for item in changed_sets(base)}
-    sketch, cartoon = sets["made: pencil sketch"], sets["made: cartoon"]
+    sketch, cartoon = sets["synthetic: pencil sketch"], sets["synthetic: cartoon"]
     assert (sketch > 200).mean() > 0.5  # white paper, no areas
     for drawn in (sketch, cartoon):
         assert drawn[48, 10:26].min() < min(drawn[48, 2], drawn[48, 48]) - 20
 
 
 def estimator_of_grey(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
-    """Epistemic uncertainty is the share of pixels of the grey that covers; label 0 is always said."""
+    """Epistemic uncertainty is the share of covered (grey) pixels; label 0 is always predicted."""
     p = np.zeros((len(crops), 8))
     p[:, 0] = 1
     return Estimates(p, crops[:, 0, 0] / 255, (crops == 128).mean((1, 2)))
@@ -62,10 +62,10 @@ def clean_scores(count: int = 20) -> Scores:
     return Scores(np.full(count, 0.2), zeros, zeros, zeros, np.zeros(count, np.int64))
 
 
-def test_figures_stand_against_the_clean_faces_and_the_unchanged_ones(faces: ShiftSet) -> None:
+def test_figures_compare_with_clean_and_with_unchanged_faces(faces: ShiftSet) -> None:
     report = natural_shift(estimator_of_grey, clean_scores(), [faces, *changed_sets(faces)], ["x: broken"], 20)
     figures = {item.name: item for item in report.sets}
-    plain, covered = figures["made"], figures["made: lower half covered"]
+    plain, covered = figures["synthetic"], figures["synthetic: lower half covered"]
     assert (report.clean_n, report.skipped) == (20, ("x: broken",))
     assert (plain.n, plain.groups) == (6, 3)
     assert plain.auroc_epistemic.value == 0
@@ -83,7 +83,7 @@ def test_figures_stand_against_the_clean_faces_and_the_unchanged_ones(faces: Shi
     assert plain.labels.faces_per_class["happiness"] == 2
 
 
-def test_news_faces_keep_person_and_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_faces_keep_their_person_and_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "images").mkdir()
     rows = ["image,identity,expression"]
     for k, name in enumerate(["happiness", "unlabelled", "fear"]):
@@ -100,7 +100,7 @@ def test_news_faces_keep_person_and_label(tmp_path: Path, monkeypatch: pytest.Mo
     assert {item.base for item in changed} == {few.name}
 
 
-def test_missing_news_files_are_named(tmp_path: Path) -> None:
+def test_missing_news_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing"):
         news_sets(tmp_path, tmp_path)
     (tmp_path / "labels.csv").write_text("image,identity,expression\na.jpg,a,anger\n")
@@ -109,7 +109,7 @@ def test_missing_news_files_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("face_models")
-def test_a_folder_of_media_gives_faces_patches_and_reasons(shared: Path, tmp_path: Path) -> None:
+def test_media_folder_gives_faces_patches_and_unreadable_files(shared: Path, tmp_path: Path) -> None:
     media = shared / "media"
     shutil.copy(media / "astronaut_nasa_public_domain.png", tmp_path / "face.png")
     shutil.copy(media / "pyfeat_mit" / "no_face.mp4", tmp_path / "empty.mp4")
@@ -129,6 +129,6 @@ def test_a_folder_of_media_gives_faces_patches_and_reasons(shared: Path, tmp_pat
 
 
 @pytest.mark.usefixtures("face_models")
-def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
+def test_folder_without_faces_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="it is empty"):
         media_sets(tmp_path)

@@ -1,4 +1,4 @@
-"""The whole dual validation with a made estimator that sees what is in the pictures."""
+"""The dual validation with fake estimators that read the images, or ignore them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIG = UncertaintyConfig(strengths=(Strength.CIFAR_C,), graded_faces=6, resamp
 
 @pytest.fixture(scope="module")
 def faces() -> FerFaces:
-    """Smooth pictures; the grey level tells how much the raters disagree."""
+    """Smooth images whose grey level is the disagreement of the raters."""
     random = np.random.default_rng(0)
     split = random.integers(0, 6, COUNT)
     votes = np.zeros((COUNT, 10), int)
@@ -42,8 +42,8 @@ def faces() -> FerFaces:
     )
 
 
-def seeing(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
-    """Members that split the vote by grey level, and part from each other where neighbouring pixels differ."""
+def content_based(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+    """Members that predict the split of the votes from the grey level and disagree by the roughness of the image."""
     assert crops.shape[1] == 48
     assert landmarks.shape == (len(crops), 468, 2)
     split = np.clip((crops.mean((1, 2)) - 90) / 200, 0.01, 0.5)
@@ -56,14 +56,14 @@ def seeing(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
     return estimates_of(logits.astype(np.float32), 1.0)
 
 
-def blind(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
-    """The same answer for every face."""
+def constant(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
+    """The same estimate for every face."""
     return estimates_of(np.tile(np.arange(8, dtype=np.float32), (len(crops), 1, 1)), 1.0)
 
 
-def test_the_report_holds_every_table(faces: FerFaces, tmp_path: Path) -> None:
+def test_report_has_every_table(faces: FerFaces, tmp_path: Path) -> None:
     lines: list[str] = []
-    report = evaluate_uncertainty(seeing, faces, CONFIG, lines.append)
+    report = evaluate_uncertainty(content_based, faces, CONFIG, lines.append)
     assert lines == ["cifar_c: 30 faces at severity 5, 6 at the others"]
     (part,) = report.strengths
     assert (report.n, part.n) == (COUNT, COUNT)
@@ -80,54 +80,54 @@ def test_the_report_holds_every_table(faces: FerFaces, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report.json").read_text())["config"]["strengths"] == ["cifar_c"]
 
 
-def test_severity_five_of_the_few_is_that_of_the_many(faces: FerFaces) -> None:
-    all_graded = evaluate_uncertainty(seeing, faces, UncertaintyConfig((Strength.CIFAR_C,), None, COUNT, 5))
+def test_figures_at_severity_five_do_not_depend_on_the_graded_faces(faces: FerFaces) -> None:
+    all_graded = evaluate_uncertainty(content_based, faces, UncertaintyConfig((Strength.CIFAR_C,), None, COUNT, 5))
     (part,) = all_graded.strengths
     assert part.severities[4].auroc_epistemic.value == pytest.approx(part.shift.mean.epistemic.value)
 
 
-def test_fewer_faces_are_drawn_by_the_seed(faces: FerFaces) -> None:
+def test_subset_of_faces_depends_on_the_seed(faces: FerFaces) -> None:
     config = UncertaintyConfig((Strength.IMAGENET_C,), severe_faces=12, graded_faces=0, resamples=5, seed=4)
-    first, second = (evaluate_uncertainty(seeing, faces, config) for _ in range(2))
+    first, second = (evaluate_uncertainty(content_based, faces, config) for _ in range(2))
     (part,) = first.strengths
     assert (part.n, part.severities) == (12, ())
     assert part.shift.mean == second.strengths[0].shift.mean
 
 
-def test_methods_meet_the_same_pictures_and_stand_in_one_table(faces: FerFaces) -> None:
+def test_all_methods_get_the_same_images_and_share_one_table(faces: FerFaces) -> None:
     config = UncertaintyConfig((Strength.CIFAR_C,), severe_faces=15, graded_faces=0, resamples=10)
-    compared = compare({"seeing": seeing, "blind": blind, "again": seeing}, faces, config)
-    assert [row.method for row in compared.table] == ["seeing", "blind", "again"]
-    sees, knows_nothing, again = compared.table
-    assert sees.auroc_epistemic == again.auroc_epistemic
-    assert knows_nothing.auroc_epistemic.value == 0.5
-    assert np.isnan(knows_nothing.rho_aleatoric.value)
-    assert not knows_nothing.diagonal_wins
-    assert knows_nothing.retention_ratio.value == pytest.approx(1)
-    assert compared.reports["seeing"].strengths[0].shift.mean.epistemic == sees.auroc_epistemic
+    compared = compare({"content_based": content_based, "constant": constant, "again": content_based}, faces, config)
+    assert [row.method for row in compared.table] == ["content_based", "constant", "again"]
+    first, uninformed, again = compared.table
+    assert first.auroc_epistemic == again.auroc_epistemic
+    assert uninformed.auroc_epistemic.value == 0.5
+    assert np.isnan(uninformed.rho_aleatoric.value)
+    assert not uninformed.diagonal_wins
+    assert uninformed.retention_ratio.value == pytest.approx(1)
+    assert compared.reports["content_based"].strengths[0].shift.mean.epistemic == first.auroc_epistemic
 
 
 @pytest.mark.parametrize("side", [24, 48, 96])
-def test_a_model_of_another_side_gets_its_own_crops(side: int, faces: FerFaces) -> None:
-    met = []
+def test_crops_are_resized_to_the_input_side_of_the_model(side: int, faces: FerFaces) -> None:
+    seen = []
 
     def estimate(crops: np.ndarray, landmarks: np.ndarray) -> Estimates:
-        met.append(crops)
-        return blind(crops, landmarks)
+        seen.append(crops)
+        return constant(crops, landmarks)
 
     at_side(estimate, side)(faces.crops[:2], faces.landmarks[:2])
-    assert met[0].shape == (2, side, side)
-    assert met[0].mean() == pytest.approx(faces.crops[:2].mean(), abs=1)
+    assert seen[0].shape == (2, side, side)
+    assert seen[0].mean() == pytest.approx(faces.crops[:2].mean(), abs=1)
 
 
-def test_the_report_of_a_file_says_which_file_and_split(faces: FerFaces, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_of_a_file_names_the_file_and_the_split(faces: FerFaces, monkeypatch: pytest.MonkeyPatch) -> None:
     class Contract:
-        name, sha256 = "made", "ab12"
+        name, sha256 = "synthetic", "ab12"
 
         class crop:  # noqa: N801
             side_px = 48
 
-    monkeypatch.setattr(module, "file_estimator", lambda model: (seeing, Contract, None))
+    monkeypatch.setattr(module, "file_estimator", lambda model: (content_based, Contract, None))
     monkeypatch.setattr(module, "read_faces", lambda data, split, cache, side: faces)
     nowhere = Path("nowhere")
     found = module.evaluate_uncertainty_report(
@@ -138,5 +138,5 @@ def test_the_report_of_a_file_says_which_file_and_split(faces: FerFaces, monkeyp
         UncertaintyConfig((Strength.CIFAR_C,), 8, 0, 5),
         report=lambda line: None,
     )
-    assert (found.model, found.sha256, found.split, found.natural_shift) == ("made", "ab12", "PublicTest", None)
+    assert (found.model, found.sha256, found.split, found.natural_shift) == ("synthetic", "ab12", "PublicTest", None)
     assert found.tables.n == COUNT

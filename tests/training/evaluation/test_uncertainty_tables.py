@@ -1,4 +1,4 @@
-"""Tables A to C on made scores whose answers are known."""
+"""Tables A to C on synthetic scores with known figures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=COUNT)
 
 
-def test_scores_come_from_the_mean_distribution() -> None:
+def test_scores_use_the_mean_distribution() -> None:
     p = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
     scores = scores_of(Estimates(p, np.array([0.1, 0.2]), np.array([0.3, 0.4])))
     assert scores.total == pytest.approx([np.log(2), 0])
@@ -54,7 +54,7 @@ def test_vote_entropy_counts_expressions_only() -> None:
     assert vote_entropy(votes) == pytest.approx([np.log(2), 0], abs=1e-6)
 
 
-def test_the_table_of_disagreement_holds_each_reading_of_the_votes() -> None:
+def test_disagreement_table_has_each_reading_of_the_votes() -> None:
     votes = fake_votes()
     h = vote_entropy(votes)
     scores = fake_scores(h + 0.1 * noise(1), noise(2))
@@ -67,19 +67,19 @@ def test_the_table_of_disagreement_holds_each_reading_of_the_votes() -> None:
     single = np.where(votes == 1, 0, votes)  # never leaves a face without votes here
     assert table.outliers_removed.rho.value == pytest.approx(spearman(scores.aleatoric, vote_entropy(single)))
     assert table.outliers_removed.rho.n == COUNT
-    assert table.all_columns.rho.value < table.votes.rho.value  # the score knows nothing of "unknown"
+    assert table.all_columns.rho.value < table.votes.rho.value  # the score does not depend on "unknown"
     assert table.gap.value == pytest.approx(table.scores.aleatoric.value - table.scores.epistemic.value)
     assert table.gap.low > 0
 
 
-def test_faces_whose_votes_are_all_single_are_left_out_of_one_reading_only() -> None:
+def test_faces_with_only_single_votes_are_left_out_of_one_reading() -> None:
     votes = fake_votes()
     votes[0] = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     table = disagreement_table(fake_scores(vote_entropy(votes), noise(1)), votes, draw(COUNT, 20))
     assert (table.votes.rho.n, table.outliers_removed.rho.n) == (COUNT, COUNT - 1)
 
 
-def test_a_copy_of_the_other_score_adds_nothing() -> None:
+def test_copy_of_the_other_score_has_no_partial_correlation() -> None:
     votes = fake_votes()
     aleatoric = vote_entropy(votes) + 0.3 * noise(1)
     epistemic = aleatoric + 0.5 * noise(2)
@@ -93,7 +93,7 @@ def shifted_by(scores: Scores, epistemic: float, aleatoric: float, name: str, se
     return ShiftedScores(name, severity, changed)
 
 
-def test_the_table_of_shift_is_the_mean_over_corruptions() -> None:
+def test_shift_table_is_the_mean_over_corruptions() -> None:
     clean = fake_scores(noise(1), noise(2))
     shifted = [shifted_by(clean, 2.0, 0.0, "fog"), shifted_by(clean, 1.0, 0.0, "snow")]
     table = shift_table(clean, shifted, draw(COUNT, 200))
@@ -107,7 +107,7 @@ def test_the_table_of_shift_is_the_mean_over_corruptions() -> None:
     assert table.aupr_epistemic > 0.7
 
 
-def test_faces_told_apart_without_fault_leave_no_false_positives() -> None:
+def test_perfect_separation_has_no_false_positives() -> None:
     clean = fake_scores(noise(1), noise(2))
     table = shift_table(clean, [shifted_by(clean, 100.0, 0.0, "fog")], draw(COUNT, 20))
     assert table.mean.epistemic.value == 1
@@ -116,7 +116,7 @@ def test_faces_told_apart_without_fault_leave_no_false_positives() -> None:
     assert same.fpr95_epistemic.value == pytest.approx(0.95)
 
 
-def test_a_severity_tells_how_far_both_scores_rise() -> None:
+def test_severity_row_has_the_rise_of_both_scores() -> None:
     clean = fake_scores(noise(1), noise(2))
     shifted = [shifted_by(clean, 2.0, 0.5, "fog", 3), shifted_by(clean, 1.0, 0.1, "snow", 3)]
     row = severity_row(3, clean, shifted, draw(COUNT, 50))
@@ -127,7 +127,7 @@ def test_a_severity_tells_how_far_both_scores_rise() -> None:
 
 
 @pytest.mark.parametrize(("leak", "apart"), [(0.0, True), (1.0, False)])
-def test_the_diagonal_wins_only_where_the_scores_part_the_two_questions(leak: float, apart: bool) -> None:
+def test_diagonal_wins_only_if_each_score_answers_its_own_question(leak: float, apart: bool) -> None:
     votes = fake_votes()
     h = vote_entropy(votes)
     clean = fake_scores(h + 0.1 * noise(1), leak * (h + 0.1 * noise(1)) + 0.1 * noise(2))

@@ -31,7 +31,7 @@ def fake_fer_faces() -> FerFaces:
 
 
 def fake_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: str = "PublicTest") -> UnitFileReport:
-    """Of a model that reads the brightness and trusts AU1 and AU12, timed in two runs."""
+    """Report of the brightness model, which trusts AU1 and AU12, timed in two runs."""
     outside = FerSplit(split, fake_fer_faces()) if fer else None
     model = brightness_model(folder, faces.units, trusted=(1, 12))
     with pytest.MonkeyPatch.context() as patch:
@@ -42,19 +42,20 @@ def fake_file_report(folder: Path, faces: UnitFaces, fer: bool = True, split: st
 def fake_study(
     points: tuple[tuple[float, float], ...] = ((0.01, 0.0), (0.1, 0.0), (1.0, 0.0), (1.0, 0.3)), folds: int = 3
 ) -> StudyReport:
-    """At each share and flipped part: the lower the paper puts a variant, the more faults it makes."""
+    """A study in which variants that the paper ranks lower make more errors."""
     found = []
     for share, flipped in points:
         parts = []
         for seed in range(folds):
             random = np.random.default_rng(seed)
             occurs = random.random((200, 2)) < 0.4
-            said = {
+            decided = {
                 item.value: occurs
                 ^ (random.random(occurs.shape) < 0.05 * (1 + place) + 0.1 * (1 - share) + flipped / 2)
                 for place, item in enumerate(PAPER_ORDER)
             }
-            parts.append(FoldDecisions(np.repeat(np.arange(50), 4).astype(str), np.ones_like(occurs), occurs, said))
+            people = np.repeat(np.arange(50), 4).astype(str)
+            parts.append(FoldDecisions(people, np.ones_like(occurs), occurs, decided))
         compared = compare_variants((1, 12), parts, [item.value for item in PAPER_ORDER], 50)
         cells = tuple(Cell(fold + 1, 100, 400, 600, 601, 50, 200) for fold in range(folds))
         found.append(StudyPoint(share, flipped, cells, compared))

@@ -20,7 +20,7 @@ from training.loop.trainer import TrainerConfig
 
 UNITS = (1, 12, 25)
 STAGE = TrainerConfig(epochs=1, batch_size=16, bf16=False)
-#: A run of seconds.
+#: Settings that train in seconds.
 TINY = ActionUnitsConfig(
     model=UGNConfig(stem=4, widths=(4, 8), blocks=(1, 1), graph_width=8, projection=4),
     stage1=STAGE,

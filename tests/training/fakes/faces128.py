@@ -1,4 +1,4 @@
-"""A made faces128 folder whose pictures show the made face."""
+"""A synthetic faces128 folder whose images show the synthetic head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 
 from tests.training.fakes.head import photograph
 
-#: The scores by which a face is judged to rest, presence first.
+#: The scores that decide whether a face is at rest, presence first.
 SCORES: Final = (
     "presence",
     "browInnerUp",
@@ -41,7 +41,7 @@ def write_faces128(
     expressions: Sequence[str] = (),
     scores: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:
-    """One picture for each entry of people, a little brighter than the one before; scores by person, else 0."""
+    """One image per entry of ``people``, each slightly brighter than the one before; scores by person, 0 by default."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     given = scores or {}
     with (

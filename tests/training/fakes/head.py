@@ -1,8 +1,8 @@
-"""A face model of a few hundred vertices in the layout of ICT-FaceKit Light, and a mesh network that knows it.
+"""A face model of a few hundred vertices in the layout of ICT-FaceKit Light, and a fake mesh network for it.
 
 Centimetres, as in the model: a dome with two eye holes (eyeballs behind them, upper lids folded in behind the
-eyeballs) and a mouth slit (teeth, gums and a socket behind it). x grows to the face's left, which a picture shows on
-its right.
+eyeballs) and a mouth slit (teeth, gums and a socket behind it). x grows to the left of the face, which is the
+right of the image.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EYE_X, EYE_Y = (2, 4), (2, 4)
 MOUTH_Y, MOUTH_HALF = -4, 3
 #: How far jawOpen lowers the lower lip, and browDown and noseSneer the brow of their side.
 JAW_CM, BROW_DOWN_CM, SNEER_CM = 2.0, 0.4, 0.3
-#: The photograph that `photograph` paints.
+#: The image that `photograph` returns.
 SIDE_PX, PX_PER_CM, MIDDLE_PX = 128, 5.5, 63.5
 SKIN, EYE, BACKGROUND = 150, 40, 90
 
@@ -52,7 +52,7 @@ class _Mesh:
         return len(self.vertices) - 1
 
     def polygon(self, corners: tuple[int, int, int, int], material: str) -> None:
-        """Counter-clockwise as the viewer sees it; -1 for a lacking fourth corner."""
+        """Add a polygon, counter-clockwise for the viewer; the fourth corner is -1 for a triangle."""
         self.polygons.append(corners)
         self.materials.append(_MATERIALS.index(material))
 
@@ -102,7 +102,7 @@ def _mesh() -> tuple[_Mesh, list[int], list[int]]:
 
 
 def _bump(vertices: np.ndarray, name: str) -> np.ndarray:
-    """A gentle movement around a place that the name gives; the right side mirrors the left."""
+    """A smooth movement around a position derived from the name; the right side mirrors the left."""
     base, side = name.removesuffix("_L").removesuffix("_R"), -1 if name.endswith("_R") else 1
     random = np.random.default_rng(sum(map(ord, base)))
     x, y = random.uniform(1, 5) if name != base else 0.0, random.uniform(-7, 7)
@@ -112,7 +112,7 @@ def _bump(vertices: np.ndarray, name: str) -> np.ndarray:
 
 
 def _brows_moved(shapes: np.ndarray, vertices: np.ndarray) -> None:
-    """No shape moves the brows up or down but these two."""
+    """Let only browDown and noseSneer move the brows vertically."""
     x, y, z = vertices.T
     brows = (np.abs(x) >= 1) & (np.abs(x) <= 3) & (y >= 5) & (y <= 6) & (z > 8)
     shapes[:, brows, 1] = 0
@@ -165,13 +165,13 @@ def packed_face() -> dict[str, np.ndarray]:
 
 
 def write_face(folder: Path, **changed: np.ndarray) -> Path:
-    """Write the model file; arrays by name take the place of the made ones."""
+    """Write the model file; arrays given by name replace the default ones."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / FILE_NAME, **{**packed_face(), **changed})
     return folder
 
 
-#: Mesh points that code asks for by number, in cm: outline, eye corners, nose, mouth corners, inner lips, brows.
+#: Mesh points that the code uses by index, in cm: outline, eye corners, nose, mouth corners, inner lips, brows.
 _NAMED: Final = {
     10: (0, 9),
     152: (0, -9),
@@ -201,7 +201,7 @@ _LOWER_LIP: Final = {14: 0, 87: -1, 317: 1}
 
 
 def mesh_points(parted_cm: float = 0.0) -> np.ndarray:
-    """Where the mesh network sees its points (468, 2) on the face, in cm, y up; the lower lip as far down as told."""
+    """Positions (468, 2) of the mesh points on the face, in cm, y up, with the lips parted by ``parted_cm``."""
     number = np.arange(MESH_POINTS)
     radius, angle = 0.9 * np.sqrt((number + 0.5) / MESH_POINTS), number * np.pi * (3 - 5**0.5)
     points = np.stack([HALF_WIDTH * radius * np.cos(angle), HALF_HEIGHT * radius * np.sin(angle)], axis=1)
@@ -213,7 +213,7 @@ def mesh_points(parted_cm: float = 0.0) -> np.ndarray:
 
 
 class FakeMesh:
-    """Sees the made face, its jaw a quarter open, in the middle of every square."""
+    """Finds the face, its jaw a quarter open, in the middle of every square."""
 
     presence = 1.0
 
@@ -227,17 +227,17 @@ class FakeMesh:
 
 
 def in_photograph(points_cm: np.ndarray) -> np.ndarray:
-    """Where places (..., 2) of the face, in cm, lie in `photograph`, in pixels."""
+    """Positions (..., 2) on the face, in cm, as pixels of `photograph`."""
     return np.asarray(points_cm * (PX_PER_CM, -PX_PER_CM) + MIDDLE_PX, np.float32)
 
 
 def photograph(brightness: int = SKIN) -> np.ndarray:
-    """A picture (128, 128) of the face at rest: plain skin on a plain background, dark eyes, soft outline."""
-    picture = np.full((SIDE_PX, SIDE_PX), BACKGROUND, np.uint8)
+    """An image (128, 128) of the face at rest: plain skin on a plain background, dark eyes."""
+    image = np.full((SIDE_PX, SIDE_PX), BACKGROUND, np.uint8)
     corners = [in_photograph(np.array([sx * HALF_WIDTH, sy * HALF_HEIGHT])) for sx, sy in ((-1, 1), (1, -1))]
-    cv2.rectangle(picture, *(tuple(int(round(v)) for v in corner) for corner in corners), brightness, -1)
+    cv2.rectangle(image, *(tuple(int(round(v)) for v in corner) for corner in corners), brightness, -1)
     for side in (1, -1):
         x = sorted(side * end for end in EYE_X)
         box = [in_photograph(np.array(place)) for place in ((x[0] + 0.1, 3.2), (x[1] - 0.1, 2.1))]
-        cv2.rectangle(picture, *(tuple(int(round(v)) for v in corner) for corner in box), EYE, -1)
-    return picture
+        cv2.rectangle(image, *(tuple(int(round(v)) for v in corner) for corner in box), EYE, -1)
+    return image

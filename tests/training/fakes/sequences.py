@@ -47,13 +47,13 @@ class FakeMesh:
 class FakeDetector:
     """One face in the middle of every image; counts its calls."""
 
-    asked = 0
+    calls = 0
 
     def __init__(self, threads: int = 1) -> None:
         pass
 
     def detect(self, image: np.ndarray) -> list[FaceDetection]:
-        FakeDetector.asked += 1
+        FakeDetector.calls += 1
         height, width = image.shape[:2]
         box = np.array([0.3 * width, 0.3 * height, 0.7 * width, 0.7 * height], np.float32)
         landmarks = np.tile(box[:2], (6, 1))
@@ -63,12 +63,12 @@ class FakeDetector:
 
 def use_fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put both in the place of the real networks."""
-    FakeDetector.asked = 0
+    FakeDetector.calls = 0
     monkeypatch.setattr(face_sequences, "FaceMesh", FakeMesh)
     monkeypatch.setattr(face_sequences, "FaceDetector", FakeDetector)
 
 
-def picture(brightness: int) -> np.ndarray:
+def plain_image(brightness: int) -> np.ndarray:
     """A plain image (64, 64, 3)."""
     return np.full((SIDE_PX, SIDE_PX, 3), brightness, np.uint8)
 
@@ -87,10 +87,10 @@ def write_coding(path: Path, rows: list[tuple[int, dict[int, int]]], columns: tu
             lines.writerow((frame, *(codes.get(unit, 0 if unit in BP4D_UNITS else 9) for unit in columns[1:])))
 
 
-def _write_pictures(folder: Path, frames: dict[str, int]) -> None:
+def _write_images(folder: Path, frames: dict[str, int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, brightness in frames.items():
-        cv2.imwrite(str(folder / f"{name}.jpg"), picture(brightness))
+        cv2.imwrite(str(folder / f"{name}.jpg"), plain_image(brightness))
 
 
 def write_bp4d(root: Path) -> Path:
@@ -99,7 +99,7 @@ def write_bp4d(root: Path) -> Path:
     write_coding(occurrence / "F001_T1.csv", [(2440, {12: 1}), (2441, {12: 1, 6: 9, 1: 9})])
     write_coding(occurrence / "F001_T2.csv", [(721, {24: 1})])
     write_coding(occurrence / "M015_T8.csv", [(7, {1: 1, 2: 1}), (8, {})])
-    _write_pictures(root / "BP4D-training" / "F001" / "T1", {"2440": 100, "2441": 110, "2442": 115})
-    _write_pictures(root / "BP4D-training" / "F001" / "T2", {"0721": 120})
-    _write_pictures(root / "BP4D-training" / "M015" / "T8", {"007": 0, "008": 140})
+    _write_images(root / "BP4D-training" / "F001" / "T1", {"2440": 100, "2441": 110, "2442": 115})
+    _write_images(root / "BP4D-training" / "F001" / "T2", {"0721": 120})
+    _write_images(root / "BP4D-training" / "M015" / "T8", {"007": 0, "008": 140})
     return root

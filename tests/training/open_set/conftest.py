@@ -1,4 +1,4 @@
-"""The made face, read and bound once."""
+"""The synthetic head, read and bound once per session."""
 
 from __future__ import annotations
 

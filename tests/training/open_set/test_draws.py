@@ -23,7 +23,7 @@ def draws() -> list[UnitDraw]:
 
 
 @given(st.integers(0, 2**32), st.integers(0, 2**32))
-def test_a_seed_gives_one_draw(seed: int, number: int) -> None:
+def test_draw_depends_only_on_the_seed(seed: int, number: int) -> None:
     first, again = (draw_units(np.random.default_rng((seed, number))) for _ in range(2))
     assert first == again
 
@@ -38,7 +38,7 @@ def _scored(draw: UnitDraw) -> set[int]:
     return {unit for unit in draw.left if draw.intensity(unit) >= OCCURRENCE_INTENSITY}
 
 
-def test_pairs_that_exclude_each_other_never_meet(draws: list[UnitDraw]) -> None:
+def test_mutually_exclusive_units_never_occur_together(draws: list[UnitDraw]) -> None:
     for draw in draws:
         for pair in ({5, 43}, {24, 26}, {23, 26}, {24, 25}):
             assert not pair <= _scored(draw)
@@ -66,40 +66,40 @@ def test_intensities_are_those_of_the_stronger_side_and_in_range(draws: list[Uni
         assert draw.intensity(999) == 0
 
 
-def test_a_trace_is_clearly_too_weak_to_occur_and_stands_alone(draws: list[UnitDraw]) -> None:
+def test_trace_is_too_weak_to_occur_and_has_no_other_unit(draws: list[UnitDraw]) -> None:
     traces = [[value for unit in draw.left if (value := draw.intensity(unit)) < OCCURRENCE_INTENSITY] for draw in draws]
     assert {len(some) for some in traces} == {0, 1}
     assert all(0 < value < 0.9 * OCCURRENCE_INTENSITY for some in traces for value in some)
     assert 0.1 < sum(map(len, traces)) / COUNT < 0.2
 
 
-def test_closed_eyes_are_closed(draws: list[UnitDraw]) -> None:
+def test_closed_eyes_have_an_intensity_of_at_least_0_8(draws: list[UnitDraw]) -> None:
     closed = [draw.intensity(43) for draw in draws if 43 in _scored(draw)]
     assert min(closed) >= 0.8
 
 
-def test_every_unit_is_neither_rare_nor_everywhere(draws: list[UnitDraw]) -> None:
+def test_every_unit_is_neither_rare_nor_common(draws: list[UnitDraw]) -> None:
     rates = Counter(unit for draw in draws for unit in _scored(draw))
     assert set(rates) == set(OPEN_UNITS)
     for count in rates.values():
         assert 0.05 < count / COUNT < 0.40
 
 
-def test_some_faces_rest_and_most_show_one_to_five_units(draws: list[UnitDraw]) -> None:
+def test_some_faces_are_neutral_and_most_show_one_to_five_units(draws: list[UnitDraw]) -> None:
     sizes = Counter(len(_scored(draw)) for draw in draws)
     assert sizes[0] / COUNT == pytest.approx(0.10, abs=0.03)
     assert sum(sizes[size] for size in range(1, 6)) / COUNT > 0.75
     assert max(sizes) <= max(map(len, COMBINATIONS)) + 1
 
 
-def test_turns_stay_within_their_limits(draws: list[UnitDraw]) -> None:
+def test_rotations_stay_within_their_limits(draws: list[UnitDraw]) -> None:
     turns = np.array([draw.turn_deg for draw in draws])
     assert (np.abs(turns).max(0) <= (10, 15, 8)).all()
     assert turns.mean(0) == pytest.approx([0, 0, 0], abs=0.5)
     assert turns.std(0) == pytest.approx([4, 6, 3], rel=0.1)
 
 
-def test_distractions_stay_within_their_limits(draws: list[UnitDraw]) -> None:
+def test_distractor_shapes_stay_within_their_limits(draws: list[UnitDraw]) -> None:
     distracted = [draw.distractions for draw in draws if draw.distractions]
     assert len(distracted) / COUNT == pytest.approx(0.3, abs=0.03)
     assert {len(some) for some in distracted} == {1, 2}
@@ -108,7 +108,7 @@ def test_distractions_stay_within_their_limits(draws: list[UnitDraw]) -> None:
         assert all(0.2 * DISTRACTIONS[name] <= weight <= DISTRACTIONS[name] for name, weight in some.items())
 
 
-def test_looks_stay_within_their_limits(draws: list[UnitDraw]) -> None:
-    looks = np.array([(draw.lines, draw.crease, draw.teeth) for draw in draws])
-    assert (looks.min(0) >= (0, 0.5, 0.75)).all()
-    assert (looks.max(0) <= (1, 1.5, 1.2)).all()
+def test_strengths_of_lines_folds_and_teeth_stay_within_their_limits(draws: list[UnitDraw]) -> None:
+    strengths = np.array([(draw.lines, draw.crease, draw.teeth) for draw in draws])
+    assert (strengths.min(0) >= (0, 0.5, 0.75)).all()
+    assert (strengths.max(0) <= (1, 1.5, 1.2)).all()

@@ -12,7 +12,7 @@ from tests.training.fakes.head import SHAPES, packed_face, write_face
 from training.open_set.face_model import FILE_NAME, FaceModel, Part, read_face_model
 
 
-def test_parts_are_those_of_the_materials(model: FaceModel) -> None:
+def test_parts_follow_the_materials(model: FaceModel) -> None:
     skin_quads = 14 * 18 - 2 * 2 * 2 + 2 * 2  # a grid, two eye holes of two by two, two lids of two
     counts = np.bincount(model.parts, minlength=len(Part))
     assert counts[Part.SKIN] == 2 * skin_quads
@@ -21,14 +21,14 @@ def test_parts_are_those_of_the_materials(model: FaceModel) -> None:
     assert model.triangles.shape == (counts.sum(), 3)
 
 
-def test_what_is_never_seen_is_left_out(model: FaceModel) -> None:
+def test_invisible_parts_are_left_out(model: FaceModel) -> None:
     eyes = model.triangles[model.parts == Part.SCLERA]
     assert model.neutral[eyes, 2].min() == pytest.approx(8.6)  # the back of the eyeball is at 7
     assert not (model.neutral[:, 2] == 12).any()  # lacrimal fluid lies there
     assert np.unique(model.triangles).tolist() == list(range(len(model.neutral)))
 
 
-def test_the_back_of_the_head_is_left_out(tmp_path: Path) -> None:
+def test_back_of_the_head_is_left_out(tmp_path: Path) -> None:
     packed = packed_face()
     padding = 9409 - len(packed["neutral"])  # skin from this vertex on is head and neck
     more = np.array([[-1, 8, 0], [1, 8, 0], [0, 9, 0]], np.float32)
@@ -51,7 +51,7 @@ def test_shapes_are_unpacked_by_their_scale(model: FaceModel) -> None:
     assert np.abs(model.identity[0, :, 0] - x * y / 25).max() < 63 / 25 / 32767
 
 
-def test_neighbours_are_the_other_corners_of_a_vertex_s_triangles(model: FaceModel) -> None:
+def test_neighbours_are_the_other_corners_of_the_triangles_of_a_vertex(model: FaceModel) -> None:
     starts = np.cumsum(model.neighbour_counts) - model.neighbour_counts
     assert model.neighbour_counts.sum() == len(model.neighbours) == 6 * len(model.triangles)
     for vertex in (0, 40, len(model.neutral) - 1):
@@ -67,7 +67,7 @@ def test_shapes_are_found_by_name(model: FaceModel) -> None:
         model.shape_rows(("browDown_L", "wink"))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is missing: point to the folder of ICT-FaceKit Light"):
         read_face_model(tmp_path)
 
@@ -81,12 +81,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         {"materials": np.array(["Wood"] * 9)},  # nothing of a face
     ],
 )
-def test_wrong_arrays_are_told(tmp_path: Path, changed: dict[str, np.ndarray]) -> None:
+def test_wrong_arrays_are_reported(tmp_path: Path, changed: dict[str, np.ndarray]) -> None:
     with pytest.raises(SourceError, match="is not the packed ICT-FaceKit Light model"):
         read_face_model(write_face(tmp_path, **changed))
 
 
-def test_a_lacking_array_is_told(tmp_path: Path) -> None:
+def test_missing_array_is_reported(tmp_path: Path) -> None:
     packed = packed_face()
     del packed["identity_scale"]
     np.savez(tmp_path / FILE_NAME, **packed)
@@ -95,7 +95,7 @@ def test_a_lacking_array_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 10, 2000])
-def test_a_cut_off_file_is_told(tmp_path: Path, kept: int) -> None:
+def test_truncated_file_is_reported(tmp_path: Path, kept: int) -> None:
     write_face(tmp_path)
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:kept])

@@ -1,4 +1,4 @@
-"""Pose and identity of a made face are found again from its projected mesh points."""
+"""Pose and identity of a synthetic head are recovered from its projected mesh points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _seen(shape: np.ndarray, turn: np.ndarray, scale: float, shift: tuple[float,
 
 @settings(max_examples=30)
 @given(TURNS, WEIGHTS, st.floats(3, 8), st.floats(20, 100))
-def test_a_projected_face_is_found_again(
+def test_pose_and_identity_are_recovered_from_projected_points(
     model: FaceModel,
     binding: Binding,
     fitter: Fitter,
@@ -53,7 +53,7 @@ def test_a_projected_face_is_found_again(
     assert np.linalg.det(fit.turn) == pytest.approx(1, abs=1e-5)
 
 
-def test_what_the_shapes_cannot_say_is_spread_over_the_mesh(model: FaceModel, binding: Binding, fitter: Fitter) -> None:
+def test_residual_of_the_shapes_is_spread_over_the_mesh(model: FaceModel, binding: Binding, fitter: Fitter) -> None:
     points = in_photograph(mesh_points())
     away = mesh_points() - (0, 2)
     swirl = np.exp(-np.square(away).sum(1) / (2 * 1.5**2))[:, np.newaxis] * away[:, ::-1]
@@ -68,7 +68,7 @@ def test_what_the_shapes_cannot_say_is_spread_over_the_mesh(model: FaceModel, bi
     assert off(fit) < 0.7 * off(uncorrected)
 
 
-def test_a_shape_is_placed_by_turn_scale_shift_and_correction() -> None:
+def test_shape_is_placed_by_rotation_scale_shift_and_correction() -> None:
     shape = np.array([[1, 2, 3], [0, 0, -1]], np.float32)
     quarter = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)  # x goes to y, y to -x
     correction = np.array([[0.5, 0], [0, -0.25]], np.float32)

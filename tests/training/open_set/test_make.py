@@ -1,4 +1,4 @@
-"""Making the open set from the made face: the same to the bit however it is made, and resumed where it stopped."""
+"""Rendering the open set from the synthetic head: bit-identical for any number of workers, and resumable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training.open_set.studio import Studio
 
 PEOPLE = ("Ann", "Bob", "Ann", "Cid")
 
-# A worker is a fork of this process, so that it has the made mesh network; Python 3.12 warns of forks beside threads.
+# A worker is a fork of this process, to inherit the fake mesh network; Python 3.12 warns of forks beside threads.
 pytestmark = [
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork"),
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
@@ -37,17 +37,17 @@ def _fake_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex")
     points = in_photograph(mesh_points()) / SIDE_PX
 
-    def meshes(pictures: np.ndarray, cache: Path, workers: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.tile(points, (len(pictures), 1, 1)).astype(np.float32), np.ones(len(pictures), np.float32)
+    def meshes(images: np.ndarray, cache: Path, workers: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.tile(points, (len(images), 1, 1)).astype(np.float32), np.ones(len(images), np.float32)
 
     monkeypatch.setattr(resting_faces, "meshes_of", meshes)
     monkeypatch.setattr(studio, "FaceMesh", FakeMesh)
-    monkeypatch.setattr(make_au_module, "write_sheets", _write_no_sheets)
+    monkeypatch.setattr(make_au_module, "write_sheets", _note_arguments)
 
 
-def _write_no_sheets(resting: RestingFaces, studio: Studio, folder: Path, seed: int) -> None:
+def _note_arguments(resting: RestingFaces, studio: Studio, folder: Path, seed: int) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / "told.txt").write_text(f"{len(resting.names)} faces, seed {seed}")
+    (folder / "arguments.txt").write_text(f"{len(resting.names)} faces, seed {seed}")
 
 
 def _make(folder: Path, out: str, pictures: int, workers: int = 1, seed: int = 0) -> Path:
@@ -60,20 +60,20 @@ def _make(folder: Path, out: str, pictures: int, workers: int = 1, seed: int = 0
 
 
 def _content(out: Path) -> dict[str, bytes]:
-    made = [*sorted((out / "images").iterdir()), out / "labels.csv", out / "points.npy"]
-    return {path.name: path.read_bytes() for path in made}
+    files = [*sorted((out / "images").iterdir()), out / "labels.csv", out / "points.npy"]
+    return {path.name: path.read_bytes() for path in files}
 
 
-def test_a_set_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+def test_set_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     assert _content(_make(tmp_path, "one", 6, workers=1)) == _content(_make(tmp_path, "two", 6, workers=2))
 
 
-def test_a_seed_gives_a_set_of_its_own(tmp_path: Path) -> None:
+def test_set_depends_on_the_seed(tmp_path: Path) -> None:
     first, other = _content(_make(tmp_path, "first", 4)), _content(_make(tmp_path, "other", 4, seed=1))
     assert first["labels.csv"] != other["labels.csv"]
 
 
-def test_a_larger_set_begins_with_the_smaller(tmp_path: Path) -> None:
+def test_larger_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
     small, large = _make(tmp_path, "small", 3), _make(tmp_path, "large", 7)
     for name, content in _content(small).items():
         if name.endswith(".jpg"):
@@ -83,11 +83,11 @@ def test_a_larger_set_begins_with_the_smaller(tmp_path: Path) -> None:
     assert np.array_equal(np.load(small / "points.npy"), np.load(large / "points.npy")[:3])
 
 
-def test_rows_tell_the_draw_the_photograph_and_the_fold_of_the_person(tmp_path: Path) -> None:
+def test_rows_hold_the_draw_the_photograph_and_the_fold_of_the_person(tmp_path: Path) -> None:
     out = _make(tmp_path, "set", 9)
     rows = read_labels(out / "labels.csv")
     assert [row.image for row in rows] == [f"{number:05d}.jpg" for number in range(9)]
-    assert [row.photograph for row in rows[:4]] == [row.photograph for row in rows[4:8]]  # they take turns
+    assert [row.photograph for row in rows[:4]] == [row.photograph for row in rows[4:8]]  # photographs are used in turn
     assert sorted(row.photograph for row in rows[:4]) == [
         "Ann_0000.png",
         "Ann_0002.png",
@@ -105,22 +105,22 @@ def test_rows_tell_the_draw_the_photograph_and_the_fold_of_the_person(tmp_path: 
         assert row.intensities[OPEN_UNITS.index(4)] >= draw.intensity(4) - 6e-4
 
 
-def test_a_made_set_can_be_read(tmp_path: Path) -> None:
+def test_set_can_be_read(tmp_path: Path) -> None:
     out = _make(tmp_path, "set", 5)
     faces = read_open_au(out)
     assert faces.crops.shape == (5, 96, 96)
     assert set(faces.people) <= set(PEOPLE)
-    picture = cv2.imread(str(out / "images" / "00000.jpg"), cv2.IMREAD_UNCHANGED)
-    assert picture.shape == (SIDE_PX, SIDE_PX)
-    assert picture.std() > 5  # a face on a background
+    image = cv2.imread(str(out / "images" / "00000.jpg"), cv2.IMREAD_UNCHANGED)
+    assert image.shape == (SIDE_PX, SIDE_PX)
+    assert image.std() > 5  # a face on a background
 
 
-def test_sheets_are_written_beside_the_pictures(tmp_path: Path) -> None:
+def test_sheets_are_written_beside_the_images(tmp_path: Path) -> None:
     out = _make(tmp_path, "set", 1, seed=5)
-    assert (out / "sheets" / "told.txt").read_text() == "4 faces, seed 5"
+    assert (out / "sheets" / "arguments.txt").read_text() == "4 faces, seed 5"
 
 
-def test_no_thread_of_opencv_is_alive_when_workers_are_forked(tmp_path: Path) -> None:
+def test_opencv_has_no_threads_when_workers_are_forked(tmp_path: Path) -> None:
     threads = cv2.getNumThreads()
     try:
         cv2.setNumThreads(2)
@@ -131,22 +131,22 @@ def test_no_thread_of_opencv_is_alive_when_workers_are_forked(tmp_path: Path) ->
         cv2.setNumThreads(threads)
 
 
-def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_run_is_resumed(tmp_path: Path) -> None:
     out = _make(tmp_path, "set", 6)
     whole = _content(out)
     (out / "blocks" / "00002.npz").unlink()
     (out / "images" / "00002.jpg").unlink()
     (out / "labels.csv").unlink()
-    told: list[str] = []
-    make_au(tmp_path / "faces128", tmp_path / "face", out, MakeAuConfig(6), 1, told.append)
+    lines: list[str] = []
+    make_au(tmp_path / "faces128", tmp_path / "face", out, MakeAuConfig(6), 1, lines.append)
     assert _content(out) == whole
-    assert [line for line in told if "photographs done" in line] == ["1 of 1 photographs done"]
-    monkeypatch.setattr(make_au_module, "_fill", None)  # nothing is left to draw
+    assert [line for line in lines if "photographs done" in line] == ["1 of 1 photographs done"]
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
     _make(tmp_path, "set", 6)
-    assert _content(out) == whole
+    assert {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()} == stamps  # nothing is rendered again
 
 
-def test_another_set_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+def test_set_with_other_settings_is_not_overwritten(tmp_path: Path) -> None:
     whole = _content(_make(tmp_path, "set", 2))
     for pictures, seed in ((3, 0), (2, 1)):
         with pytest.raises(OutputError, match=r"has a set with other settings.*: choose another folder"):
@@ -154,21 +154,21 @@ def test_another_set_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     assert _content(tmp_path / "set") == whole
 
 
-def test_a_set_of_other_photographs_is_left_alone(tmp_path: Path) -> None:
+def test_set_of_other_photographs_is_not_overwritten(tmp_path: Path) -> None:
     whole = _content(_make(tmp_path, "set", 2))
-    picture = next((tmp_path / "faces128" / "images").iterdir())
-    cv2.imwrite(str(picture), 255 - cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE))
+    photograph = next((tmp_path / "faces128" / "images").iterdir())
+    cv2.imwrite(str(photograph), 255 - cv2.imread(str(photograph), cv2.IMREAD_GRAYSCALE))
     with pytest.raises(OutputError, match="other settings, photographs or code"):
         _make(tmp_path, "set", 2)
     assert _content(tmp_path / "set") == whole
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="cannot be written"):
         _make(tmp_path, "file", 1)
 
 
-def test_a_set_needs_a_picture() -> None:
+def test_empty_set_is_rejected() -> None:
     with pytest.raises(ValueError, match="pictures must be at least 1, not 0"):
         MakeAuConfig(pictures=0)

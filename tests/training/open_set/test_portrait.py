@@ -39,8 +39,8 @@ def _fit(model: FaceModel) -> Fit:
     return Fit(model.neutral, np.eye(3, dtype=np.float32), PX_PER_CM, middle, still, 0.0)
 
 
-def _portrait(model: FaceModel, picture: np.ndarray | None = None) -> Portrait:
-    return Portrait(photograph() if picture is None else picture, _fit(model), model)
+def _portrait(model: FaceModel, image: np.ndarray | None = None) -> Portrait:
+    return Portrait(photograph() if image is None else image, _fit(model), model)
 
 
 def _movement(model: FaceModel, **weights: float) -> Movement:
@@ -62,17 +62,17 @@ def _textured() -> np.ndarray:
     return np.asarray(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 60, 200, cv2.NORM_MINMAX), np.uint8)
 
 
-def _level(picture: np.ndarray, x_cm: float, y_cm: float) -> int:
+def _level(image: np.ndarray, x_cm: float, y_cm: float) -> int:
     x, y = np.rint(in_photograph(np.array([x_cm, y_cm]))).astype(int)
-    return int(picture[y, x])
+    return int(image[y, x])
 
 
-def test_an_unmoved_face_gives_back_the_photograph(model: FaceModel) -> None:
-    picture = _textured()
-    drawn = _portrait(model, picture).draw(_movement(model)).astype(int)
-    # Four samples a quarter of a pixel off, averaged, are this filter; it is all that happens to a picture.
+def test_unmoved_face_reproduces_the_photograph(model: FaceModel) -> None:
+    image = _textured()
+    drawn = _portrait(model, image).draw(_movement(model)).astype(int)
+    # Four samples a quarter of a pixel off, averaged, are this filter; nothing else happens to the image.
     row = np.array([1, 6, 1]) / 8
-    filtered = cv2.sepFilter2D(picture.astype(np.float32), -1, row, row, borderType=cv2.BORDER_REPLICATE)
+    filtered = cv2.sepFilter2D(image.astype(np.float32), -1, row, row, borderType=cv2.BORDER_REPLICATE)
     lids = np.zeros((SIDE_PX, SIDE_PX), bool)  # partly folded away, so they show the skin above them
     for x in (-4.2, 1.8):
         left, top = in_photograph(np.array([x, 4.2])).astype(int)
@@ -80,7 +80,7 @@ def test_an_unmoved_face_gives_back_the_photograph(model: FaceModel) -> None:
     assert np.abs(drawn - filtered)[~lids].max() < 1.01
 
 
-def test_a_plain_photograph_comes_back_exactly(model: FaceModel) -> None:
+def test_uniform_photograph_is_reproduced_exactly(model: FaceModel) -> None:
     drawn = _portrait(model).draw(_movement(model))
     inner = np.zeros((SIDE_PX, SIDE_PX), bool)
     inner[FACE] = True
@@ -89,7 +89,7 @@ def test_a_plain_photograph_comes_back_exactly(model: FaceModel) -> None:
     assert np.abs(drawn.astype(int) - photograph())[flat & inner].max() <= 1
 
 
-def test_a_shift_of_all_vertices_shifts_the_face(model: FaceModel) -> None:
+def test_shifting_all_vertices_shifts_the_face(model: FaceModel) -> None:
     right, up = 4, 3
     move = np.tile(np.array([right, up, 0]) / PX_PER_CM, (len(model.neutral), 1)).astype(np.float32)
     shifting = _with_shape(model, move)
@@ -108,17 +108,17 @@ def test_shapes_are_added_by_weight(model: FaceModel) -> None:
     assert moved == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_lid_that_was_folded_away_shows_skin_not_the_eye_behind_it(model: FaceModel) -> None:
+def test_closed_lid_shows_skin_not_the_eye_behind_it(model: FaceModel) -> None:
     portrait = _portrait(model)
     opened, closed = portrait.draw(_movement(model)), portrait.draw(_movement(model, eyeBlink_L=1, eyeBlink_R=1))
     for x in (-3.4, -3, -2.6, 2.6, 3, 3.4):
         assert _level(opened, x, 2.6) == pytest.approx(EYE, abs=2)
         assert _level(closed, x, 2.6) == pytest.approx(SKIN, abs=5)
     winked = portrait.draw(_movement(model, eyeBlink_L=1))
-    assert _level(winked, 3, 2.6) > 140 > _level(winked, -3, 2.6)  # the face's left is on the picture's right
+    assert _level(winked, 3, 2.6) > 140 > _level(winked, -3, 2.6)  # the left of the face is on the right of the image
 
 
-def test_an_open_mouth_shows_teeth_and_behind_them_the_dark(model: FaceModel) -> None:
+def test_open_mouth_shows_teeth_and_a_dark_cavity(model: FaceModel) -> None:
     portrait = _portrait(model)
     half, wide = _movement(model, jawOpen=0.5), _movement(model, jawOpen=1.0)
     for brightness in (0.75, 1.2):
@@ -128,7 +128,7 @@ def test_an_open_mouth_shows_teeth_and_behind_them_the_dark(model: FaceModel) ->
     assert behind == pytest.approx(SKIN * 0.25 * np.exp(-0.25 * (8.5 - 6.0)), abs=10)
 
 
-def test_a_closed_mouth_shows_no_teeth(model: FaceModel) -> None:
+def test_closed_mouth_shows_no_teeth(model: FaceModel) -> None:
     drawn = _portrait(model).draw(_movement(model, jawOpen=0.5))
     assert _level(drawn, 0, -4.5) == pytest.approx(SKIN, abs=8)
 
@@ -142,7 +142,7 @@ def test_lines_darken_the_skin_up_to_a_limit(model: FaceModel) -> None:
         assert _level(drawn, 3, 2.6) == pytest.approx(EYE, abs=2)  # an eye has no lines
 
 
-def test_folds_darken_as_much_as_told(model: FaceModel) -> None:
+def test_folds_darken_by_their_strength(model: FaceModel) -> None:
     fold = np.zeros_like(model.neutral)
     fold[(model.neutral[:, 0] == 0) & (model.neutral[:, 1] > 4), 2] = -1.0
     folding = _with_shape(model, fold)
@@ -155,9 +155,9 @@ def test_folds_darken_as_much_as_told(model: FaceModel) -> None:
     assert levels[0] - 5 > levels[1] > levels[2] + 5
 
 
-def test_skin_that_turns_to_the_light_gets_brighter(model: FaceModel) -> None:
+def test_skin_that_turns_towards_the_light_gets_brighter(model: FaceModel) -> None:
     across = np.linspace(-1, 1, SIDE_PX) * MIDDLE_PX / (PX_PER_CM * HALF_WIDTH)
-    lit = np.tile(np.clip(130 + 60 * across, 0, 255), (SIDE_PX, 1)).astype(np.uint8)  # from the picture's right
+    lit = np.tile(np.clip(130 + 60 * across, 0, 255), (SIDE_PX, 1)).astype(np.uint8)  # from the right of the image
     portrait = _portrait(model, lit)
     rest = _level(portrait.draw(_movement(model)), 0, -2)
     levels = []
@@ -169,7 +169,7 @@ def test_skin_that_turns_to_the_light_gets_brighter(model: FaceModel) -> None:
     assert levels[1] > rest + 10
 
 
-def test_the_background_is_carried_along_without_a_gap(model: FaceModel) -> None:
+def test_background_follows_the_face_without_a_gap(model: FaceModel) -> None:
     right = 5
     move = np.tile(np.array([right, 0, 0]) / PX_PER_CM, (len(model.neutral), 1)).astype(np.float32)
     shifting = _with_shape(model, move)
@@ -179,4 +179,4 @@ def test_the_background_is_carried_along_without_a_gap(model: FaceModel) -> None
     assert row[int(left) + right - 6 : int(left) + right - 2].tolist() == pytest.approx([BACKGROUND] * 4, abs=2)
     outside = row[int(MIDDLE_PX + HALF_WIDTH * PX_PER_CM) + right + 3 :]
     assert np.abs(outside - BACKGROUND).max() <= 2
-    assert HALF_HEIGHT * PX_PER_CM < MIDDLE_PX  # the face lies within the picture
+    assert HALF_HEIGHT * PX_PER_CM < MIDDLE_PX  # the face lies within the image

@@ -25,22 +25,22 @@ def _ray_caster() -> None:
     pytest.importorskip("embreex")
 
 
-def test_the_nearer_triangle_is_seen() -> None:
+def test_nearer_triangle_is_visible() -> None:
     hits = cast(VERTICES, TRIANGLES, POINTS)
-    assert hits.rays.tolist() == [0, 1, 3]  # the third meets nothing
+    assert hits.rays.tolist() == [0, 1, 3]  # the third hits nothing
     assert hits.triangles.tolist() == [1, 2, 1]
 
 
-def test_what_is_not_chosen_is_not_there_and_numbers_stay() -> None:
+def test_triangles_that_are_not_selected_are_skipped_and_indices_are_kept() -> None:
     hits = cast(VERTICES, TRIANGLES, POINTS, np.array([True, False, True]))
     assert hits.triangles.tolist() == [0, 2, 0]
 
 
-def test_the_back_of_a_triangle_is_seen_too() -> None:
+def test_back_of_a_triangle_is_visible_too() -> None:
     assert cast(VERTICES, TRIANGLES[:, ::-1], POINTS).triangles.tolist() == [1, 2, 1]
 
 
-def test_values_are_blended_by_the_place_in_the_triangle() -> None:
+def test_values_are_interpolated_within_the_triangle() -> None:
     hits = cast(VERTICES, TRIANGLES, POINTS)
     values = np.array([0, 0, 0, 10, 20, 40, 7, 7, 7], np.float32)
     at_2_2 = 10 * (8 - 2 - 2) / 8 + 20 * 2 / 8 + 40 * 2 / 8
@@ -49,26 +49,26 @@ def test_values_are_blended_by_the_place_in_the_triangle() -> None:
 
 
 @given(st.floats(0.1, 7.8), st.floats(0.05, 0.95))
-def test_blended_positions_are_the_point_itself(x: float, share: float) -> None:
+def test_interpolated_positions_equal_the_point(x: float, share: float) -> None:
     point = np.array([[x, share * (8 - x)]], np.float32)
     hits = cast(VERTICES, TRIANGLES, point)
     assert hits.weights.sum() == pytest.approx(1, abs=1e-6)
     assert hits.blend(VERTICES, TRIANGLES)[0] == pytest.approx([*point[0], 5], abs=1e-4)
 
 
-def test_a_machine_without_the_ray_caster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ray_caster_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
     with pytest.raises(BackendError, match="pip install embreex"):
         cast(VERTICES, TRIANGLES, POINTS)
 
 
-def test_cells_of_a_picture() -> None:
+def test_grid_lists_the_centres_of_pixels_or_subpixels() -> None:
     assert grid(2).tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
     assert grid(2, 2)[:5].tolist() == [[-0.25, -0.25], [0.25, -0.25], [0.75, -0.25], [1.25, -0.25], [-0.25, 0.25]]
     assert grid(5, 2).mean(0).tolist() == [2, 2]
 
 
-def test_a_plane_has_one_normal() -> None:
+def test_plane_has_one_normal() -> None:
     corners = np.array([[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]], np.float32)
     normals = vertex_normals(corners, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
     assert normals.tolist() == [[0, 0, 1]] * 4
@@ -89,5 +89,5 @@ def test_normals_of_a_sphere_point_outwards() -> None:
     assert np.einsum("ijk,ijk->ij", normals[inner], sphere[inner]).min() > np.cos(np.deg2rad(3))
 
 
-def test_a_vertex_without_a_triangle_has_no_normal() -> None:
+def test_vertex_without_a_triangle_has_a_zero_normal() -> None:
     assert vertex_normals(np.zeros((4, 3), np.float32), np.array([[0, 1, 2]], np.int32)).tolist() == [[0, 0, 0]] * 4

@@ -24,7 +24,7 @@ def meshes(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
     monkeypatch.setattr(
         resting_faces,
         "meshes_of",
-        lambda pictures, cache, workers: (points[: len(pictures)], presence[: len(pictures)]),
+        lambda images, cache, workers: (points[: len(images)], presence[: len(images)]),
     )
     return points, presence
 
@@ -33,7 +33,7 @@ def _read(folder: Path) -> resting_faces.RestingFaces:
     return read_resting_faces(folder, folder / "cache")
 
 
-def test_faces_come_in_the_order_of_their_names(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_faces_are_ordered_by_name(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["Bo", "Al", "Cy", "Al"])
     found = _read(tmp_path)
     assert found.names == ("Al_0001.png", "Al_0003.png", "Bo_0000.png", "Cy_0002.png")
@@ -43,36 +43,36 @@ def test_faces_come_in_the_order_of_their_names(tmp_path: Path, meshes: tuple[np
     assert found.points_px == pytest.approx(np.tile(in_photograph(mesh_points()), (4, 1, 1)), abs=1e-3)
 
 
-def test_only_faces_that_volunteers_call_neutral_rest(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_only_faces_labelled_neutral_are_used(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["A", "B", "C"], expressions=["happiness", "neutral", "unlabelled"])
     assert _read(tmp_path).people.tolist() == ["B"]
 
 
 @pytest.mark.parametrize("name", SCORES[1:])
-def test_a_high_score_is_no_rest(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray], name: str) -> None:
+def test_face_with_a_high_score_is_left_out(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray], name: str) -> None:
     write_faces128(tmp_path, ["A", "B"], scores={"A": {name: 0.41}, "B": {name: 0.39}})
     assert _read(tmp_path).people.tolist() == ["B"]
 
 
-def test_parted_lips_are_no_rest(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_face_with_parted_lips_is_left_out(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["A", "B"])
     meshes[0][0] = in_photograph(mesh_points(0.1)) / SIDE_PX  # .2 + .1 cm of an eye distance of 8.4 cm: above 3 %
     assert _read(tmp_path).people.tolist() == ["B"]
 
 
-def test_an_unsure_mesh_is_left_out(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_face_with_an_uncertain_mesh_is_left_out(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["A", "B"])
     meshes[1][1] = 0.49
     assert _read(tmp_path).people.tolist() == ["A"]
 
 
-def test_a_set_without_resting_faces_is_told(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_set_without_resting_faces_is_reported(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     write_faces128(tmp_path, ["A"], expressions=["anger"])
     with pytest.raises(SourceError, match="has no resting face"):
         _read(tmp_path)
 
 
-def test_broken_folders_are_told(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_broken_folders_are_reported(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(SourceError, match="labels.csv is missing"):
         _read(tmp_path)
     write_faces128(tmp_path, ["A", "B"])

@@ -31,7 +31,7 @@ README = {
 }
 
 
-def test_every_unit_of_the_open_set_has_shapes_that_the_model_has() -> None:
+def test_every_unit_of_the_open_set_uses_shapes_of_the_model() -> None:
     assert tuple(sorted(UNIT_SHAPES)) == OPEN_UNITS
     for shape in UNIT_SHAPES.values():
         assert shape.sided or shape.whole
@@ -39,19 +39,19 @@ def test_every_unit_of_the_open_set_has_shapes_that_the_model_has() -> None:
         assert set(shape.whole) <= set(SHAPES)
 
 
-def test_units_take_the_shape_of_the_readme() -> None:
+def test_units_use_the_shapes_documented_by_the_face_model() -> None:
     for unit, name in README.items():
         assert {**UNIT_SHAPES[unit].sided, **UNIT_SHAPES[unit].whole}[name] > 0
 
 
-def test_the_documented_table_is_that_of_the_code() -> None:
+def test_documented_table_matches_the_code() -> None:
     page = (Path(__file__).parents[3] / "docs" / "open_au_set.md").read_text(encoding="utf-8")
     for unit, shape in UNIT_SHAPES.items():
         shapes = {**shape.sided, **shape.whole}
         assert f"| AU{unit} | {', '.join(f'{name} {weight:g}' for name, weight in shapes.items())} |" in page
 
 
-def test_distractions_are_shapes_of_the_model_and_of_no_unit_alone() -> None:
+def test_distractor_shapes_are_in_the_model_and_never_a_unit_by_themselves() -> None:
     for name, greatest in DISTRACTIONS.items():
         assert name in SHAPES or {name + "_L", name + "_R"} <= set(SHAPES)
         assert 0 < greatest <= 1
@@ -69,7 +69,7 @@ def test_one_side_moves_that_side_only(model: FaceModel, unit: int) -> None:
     assert np.count_nonzero(left) == len(UNIT_SHAPES[unit].sided) + len(UNIT_SHAPES[unit].whole)
 
 
-def test_whole_shapes_take_the_stronger_side_and_units_add_up(model: FaceModel) -> None:
+def test_shapes_without_sides_use_the_stronger_side_and_units_add_up(model: FaceModel) -> None:
     weights = shape_weights(model, {17: 0.2, 24: 0.5, 12: 1.0}, {17: 0.8, 24: 0.1})
     shrug = 0.8 * UNIT_SHAPES[17].whole["mouthShrugLower"] + 0.5 * UNIT_SHAPES[24].whole["mouthShrugLower"]
     press = UNIT_SHAPES[24].sided["mouthPress"]
@@ -80,12 +80,12 @@ def test_whole_shapes_take_the_stronger_side_and_units_add_up(model: FaceModel) 
     assert weights[[SHAPES.index("mouthSmile_L"), SHAPES.index("mouthSmile_R")]].tolist() == pytest.approx([smile, 0])
 
 
-def test_a_raised_inner_brow_is_not_taken_down_by_the_lowerer(model: FaceModel) -> None:
+def test_brow_lowerer_does_not_lower_a_raised_inner_brow(model: FaceModel) -> None:
     down, up = UNIT_SHAPES[4].sided["browInnerUp"], UNIT_SHAPES[1].sided["browInnerUp"]
     weights = shape_weights(model, {1: 1.0, 4: 0.6}, {1: 0.25, 4: 0.6})
     assert weights[SHAPES.index("browInnerUp_L")] == pytest.approx(up)
     assert weights[SHAPES.index("browInnerUp_R")] == pytest.approx(0.25 * up + 0.6 * (1 - 0.25) * down)
 
 
-def test_no_unit_is_no_movement(model: FaceModel) -> None:
+def test_no_units_give_no_movement(model: FaceModel) -> None:
     assert not shape_weights(model, {}, {}).any()

@@ -1,4 +1,4 @@
-"""From a draw to a labelled picture, on the made face; and on real faces, whether the labels mean what they say."""
+"""From a draw to a labelled image, on the synthetic head; on real faces, agreement of labels and mesh."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from training.open_set.draws import UnitDraw
 from training.open_set.shapes import UNIT_SHAPES
 from training.open_set.studio import Shot, Sitting, Studio, shown
 
-# At full intensity, on the made face.
+# At full intensity, on the synthetic head.
 JAW_DROP_CM = UNIT_SHAPES[26].whole["jawOpen"] * JAW_CM  # of AU26
 AU4_CM, AU9_CM = UNIT_SHAPES[4].sided["browDown"] * BROW_DOWN_CM, UNIT_SHAPES[9].sided["noseSneer"] * SNEER_CM
 FULL_CM = 0.71  # brows this much lower are AU4 at full intensity
@@ -63,7 +63,7 @@ def sitting(studio: Studio) -> Sitting:
     return studio.sit(photograph(), in_photograph(mesh_points()))
 
 
-def test_a_face_at_rest_shows_no_unit(sitting: Sitting) -> None:
+def test_resting_face_shows_no_unit(sitting: Sitting) -> None:
     shot = sitting.shoot(_draw({}))
     assert not shot.intensities.any()
     assert shot.presence == 1
@@ -79,13 +79,13 @@ def test_intensities_are_those_of_the_draw(sitting: Sitting) -> None:
 
 
 @pytest.mark.parametrize("jaw", [0.1, 0.3, 0.5, 1.0])
-def test_parted_lips_are_scored_by_what_one_sees(sitting: Sitting, jaw: float) -> None:
+def test_parted_lips_are_scored_by_the_visible_gap(sitting: Sitting, jaw: float) -> None:
     shot = sitting.shoot(_draw({26: jaw}))
     assert shot.intensities[OPEN_UNITS.index(26)] == pytest.approx(jaw)
     assert shot.intensities[OPEN_UNITS.index(25)] == pytest.approx(min(jaw * JAW_DROP_CM, 1), rel=0.15)
 
 
-def test_a_drawn_unit_25_that_parts_no_lips_is_not_scored(sitting: Sitting) -> None:
+def test_unit_25_without_a_visible_gap_is_not_scored(sitting: Sitting) -> None:
     shot = sitting.shoot(_draw({25: 0.01}))
     assert shot.intensities[OPEN_UNITS.index(25)] < 0.1
 
@@ -95,30 +95,32 @@ def test_a_drawn_unit_25_that_parts_no_lips_is_not_scored(sitting: Sitting) -> N
     [
         ({9: 1.0}, AU9_CM / FULL_CM),  # another unit lowers the brows
         ({9: 0.5}, 0.5 * AU9_CM / FULL_CM),
-        ({4: 1.0}, 1.0),  # what is drawn, though a little less is seen
+        ({4: 1.0}, 1.0),  # the drawn intensity, although slightly less is visible
         ({4: 0.5, 9: 1.0}, (0.5 * AU4_CM + AU9_CM) / FULL_CM),
-        ({4: 1.0, 9: 1.0}, 1.0),  # at most
+        ({4: 1.0, 9: 1.0}, 1.0),  # the maximum
         ({43: 1.0, 12: 1.0}, 0.0),
     ],
 )
-def test_lowered_brows_are_scored_by_what_one_sees(studio: Studio, units: dict[int, float], score: float) -> None:
+def test_lowered_brows_are_scored_by_their_visible_movement(
+    studio: Studio, units: dict[int, float], score: float
+) -> None:
     assert _brow_score(studio, _draw(units)) == pytest.approx(score, abs=0.01)
 
 
 @pytest.mark.parametrize("unit", [4, 9])
-def test_brows_that_are_lowered_on_one_side_score_as_that_side(studio: Studio, unit: int) -> None:
+def test_brows_lowered_on_one_side_get_the_score_of_that_side(studio: Studio, unit: int) -> None:
     both = _brow_score(studio, _draw({unit: 1.0}))
     assert _brow_score(studio, _sided({unit: 1.0}, {unit: 0.4})) == pytest.approx(both, abs=0.01)
     assert _brow_score(studio, _sided({}, {unit: 1.0})) == pytest.approx(both, abs=0.01)
 
 
-def test_the_mouth_is_open_from_a_millimetre_on(studio: Studio) -> None:
+def test_mouth_is_open_from_one_millimetre(studio: Studio) -> None:
     narrow, wide = 0.08 / JAW_DROP_CM, 0.14 / JAW_DROP_CM
     assert not studio.movement(_draw({26: narrow}))[0].mouth_open
     assert studio.movement(_draw({26: wide}))[0].mouth_open
 
 
-def test_distractions_move_both_sides_and_are_no_unit(studio: Studio, sitting: Sitting) -> None:
+def test_distractor_shapes_move_both_sides_and_are_not_units(studio: Studio, sitting: Sitting) -> None:
     draw = _draw({}, {"cheekPuff": 0.4, "jawLeft": 0.3})
     movement, _ = studio.movement(draw)
     moved = {SHAPES[row]: weight for row, weight in enumerate(movement.weights) if weight}
@@ -135,7 +137,7 @@ def test_lines_follow_the_draw(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_head_turns_by_so_many_degrees(studio: Studio, axis: int) -> None:
+def test_head_is_rotated_by_the_drawn_degrees(studio: Studio, axis: int) -> None:
     turn_deg = [0.0, 0.0, 0.0]
     turn_deg[axis] = 9.0
     turn = studio.movement(_draw({}, turn_deg=(turn_deg[0], turn_deg[1], turn_deg[2])))[0].turn
@@ -143,10 +145,10 @@ def test_the_head_turns_by_so_many_degrees(studio: Studio, axis: int) -> None:
     assert turn[axis, axis] == pytest.approx(1)
 
 
-def test_a_turned_face_is_drawn_turned(sitting: Sitting) -> None:
+def test_rotated_face_is_rendered_rotated(sitting: Sitting) -> None:
     still, turned = (sitting.shoot(_draw({}, turn_deg=(0, yaw, 0))).image for yaw in (0, 12))
-    dark = [np.flatnonzero(picture[50] < 70).mean() for picture in (still, turned)]  # a row through the eyes
-    assert dark[1] > dark[0] + 5  # to the face's left, which is on the picture's right
+    dark = [np.flatnonzero(image[50] < 70).mean() for image in (still, turned)]  # a row through the eyes
+    assert dark[1] > dark[0] + 5  # to the face's left, which is on the right of the image
 
 
 # On real faces.
@@ -166,14 +168,14 @@ def real_studio(shared: Path, face_models: None) -> Studio:
 @pytest.fixture(scope="module")
 def real_sittings(real_studio: Studio, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sitting]:
     """Faces of different people, looking ahead, at rest."""
-    pictures = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
-    points, presence = meshes_of(pictures, tmp_path_factory.mktemp("meshes"), workers=1)
+    photographs = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
+    points, presence = meshes_of(photographs, tmp_path_factory.mktemp("meshes"), workers=1)
     assert (presence > 0.9).all()
-    return [real_studio.sit(picture, mesh * SIDE_PX) for picture, mesh in zip(pictures, points, strict=True)]
+    return [real_studio.sit(photograph, mesh * SIDE_PX) for photograph, mesh in zip(photographs, points, strict=True)]
 
 
 def _resting_photographs(path: Path) -> UInt8:
-    """The neutral faces, of different people, with the least of all that machine scores see move."""
+    """The neutral faces, of different people, with the lowest machine scores for any movement."""
     with np.load(path) as pack:
         names = [str(name) for name in pack["blendshape_names"]]
         scored = [row for row, name in enumerate(names) if name.startswith(("brow", "mouth", "jaw", "eye"))]
@@ -190,7 +192,7 @@ def _resting_photographs(path: Path) -> UInt8:
 
 
 def _height(shot: Shot, points: list[int], above: list[int]) -> float:
-    """How far some points lie above others, in distances of the outer eye corners."""
+    """Height of some points above others, in distances between the outer eye corners."""
     eyes = np.linalg.norm(shot.points_px[33] - shot.points_px[263])
     return float((shot.points_px[above, 1].mean() - shot.points_px[points, 1].mean()) / eyes)
 
@@ -224,8 +226,8 @@ def _outer_brows(shot: Shot) -> float:
     return _height(shot, OUTER_BROWS, EYE_CORNERS)
 
 
-def test_labels_mean_what_they_say(real_sittings: list[Sitting]) -> None:
-    """The mesh network sees the movement that each unit is named after, on every face (distances of the eyes)."""
+def test_labels_agree_with_the_mesh_of_the_rendered_face(real_sittings: list[Sitting]) -> None:
+    """On every face the mesh moves as the name of the unit says, by at least this much (in eye distances)."""
     seen = {
         1: (_inner_brows, 0.01),
         2: (_outer_brows, 0.01),
@@ -246,22 +248,24 @@ def test_labels_mean_what_they_say(real_sittings: list[Sitting]) -> None:
             assert change / least > 1, f"AU{unit}: {change:+.3f}, at least {least:+.3f}"
 
 
-def test_an_unmoved_real_face_keeps_its_mesh(real_sittings: list[Sitting], shared: Path) -> None:
+def test_unmoved_real_face_keeps_its_mesh(real_sittings: list[Sitting], shared: Path) -> None:
     photographs = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
-    for sitting, picture in zip(real_sittings, photographs, strict=True):
+    for sitting, original in zip(real_sittings, photographs, strict=True):
         shot = sitting.shoot(_draw({}))
-        assert np.abs(shot.image.astype(float) - cv2.GaussianBlur(picture, (0, 0), 0.5)).mean() < 2
+        assert np.abs(shot.image.astype(float) - cv2.GaussianBlur(original, (0, 0), 0.5)).mean() < 2
         assert shot.intensities.max() == 0
 
 
-def test_brows_of_the_real_model_score_as_far_as_they_are_lowered(real_studio: Studio) -> None:
+def test_brow_scores_of_the_real_model_follow_the_movement_of_each_unit(real_studio: Studio) -> None:
     assert 0.2 < _brow_score(real_studio, _draw({9: 1.0})) < 0.5  # a wrinkled nose pulls them down a little
     assert _brow_score(real_studio, _draw({4: 1.0})) == 1
     assert _brow_score(real_studio, _draw({1: 1.0})) == 0
 
 
 @pytest.mark.parametrize("weaker", [0.0, 0.2])
-def test_one_sided_brows_of_the_real_model_score_as_the_stronger_side(real_studio: Studio, weaker: float) -> None:
+def test_one_sided_brows_of_the_real_model_get_the_score_of_the_stronger_side(
+    real_studio: Studio, weaker: float
+) -> None:
     for intensity in (0.5, 1.0):
         both = _brow_score(real_studio, _draw({4: intensity}))
         strong, weak = {4: intensity}, {4: weaker}

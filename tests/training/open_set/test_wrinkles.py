@@ -32,7 +32,7 @@ def _patterns_at(model: FaceModel, binding: Binding, places: np.ndarray) -> dict
 
 
 @pytest.mark.parametrize("unit", sorted(UNIT_LINES))
-def test_a_line_is_darkest_along_itself(model: FaceModel, binding: Binding, unit: int) -> None:
+def test_line_is_darkest_along_its_course(model: FaceModel, binding: Binding, unit: int) -> None:
     points = binding.points(model.neutral)
     stops = [np.array([(points[a] + points[b]) / 2 for a, b in line]) for line in UNIT_LINES[unit]]
     along = np.concatenate([[line[0], (line[0] + line[1]) / 2, line[-1]] for line in stops])
@@ -42,7 +42,7 @@ def test_a_line_is_darkest_along_itself(model: FaceModel, binding: Binding, unit
     assert pattern[-2:] == pytest.approx([0, 0], abs=1e-6)
 
 
-def test_a_line_falls_off_by_its_width(model: FaceModel, binding: Binding) -> None:
+def test_line_fades_over_its_width(model: FaceModel, binding: Binding) -> None:
     points = binding.points(model.neutral)
     (a, b), *_ = ((pair[0], pair[1]) for pair in UNIT_LINES[2][0])
     (c, d) = UNIT_LINES[2][0][1]

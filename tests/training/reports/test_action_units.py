@@ -39,7 +39,7 @@ def study_tables(report: dict[str, Any]) -> str:
 
 
 def faces_with_a_gap() -> UnitFaces:
-    """One of the two sources does not know AU6."""
+    """One of the two sources has no labels for AU6."""
     faces = faulty_faces(units=UNITS)
     known = faces.known.copy()
     known[faces.sources == "faces128", UNITS.index(6)] = False
@@ -81,7 +81,7 @@ def shown(figure: Figure, places: int = 3) -> str:
     return Figure(**as_read(figure)).text(places)
 
 
-def test_the_command_writes_between_the_marks(card: Path, written: Path, tmp_path: Path) -> None:
+def test_command_writes_between_the_marks(card: Path, written: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.json"
     write_report(fake_study(), study)
     finished = CliRunner().invoke(cli.app, ["card", "au", str(card), str(written), "--study", str(study)])
@@ -95,7 +95,7 @@ def test_the_command_writes_between_the_marks(card: Path, written: Path, tmp_pat
     assert card.read_text() == text
 
 
-def test_without_a_study_its_tables_are_left_out(card: Path, written: Path) -> None:
+def test_card_without_a_study_has_no_study_tables(card: Path, written: Path) -> None:
     write_action_units_card(card, written)
     assert "### Time" in card.read_text()
     assert "five models" not in card.read_text()
@@ -122,7 +122,7 @@ def test_each_unit_has_its_figures_from_every_source(report: UnitFileReport) -> 
     assert cells(text, "AU2 outer brow raiser")[0] == "no"
 
 
-def test_a_unit_that_a_source_does_not_know_has_no_figures_there(report: UnitFileReport) -> None:
+def test_unit_that_a_source_does_not_label_has_no_figures_there(report: UnitFileReport) -> None:
     row = cells(unit_tables(as_read(report)), "AU6 cheek raiser")
     assert row[2:7] == ["-"] * 5
     assert "-" not in row[7:]
@@ -169,7 +169,7 @@ def test_tenths_samples_and_time(report: UnitFileReport) -> None:
         assert f"| {time.threads} | {time.samples} | {round(time.median_ms, 4):.2f} | 2 |" in text
 
 
-def test_a_single_source_has_one_column(report: UnitFileReport) -> None:
+def test_single_source_has_one_column(report: UnitFileReport) -> None:
     text = unit_tables(as_read(replace(report, sources=report.sources[1:])))
     assert "all: " not in text
     assert "epistemic, open" in text
@@ -178,8 +178,8 @@ def test_a_single_source_has_one_column(report: UnitFileReport) -> None:
 
 def test_undefined_figures_are_dashes(tmp_path: Path) -> None:
     faces = faulty_faces()
-    blind = replace(faces, occurs=np.zeros_like(faces.occurs))
-    found = fake_file_report(tmp_path, blind, fer=False)
+    empty = replace(faces, occurs=np.zeros_like(faces.occurs))
+    found = fake_file_report(tmp_path, empty, fer=False)
     text = unit_tables(as_read(found))
     assert cells(text, "AU12 lip corner puller")[2:7] == ["0.000", "-", "-", "-", "-"]
     assert set(cells(text, "F1 at 0.5")) == {"-"}
@@ -200,10 +200,11 @@ def test_study_has_a_row_per_pair() -> None:
     study = fake_study()
     compared = study.points[2].compared
     text = study_tables(as_read(study))
-    asked = " > ".join(item.value for item in PAPER_ORDER)
+    expected = " > ".join(item.value for item in PAPER_ORDER)
     flowing = text.replace("\n", " ")
     assert (
-        f"The paper's order of F1, {asked}, {'appears' if compared.order_appears else 'does not appear'}; " in flowing
+        f"The paper's order of F1, {expected}, {'appears' if compared.order_appears else 'does not appear'}; "
+        in flowing
     )
     assert f"the order found is {' > '.join(compared.found_order)}." in flowing
     for scores in compared.variants:
@@ -227,19 +228,21 @@ def test_study_has_series_by_share_and_by_flips() -> None:
         assert cells(text, row)[: len(scores)] == [shown(item.f1) for item in scores]
 
 
-def test_a_study_of_one_fold_and_one_point_has_no_series_and_no_interval_over_folds() -> None:
+def test_study_of_one_fold_and_one_point_has_no_series_and_no_interval_over_folds() -> None:
     text = study_tables(as_read(fake_study(points=((1.0, 0.0),), folds=1)))
     assert "1 test fold of people" in text
     assert "by the share" not in text
     assert cells(text, "ugn-b minus ugn (adjacent in the order)")[4] == "-"
 
 
-def test_a_study_without_the_whole_data_is_refused() -> None:
+def test_study_without_the_whole_data_is_rejected() -> None:
     with pytest.raises(ValueError, match="no point with all people"):
         study_tables(as_read(fake_study(points=((0.5, 0.0),))))
 
 
-def test_reports_of_another_kind_are_refused_and_the_card_stays(card: Path, written: Path, tmp_path: Path) -> None:
+def test_report_of_another_command_is_rejected_and_the_card_unchanged(
+    card: Path, written: Path, tmp_path: Path
+) -> None:
     before = card.read_text()
     other = tmp_path / "other.json"
     other.write_text('{"model": {}, "majority": {}}')

@@ -117,7 +117,7 @@ def test_single_member_has_no_epistemic_correlation() -> None:
     assert "nan" not in text.lower()
 
 
-def test_reports_of_two_models_are_refused(card: Path, reports: list[Path]) -> None:
+def test_reports_of_two_models_are_rejected(card: Path, reports: list[Path]) -> None:
     other = dataclasses.replace(fake_report().model, sha256="cd" * 32)
     write_report(dataclasses.replace(fake_report(), model=other), reports[1])
     before = card.read_text()
@@ -128,7 +128,7 @@ def test_reports_of_two_models_are_refused(card: Path, reports: list[Path]) -> N
     assert card.read_text() == before
 
 
-def test_report_of_another_kind_is_refused(card: Path, reports: list[Path]) -> None:
+def test_report_of_another_command_is_rejected(card: Path, reports: list[Path]) -> None:
     reports[0].write_text('{"figures": []}')
     with pytest.raises(ValueError, match="'model' is missing: write it with mien-train evaluate expression"):
         write_expression_card(card, reports)

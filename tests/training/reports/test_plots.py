@@ -30,7 +30,7 @@ PLOTS: dict[str, Callable[[int], Plot]] = {
 
 @pytest.mark.parametrize("name", PLOTS)
 @pytest.mark.parametrize("members", [1, 3])
-def test_nothing_is_cut_off(name: str, members: int) -> None:
+def test_no_text_is_cut_off(name: str, members: int) -> None:
     plot = PLOTS[name](members)
     canvas = FigureCanvasAgg(plot)
     canvas.draw()
@@ -42,7 +42,7 @@ def test_nothing_is_cut_off(name: str, members: int) -> None:
     assert box.y1 <= height / plot.dpi + 0.02
 
 
-def test_the_confusion_plot_holds_every_count() -> None:
+def test_confusion_plot_has_every_count() -> None:
     figures = fake_report().majority
     (axes, _) = confusion_plot(figures).axes
     counts = [text.get_text() for text in axes.texts]
@@ -55,7 +55,7 @@ def test_curves_differ_in_more_than_colour() -> None:
     assert len(set(forms)) == len(forms)
 
 
-def test_an_inline_plot_takes_the_text_colour_and_has_ids_of_its_own() -> None:
+def test_inline_plot_uses_the_text_colour_and_unique_ids() -> None:
     first = inline_svg(PLOTS["risk"](3), "first", "shows <risk>")
     second = inline_svg(PLOTS["risk"](3), "second", "the same")
     root = ElementTree.fromstring(first)
@@ -68,5 +68,5 @@ def test_an_inline_plot_takes_the_text_colour_and_has_ids_of_its_own() -> None:
     assert meant <= named[0]
 
 
-def test_the_same_plot_gives_the_same_bytes() -> None:
+def test_same_plot_gives_the_same_bytes() -> None:
     assert inline_svg(PLOTS["classes"](3), "a", "text") == inline_svg(PLOTS["classes"](3), "a", "text")

@@ -88,7 +88,7 @@ def test_only_the_text_between_the_marks_changes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}{END}{BEGIN}{END}"])
-def test_card_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
+def test_card_without_its_marks_is_rejected(tmp_path: Path, text: str) -> None:
     card = tmp_path / "card.md"
     card.write_text(text)
     with pytest.raises(ValueError, match="must contain the line"):
@@ -97,7 +97,7 @@ def test_card_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"model": {}}', "[]", "3"])
-def test_report_of_another_kind_is_refused_with_the_command_that_writes_it(tmp_path: Path, text: str) -> None:
+def test_report_of_another_command_is_rejected_with_the_right_command(tmp_path: Path, text: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"report\.json is not .*: write it with mien-train evaluate au"):

@@ -148,6 +148,19 @@ def test_a_run_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
         select_faces(replace(SMALL, rl_epochs=1), fake_set(64, 5), validation, tmp_path, report=quiet)
 
 
+def test_a_run_from_before_a_setting_existed_is_resumed_under_its_default(tmp_path: Path) -> None:
+    train, validation = fake_set(64, 0), fake_set(32, 1)
+    config = replace(SMALL, rl_epochs=1)
+    first = select_faces(config, train, validation, tmp_path, report=quiet)
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    del settings["config"]["trainer"]["schedule"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert select_faces(config, train, validation, tmp_path, report=quiet).history == first.history
+    constant = replace(config, trainer=replace(config.trainer, schedule="constant"))
+    with pytest.raises(ValueError, match="another folder with --run"):
+        select_faces(constant, train, validation, tmp_path, report=quiet)
+
+
 def test_out_of_fold_classifiers_never_train_on_the_images_they_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
