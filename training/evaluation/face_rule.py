@@ -1,8 +1,8 @@
 """The rule of evidence chosen: weights and limit of engine/tracking/evidence.py from the half ``choose``.
 
 Every candidate of the detector, in every view, is weighed as the tracker weighs it and labelled by whether it lies on a
-face. A logistic regression gives the weights, a sweep of the limit the curve, and the limit lies
-halfway between the highest value of a candidate without a face and the value that one in a hundred faces does not reach.
+face. A logistic regression gives the weights, a sweep of the limit the curve. The limit lies halfway between the
+highest value of a candidate without a face and the value that one in a hundred faces does not reach.
 """
 
 from __future__ import annotations
