@@ -9,8 +9,10 @@ from typing import Final
 
 from app.system.doctor import OPTIONAL_PACKAGES, REQUIRED_PACKAGES
 
+#: Installed on Windows and macOS only, so the doctor does not look for it.
+_PLATFORM_PACKAGES: Final = ("cv2-enumerate-cameras",)
 #: Packages that the program imports if installed.
-PACKAGES: Final = (*REQUIRED_PACKAGES, *OPTIONAL_PACKAGES)
+PACKAGES: Final = (*REQUIRED_PACKAGES, *OPTIONAL_PACKAGES, *_PLATFORM_PACKAGES)
 #: A field ``License`` longer than this holds the full text, not the name.
 _LONGEST_NAME: Final = 80
 
