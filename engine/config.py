@@ -32,7 +32,7 @@ class TrackingConfig:
     confirm_s: float = 0.15  # a face tracked for this long is confirmed; 0 for unrelated images
     keep_lost_s: float = 1.0  # a lost face keeps its id for this long
     max_faces: int = 8
-    find_small: bool = False  # videos: one tile more per frame, for faces under 32 px; stills are always searched so
+    find_small: bool = False  # cameras: search as thoroughly as in files, for small and new faces, at more cost
     threads: int = 1  # of the face networks, which are too small to gain from more
 
 

@@ -52,6 +52,17 @@ class CutDetector:
         self._changes = () if cut else (*self._changes, change)[-_RECENT:]
         return cut
 
+    @property
+    def thumbnail(self) -> UInt8:
+        """Grey levels (36, 64) of the last image.
+
+        Raises:
+            ValueError: there was none.
+        """
+        if self._before is None:
+            raise ValueError("no image was compared yet")
+        return np.asarray(cv2.cvtColor(self._before, cv2.COLOR_RGB2GRAY), np.uint8)
+
     def snapshot(self) -> dict[str, Any]:
         """The state as values of JSON."""
         thumbnail = None if self._before is None else base64.b64encode(self._before.tobytes()).decode("ascii")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -17,19 +18,29 @@ from engine.tracking.detector import FAR_SCALE, NEAR_SCALE, FaceDetector
 from engine.tracking.evidence import LEAST_CHECK, MIN_SMALL_CHECK, weigh
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
 from engine.tracking.track_book import Sighting, TrackBook, TrackMemory
-from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels
+from engine.tracking.view_turns import ViewTurns
+from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
 from engine.types import FaceDetection, FaceTrack, Frame, TrackState, UInt8
 
-#: The detector reports candidates from this score on. Most are not faces; the rule of evidence decides.
-_CANDIDATE_SCORE: Final = 0.4
+#: The detector reports candidates from this score on. Most are not faces; the rule of evidence decides. Later searches
+#: of a camera examine those from the second on alone, because clutter costs time there.
+_CANDIDATE_SCORE: Final = 0.25
+_CAMERA_CANDIDATE_SCORE: Final = 0.4
 _STILL_CANDIDATE_SCORE: Final = 0.2
 #: A followed face that the detector finds in a search with this score needs no check.
 _SURE_SCORE: Final = 0.5
 #: A check agrees from this score on.
 _MIN_CHECK: Final = 0.4
-#: Candidates examined per view, best first, so that a cluttered scene does not hold a video up.
+#: Candidates examined, best of each view first, so that a cluttered scene does not hold a video up: per frame of a
+#: camera, of a file, at the start of a shot and per still and view.
 _MAX_CANDIDATES: Final = 12
+_FILE_MAX_CANDIDATES: Final = 24
+_MAX_FIRST_CANDIDATES: Final = 64
 _STILL_MAX_CANDIDATES: Final = 64
+#: In files every tile is searched once in so many seconds: with confirmation a face is known within one.
+_ROUND_S: Final = 0.55
+#: When a face has come in, every frame is searched for so long: faces often come together, or with a moving camera.
+_ARRIVAL_S: Final = 0.8
 #: A face may be followed by the detector alone, against the mesh network, if its square is at most this wide: then the
 #: network sees it magnified 2.7 times or more, and coarse pixels can hide from it what the detector still finds.
 _MAX_SMALL_SIDE_PX: Final = 72.0
@@ -73,9 +84,11 @@ class FaceTracker:
     """The tracker that runs MediaPipe's networks on LiteRT.
 
     The mesh of each face is followed from the frame before. The detector searches for new faces when no face is known,
-    when one was lost, and every ``detect_every_s``. In a video each search covers one view of the image: the whole
-    image, or in turn with it a tile or the image with a border, so that small faces and those that fill the image are
-    found a moment later at no cost. A candidate becomes a face by the rule in engine/tracking/evidence.py.
+    when one was lost, and every ``detect_every_s``: at the start of a shot in the whole image and in all tiles of it,
+    later in parts of it in turn (engine/tracking/view_turns.py). From a camera each search covers one view, so that it
+    costs no more than the whole image alone; in a file, where no frame is lost by it, the whole image and as many tiles
+    as it takes to search all of them once in `_ROUND_S`. A candidate becomes a face by the rule in
+    engine/tracking/evidence.py.
     """
 
     def __init__(self, config: TrackingConfig, still: bool = False) -> None:
@@ -98,8 +111,11 @@ class FaceTracker:
         self._cuts = CutDetector()
         self._cut = False
         self._left_out = 0
-        self._searches = 0  # since the start; the views of a video take turns by it
-        self._tiles = 0  # likewise, tiles searched
+        self._searches = 0  # since the start of the video
+        self._turns = ViewTurns()
+        self._shot_s = 0.0  # time of the first search of this shot
+        self._candidates_left = 0  # in this frame
+        self._candidate_score = _CANDIDATE_SCORE  # likewise
 
     @property
     def cut(self) -> bool:
@@ -123,16 +139,15 @@ class FaceTracker:
         seen = [self._follow(frame.image, memory, now_s) for memory in known if memory.state is not TrackState.LOST]
         sightings = [sighting for sighting in seen if sighting is not None]
         due = self._detected_s is None or now_s - self._detected_s >= self._config.detect_every_s
+        due = due or any(self._shot_s < memory.born_s and now_s - memory.born_s < _ARRIVAL_S for memory in known)
         views: list[View] = []
         if due or len(sightings) < len(known) or not known:
-            views = self._views(frame.image, bool(sightings))
+            views = self._views(frame)
             for view in views:
                 sightings = self._search(frame.image, view, sightings)
             if self._still and not sightings:
                 sightings = self._search_turned(frame.image)
             self._detected_s = now_s
-        if self._config.find_small and not self._still:
-            sightings = self._search(frame.image, self._next_tile(frame.image, all_levels=True), sightings)
         tracks = self._book.update(frame, sightings)
         if WHOLE in views:  # other frames do not see all faces
             self._left_out = self._book.left_out
@@ -140,15 +155,17 @@ class FaceTracker:
 
     def snapshot(self) -> str:
         """The state as JSON text: a tracker that restores it continues as this one would."""
-        turns = {"detected_s": self._detected_s, "searches": self._searches, "tiles": self._tiles}
-        turns["left_out"] = self._left_out
-        return json.dumps({**turns, "cuts": self._cuts.snapshot(), "book": self._book.snapshot()})
+        state = {"detected_s": self._detected_s, "searches": self._searches, "shot_s": self._shot_s}
+        state["left_out"] = self._left_out
+        parts = {"turns": self._turns.snapshot(), "cuts": self._cuts.snapshot(), "book": self._book.snapshot()}
+        return json.dumps({**state, **parts})
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._detected_s, self._searches, self._tiles = state["detected_s"], state["searches"], state["tiles"]
-        self._left_out = state["left_out"]
+        self._detected_s, self._searches = state["detected_s"], state["searches"]
+        self._shot_s, self._left_out = state["shot_s"], state["left_out"]
+        self._turns.restore(state["turns"])
         self._cuts.restore(state["cuts"])
         self._book.restore(state["book"])
 
@@ -156,25 +173,30 @@ class FaceTracker:
         """Forget every face. The networks go with the object."""
         self._book = TrackBook(self._config)
 
-    def _views(self, image: UInt8, in_sight: bool) -> list[View]:
+    def _views(self, frame: Frame) -> list[View]:
         """The views of this search."""
+        height, width = frame.image.shape[:2]
         if self._still:
-            levels = tile_levels(image.shape[1], image.shape[0], STILL_MARGIN)
+            self._limit_candidates(_STILL_MAX_CANDIDATES, _STILL_CANDIDATE_SCORE)
+            levels = tile_levels(width, height, STILL_MARGIN)
             return [WHOLE, BORDERED, *itertools.chain.from_iterable(levels)]
+        thumbnail = self._cuts.thumbnail
         if self._detected_s is None:
-            return [WHOLE, BORDERED]
+            self._shot_s = frame.timestamp_s
+            self._limit_candidates(_MAX_FIRST_CANDIDATES, _CANDIDATE_SCORE)
+            self._turns.restart(thumbnail)
+            return [WHOLE, BORDERED, *video_tiles(width, height)]
         self._searches += 1
-        turn = self._searches % (2 if in_sight else 4)
-        if turn == 0:
-            return [self._next_tile(image, all_levels=False)]
-        return [BORDERED if turn == 1 and not in_sight else WHOLE]
+        if frame.pts_s is not None or self._config.find_small:
+            self._limit_candidates(_FILE_MAX_CANDIDATES, _CANDIDATE_SCORE)
+            share = (frame.timestamp_s - self._detected_s) / _ROUND_S
+            count = math.ceil(share * self._turns.count(width, height))
+            return [WHOLE, *self._turns.next(width, height, thumbnail, count)]
+        self._limit_candidates(_MAX_CANDIDATES, _CAMERA_CANDIDATE_SCORE)
+        return [WHOLE] if self._searches % 2 == 0 else self._turns.next(width, height, thumbnail, 1)
 
-    def _next_tile(self, image: UInt8, all_levels: bool) -> View:
-        """The tile whose turn it is, of the coarse level or of all; the whole image where there are none."""
-        levels = tile_levels(image.shape[1], image.shape[0])
-        tiles = list(itertools.chain.from_iterable(levels if all_levels else levels[:1]))
-        self._tiles += 1
-        return tiles[self._tiles % len(tiles)] if tiles else WHOLE
+    def _limit_candidates(self, count: int, score: float) -> None:
+        self._candidates_left, self._candidate_score = count, score
 
     def _follow(self, image: UInt8, memory: TrackMemory, now_s: float) -> Sighting | None:
         """A known face where it should be now, or None."""
@@ -213,8 +235,10 @@ class FaceTracker:
 
     def _discover(self, image: UInt8, found: Sequence[FaceDetection]) -> list[Sighting]:
         """The candidates that are faces."""
-        limit = _STILL_MAX_CANDIDATES if self._still else _MAX_CANDIDATES
-        examined = [self._examine(image, detection) for detection in found[:limit]]
+        found = [each for each in found if each.score >= self._candidate_score][: self._candidates_left]
+        examined = [self._examine(image, detection) for detection in found]
+        if not self._still:
+            self._candidates_left -= len(examined)
         return [sighting for sighting in examined if sighting is not None]
 
     def _examine(self, image: UInt8, found: FaceDetection) -> Sighting | None:

@@ -64,6 +64,7 @@ class Scene:
 
     image: UInt8  # (H, W, 3) RGB
     boxes: Float32
+    empty: UInt8 | None = None  # the image before the faces came
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ class SceneMaker:
         random = np.random.default_rng([zlib.crc32(condition.name.encode()), seed])
         kind = condition.background or BACKGROUNDS[seed % len(BACKGROUNDS)]
         image = self.background(kind, condition.width, condition.height, random)
-        boxes: list[Float32] = []
+        empty, boxes = image, list[Float32]()
         wanted = int(random.integers(1, condition.faces + 1)) if condition.faces > 1 else 1
         wanted = condition.faces if condition.name.startswith("group") else wanted
         for _ in range(40 * wanted):
@@ -252,7 +253,8 @@ class SceneMaker:
             if all(_apart(box, other) for other in boxes):
                 image = painted(image)
                 boxes.append(box)
-        return Scene(_developed(image, condition), np.asarray(boxes, np.float32).reshape(-1, 4))
+        shown = np.asarray(boxes, np.float32).reshape(-1, 4)
+        return Scene(_developed(image, condition), shown, _developed(empty, condition))
 
     def background(self, kind: Background, width: int, height: int, random: np.random.Generator) -> UInt8:
         """A background (H, W, 3) of a kind."""

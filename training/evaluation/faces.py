@@ -2,18 +2,20 @@
 
 Scenes come from training/evaluation/face_scenes.py, of the half ``report``, which the rule of evidence has not seen. A
 face counts as found if a confirmed track lies on it; a confirmed track that lies on none is a false face. Stills are
-searched as ``mien`` searches pictures; videos show the same scenes for a second, and images without faces as a camera
-that moves a little shows them.
+searched as ``mien`` searches pictures. Videos show the same scenes, from their first frame on or fading in later, once
+as the frames of a file and once as those of a camera; images without faces are shown as a camera that moves a little
+shows them, with the search of files, which examines more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from engine.config import TrackingConfig
@@ -45,8 +47,17 @@ _SAME_SIZE: Final = 2.0
 _Z: Final = 1.96
 _FPS: Final = 25.0
 #: Conditions measured in videos as well: stills get views that a video has no time for.
-_VIDEO_CONDITIONS: Final = ("upright_24_40px", "upright_40_80px", "upright_80_200px", "small_image_22_40px")
+_VIDEO_CONDITIONS: Final = (
+    "upright_24_40px",
+    "upright_40_80px",
+    "upright_80_200px",
+    "upright_200_500px",
+    "small_image_22_40px",
+)
 _VIDEO_FRAMES: Final = 25
+#: Faces that come later do so after this many frames and fade in over this many.
+_FRAMES_BEFORE: Final = 10
+_FRAMES_OF_FADE: Final = 5
 #: Faces followed at once in this measurement.
 _MAX_FACES: Final = 64
 #: Edges of the bins of face sizes in pixels, a factor of the root of 2 apart.
@@ -93,8 +104,10 @@ class FacesReport:
     closeups: Share  # photographs as they are
     conditions: dict[str, Share]  # stills
     false_in_conditions: dict[str, int]  # confirmed tracks beside the faces
-    videos: dict[str, Share]  # found within a second
-    videos_find_small: dict[str, Share]
+    files: dict[str, Share]  # in videos: shown at the end of the first second
+    files_later: dict[str, Share]  # likewise, of faces that come in later, a second after they began to
+    cameras: dict[str, Share]
+    cameras_later: dict[str, Share]
     by_size: dict[str, Share]  # upright faces; the lower edge of the bin in pixels
     false_stills: tuple[FalseFaces, ...]
     false_videos: tuple[FalseFaces, ...]
@@ -161,10 +174,14 @@ def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callabl
     closeups = _closeups(tracker, photographs(pack, config.half, config.photographs))
     report(f"photographs as they are: {closeups.value:.4f}")
     chosen = [condition for condition in CONDITIONS if condition.name in _VIDEO_CONDITIONS]
-    videos, small = (
-        {each.name: _videos(maker, each, config.scenes // 2, TrackingConfig(find_small=wanted)) for each in chosen}
-        for wanted in (False, True)
+    files, files_later, cameras, cameras_later = (
+        {each.name: _videos(maker, each, config.scenes, from_file, later) for each in chosen}
+        for from_file in (True, False)
+        for later in (False, True)
     )
+    for name, share in files.items():
+        others = (files_later[name], cameras[name], cameras_later[name])
+        report(f"videos of {name}: {share.value:.3f} {[round(other.value, 3) for other in others]}")
     stills = _false_stills(tracker, media, config)
     report(f"false faces in stills: {[(kind.kind, kind.faces) for kind in stills]}")
     moving = _false_videos(media, config)
@@ -174,12 +191,14 @@ def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callabl
         closeups=closeups,
         conditions=conditions,
         false_in_conditions=extra,
-        videos=videos,
-        videos_find_small=small,
+        files=files,
+        files_later=files_later,
+        cameras=cameras,
+        cameras_later=cameras_later,
         by_size=_by_size(sizes),
         false_stills=stills,
         false_videos=moving,
-        figures=_figures(conditions, closeups, sizes, moving),
+        figures=_figures(conditions, closeups, sizes, (*stills, *moving), files, cameras),
     )
 
 
@@ -219,15 +238,25 @@ def _closeups(tracker: Tracker, pictures: Sequence[tuple[str, UInt8]]) -> Share:
     return share_of(hits)
 
 
-def _videos(maker: SceneMaker, condition: Condition, scenes: int, config: TrackingConfig) -> Share:
-    """Faces that are found at the end of a second in which the image does not move."""
+def _videos(maker: SceneMaker, condition: Condition, scenes: int, from_file: bool, later: bool) -> Share:
+    """Faces that are shown a second after they came into an image that does not move otherwise."""
     hits = []
     for seed in range(scenes):
-        scene, tracker = maker.make(condition, seed), FaceTracker(config)
-        for index in range(_VIDEO_FRAMES):
-            tracks = tracker.track(Frame(scene.image, index, index / _FPS, condition.name))
+        scene, tracker = maker.make(condition, seed), FaceTracker(TrackingConfig(max_faces=_MAX_FACES))
+        tracks: tuple[FaceTrack, ...] = ()
+        for index, image in enumerate(_arrival(scene) if later else [scene.image] * _VIDEO_FRAMES):
+            time_s = index / _FPS
+            tracks = tracker.track(Frame(image, index, time_s, condition.name, time_s if from_file else None))
         hits += judge(tracks, scene)[0]
     return share_of(hits)
+
+
+def _arrival(scene: Scene) -> Iterator[UInt8]:
+    """A video in which the faces of a scene fade in."""
+    empty = scene.image if scene.empty is None else scene.empty
+    for index in range(_FRAMES_BEFORE + _VIDEO_FRAMES):
+        share = min(max((index - _FRAMES_BEFORE + 1) / _FRAMES_OF_FADE, 0.0), 1.0)
+        yield np.asarray(cv2.addWeighted(scene.image, share, empty, 1 - share, 0), np.uint8)
 
 
 def _false_stills(tracker: Tracker, media: Path, config: FacesConfig) -> tuple[FalseFaces, ...]:
@@ -256,7 +285,7 @@ def _false_tracks(images: Sequence[UInt8]) -> np.ndarray[tuple[int], np.dtype[np
     """Frames, confirmed tracks and rows of a video without faces."""
     tracker, ids, rows = FaceTracker(TrackingConfig()), set(), 0
     for index, image in enumerate(images):
-        tracks = tracker.track(Frame(image, index, index / _FPS, "no face"))
+        tracks = tracker.track(Frame(image, index, index / _FPS, "no face", index / _FPS))
         shown = [track.track_id for track in tracks if track.state is TrackState.CONFIRMED]
         ids |= set(shown)
         rows += len(shown)
@@ -270,10 +299,17 @@ def _by_size(sizes: Sequence[tuple[float, bool]]) -> dict[str, Share]:
 
 
 def _figures(
-    conditions: dict[str, Share], closeups: Share, sizes: Sequence[tuple[float, bool]], false: Sequence[FalseFaces]
+    conditions: dict[str, Share],
+    closeups: Share,
+    sizes: Sequence[tuple[float, bool]],
+    false: Sequence[FalseFaces],
+    files: dict[str, Share],
+    cameras: dict[str, Share],
 ) -> dict[str, Share | float]:
     """The figures by which releases are compared."""
     frames = sum(kind.frames for kind in false)
+    videos = {f"file_{name}_found": share for name, share in files.items()}
+    videos |= {f"camera_{name}_found": share for name, share in cameras.items()}
     return {
         "closeups_found": closeups,
         "upright_24_40px_found": share_of([hit for size, hit in sizes if 24 <= size < 40]),
@@ -281,4 +317,5 @@ def _figures(
         "false_faces_per_10000_frames": 1e4 * sum(kind.faces for kind in false) / max(frames, 1),
         "tilted_45_found": conditions["tilted_45"],
         "cut_off_30_found": conditions["cut_off_30"],
+        **videos,
     }
