@@ -35,7 +35,7 @@ _MIN_CHECK: Final = 0.4
 #: camera, of a file, at the start of a shot and per still and view.
 _MAX_CANDIDATES: Final = 12
 _FILE_MAX_CANDIDATES: Final = 24
-_MAX_FIRST_CANDIDATES: Final = 64
+_MAX_FIRST_CANDIDATES: Final = 128
 _STILL_MAX_CANDIDATES: Final = 64
 #: In files every tile is searched once in so many seconds: with confirmation a face is known within one.
 _ROUND_S: Final = 0.55
@@ -181,13 +181,15 @@ class FaceTracker:
             levels = tile_levels(width, height, STILL_MARGIN)
             return [WHOLE, BORDERED, *itertools.chain.from_iterable(levels)]
         thumbnail = self._cuts.thumbnail
+        thorough = frame.pts_s is not None or self._config.find_small
         if self._detected_s is None:
             self._shot_s = frame.timestamp_s
             self._limit_candidates(_MAX_FIRST_CANDIDATES, _CANDIDATE_SCORE)
             self._turns.restart(thumbnail)
-            return [WHOLE, BORDERED, *video_tiles(width, height)]
+            shifted = video_tiles(width, height, shifted=True) if thorough else ()
+            return [WHOLE, BORDERED, *video_tiles(width, height), *shifted]
         self._searches += 1
-        if frame.pts_s is not None or self._config.find_small:
+        if thorough:
             self._limit_candidates(_FILE_MAX_CANDIDATES, _CANDIDATE_SCORE)
             share = (frame.timestamp_s - self._detected_s) / _ROUND_S
             count = math.ceil(share * self._turns.count(width, height))

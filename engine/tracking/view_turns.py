@@ -26,6 +26,7 @@ class ViewTurns:
 
     def __init__(self) -> None:
         self._waited: tuple[int, ...] = ()  # turns since each view was searched
+        self._shifted: tuple[bool, ...] = ()  # whether each view is next searched a little further right and down
         self._searched: UInt8 | None = None  # thumbnail (h, w), each tile as it was when it was last searched
 
     def count(self, width: int, height: int) -> int:
@@ -43,7 +44,8 @@ class ViewTurns:
         """
         views = (BORDERED, *video_tiles(width, height))
         if len(self._waited) != len(views) or self._searched is None or self._searched.shape != thumbnail.shape:
-            self._waited, self._searched = (0,) * len(views), thumbnail.copy()
+            self._waited, self._shifted = (0,) * len(views), (True,) * len(views)
+            self._searched = thumbnail.copy()
         changed = np.abs(thumbnail.astype(np.int16) - self._searched) > _CHANGED_BY
         parts = [_part(view, width, height, thumbnail) for view in views]
         pairs = zip(views, parts, strict=True)
@@ -54,11 +56,15 @@ class ViewTurns:
         for place in chosen:
             if views[place].box is not None:
                 self._searched[parts[place]] = thumbnail[parts[place]]
-        return [views[place] for place in chosen]
+        shifted = (BORDERED, *video_tiles(width, height, shifted=True))
+        found = [(shifted if self._shifted[place] else views)[place] for place in chosen]
+        self._shifted = tuple((place in chosen) != shift for place, shift in enumerate(self._shifted))
+        return found
 
     def restart(self, thumbnail: UInt8) -> None:
-        """All views have been searched in the image with this thumbnail (h, w)."""
-        self._waited, self._searched = (0,) * len(self._waited), thumbnail.copy()
+        """All views, not shifted, have been searched in the image with this thumbnail (h, w)."""
+        count = len(self._waited)
+        self._waited, self._shifted, self._searched = (0,) * count, (True,) * count, thumbnail.copy()
 
     def snapshot(self) -> dict[str, Any]:
         """The state as values of JSON."""
@@ -66,11 +72,11 @@ class ViewTurns:
         if self._searched is not None:
             rows, columns = self._searched.shape
             searched = [rows, columns, base64.b64encode(self._searched.tobytes()).decode("ascii")]
-        return {"waited": list(self._waited), "searched": searched}
+        return {"waited": list(self._waited), "shifted": list(self._shifted), "searched": searched}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the state of `snapshot` back."""
-        self._waited, self._searched = tuple(state["waited"]), None
+        self._waited, self._shifted, self._searched = tuple(state["waited"]), tuple(state["shifted"]), None
         if state["searched"] is not None:
             rows, columns, packed = state["searched"]
             self._searched = np.frombuffer(base64.b64decode(packed), np.uint8).reshape(rows, columns).copy()

@@ -15,7 +15,7 @@ from engine.config import TrackingConfig
 from engine.tracking import tracker as tracker_module
 from engine.tracking.mesh import FaceRoi, roi_from_mesh
 from engine.tracking.tracker import FaceTracker
-from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels
+from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
 from engine.types import FaceDetection, FaceTrack, Float32, Frame, TrackState, UInt8
 
 MeshMaker = Callable[..., Float32]
@@ -84,13 +84,77 @@ def _step(tracker: FaceTracker, world: World, index: int) -> tuple[FaceTrack, ..
     return tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "fake"))
 
 
-def test_an_empty_scene_is_searched_in_every_frame_in_turning_views(world: World) -> None:
+TILES = video_tiles(640, 480)
+SHIFTED = video_tiles(640, 480, shifted=True)
+
+
+def test_a_camera_is_searched_in_all_views_at_first_and_then_in_one_per_frame(world: World) -> None:
     tracker = FaceTracker(CONFIG)
     assert [_step(tracker, world, index) for index in range(9)] == [()] * 9
-    assert world.searches == [0, 0, *range(1, 9)]  # the first frame is searched in two views
-    assert world.views[:2] == [WHOLE, BORDERED]
-    coarse = tile_levels(640, 480)[0]
-    assert world.views[2:] == [BORDERED, WHOLE, WHOLE, coarse[1], BORDERED, WHOLE, WHOLE, coarse[2]]
+    assert world.views[: 2 + len(TILES)] == [WHOLE, BORDERED, *TILES]
+    assert world.searches[2 + len(TILES) :] == list(range(1, 9))
+    assert world.views[2 + len(TILES) :] == [
+        BORDERED, WHOLE, SHIFTED[0], WHOLE, SHIFTED[1], WHOLE, SHIFTED[2], WHOLE
+    ]  # fmt: skip
+
+
+def test_a_camera_is_searched_in_all_views_again_after_a_cut(world: World) -> None:
+    tracker = FaceTracker(CONFIG)
+    shots = [np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640, 3), np.uint8)]
+    shots[0][:, :320], shots[1][:240, :] = 255, (200, 40, 40)
+    for index in range(6):
+        world.now = index
+        tracker.track(Frame(shots[index // 3], index, index / FPS, "fake"))
+    assert Counter(world.searches) == {0: 2 + len(TILES), 1: 1, 2: 1, 3: 2 + len(TILES), 4: 1, 5: 1}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_every_tile_of_a_file_is_searched_within_a_second_and_in_turn_shifted(
+    world: World, make_mesh: MeshMaker, wanted: bool
+) -> None:
+    """Likewise those of a camera if small faces are wanted."""
+    world.meshes["ann"] = make_mesh(300, 200)
+    tracker = FaceTracker(dataclasses.replace(CONFIG, find_small=wanted))
+    image = np.zeros((480, 640, 3), np.uint8)
+    last: dict[View, int] = {}
+    for index in range(90):
+        world.now = index
+        world.views.clear()
+        assert len(tracker.track(Frame(image, index, index / FPS, "fake", None if wanted else index / FPS))) == 1
+        last |= dict.fromkeys(world.views, index)
+        if index == 0:
+            assert set(last) == {WHOLE, BORDERED, *TILES, *SHIFTED}
+        for tile, shifted in zip(TILES, SHIFTED, strict=True):
+            assert index - max(last[tile], last[shifted]) <= FPS
+            assert index - min(last[tile], last[shifted]) <= 2 * FPS
+
+
+def test_a_tile_in_which_something_changes_is_searched_soon(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(60, 60, 60)
+    tracker = FaceTracker(CONFIG)
+    for index in range(60):
+        _step(tracker, world, index)
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[360:420, 520:570] = 180
+    world.views.clear()
+    for index in range(60, 60 + 4 * 8):  # four searches, two of them of the whole image
+        world.now = index
+        tracker.track(Frame(image, index, index / FPS, "fake"))
+    tiles = [view.box for view in world.views if view.box is not None]
+    assert any(box[0] <= 520 and box[1] <= 360 and box[2] >= 570 and box[3] >= 420 for box in tiles)
+
+
+def test_when_a_face_has_come_in_every_frame_is_searched_for_a_while(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(150, 200)
+    tracker = FaceTracker(CONFIG)
+    for index in range(30):
+        _step(tracker, world, index)
+    world.meshes["bob"] = make_mesh(450, 200)
+    for index in range(30, 90):
+        _step(tracker, world, index)
+    came = next(index for index in world.searches if index >= 30)
+    assert set(range(came, came + 24)) <= set(world.searches)
+    assert not set(range(came + 26, came + 30)) <= set(world.searches)
 
 
 def test_a_face_that_fills_the_image_is_found_in_the_view_with_a_border(world: World, make_mesh: MeshMaker) -> None:
@@ -99,15 +163,6 @@ def test_a_face_that_fills_the_image_is_found_in_the_view_with_a_border(world: W
     tracker = FaceTracker(CONFIG)
     counts = [len(_step(tracker, world, index)) for index in range(10)]
     assert counts == [1] * 10
-
-
-def test_small_faces_get_one_tile_more_per_frame_if_wanted(world: World, make_mesh: MeshMaker) -> None:
-    world.meshes["ann"] = make_mesh(300, 200)
-    tracker = FaceTracker(dataclasses.replace(CONFIG, find_small=True))
-    for index in range(30):
-        _step(tracker, world, index)
-    tiles = list(itertools.chain.from_iterable(tile_levels(640, 480)))
-    assert set(tiles) <= set(world.views)
 
 
 def test_a_still_is_searched_in_all_views_and_turned_if_empty(world: World, make_mesh: MeshMaker) -> None:
@@ -126,11 +181,12 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     world.meshes["ann"] = make_mesh(300, 200)
     for index in range(60):
         assert len(_step(tracker, world, index)) == 1
-    gaps = np.diff(world.searches)
-    assert world.searches[:2] == [0, 0]
+    first = 2 + len(TILES)
+    assert world.searches[:first] == [0] * first
+    gaps = np.diff(world.searches[first - 1 :])
     frames = round(CONFIG.detect_every_s * FPS)
-    assert set(gaps[1:].tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
-    assert world.views[2:6] == [WHOLE, tile_levels(640, 480)[0][1], WHOLE, tile_levels(640, 480)[0][2]]
+    assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
+    assert world.views[first : first + 4] == [BORDERED, WHOLE, SHIFTED[0], WHOLE]
     assert len(world.checks) == 2  # to prove the new face, and to confirm it
 
 

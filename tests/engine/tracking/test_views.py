@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tracking.views import STILL_MARGIN, tile_levels
+from engine.tracking.views import STILL_MARGIN, tile_levels, video_tiles
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([0.0, STILL_MARGIN]))
@@ -37,3 +37,18 @@ def test_a_face_of_a_third_of_a_tile_lies_whole_in_one(width: int, height: int, 
 def test_small_images_have_no_tiles() -> None:
     assert tile_levels(350, 350) == ()
     assert len(tile_levels(480, 270)) == 1
+
+
+@given(st.integers(200, 5000), st.integers(200, 5000), st.floats(0, 1), st.floats(0, 1))
+def test_a_face_of_a_third_of_a_tile_of_a_video_lies_whole_in_one(width: int, height: int, x: float, y: float) -> None:
+    boxes = np.array([view.box for view in video_tiles(width, height)])
+    side = 0.3 * (boxes[0][2] - boxes[0][0])
+    left, top = x * (width - side), y * (height - side)
+    inside = (boxes[:, :2] <= (left, top)).all(1) & (boxes[:, 2:] >= (left + side, top + side)).all(1)
+    assert inside.any()
+
+
+def test_shifted_tiles_lie_a_quarter_further() -> None:
+    for tile, shifted in zip(video_tiles(1280, 720), video_tiles(1280, 720, shifted=True), strict=True):
+        assert tile.box is not None
+        assert shifted.box == tuple(value + 80 for value in tile.box)
