@@ -15,6 +15,7 @@ from engine.errors import OutputError, Remedy
 from engine.facs import EXPRESSIONS
 from engine.pipeline import Pipeline
 from engine.routing import Router
+from engine.tracking.tracker import FaceTracker
 from engine.types import (
     AUEstimate,
     ExpressionEstimate,
@@ -201,6 +202,20 @@ def test_an_unreadable_state_is_an_error_with_a_remedy(text):
         OutputError, match="saved state cannot be read", check=lambda error: error.remedy is Remedy.RESTART
     ):
         _pipeline([]).restore(text)
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("left_out", ["turns", "shot_s", "cuts", "searches"])
+def test_a_state_of_an_earlier_version_of_the_tracker_is_an_error_with_a_remedy(left_out):
+    first = _pipeline(tracker=FaceTracker(CONFIG.tracking))
+    first.process(_frame())
+    saved = json.loads(first.snapshot())
+    tracker = json.loads(saved["tracker"])
+    del tracker[left_out]
+    with pytest.raises(
+        OutputError, match="saved state cannot be read", check=lambda error: error.remedy is Remedy.RESTART
+    ):
+        _pipeline(tracker=FaceTracker(CONFIG.tracking)).restore(json.dumps({**saved, "tracker": json.dumps(tracker)}))
 
 
 def test_the_router_forgets_faces_that_have_left():
