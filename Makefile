@@ -50,7 +50,7 @@ $(VENV)/.window: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.test: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window,train,test]"
+	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window,train,export,test]"
 	@touch $@
 
 clean:

@@ -23,6 +23,7 @@ from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
+    from app.export.command import Exported
     from engine.config import EngineConfig
 
 #: Exit statuses.
@@ -110,14 +111,27 @@ def _options(
         _open_window(None, None)
 
 
-Backend = Annotated[str | None, typer.Option("--backend", help="Inference backend: onnxruntime or openvino.")]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        help="Inference backend, as 'mien doctor' lists them: onnxruntime, openvino, tensorrt, onnxruntime-cuda.",
+    ),
+]
 TrackerName = Literal["litert", "mediapipe"]
+Precision = Literal["fp32", "fp16", "int8"]
 Tracker = Annotated[TrackerName, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")]
 TrackerForRun = Annotated[
     TrackerName | None, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads per model.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format", help="Format of another tool, several times or separated by commas (export-results --list)."
+    ),
+]
 
 
 @app.command("annotate")
@@ -131,6 +145,7 @@ def annotate_command(
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
     ] = "balanced",
+    formats: Formats = None,
     config: ConfigFile = None,
     backend: Backend = None,
     tracker: Tracker = "litert",
@@ -139,15 +154,18 @@ def annotate_command(
     """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
     Cameras and URLs run until Ctrl-C. If a source cannot be read, the others are still annotated, and the exit status
-    is 2.
+    is 2. Formats of other tools are written to the folder export in each session (see export-results).
     """
     from app.annotate import AnnotateOptions
+    from app.export.command import format_names
     from app.settings.presets import preset_of
+    from engine.config import for_files
 
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset))
-    settings = options.preset.configured(_settings(config, backend, threads))
+    settings = for_files(options.preset.configured(_settings(config, backend, threads)))
+    exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with _stop_on_signal() as control:
-        status = _annotate_all(sources, out, options, settings, tracker, control)
+        status = _annotate_all(sources, out, options, settings, tracker, control, exported)
     if status:
         raise typer.Exit(status)
 
@@ -159,8 +177,9 @@ def _annotate_all(
     settings: EngineConfig,
     tracker: TrackerName,
     control: JobControl,
+    formats: tuple[str, ...],
 ) -> int:
-    """Annotate one source after another; return the exit status."""
+    """Annotate one source after another, and export each; return the exit status."""
     from app.annotate import annotate, check_free
     from app.engine_cache import EngineCache
     from app.session.folder import SessionState, session_folders
@@ -183,9 +202,86 @@ def _annotate_all(
             _print_outcome(outcome)
             if not outcome.finished:
                 return INTERRUPTED
+            if formats:
+                _export_annotated(folder.path, formats, options.video, control)
             if control.stopped:
                 break
     return status
+
+
+def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, control: JobControl) -> None:
+    """Export what a finished session has, also after an earlier Ctrl-C has ended its live source.
+
+    Without the annotated video, the summary page has no pictures either.
+    """
+    from app.export.command import export_session
+    from app.export.job import ExportChoice
+
+    def never() -> bool:
+        return False
+
+    cancelled = never if control.stopped else lambda: control.stopped
+    choice = ExportChoice(formats, replace=True, pictures=pictures)
+    _print_exported(export_session(folder, choice, None, cancelled, _progress(), skip_impossible=True))
+
+
+def _print_exported(exported: Exported) -> None:
+    for remark in exported.remarks:
+        _print_error(remark)
+    for path in exported.written:
+        typer.echo(str(path))
+
+
+@app.command("export-results")
+def export_results_command(
+    sessions: Annotated[list[Path] | None, typer.Argument(help="Session folders, or folders of sessions.")] = None,
+    formats: Formats = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder; each session gets a subfolder. Default: export, in the session."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files of an earlier export.")] = False,
+    excel: Annotated[bool, typer.Option("--excel", help="Start CSV with a byte order mark, as Excel wants.")] = False,
+    without_excluded: Annotated[
+        bool, typer.Option("--without-excluded", help="Leave out ranges that were excluded in Review.")
+    ] = False,
+    all_units: Annotated[bool, typer.Option("--all-units", help="Include action units that are not trusted.")] = False,
+    min_frames: Annotated[int, typer.Option("--min-frames", min=1, help="Leave out shorter episodes.")] = 2,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="No faces in the summary page.")] = False,
+    list_formats: Annotated[bool, typer.Option("--list", help="List the formats and exit.")] = False,
+) -> None:
+    """Write results of sessions in the formats of other tools.
+
+    Formats: csv, parquet, jsonl, notes, agreement, openface, pyfeat, elan, boris, webvtt, srt, bids, html, video,
+    blurred; all = those that need no labels and no video.
+    """
+    from app.export.command import export_session, format_lines, format_names, session_folders_in
+    from app.export.job import ExportChoice
+    from app.session.folder import session_folders
+
+    if list_formats:
+        typer.echo("\n".join(format_lines()))
+        return
+    names = format_names(formats or ())
+    if not sessions or not names:
+        raise typer.BadParameter("name at least one session and one --format (see --list)")
+    choice = ExportChoice(names, without_excluded, force, excel, all_units, min_frames, not no_pictures)
+    folders = session_folders_in(sessions)
+    targets: list[Path | None] = [None] * len(folders)
+    if out is not None:
+        targets = [folder.path for folder in session_folders(out, (path.resolve().name for path in folders))]
+    status = 0
+    with _stop_on_signal() as control:
+        for folder, target in zip(folders, targets, strict=True):
+            try:
+                _print_exported(export_session(folder, choice, target, lambda: control.stopped, _progress()))
+            except EngineError as error:  # continue with the other sessions
+                _print_error(cli_text(error))
+                status = USER_ERROR
+            if control.stopped:
+                raise typer.Exit(INTERRUPTED)
+    if status:
+        raise typer.Exit(status)
 
 
 def _progress() -> ProgressListener:
@@ -346,6 +442,52 @@ def doctor_command(
     show(checks, Console())
     if any(check.is_fatal for check in checks):
         raise typer.Exit(1)
+
+
+engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of this machine's NVIDIA GPU.")
+app.add_typer(engines, name="engines")
+
+
+@engines.command("build")
+def build_engines_command(
+    precision: Annotated[Precision | None, typer.Option("--precision", help="fp32, fp16 or int8.")] = None,
+    max_faces: Annotated[int | None, typer.Option("--max-faces", min=1, help="Faces of one run.")] = None,
+    device: Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build again what is already built.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Build the engines of both models, check their numbers, and store them; the live view does so by itself."""
+    import dataclasses
+
+    from app.system.gpu import build_engines
+    from engine.config import load_config
+
+    settings = load_config(config).gpu
+    settings = dataclasses.replace(
+        settings,
+        precision=precision or settings.precision,
+        max_faces=max_faces or settings.max_faces,
+        device=settings.device if device is None else device,
+    )
+    for path in build_engines(settings, force, lambda line: _errors.print(line, markup=False, soft_wrap=True)):
+        typer.echo(str(path))
+
+
+@engines.command("list")
+def list_engines_command() -> None:
+    """List the stored engines: model, precision, GPU, version of TensorRT, size and file."""
+    from app.system.gpu import list_engines
+
+    for line in list_engines():
+        typer.echo(line)
+
+
+@engines.command("clear")
+def clear_engines_command() -> None:
+    """Delete all stored engines and timing caches."""
+    from engine.backends.plans import PlanStore
+
+    typer.echo(f"{PlanStore().clear()} files deleted")
 
 
 @app.command("bench")

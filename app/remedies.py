@@ -18,6 +18,7 @@ CLI_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.FREE_SPACE_OR_OTHER_FOLDER: "free space or choose another folder",
     Remedy.PUT_SOURCE_BACK: "put it back and use --resume",
     Remedy.ANNOTATE_AGAIN: "use --force to annotate the source again",
+    Remedy.REPLACE_OR_OTHER_FOLDER: "use --force to replace it, or choose another --out",
 }
 
 #: Remedies as buttons and pages of the window.
@@ -29,6 +30,7 @@ WINDOW_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.FREE_SPACE_OR_OTHER_FOLDER: "free space or choose another folder in the settings",
     Remedy.PUT_SOURCE_BACK: 'put it back and choose "Retry"',
     Remedy.ANNOTATE_AGAIN: "annotate the source again",
+    Remedy.REPLACE_OR_OTHER_FOLDER: "choose another folder, or allow replacing files",
 }
 
 

@@ -6,7 +6,7 @@ The routing limits are no settings: they are fitted with each model and belong t
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -20,6 +20,8 @@ else:
 
 #: Face networks: MediaPipe's on LiteRT, or those of the mediapipe package.
 TrackerName = Literal["litert", "mediapipe"]
+#: Arithmetic of a model on a GPU; fp16 and int8 are files of their own beside the model (docs/gpu.md).
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,20 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuConfig:
+    """The backends tensorrt, onnxruntime-cuda and onnxruntime-tensorrt; the others ignore it."""
+
+    device: int = 0  # number of the GPU
+    precision: Precision = "fp16"
+    max_faces: int = 8  # of one run; more are split into several
+    cuda_graphs: bool = True  # replay a run as one launch
+    workspace_mb: int = 1024  # scratch memory that TensorRT may use while it builds
+    # "cached": run an engine that 'mien engines build' made, or another backend; results never change during a session.
+    # "background": as "cached", and build a missing engine meanwhile; the network moves to it between two frames.
+    build: Literal["cached", "background"] = "cached"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """All settings of the engine."""
 
@@ -75,11 +91,23 @@ class EngineConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    backends: tuple[str, ...] = ("openvino", "onnxruntime")  # order of preference
+    # Order of preference; those whose package or GPU is missing are passed over.
+    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
     threads: int = 1  # of the inference backend; small networks gain nothing from a second
+    gpu: GpuConfig = field(default_factory=GpuConfig)
 
 
 _Config = TypeVar("_Config")
+
+
+def for_files(config: EngineConfig) -> EngineConfig:
+    """The settings for a session on file: its backend never changes, so neither do its numbers."""
+    return replace(config, gpu=replace(config.gpu, build="cached"))
+
+
+def for_live(config: EngineConfig) -> EngineConfig:
+    """The settings for a live source: missing GPU engines are built meanwhile, and a GPU that fails is replaced."""
+    return replace(config, gpu=replace(config.gpu, build="background"))
 
 
 def load_config(path: Path | None) -> EngineConfig:

@@ -53,7 +53,6 @@ class Engine:
     Attributes:
         expression: contract of the expression model.
         action_units: contract of the action-unit model.
-        models: both models with the backend and device that they run on.
         tracker: the face networks in use.
         config: the settings in use.
     """
@@ -70,7 +69,8 @@ class Engine:
         """Use `Engine.open`; this is for tests and for pipelines put together by hand. Closes ``pipeline``."""
         self.expression = expression
         self.action_units = action_units
-        self.models = models
+        self._models = models
+        self._backends: tuple[InferenceBackend, ...] = ()
         self.tracker: TrackerName = tracker
         self.config = config
         self._pipeline = pipeline
@@ -101,7 +101,9 @@ class Engine:
         """
         with contextlib.ExitStack() as undo:
             backends = [
-                _closing(undo, open_backend(model_path(task, models_folder), config.backends, config.threads))
+                _closing(
+                    undo, open_backend(model_path(task, models_folder), config.backends, config.threads, config.gpu)
+                )
                 for task in ("expression", "action_units")
             ]
             faces = _closing(undo, _open_tracker(tracker, config.tracking, still))
@@ -109,11 +111,19 @@ class Engine:
             router = Router(expression.contract.calibration, config.routing, still)
             pipeline = Pipeline(faces, expression, action_units, router, config, resources=backends)
             undo.pop_all()
-        models = tuple(
+        opened = cls(pipeline, expression.contract, action_units.contract, (), tracker, config)
+        opened._backends = tuple(backends)
+        return opened
+
+    @property
+    def models(self) -> tuple[ModelRecord, ...]:
+        """Both models with the backend and device that they run on now; live, a GPU may take over while running."""
+        if not self._backends:
+            return self._models
+        return tuple(
             ModelRecord(each.contract.name, each.contract.task, each.contract.sha256, each.name, each.device)
-            for each in backends
+            for each in self._backends
         )
-        return cls(pipeline, expression.contract, action_units.contract, models, tracker, config)
 
     def process(self, frame: Frame) -> FrameResult:
         """Process the next frame of the source; frames must come in order.

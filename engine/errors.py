@@ -19,6 +19,7 @@ class Remedy(Enum):
     FREE_SPACE_OR_OTHER_FOLDER = "free space or other folder"  # nothing to resume: recordings, snapshots
     PUT_SOURCE_BACK = "put source back"  # then resume
     ANNOTATE_AGAIN = "annotate again"
+    REPLACE_OR_OTHER_FOLDER = "replace or other folder"  # files of an earlier export
 
 
 class EngineError(Exception):

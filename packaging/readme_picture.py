@@ -1,4 +1,4 @@
-"""Make docs/images/annotated.jpg from four frames of the annotated demo.
+"""Make docs/images/annotated.webp from four frames of the annotated demo.
 
 .venv/bin/python packaging/readme_picture.py
 """
@@ -27,9 +27,9 @@ def main() -> None:
             frames = [(frame.time, frame.to_ndarray(format="bgr24")) for frame in video.decode(video=0)]
     chosen = [min(frames, key=lambda timed: abs(timed[0] - moment))[1] for moment in MOMENTS_S]
     sheet = np.vstack([np.hstack(chosen[:2]), np.hstack(chosen[2:])])
-    target = ROOT / "docs" / "images" / "annotated.jpg"
+    target = ROOT / "docs" / "images" / "annotated.webp"
     target.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(target), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    cv2.imwrite(str(target), sheet, [cv2.IMWRITE_WEBP_QUALITY, 78])
 
 
 if __name__ == "__main__":

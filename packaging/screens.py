@@ -1,4 +1,4 @@
-"""Make docs/screens/*.jpg: every screen of the program on the built-in demo, with the real engine and no display.
+"""Make docs/screens/*.webp: every screen of the program on the built-in demo, with the real engine and no display.
 
 .venv/bin/python packaging/screens.py
 .venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200    # another theme and scale
@@ -229,7 +229,7 @@ class Screens:
     def take_widget(self, widget: object, name: str) -> None:
         """Save a screenshot of one widget."""
         if name.startswith(self.only):
-            widget.grab().save(str(self.out / f"{name}.jpg"), "JPG", 90)
+            widget.grab().save(str(self.out / f"{name}.webp"), "WEBP", 78)
 
     def wait(self, seconds: float) -> None:
         """Run the event loop."""

@@ -32,7 +32,7 @@ from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader, rows_of
 from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
-from engine.config import EngineConfig, TrackerName
+from engine.config import EngineConfig, TrackerName, for_live
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError, error_of
 from engine.runtime import Attachment, RuntimeState
 
@@ -200,7 +200,7 @@ class LiveBridge(QObject):
         super().__init__(parent)
         self._app_version = app_version
         self._open_source = open_source
-        self._engines = engines or EngineCache(config, tracker)
+        self._engines = engines or EngineCache(for_live(config), tracker)
         self._parts = OverlayParts()
         self._view_px = (960, 540)
         self._limits: Limits | None = None  # None = the model's own
@@ -268,7 +268,7 @@ class LiveBridge(QObject):
 
     def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
         """Change the engine's settings from the next `open` on."""
-        self._engines.configure(config, tracker)
+        self._engines.configure(for_live(config), tracker)
         self._history = RoutingHistory(config.routing)
 
     def open(self, spec: str) -> None:

@@ -20,8 +20,9 @@ _ROWS_AT_ONCE: Final = 8192
 _ROWS_OF_GROUP: Final = 16384
 _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version"}
+    | {"human_label"}
 )
-_INTEGERS: Final = frozenset({"frame", "face_id"})
+_INTEGERS: Final = frozenset({"frame", "face_id", "excluded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def write_tables(journal: Path, csv_path: Path, parquet_path: Path) -> TableCoun
     with output_errors(csv_path), atomic_write(csv_path) as part:
         counts = _write_csv(journal, header, part)
     with output_errors(parquet_path), atomic_write(parquet_path) as part:
-        _write_parquet(csv_path, header, part)
+        parquet_from_csv(csv_path, column_names(header), part)
     return counts
 
 
@@ -149,8 +150,17 @@ class _DeferredErrors:
         return self._handle.seek(offset, whence)
 
 
-def _write_parquet(csv_path: Path, header: SessionHeader, path: Path) -> None:
-    """Convert the CSV file, so that both are equal; empty cells become nulls."""
+def parquet_from_csv(csv_path: Path, names: tuple[str, ...], path: Path) -> None:
+    """Convert a CSV file, so that both are equal; empty cells become nulls.
+
+    Args:
+        csv_path: with a header line.
+        names: of its columns, which select their types.
+        path: is overwritten.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     from arro3.core import DataType, Field, Schema  # slow to import, and only needed at the end of a session
     from arro3.io import read_csv, write_parquet
 
@@ -159,7 +169,6 @@ def _write_parquet(csv_path: Path, header: SessionHeader, path: Path) -> None:
             return DataType.utf8()
         return DataType.int64() if name in _INTEGERS else DataType.float64()
 
-    names = column_names(header)
     schema = Schema([Field(name, kind(name), nullable=True) for name in names])
     # measured values rarely repeat: without dictionaries the file is a quarter smaller and loads twice as fast
     measured = [name for name in names if name not in _STRINGS | _INTEGERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -10,7 +11,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -20,9 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.system.check import Check
+from app.system.gpu import gpu_checks
 from engine.backends.contract import AUCalibration
+from engine.backends.cuda import has_driver
 from engine.backends.model_file import model_path
-from engine.backends.registry import BACKENDS, open_backend
+from engine.backends.registry import BACKENDS, GPU_BACKENDS, open_backend
 from engine.errors import EngineError
 from engine.tracking.face_models import FACE_MODELS, face_model_path
 
@@ -39,6 +42,8 @@ REQUIRED_PACKAGES: Final = {
     "arro3-io": "arro3.io",
     "platformdirs": "platformdirs",
 }
+#: Packages that provide the module of a required one in its place.
+ALTERNATIVES: Final = {"onnxruntime": ("onnxruntime-gpu",)}
 #: Packages that only some commands or options need, with their requirement as in pyproject.toml.
 OPTIONAL_PACKAGES: Final = {
     "PySide6-Essentials": "PySide6-Essentials<6.12",
@@ -72,26 +77,6 @@ _OLDEST_PYTHON: Final = (3, 10)
 _ENOUGH_BYTES: Final = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Result of one check."""
-
-    name: str
-    passed: bool
-    detail: str  # what was found, or what to do
-    required: bool = True  # by annotate
-
-    @property
-    def is_fatal(self) -> bool:
-        """Whether annotate cannot run."""
-        return self.required and not self.passed
-
-    @property
-    def status(self) -> str:
-        """``ok``, ``missing`` (annotate cannot run) or ``optional``."""
-        return "ok" if self.passed else "missing" if self.required else "optional"
-
-
 def examine(out: Path) -> list[Check]:
     """Run all checks; ``out`` is the folder for results."""
     return [
@@ -100,6 +85,7 @@ def examine(out: Path) -> list[Check]:
         *(_extra(name, requirement) for name, requirement in OPTIONAL_PACKAGES.items()),
         *(_engine_check(f"face network {model.name}", partial(face_model_path, model)) for model in FACE_MODELS),
         *_models(),
+        *gpu_checks(),
         *(_qt_libraries() if sys.platform == "linux" else ()),
         _disk_space(out),
         _write_access(out),
@@ -162,9 +148,13 @@ def _python() -> Check:
 def _package(name: str, module: str) -> Check:
     try:
         importlib.import_module(module)
-        return Check(name, True, metadata.version(name))
-    except (ImportError, metadata.PackageNotFoundError) as error:
+    except ImportError as error:
         return Check(name, False, f"{error}: run 'pip install {name}'")
+    for provider in (name, *ALTERNATIVES.get(name, ())):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            version = metadata.version(provider)
+            return Check(name, True, version if provider == name else f"{version} ({provider})")
+    return Check(name, False, f"its package is not registered: run 'pip install {name}'")
 
 
 def _extra(name: str, requirement: str) -> Check:
@@ -188,6 +178,7 @@ def _models() -> Iterator[Check]:
         checks = [
             _engine_check(f"{task} model on {name}", partial(_describe, task, name), required=False)
             for name in BACKENDS
+            if name not in GPU_BACKENDS or has_driver()  # the check of the GPU has the reason
         ]
         if any(check.passed for check in checks):
             yield from checks

@@ -31,30 +31,22 @@ class OnnxRuntimeBackend:
             ModelError: ONNX Runtime cannot load or run the file.
             ContractError: the network does not match its contract.
         """
-        try:
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as native
-        except ImportError as error:
-            raise BackendError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from None
-        onnxruntime.disable_telemetry_events()  # for Windows builds; see engine/telemetry.py for the others
-        # ONNX Runtime's own errors have no common base but Exception.
-        own = [kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-        self._errors: tuple[type[Exception], ...] = (*own, RuntimeError, ValueError, MemoryError)
+        onnxruntime, self._errors = import_onnxruntime("onnxruntime")
         self.contract: ModelContract = model.contract
         self._path = model.path
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 model.content,
-                _options(onnxruntime, threads),
+                session_options(onnxruntime, threads),
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,  # it would print on stdout and try the same provider again
             )
         except self._errors as error:
             raise ModelError(
-                f"{model.path} cannot be loaded by onnxruntime ({_line(error)}): restore it from its release"
+                f"{model.path} cannot be loaded by onnxruntime ({error_line(error)}): restore it from its release"
             ) from None
-        check_signature(model.path, "input", model.contract.inputs, _specs(self._session.get_inputs()))
-        check_signature(model.path, "output", model.contract.outputs, _specs(self._session.get_outputs()))
+        check_signature(model.path, "input", model.contract.inputs, tensor_specs(self._session.get_inputs()))
+        check_signature(model.path, "output", model.contract.outputs, tensor_specs(self._session.get_outputs()))
         self._outputs = [spec.name for spec in model.contract.outputs]
         warm_up(model.path, self)
 
@@ -63,14 +55,35 @@ class OnnxRuntimeBackend:
         try:
             return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
         except self._errors as error:
-            raise BackendError(f"{self._path} cannot run on onnxruntime ({_line(error)}): restore the model") from None
+            reason = error_line(error)
+            raise BackendError(f"{self._path} cannot run on onnxruntime ({reason}): restore the model") from None
 
     def close(self) -> None:
         """See InferenceBackend."""
         self._session = None
 
 
-def _options(onnxruntime: Any, threads: int) -> Any:
+def import_onnxruntime(package: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    """ONNX Runtime and the errors it raises, which have no common base but Exception.
+
+    Args:
+        package: to install if it is missing; ``onnxruntime`` and ``onnxruntime-gpu`` provide the same module.
+
+    Raises:
+        BackendError: it cannot be imported.
+    """
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
+    except ImportError as error:
+        raise BackendError(f"onnxruntime cannot be imported ({error}): pip install {package}") from None
+    onnxruntime.disable_telemetry_events()  # for Windows builds; see engine/telemetry.py for the others
+    own = [kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return onnxruntime, (*own, RuntimeError, ValueError, MemoryError)
+
+
+def session_options(onnxruntime: Any, threads: int) -> Any:
+    """Session options: all optimisations, waiting threads that do not spin, and errors only as exceptions."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -81,7 +94,8 @@ def _options(onnxruntime: Any, threads: int) -> Any:
     return options
 
 
-def _specs(arguments: Iterable[Any]) -> list[TensorSpec]:
+def tensor_specs(arguments: Iterable[Any]) -> list[TensorSpec]:
+    """Inputs or outputs of a session as specs."""
     return [
         TensorSpec(
             argument.name,
@@ -92,7 +106,7 @@ def _specs(arguments: Iterable[Any]) -> list[TensorSpec]:
     ]
 
 
-def _line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """First line of an ONNX Runtime error, without its codes."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip()
     return text.splitlines()[0].strip() if text else type(error).__name__

@@ -18,6 +18,8 @@ QUOTED = (
     ("annotate_fps_640x360_1face_cpu2", ("README.md", "docs/results.md"), "| {0:.0f}"),
     ("annotate_first_result_s", ("docs/results.md",), "{0:.1f} s ({1:.2f} to {2:.2f})"),
     ("annotate_peak_rss_mb", ("docs/results.md",), "{0:.0f} MB"),
+    ("fp16_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
+    ("int8_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
     ("runtime_install_mb", ("docs/results.md",), "{0} MB"),
     ("runtime_install_headless_mb", ("docs/results.md",), "{0} MB"),
     ("gui_main_thread_ms_per_frame_720p", ("docs/results.md", "docs/desktop.md"), "{0:.1f}"),

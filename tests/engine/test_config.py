@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import EngineConfig, load_config
+from engine.config import EngineConfig, for_files, for_live, load_config
 from engine.errors import ConfigError
 
 
@@ -57,3 +57,16 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(path)
+
+
+def test_only_live_sources_build_engines_meanwhile() -> None:
+    live = for_live(EngineConfig(threads=2))
+    assert (live.gpu.build, live.threads) == ("background", 2)
+    assert for_files(live) == EngineConfig(threads=2)
+
+
+def test_gpu_settings_are_read(tmp_path: Path) -> None:
+    gpu = load_config(write_config(tmp_path, '[gpu]\nprecision = "int8"\nmax_faces = 4\n')).gpu
+    assert (gpu.precision, gpu.max_faces, gpu.build) == ("int8", 4, "cached")
+    with pytest.raises(ConfigError, match="precision"):
+        load_config(write_config(tmp_path, '[gpu]\nprecision = "fp8"\n'))

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("", "window", "train", "test")
+EXTRAS = ("", "window", "train", "export", "test")
 LINE = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+(; python_version (<|>=) \"3\.\d+\")?")
 
 
@@ -46,7 +46,7 @@ def closure() -> dict[str, Requirement]:
             try:
                 waiting += required(name, ("", *requirement.extras))
             except metadata.PackageNotFoundError:
-                pytest.skip(f"needs the extras window, train and test: {name} is not installed")
+                pytest.skip(f"needs the extras window, train, export and test: {name} is not installed")
     return found
 
 

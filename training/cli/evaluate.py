@@ -48,6 +48,7 @@ from training.rlps.fit import read_rlps_config
 from training.studies.members import evaluate_members
 from training.studies.rivals import evaluate_rivals
 from training.studies.rlps_trials import evaluate_rlps
+from training.studies.teachers import evaluate_teachers
 
 commands = typer.Typer(no_args_is_help=True, help="Measure a model, a run or a method.")
 
@@ -176,6 +177,21 @@ def evaluate_members_command(data: Fer, run: Run, out: Out, split: Split = "Publ
     """The networks of a run one by one: seeds, before and after fusion, FER2013's seven labels."""
     configure_torch(threads)
     write_report(evaluate_members(run, data, run / "cache", split), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("teacher")
+def evaluate_teacher_command(
+    data: Fer,
+    run: Run,
+    out: Out,
+    split: Split = "PublicTest",
+    member: Annotated[list[int] | None, typer.Option(help="Measure only this member (may be given again).")] = None,
+    threads: Threads = 2,
+) -> None:
+    """The finished members of a teacher run one by one and as an ensemble, with and without the mirror image."""
+    configure_torch(threads)
+    write_report(evaluate_teachers(run, data, run / "cache", split, member), out)
     echo(f"wrote {out}")
 
 

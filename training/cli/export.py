@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from engine.alignment import CROP_SIDE_PX
+from engine.files import write_text
+from engine.records import json_text
 from training.action_units.export import export_action_units
-from training.cli.options import Fer, Out, Run, TestFold, UnitSets, Workers, echo, read_unit_split
+from training.cli.options import CACHE, Cache, Fer, Model, Out, Run, TestFold, UnitSets, Workers, echo, read_unit_split
 from training.data.fer2013 import read_faces
+from training.evaluation.precision_files import write_precisions
 from training.expression.export import export_expression
 
 commands = typer.Typer(no_args_is_help=True, help="Calibrate a finished run and write its ONNX file and contract.")
 
 
+OnlyPrecision = Annotated[
+    Literal["fp16", "int8"] | None,
+    typer.Option("--precision", help="Only fp16 or int8, for GPUs; default: fp16, and int8 of expression."),
+]
+
+
 @commands.command("expression")
-def export_expression_command(data: Fer, run: Run, out: Out) -> None:
-    """Calibrate the ensemble on PublicTest and write it."""
+def export_expression_command(data: Fer, run: Run, out: Out, precision: OnlyPrecision = None) -> None:
+    """Calibrate the ensemble on PublicTest and write it, also in other precisions."""
     export_expression(run, data, out, echo)
+    write_precisions(out, data, run / "cache", (precision,) if precision else (), echo)
+
+
+@commands.command("variants")
+def export_variants_command(
+    model: Model,
+    data: Fer,
+    precision: OnlyPrecision = None,
+    report: Annotated[Path | None, typer.Option("--report", help="JSON file for the figures.")] = None,
+    cache: Cache = CACHE,
+) -> None:
+    """Write a model in float16 and int8 beside it, if its decisions on PublicTest stay the same."""
+    found = write_precisions(model, data, cache, (precision,) if precision else (), echo)
+    if report is not None:
+        write_text(report, json_text([asdict(figures) for figures in found]))
 
 
 @commands.command("au")
@@ -31,8 +56,14 @@ def export_au_command(
     fer: Annotated[
         Path | None, typer.Option(help="FER2013 folder: PublicTest then counts in the choice of trusted units.")
     ] = None,
+    precision: OnlyPrecision = None,
     workers: Workers = 2,
 ) -> None:
-    """Calibrate an action-unit model on validation people and write it; data and fold are those of `fit au`."""
+    """Calibrate an action-unit model on validation people and write it; data and fold are those of `fit au`.
+
+    With --fer it is also written in other precisions.
+    """
     tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
     export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, echo, tied)
+    if fer is not None:
+        write_precisions(out, fer, run / "cache", (precision,) if precision else (), echo)

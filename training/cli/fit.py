@@ -25,6 +25,8 @@ from training.cli.options import (
 from training.data.sources import Source
 from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
+from training.expression.fit_teacher import fit_teacher, read_teacher_config
+from training.expression.pretrained_trunk import default_path
 from training.loop.distributed import process_group, rank_0_first
 from training.rlps.fit import fit_rlps, read_rlps_config
 
@@ -51,6 +53,23 @@ def fit_expression_command(
     faces = ExpressionData(data, source, split, validation_split, keep)
     with process_group(device) as where:
         fit_expression(settings, faces, run, member or range(settings.members), str(where), start, echo)
+
+
+@commands.command("teacher")
+def fit_teacher_command(
+    data: Fer,
+    run: Run,
+    trunk: Annotated[Path | None, typer.Option(help="Pretrained weights; by default those of `fetch-trunk`.")] = None,
+    config: Settings = CONFIGS / "teacher.toml",
+    member: Annotated[list[int] | None, typer.Option(help="Train only this member (may be given again).")] = None,
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Fine-tune dlib's face network on FERPlus votes: the ensemble that students are distilled from."""
+    configure_torch(threads)
+    settings = read_teacher_config(config)
+    with process_group(device) as where:
+        fit_teacher(settings, data, trunk or default_path(), run, member or range(settings.members), str(where), echo)
 
 
 @commands.command("uar")

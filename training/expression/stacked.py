@@ -128,7 +128,9 @@ class StackedBranches(nn.Module):
         geometric = self._by_class(functional.softmax(-distance / self.scale, dim=-1))
         width = embedding.shape[-1]
         query = self.query(embedding * width**0.5).reshape(self.branches, -1, self.heads, 1, width // self.heads)
-        scores = (query @ self.keys).squeeze(3) * (width // self.heads) ** -0.5  # (B, N, h, CK)
+        products = query @ self.keys  # (B, N, h, 1, CK)
+        # reshape, not squeeze, which the exporter writes as an ``If``
+        scores = products.reshape(self.branches, -1, self.heads, products.shape[-1]) * (width // self.heads) ** -0.5
         return geometric, self._by_class(functional.softmax(scores, dim=-1).mean(2))
 
     def _by_class(self, weights: Tensor) -> Tensor:

@@ -22,18 +22,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.export.export import export, reason_against
+from app.export.formats import FORMATS, Format, Needs
+from app.export.job import ExportChoice
 from app.qt import theme
 from app.qt.background import Worker
+from app.qt.translation import translated
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
 from app.remedies import window_text
-from app.review.export import ExportChoice, export
 from app.review.notes import Notes
 from app.review.session import Session
 
 #: Steps of the progress bar.
 _STEPS: Final = 1000
-#: Writes the chosen files; see `app.review.export.export`.
+#: Formats that are checked at first, if they can be written.
+_CHECKED: Final = ("csv", "notes", "agreement")
+#: Writes the chosen files; see `app.export.export.export`.
 Export = Callable[[Session, Notes, ExportChoice, Path, Callable[[float], None], Callable[[], bool]], tuple[Path, ...]]
 
 
@@ -61,6 +66,7 @@ class ExportDialog(QDialog):
         self._stop = threading.Event()
         self._running = False
         self._written_to = Path()
+        self._page: Path | None = None  # the summary page, if it was written
         self._progress = _Progress()
         self._progress.changed.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
         self._worker = Worker("mien-export", self._export, self._done, self._fail)
@@ -81,6 +87,10 @@ class ExportDialog(QDialog):
         self.show_folder.setAutoDefault(False)
         self.show_folder.clicked.connect(self._open_folder)
         self.show_folder.hide()
+        self.show_page = QPushButton(self.tr("Open summary page"))
+        self.show_page.setAutoDefault(False)
+        self.show_page.clicked.connect(self._open_page)
+        self.show_page.hide()
         self.close_button = QPushButton(self.tr("Close"))
         self.close_button.setAutoDefault(False)
         self.close_button.clicked.connect(self.reject)
@@ -96,12 +106,11 @@ class ExportDialog(QDialog):
     def choice(self) -> ExportChoice:
         """What is checked."""
         return ExportChoice(
-            table=self.table.isChecked(),
-            notes=self.notes.isChecked(),
-            agreement=self.agreement.isChecked(),
-            video=self.video.isChecked(),
+            tuple(name for name, box in self.formats.items() if box.isChecked()),
             without_excluded=self.without_excluded.isChecked(),
             replace=self.replace.isChecked(),
+            excel=self.excel.isChecked(),
+            all_units=self.all_units.isChecked(),
         )
 
     def run(self) -> None:
@@ -151,6 +160,8 @@ class ExportDialog(QDialog):
             text = self.tr("Written to {folder}:\n{names}")
         self.status.setText(text.format(folder=self._written_to, names=names))
         self.show_folder.setVisible(bool(written))
+        self._page = next((path for path in written if path.suffix == ".html"), None)
+        self.show_page.setVisible(self._page is not None)
         self._follow()
 
     def _fail(self, error: Exception) -> None:
@@ -161,12 +172,12 @@ class ExportDialog(QDialog):
     def _follow(self) -> None:
         """Enable what can be used now."""
         choice = self.choice
-        some = choice.table or choice.notes or choice.agreement or choice.video
-        self.start.setEnabled(some and bool(self.folder.text().strip()) and not self._running)
+        self.start.setEnabled(bool(choice.formats) and bool(self.folder.text().strip()) and not self._running)
         self.close_button.setText(self.tr("Cancel") if self._running else self.tr("Close"))
         self.bar.setVisible(self._running)
         self.status.setVisible(bool(self.status.text()))  # an empty label would be a tab stop
         self._inputs.setEnabled(not self._running)
+        self._target.setEnabled(not self._running)
 
     def _choose_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder"), self.folder.text())
@@ -176,45 +187,40 @@ class ExportDialog(QDialog):
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written_to)))
 
+    def _open_page(self) -> None:
+        if self._page is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._page)))
+
     # Layout
 
     def _make_choices(self) -> None:
-        self.table = QCheckBox(self.tr("Reviewed table"))
-        self.notes = QCheckBox(self.tr("Notes"))
-        self.agreement = QCheckBox(self.tr("Agreement"))
-        self.video = QCheckBox(self.tr("Video with overlay"))
+        self.formats = {item.name: QCheckBox(translated(item.title)) for item in FORMATS}
         self.without_excluded = QCheckBox(self.tr("Leave out excluded ranges"))
+        self.excel = QCheckBox(self.tr("CSV for Excel"))
+        self.all_units = QCheckBox(self.tr("Action units that are not trusted"))
         self.replace = QCheckBox(self.tr("Replace files of an earlier export"))
-        for box in (self.table, self.notes):
-            box.setChecked(True)
-        labelled = bool(self._notes.labels)
-        self.agreement.setEnabled(labelled)
-        self.agreement.setChecked(labelled)
-        self.video.setEnabled(self._session.video is not None and not self._session.video.annotated)
+        for item in FORMATS:
+            self.formats[item.name].setEnabled(self._reason_against(item) is None)
+        for name in _CHECKED:
+            self.formats[name].setChecked(self.formats[name].isEnabled())
+
+    def _reason_against(self, item: Format) -> str | None:
+        """Why a format cannot be written, for its description; None if it can."""
+        if item.missing is not None:
+            return self.tr("Needs a package: run {command}").format(command=item.missing)
+        if reason_against(item, self._session, self._notes) is None:
+            return None
+        if item.needs is Needs.LABELS:
+            return self.tr("There are no labels yet, so there is no agreement to write.")
+        return self.tr("Needs a video without overlay; this session has none.")
 
     def _lines(self) -> tuple[tuple[QCheckBox, str], ...]:
         """One line of description for each choice."""
-        no_labels = self.tr("There are no labels yet, so there is no agreement to write.")
-        no_video = self.tr("Needs a video without overlay; this session has none.")
         return (
-            (
-                self.table,
-                self.tr("CSV: all columns of the model's table, your label, and whether the frame is excluded."),
-            ),
-            (self.notes, self.tr("CSV: markers, excluded ranges and your labels, one per line.")),
-            (
-                self.agreement,
-                self.tr("JSON: Cohen's kappa with its interval, all counts and the confusion matrix.")
-                if self.agreement.isEnabled()
-                else no_labels,
-            ),
-            (
-                self.video,
-                self.tr("MP4: the original video with boxes and labels drawn again. This takes a while.")
-                if self.video.isEnabled()
-                else no_video,
-            ),
-            (self.without_excluded, self.tr("Frames in excluded ranges are left out of the table and the video.")),
+            *((self.formats[item.name], self._reason_against(item) or translated(item.about)) for item in FORMATS),
+            (self.without_excluded, self.tr("Frames in excluded ranges are left out of every file except the notes.")),
+            (self.excel, self.tr("A byte order mark, without which Excel shows accents wrongly.")),
+            (self.all_units, self.tr("Also in the formats of other tools. The reviewed tables always have all units.")),
             (self.replace, self.tr("Otherwise existing files are never overwritten.")),
         )
 
@@ -224,30 +230,34 @@ class ExportDialog(QDialog):
         column = QVBoxLayout(self._inputs)
         column.setContentsMargins(0, 0, 0, 0)
         for box, line in self._lines():
+            if box is self.without_excluded:
+                column.addWidget(text_label(self.tr("Options"), "heading"))
             description = text_label(line, "dim")
             description.setContentsMargins(round(1.7 * em), 0, 0, round(0.3 * em))
             box.setAccessibleDescription(line)
             box.toggled.connect(self._follow)
             column.addWidget(box)
             column.addWidget(description)
-        column.addSpacing(round(0.5 * em))
-        column.addWidget(text_label(self.tr("Folder"), "heading"))
-        row = QHBoxLayout()
+        column.addStretch(1)
+        self._target = QWidget()  # outside the scrolled list, which is long
+        row = QHBoxLayout(self._target)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(text_label(self.tr("Folder"), "heading"))
         row.addWidget(self.folder, 1)
         choose = QPushButton(self.tr("Choose…"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_folder)
         row.addWidget(choose)
-        column.addLayout(row)
-        column.addStretch(1)
         self.folder.textChanged.connect(self._follow)
         buttons = QHBoxLayout()
         buttons.addWidget(self.show_folder)
+        buttons.addWidget(self.show_page)
         buttons.addStretch(1)
         buttons.addWidget(self.start)
         buttons.addWidget(self.close_button)
         layout = QVBoxLayout(self)
         layout.addWidget(scrolled(self._inputs), 1)
+        layout.addWidget(self._target)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
         layout.addLayout(buttons)

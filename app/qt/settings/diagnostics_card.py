@@ -15,7 +15,8 @@ from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page_parts import Card, breakable, text_label
-from app.system.doctor import Check, examine, report_text
+from app.system.check import Check
+from app.system.doctor import examine, report_text
 
 _TOPIC: Final = "diagnostics"
 

@@ -28,7 +28,7 @@ from app.qt.widgets.form import Choice, add_field, choice_box, select
 from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.settings.limits import Limits
 from app.settings.preferences import MAX_THREADS
-from engine.backends.registry import BACKENDS
+from engine.backends.registry import BACKENDS, is_installed
 from engine.config import TrackerName
 
 #: A folder dialog: takes parent, title and initial folder, returns None if cancelled.
@@ -50,7 +50,7 @@ class RuntimeCard(Card):
         missing = self.tr("{name} (not installed)")
         backends = [Choice(None, self.tr("Automatic: the first that runs here"))]
         for name in BACKENDS:
-            available = find_spec(name) is not None
+            available = is_installed(name)
             backends.append(Choice(name, name if available else missing.format(name=name), available))
         self.backend = choice_box(backends, store.now.backend, lambda value: store.change(backend=value))
         add_field(self.body, self.tr("The models run on"), self.backend)

@@ -14,7 +14,8 @@ from app.qt.settings.diagnostics_card import DiagnosticsCard
 from app.qt.settings.settings_cards import AppearanceCard, AskFolder, FolderCard, LimitsCard, RuntimeCard, ask_folder
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import Card, Column, breakable, scrolled, text_label
-from app.system.doctor import Check, examine
+from app.system.check import Check
+from app.system.doctor import examine
 from app.system.model_facts import read_model_facts
 from engine.errors import ModelError
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QTimer
 
+from app.engine_cache import EngineCache
 from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
 from app.qt.bridge import LiveBridge, LiveState, RecordState
@@ -16,7 +17,7 @@ from app.qt.widgets.notice_bar import Notice, Severity
 from app.session.journal import read_header, read_journal
 from app.settings.limits import Limits
 from engine.capture.source import FrameSource
-from engine.config import EngineConfig
+from engine.config import EngineConfig, for_live
 from engine.errors import BackendError, SourceError, ThreadStuckError
 from tests.app.qt.window_fixture import FakeCamera
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -54,6 +55,15 @@ class Rig:
     @property
     def threads(self) -> list[str]:
         return [thread.name for thread in threading.enumerate() if thread.name.startswith("mien-")]
+
+
+@pytest.mark.usefixtures("_offscreen")
+def test_live_engines_are_built_meanwhile() -> None:
+    engines = EngineCache()
+    bridge = LiveBridge(EngineConfig(), "litert", "0.1", engines=engines)
+    bridge.configure(EngineConfig(threads=3), "litert")
+    assert engines._wanted == (for_live(EngineConfig(threads=3)), "litert")
+    assert LiveBridge(EngineConfig(), "litert", "0.1")._engines._wanted == (for_live(EngineConfig()), "litert")
 
 
 @pytest.fixture

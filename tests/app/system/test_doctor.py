@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from app.system import doctor
+from app.system.check import Check
 from app.system.doctor import (
     QT_LIBRARIES,
     X11_LIBRARIES,
-    Check,
     examine,
     is_installed,
     missing_for_window,
@@ -58,6 +58,24 @@ def test_missing_packages_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     check = by_name(examine(tmp_path))["no-such-package"]
     assert check.is_fatal
     assert "pip install no-such-package" in check.detail
+
+
+def test_onnxruntime_gpu_replaces_onnxruntime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise doctor.metadata.PackageNotFoundError(name)
+        return "1.31.1"
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    check = by_name(examine(tmp_path))["onnxruntime"]
+    assert (check.passed, check.detail) == (True, "1.31.1 (onnxruntime-gpu)")
+
+
+def test_a_module_without_its_package_is_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "REQUIRED_PACKAGES", {"no-such-package": "json"})
+    check = by_name(examine(tmp_path))["no-such-package"]
+    assert check.is_fatal
+    assert "run 'pip install no-such-package'" in check.detail
 
 
 def test_missing_models_are_fatal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.backends.contract import contract_path
-from engine.backends.registry import BACKENDS, open_backend
+from engine.backends.cuda import CudaError
+from engine.backends.registry import BACKENDS, is_installed, open_backend
 from engine.config import EngineConfig
 from engine.errors import BackendError, ConfigError, ContractError, ModelError
 
@@ -46,7 +47,7 @@ def test_every_refusal_is_reported(expression_model: ModelMaker, monkeypatch: py
 
 @pytest.mark.parametrize("order", [("directml",), ("onnxruntime", "directml"), ()])
 def test_an_unknown_name_lists_the_known_ones(expression_model: ModelMaker, order: tuple[str, ...]) -> None:
-    with pytest.raises(BackendError, match="unknown backend .*: known are onnxruntime, openvino, tensorrt"):
+    with pytest.raises(BackendError, match="unknown backend .*: known are onnxruntime, openvino, tensorrt, "):
         open_backend(expression_model(), order, threads=1)
 
 
@@ -77,11 +78,36 @@ def test_an_unsuitable_contract_ends_the_search(expression_model: ModelMaker, ca
     assert not caplog.records
 
 
-def test_the_default_order_is_valid_and_excludes_tensorrt() -> None:
+def test_the_default_order_is_valid_and_ends_with_what_is_always_installed() -> None:
     order = EngineConfig().backends
     assert set(order) <= set(BACKENDS)
-    assert "onnxruntime" in order
-    assert "tensorrt" not in order
+    assert order[-1] == "onnxruntime"
+
+
+def test_a_machine_without_a_gpu_refuses_with_reasons_and_runs_on_the_cpu(
+    expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("engine.backends.cuda._load", no_driver)
+    order = ("tensorrt", "onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime")
+    with caplog.at_level(logging.INFO, "engine.backends.registry"):
+        assert open_backend(expression_model(), order, threads=1).name == "onnxruntime"
+    reasons = [record.getMessage() for record in caplog.records]
+    assert len(reasons) == 3
+    assert all("cannot run: an NVIDIA driver is needed" in reason for reason in reasons)
+
+
+def no_driver() -> None:
+    raise CudaError("an NVIDIA driver is needed, and libcuda.so.1 was not found")
+
+
+def test_a_backend_is_installed_if_its_package_is_and_for_a_gpu_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.backends.registry.find_spec", lambda name: object() if name == "onnxruntime" else None)
+    monkeypatch.setattr("engine.backends.cuda._load", lambda: None)
+    assert [name for name in BACKENDS if is_installed(name)] == [
+        "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt",
+    ]  # fmt: skip
+    monkeypatch.setattr("engine.backends.cuda._load", no_driver)
+    assert [name for name in BACKENDS if is_installed(name)] == ["onnxruntime"]
 
 
 def test_a_package_is_imported_only_when_its_backend_is_chosen(expression_model: ModelMaker) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QUrl
 
+from app.export.formats import FORMATS
+from app.export.job import ExportChoice
 from app.qt.review.export_dialog import Export, ExportDialog
-from app.review.export import ExportChoice
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
@@ -71,30 +72,75 @@ def test_the_tables_are_written(make: Make, until: Until, tmp_path: Path, sessio
 
 def test_unavailable_files_are_disabled_with_a_reason(make: Make, session: Session) -> None:
     dialog = make()
-    assert not dialog.agreement.isEnabled()
-    assert "There are no labels yet" in dialog.agreement.accessibleDescription()
-    assert not dialog.video.isEnabled()
+    assert not dialog.formats["agreement"].isEnabled()
+    assert "There are no labels yet" in dialog.formats["agreement"].accessibleDescription()
+    assert not dialog.formats["video"].isEnabled()
     session.video = SessionVideo(Path("clean.mp4"), annotated=False)
-    assert make().video.isEnabled()
+    assert make().formats["video"].isEnabled()
     session.video = SessionVideo(Path("annotated.mp4"), annotated=True)
-    assert not make().video.isEnabled()
+    assert not make().formats["video"].isEnabled()
 
 
 def test_the_choice_is_what_is_checked(make: Make) -> None:
     dialog = make()
-    assert dialog.choice == ExportChoice(table=True, notes=True)
+    assert dialog.choice == ExportChoice(("csv", "notes"))
     dialog.without_excluded.click()
     dialog.replace.click()
-    dialog.notes.click()
-    assert dialog.choice == ExportChoice(table=True, notes=False, without_excluded=True, replace=True)
+    dialog.formats["notes"].click()
+    assert dialog.choice == ExportChoice(("csv",), without_excluded=True, replace=True)
+
+
+def test_the_dialog_offers_every_format_of_the_table(make: Make) -> None:
+    dialog = make()
+    assert list(dialog.formats) == [item.name for item in FORMATS]
+    assert [box.text() for box in dialog.formats.values()] == [item.title for item in FORMATS]
+    dialog.formats["elan"].click()
+    dialog.excel.click()
+    dialog.all_units.click()
+    assert dialog.choice == ExportChoice(("csv", "notes", "elan"), excel=True, all_units=True)
+
+
+def test_a_format_whose_package_is_missing_names_the_command(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.export.formats.find_spec", lambda module: None)
+    dialog = make()
+    assert not dialog.formats["elan"].isEnabled()
+    assert 'run pip install "pympi-ling==' in dialog.formats["elan"].accessibleDescription()
+    assert dialog.formats["openface"].isEnabled()
+
+
+def test_formats_of_other_tools_are_written(make: Make, until: Until, tmp_path: Path) -> None:
+    dialog = make()
+    for name in ("openface", "bids", "html"):
+        dialog.formats[name].click()
+    dialog.run()
+    until(lambda: not dialog.running)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"reviewed_faces.csv", "reviewed_notes.csv", "openface.csv", "bids", "summary.html"}
+
+
+def test_the_summary_page_can_be_opened(
+    make: Make, until: Until, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[QUrl] = []
+    monkeypatch.setattr("app.qt.review.export_dialog.QDesktopServices.openUrl", opened.append)
+    dialog = make()
+    dialog.run()
+    until(lambda: not dialog.running)
+    assert dialog.show_page.isHidden()
+    dialog.formats["html"].click()
+    dialog.replace.click()
+    dialog.run()
+    until(lambda: not dialog.running)
+    dialog.show_page.click()
+    assert [Path(url.toLocalFile()) for url in opened] == [tmp_path / "out" / "summary.html"]
 
 
 def test_without_a_choice_or_a_folder_export_is_disabled(make: Make) -> None:
     dialog = make()
-    dialog.table.click()
-    dialog.notes.click()
+    dialog.formats["csv"].click()
+    dialog.formats["notes"].click()
     assert not dialog.start.isEnabled()
-    dialog.notes.click()
+    dialog.formats["notes"].click()
     assert dialog.start.isEnabled()
     dialog.folder.setText("  ")
     assert not dialog.start.isEnabled()
