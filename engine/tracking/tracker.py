@@ -193,9 +193,9 @@ class FaceTracker:
             self._limit_candidates(_FILE_MAX_CANDIDATES, _CANDIDATE_SCORE)
             share = (frame.timestamp_s - self._detected_s) / _ROUND_S
             count = math.ceil(share * self._turns.count(width, height))
-            return [WHOLE, *self._turns.next(width, height, thumbnail, count)]
+            return [WHOLE, *self._turns.next(width, height, thumbnail, count, alternate=True)]
         self._limit_candidates(_MAX_CANDIDATES, _CAMERA_CANDIDATE_SCORE)
-        return [WHOLE] if self._searches % 2 == 0 else self._turns.next(width, height, thumbnail, 1)
+        return [WHOLE] if self._searches % 2 == 0 else self._turns.next(width, height, thumbnail, 1, alternate=False)
 
     def _limit_candidates(self, count: int, score: float) -> None:
         self._candidates_left, self._candidate_score = count, score

@@ -33,7 +33,7 @@ class ViewTurns:
         """How many views take turns."""
         return len(video_tiles(width, height)) + 1
 
-    def next(self, width: int, height: int, thumbnail: UInt8, count: int) -> list[View]:
+    def next(self, width: int, height: int, thumbnail: UInt8, count: int, alternate: bool) -> list[View]:
         """The views whose turn it is.
 
         Args:
@@ -41,6 +41,8 @@ class ViewTurns:
             height: of the image in pixels.
             thumbnail: (h, w) grey levels of the image, of the same size for every image of a video.
             count: how many; all if there are fewer.
+            alternate: search each tile every other time a little further right and down. For few views per search it
+                takes too long until a face that has just come lies well in a tile.
         """
         views = (BORDERED, *video_tiles(width, height))
         if len(self._waited) != len(views) or self._searched is None or self._searched.shape != thumbnail.shape:
@@ -57,7 +59,7 @@ class ViewTurns:
             if views[place].box is not None:
                 self._searched[parts[place]] = thumbnail[parts[place]]
         shifted = (BORDERED, *video_tiles(width, height, shifted=True))
-        found = [(shifted if self._shifted[place] else views)[place] for place in chosen]
+        found = [(shifted if alternate and self._shifted[place] else views)[place] for place in chosen]
         self._shifted = tuple((place in chosen) != shift for place, shift in enumerate(self._shifted))
         return found
 

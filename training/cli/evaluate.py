@@ -99,6 +99,7 @@ def evaluate_faces_command(
     drawn: Annotated[int, typer.Option(help="Images without faces per kind.")] = FacesConfig().drawn,
     video_frames: Annotated[int, typer.Option(help="Frames of each video without faces.")] = FacesConfig().video_frames,
     portraits: Annotated[int, typer.Option(help="Photographs whose faces are pasted.")] = FacesConfig().portraits,
+    only: Annotated[list[str], typer.Option(help="Condition to measure; repeatable. Default: all.")] = [],  # noqa: B006
     fit: Annotated[bool, typer.Option("--fit", help="Also choose the rule of evidence, on the other half.")] = False,
 ) -> None:
     """Which faces the tracker finds, of which size and condition, and what it takes for one."""
@@ -106,7 +107,7 @@ def evaluate_faces_command(
     if rule is not None:
         echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
         echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
-    config = FacesConfig(scenes, photographs, drawn, video_frames, portraits)
+    config = FacesConfig(scenes, photographs, drawn, video_frames, portraits, only=tuple(only))
     found = evaluate_faces(faces128, media, config, echo)
     head_pose = compare_head_pose(media, reference) if reference else None
     write_faces_report(found, rule, head_pose, out)

@@ -70,10 +70,11 @@ class FacesConfig:
 
     scenes: int = 100  # per condition
     photographs: int = 1500  # of faces128, each as it is
-    drawn: int = 200  # images without faces per kind
+    drawn: int = 200  # images without faces per kind; 0 = false faces are not counted, in the clips neither
     video_frames: int = 10  # frames of a video per drawn image
     portraits: int = 700  # photographs whose faces are pasted
     half: Half = "report"
+    only: tuple[str, ...] = ()  # names of conditions; empty = all
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +168,14 @@ def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callabl
     conditions: dict[str, Share] = {}
     extra: dict[str, int] = {}
     sizes: list[tuple[float, bool]] = []
-    for condition in CONDITIONS:
+    wanted = [each for each in CONDITIONS if not config.only or each.name in config.only]
+    for condition in wanted:
         hits, extra[condition.name] = _stills(tracker, maker, condition, config.scenes, sizes)
         conditions[condition.name] = share_of(hits)
         report(f"{condition.name}: {conditions[condition.name].value:.3f}")
     closeups = _closeups(tracker, photographs(pack, config.half, config.photographs))
     report(f"photographs as they are: {closeups.value:.4f}")
-    chosen = [condition for condition in CONDITIONS if condition.name in _VIDEO_CONDITIONS]
+    chosen = [condition for condition in wanted if condition.name in _VIDEO_CONDITIONS]
     files, files_later, cameras, cameras_later = (
         {each.name: _videos(maker, each, config.scenes, from_file, later) for each in chosen}
         for from_file in (True, False)
@@ -182,9 +184,9 @@ def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callabl
     for name, share in files.items():
         others = (files_later[name], cameras[name], cameras_later[name])
         report(f"videos of {name}: {share.value:.3f} {[round(other.value, 3) for other in others]}")
-    stills = _false_stills(tracker, media, config)
+    stills = _false_stills(tracker, media, config) if config.drawn else ()
     report(f"false faces in stills: {[(kind.kind, kind.faces) for kind in stills]}")
-    moving = _false_videos(media, config)
+    moving = _false_videos(media, config) if config.drawn else ()
     report(f"false faces in videos: {[(kind.kind, kind.faces) for kind in moving]}")
     return FacesReport(
         config=config,
@@ -307,15 +309,12 @@ def _figures(
     cameras: dict[str, Share],
 ) -> dict[str, Share | float]:
     """The figures by which releases are compared."""
-    frames = sum(kind.frames for kind in false)
-    videos = {f"file_{name}_found": share for name, share in files.items()}
-    videos |= {f"camera_{name}_found": share for name, share in cameras.items()}
-    return {
-        "closeups_found": closeups,
-        "upright_24_40px_found": share_of([hit for size, hit in sizes if 24 <= size < 40]),
-        "upright_40px_up_found": share_of([hit for size, hit in sizes if size >= 40]),
-        "false_faces_per_10000_frames": 1e4 * sum(kind.faces for kind in false) / max(frames, 1),
-        "tilted_45_found": conditions["tilted_45"],
-        "cut_off_30_found": conditions["cut_off_30"],
-        **videos,
-    }
+    figures: dict[str, Share | float] = {"closeups_found": closeups}
+    figures["upright_24_40px_found"] = share_of([hit for size, hit in sizes if 24 <= size < 40])
+    figures["upright_40px_up_found"] = share_of([hit for size, hit in sizes if size >= 40])
+    figures |= {f"{name}_found": conditions[name] for name in ("tilted_45", "cut_off_30") if name in conditions}
+    figures |= {f"file_{name}_found": share for name, share in files.items()}
+    figures |= {f"camera_{name}_found": share for name, share in cameras.items()}
+    if frames := sum(kind.frames for kind in false):
+        figures["false_faces_per_10000_frames"] = 1e4 * sum(kind.faces for kind in false) / frames
+    return figures

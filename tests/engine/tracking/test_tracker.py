@@ -94,7 +94,7 @@ def test_a_camera_is_searched_in_all_views_at_first_and_then_in_one_per_frame(wo
     assert world.views[: 2 + len(TILES)] == [WHOLE, BORDERED, *TILES]
     assert world.searches[2 + len(TILES) :] == list(range(1, 9))
     assert world.views[2 + len(TILES) :] == [
-        BORDERED, WHOLE, SHIFTED[0], WHOLE, SHIFTED[1], WHOLE, SHIFTED[2], WHOLE
+        BORDERED, WHOLE, TILES[0], WHOLE, TILES[1], WHOLE, TILES[2], WHOLE
     ]  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     gaps = np.diff(world.searches[first - 1 :])
     frames = round(CONFIG.detect_every_s * FPS)
     assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
-    assert world.views[first : first + 4] == [BORDERED, WHOLE, SHIFTED[0], WHOLE]
+    assert world.views[first : first + 4] == [BORDERED, WHOLE, TILES[0], WHOLE]
     assert len(world.checks) == 2  # to prove the new face, and to confirm it
 
 
