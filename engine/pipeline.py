@@ -94,7 +94,8 @@ class Pipeline:
         self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
         results = zip(tracks, faces, expressions, units, uncertainties, decisions, strict=True)
         times = StageTimes(tracking_ms, alignment_ms, expression_ms, action_units_ms, watch.lap_ms())
-        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
+        shown = tuple(FaceResult(*parts) for parts in results)
+        return FrameResult(frame, shown, times, left_out=self._tracker.left_out, cut=self._tracker.cut)
 
     def snapshot(self) -> str:
         """Serialise the state between frames as JSON; a pipeline restored from it gives the same results."""

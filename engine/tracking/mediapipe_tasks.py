@@ -83,6 +83,16 @@ class MediaPipeTracker:
         sightings = [Sighting(mesh, roi_from_mesh(mesh), _CERTAIN, _CERTAIN) for mesh in meshes]
         return self._book.update(frame, sightings)
 
+    @property
+    def cut(self) -> bool:
+        """False: the package keeps its own state, which does not end at cuts."""
+        return False
+
+    @property
+    def left_out(self) -> int:
+        """Faces beyond ``max_faces``: the package does not report them."""
+        return self._book.left_out
+
     def snapshot(self) -> str:
         """Ids and their memory as JSON text. The package's own state cannot be saved: after `restore` it starts with a
         fresh detection, so its landmarks may differ slightly from those of an uninterrupted run."""  # noqa: D205, D209

@@ -104,11 +104,14 @@ class FaceMesh:
         return mesh, 1.0 / (1.0 + math.exp(-logit))
 
 
-def cut_square(image: UInt8, roi: FaceRoi, side: int) -> tuple[UInt8, Float32]:
-    """The square as a picture (side, side, 3), frame edges repeated outside, and its map (2, 3) to the frame."""
+def cut_square(image: UInt8, roi: FaceRoi, side: int, border: int = cv2.BORDER_REPLICATE) -> tuple[UInt8, Float32]:
+    """The square as an image (side, side, 3) and its map (2, 3) to the frame.
+
+    ``border`` is OpenCV's mode for what lies outside the frame.
+    """
     frame_from_crop = _frame_from_crop(roi, side)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(image, frame_from_crop, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(image, frame_from_crop, (side, side), flags=flags, borderMode=border)
     return np.asarray(crop, np.uint8), frame_from_crop
 
 

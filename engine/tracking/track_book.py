@@ -19,16 +19,18 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.tracking.association import Expected, FaceShape, associate, distinct, shape_of
+from engine.tracking.evidence import Evidence
 from engine.tracking.mesh import FaceRoi
 from engine.tracking.pose import head_pose
 from engine.types import MESH_POINTS, FaceTrack, Float32, Frame, TrackState
 
-#: A face whose mesh is trusted is confirmed once the detector agreed in this many frames ...
+#: A face whose mesh is trusted is confirmed once the detector agreed in this many frames, the means of its scores pass
+#: the rule of evidence, and the mesh network was this sure on average: on drawn animals it flickers.
 _MIN_DETECTIONS: Final = 2
-#: ... and the mesh network was this sure on average (on things that are no face it flickers).
 _MIN_MEAN_PRESENCE: Final = 0.8
 #: A face that is too small for the mesh network is confirmed by the detector alone: this often, with this mean score,
-#: after twice the time. Closer looks give real faces .77 on average and letters or cars .18 (detector.py).
+#: after twice the time, while the mean presence is below that. Checks give real faces .77 on average and
+#: letters or cars .18.
 _MIN_SMALL_DETECTIONS: Final = 4
 _MIN_SMALL_SCORE: Final = 0.6
 _SMALL_CONFIRM_FACTOR: Final = 2.0
@@ -91,6 +93,8 @@ class TrackBook:
         self._next_id = 1
         self._updated_s = -math.inf  # time of the last frame
         self._memories: tuple[TrackMemory, ...] = ()
+        #: Faces seen in the last update for which there was no room (``max_faces``).
+        self.left_out = 0
 
     @property
     def memories(self) -> tuple[TrackMemory, ...]:
@@ -103,6 +107,10 @@ class TrackBook:
         A face of the last frame stays for one frame more, so that slow videos have tracks too.
         """
         self._memories = tuple(memory for memory in self._memories if now_s - memory.seen_s <= self._patience_s(memory))
+
+    def end(self) -> None:
+        """End every track, as at a cut; ids are not used again."""
+        self._memories = ()
 
     def update(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[FaceTrack, ...]:
         """Give each face that was seen in the frame its id; the tracks in sight, oldest first.
@@ -166,8 +174,10 @@ class TrackBook:
         """New tracks for sightings that fit no known face, largest first, so that ids do not hang on their order."""
         proven = [pair for pair in free if pair[0].detection]
         proven.sort(key=lambda pair: (-pair[1].size_px, *pair[1].box.tolist()))
+        room = max(self._config.max_faces - in_sight, 0)
+        self.left_out = max(len(proven) - room, 0)
         born = []
-        for sighting, shape in proven[: max(self._config.max_faces - in_sight, 0)]:
+        for sighting, shape in proven[:room]:
             memory = TrackMemory(
                 track_id=self._next_id,
                 state=TrackState.TENTATIVE,
@@ -222,8 +232,11 @@ def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory
     age_s = now_s - memory.born_s
     # In pictures (confirm_s = 0) there is no time to be seen twice.
     often, often_if_small = (_MIN_DETECTIONS, _MIN_SMALL_DETECTIONS) if confirm_s > 0 else (1, 1)
-    sure = memory.detections >= often and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    mean = Evidence(memory.mean_detection, memory.mean_presence, memory.mean_detection)
+    steady = mean.is_face and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    sure = memory.detections >= often and (steady or confirm_s == 0)
     sure_if_small = memory.detections >= often_if_small and memory.mean_detection >= _MIN_SMALL_SCORE
+    sure_if_small = sure_if_small and memory.mean_presence < _MIN_MEAN_PRESENCE
     proven = (sure and age_s >= confirm_s) or (sure_if_small and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s)
     if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):
         return dataclasses.replace(memory, state=TrackState.CONFIRMED)
@@ -231,13 +244,12 @@ def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory
 
 
 def _track_of(memory: TrackMemory, frame: Frame) -> FaceTrack:
-    height, width = frame.image.shape[:2]
     return FaceTrack(
         track_id=memory.track_id,
         state=memory.state,
         box=memory.shape.box,
         mesh=memory.mesh,
-        pose=head_pose(memory.mesh, width, height),
+        pose=head_pose(memory.mesh),
         score=memory.presence,
         age_s=frame.timestamp_s - memory.born_s,
     )

@@ -1,7 +1,9 @@
-"""The tracker: when the detector is asked, with made-up networks; and what it makes of the shared clips."""
+"""The tracker: when the detector searches which view, with fake networks; and its tracks on the shared clips."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +15,7 @@ from engine.config import TrackingConfig
 from engine.tracking import tracker as tracker_module
 from engine.tracking.mesh import FaceRoi, roi_from_mesh
 from engine.tracking.tracker import FaceTracker
+from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
 from engine.types import FaceDetection, FaceTrack, Float32, Frame, TrackState, UInt8
 
 MeshMaker = Callable[..., Float32]
@@ -28,8 +31,10 @@ class World:
         self.meshes: dict[str, Float32] = {}
         self.presence: dict[str, float] = defaultdict(lambda: 0.99)
         self.score: dict[str, float] = defaultdict(lambda: 0.9)
-        self.searches: list[int] = []  # frames in which the whole picture was searched
-        self.looks: list[int] = []
+        self.searches: list[int] = []  # frames in which the detector searched
+        self.views: list[View] = []  # what it searched
+        self.checks: list[int] = []
+        self.shown_in: dict[float, set[str]] = {}  # share of a view -> the faces that the detector finds in it
         self.now = 0
 
     def __call__(self, *arguments: object, **options: object) -> World:
@@ -50,12 +55,14 @@ class World:
         box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
         return FaceDetection(box, landmarks, self.score[name])
 
-    def detect(self, image: UInt8) -> list[FaceDetection]:
+    def detect(self, image: UInt8, view: View) -> list[FaceDetection]:
         self.searches.append(self.now)
-        return [self._detection(name) for name in self.meshes if self.score[name] >= 0.5]
+        self.views.append(view)
+        shown = self.shown_in.get(view.share, self.meshes)
+        return [self._detection(name) for name in self.meshes if self.score[name] >= 0.4 and name in shown]
 
-    def look(self, image: UInt8, roi: FaceRoi, min_score: float) -> FaceDetection | None:
-        self.looks.append(self.now)
+    def check(self, image: UInt8, roi: FaceRoi, min_score: float, scale: float = 3.0) -> FaceDetection | None:
+        self.checks.append(self.now)
         name = self._near(roi)
         return self._detection(name) if name is not None and self.score[name] >= min_score else None
 
@@ -66,21 +73,107 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
-    monkeypatch.setattr(tracker_module, "FaceDetector", made)
-    monkeypatch.setattr(tracker_module, "FaceMesh", made)
-    return made
+    fake = World()
+    monkeypatch.setattr(tracker_module, "FaceDetector", fake)
+    monkeypatch.setattr(tracker_module, "FaceMesh", fake)
+    return fake
 
 
 def _step(tracker: FaceTracker, world: World, index: int) -> tuple[FaceTrack, ...]:
     world.now = index
-    return tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "made up"))
+    return tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "fake"))
 
 
-def test_an_empty_scene_is_searched_in_every_frame(world: World) -> None:
+TILES = video_tiles(640, 480)
+SHIFTED = video_tiles(640, 480, shifted=True)
+
+
+def test_a_camera_is_searched_in_all_views_at_first_and_then_in_one_per_frame(world: World) -> None:
     tracker = FaceTracker(CONFIG)
-    assert [_step(tracker, world, index) for index in range(5)] == [()] * 5
-    assert world.searches == list(range(5))
+    assert [_step(tracker, world, index) for index in range(9)] == [()] * 9
+    assert world.views[: 2 + len(TILES)] == [WHOLE, BORDERED, *TILES]
+    assert world.searches[2 + len(TILES) :] == list(range(1, 9))
+    assert world.views[2 + len(TILES) :] == [
+        BORDERED, WHOLE, TILES[0], WHOLE, TILES[1], WHOLE, TILES[2], WHOLE
+    ]  # fmt: skip
+
+
+def test_a_camera_is_searched_in_all_views_again_after_a_cut(world: World) -> None:
+    tracker = FaceTracker(CONFIG)
+    shots = [np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640, 3), np.uint8)]
+    shots[0][:, :320], shots[1][:240, :] = 255, (200, 40, 40)
+    for index in range(6):
+        world.now = index
+        tracker.track(Frame(shots[index // 3], index, index / FPS, "fake"))
+    assert Counter(world.searches) == {0: 2 + len(TILES), 1: 1, 2: 1, 3: 2 + len(TILES), 4: 1, 5: 1}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_every_tile_of_a_file_is_searched_within_a_second_and_in_turn_shifted(
+    world: World, make_mesh: MeshMaker, wanted: bool
+) -> None:
+    """Likewise those of a camera if small faces are wanted."""
+    world.meshes["ann"] = make_mesh(300, 200)
+    tracker = FaceTracker(dataclasses.replace(CONFIG, find_small=wanted))
+    image = np.zeros((480, 640, 3), np.uint8)
+    last: dict[View, int] = {}
+    for index in range(90):
+        world.now = index
+        world.views.clear()
+        assert len(tracker.track(Frame(image, index, index / FPS, "fake", None if wanted else index / FPS))) == 1
+        last |= dict.fromkeys(world.views, index)
+        if index == 0:
+            assert set(last) == {WHOLE, BORDERED, *TILES, *SHIFTED}
+        for tile, shifted in zip(TILES, SHIFTED, strict=True):
+            assert index - max(last[tile], last[shifted]) <= FPS
+            assert index - min(last[tile], last[shifted]) <= 2 * FPS
+
+
+def test_a_tile_in_which_something_changes_is_searched_soon(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(60, 60, 60)
+    tracker = FaceTracker(CONFIG)
+    for index in range(60):
+        _step(tracker, world, index)
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[360:420, 520:570] = 180
+    world.views.clear()
+    for index in range(60, 60 + 4 * 8):  # four searches, two of them of the whole image
+        world.now = index
+        tracker.track(Frame(image, index, index / FPS, "fake"))
+    tiles = [view.box for view in world.views if view.box is not None]
+    assert any(box[0] <= 520 and box[1] <= 360 and box[2] >= 570 and box[3] >= 420 for box in tiles)
+
+
+def test_when_a_face_has_come_in_every_frame_is_searched_for_a_while(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(150, 200)
+    tracker = FaceTracker(CONFIG)
+    for index in range(30):
+        _step(tracker, world, index)
+    world.meshes["bob"] = make_mesh(450, 200)
+    for index in range(30, 90):
+        _step(tracker, world, index)
+    came = next(index for index in world.searches if index >= 30)
+    assert set(range(came, came + 24)) <= set(world.searches)
+    assert not set(range(came + 26, came + 30)) <= set(world.searches)
+
+
+def test_a_face_that_fills_the_image_is_found_in_the_view_with_a_border(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(320, 240, 440)
+    world.shown_in = {WHOLE.share: set(), BORDERED.share: {"ann"}}
+    tracker = FaceTracker(CONFIG)
+    counts = [len(_step(tracker, world, index)) for index in range(10)]
+    assert counts == [1] * 10
+
+
+def test_a_still_is_searched_in_all_views_and_turned_if_empty(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(dataclasses.replace(CONFIG, confirm_s=0.0), still=True)
+    assert _step(tracker, world, 0) == ()
+    tiles = list(itertools.chain.from_iterable(tile_levels(640, 480, STILL_MARGIN)))
+    assert world.views == [WHOLE, BORDERED, *tiles, *TURNED]
+    world.views.clear()
+    world.meshes["ann"] = make_mesh(300, 200)
+    assert len(_step(tracker, world, 1)) == 1
+    assert world.views == [WHOLE, BORDERED, *tiles]
 
 
 def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_mesh: MeshMaker) -> None:
@@ -88,11 +181,13 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     world.meshes["ann"] = make_mesh(300, 200)
     for index in range(60):
         assert len(_step(tracker, world, index)) == 1
-    gaps = np.diff(world.searches)
-    assert world.searches[0] == 0
+    first = 2 + len(TILES)
+    assert world.searches[:first] == [0] * first
+    gaps = np.diff(world.searches[first - 1 :])
     frames = round(CONFIG.detect_every_s * FPS)
     assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
-    assert len(world.looks) == 2  # to prove the new face, and to confirm it
+    assert world.views[first : first + 4] == [BORDERED, WHOLE, TILES[0], WHOLE]
+    assert len(world.checks) == 2  # to prove the new face, and to confirm it
 
 
 def test_a_second_face_is_found_at_the_next_search(world: World, make_mesh: MeshMaker) -> None:
@@ -120,12 +215,16 @@ def test_a_lost_face_is_searched_for_at_once_and_in_every_frame(world: World, ma
     assert [(track.track_id, track.state) for track in back] == [(1, TrackState.CONFIRMED)]
 
 
-def test_a_faint_detection_needs_a_closer_look_that_convinces(world: World, make_mesh: MeshMaker) -> None:
+@pytest.mark.parametrize(
+    ("score", "presence", "is_face"), [(0.45, 0.6, False), (0.9, 0.6, True), (0.45, 0.99, True), (0.8, 0.4, False)]
+)
+def test_detector_and_mesh_make_up_for_each_other_but_not_for_both(
+    world: World, make_mesh: MeshMaker, score: float, presence: float, is_face: bool
+) -> None:
     tracker = FaceTracker(CONFIG)
-    world.meshes["letters"] = make_mesh(300, 200)
-    world.score["letters"] = 0.55
-    assert [_step(tracker, world, index) for index in range(20)] == [()] * 20
-    assert world.looks == list(range(20))
+    world.meshes["it"] = make_mesh(300, 200)
+    world.score["it"], world.presence["it"] = score, presence
+    assert [len(_step(tracker, world, index)) for index in range(3)] == [int(is_face)] * 3
 
 
 def test_a_large_face_that_the_mesh_denies_is_no_face(world: World, make_mesh: MeshMaker) -> None:
@@ -154,7 +253,7 @@ def test_a_track_that_only_the_mesh_believes_in_is_given_up(world: World, make_m
         _step(tracker, world, index)
     world.score["ann"] = 0.0
     ended = next(index for index in range(15, 100) if not _step(tracker, world, index))
-    assert ended / FPS <= 15 / FPS + 2 * CONFIG.detect_every_s + 1 / FPS
+    assert ended / FPS <= 15 / FPS + 4 * CONFIG.detect_every_s + 1 / FPS  # every second search judges it
 
 
 def test_a_fast_face_is_followed_where_it_is_heading(world: World, make_mesh: MeshMaker) -> None:
@@ -171,7 +270,7 @@ def test_the_detector_agrees_with_both_of_two_faces_side_by_side(world: World, m
     for index in range(60):
         tracks = _step(tracker, world, index)
     assert [track.state for track in tracks] == [TrackState.CONFIRMED] * 2
-    assert len(world.looks) == 4
+    assert len(world.checks) == 4
 
 
 def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, make_mesh: MeshMaker) -> None:
@@ -197,6 +296,18 @@ def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, ma
     assert resumed.snapshot() == whole.snapshot()
 
 
+def test_faces_beyond_the_limit_are_counted(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes = {str(place): make_mesh(60 + 100 * place, 200, 60) for place in range(6)}
+    tracker = FaceTracker(dataclasses.replace(CONFIG, max_faces=4))
+    for index in range(30):
+        assert len(_step(tracker, world, index)) == 4
+        assert tracker.left_out == 2
+    del world.meshes["5"], world.meshes["4"]
+    for index in range(30, 60):
+        _step(tracker, world, index)
+    assert tracker.left_out == 0
+
+
 def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world: World, make_mesh: MeshMaker) -> None:
     world.meshes["ann"] = make_mesh(300, 200)
     tracks = _step(FaceTracker(TrackingConfig(confirm_s=0.0)), world, 0)
@@ -204,6 +315,20 @@ def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world
 
 
 # The shared clips.
+
+
+@pytest.mark.usefixtures("face_models")
+def test_at_a_cut_every_track_ends_and_the_next_person_has_another_id(read_clip: ClipReader) -> None:
+    shots = [list(read_clip(f"ccby_intel/{name}.mkv", limit=20)) for name in ("yes", "thanks")]
+    tracker = FaceTracker(CONFIG)
+    ids, cuts = [], []
+    for index, frame in enumerate(itertools.chain(*shots)):
+        tracks = tracker.track(Frame(frame.image, index, index / FPS, "two shots"))
+        ids.append([track.track_id for track in tracks])
+        cuts.append(tracker.cut)
+    assert [index for index, cut in enumerate(cuts) if cut] == [20]
+    assert ids == [[1]] * 20 + [[2]] * 20
+
 
 LIFE_OF_A_FALSE_FACE_S = 0.3
 
