@@ -72,17 +72,27 @@ class FaceDetector:
         """
         window = FaceRoi(roi.centre_x_px, roi.centre_y_px, roi.side_px * scale, roi.angle_rad)
         cut, frame_from_input = cut_square(image, window, self._network.side, cv2.BORDER_CONSTANT)
-        for found in self._find(cut, frame_from_input, min_score):
+        for found in self._find(cut, frame_from_input, min_score, within=1 / scale):
             middle = (found.box[:2] + found.box[2:]) / 2 - (roi.centre_x_px, roi.centre_y_px)
             size = float(found.box[2] - found.box[0]) / roi.side_px
             if np.abs(middle).max() < _CHECK_REACH * roi.side_px and _CHECK_SIZES[0] < size < _CHECK_SIZES[1]:
                 return found
         return None
 
-    def _find(self, fitted: UInt8, frame_from_input: Float32, min_score: float) -> list[FaceDetection]:
-        """Faces of a network input (S, S, 3), moved into the frame by an affine map (2, 3)."""
+    def _find(
+        self, fitted: UInt8, frame_from_input: Float32, min_score: float, within: float = 1.0
+    ) -> list[FaceDetection]:
+        """Faces of a network input (S, S, 3), moved into the frame by an affine map (2, 3).
+
+        ``within``: how far from the middle along both axes, in sides of the input; clutter around costs no time then.
+        """
+        side = self._network.side
         raw, logits = sorted(self._network.run(fitted, 2 / 255, -1.0), key=lambda output: -output.shape[-1])
-        boxes, landmarks, scores = decode(raw, logits[:, 0], self._anchors, self._network.side, min_score)
+        boxes, landmarks, scores = decode(raw, logits[:, 0], self._anchors, side, min_score)
+        if within < 1:
+            off = np.abs(boxes[:, :2] + boxes[:, 2:] - side).max(1, initial=0.0) / 2
+            near = off < within * side
+            boxes, landmarks, scores = boxes[near], landmarks[near], scores[near]
         scale = float(np.hypot(frame_from_input[0, 0], frame_from_input[1, 0]))
         half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(
             scale / 2

@@ -1,8 +1,7 @@
 """One rule for whether a candidate is a face: a logistic function of what the two networks say about it.
 
-Weights and limit are those that ``mien-train evaluate faces --fit`` chose on the half ``choose`` of its labelled set:
-2,340 candidates with a plausible mesh, 456 of them on text, patterns, cars, hands, drawn animals and a cartoon. No such
-candidate passes, and 94 % of the faces from 16 pixels up do; with the detector's score alone it would be 54 %.
+Weights and limit are those that ``mien-train evaluate faces --fit`` chose on the half ``choose`` of its labelled set.
+WHAT
 """
 
 from __future__ import annotations
@@ -13,38 +12,43 @@ from typing import Final
 
 import numpy as np
 
+from engine.tracking.association import detected_distance, shape_of
 from engine.tracking.detector import NEAR_SCALE, FaceDetector
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
 from engine.types import FaceDetection, Float32, Float64, UInt8
 
-#: Weights of the log odds of the detector's score, of the presence and of the near check, and the constant.
-WEIGHTS: Final = (0.24, 0.74, 0.94, -1.20)
-#: A candidate is a face from this value on: halfway between the highest value of one without a face (0.2) and the value
-#: that one in a hundred faces does not reach (3.0).
-MIN_EVIDENCE: Final = 1.6
-#: A face that is too small or too coarse for the mesh network needs this score in the near and in the far check.
+#: Weights of the log odds of presence and check and of the agreement (-log of the distance), and the constant. The
+#: score of the view in which a candidate was found says nothing more (its weight was -0.4).
+WEIGHTS: Final = (0.48, 0.42, 0.73, -2.3)
+#: A candidate is a face from this value on.
+MIN_EVIDENCE: Final = 1.3
+#: A face that is too small or too coarse for the mesh network needs this score in the near and in the far check, and
+#: more in a still, where it cannot be seen again.
 MIN_SMALL_CHECK: Final = 0.6
+MIN_SMALL_CHECK_STILL: Final = 0.7
 #: A candidate with less presence than this in the detector's square is dropped at once.
 _HOPELESS_PRESENCE: Final = 0.01
-#: Scores are clipped to keep their log odds finite; no check reports less than the second.
-_SCORE_STEP: Final = 1e-3
+#: Presences are clipped to keep their log odds finite. The step is fine because the network is surer of a face (0.999
+#: and more) than of a drawn one (0.99): in the log odds lies most of what tells them apart.
+_PRESENCE_STEP: Final = 1e-6
+#: No check reports less than this.
 LEAST_CHECK: Final = 0.05
+#: Distances between the detector's points and the mesh, in sizes of the face, count within these limits.
+_DISTANCES: Final = (0.01, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a candidate, all 0-1."""
+    """What is known of a candidate."""
 
-    score: float  # of the detector in the view in which it was found
-    presence: float  # of the mesh network in the square of its own mesh
-    check: float  # of the detector in the near window; 0 = nothing found there
+    presence: float  # 0-1 of the mesh network in the square of its own mesh
+    check: float  # 0-1 of the detector in the near window; 0 = nothing found there
+    distance: float  # between the points of that check and of the mesh, in sizes of the face
 
     @property
     def value(self) -> float:
         """Log odds of a face, up to a constant that depends on how rare faces are among candidates."""
-        score, presence, check, constant = WEIGHTS
-        features = features_of(self)
-        return float(score * features[0] + presence * features[1] + check * features[2] + constant)
+        return float(features_of(self) @ WEIGHTS[:-1] + WEIGHTS[-1])
 
     @property
     def is_face(self) -> bool:
@@ -53,9 +57,24 @@ class Evidence:
 
 
 def features_of(evidence: Evidence) -> Float64:
-    """What the rule weighs (3,): the log odds of score, presence and check."""
-    parts = (evidence.score, evidence.presence, max(evidence.check, LEAST_CHECK))
-    return np.array([_log_odds(part) for part in parts])
+    """What the rule weighs (3,): the log odds of presence and check, and minus the logarithm of the distance."""
+    presence = _log_odds(min(max(evidence.presence, _PRESENCE_STEP), 1 - _PRESENCE_STEP))
+    check = _log_odds(min(max(evidence.check, LEAST_CHECK), 1 - LEAST_CHECK))
+    low, high = _DISTANCES
+    return np.array([presence, check, -math.log(min(max(evidence.distance, low), high))])
+
+
+def evidence_of(mesh: Float32, presence: float, check: FaceDetection | None) -> Evidence:
+    """Presence and a check put together.
+
+    Args:
+        mesh: (468, 3) frame pixels.
+        presence: 0-1.
+        check: the face that the detector found in the square of the mesh; None = nothing.
+    """
+    if check is None:
+        return Evidence(presence, 0.0, math.inf)
+    return Evidence(presence, check.score, detected_distance(check, mesh, shape_of(mesh).size_px))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +108,8 @@ def weigh(image: UInt8, found: FaceDetection, detector: FaceDetector, mesh_netwo
     if not is_plausible(mesh, steady, own, image):
         return None
     check = detector.check(image, steady, LEAST_CHECK, NEAR_SCALE)
-    return Candidate(mesh, steady, Evidence(found.score, presence, 0.0 if check is None else check.score))
+    return Candidate(mesh, steady, evidence_of(mesh, presence, check))
 
 
 def _log_odds(probability: float) -> float:
-    clipped = min(max(probability, _SCORE_STEP), 1 - _SCORE_STEP)
-    return math.log(clipped / (1 - clipped))
+    return math.log(probability / (1 - probability))

@@ -19,17 +19,17 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.tracking.association import Expected, FaceShape, associate, distinct, shape_of
-from engine.tracking.evidence import Evidence
+from engine.tracking.evidence import MIN_EVIDENCE
 from engine.tracking.mesh import FaceRoi
 from engine.tracking.pose import head_pose
 from engine.types import MESH_POINTS, FaceTrack, Float32, Frame, TrackState
 
-#: A face whose mesh is trusted is confirmed once the detector agreed in this many frames, the means of its scores pass
-#: the rule of evidence, and the mesh network was this sure on average: on drawn animals it flickers.
+#: A face is confirmed once the detector agreed in this many frames, the mean evidence passes the rule, and the mesh
+#: network was this sure on average: on drawn animals it flickers.
 _MIN_DETECTIONS: Final = 2
 _MIN_MEAN_PRESENCE: Final = 0.8
-#: A face that is too small for the mesh network is confirmed by the detector alone: this often, with this mean score,
-#: after twice the time, while the mean presence is below that. Checks give real faces .77 on average and
+#: A face that is too small or too coarse for the mesh network is confirmed by the detector alone: this often, with this
+#: mean score, after twice the time, while the mean presence is below that. Checks give real faces .77 on average and
 #: letters or cars .18.
 _MIN_SMALL_DETECTIONS: Final = 4
 _MIN_SMALL_SCORE: Final = 0.6
@@ -58,6 +58,7 @@ class Sighting:
     roi: FaceRoi  # the square around it, from the mesh, or from the detector where the mesh cannot be trusted
     presence: float  # 0-1 from the mesh network
     detection: float | None  # score of the detector for this face now; 0.0 = it was asked and denies; None = not asked
+    evidence: float | None = None  # value of the rule of evidence; None = not weighed now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,7 @@ class TrackMemory:
     seen_s: float
     presence: float  # of the last sighting
     mean_presence: float
+    mean_evidence: float  # of the rule of evidence
     mean_detection: float  # 0-1, mean of the detector's scores, denials as 0
     detections: int  # how often the detector agreed
     denials: int  # how often in a row it did not
@@ -190,6 +192,7 @@ class TrackBook:
                 seen_s=now_s,
                 presence=sighting.presence,
                 mean_presence=sighting.presence,
+                mean_evidence=sighting.evidence or 0.0,
                 mean_detection=sighting.detection or 0.0,
                 detections=1,
                 denials=0,
@@ -206,6 +209,7 @@ def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: flo
     step_x = (sighting.roi.centre_x_px - memory.roi.centre_x_px) / since_s
     step_y = (sighting.roi.centre_y_px - memory.roi.centre_y_px) / since_s
     weight = 1 - math.exp(-since_s / _EVIDENCE_S)
+    evidence = memory.mean_evidence if sighting.evidence is None else sighting.evidence
     score = memory.mean_detection if sighting.detection is None else sighting.detection
     return dataclasses.replace(
         memory,
@@ -217,6 +221,7 @@ def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: flo
         seen_s=now_s,
         presence=sighting.presence,
         mean_presence=(1 - weight) * memory.mean_presence + weight * sighting.presence,
+        mean_evidence=(1 - weight) * memory.mean_evidence + weight * evidence,
         mean_detection=(1 - weight) * memory.mean_detection + weight * score,
         detections=memory.detections + (1 if sighting.detection else 0),
         denials=memory.denials if sighting.detection is None else 0 if sighting.detection else memory.denials + 1,
@@ -230,14 +235,11 @@ def _is_credible(memory: TrackMemory) -> bool:
 def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory:
     """The memory of a face in sight, confirmed if it is proven or was confirmed before it was lost."""
     age_s = now_s - memory.born_s
-    # In pictures (confirm_s = 0) there is no time to be seen twice.
-    often, often_if_small = (_MIN_DETECTIONS, _MIN_SMALL_DETECTIONS) if confirm_s > 0 else (1, 1)
-    mean = Evidence(memory.mean_detection, memory.mean_presence, memory.mean_detection)
-    steady = mean.is_face and memory.mean_presence >= _MIN_MEAN_PRESENCE
-    sure = memory.detections >= often and (steady or confirm_s == 0)
-    sure_if_small = memory.detections >= often_if_small and memory.mean_detection >= _MIN_SMALL_SCORE
-    sure_if_small = sure_if_small and memory.mean_presence < _MIN_MEAN_PRESENCE
-    proven = (sure and age_s >= confirm_s) or (sure_if_small and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s)
+    steady = memory.detections >= _MIN_DETECTIONS and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    small = memory.detections >= _MIN_SMALL_DETECTIONS and memory.mean_presence < _MIN_MEAN_PRESENCE
+    sure = steady and memory.mean_evidence >= MIN_EVIDENCE and age_s >= confirm_s
+    sure_if_small = small and memory.mean_detection >= _MIN_SMALL_SCORE and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s
+    proven = confirm_s == 0 or sure or sure_if_small  # in pictures there is no time to be seen twice
     if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):
         return dataclasses.replace(memory, state=TrackState.CONFIRMED)
     return memory

@@ -15,7 +15,7 @@ from engine.config import TrackingConfig
 from engine.tracking.association import is_detected_at, shape_of
 from engine.tracking.cuts import CutDetector
 from engine.tracking.detector import FAR_SCALE, NEAR_SCALE, FaceDetector
-from engine.tracking.evidence import LEAST_CHECK, MIN_SMALL_CHECK, weigh
+from engine.tracking.evidence import LEAST_CHECK, MIN_SMALL_CHECK, MIN_SMALL_CHECK_STILL, evidence_of, weigh
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
 from engine.tracking.track_book import Sighting, TrackBook, TrackMemory
 from engine.tracking.view_turns import ViewTurns
@@ -23,24 +23,33 @@ from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, t
 from engine.types import FaceDetection, FaceTrack, Frame, TrackState, UInt8
 
 #: The detector reports candidates from this score on. Most are not faces; the rule of evidence decides. Later searches
-#: of a camera examine those from the second on alone, because clutter costs time there.
+#: of a video examine those from the second on alone, because clutter costs time there.
 _CANDIDATE_SCORE: Final = 0.25
-_CAMERA_CANDIDATE_SCORE: Final = 0.4
+_LATER_CANDIDATE_SCORE: Final = 0.4
 _STILL_CANDIDATE_SCORE: Final = 0.2
 #: A followed face that the detector finds in a search with this score needs no check.
 _SURE_SCORE: Final = 0.5
 #: A check agrees from this score on.
 _MIN_CHECK: Final = 0.4
-#: Candidates examined, best of each view first, so that a cluttered scene does not hold a video up: per frame of a
-#: camera, of a file, at the start of a shot and per still and view.
+#: Candidates examined, best of each view first, so that a cluttered scene does not hold a video up: per frame, at the
+#: start of a shot and per still and view.
 _MAX_CANDIDATES: Final = 12
-_FILE_MAX_CANDIDATES: Final = 24
-_MAX_FIRST_CANDIDATES: Final = 128
+_MAX_FIRST_CANDIDATES: Final = 64
 _STILL_MAX_CANDIDATES: Final = 64
-#: In files every tile is searched once in so many seconds: with confirmation a face is known within one.
-_ROUND_S: Final = 0.55
-#: When a face has come in, every frame is searched for so long: faces often come together, or with a moving camera.
+#: While no face is known, the whole image is searched so often that no new face waits longer, and the other views in
+#: turn in the frames between: in each of a file, and so often from a camera.
+_EMPTY_EVERY_S: Final = 0.1
+_EMPTY_TURN_S: Final = 0.2
+#: When a face has come in, another view is searched in every frame for so long: faces often come together.
 _ARRIVAL_S: Final = 0.8
+#: Changes that no known face explains are looked into in so many views at once in a file.
+_HURRIED_VIEWS: Final = 3
+#: With ``find_small`` every tile is searched once in so many seconds: with confirmation a face is known within one.
+_ROUND_S: Final = 0.55
+#: At the start of a shot all views are searched, from a camera one per frame, unless faces of at least this share of
+#: the image's longer side explain the scene.
+_EXPLAINING_SIZE: Final = 1 / 12
+_SAME_TIME_S: Final = 1e-6
 #: A face may be followed by the detector alone, against the mesh network, if its square is at most this wide: then the
 #: network sees it magnified 2.7 times or more, and coarse pixels can hide from it what the detector still finds.
 _MAX_SMALL_SIDE_PX: Final = 72.0
@@ -83,12 +92,13 @@ class Tracker(Protocol):
 class FaceTracker:
     """The tracker that runs MediaPipe's networks on LiteRT.
 
-    The mesh of each face is followed from the frame before. The detector searches for new faces when no face is known,
-    when one was lost, and every ``detect_every_s``: at the start of a shot in the whole image and in all tiles of it,
-    later in parts of it in turn (engine/tracking/view_turns.py). From a camera each search covers one view, so that it
-    costs no more than the whole image alone; in a file, where no frame is lost by it, the whole image and as many tiles
-    as it takes to search all of them once in `_ROUND_S`. A candidate becomes a face by the rule in
-    engine/tracking/evidence.py.
+    The mesh of each face is followed from the frame before. The detector searches for new faces every
+    ``detect_every_s``, in every frame while a known face is out of sight, and as `_EMPTY_EVERY_S` has it while none is
+    known. Every other search covers, instead of the whole image, another part of it in turn
+    (engine/tracking/view_turns.py), so that small faces and those that fill the image are found a moment later at no
+    cost. At the start of a shot all parts are searched unless large faces explain the scene: of a file at once, from a
+    camera one per frame. With ``find_small`` all are searched again every `_ROUND_S`. A candidate becomes a face by the
+    rule in engine/tracking/evidence.py.
     """
 
     def __init__(self, config: TrackingConfig, still: bool = False) -> None:
@@ -107,15 +117,19 @@ class FaceTracker:
         self._detector = FaceDetector(_STILL_CANDIDATE_SCORE if still else _CANDIDATE_SCORE, threads=config.threads)
         self._mesh = FaceMesh(config.threads)
         self._book = TrackBook(config)
-        self._detected_s: float | None = None
+        self._detected_s: float | None = None  # time of the last search that was due; None before the first of a shot
         self._cuts = CutDetector()
         self._cut = False
         self._left_out = 0
+        self._whole_s = 0.0  # time of the last search of the whole image
+        self._turn_s = 0.0  # of the last search of another view
+        self._now_s = 0.0  # of the last frame
+        self._shot_s = 0.0  # of the first search of this shot
+        self._first_left = 0  # views that the start of this shot still has to search, one per frame
         self._searches = 0  # since the start of the video
         self._turns = ViewTurns()
-        self._shot_s = 0.0  # time of the first search of this shot
         self._candidates_left = 0  # in this frame
-        self._candidate_score = _CANDIDATE_SCORE  # likewise
+        self._least_score = 0.0  # of the candidates examined, likewise
 
     @property
     def cut(self) -> bool:
@@ -138,16 +152,17 @@ class FaceTracker:
         known = self._book.memories
         seen = [self._follow(frame.image, memory, now_s) for memory in known if memory.state is not TrackState.LOST]
         sightings = [sighting for sighting in seen if sighting is not None]
-        due = self._detected_s is None or now_s - self._detected_s >= self._config.detect_every_s
-        due = due or any(self._shot_s < memory.born_s and now_s - memory.born_s < _ARRIVAL_S for memory in known)
         views: list[View] = []
-        if due or len(sightings) < len(known) or not known:
-            views = self._views(frame)
-            for view in views:
-                sightings = self._search(frame.image, view, sightings)
-            if self._still and not sightings:
-                sightings = self._search_turned(frame.image)
-            self._detected_s = now_s
+        if self._still:
+            views, sightings = self._search_still(frame.image)
+        elif self._detected_s is None:
+            views, sightings = self._search_shot(frame)
+        else:
+            views = self._views(frame, sightings)
+            self._candidates_left = _MAX_CANDIDATES
+            self._least_score = _CANDIDATE_SCORE if self._first_left else _LATER_CANDIDATE_SCORE
+            sightings = self._search_all(frame.image, views, sightings)
+        self._note(views, now_s)
         tracks = self._book.update(frame, sightings)
         if WHOLE in views:  # other frames do not see all faces
             self._left_out = self._book.left_out
@@ -155,16 +170,18 @@ class FaceTracker:
 
     def snapshot(self) -> str:
         """The state as JSON text: a tracker that restores it continues as this one would."""
-        state = {"detected_s": self._detected_s, "searches": self._searches, "shot_s": self._shot_s}
-        state["left_out"] = self._left_out
+        times = {"detected_s": self._detected_s, "whole_s": self._whole_s, "turn_s": self._turn_s, "now_s": self._now_s}
+        times["shot_s"] = self._shot_s
+        counts = {"searches": self._searches, "first_left": self._first_left, "left_out": self._left_out}
         parts = {"turns": self._turns.snapshot(), "cuts": self._cuts.snapshot(), "book": self._book.snapshot()}
-        return json.dumps({**state, **parts})
+        return json.dumps({**times, **counts, **parts})
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._detected_s, self._searches = state["detected_s"], state["searches"]
-        self._shot_s, self._left_out = state["shot_s"], state["left_out"]
+        self._detected_s, self._whole_s, self._turn_s = state["detected_s"], state["whole_s"], state["turn_s"]
+        self._now_s, self._searches, self._left_out = state["now_s"], state["searches"], state["left_out"]
+        self._shot_s, self._first_left = state["shot_s"], state["first_left"]
         self._turns.restore(state["turns"])
         self._cuts.restore(state["cuts"])
         self._book.restore(state["book"])
@@ -173,32 +190,87 @@ class FaceTracker:
         """Forget every face. The networks go with the object."""
         self._book = TrackBook(self._config)
 
-    def _views(self, frame: Frame) -> list[View]:
-        """The views of this search."""
-        height, width = frame.image.shape[:2]
-        if self._still:
-            self._limit_candidates(_STILL_MAX_CANDIDATES, _STILL_CANDIDATE_SCORE)
-            levels = tile_levels(width, height, STILL_MARGIN)
-            return [WHOLE, BORDERED, *itertools.chain.from_iterable(levels)]
-        thumbnail = self._cuts.thumbnail
-        thorough = frame.pts_s is not None or self._config.find_small
-        if self._detected_s is None:
-            self._shot_s = frame.timestamp_s
-            self._limit_candidates(_MAX_FIRST_CANDIDATES, _CANDIDATE_SCORE)
-            self._turns.restart(thumbnail)
-            shifted = video_tiles(width, height, shifted=True) if thorough else ()
-            return [WHOLE, BORDERED, *video_tiles(width, height), *shifted]
-        self._searches += 1
-        if thorough:
-            self._limit_candidates(_FILE_MAX_CANDIDATES, _CANDIDATE_SCORE)
-            share = (frame.timestamp_s - self._detected_s) / _ROUND_S
-            count = math.ceil(share * self._turns.count(width, height))
-            return [WHOLE, *self._turns.next(width, height, thumbnail, count, alternate=True)]
-        self._limit_candidates(_MAX_CANDIDATES, _CAMERA_CANDIDATE_SCORE)
-        return [WHOLE] if self._searches % 2 == 0 else self._turns.next(width, height, thumbnail, 1, alternate=False)
+    def _note(self, views: Sequence[View], now_s: float) -> None:
+        """Remember what was searched."""
+        self._now_s = now_s
+        if WHOLE in views:
+            self._whole_s = now_s
+        others = sum(view != WHOLE for view in views)
+        if others:
+            self._turn_s = now_s
+        self._first_left = max(self._first_left - others, 0)
 
-    def _limit_candidates(self, count: int, score: float) -> None:
-        self._candidates_left, self._candidate_score = count, score
+    def _search_still(self, image: UInt8) -> tuple[list[View], list[Sighting]]:
+        """All views of a still, and turned ones if they show nothing."""
+        self._candidates_left, self._least_score = _STILL_MAX_CANDIDATES, _STILL_CANDIDATE_SCORE
+        levels = tile_levels(image.shape[1], image.shape[0], STILL_MARGIN)
+        views = [WHOLE, BORDERED, *itertools.chain.from_iterable(levels)]
+        return views, self._search_all(image, views, []) or self._search_turned(image)
+
+    def _search_shot(self, frame: Frame) -> tuple[list[View], list[Sighting]]:
+        """The first frame of a shot: the whole image, and its tiles if they may show more and there is time for it."""
+        self._candidates_left, self._least_score = _MAX_FIRST_CANDIDATES, _CANDIDATE_SCORE
+        self._turns.restart(self._cuts.thumbnail)
+        views = [WHOLE, BORDERED]
+        sightings = self._search_all(frame.image, views, [])
+        height, width = frame.image.shape[:2]
+        least = min((shape_of(sighting.mesh).size_px for sighting in sightings), default=0.0)
+        explained = least >= _EXPLAINING_SIZE * max(width, height)
+        self._detected_s = self._shot_s = frame.timestamp_s
+        self._first_left = 0
+        if self._config.find_small or (frame.pts_s is not None and not explained):
+            tiles = video_tiles(width, height)
+            sightings = self._search_all(frame.image, tiles, sightings)
+            views += tiles
+        elif not explained:
+            self._first_left = self._turns.count(width, height) + 1  # the border of this frame is one of them
+        return views, sightings
+
+    def _views(self, frame: Frame, sightings: Sequence[Sighting]) -> list[View]:
+        """The views of a later frame; none if no search is due."""
+        height, width = frame.image.shape[:2]
+        boxes = [shape_of(sighting.mesh).box for sighting in sightings]
+
+        def in_turn(count: int, alternate: bool = False) -> list[View]:
+            return self._turns.next(width, height, self._cuts.thumbnail, count, alternate, boxes)
+
+        now_s, from_file = frame.timestamp_s, frame.pts_s is not None
+        if self._config.find_small:
+            share = (now_s - self._now_s) / _ROUND_S
+            return [WHOLE, *in_turn(math.ceil(share * self._turns.count(width, height)), alternate=True)]
+        known = self._book.memories
+        if not known:
+            views = [WHOLE] if self._empty_is_due(now_s) else []
+            turn = not views and (from_file or now_s - self._turn_s >= _EMPTY_TURN_S - _SAME_TIME_S)
+        else:
+            views, turn = self._due(now_s, lost=len(sightings) < len(known))
+        arrived = any(self._shot_s < memory.born_s and now_s - memory.born_s < _ARRIVAL_S for memory in known)
+        if not (turn or arrived or self._first_left):
+            return views
+        others = in_turn(1)
+        if turn and known and self._turns.hurried:  # a face of any size may have come in
+            others += in_turn(_HURRIED_VIEWS - 1) if from_file else []
+            views = [WHOLE]
+        return views + others
+
+    def _empty_is_due(self, now_s: float) -> bool:
+        """Whether the whole image is due while no face is known: if the next frame would be too late for it."""
+        return now_s + (now_s - self._now_s) - self._whole_s > _EMPTY_EVERY_S + _SAME_TIME_S
+
+    def _due(self, now_s: float, lost: bool) -> tuple[list[View], bool]:
+        """The whole image or nothing, and whether another view is searched, while some face is known."""
+        since_s = now_s - (self._detected_s or 0.0)
+        if not lost and since_s < self._config.detect_every_s - _SAME_TIME_S:
+            return [], False
+        self._searches += 1
+        self._detected_s = now_s
+        whole = self._searches % 2 == 0 or (lost and now_s - self._turn_s < self._config.detect_every_s)
+        return ([WHOLE], False) if whole else ([], True)
+
+    def _search_all(self, image: UInt8, views: Sequence[View], sightings: list[Sighting]) -> list[Sighting]:
+        for view in views:
+            sightings = self._search(image, view, sightings)
+        return sightings
 
     def _follow(self, image: UInt8, memory: TrackMemory, now_s: float) -> Sighting | None:
         """A known face where it should be now, or None."""
@@ -208,7 +280,8 @@ class FaceTracker:
             own = roi_from_mesh(mesh)
             if presence >= self._config.min_presence and is_plausible(mesh, own, roi, image):
                 due = memory.state is TrackState.TENTATIVE and now_s - memory.born_s >= self._config.confirm_s
-                return Sighting(mesh, own, presence, self._agreement(image, own, presence) if due else None)
+                sighting = Sighting(mesh, own, presence, None)
+                return self._judged(image, sighting) if due else sighting
         found = self._detector.check(image, roi, _MIN_CHECK, FAR_SCALE)
         return None if found is None else self._place(image, found)
 
@@ -221,9 +294,11 @@ class FaceTracker:
             here = [detection for detection in found if is_detected_at(detection, sighting.mesh, size_px)]
             found = [detection for detection in found if detection not in here]
             sure = here and here[0].score >= _SURE_SCORE
-            if sighting.detection is None and (sure or view.box is None):
-                score = here[0].score if sure else self._agreement(image, sighting.roi, sighting.presence)
-                sighting = dataclasses.replace(sighting, detection=score)
+            if sighting.detection is None and sure:
+                value = evidence_of(sighting.mesh, sighting.presence, here[0]).value
+                sighting = dataclasses.replace(sighting, detection=here[0].score, evidence=value)
+            elif sighting.detection is None and view.box is None:
+                sighting = self._judged(image, sighting)
             judged.append(sighting)
         return judged + self._discover(image, found)
 
@@ -237,7 +312,7 @@ class FaceTracker:
 
     def _discover(self, image: UInt8, found: Sequence[FaceDetection]) -> list[Sighting]:
         """The candidates that are faces."""
-        found = [each for each in found if each.score >= self._candidate_score][: self._candidates_left]
+        found = [each for each in found if each.score >= self._least_score][: self._candidates_left]
         examined = [self._examine(image, detection) for detection in found]
         if not self._still:
             self._candidates_left -= len(examined)
@@ -246,10 +321,11 @@ class FaceTracker:
     def _examine(self, image: UInt8, found: FaceDetection) -> Sighting | None:
         """A candidate if it is a face by the rule of evidence, or is small and both checks agree."""
         candidate = weigh(image, found, self._detector, self._mesh)
-        if candidate is not None:
+        if candidate is not None and candidate.evidence.presence >= self._config.min_presence:
             evidence = candidate.evidence
-            if evidence.presence >= self._config.min_presence and evidence.is_face:
-                return Sighting(candidate.mesh, candidate.roi, evidence.presence, max(evidence.check, LEAST_CHECK))
+            if evidence.is_face:
+                check = max(evidence.check, LEAST_CHECK)
+                return Sighting(candidate.mesh, candidate.roi, evidence.presence, check, evidence.value)
         roi = roi_from_detection(found)
         return self._examine_small(image, roi) if roi.side_px <= _MAX_SMALL_SIDE_PX else None
 
@@ -258,10 +334,12 @@ class FaceTracker:
         mesh, presence = self._mesh.locate(image, roi)
         if not is_plausible(mesh, roi_from_mesh(mesh), roi, image):
             return None
-        check = self._check(image, roi, NEAR_SCALE)
-        check = min(check, self._check(image, roi, FAR_SCALE)) if check >= MIN_SMALL_CHECK else check
+        least = MIN_SMALL_CHECK_STILL if self._still else MIN_SMALL_CHECK
+        found = [self._detector.check(image, roi, least, scale) for scale in (NEAR_SCALE, FAR_SCALE)]
+        if found[0] is None or found[1] is None:
+            return None
         # The shape of a mesh that the network itself denies says little; the square stays the detector's.
-        return Sighting(mesh, roi, presence, check) if check >= MIN_SMALL_CHECK else None
+        return Sighting(mesh, roi, presence, min(found[0].score, found[1].score))
 
     def _place(self, image: UInt8, found: FaceDetection) -> Sighting | None:
         """Put the mesh on a known face; None when the mesh network denies it and it is not too small for it."""
@@ -274,15 +352,12 @@ class FaceTracker:
             return Sighting(mesh, own, presence, found.score)
         return Sighting(mesh, roi, presence, found.score) if roi.side_px <= _MAX_SMALL_SIDE_PX else None
 
-    def _agreement(self, image: UInt8, roi: FaceRoi, presence: float) -> float:
-        """Score of a check of a followed face; 0 when it does not agree."""
-        check = self._check(image, roi, NEAR_SCALE if presence >= self._config.min_presence else FAR_SCALE)
-        return check if check >= _MIN_CHECK else 0.0
-
-    def _check(self, image: UInt8, roi: FaceRoi, scale: float) -> float:
-        """Score 0-1 of the face in a square; 0 where there is none."""
-        found = self._detector.check(image, roi, LEAST_CHECK, scale)
-        return 0.0 if found is None else found.score
+    def _judged(self, image: UInt8, sighting: Sighting) -> Sighting:
+        """The sighting with the detector's opinion from a check of its square; 0 when it does not agree."""
+        scale = NEAR_SCALE if sighting.presence >= self._config.min_presence else FAR_SCALE
+        check = self._detector.check(image, sighting.roi, _MIN_CHECK, scale)
+        evidence = evidence_of(sighting.mesh, sighting.presence, check)
+        return dataclasses.replace(sighting, detection=evidence.check, evidence=evidence.value)
 
 
 def _expected_roi(memory: TrackMemory, now_s: float) -> FaceRoi:

@@ -94,21 +94,27 @@ def evaluate_faces_command(
     media: Annotated[Path, typer.Option(help="Folder of clips.")],
     out: OutFolder,
     reference: Annotated[Path | None, typer.Option(help="Folder of reference poses for the clips.")] = None,
-    scenes: Annotated[int, typer.Option(help="Scenes per condition.")] = FacesConfig().scenes,
+    scenes: Annotated[int, typer.Option(help="Scenes per condition; four times as many for the figures.")] = (
+        FacesConfig().scenes
+    ),
     photographs: Annotated[int, typer.Option(help="Photographs searched as they are.")] = FacesConfig().photographs,
     drawn: Annotated[int, typer.Option(help="Images without faces per kind.")] = FacesConfig().drawn,
+    moving: Annotated[int, typer.Option(help="Videos of such images per kind.")] = FacesConfig().moving,
     video_frames: Annotated[int, typer.Option(help="Frames of each video without faces.")] = FacesConfig().video_frames,
     portraits: Annotated[int, typer.Option(help="Photographs whose faces are pasted.")] = FacesConfig().portraits,
-    only: Annotated[list[str], typer.Option(help="Condition to measure; repeatable. Default: all.")] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option(help="Beginning of the names of parts to measure; repeatable.")] = [],  # noqa: B006
     fit: Annotated[bool, typer.Option("--fit", help="Also choose the rule of evidence, on the other half.")] = False,
 ) -> None:
-    """Which faces the tracker finds, of which size and condition, and what it takes for one."""
+    """Which faces the tracker finds, of which size and condition, and what it takes for one.
+
+    The folder parts in --out keeps each part, so that a second run with the same settings resumes.
+    """
     rule = choose_rule(faces128, media, report=echo) if fit else None
     if rule is not None:
         echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
         echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
-    config = FacesConfig(scenes, photographs, drawn, video_frames, portraits, only=tuple(only))
-    found = evaluate_faces(faces128, media, config, echo)
+    config = FacesConfig(scenes, photographs, drawn, moving, video_frames, portraits)
+    found = evaluate_faces(faces128, media, config, echo, out / "parts", only)
     head_pose = compare_head_pose(media, reference) if reference else None
     write_faces_report(found, rule, head_pose, out)
     echo(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")

@@ -22,7 +22,15 @@ from engine.tracking.evidence import Evidence, features_of, weigh
 from engine.tracking.mesh import FaceMesh
 from engine.tracking.views import BORDERED, STILL_MARGIN, WHOLE, tile_levels
 from engine.types import Float32, Float64, UInt8
-from training.evaluation.face_scenes import CONDITIONS, DRAWN, Scene, drawn_image, faceless_frames, photographs
+from training.evaluation.face_scenes import (
+    CONDITIONS,
+    DRAWN,
+    NOT_COUNTED,
+    Scene,
+    drawn_image,
+    faceless_frames,
+    photographs,
+)
 from training.evaluation.faces import lies_on, scene_maker
 
 #: Candidates from this score of the detector on.
@@ -48,7 +56,7 @@ class Point:
 class Rule:
     """Weights, limit and what they were chosen from."""
 
-    weights: tuple[float, ...]  # score, presence, check, constant
+    weights: tuple[float, ...]  # presence, check, agreement, constant
     limit: float
     faces: int
     candidates: int
@@ -91,7 +99,7 @@ def choose_rule(
     weights = fit_logistic(weighed.features, is_face)
     design = np.column_stack([weighed.features, np.ones(len(is_face))])
     curve = _curve(design @ weights, weighed)
-    names = ("score", "presence", "check")
+    names = ("presence", "check", "agreement")
     return Rule(
         weights=tuple(weights.tolist()),
         limit=_middle_limit(design @ weights, weighed, curve[0]),
@@ -149,6 +157,8 @@ def _scenes(pack: Path, media: Path, scenes: int, drawn: int, portraits: int) ->
         yield condition.name, map(partial(maker.make, condition), range(scenes))
     yield "photographs", (_whole(image) for _, image in photographs(pack, "choose", 8 * scenes))
     for kind in DRAWN:
+        if kind in NOT_COUNTED:
+            continue
         yield kind, map(_faceless, map(partial(drawn_image, kind, "choose"), range(drawn)))
     yield "clips", map(_faceless, faceless_frames(media, "choose"))
 

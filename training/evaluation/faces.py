@@ -4,14 +4,19 @@ Scenes come from training/evaluation/face_scenes.py, of the half ``report``, whi
 face counts as found if a confirmed track lies on it; a confirmed track that lies on none is a false face. Stills are
 searched as ``mien`` searches pictures. Videos show the same scenes, from their first frame on or fading in later, once
 as the frames of a file and once as those of a camera; images without faces are shown as a camera that moves a little
-shows them, with the search of files, which examines more.
+shows them, with the search of files. Drawn faces are reported but not counted as images without faces.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import json
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +24,7 @@ import cv2
 import numpy as np
 
 from engine.config import TrackingConfig
+from engine.files import write_text
 from engine.tracking.mesh import FaceMesh
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker, Tracker
@@ -26,6 +32,7 @@ from engine.types import FaceTrack, Float32, Frame, TrackState, UInt8
 from training.evaluation.face_scenes import (
     CONDITIONS,
     DRAWN,
+    NOT_COUNTED,
     Condition,
     Half,
     People,
@@ -55,6 +62,11 @@ _VIDEO_CONDITIONS: Final = (
     "small_image_22_40px",
 )
 _VIDEO_FRAMES: Final = 25
+#: Frames of a file or a camera, with the faces there from the first frame on or fading in later.
+_MODES: Final = ("file", "file_later", "camera", "camera_later")
+#: Conditions behind the figures, measured on more scenes.
+_OF_FIGURES: Final = (*_VIDEO_CONDITIONS[:4], "tilted_45", "cut_off_30")
+_FIGURE_FACTOR: Final = 4
 #: Faces that come later do so after this many frames and fade in over this many.
 _FRAMES_BEFORE: Final = 10
 _FRAMES_OF_FADE: Final = 5
@@ -68,13 +80,13 @@ _SIZE_EDGES: Final = tuple(16 * 2 ** (step / 2) for step in range(13))
 class FacesConfig:
     """How much is measured; the same settings give the same images."""
 
-    scenes: int = 100  # per condition
+    scenes: int = 25  # per condition; four times as many of those that give figures
     photographs: int = 1500  # of faces128, each as it is
-    drawn: int = 200  # images without faces per kind; 0 = false faces are not counted, in the clips neither
+    drawn: int = 50  # images without faces per kind; 0 = false faces are not counted, in the clips neither
+    moving: int = 150  # likewise, in videos
     video_frames: int = 10  # frames of a video per drawn image
     portraits: int = 700  # photographs whose faces are pasted
     half: Half = "report"
-    only: tuple[str, ...] = ()  # names of conditions; empty = all
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +117,7 @@ class FacesReport:
     closeups: Share  # photographs as they are
     conditions: dict[str, Share]  # stills
     false_in_conditions: dict[str, int]  # confirmed tracks beside the faces
-    files: dict[str, Share]  # in videos: shown at the end of the first second
-    files_later: dict[str, Share]  # likewise, of faces that come in later, a second after they began to
-    cameras: dict[str, Share]
-    cameras_later: dict[str, Share]
+    videos: dict[str, dict[str, Share]]  # by mode and condition: shown a second after the faces came
     by_size: dict[str, Share]  # upright faces; the lower edge of the bin in pixels
     false_stills: tuple[FalseFaces, ...]
     false_videos: tuple[FalseFaces, ...]
@@ -150,58 +159,187 @@ def still_tracker() -> Tracker:
     return StillTracker(FaceTracker(TrackingConfig(confirm_s=0.0, max_faces=_MAX_FACES), still=True))
 
 
-def evaluate_faces(pack: Path, media: Path, config: FacesConfig, report: Callable[[str], None] = print) -> FacesReport:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The result of one part of the measurement, as it is kept in a file."""
+
+    hits: list[bool]
+    sizes_px: list[float]  # of the faces behind ``hits``, where they count
+    images: int  # seen
+    false: int  # confirmed tracks without a face
+    rows: int  # frames times such tracks
+
+
+class _Parts:
+    """Parts in a folder: what was measured with the same settings is not measured again."""
+
+    def __init__(
+        self, folder: Path | None, config: FacesConfig, only: Sequence[str], report: Callable[[str], None]
+    ) -> None:
+        self._folder = folder
+        self._key = json.dumps(dataclasses.asdict(config))
+        self._only = tuple(only)
+        self._report = report
+
+    def get(self, name: str, measure: Callable[[], _Part]) -> _Part | None:
+        """The part, from its file or measured now; None if it is not wanted and there is no file."""
+        path = self._folder / f"{name.replace('/', '-')}.json" if self._folder else None
+        if path and path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["config"] == self._key:
+                return _Part(**kept["part"])
+        if self._only and not name.startswith(self._only):
+            return None
+        part = measure()
+        if path:
+            write_text(path, json.dumps({"config": self._key, "part": dataclasses.asdict(part)}) + "\n")
+        found = f"{sum(part.hits)} of {len(part.hits)} found, " if part.hits else ""
+        self._report(f"{name}: {found}{part.false} false in {part.images} images")
+        return part
+
+
+def evaluate_faces(
+    pack: Path,
+    media: Path,
+    config: FacesConfig,
+    report: Callable[[str], None] = print,
+    parts_folder: Path | None = None,
+    only: Sequence[str] = (),
+) -> FacesReport:
     """Measure the tracker.
 
     Args:
         pack: faces128.npz.
         media: folder with the clips.
         config: how much.
-        report: receives a line per step.
+        report: receives a line per part.
+        parts_folder: keeps the result of each part, so that a measurement can be resumed, or done in several processes.
+        only: beginnings of the names of the parts to measure; empty = all. Parts that lie in the folder count anyway.
 
     Raises:
         SourceError: a file is missing.
         FaceModelError: a face network is not on this machine.
     """
-    maker = scene_maker(pack, media, config.half, config.portraits)
-    tracker = still_tracker()
-    conditions: dict[str, Share] = {}
-    extra: dict[str, int] = {}
-    sizes: list[tuple[float, bool]] = []
-    wanted = [each for each in CONDITIONS if not config.only or each.name in config.only]
-    for condition in wanted:
-        hits, extra[condition.name] = _stills(tracker, maker, condition, config.scenes, sizes)
-        conditions[condition.name] = share_of(hits)
-        report(f"{condition.name}: {conditions[condition.name].value:.3f}")
-    closeups = _closeups(tracker, photographs(pack, config.half, config.photographs))
-    report(f"photographs as they are: {closeups.value:.4f}")
-    chosen = [condition for condition in wanted if condition.name in _VIDEO_CONDITIONS]
-    files, files_later, cameras, cameras_later = (
-        {each.name: _videos(maker, each, config.scenes, from_file, later) for each in chosen}
-        for from_file in (True, False)
-        for later in (False, True)
-    )
-    for name, share in files.items():
-        others = (files_later[name], cameras[name], cameras_later[name])
-        report(f"videos of {name}: {share.value:.3f} {[round(other.value, 3) for other in others]}")
-    stills = _false_stills(tracker, media, config) if config.drawn else ()
-    report(f"false faces in stills: {[(kind.kind, kind.faces) for kind in stills]}")
-    moving = _false_videos(media, config) if config.drawn else ()
-    report(f"false faces in videos: {[(kind.kind, kind.faces) for kind in moving]}")
+    parts = _Parts(parts_folder, config, only, report)
+    tools = _Tools(pack, media, config)
+    stills = {each.name: parts.get(f"stills/{each.name}", partial(tools.stills, each)) for each in CONDITIONS}
+    closeups = parts.get("photographs", tools.photographs)
+    videos = {
+        mode: {
+            each.name: parts.get(f"{mode}/{each.name}", partial(tools.videos, each, mode))
+            for each in CONDITIONS
+            if each.name in _VIDEO_CONDITIONS
+        }
+        for mode in _MODES
+    }
+    false_stills = _kinds(parts, "false_stills", tools.false_stills) if config.drawn else {}
+    false_videos = _kinds(parts, "false_videos", tools.false_videos) if config.moving else {}
+    upright = [part for name, part in stills.items() if part and name.startswith("upright")]
+    sizes = [pair for part in upright for pair in zip(part.sizes_px, part.hits, strict=True)]
+    shares = {name: share_of(part.hits) for name, part in stills.items() if part}
     return FacesReport(
         config=config,
-        closeups=closeups,
-        conditions=conditions,
-        false_in_conditions=extra,
-        files=files,
-        files_later=files_later,
-        cameras=cameras,
-        cameras_later=cameras_later,
+        closeups=share_of(closeups.hits if closeups else []),
+        conditions=shares,
+        false_in_conditions={name: part.false for name, part in stills.items() if part},
+        videos={
+            mode: {name: share_of(part.hits) for name, part in each.items() if part} for mode, each in videos.items()
+        },
         by_size=_by_size(sizes),
-        false_stills=stills,
-        false_videos=moving,
-        figures=_figures(conditions, closeups, sizes, (*stills, *moving), files, cameras),
+        false_stills=_counts(false_stills),
+        false_videos=_counts(false_videos),
+        figures=_figures(shares, share_of(closeups.hits if closeups else []), sizes, {**false_stills, **false_videos}),
     )
+
+
+def _kinds(parts: _Parts, name: str, measure: Callable[[str], _Part]) -> dict[str, _Part]:
+    """The parts of all kinds of images without faces that were measured."""
+    found = {f"{name}/{kind}": parts.get(f"{name}/{kind}", partial(measure, kind)) for kind in (*DRAWN, "clips")}
+    return {kind: part for kind, part in found.items() if part}
+
+
+def _counts(parts: dict[str, _Part]) -> tuple[FalseFaces, ...]:
+    return tuple(
+        FalseFaces(name.split("/")[1], part.images, part.false, part.rows) for name, part in sorted(parts.items())
+    )
+
+
+class _Tools:
+    """What the parts share, made when it is needed."""
+
+    def __init__(self, pack: Path, media: Path, config: FacesConfig) -> None:
+        self._pack, self._media, self._config = pack, media, config
+
+    @functools.cached_property
+    def _maker(self) -> SceneMaker:
+        return scene_maker(self._pack, self._media, self._config.half, self._config.portraits)
+
+    @functools.cached_property
+    def _tracker(self) -> Tracker:
+        return still_tracker()
+
+    def stills(self, condition: Condition) -> _Part:
+        """Stills of a condition."""
+        hits: list[bool] = []
+        sizes: list[float] = []
+        beside = 0
+        scenes = self._config.scenes * (_FIGURE_FACTOR if condition.name in _OF_FIGURES else 1)
+        for seed in range(scenes):
+            scene = self._maker.make(condition, seed)
+            found, extra = judge(self._tracker.track(Frame(scene.image, seed, float(seed), condition.name)), scene)
+            hits += found
+            beside += extra
+            sizes += np.sqrt(np.prod(scene.boxes[:, 2:] - scene.boxes[:, :2], axis=1)).tolist()
+        return _Part(hits, sizes, scenes, beside, beside)
+
+    def photographs(self) -> _Part:
+        """Photographs in which a confirmed track lies on the middle of the picture, where the face is."""
+        hits: list[bool] = []
+        pictures = photographs(self._pack, self._config.half, self._config.photographs)
+        for index, (_, image) in enumerate(pictures):
+            truth = np.array([[0.08, 0.06, 0.92, 0.97]], np.float32) * image.shape[0]
+            hits += judge(self._tracker.track(Frame(image, index, float(index), "photograph")), Scene(image, truth))[0]
+        return _Part(hits, [], len(pictures), 0, 0)
+
+    def videos(self, condition: Condition, mode: str) -> _Part:
+        """Faces that are shown a second after they came into an image that does not move otherwise."""
+        hits: list[bool] = []
+        sizes: list[float] = []
+        beside = 0
+        for seed in range(self._config.scenes):
+            scene, tracker = self._maker.make(condition, seed), FaceTracker(TrackingConfig(max_faces=_MAX_FACES))
+            tracks: tuple[FaceTrack, ...] = ()
+            for index, image in enumerate(_arrival(scene) if "later" in mode else [scene.image] * _VIDEO_FRAMES):
+                time_s = index / _FPS
+                pts_s = time_s if "file" in mode else None
+                tracks = tracker.track(Frame(image, index, time_s, condition.name, pts_s))
+            found, extra = judge(tracks, scene)
+            hits += found
+            beside += extra
+            sizes += np.sqrt(np.prod(scene.boxes[:, 2:] - scene.boxes[:, :2], axis=1)).tolist()
+        return _Part(hits, sizes, self._config.scenes, beside, beside)
+
+    def false_stills(self, kind: str) -> _Part:
+        """Stills without faces."""
+        drawn = (drawn_image(kind, self._config.half, seed) for seed in range(self._config.drawn))
+        images = faceless_frames(self._media, self._config.half, every=4) if kind == "clips" else drawn
+        found = [
+            len(self._tracker.track(Frame(image, index, float(index), kind))) for index, image in enumerate(images)
+        ]
+        return _Part([], [], len(found), sum(found), sum(found))
+
+    def false_videos(self, kind: str) -> _Part:
+        """Videos without faces, with the search of files, which examines more."""
+        half = self._config.half
+        if kind == "clips":
+            return _false_tracks(faceless_frames(self._media, half))
+        random = np.random.default_rng([half == "report", zlib.crc32(kind.encode())])
+        frames = false = rows = 0
+        for seed in range(self._config.moving):
+            small = np.ascontiguousarray(drawn_image(kind, half, self._config.drawn + seed)[::2, ::2])
+            part = _false_tracks(list(moved_images(small, self._config.video_frames, random)))
+            frames, false, rows = frames + part.images, false + part.false, rows + part.rows
+        return _Part([], [], frames, false, rows)
 
 
 def scene_maker(pack: Path, media: Path, half: Half, portraits: int) -> SceneMaker:
@@ -214,45 +352,6 @@ def scene_maker(pack: Path, media: Path, half: Half, portraits: int) -> SceneMak
     return SceneMaker(People(people + clip_portraits(media), half), faceless_frames(media, half, every=5))
 
 
-def _stills(
-    tracker: Tracker, maker: SceneMaker, condition: Condition, scenes: int, sizes: list[tuple[float, bool]]
-) -> tuple[list[bool], int]:
-    """Hits of all faces of a condition and its false faces; upright faces are added to ``sizes``."""
-    hits, extra = [], 0
-    for seed in range(scenes):
-        scene = maker.make(condition, seed)
-        found, beside = judge(tracker.track(Frame(scene.image, seed, float(seed), condition.name)), scene)
-        hits += found
-        extra += beside
-        if condition.name.startswith("upright"):
-            widths = np.sqrt(np.prod(scene.boxes[:, 2:] - scene.boxes[:, :2], axis=1))
-            sizes += zip(widths.tolist(), found, strict=True)
-    return hits, extra
-
-
-def _closeups(tracker: Tracker, pictures: Sequence[tuple[str, UInt8]]) -> Share:
-    """Photographs in which a confirmed track lies on the middle of the picture, where the face is."""
-    hits = []
-    for index, (_, image) in enumerate(pictures):
-        side = image.shape[0]
-        truth = np.array([[0.08, 0.06, 0.92, 0.97]], np.float32) * side
-        hits += judge(tracker.track(Frame(image, index, float(index), "photograph")), Scene(image, truth))[0]
-    return share_of(hits)
-
-
-def _videos(maker: SceneMaker, condition: Condition, scenes: int, from_file: bool, later: bool) -> Share:
-    """Faces that are shown a second after they came into an image that does not move otherwise."""
-    hits = []
-    for seed in range(scenes):
-        scene, tracker = maker.make(condition, seed), FaceTracker(TrackingConfig(max_faces=_MAX_FACES))
-        tracks: tuple[FaceTrack, ...] = ()
-        for index, image in enumerate(_arrival(scene) if later else [scene.image] * _VIDEO_FRAMES):
-            time_s = index / _FPS
-            tracks = tracker.track(Frame(image, index, time_s, condition.name, time_s if from_file else None))
-        hits += judge(tracks, scene)[0]
-    return share_of(hits)
-
-
 def _arrival(scene: Scene) -> Iterator[UInt8]:
     """A video in which the faces of a scene fade in."""
     empty = scene.image if scene.empty is None else scene.empty
@@ -261,37 +360,15 @@ def _arrival(scene: Scene) -> Iterator[UInt8]:
         yield np.asarray(cv2.addWeighted(scene.image, share, empty, 1 - share, 0), np.uint8)
 
 
-def _false_stills(tracker: Tracker, media: Path, config: FacesConfig) -> tuple[FalseFaces, ...]:
-    counts = []
-    for kind in (*DRAWN, "clips"):
-        drawn = (drawn_image(kind, config.half, seed) for seed in range(config.drawn))
-        images = faceless_frames(media, config.half, every=4) if kind == "clips" else drawn
-        found = [len(tracker.track(Frame(image, index, float(index), kind))) for index, image in enumerate(images)]
-        counts.append(FalseFaces(kind, len(found), sum(found), sum(found)))
-    return tuple(counts)
-
-
-def _false_videos(media: Path, config: FacesConfig) -> tuple[FalseFaces, ...]:
-    random = np.random.default_rng(config.half == "report")
-    counts = []
-    for kind in DRAWN:
-        totals = np.zeros(3, int)
-        for seed in range(config.drawn):
-            small = np.ascontiguousarray(drawn_image(kind, config.half, seed)[::2, ::2])
-            totals += _false_tracks(list(moved_images(small, config.video_frames, random)))
-        counts.append(FalseFaces(kind, *totals.tolist()))
-    return (*counts, FalseFaces("clips", *_false_tracks(faceless_frames(media, config.half)).tolist()))
-
-
-def _false_tracks(images: Sequence[UInt8]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Frames, confirmed tracks and rows of a video without faces."""
+def _false_tracks(images: Sequence[UInt8]) -> _Part:
+    """Confirmed tracks of a video without faces."""
     tracker, ids, rows = FaceTracker(TrackingConfig()), set(), 0
     for index, image in enumerate(images):
         tracks = tracker.track(Frame(image, index, index / _FPS, "no face", index / _FPS))
         shown = [track.track_id for track in tracks if track.state is TrackState.CONFIRMED]
         ids |= set(shown)
         rows += len(shown)
-    return np.array([len(images), len(ids), rows])
+    return _Part([], [], len(images), len(ids), rows)
 
 
 def _by_size(sizes: Sequence[tuple[float, bool]]) -> dict[str, Share]:
@@ -301,20 +378,14 @@ def _by_size(sizes: Sequence[tuple[float, bool]]) -> dict[str, Share]:
 
 
 def _figures(
-    conditions: dict[str, Share],
-    closeups: Share,
-    sizes: Sequence[tuple[float, bool]],
-    false: Sequence[FalseFaces],
-    files: dict[str, Share],
-    cameras: dict[str, Share],
+    conditions: dict[str, Share], closeups: Share, sizes: Sequence[tuple[float, bool]], false: dict[str, _Part]
 ) -> dict[str, Share | float]:
     """The figures by which releases are compared."""
     figures: dict[str, Share | float] = {"closeups_found": closeups}
     figures["upright_24_40px_found"] = share_of([hit for size, hit in sizes if 24 <= size < 40])
     figures["upright_40px_up_found"] = share_of([hit for size, hit in sizes if size >= 40])
     figures |= {f"{name}_found": conditions[name] for name in ("tilted_45", "cut_off_30") if name in conditions}
-    figures |= {f"file_{name}_found": share for name, share in files.items()}
-    figures |= {f"camera_{name}_found": share for name, share in cameras.items()}
-    if frames := sum(kind.frames for kind in false):
-        figures["false_faces_per_10000_frames"] = 1e4 * sum(kind.faces for kind in false) / frames
+    counted = [part for name, part in false.items() if not name.endswith(NOT_COUNTED)]
+    if frames := sum(part.images for part in counted):
+        figures["false_faces_per_10000_frames"] = 1e4 * sum(part.false for part in counted) / frames
     return figures

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tracking.evidence import Evidence
+from engine.tracking.evidence import Evidence, evidence_of
+from engine.types import FaceDetection, Float32
 
 shares = st.floats(0, 1)
 
 
-@given(shares, shares, shares, shares, st.sampled_from(["score", "presence", "check"]))
-def test_more_of_anything_is_never_less_evidence(a: float, b: float, c: float, more: float, name: str) -> None:
+@given(shares, shares, shares, shares, st.sampled_from(["presence", "check"]))
+def test_more_presence_or_a_better_check_is_never_less_evidence(
+    a: float, b: float, c: float, more: float, name: str
+) -> None:
     evidence = Evidence(a, b, c)
     raised = dataclasses.replace(evidence, **{name: max(more, getattr(evidence, name))})
     assert raised.value >= evidence.value
 
 
+@given(shares, shares, shares, shares)
+def test_points_further_apart_are_never_more_evidence(a: float, b: float, c: float, further: float) -> None:
+    assert Evidence(a, b, c + further).value <= Evidence(a, b, c).value
+
+
 @pytest.mark.parametrize(
     ("evidence", "is_face"),
     [
-        (Evidence(0.8, 1.0, 0.76), True),  # a close-up, as half of them score
-        (Evidence(0.6, 0.99, 0.63), True),  # one in a hundred of them has less
-        (Evidence(0.5, 1.0, 0.3), True),  # a profile
-        (Evidence(0.53, 0.975, 0.31), False),  # a cartoon of a creature
-        (Evidence(0.68, 0.56, 0.68), False),  # the drawn cat that came nearest to a face
-        (Evidence(0.61, 0.01, 0.14), False),  # a cloud
-        (Evidence(0.74, 0.1, 0.5), False),  # letters
+        (Evidence(0.999999, 0.84, 0.03), True),  # a face of 30 pixels, as half of them are
+        (Evidence(0.9999, 0.74, 0.05), True),
+        (Evidence(0.99999, 0.3, 0.06), True),  # a profile
+        (Evidence(0.83, 0.85, 0.06), False),  # a robot
+        (Evidence(0.079, 0.52, 0.09), False),  # a drawn cat
+        (Evidence(0.01, 0.14, 0.3), False),  # a cloud
+        (Evidence(0.1, 0.5, 0.2), False),  # letters
     ],
 )
 def test_cases_of_the_labelled_set(evidence: Evidence, is_face: bool) -> None:
     assert evidence.is_face == is_face
+
+
+def test_the_distance_is_that_of_the_points_in_sizes_of_the_face(make_mesh: Callable[..., Float32]) -> None:
+    mesh = make_mesh(300, 200, 100)
+    points = np.zeros((6, 2), np.float32)
+    points[:4] = mesh[[[33, 133], [362, 263], [1, 1], [13, 14]], :2].mean(1)
+    low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
+    size = math.sqrt(float(np.prod(high - low)))
+    shifted = FaceDetection(np.concatenate([low, high]), points + np.array([0.1 * size, 0], np.float32), 0.7)
+    evidence = evidence_of(mesh, 0.9, shifted)
+    assert (evidence.presence, evidence.check) == (0.9, 0.7)
+    assert evidence.distance == pytest.approx(0.1, abs=1e-4)
+    assert evidence_of(mesh, 0.9, None).value == Evidence(0.9, 0.0, 1.0).value

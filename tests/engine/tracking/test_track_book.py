@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import TrackingConfig
+from engine.tracking.evidence import Evidence
 from engine.tracking.mesh import roi_from_mesh
 from engine.tracking.track_book import Sighting, TrackBook
 from engine.types import FaceTrack, Float32, Frame, TrackState
@@ -29,7 +31,8 @@ def _frame_at(time_s: float) -> Frame:
 
 
 def _seen(mesh: Float32, presence: float = 0.99, detection: float | None = 0.9) -> Sighting:
-    return Sighting(mesh, roi_from_mesh(mesh), presence, detection)
+    evidence = None if detection is None else Evidence(presence, detection, 0.03 if detection else math.inf).value
+    return Sighting(mesh, roi_from_mesh(mesh), presence, detection, evidence)
 
 
 def _ids(tracks: Sequence[FaceTrack]) -> list[int]:

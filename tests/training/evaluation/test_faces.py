@@ -149,13 +149,22 @@ def test_a_small_measurement_gives_all_figures_and_a_report(
     monkeypatch.setattr("training.evaluation.faces.clip_portraits", lambda folder: [])
     monkeypatch.setattr("training.evaluation.faces.DRAWN", {"text": DRAWN["text"]})
     monkeypatch.setattr(face_scenes, "FACELESS_CLIPS", face_scenes.FACELESS_CLIPS[:1])
-    config = FacesConfig(scenes=1, photographs=12, drawn=1, video_frames=3, portraits=8)
-    report = evaluate_faces(pack, media, config, lambda line: None)
+    config = FacesConfig(scenes=1, photographs=12, drawn=1, moving=1, video_frames=3, portraits=8)
+    lines: list[str] = []
+    alone = evaluate_faces(pack, media, config, lines.append, tmp_path / "parts", ["photographs"])
+    assert lines == ["photographs: 12 of 12 found, 0 false in 12 images"]
+    assert alone.conditions == {}
+    report = evaluate_faces(pack, media, config, lines.append, tmp_path / "parts")
+    assert len([line for line in lines if line.startswith("photographs")]) == 1
+    measured = len(lines)
+    again = evaluate_faces(pack, media, config, lines.append, tmp_path / "parts")
+    assert again.figures == report.figures
+    assert len(lines) == measured
     assert report.closeups.value >= 0.9
     assert report.figures["false_faces_per_10000_frames"] == 0
     assert report.conditions["upright_80_200px"].value >= 0.9
     point = Point(0.5, 0.9, 0)
-    rule = Rule((1, 1, 1, 0), 0.5, 10, 20, 5, (point,), {"score": (point,)})
+    rule = Rule((1, 1, 1, 0), 0.5, 10, 20, 5, (point,), {"presence": (point,)})
     write_faces_report(report, rule, None, tmp_path / "out")
     kept = json.loads((tmp_path / "out" / "report.json").read_text())
     assert kept["faces"]["closeups"]["n"] == 12
