@@ -87,6 +87,13 @@ def detected_distance(detection: FaceDetection, mesh: Float32, size_px: float) -
     return _distance(detection.landmarks[:4], np.asarray(points, np.float32)) / size_px
 
 
+def overlap(one: FaceShape, other: FaceShape) -> float:
+    """Share of the smaller of two boxes that lies in the other."""
+    low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
+    shared = float(np.prod(np.clip(high - low, 0, None)))
+    return shared / min(one.size_px, other.size_px) ** 2
+
+
 def distinct(shapes: Sequence[FaceShape], scores: Sequence[float]) -> list[int]:
     """Indices of the shapes that are left when, of several on one face, only the best score stays.
 

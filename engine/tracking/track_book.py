@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config import TrackingConfig
-from engine.tracking.association import Expected, FaceShape, associate, distinct, shape_of
+from engine.tracking.association import Expected, FaceShape, associate, distinct, overlap, shape_of
 from engine.tracking.evidence import MIN_EVIDENCE
 from engine.tracking.mesh import FaceRoi
 from engine.tracking.pose import head_pose
@@ -38,6 +38,8 @@ _SMALL_CONFIRM_FACTOR: Final = 2.0
 _MAX_DENIALS: Final = 2
 #: ... unless the mesh network is as good as certain: a profile that the detector cannot see.
 _CERTAIN_PRESENCE: Final = 0.95
+#: A new face shares at most this part of its box, or of the other's, with another face.
+_MAX_OVERLAP: Final = 0.3
 #: Time constants in seconds: of the means above, of the velocity, and of the belief that a lost face keeps moving.
 _EVIDENCE_S: Final = 0.3
 _VELOCITY_S: Final = 0.08
@@ -137,7 +139,9 @@ class TrackBook:
                 memory = dataclasses.replace(memory, state=TrackState.LOST)
             memories.append(memory)
         free = [index for column, index in enumerate(kept) if column not in pairs.values()]
-        for memory in self._born([(sightings[index], shapes[index]) for index in free], now_s, len(seen)):
+        known = [shapes[kept[column]] for column in pairs.values()]
+        new = _apart([(sightings[index], shapes[index]) for index in free], known)
+        for memory in self._born(new, now_s, len(seen)):
             seen[memory.track_id] = memory
             memories.append(memory)
         self._memories = tuple(memories)
@@ -200,6 +204,20 @@ class TrackBook:
             born.append(_settled(memory, now_s, self._config.confirm_s))
             self._next_id += 1
         return born
+
+
+def _apart(new: Sequence[tuple[Sighting, FaceShape]], known: Sequence[FaceShape]) -> list[tuple[Sighting, FaceShape]]:
+    """The new faces that share no more than `_MAX_OVERLAP` with a known face, or with a new one of more evidence.
+
+    A mesh that slipped off a face lies beside it and is nearly as sure.
+    """
+    order = sorted(new, key=lambda pair: (-(pair[0].evidence or 0.0), -pair[1].size_px, *pair[1].box.tolist()))
+    taken, chosen = list(known), []
+    for sighting, shape in order:
+        if all(overlap(shape, other) <= _MAX_OVERLAP for other in taken):
+            chosen.append((sighting, shape))
+            taken.append(shape)
+    return chosen
 
 
 def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: float) -> TrackMemory:

@@ -97,6 +97,14 @@ def test_a_mesh_without_a_detection_starts_no_track(make_mesh: MeshMaker) -> Non
     assert book.update(_frame(1), [_seen(make_mesh(300, 200), 0.99, 0.0)]) == ()
 
 
+def test_a_new_face_does_not_lie_on_half_of_another(make_mesh: MeshMaker) -> None:
+    face, beside, apart = make_mesh(300, 200, 100), make_mesh(350, 200, 100), make_mesh(410, 200, 100)
+    book = TrackBook(CONFIG)
+    assert len(book.update(_frame(0), [_seen(beside, 0.99), _seen(face, 0.9999), _seen(apart)])) == 2
+    book = _confirmed_book([face])
+    assert _ids(book.update(_frame(10), [_seen(face), _seen(beside, 0.99999), _seen(apart)])) == [1, 2]
+
+
 def test_two_denials_end_a_doubtful_face_but_not_a_certain_one(make_mesh: MeshMaker) -> None:
     for presence, stays in ((0.85, False), (0.999, True)):
         book = TrackBook(CONFIG)
