@@ -133,6 +133,8 @@ def associate(expected: Sequence[Expected], seen: Sequence[FaceShape]) -> dict[i
     pairs: dict[int, int] = {}
     for unpaired in _UNPAIRED_COSTS:
         pairs |= cheapest_pairs(costs, unpaired)
+        if len(pairs) == min(costs.shape):
+            break
         costs[list(pairs), :] = math.inf
         costs[:, list(pairs.values())] = math.inf
     return pairs

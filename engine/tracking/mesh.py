@@ -121,7 +121,7 @@ def cut_square(image: UInt8, roi: FaceRoi, side: int, border: int = cv2.BORDER_R
     part_from_crop[:, 2] -= (left, top)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(part, part_from_crop, (side, side), flags=flags, borderMode=border)
-    return np.asarray(crop[:, :, :3], np.uint8), frame_from_crop
+    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), np.uint8), frame_from_crop
 
 
 def _span(centre_px: float, reach_px: float, length: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import cv2
 import numpy as np
 
 from engine.types import Float32, Float64, HeadPose
@@ -159,12 +160,13 @@ def pose_of(rotation: Float64) -> HeadPose:
 
     The face turns about its own forward axis by roll first, then up by pitch, then sideways by yaw.
     """
-    forward = -rotation[:, 2]
-    yaw = math.atan2(forward[0], -forward[2])
-    pitch = math.asin(min(max(-float(forward[1]), -1.0), 1.0))
-    level = rotation_of(HeadPose(math.degrees(yaw), math.degrees(pitch), 0.0))
-    rolled = level.T @ rotation
-    roll = math.atan2(rolled[1, 0], rolled[0, 0])
+    right, back = rotation[:, 0].tolist(), rotation[:, 2].tolist()
+    yaw = math.atan2(-back[0], back[2])
+    pitch = math.asin(min(max(back[1], -1.0), 1.0))
+    cos_yaw, sin_yaw, cos_pitch, sin_pitch = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    level = cos_yaw * right[0] + sin_yaw * right[2]  # along the first axis of the same face without roll
+    down = sin_yaw * sin_pitch * right[0] + cos_pitch * right[1] - cos_yaw * sin_pitch * right[2]  # along its second
+    roll = math.atan2(down, level)
     return HeadPose(math.degrees(yaw), math.degrees(pitch), math.degrees(roll))
 
 
@@ -180,6 +182,9 @@ def rotation_of(pose: HeadPose) -> Float64:
 def _rotation_to(points: Float64) -> Float64:
     """Rotation (3, 3) from the canonical face to points (33, 3), weighted (Kabsch, Acta Cryst. A32, 1976)."""
     spread = points.T @ _WEIGHTED_FACE  # weighted and centred, so that the points need not be
-    left, _, right = np.linalg.svd(spread)
-    handed = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right)) or 1.0])
-    return np.asarray(left @ handed @ right, np.float64)
+    _, left, right = cv2.SVDecomp(spread)  # a tenth of the time of numpy's
+    turned = left @ right
+    if cv2.determinant(turned) < 0:  # a reflection
+        left[:, 2] = -left[:, 2]
+        turned = left @ right
+    return np.asarray(turned, np.float64)

@@ -9,8 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import numpy as np
-
 from engine.config import TrackingConfig
 from engine.tracking.association import is_detected_at, shape_of
 from engine.tracking.cuts import CutDetector
@@ -46,9 +44,9 @@ _ARRIVAL_S: Final = 0.8
 _HURRIED_VIEWS: Final = 3
 #: With ``find_small`` every tile is searched once in so many seconds: with confirmation a face is known within one.
 _ROUND_S: Final = 0.55
-#: At the start of a shot all views are searched, from a camera one per frame, unless faces of at least this share of
-#: the image's longer side explain the scene.
-_EXPLAINING_SIZE: Final = 1 / 12
+#: At the start of a shot all views are searched: of a file at once, from a camera one per frame. If the faces that the
+#: whole image shows have at least this share of its longer side, they explain the scene, and there is time.
+_EXPLAINING_SIZE: Final = 1 / 8
 _SAME_TIME_S: Final = 1e-6
 #: A face may be followed by the detector alone, against the mesh network, if its square is at most this wide: then the
 #: network sees it magnified 2.7 times or more, and coarse pixels can hide from it what the detector still finds.
@@ -96,9 +94,9 @@ class FaceTracker:
     ``detect_every_s``, in every frame while a known face is out of sight, and as `_EMPTY_EVERY_S` has it while none is
     known. Every other search covers, instead of the whole image, another part of it in turn
     (engine/tracking/view_turns.py), so that small faces and those that fill the image are found a moment later at no
-    cost. At the start of a shot all parts are searched unless large faces explain the scene: of a file at once, from a
-    camera one per frame. With ``find_small`` all are searched again every `_ROUND_S`. A candidate becomes a face by the
-    rule in engine/tracking/evidence.py.
+    cost. At the start of a shot all parts are searched: of a file at once, from a camera one per frame, and one every
+    ``detect_every_s`` if large faces explain the scene. With ``find_small`` all are searched again every `_ROUND_S`.
+    A candidate becomes a face by the rule in engine/tracking/evidence.py.
     """
 
     def __init__(self, config: TrackingConfig, still: bool = False) -> None:
@@ -125,7 +123,8 @@ class FaceTracker:
         self._turn_s = 0.0  # of the last search of another view
         self._now_s = 0.0  # of the last frame
         self._shot_s = 0.0  # of the first search of this shot
-        self._first_left = 0  # views that the start of this shot still has to search, one per frame
+        self._first_left = 0  # views that the start of this shot still has to search, one at a time ...
+        self._first_every_s = 0.0  # ... this often
         self._searches = 0  # since the start of the video
         self._turns = ViewTurns()
         self._candidates_left = 0  # in this frame
@@ -160,7 +159,7 @@ class FaceTracker:
         else:
             views = self._views(frame, sightings)
             self._candidates_left = _MAX_CANDIDATES
-            self._least_score = _CANDIDATE_SCORE if self._first_left else _LATER_CANDIDATE_SCORE
+            self._least_score = _CANDIDATE_SCORE if self._hurries else _LATER_CANDIDATE_SCORE
             sightings = self._search_all(frame.image, views, sightings)
         self._note(views, now_s)
         tracks = self._book.update(frame, sightings)
@@ -171,7 +170,7 @@ class FaceTracker:
     def snapshot(self) -> str:
         """The state as JSON text: a tracker that restores it continues as this one would."""
         times = {"detected_s": self._detected_s, "whole_s": self._whole_s, "turn_s": self._turn_s, "now_s": self._now_s}
-        times["shot_s"] = self._shot_s
+        times |= {"shot_s": self._shot_s, "first_every_s": self._first_every_s}
         counts = {"searches": self._searches, "first_left": self._first_left, "left_out": self._left_out}
         parts = {"turns": self._turns.snapshot(), "cuts": self._cuts.snapshot(), "book": self._book.snapshot()}
         return json.dumps({**times, **counts, **parts})
@@ -182,6 +181,7 @@ class FaceTracker:
         self._detected_s, self._whole_s, self._turn_s = state["detected_s"], state["whole_s"], state["turn_s"]
         self._now_s, self._searches, self._left_out = state["now_s"], state["searches"], state["left_out"]
         self._shot_s, self._first_left = state["shot_s"], state["first_left"]
+        self._first_every_s = state["first_every_s"]
         self._turns.restore(state["turns"])
         self._cuts.restore(state["cuts"])
         self._book.restore(state["book"])
@@ -217,21 +217,21 @@ class FaceTracker:
         least = min((shape_of(sighting.mesh).size_px for sighting in sightings), default=0.0)
         explained = least >= _EXPLAINING_SIZE * max(width, height)
         self._detected_s = self._shot_s = frame.timestamp_s
-        self._first_left = 0
+        self._first_left, self._first_every_s = 0, self._config.detect_every_s if explained else 0.0
         if self._config.find_small or (frame.pts_s is not None and not explained):
             tiles = video_tiles(width, height)
             sightings = self._search_all(frame.image, tiles, sightings)
             views += tiles
-        elif not explained:
+        else:
             self._first_left = self._turns.count(width, height) + 1  # the border of this frame is one of them
         return views, sightings
 
     def _views(self, frame: Frame, sightings: Sequence[Sighting]) -> list[View]:
         """The views of a later frame; none if no search is due."""
         height, width = frame.image.shape[:2]
-        boxes = [shape_of(sighting.mesh).box for sighting in sightings]
 
         def in_turn(count: int, alternate: bool = False) -> list[View]:
+            boxes = [shape_of(sighting.mesh).box for sighting in sightings]
             return self._turns.next(width, height, self._cuts.thumbnail, count, alternate, boxes)
 
         now_s, from_file = frame.timestamp_s, frame.pts_s is not None
@@ -245,13 +245,19 @@ class FaceTracker:
         else:
             views, turn = self._due(now_s, lost=len(sightings) < len(known))
         arrived = any(self._shot_s < memory.born_s and now_s - memory.born_s < _ARRIVAL_S for memory in known)
-        if not (turn or arrived or self._first_left):
+        first = self._first_left > 0 and now_s - self._turn_s >= self._first_every_s - _SAME_TIME_S
+        if not (turn or arrived or first):
             return views
         others = in_turn(1)
         if turn and known and self._turns.hurried:  # a face of any size may have come in
             others += in_turn(_HURRIED_VIEWS - 1) if from_file else []
             views = [WHOLE]
         return views + others
+
+    @property
+    def _hurries(self) -> bool:
+        """Whether the views of the start of a shot are searched one per frame."""
+        return self._first_left > 0 and self._first_every_s == 0
 
     def _empty_is_due(self, now_s: float) -> bool:
         """Whether the whole image is due while no face is known: if the next frame would be too late for it."""
@@ -363,5 +369,5 @@ class FaceTracker:
 def _expected_roi(memory: TrackMemory, now_s: float) -> FaceRoi:
     """The square of a known face, moved on with it, by half its side at most."""
     roi = memory.roi
-    x, y = np.clip(memory.shift_at(now_s), -roi.side_px / 2, roi.side_px / 2).tolist()
+    x, y = (min(max(shift, -roi.side_px / 2), roi.side_px / 2) for shift in memory.shift_at(now_s))
     return dataclasses.replace(roi, centre_x_px=roi.centre_x_px + x, centre_y_px=roi.centre_y_px + y)

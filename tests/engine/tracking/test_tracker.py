@@ -94,7 +94,7 @@ def test_a_camera_starts_with_every_view_in_turn_and_then_searches_an_empty_room
     tracker = FaceTracker(CONFIG)
     assert [_step(tracker, world, index) for index in range(60)] == [()] * 60
     found = list(zip(world.searches, world.views, strict=True))
-    first = [view for frame, view in found if frame <= len(TILES)]
+    first = [view for frame, view in found if frame <= len(TILES) + 1]
     assert Counter(first)[WHOLE] > 1
     assert set(first) == {WHOLE, BORDERED, *TILES}
     whole = [frame for frame, view in found if view == WHOLE]
@@ -193,7 +193,7 @@ def test_movements_of_a_known_face_are_no_reason_to_search(world: World, make_me
         world.now = index
         image[150:250, 260:340] = 40 * (index % 6)
         tracker.track(Frame(image.copy(), index, index / FPS, "fake"))
-    assert max(Counter(frame for frame in world.searches if frame).values()) == 1
+    assert max(Counter(frame for frame in world.searches if frame).values()) <= 2  # the image and a tile
 
 
 def test_a_face_that_fills_the_image_is_found_in_the_view_with_a_border(world: World, make_mesh: MeshMaker) -> None:
@@ -223,8 +223,9 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     assert world.searches[:2] == [0, 0]
     gaps = np.diff(world.searches[1:])
     frames = round(CONFIG.detect_every_s * FPS)
-    assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
-    assert world.views[2:6] == [BORDERED, WHOLE, TILES[0], WHOLE]
+    assert set(gaps.tolist()) <= {0, frames, frames + 1}  # times are sums of thirtieths
+    # until every tile was searched, one lies beside each search of the whole image
+    assert world.views[2:8] == [BORDERED, WHOLE, TILES[0], TILES[1], WHOLE, TILES[2]]
     assert len(world.checks) == 2  # to prove the new face, and to confirm it
 
 
@@ -254,7 +255,7 @@ def test_a_lost_face_is_searched_for_at_once_and_in_every_frame(world: World, ma
         assert _step(tracker, world, index) == ()
     world.meshes["ann"] = make_mesh(340, 200)
     back = _step(tracker, world, 20)
-    assert world.searches == list(range(10, 21))
+    assert sorted(set(world.searches)) == list(range(10, 21))
     assert [(track.track_id, track.state) for track in back] == [(1, TrackState.CONFIRMED)]
 
 
