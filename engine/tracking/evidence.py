@@ -18,16 +18,16 @@ from engine.tracking.detector import NEAR_SCALE, FaceDetector
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
 from engine.types import FaceDetection, Float32, Float64, UInt8
 
-#: Weights of the log odds of presence and check and of the agreement (-log of the distance), and the constant. The
-#: score of the view in which a candidate was found says nothing more (its weight was -0.4).
-WEIGHTS: Final = (0.48, 0.42, 0.73, -2.3)
-#: A candidate is a face from this value on. One image of drawn heads reached 2.3, none without such heads more than
-#: -1.6; of 19 faces of 40 to 80 pixels all reach it, of 25 of 24 to 40 pixels 20 in one frame of a video.
-MIN_EVIDENCE: Final = 1.3
+#: Weights of the log odds of presence and check, and the constant.
+WEIGHTS: Final = (0.46, 0.18, -4.06)
+#: A candidate is a face from this value on.
+MIN_EVIDENCE: Final = 1.5
+#: The detector's points and the mesh lie at most this far apart, in sizes of the face, if a check found anything.
+_MAX_DISTANCE: Final = 0.2
 #: A face that is too small or too coarse for the mesh network needs this score in the near and in the far check, and
 #: more in a still, where it cannot be seen again.
-MIN_SMALL_CHECK: Final = 0.6
-MIN_SMALL_CHECK_STILL: Final = 0.7
+MIN_SMALL_CHECK: Final = 0.65
+MIN_SMALL_CHECK_STILL: Final = 0.75
 #: A candidate with less presence than this in the detector's square is dropped at once.
 _HOPELESS_PRESENCE: Final = 0.01
 #: Presences are clipped to keep their log odds finite. The step is fine because the network is surer of a face (0.999
@@ -35,8 +35,6 @@ _HOPELESS_PRESENCE: Final = 0.01
 _PRESENCE_STEP: Final = 1e-6
 #: No check reports less than this.
 LEAST_CHECK: Final = 0.05
-#: Distances between the detector's points and the mesh, in sizes of the face, count within these limits.
-_DISTANCES: Final = (0.01, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,9 @@ class Evidence:
     @property
     def value(self) -> float:
         """Log odds of a face, up to a constant that depends on how rare faces are among candidates."""
-        return float(features_of(self) @ WEIGHTS[:-1] + WEIGHTS[-1])
+        presence, check = features_of(self).tolist()
+        value = WEIGHTS[0] * presence + WEIGHTS[1] * check + WEIGHTS[2]
+        return value if self.check == 0 or self.distance <= _MAX_DISTANCE else min(value, 0.0)
 
     @property
     def is_face(self) -> bool:
@@ -59,11 +59,10 @@ class Evidence:
 
 
 def features_of(evidence: Evidence) -> Float64:
-    """What the rule weighs (3,): the log odds of presence and check, and minus the logarithm of the distance."""
+    """What the rule weighs (2,): the log odds of presence and check."""
     presence = _log_odds(min(max(evidence.presence, _PRESENCE_STEP), 1 - _PRESENCE_STEP))
     check = _log_odds(min(max(evidence.check, LEAST_CHECK), 1 - LEAST_CHECK))
-    low, high = _DISTANCES
-    return np.array([presence, check, -math.log(min(max(evidence.distance, low), high))])
+    return np.array([presence, check])
 
 
 def evidence_of(mesh: Float32, presence: float, check: FaceDetection | None) -> Evidence:

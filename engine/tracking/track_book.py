@@ -32,7 +32,7 @@ _MIN_MEAN_PRESENCE: Final = 0.8
 #: mean score, after twice the time, while the mean presence is below that. Checks give real faces .77 on average and
 #: letters or cars .18.
 _MIN_SMALL_DETECTIONS: Final = 4
-_MIN_SMALL_SCORE: Final = 0.6
+_MIN_SMALL_SCORE: Final = 0.7
 _SMALL_CONFIRM_FACTOR: Final = 2.0
 #: A face that the detector denied this often in a row is given up ...
 _MAX_DENIALS: Final = 2
