@@ -70,7 +70,7 @@ class ViewTurns:
         parts = [_part(view, width, height, thumbnail) for view in views]
         pairs = zip(views, parts, strict=True)
         urgent = [view.box is not None and np.count_nonzero(changed[part]) >= _CHANGED_CELLS for view, part in pairs]
-        self.hurried = 0 < sum(urgent) <= _MOVING_SHARE * len(views)
+        self.hurried = bool(0 < sum(urgent) <= _MOVING_SHARE * len(views))
         order = [(waited + 1) * (_URGENCY if hurry else 1) for waited, hurry in zip(self._waited, urgent, strict=True)]
         chosen = sorted(range(len(views)), key=lambda place: (-order[place], place))[:count]
         self._waited = tuple(0 if place in chosen else waited + 1 for place, waited in enumerate(self._waited))

@@ -56,7 +56,7 @@ class Point:
 class Rule:
     """Weights, limit and what they were chosen from."""
 
-    weights: tuple[float, ...]  # presence, check, agreement, constant
+    weights: tuple[float, ...]  # presence, check, constant
     limit: float
     faces: int
     candidates: int
@@ -67,7 +67,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weighed:
-    features: Float64  # (N, 3)
+    features: Float64  # (N, 2)
     face: tuple[tuple[str, int, int] | None, ...]  # which face each candidate lies on
     faces: int
 
@@ -99,7 +99,7 @@ def choose_rule(
     weights = fit_logistic(weighed.features, is_face)
     design = np.column_stack([weighed.features, np.ones(len(is_face))])
     curve = _curve(design @ weights, weighed)
-    names = ("presence", "check", "agreement")
+    names = ("presence", "check")
     return Rule(
         weights=tuple(weights.tolist()),
         limit=_middle_limit(design @ weights, weighed, curve[0]),

@@ -14,7 +14,7 @@ from training.evaluation.head_pose import HeadPoseAgreement
 from training.loop.json_report import write_report
 from training.reports.plots import BLUE, GREY, ORANGE
 
-_LABELS: Final = {"presence": "mesh presence", "check": "near check", "agreement": "agreement of the points"}
+_LABELS: Final = {"presence": "mesh presence", "check": "near check"}
 
 
 def write_faces_report(

@@ -26,18 +26,19 @@ def test_more_presence_or_a_better_check_is_never_less_evidence(
     assert raised.value >= evidence.value
 
 
-@given(shares, shares, shares, shares)
-def test_points_further_apart_are_never_more_evidence(a: float, b: float, c: float, further: float) -> None:
-    assert Evidence(a, b, c + further).value <= Evidence(a, b, c).value
+def test_a_check_whose_points_lie_elsewhere_is_no_evidence_of_this_face() -> None:
+    assert Evidence(0.999999, 0.8, 0.05).is_face
+    assert not Evidence(0.999999, 0.8, 0.3).is_face
 
 
 @pytest.mark.parametrize(
     ("evidence", "is_face"),
     [
-        (Evidence(0.999999, 0.84, 0.03), True),  # a face of 30 pixels, as half of them are
-        (Evidence(0.9999, 0.74, 0.05), True),
-        (Evidence(0.99999, 0.3, 0.06), True),  # a profile
-        (Evidence(0.83, 0.85, 0.06), False),  # a robot
+        (Evidence(0.9999999, 0.84, 0.03), True),  # a face of 30 pixels, as half of them are
+        (Evidence(0.999995, 0.74, 0.05), True),
+        (Evidence(0.9999999, 0.0, math.inf), True),  # a profile
+        (Evidence(0.998, 0.74, 0.03), False),  # a robot, blurred
+        (Evidence(0.83, 0.85, 0.06), False),  # another
         (Evidence(0.079, 0.52, 0.09), False),  # a drawn cat
         (Evidence(0.01, 0.14, 0.3), False),  # a cloud
         (Evidence(0.1, 0.5, 0.2), False),  # letters
@@ -57,4 +58,4 @@ def test_the_distance_is_that_of_the_points_in_sizes_of_the_face(make_mesh: Call
     evidence = evidence_of(mesh, 0.9, shifted)
     assert (evidence.presence, evidence.check) == (0.9, 0.7)
     assert evidence.distance == pytest.approx(0.1, abs=1e-4)
-    assert evidence_of(mesh, 0.9, None).value == Evidence(0.9, 0.0, 1.0).value
+    assert evidence_of(mesh, 0.9, None) == Evidence(0.9, 0.0, math.inf)

@@ -30,7 +30,7 @@ def _frame_at(time_s: float) -> Frame:
     return Frame(np.zeros((480, 640, 3), np.uint8), 0, time_s, "made up")
 
 
-def _seen(mesh: Float32, presence: float = 0.99, detection: float | None = 0.9) -> Sighting:
+def _seen(mesh: Float32, presence: float = 0.999999, detection: float | None = 0.9) -> Sighting:
     evidence = None if detection is None else Evidence(presence, detection, 0.03 if detection else math.inf).value
     return Sighting(mesh, roi_from_mesh(mesh), presence, detection, evidence)
 

@@ -29,7 +29,7 @@ class World:
 
     def __init__(self) -> None:
         self.meshes: dict[str, Float32] = {}
-        self.presence: dict[str, float] = defaultdict(lambda: 0.99)
+        self.presence: dict[str, float] = defaultdict(lambda: 0.999999)
         self.score: dict[str, float] = defaultdict(lambda: 0.9)
         self.searches: list[int] = []  # frames in which the detector searched
         self.views: list[View] = []  # what it searched
@@ -261,7 +261,7 @@ def test_a_lost_face_is_searched_for_at_once_and_in_every_frame(world: World, ma
 
 @pytest.mark.parametrize(
     ("score", "presence", "is_face"),
-    [(0.45, 0.6, False), (0.9, 0.6, True), (0.45, 0.99, True), (0.8, 0.4, False)],
+    [(0.45, 0.999988, False), (0.9, 0.999988, True), (0.45, 0.999999, True), (0.9, 0.9, False)],
 )
 def test_detector_and_mesh_make_up_for_each_other_but_not_for_both(
     world: World, make_mesh: MeshMaker, score: float, presence: float, is_face: bool
@@ -293,9 +293,9 @@ def test_a_small_face_that_the_mesh_denies_is_followed_by_the_detector(world: Wo
 def test_a_track_that_only_the_mesh_believes_in_is_given_up(world: World, make_mesh: MeshMaker) -> None:
     tracker = FaceTracker(CONFIG)
     world.meshes["ann"] = make_mesh(300, 200)
-    world.presence["ann"] = 0.85
     for index in range(15):
         _step(tracker, world, index)
+    world.presence["ann"] = 0.7
     world.score["ann"] = 0.0
     ended = next(index for index in range(15, 100) if not _step(tracker, world, index))
     assert ended / FPS <= 15 / FPS + 4 * CONFIG.detect_every_s + 1 / FPS  # every second search judges it
