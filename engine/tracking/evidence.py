@@ -21,8 +21,8 @@ from engine.types import FaceDetection, Float32, Float64, UInt8
 
 #: Weights of the log odds of presence and check, and the constant.
 WEIGHTS: Final = (0.46, 0.18, -4.06)
-#: A candidate is a face from this value on. One drawn head of human proportions reached 2.6; nothing else without a face
-#: more than -1.6. Of 40 faces from 40 pixels up all reach it, of 44 of 22 to 40 pixels 37, in one frame of a video.
+#: A candidate is a face from this value on. One drawn head of human proportions reached 2.6; nothing else without a
+#: face more than -1.6. Of 40 faces from 40 pixels up all reach it, of 44 of 22 to 40 pixels 37, in a frame of a video.
 MIN_EVIDENCE: Final = 1.5
 #: The detector's points and the mesh lie at most this far apart, in sizes of the face, if a check found anything.
 _MAX_DISTANCE: Final = 0.2
