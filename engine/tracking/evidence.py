@@ -51,7 +51,7 @@ class Evidence:
     def value(self) -> float:
         """Log odds of a face, up to a constant that depends on how rare faces are among candidates."""
         presence, check = features_of(self).tolist()
-        value = WEIGHTS[0] * presence + WEIGHTS[1] * check + WEIGHTS[2]
+        value: float = WEIGHTS[0] * presence + WEIGHTS[1] * check + WEIGHTS[2]
         return value if self.check == 0 or self.distance <= _MAX_DISTANCE else min(value, 0.0)
 
     @property
