@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.tracking.association import Expected, FaceShape, associate, distinct, overlap, shape_of
-from engine.tracking.evidence import MIN_EVIDENCE
+from engine.tracking.evidence import least_evidence
 from engine.tracking.mesh import FaceRoi
 from engine.tracking.pose import head_pose
 from engine.types import MESH_POINTS, FaceTrack, Float32, Frame, TrackState
@@ -255,7 +255,7 @@ def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory
     age_s = now_s - memory.born_s
     steady = memory.detections >= _MIN_DETECTIONS and memory.mean_presence >= _MIN_MEAN_PRESENCE
     small = memory.detections >= _MIN_SMALL_DETECTIONS and memory.mean_presence < _MIN_MEAN_PRESENCE
-    sure = steady and memory.mean_evidence >= MIN_EVIDENCE and age_s >= confirm_s
+    sure = steady and memory.mean_evidence >= least_evidence(memory.shape.size_px) and age_s >= confirm_s
     sure_if_small = small and memory.mean_detection >= _MIN_SMALL_SCORE and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s
     proven = confirm_s == 0 or sure or sure_if_small  # in pictures there is no time to be seen twice
     if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):

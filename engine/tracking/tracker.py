@@ -329,7 +329,7 @@ class FaceTracker:
         candidate = weigh(image, found, self._detector, self._mesh)
         if candidate is not None and candidate.evidence.presence >= self._config.min_presence:
             evidence = candidate.evidence
-            if evidence.is_face:
+            if candidate.is_face:
                 check = max(evidence.check, LEAST_CHECK)
                 return Sighting(candidate.mesh, candidate.roi, evidence.presence, check, evidence.value)
         roi = roi_from_detection(found)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tracking.evidence import Evidence, evidence_of
+from engine.tracking.evidence import LARGE_PX, Evidence, evidence_of, least_evidence
 from engine.types import FaceDetection, Float32
 
 shares = st.floats(0, 1)
@@ -27,8 +27,8 @@ def test_more_presence_or_a_better_check_is_never_less_evidence(
 
 
 def test_a_check_whose_points_lie_elsewhere_is_no_evidence_of_this_face() -> None:
-    assert Evidence(0.999999, 0.8, 0.05).is_face
-    assert not Evidence(0.999999, 0.8, 0.3).is_face
+    assert Evidence(0.999999, 0.8, 0.05).value >= least_evidence(30)
+    assert Evidence(0.999999, 0.8, 0.3).value < least_evidence(300)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,12 @@ def test_a_check_whose_points_lie_elsewhere_is_no_evidence_of_this_face() -> Non
     ],
 )
 def test_cases_of_the_labelled_set(evidence: Evidence, is_face: bool) -> None:
-    assert evidence.is_face == is_face
+    assert (evidence.value >= least_evidence(30)) == is_face
+
+
+def test_a_large_face_needs_less_than_a_small_one() -> None:
+    close_up = Evidence(0.99997, 0.66, 0.05)
+    assert least_evidence(LARGE_PX) <= close_up.value < least_evidence(LARGE_PX - 1)
 
 
 def test_the_distance_is_that_of_the_points_in_sizes_of_the_face(make_mesh: Callable[..., Float32]) -> None:
