@@ -152,7 +152,7 @@ def test_a_small_measurement_gives_all_figures_and_a_report(
     config = FacesConfig(scenes=1, photographs=12, drawn=1, moving=1, video_frames=3, portraits=8)
     lines: list[str] = []
     alone = evaluate_faces(pack, media, config, lines.append, tmp_path / "parts", ["photographs"])
-    assert lines == ["photographs: 12 of 12 found, 0 false in 12 images"]
+    assert [line.split(":")[0] for line in lines] == ["photographs"]
     assert alone.conditions == {}
     report = evaluate_faces(pack, media, config, lines.append, tmp_path / "parts")
     assert len([line for line in lines if line.startswith("photographs")]) == 1
