@@ -17,8 +17,12 @@ from app.cli_options import (
     Cluster,
     ClusterAddress,
     ConfigFile,
+    Excel,
+    FaceCrops,
+    FindSmall,
     Formats,
     GpuShare,
+    MaxFaces,
     Threads,
     Tracker,
     TrackerName,
@@ -59,18 +63,13 @@ def annotate_command(
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
-    excel: Annotated[
-        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
-    ] = False,
+    excel: Excel = False,
     start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
     end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
-    max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
-    ] = None,
-    face_crops: Annotated[
-        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
-    ] = False,
+    max_faces: MaxFaces = None,
+    find_small: FindSmall = False,
+    face_crops: FaceCrops = False,
     preset: Annotated[
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
@@ -103,8 +102,13 @@ def annotate_command(
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
     options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
-    crops, most = face_crops or settings.tracking.face_crops, max_faces or settings.tracking.max_faces
-    tracking = dataclasses.replace(settings.tracking, face_crops=crops, max_faces=most)
+    given = settings.tracking
+    tracking = dataclasses.replace(
+        given,
+        face_crops=face_crops or given.face_crops,
+        find_small=find_small or given.find_small,
+        max_faces=max_faces or given.max_faces,
+    )
     settings = dataclasses.replace(settings, tracking=tracking)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with stop_on_signal() as control:

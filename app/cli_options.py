@@ -41,6 +41,18 @@ ClusterAddress = Annotated[
 GpuShare = Annotated[
     float, typer.Option("--gpus-per-worker", min=0.0, help="With --on ray: share of a GPU for each worker.")
 ]
+Excel = Annotated[
+    bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
+]
+MaxFaces = Annotated[
+    int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
+]
+FaceCrops = Annotated[
+    bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
+]
+FindSmall = Annotated[
+    bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
+]
 
 
 def engine_settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
