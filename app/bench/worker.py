@@ -23,7 +23,7 @@ from app.session.table import write_tables
 from app.session.video import VideoSink
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
-from engine.config import EngineConfig
+from engine.config import EngineConfig, RuntimeConfig
 from engine.engine import Engine
 from engine.errors import BackendError, SourceError
 from engine.files import write_text
@@ -37,6 +37,8 @@ _VERSION: Final = "bench"
 _MAX_BYTES: Final = 256 << 20
 #: First frames of the stages that do not count: buffers are allocated, faces are found.
 _COLD_FRAMES: Final = 10
+#: How long a thread may take to stop: on a busy machine the recorders still write what is queued.
+_STOP_S: Final = 60.0
 #: Growth of memory is not reported below this duration in seconds.
 _GROWTH_S: Final = 60.0
 #: Seconds between two looks at the memory.
@@ -105,7 +107,7 @@ class LatencySink:
 
 def config_of(job: Job) -> EngineConfig:
     """Settings of the engine."""
-    config = EngineConfig()
+    config = EngineConfig(runtime=RuntimeConfig(stop_s=_STOP_S))
     choice = job.choice
     if choice.backend is not None:
         config = dataclasses.replace(config, backends=(choice.backend,))
