@@ -15,6 +15,7 @@ import numpy as np
 
 from app.bench.figures import Job, LiveRun, Percentiles, StageRun
 from app.bench.probes import own_rss_mb
+from app.cli_options import engine_settings
 from app.overlay.overlay import Overlay
 from app.session.journal import STAGES, JournalSink
 from app.session.metadata import session_header
@@ -23,7 +24,7 @@ from app.session.table import write_tables
 from app.session.video import VideoSink
 from engine.capture.opening import open_source
 from engine.capture.source import FrameSource, WrappedSource
-from engine.config import EngineConfig, RuntimeConfig
+from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.errors import BackendError, SourceError
 from engine.files import write_text
@@ -106,17 +107,12 @@ class LatencySink:
 
 
 def config_of(job: Job) -> EngineConfig:
-    """Settings of the engine."""
-    config = EngineConfig(runtime=RuntimeConfig(stop_s=_STOP_S))
+    """Settings of the engine: those of annotate for the same choice."""
     choice = job.choice
-    if choice.backend is not None:
-        config = dataclasses.replace(config, backends=(choice.backend,))
-    if choice.threads is not None:
-        tracking = dataclasses.replace(config.tracking, threads=choice.threads)
-        config = dataclasses.replace(config, threads=choice.threads, tracking=tracking)
+    config = engine_settings(None, choice.backend, choice.threads)
     if choice.precision is not None:
         config = dataclasses.replace(config, gpu=dataclasses.replace(config.gpu, precision=choice.precision))
-    return config
+    return dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, stop_s=_STOP_S))
 
 
 def run_live(job: Job) -> LiveRun:
