@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app.session.folder import SessionFolder, SessionState, check_same_session
-from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity
+from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, file_mark
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -177,8 +177,8 @@ def annotate(
     with SessionLock(folder):
         state = folder.state()
         check_free(folder, state, options)
-        with open_source(spec) as opened:
-            files = SourceFiles(spec, opened.files)
+        before = file_mark(spec)
+        with open_source(spec) as opened, SourceFiles(spec, opened.files, before) as files:
             try:
                 identity = files.identify(lambda: control.stopped)
             except HashingStoppedError:

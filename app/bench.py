@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app.remedies import output_errors
-from app.session.journal import STAGES, read_journal
+from app.session.journal import read_journal
+from app.session.journal_lines import STAGES
 from app.session.metadata import read_metadata
 from engine.capture.opening import source_stem
 from engine.errors import OutputError

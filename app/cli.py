@@ -20,7 +20,9 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from app.engines_cli import engines
+from app.models_cli import models
 from app.path_arguments import PathCommand, path_exists
+from app.printable import printable, without_password
 from app.remedies import cli_text
 from app.settings.presets import PresetName
 from engine.errors import EngineError, ThreadStuckError
@@ -73,6 +75,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
+app.add_typer(models, name="models")
 
 
 def main() -> None:
@@ -100,17 +103,22 @@ def app_version() -> str:
 
 
 def _print_error(message: str) -> None:
-    _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+    _print_note(f"mien: {' '.join(message.split())}")
 
 
 def _print_note(message: str) -> None:
-    _errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    _errors.print(printable(without_password(message)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_result_line(text: object) -> None:
+    """Print a line for the user or for a script on standard output."""
+    typer.echo(printable(str(text)))
 
 
 def _print_internal_error(error: Exception) -> None:
     path = cache_folder() / "last-error.txt"
     try:
-        write_text(path, "".join(traceback.format_exception(error)))
+        write_text(path, without_password("".join(traceback.format_exception(error))))
         request = f"please report it with the file {path}"
     except OSError:
         request = "please report it with the output of 'mien --debug ...'"
@@ -295,7 +303,7 @@ def _finish_batch(results: list[ItemResult], out: Path) -> int:
     failed = [result for result in results if result.state is ItemState.FAILED]
     if len(results) > 1:
         for line in summary_lines(results):
-            typer.echo(line)
+            _print_result_line(line)
         path = write_failed(out, results)
         if path is not None:
             _print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
@@ -326,7 +334,7 @@ def _print_exported(exported: Exported) -> None:
     for remark in exported.remarks:
         _print_error(remark)
     for path in exported.written:
-        typer.echo(str(path))
+        _print_result_line(path)
 
 
 @app.command("export-results")
@@ -392,7 +400,7 @@ def _print_outcome(outcome: Outcome) -> None:
         _print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
         return
     if outcome.skipped:
-        typer.echo(f"{folder.path} is already finished")
+        _print_result_line(f"{folder.path} is already finished")
         return
     if outcome.fault is not None:
         _print_error(outcome.fault)
@@ -405,7 +413,7 @@ def _print_outcome(outcome: Outcome) -> None:
             )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
         if path.exists():
-            typer.echo(str(path))
+            _print_result_line(path)
 
 
 @contextlib.contextmanager

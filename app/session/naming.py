@@ -85,7 +85,7 @@ def _owners(out: Path) -> list[_Owner]:
         return []
     for file in files:
         try:
-            source: Any = json.loads(file.read_text(encoding="utf-8"))["source"]
+            source: Any = json.loads(read_bytes(file, MAX_JSON_BYTES))["source"]
             owners.append(
                 _Owner(
                     file.parent.name,

@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.errors import EngineError, FaceModelError
+from engine.records import read_value
 from engine.tracking.face_models import DETECTOR, MESH, cache_folder, face_model_path
 from engine.tracking.landmark_padding import padded_network
 from engine.tracking.mesh import roi_from_mesh
@@ -91,7 +92,7 @@ class MediaPipeTracker:
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._last_ms = int(state["last_ms"])
+        self._last_ms = read_value(int, state["last_ms"], field="last_ms")
         self._book.restore(state["book"])
 
     def close(self) -> None:

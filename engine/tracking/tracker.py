@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from engine.config import TrackingConfig
+from engine.records import read_value
 from engine.tracking.association import is_detected_at, shape_of
 from engine.tracking.detector import FaceDetector
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
@@ -90,7 +91,7 @@ class FaceTracker:
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._detected_s = state["detected_s"]
+        self._detected_s = read_value(float | None, state["detected_s"], field="detected_s")
         self._book.restore(state["book"])
 
     def close(self) -> None:
