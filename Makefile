@@ -6,7 +6,7 @@ CONSTRAINTS := packaging/constraints.txt
 VIDEO ?= demo
 OUT ?= mien-output
 
-.PHONY: run live test check wheel clean
+.PHONY: run live test test-offline check faults soak checksums wheel clean
 
 run: $(VENV)/.runtime
 	$(VENV)/bin/mien prepare
@@ -27,6 +27,10 @@ check: $(VENV)/.test
 	$(VENV)/bin/lint-imports
 	@if [ -f ../shared/tools/measure_style.py ]; then \
 	  $(VENV)/bin/python ../shared/tools/measure_style.py --header --check app engine training --tests tests; fi
+
+# After an export to assets/models: the engine loads only what is on this list.
+checksums:
+	cd assets/models && sha256sum *.onnx *.json > SHA256SUMS
 
 # build/ is removed first: setuptools would copy modules from it that are no longer in the source.
 wheel: $(VENV)/bin/python

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import stat
@@ -90,7 +89,7 @@ class SourceFiles:
         if not self._files:
             return SourceIdentity(source_path(self._spec))
         self._sha256 = self._hash(check)
-        if self._mark_all() != self._marks:
+        if self.changed():
             raise SourceError(f"{self._spec} is still being written: wait until it is complete")
         size = sum(mark.size_bytes for mark in self._marks if mark is not None)
         return SourceIdentity(source_path(self._spec), size, self._sha256)
@@ -103,12 +102,20 @@ class SourceFiles:
         """
         now = self._mark_all()
         differing = tuple(path for path, old, new in zip(self._files, self._marks, now, strict=True) if old != new)
-        if differing and self._open is not None and now[0] is not None and self._marks[0] is not None:
-            same_size = now[0].size_bytes == self._marks[0].size_bytes
-            with contextlib.suppress(OSError):
-                if same_size and sha256_of_open(self._open) == self._sha256:
-                    return ()
+        if differing and self._open is not None and self._has_same_content(now[0]):
+            self._marks = now
+            return ()
         return differing
+
+    def _has_same_content(self, now: FileMark | None) -> bool:
+        """Whether the open file still has the hash, after a change of its times, name or owner."""
+        before = self._marks[0]
+        if self._open is None or now is None or before is None or now.size_bytes != before.size_bytes:
+            return False
+        try:
+            return sha256_of_open(self._open) == self._sha256
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""

@@ -152,7 +152,8 @@ def entry_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry:
     Raises:
         LineError: a value is missing, of the wrong type or out of range, or does not fit the header.
     """
-    frame, stage_ms, rows = _frame_of(line.get("frame")), line.get("ms"), line["rows"]
+    frame, rows = _frame_of(line.get("frame")), line["rows"]
+    stage_ms: Any = line.get("ms")
     file, cut, left_out = line.get("file"), line.get("cut", False), line.get("left_out", 0)
     if not _is_list_of(stage_ms, _FLOATS) or len(stage_ms) != len(STAGES) or not _are_small(stage_ms):
         raise LineError("the times of its stages are damaged")
@@ -198,9 +199,13 @@ def _row_of(raw: object, file: str | None, cut: bool, header: SessionHeader) -> 
     for name, value in zip(ROW_FIELDS, raw, strict=True):
         if not _is_valid(name, value):
             raise LineError(f"a row has a damaged {name}")
-    row = FaceRow(*(tuple(value) if isinstance(value, list) else value for value in raw), file, cut)
+    row = FaceRow(*(*map(_frozen, raw), file, cut))
     _check_consistent(row, header)
     return row
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _is_valid(name: str, value: Any) -> bool:

@@ -20,6 +20,8 @@ from app.session.folder import SessionFolder
 from app.session.identity import has_content, source_path
 from engine.capture.opening import source_stem
 from engine.capture.source import SourceKind
+from engine.files import read_bytes
+from engine.records import MAX_JSON_BYTES
 
 #: Folders above a file that its name may take in.
 _MAX_PARENTS: Final = 3

@@ -207,7 +207,7 @@ class _Walk:
                     raise MalformedError(f"a graph in an operator {operator}")
                 self._graph(value.content, depth - 1)
             elif value.number == 8 and operator == "Constant":
-                shapes[output] = _product(integers(value, "an attribute"))
+                shapes[output] = shapes.get(output, 1) * _product(integers(value, "an attribute"))
 
     def _tensor(self, content: memoryview, shapes: dict[str, int], output: str = "") -> None:
         self._tensors += 1

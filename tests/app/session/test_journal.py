@@ -108,11 +108,15 @@ def test_a_damaged_line_inside_is_an_error(path: Path, line: bytes) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], line, *lines[3:]]))
     with pytest.raises(
-        OutputError, match=r"damaged in line 3 \(it is not complete JSON\)$", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN
+        OutputError,
+        match=r"damaged in line 3 \(it is not complete JSON\)$",
+        check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN,
     ):
         list(read_journal(path))
     with pytest.raises(
-        OutputError, match=r"damaged in line 3 \(it is not complete JSON\)$", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN
+        OutputError,
+        match=r"damaged in line 3 \(it is not complete JSON\)$",
+        check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN,
     ):
         find_resume_point(path)
 
