@@ -1,6 +1,6 @@
 """The journal of a session (JSON Lines): written frame by frame, read in order or at random, resumed after a crash.
 
-The first line is the header. Then follow, in frame order, one line per frame with its rows and, about once per second
+The first line is the header. Then follow, in frame order, one line per frame with its rows and, about twice per second
 of video, one line with the state of the pipeline. A session that was interrupted resumes after the last state line and
 gives the same tables as one that was not.
 """
@@ -37,8 +37,9 @@ from engine.types import Frame, FrameResult
 if TYPE_CHECKING:  # the networks are not needed to read a journal
     from engine.engine import StatefulPipeline
 
-#: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
-SNAPSHOT_EVERY_S: Final = 1.0
+#: Seconds of video between two states of the pipeline in the journal: with the frames that are on their way when a
+#: program is killed, less than a second is analysed again. And of wall time between two fsyncs.
+SNAPSHOT_EVERY_S: Final = 0.5
 SYNC_EVERY_S: Final = 1.0
 
 #: Start of the lines that belong to a frame, in the form in which `JournalSink` writes them.
@@ -61,7 +62,7 @@ class ResumePoint:
 
 
 class JournaledPipeline:
-    """A pipeline that attaches its state to a result about once per second of video.
+    """A pipeline that attaches its state to a result about twice per second of video.
 
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -74,19 +74,29 @@ def main(arguments: Sequence[str]) -> int:
         model = read_model(path)
         if model.contract.sha256 != sha256:
             raise ModelError(f"{path} was replaced while it was loaded: try again")
-        _try_here(model, lambda: _limit(memory_bytes, time_s))
+        open_with_limits(model, memory_bytes, time_s)
     except (EngineError, MemoryError) as error:
         sys.stderr.write(f"{' '.join(str(error).split()) or f'{path} needs more memory than allowed: {_REMEDY}'}\n")
         return _FAILED
     return 0
 
 
-def _try_here(model: ModelFile, limit: Callable[[], None]) -> None:
-    """Open the model in this process and run it on as many faces as a frame may have."""
+def open_with_limits(model: ModelFile, memory_bytes: int, time_s: float) -> None:
+    """Open a model in this process and run it on as many faces as a frame may have. The limits stay on the process.
+
+    Args:
+        model: checked by `read_model`.
+        memory_bytes: of the address space; 0 = as it is.
+        time_s: of processor time.
+
+    Raises:
+        BackendError, ModelError, MemoryError: it cannot be opened or run.
+    """
     from engine.backends.onnx_runtime import OnnxRuntimeBackend, import_onnxruntime
 
     import_onnxruntime("onnxruntime")  # before the limits, which are for the model
-    limit()
+    if memory_bytes:
+        _limit(memory_bytes, time_s)
     backend = OnnxRuntimeBackend(model, threads=1)
     try:
         shapes = {
