@@ -237,14 +237,41 @@ def test_files_of_one_name_get_folders_of_their_own_that_resume_finds_again(
 
 
 def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:
-    finished = mien("bench", clip, "--json", tmp_path / "bench.json")
+    json_file, page = tmp_path / "bench.json", tmp_path / "bench.html"
+    options = ("--seconds", "2", "--warm-up", "0.5", "--repeats", "1", "--json", json_file, "--plot", page)
+    finished = mien("bench", clip, *options)
     assert finished.returncode == 0, finished.stderr
-    figures = json.loads((tmp_path / "bench.json").read_text())
-    assert figures["frames"] == 75
-    assert 0 < figures["first_result_s"] <= figures["total_s"]
-    assert figures["fps"] > 0
-    assert figures["peak_rss_mb"] > 50
-    assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
+    (case,) = json.loads(json_file.read_text())["cases"]
+    (annotate,), (paced,), (fast,), (stages,) = (case[part] for part in ("annotate", "paced", "fast", "stages"))
+    assert annotate["frames"] == 75
+    assert 0 < annotate["first_result_s"] <= annotate["total_s"]
+    assert annotate["fps"] == pytest.approx(75 / annotate["total_s"], rel=0.01)
+    assert annotate["peak_rss_mb"] > 50
+    assert set(annotate["stage_wall_ms"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
+    assert paced["captured"] >= paced["processed"] > 0
+    assert 0 < fast["latency"]["p50_ms"] <= fast["latency"]["p99_ms"]
+    assert fast["dropped"] == 0
+    assert annotate["faces_per_frame"] == pytest.approx(stages["faces_per_frame"], abs=0.2)
+    assert set(stages["cpu_ms"]) == set(case["stage_cpu_ms"]) - {"other"}
+    assert sum(case["stage_cpu_ms"].values()) == pytest.approx(annotate["steady_cpu_ms"], abs=0.01)
+    assert page.read_text().count("<svg") == 2
+    assert "capture to result, as fast as possible" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--sizes", "4k", "--sizes: 4k is unknown"),
+        ("--parts", "speed", "--parts: speed is unknown"),
+        ("--faces", "9", "--faces must be numbers from 0 to 8"),
+        ("--faces", "many", "--faces: many is not a number"),
+        ("--backend", "abacus", "unknown backend abacus"),
+    ],
+)
+def test_bench_refuses_what_it_does_not_know(option: str, value: str, problem: str) -> None:
+    finished = mien("bench", option, value)
+    assert finished.returncode == 2
+    assert problem in one_line(finished)
 
 
 def test_bench_of_the_window_writes_its_results(tmp_path: Path, models: None) -> None:
@@ -500,3 +527,15 @@ def test_a_stuck_thread_does_not_keep_the_program_alive(monkeypatch: pytest.Monk
     monkeypatch.setattr(cli.os, "_exit", end)
     with pytest.raises(Ended, match=str(cli.USER_ERROR)):
         cli.app(["doctor"])
+
+
+def test_opencv_runs_on_one_thread_unless_the_user_chooses() -> None:
+    program = (
+        "import sys, app.cli\napp.cli.app = lambda **_: None\napp.cli.main()\nimport cv2\nprint(cv2.getNumThreads())\n"
+    )
+    for chosen, threads in (({}, "1"), ({"OPENCV_FOR_THREADS_NUM": "2"}, "2")):
+        environment = {**{k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}, **chosen}
+        finished = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT, env=environment
+        )
+        assert finished.stdout.strip() == threads

@@ -145,7 +145,7 @@ def campaign(runs: int, seed: int, minutes: float, folder: Path) -> list[Kill]:
     chance, kills = random.Random(seed), list[Kill]()
     while len(kills) < runs and time.monotonic() - began_s < minutes * 60:
         count = min(CHAIN, runs - len(kills))
-        kills += kill_chain(film, folder / "killed", expected, min(CHAIN, runs - len(kills)), chance, length_s)
+        kills += kill_chain(film, folder / "killed", expected, count, chance, length_s)
         print(f"{len(kills)}/{runs}", *kills[-CHAIN:], flush=True)  # noqa: T201 (a script)
     return kills
 
