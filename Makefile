@@ -20,6 +20,20 @@ test: $(VENV)/.test
 	$(VENV)/bin/mien prepare
 	$(VENV)/bin/python -m pytest -q
 
+# The whole suite in a network namespace of its own (Linux).
+test-offline: $(VENV)/.test
+	$(VENV)/bin/mien prepare
+	$(VENV)/bin/python -m tests.faults.offline -q
+
+# Long runs, hours each; their figures go to docs/results/trust.json (docs/reliability.md).
+faults: $(VENV)/.test
+	$(VENV)/bin/python -m tests.faults.sigkill --runs 200
+	$(VENV)/bin/python -m tests.fuzz.files --models 2000 --texts 2000 --journals 400
+	$(VENV)/bin/python -m tests.faults.long_file --hours 2 --fps 30
+
+soak: $(VENV)/.test
+	$(VENV)/bin/python -m tests.faults.soak --minutes 60
+
 check: $(VENV)/.test
 	$(VENV)/bin/ruff check app engine training tests packaging setup.py
 	$(VENV)/bin/ruff format --check app engine training tests packaging setup.py

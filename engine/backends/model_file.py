@@ -39,7 +39,7 @@ MAX_BYTES: Final = 64 * 2**20
 #: In MODELS_FOLDER: hash and name of every model and contract, as ``sha256sum`` writes and checks them.
 RELEASE_LIST: Final = "SHA256SUMS"
 _MAX_LIST_BYTES: Final = 2**16
-_LIST_REMEDY: Final = "install the program again (in a checkout, after an export: make checksums)"
+_LIST_REMEDY: Final = "install the program again"
 #: Draws of the mask for one face; the released model has 20.
 MAX_MASK_SAMPLES: Final = 1024
 
@@ -100,17 +100,32 @@ def read_model(path: Path) -> ModelFile:
 def _is_released(path: Path, sha256: str) -> bool:
     """Whether a model and its contract are on the list of the program's own folder.
 
+    In a checkout, a model that was exported since the list was written counts as one of unknown origin.
+
     Raises:
-        ModelError: they are in that folder but differ from the list, or the list is missing.
+        ModelError: they are in the folder of an installed program but differ from the list, or the list is missing.
     """
     if path.resolve().parent != MODELS_FOLDER:
         return False
+    try:
+        _check_listed(path, sha256)
+    except ModelError:
+        if _is_checkout():
+            return False
+        raise
+    return True
+
+
+def _is_checkout() -> bool:
+    return (MODELS_FOLDER.parents[1] / ".git").exists()
+
+
+def _check_listed(path: Path, sha256: str) -> None:
     listed = _release_list(MODELS_FOLDER / RELEASE_LIST)
     contract = contract_path(path)
     for name, found in ((path.name, sha256), (contract.name, _hash_of(contract))):
         if listed.get(name) != found:
             raise ModelError(f"{path.parent / name} is not the file of this release: {_LIST_REMEDY}")
-    return True
 
 
 def _release_list(path: Path) -> dict[str, str]:
