@@ -19,6 +19,7 @@ from app.models_cli import models
 from app.path_arguments import PathCommand, path_exists
 from app.purge_command import purge_command
 from app.remedies import cli_text
+from app.serve.command import serve_command
 from app.terminal import (
     INTERNAL_ERROR,
     INTERRUPTED,
@@ -68,6 +69,7 @@ app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=
 app.add_typer(engines, name="engines")
 app.add_typer(models, name="models")
 app.command("bench")(bench_command)
+app.command("serve", cls=PathCommand)(serve_command)
 
 
 def main() -> None:
