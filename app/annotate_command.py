@@ -53,8 +53,11 @@ def annotate_command(
     end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
     max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
     ] = None,
+    find_small: Annotated[
+        bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
+    ] = False,
     face_crops: Annotated[
         bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
     ] = False,
@@ -90,7 +93,11 @@ def annotate_command(
         app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
     )
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
-    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
+    tracking = dataclasses.replace(
+        settings.tracking,
+        face_crops=face_crops or settings.tracking.face_crops,
+        find_small=find_small or settings.tracking.find_small,
+    )
     if max_faces is not None:
         tracking = dataclasses.replace(tracking, max_faces=max_faces)
     settings = dataclasses.replace(settings, tracking=tracking)

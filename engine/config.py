@@ -60,6 +60,7 @@ class TrackingConfig:
     keep_lost_s: float = 1.0  # a lost face keeps its id for this long
     max_faces: int = 8
     face_crops: bool = False  # images only: each shows one face, which is as large as the image; nothing is detected
+    find_small: bool = False  # videos: search every part of the image twice a second, for small faces, at more cost
     threads: int = 1  # of the face networks, which are too small to gain from more
 
     def __post_init__(self) -> None:

@@ -27,6 +27,16 @@ class StillTracker:
         self._next_id += len(found)
         return tuple(dataclasses.replace(track, track_id=track_id) for track_id, track in enumerate(found, first))
 
+    @property
+    def cut(self) -> bool:
+        """False: stills are not shots."""
+        return False
+
+    @property
+    def left_out(self) -> int:
+        """Faces of the last still beyond ``max_faces``."""
+        return self._tracker.left_out
+
     def snapshot(self) -> str:
         """The next id as JSON: nothing else goes from picture to picture."""
         return json.dumps({"next_id": self._next_id})

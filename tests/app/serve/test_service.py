@@ -109,6 +109,9 @@ def test_a_blocked_output_does_not_slow_inference() -> None:
             time.sleep(0.02)
         assert pipeline.seen >= before + 50  # 50 frames inferred while one message is being sent
         release.set()
+        while not service.figures().late_results and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        assert service.figures().late_results > 10  # newer ones took their place
 
 
 def test_a_failing_output_ends_the_service_with_its_error() -> None:
