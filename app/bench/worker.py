@@ -17,7 +17,8 @@ from app.bench.figures import Job, LiveRun, Percentiles, StageRun
 from app.bench.probes import own_rss_mb
 from app.cli_options import engine_settings
 from app.overlay.overlay import Overlay
-from app.session.journal import STAGES, JournalSink
+from app.session.journal import JournalSink
+from app.session.journal_lines import STAGES
 from app.session.metadata import session_header
 from app.session.rows import SessionHeader, rows_of
 from app.session.table import write_tables
