@@ -40,6 +40,7 @@ from app.terminal import (
     print_exported,
     print_internal_error,
     print_note,
+    print_result,
     stop_on_signal,
 )
 from engine.errors import ThreadStuckError
@@ -74,6 +75,10 @@ def annotate_command(
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
     ] = "balanced",
+    consent_note: Annotated[
+        str,
+        typer.Option("--consent-note", help="How the people in the source agreed; stored in metadata.json."),
+    ] = "",
     formats: Formats = None,
     config: ConfigFile = None,
     backend: Backend = None,
@@ -100,7 +105,9 @@ def annotate_command(
     from engine.config import for_files
 
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
+    options = AnnotateOptions(
+        app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
+    )
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
     given = settings.tracking
     tracking = dataclasses.replace(
@@ -188,7 +195,7 @@ def _annotate_with_workers(
         for remark in report.remarks:
             print_error(remark)
         for path in report.written:
-            typer.echo(path)
+            print_result(path)
 
     if workers.on is not None and not setup.options.force:
         setup = dataclasses.replace(setup, options=setup.options.resumed())
@@ -219,7 +226,7 @@ def _finish_batch(results: list[ItemResult], list_failed: Callable[[Sequence[Ite
     failed = [result for result in results if result.state is ItemState.FAILED]
     if len(results) > 1:
         for line in summary_lines(results):
-            typer.echo(line)
+            print_result(line)
         path = list_failed(results)
         if path is not None:
             print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
@@ -252,7 +259,7 @@ def _print_outcome(outcome: Outcome) -> None:
         print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
         return
     if outcome.skipped:
-        typer.echo(f"{folder.path} is already finished")
+        print_result(f"{folder.path} is already finished")
         return
     if outcome.fault is not None:
         print_error(outcome.fault)
@@ -265,4 +272,4 @@ def _print_outcome(outcome: Outcome) -> None:
             )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
         if path.exists():
-            typer.echo(str(path))
+            print_result(path)

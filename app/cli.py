@@ -15,7 +15,9 @@ from app.annotate_command import annotate_command
 from app.bench_cli import bench_command
 from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerForRun, engine_settings
 from app.engines_cli import engines
+from app.models_cli import models
 from app.path_arguments import PathCommand, path_exists
+from app.purge_command import purge_command
 from app.remedies import cli_text
 from app.serve.command import serve_command
 from app.terminal import (
@@ -66,6 +68,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
+app.add_typer(models, name="models")
 app.command("bench")(bench_command)
 app.command("tune")(tune_command)
 app.command("serve", cls=PathCommand)(serve_command)
@@ -111,6 +114,7 @@ def _options(
 
 
 app.command("annotate", cls=PathCommand)(annotate_command)
+app.command("purge")(purge_command)
 
 
 @app.command("export-results")

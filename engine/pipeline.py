@@ -137,7 +137,7 @@ class Pipeline:
             raw = json.loads(text)
             self._tracker.restore(raw["tracker"])
             self._router.restore(raw["router"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
 
     def recalibrate(self, calibration: ExpressionCalibration) -> None:

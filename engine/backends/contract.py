@@ -16,6 +16,8 @@ from engine.records import json_text, load_json, read_record
 
 #: Version of the contract's form; 2 renames the two limits of ExpressionCalibration.
 SCHEMA: Final = 2
+#: A contract is about 4 KiB.
+MAX_CONTRACT_BYTES: Final = 2**20
 _REMEDY: Final = "restore it from the model's release, or export the model again"
 
 
@@ -135,11 +137,14 @@ def read_contract(model: Path) -> ModelContract:
     """Read the contract of a model file; its hash is checked by `engine.backends.model_file`.
 
     Raises:
-        ContractError: missing, not JSON, of another schema, or with a field missing, unknown or of the wrong type.
+        ContractError: missing, too large, not JSON, of another schema, or with a field missing, unknown or of the wrong
+            type.
     """
     path = contract_path(model)
     try:
-        raw = load_json(path, lambda problem: ContractError(f"{problem}: restore it beside its model"))
+        raw = load_json(
+            path, lambda problem: ContractError(f"{problem}: restore it beside its model"), MAX_CONTRACT_BYTES
+        )
     except FileNotFoundError:
         raise ContractError(f"{path} is missing: a model is never loaded without its contract") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:

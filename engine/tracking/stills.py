@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from engine.records import read_value
 from engine.tracking.tracker import Tracker
 from engine.types import FaceTrack, Frame
 
@@ -42,7 +43,7 @@ class StillTracker:
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
-        self._next_id = int(json.loads(text)["next_id"])
+        self._next_id = read_value(int, json.loads(text)["next_id"], field="next_id")
 
     def close(self) -> None:
         """Let go of the networks."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config import TrackingConfig
+from engine.records import read_record, read_value
 from engine.tracking.association import Expected, FaceShape, associate, distinct, overlap, shape_of
 from engine.tracking.evidence import least_evidence
 from engine.tracking.mesh import FaceRoi
@@ -50,6 +51,10 @@ _LONGEST_STEP_S: Final = 2.0
 #: that is lost or unproven, and of two tracks that fit one face alike the older wins.
 _UNPROVEN_HANDICAP: Final = 0.3
 _YOUNGER_HANDICAP: Final = 0.02
+
+
+#: Pixels, pixels per second and seconds in a saved state: far more than any video has, and safe in every conversion.
+_MAX_SAVED: Final = 1e7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +92,26 @@ class TrackMemory:
         """Pixels that the face should have moved since it was last seen: constant velocity that fades with time."""
         reach_s = _COASTING_S * (1 - math.exp(-max(now_s - self.seen_s, 0.0) / _COASTING_S))
         return self.velocity_x_px_s * reach_s, self.velocity_y_px_s * reach_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A memory as it is saved; see TrackMemory."""
+
+    track_id: int
+    state: TrackState
+    mesh: str  # base64 of little-endian float32
+    roi: FaceRoi
+    velocity_x_px_s: float
+    velocity_y_px_s: float
+    born_s: float
+    seen_s: float
+    presence: float
+    mean_presence: float
+    mean_evidence: float
+    mean_detection: float
+    detections: int
+    denials: int
 
 
 class TrackBook:
@@ -158,8 +183,9 @@ class TrackBook:
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._next_id = int(state["next_id"])
-        self._updated_s = -math.inf if state["updated_s"] is None else float(state["updated_s"])
+        self._next_id = read_value(int, state["next_id"], field="next_id")
+        updated_s = read_value(float | None, state["updated_s"], field="updated_s")
+        self._updated_s = -math.inf if updated_s is None else updated_s
         self._memories = tuple(_unpacked(packed) for packed in state["memories"])
 
     def _patience_s(self, memory: TrackMemory) -> float:
@@ -284,7 +310,23 @@ def _packed(memory: TrackMemory) -> dict[str, Any]:
     return values
 
 
-def _unpacked(values: dict[str, Any]) -> TrackMemory:
-    flat = np.frombuffer(base64.b64decode(values["mesh"]), "<f4").astype(np.float32)
-    mesh, roi, state = flat.reshape(MESH_POINTS, 3), FaceRoi(**values["roi"]), TrackState(values["state"])
-    return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh), "roi": roi, "state": state})
+def _unpacked(raw: object) -> TrackMemory:
+    """Make a memory from its JSON values.
+
+    Raises:
+        ValueError: a value is missing, of the wrong type or out of range, as in a file that was damaged or made up.
+    """
+    saved = read_record(_Saved, raw, require_all=True)
+    flat = np.frombuffer(base64.b64decode(saved.mesh, validate=True), "<f4").astype(np.float32)
+    mesh = flat.reshape(MESH_POINTS, 3)
+    numbers = [
+        *dataclasses.astuple(saved.roi),
+        saved.velocity_x_px_s,
+        saved.velocity_y_px_s,
+        saved.born_s,
+        saved.seen_s,
+    ]
+    if not (np.abs(mesh) < _MAX_SAVED).all() or not all(abs(number) < _MAX_SAVED for number in numbers):
+        raise ValueError(f"the state of face {saved.track_id} is out of range")
+    values = {name.name: getattr(saved, name.name) for name in dataclasses.fields(saved)}
+    return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh)})
