@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from engine.backends.model_file import model_path
+from engine.backends.registry import open_backend
 from engine.capture.synthetic import PASSAGES, SyntheticSource
 from engine.config import EngineConfig
 from engine.engine import Engine
+from engine.expression import ExpressionEstimator
 from engine.types import FaceResult, Frame, Reason, Route, UInt8
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "demo" / "portrait.jpg"
@@ -56,6 +60,17 @@ def test_a_grey_image_gets_nearly_the_estimate_of_the_coloured_one(stills: Engin
     grey = cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     coloured, plain = only_face(stills, portrait), only_face(stills, np.asarray(grey, np.uint8))
     assert np.abs(coloured.expression.probabilities - plain.expression.probabilities).max() < 0.1
+
+
+def test_the_expression_model_reads_the_landmarks(stills: Engine, portrait: UInt8) -> None:
+    aligned = only_face(stills, portrait).aligned
+    points = aligned.landmarks.copy()
+    mouth = (points[:, 1] > 0.62) & (np.abs(points[:, 0] - 0.5) < 0.25)
+    points[mouth, 0] = 0.5 + 0.55 * (points[mouth, 0] - 0.5)  # a narrow mouth in the mesh, a smile in the image
+    backend = open_backend(model_path("expression"), ["onnxruntime"], threads=1)
+    own, other = ExpressionEstimator(backend).estimate([aligned, replace(aligned, landmarks=points)])
+    backend.close()
+    assert np.abs(own.probabilities - other.probabilities).max() > 0.01  # 0.00007 up to version 0.1.0
 
 
 def test_a_dark_portrait_is_rejected_as_dark(stills: Engine, portrait: UInt8) -> None:

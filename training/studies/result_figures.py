@@ -138,6 +138,9 @@ def _uncertainties(report: Report) -> tuple[Row, ...]:
         "mien-train evaluate uncertainty assets/models/expression.onnx --data FER --split PrivateTest --out FILE "
         "--faces128 FACES128 --media MEDIA"
     )
+    settings = report["tables"]["config"]
+    if settings["severe_faces"] is not None:
+        command += f" --faces {settings['severe_faces']} --graded {settings['graded_faces']}"
     votes = report["tables"]["disagreement"]["votes"]["rho"]
     parts = {part["strength"]: part for part in report["tables"]["strengths"]}
     aurocs = [
