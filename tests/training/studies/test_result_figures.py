@@ -131,6 +131,13 @@ def test_every_written_figure_has_a_command_and_a_count(tmp_path: Path) -> None:
     assert all("interval" in row for row in rows if "low" in row)
 
 
+def test_a_report_that_is_not_given_is_left_out(tmp_path: Path) -> None:
+    reports = replace(written(tmp_path), members=None, teacher=None, student=None, fer2013_heads=None)
+    names = {item["name"] for item in expression_figures(reports)}
+    assert "ferplus_majority_accuracy_edge" in names
+    assert not any("teacher" in name or "fer2013" in name or name.startswith("edge") for name in names)
+
+
 def test_report_of_another_command_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no 'times_one_teacher'"):
         expression_figures(written(tmp_path, {"student": REPORTS["members"]}))
