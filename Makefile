@@ -6,7 +6,7 @@ CONSTRAINTS := packaging/constraints.txt
 VIDEO ?= demo
 OUT ?= mien-output
 
-.PHONY: run live test check wheel clean
+.PHONY: run live test test-offline check faults soak checksums wheel clean
 
 run: $(VENV)/.runtime
 	$(VENV)/bin/mien prepare
@@ -20,6 +20,20 @@ test: $(VENV)/.test
 	$(VENV)/bin/mien prepare
 	$(VENV)/bin/python -m pytest -q
 
+# The whole suite in a network namespace of its own (Linux).
+test-offline: $(VENV)/.test
+	$(VENV)/bin/mien prepare
+	$(VENV)/bin/python -m tests.faults.offline -q
+
+# Long runs, hours each; their figures go to docs/results/trust.json (docs/reliability.md).
+faults: $(VENV)/.test
+	$(VENV)/bin/python -m tests.faults.sigkill --runs 200
+	$(VENV)/bin/python -m tests.fuzz.files --models 2000 --texts 2000 --journals 400
+	$(VENV)/bin/python -m tests.faults.long_file --hours 2 --fps 30
+
+soak: $(VENV)/.test
+	$(VENV)/bin/python -m tests.faults.soak --minutes 60
+
 check: $(VENV)/.test
 	$(VENV)/bin/ruff check app engine training tests packaging setup.py
 	$(VENV)/bin/ruff format --check app engine training tests packaging setup.py
@@ -27,6 +41,10 @@ check: $(VENV)/.test
 	$(VENV)/bin/lint-imports
 	@if [ -f ../shared/tools/measure_style.py ]; then \
 	  $(VENV)/bin/python ../shared/tools/measure_style.py --header --check app engine training --tests tests; fi
+
+# After an export to assets/models: the engine loads only what is on this list.
+checksums:
+	cd assets/models && sha256sum *.onnx *.json > SHA256SUMS
 
 # build/ is removed first: setuptools would copy modules from it that are no longer in the source.
 wheel: $(VENV)/bin/python

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app.session.folder import SessionFolder, SessionState, check_same_session
-from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity
+from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, file_mark
 from app.session.journal import (
     JournaledPipeline,
     JournalSink,
@@ -65,6 +65,7 @@ class AnnotateOptions:
     excel: bool = False  # the text table starts with a byte order mark
     time_range: TimeRange = TimeRange()  # of videos and live sources; pictures are always read whole
     every: int | None = None  # analyse every n-th frame; None = as the preset does
+    consent_note: str = ""  # see Metadata.consent_note
 
     def every_n_of(self, info: SourceInfo) -> int:
         """Interval of analysed frames for a source."""
@@ -177,8 +178,8 @@ def annotate(
     with SessionLock(folder):
         state = folder.state()
         check_free(folder, state, options)
-        with open_source(spec) as opened:
-            files = SourceFiles(spec, opened.files)
+        before = file_mark(spec)
+        with open_source(spec) as opened, SourceFiles(spec, opened.files, before) as files:
             try:
                 identity = files.identify(lambda: control.stopped)
             except HashingStoppedError:
@@ -322,6 +323,7 @@ class _Job:
         start_s = options.time_range.start_s if source.info.kind is not SourceKind.PICTURES else 0.0
         self._video = VideoSink(folder.video, self._header, sound=sound, start_s=start_s) if has_video else None
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
+        self._metadata = dataclasses.replace(self._metadata, consent_note=options.consent_note)
         config = self._metadata.config
         config["preset"]["every_n"] = options.every_n_of(source.info)
         config["frames"] = dataclasses.asdict(options.time_range)
@@ -329,7 +331,9 @@ class _Job:
             self._metadata = dataclasses.replace(self._metadata, files=source.names)
         if self._resume is not None:
             with contextlib.suppress(OutputError):  # without old metadata the session counts as started now
-                self._metadata = dataclasses.replace(self._metadata, start=read_metadata(folder.metadata).start)
+                before = read_metadata(folder.metadata)
+                consent_note = options.consent_note or before.consent_note
+                self._metadata = dataclasses.replace(self._metadata, start=before.start, consent_note=consent_note)
 
     def _prepare_folder(self) -> ResumePoint | None:
         """Make the folder ready for writing; return where to resume, if anywhere."""

@@ -23,6 +23,7 @@ from app.terminal import (
     print_exported,
     print_internal_error,
     print_note,
+    print_result,
     stop_on_signal,
 )
 from engine.errors import ThreadStuckError
@@ -52,8 +53,11 @@ def annotate_command(
     end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
     max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
     ] = None,
+    find_small: Annotated[
+        bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
+    ] = False,
     face_crops: Annotated[
         bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
     ] = False,
@@ -61,6 +65,10 @@ def annotate_command(
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
     ] = "balanced",
+    consent_note: Annotated[
+        str,
+        typer.Option("--consent-note", help="How the people in the source agreed; stored in metadata.json."),
+    ] = "",
     formats: Formats = None,
     config: ConfigFile = None,
     backend: Backend = None,
@@ -81,9 +89,15 @@ def annotate_command(
     from engine.config import for_files
 
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
+    options = AnnotateOptions(
+        app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
+    )
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
-    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
+    tracking = dataclasses.replace(
+        settings.tracking,
+        face_crops=face_crops or settings.tracking.face_crops,
+        find_small=find_small or settings.tracking.find_small,
+    )
     if max_faces is not None:
         tracking = dataclasses.replace(tracking, max_faces=max_faces)
     settings = dataclasses.replace(settings, tracking=tracking)
@@ -169,7 +183,7 @@ def _finish_batch(results: list[ItemResult], out: Path) -> int:
     failed = [result for result in results if result.state is ItemState.FAILED]
     if len(results) > 1:
         for line in summary_lines(results):
-            typer.echo(line)
+            print_result(line)
         path = write_failed(out, results)
         if path is not None:
             print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
@@ -202,7 +216,7 @@ def _print_outcome(outcome: Outcome) -> None:
         print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
         return
     if outcome.skipped:
-        typer.echo(f"{folder.path} is already finished")
+        print_result(f"{folder.path} is already finished")
         return
     if outcome.fault is not None:
         print_error(outcome.fault)
@@ -215,4 +229,4 @@ def _print_outcome(outcome: Outcome) -> None:
             )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
         if path.exists():
-            typer.echo(str(path))
+            print_result(path)

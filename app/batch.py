@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.annotate import JobControl, Outcome, ProgressListener
+from app.printable import without_password
 from app.remedies import DISK_FULL, cli_text, output_errors
 from app.session.folder import SessionFolder
 from app.session.identity import source_path
@@ -146,7 +147,7 @@ def write_failed(out: Path, results: Sequence[ItemResult]) -> Path | None:
         if not lines and not kept:
             path.unlink(missing_ok=True)
             return None
-        new = [f"{name}\t{' '.join(problem.split())}" for name, problem in lines.items()]
+        new = [f"{name}\t{without_password(' '.join(problem.split()))}" for name, problem in lines.items()]
         write_text(path, "".join(f"{line}\n" for line in (*kept, *new)))
     return path if lines else None
 
@@ -154,11 +155,12 @@ def write_failed(out: Path, results: Sequence[ItemResult]) -> Path | None:
 def _listed(source: GivenSource) -> str:
     """A source as one line of ``failed.txt``: absolute, with line breaks and tabs escaped, without passwords."""
     text = source_path(source.spec) or (redact_url(source.spec) if "://" in source.spec else source.spec)
+    text = without_password(text)
     return path_text(text.translate({ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}))
 
 
 def _shown(source: GivenSource) -> str:
-    return redact_url(source.spec) if "://" in source.spec else path_text(source.spec)
+    return redact_url(source.spec) if "://" in source.spec else path_text(without_password(source.spec))
 
 
 class NumberedProgress:

@@ -15,7 +15,9 @@ from app.annotate_command import annotate_command
 from app.bench_cli import bench_command
 from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerForRun, engine_settings
 from app.engines_cli import engines
+from app.models_cli import models
 from app.path_arguments import PathCommand, path_exists
+from app.purge_command import purge_command
 from app.remedies import cli_text
 from app.serve.command import serve_command
 from app.terminal import (
@@ -32,6 +34,7 @@ from app.terminal import (
     print_internal_error,
     stop_on_signal,
 )
+from app.tune_command import tune_command
 from engine.errors import EngineError, ThreadStuckError
 
 
@@ -65,7 +68,9 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
+app.add_typer(models, name="models")
 app.command("bench")(bench_command)
+app.command("tune")(tune_command)
 app.command("serve", cls=PathCommand)(serve_command)
 
 
@@ -109,6 +114,7 @@ def _options(
 
 
 app.command("annotate", cls=PathCommand)(annotate_command)
+app.command("purge")(purge_command)
 
 
 @app.command("export-results")
@@ -198,14 +204,14 @@ def _first_camera() -> str:
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
     """Show the window until it is closed; options of ``this_run`` that are None keep the window's own setting."""
-    from engine.config import load_config
+    from app.settings.tuning import load_settings
 
     try:
         from app.qt.program import run_program
     except ImportError as error:
         raise no_window(error) from None
     given = {name: value for name, value in this_run.items() if value is not None}
-    run_program(load_config(config), app_version(), source, page, **given)
+    run_program(load_settings(config), app_version(), source, page, **given)
 
 
 @app.command("kiosk")

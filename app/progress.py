@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app.printable import printable
+
 #: Seconds between two lines without a terminal.
 _LINE_EVERY_S: Final = 5.0
 #: Averaging time of the frame rate.
@@ -47,12 +49,12 @@ class TerminalProgress:
         )
         self._progress.start()
         self._name = name
-        self._progress.add_task(name, total=total, completed=done)
+        self._progress.add_task(printable(name), total=total, completed=done)
 
     def update(self, done: int, file: str | None = None) -> None:
         """Move the bar, and name the picture."""
         if self._progress is not None:
-            name = self._name if file is None else f"{self._name}: {file}"
+            name = printable(self._name if file is None else f"{self._name}: {file}")
             self._progress.update(self._progress.task_ids[0], description=name, completed=done, refresh=True)
 
     def end(self) -> None:
@@ -96,4 +98,4 @@ class PlainProgress:
         self._print(f"{self._name}: {self._last} frames, {(self._last - self._first) / seconds:.1f} fps")
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

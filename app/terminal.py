@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 from rich.console import Console
 
+from app.printable import printable, without_password
 from engine.errors import ConfigError, EngineError
 from engine.files import cache_folder, write_text
 
@@ -40,19 +41,24 @@ def app_version() -> str:
 
 def print_error(message: str) -> None:
     """Print one line that starts with the name of the program."""
-    errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+    print_note(f"mien: {' '.join(message.split())}")
 
 
 def print_note(message: str) -> None:
-    """Print a line as it is."""
-    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    """Print a message, without passwords and without control characters of file names."""
+    errors.print(printable(without_password(message)), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_result(text: object) -> None:
+    """Print a line on standard output, for people and scripts."""
+    typer.echo(printable(str(text)))
 
 
 def print_internal_error(error: Exception) -> None:
     """Save the traceback of a bug, and print how to report it."""
     path = cache_folder() / "last-error.txt"
     try:
-        write_text(path, "".join(traceback.format_exception(error)))
+        write_text(path, without_password("".join(traceback.format_exception(error))))
         request = f"please report it with the file {path}"
     except OSError:
         request = "please report it with the output of 'mien --debug ...'"
@@ -72,7 +78,7 @@ def print_exported(exported: Exported) -> None:
     for remark in exported.remarks:
         print_error(remark)
     for path in exported.written:
-        typer.echo(str(path))
+        print_result(path)
 
 
 def new_progress() -> ProgressListener:

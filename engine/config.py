@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from engine.errors import ConfigError
+from engine.facs import EXPRESSIONS
+from engine.files import read_bytes
 from engine.records import read_record
 
 if sys.version_info >= (3, 11):
@@ -22,6 +24,29 @@ else:
 TrackerName = Literal["litert", "mediapipe"]
 #: Arithmetic of a model on a GPU; fp16 and int8 are files of their own beside the model (docs/gpu.md).
 Precision = Literal["fp32", "fp16", "int8"]
+
+#: No network runs faster with more threads.
+MAX_THREADS: Final = 64
+#: Faces in one frame.
+MAX_FACES: Final = 1000
+#: Longest time constant or interval in seconds.
+_MAX_S: Final = 3600
+#: Settings are about 1 KiB.
+_MAX_TOML_BYTES: Final = 2**20
+
+
+def _check_ranges(record: object, **ranges: tuple[float, float]) -> None:
+    """Check fields of a record; both ends are allowed.
+
+    Raises:
+        ConfigError: naming the field, its value and what is allowed.
+    """
+    section = type(record).__name__.removesuffix("Config").lower()
+    for name, (low, high) in ranges.items():
+        value = getattr(record, name)
+        if not low <= value <= high:  # also false for NaN
+            where = name if section == "engine" else f"{section}.{name}"
+            raise ConfigError(f"{where} is {value}: set it from {low} to {high}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +60,20 @@ class TrackingConfig:
     keep_lost_s: float = 1.0  # a lost face keeps its id for this long
     max_faces: int = 8
     face_crops: bool = False  # images only: each shows one face, which is as large as the image; nothing is detected
+    find_small: bool = False  # videos: search every part of the image twice a second, for small faces, at more cost
     threads: int = 1  # of the face networks, which are too small to gain from more
+
+    def __post_init__(self) -> None:
+        _check_ranges(
+            self,
+            detect_every_s=(0, _MAX_S),
+            min_detection_score=(0, 1),
+            min_presence=(0, 1),
+            confirm_s=(0, _MAX_S),
+            keep_lost_s=(0, _MAX_S),
+            max_faces=(1, MAX_FACES),
+            threads=(1, MAX_THREADS),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +87,17 @@ class QualityConfig:
     min_brightness: float = 35.0  # mean grey level of the crop, 0-255
     min_inside: float = 0.8  # share of mesh points inside the frame, 0-1
 
+    def __post_init__(self) -> None:
+        _check_ranges(
+            self,
+            min_eye_distance_px=(0, 10_000),
+            max_yaw_deg=(0, 180),
+            max_pitch_deg=(0, 180),
+            min_sharpness=(0, 100),
+            min_brightness=(0, 255),
+            min_inside=(0, 1),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RoutingConfig:
@@ -59,6 +108,11 @@ class RoutingConfig:
     competing_share: float = 0.4  # of the top label's probability; labels above it compete
     max_labels: int = 3
 
+    def __post_init__(self) -> None:
+        _check_ranges(
+            self, smoothing_s=(0, _MAX_S), hold_s=(0, _MAX_S), competing_share=(0, 1), max_labels=(1, len(EXPRESSIONS))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeConfig:
@@ -67,6 +121,9 @@ class RuntimeConfig:
     file_queue: int = 4  # files: frames waiting for inference, and results waiting for a recorder
     sink_queue: int = 32  # live sources: results waiting for a recorder; more are dropped
     stop_s: float = 2.0  # a thread that takes longer to stop is an error
+
+    def __post_init__(self) -> None:
+        _check_ranges(self, file_queue=(1, 1024), sink_queue=(1, 1024), stop_s=(0, _MAX_S))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +139,9 @@ class GpuConfig:
     # "background": as "cached", and build a missing engine meanwhile; the network moves to it between two frames.
     build: Literal["cached", "background"] = "cached"
 
+    def __post_init__(self) -> None:
+        _check_ranges(self, device=(0, 1023), max_faces=(1, MAX_FACES), workspace_mb=(1, 2**20))
+
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
@@ -91,10 +151,13 @@ class EngineConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    # Order of preference; those whose package or GPU is missing are passed over.
-    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
+    # Order of preference; those whose package or GPU is missing are passed over. 'mien tune' measures a better one.
+    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "onnxruntime")
     threads: int = 1  # of the inference backend; small networks gain nothing from a second
     gpu: GpuConfig = field(default_factory=GpuConfig)
+
+    def __post_init__(self) -> None:
+        _check_ranges(self, threads=(1, MAX_THREADS))
 
 
 _Config = TypeVar("_Config")
@@ -123,12 +186,15 @@ def read_toml(record: type[_Config], path: Path) -> _Config:
     """Read a config record from a TOML file; missing keys keep the record's defaults.
 
     Raises:
-        ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type.
+        ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type or is out of range.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(read_bytes(path, _MAX_TOML_BYTES).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of text that is not UTF-8, and of numbers too long to convert
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    return read_record(record, raw, lambda problem: ConfigError(f"{path}: {problem}"))
+    try:
+        return read_record(record, raw)
+    except (ValueError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from None

@@ -206,7 +206,7 @@ def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tra
         if still and config.face_crops:
             return StillTracker(CropTracker(config))
         if still:
-            return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0)))
+            return StillTracker(FaceTracker(dataclasses.replace(config, confirm_s=0.0), still=True))
         return FaceTracker(config)
     if still:
         raise ConfigError("the mediapipe tracker needs consecutive frames: use the litert tracker for unrelated images")

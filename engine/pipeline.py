@@ -61,6 +61,8 @@ class _Seen:
     faces: list[AlignedFace]  # of the tracks, in their order
     tracking_ms: float
     alignment_ms: float
+    left_out: int  # see FrameResult
+    cut: bool  # likewise
 
 
 class Pipeline:
@@ -135,7 +137,7 @@ class Pipeline:
             raw = json.loads(text)
             self._tracker.restore(raw["tracker"])
             self._router.restore(raw["router"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
 
     def recalibrate(self, calibration: ExpressionCalibration) -> None:
@@ -153,7 +155,7 @@ class Pipeline:
         tracks = _in_view(self._tracker.track(frame), tentative)
         tracking_ms = watch.lap_ms()
         faces = [self._align(frame, track) for track in tracks]
-        return _Seen(frame, tracks, faces, tracking_ms, watch.lap_ms())
+        return _Seen(frame, tracks, faces, tracking_ms, watch.lap_ms(), self._tracker.left_out, self._tracker.cut)
 
     def _decide(
         self,
@@ -173,7 +175,8 @@ class Pipeline:
         self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
         results = zip(seen.tracks, seen.faces, expressions, units, uncertainties, decisions, strict=True)
         times = StageTimes(seen.tracking_ms, seen.alignment_ms, *networks_ms, watch.lap_ms())
-        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
+        shown = tuple(FaceResult(*parts) for parts in results)
+        return FrameResult(frame, shown, times, left_out=seen.left_out, cut=seen.cut)
 
     def _align(self, frame: Frame, track: FaceTrack) -> AlignedFace:
         crop, landmarks, frame_from_crop = align_face(frame.image, track.mesh)

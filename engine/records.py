@@ -16,9 +16,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from engine.files import read_bytes
+
 _Record = TypeVar("_Record")
 #: Makes the exception to raise from a message such as "crop.side_px must be a whole number, not a list".
 Fail = Callable[[str], Exception]
+
+#: Metadata that lists a million images stay below this; a larger file is not one of ours.
+MAX_JSON_BYTES: Final = 256 * 2**20
 
 _SCALARS: Final[dict[Any, str]] = {
     bool: "true or false",
@@ -74,15 +79,20 @@ def read_value(kind: Any, raw: object, fail: Fail = ValueError, *, field: str = 
         raise fail(str(error)) from None
 
 
-def load_json(path: Path, fail: Fail = ValueError) -> object:
+def load_json(path: Path, fail: Fail = ValueError, max_bytes: int = MAX_JSON_BYTES) -> object:
     """Parse a JSON file; NaN and infinities are refused.
+
+    Args:
+        path: of a regular file.
+        fail: makes the exception that is raised.
+        max_bytes: a larger file is refused before it is read.
 
     Raises:
         FileNotFoundError: there is no such file.
-        Exception: the one that ``fail`` makes, if it cannot be read or is not JSON.
+        Exception: the one that ``fail`` makes, if it cannot be read, is too large or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(read_bytes(path, max_bytes).decode("utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -22,11 +22,14 @@ import numpy as np
 from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
 from engine.facs import EXPRESSIONS
+from engine.records import read_value
 from engine.types import Decision, ExpressionEstimate, FaceQuality, Float64, Reason, Route, Uncertainty
 
 #: The shown choice is replaced after this many hold times without it, even if the rule keeps changing.
 _LONGEST_HOLD: Final = 2.0
 
+#: Fields of _TrackState in seconds.
+_TIMES: Final = ("time_s", "seen_s", "waiting_for_s", "left_for_s")
 _ROUTES: Final = {
     Reason.CLEAR: Route.ACCEPT,
     Reason.COMPETING_LABELS: Route.AMBIGUOUS,
@@ -185,14 +188,17 @@ def _pack(track: _TrackState) -> dict[str, Any]:
 
 
 def _unpack(raw: dict[str, Any]) -> _TrackState:
+    """Make a state from its JSON values.
+
+    Raises:
+        KeyError, TypeError, ValueError: a value is missing, of the wrong type or out of range.
+    """
+    average = np.frombuffer(base64.b64decode(raw["average"], validate=True), "<f8")
+    if average.size not in (0, 2 + len(EXPRESSIONS)) or not np.isfinite(average).all():
+        raise ValueError(f"an average of {average.size} values, or one that is not finite")
+    times = {name: read_value(float, raw[name], field=name) for name in _TIMES}
     return _TrackState(
-        time_s=raw["time_s"],
-        seen_s=raw["seen_s"],
-        average=np.frombuffer(base64.b64decode(raw["average"]), "<f8"),
-        shown=_unpack_choice(raw["shown"]),
-        waiting=_unpack_choice(raw["waiting"]),
-        waiting_for_s=raw["waiting_for_s"],
-        left_for_s=raw["left_for_s"],
+        average=average, shown=_unpack_choice(raw["shown"]), waiting=_unpack_choice(raw["waiting"]), **times
     )
 
 
@@ -200,5 +206,11 @@ def _pack_choice(choice: _Choice | None) -> list[Any] | None:
     return None if choice is None else [choice.reason.value, list(choice.classes)]
 
 
-def _unpack_choice(raw: list[Any] | None) -> _Choice | None:
-    return None if raw is None else _Choice(Reason(raw[0]), tuple(raw[1]))
+def _unpack_choice(raw: object) -> _Choice | None:
+    if raw is None:
+        return None
+    reason, classes = read_value(tuple[Reason, tuple[int, ...]], raw, field="choice")
+    needs_classes = _ROUTES[reason] is not Route.REJECT
+    if bool(classes) != needs_classes or not all(0 <= index < len(EXPRESSIONS) for index in classes):
+        raise ValueError(f"a choice of the classes {classes}")
+    return _Choice(reason, classes)

@@ -58,6 +58,13 @@ def face_models() -> None:
 
 
 @pytest.fixture(autouse=True)
+def trusted_models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models made by a test are opened at once; ``tries_models`` marks tests of the trial in a process of its own."""
+    if request.node.get_closest_marker("tries_models") is None:
+        monkeypatch.setattr("engine.backends.registry.try_model", lambda model: None)
+
+
+@pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     """Fail a test that leaves a thread running, with the stack of the thread."""
     before = set(threading.enumerate())

@@ -18,7 +18,8 @@ import numpy as np
 
 from app.bench.figures import AnnotateRun, EngineChoice, Percentiles
 from app.bench.probes import peak_rss_mb, process_cpu_s
-from app.session.journal import STAGES, read_journal
+from app.session.journal import read_journal
+from app.session.journal_lines import STAGES
 from app.session.metadata import read_metadata
 from engine.capture.opening import source_stem
 from engine.errors import OutputError

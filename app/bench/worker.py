@@ -15,8 +15,10 @@ import numpy as np
 
 from app.bench.figures import Job, LiveRun, Percentiles, StageRun
 from app.bench.probes import own_rss_mb
+from app.cli_options import engine_settings
 from app.overlay.overlay import Overlay
-from app.session.journal import STAGES, JournalSink
+from app.session.journal import JournalSink
+from app.session.journal_lines import STAGES
 from app.session.metadata import session_header
 from app.session.rows import SessionHeader, rows_of
 from app.session.table import write_tables
@@ -37,6 +39,8 @@ _VERSION: Final = "bench"
 _MAX_BYTES: Final = 256 << 20
 #: First frames of the stages that do not count: buffers are allocated, faces are found.
 _COLD_FRAMES: Final = 10
+#: How long a thread may take to stop: on a busy machine the recorders still write what is queued.
+_STOP_S: Final = 60.0
 #: Growth of memory is not reported below this duration in seconds.
 _GROWTH_S: Final = 60.0
 #: Seconds between two looks at the memory.
@@ -104,17 +108,12 @@ class LatencySink:
 
 
 def config_of(job: Job) -> EngineConfig:
-    """Settings of the engine."""
-    config = EngineConfig()
+    """Settings of the engine: those of annotate for the same choice."""
     choice = job.choice
-    if choice.backend is not None:
-        config = dataclasses.replace(config, backends=(choice.backend,))
-    if choice.threads is not None:
-        tracking = dataclasses.replace(config.tracking, threads=choice.threads)
-        config = dataclasses.replace(config, threads=choice.threads, tracking=tracking)
+    config = engine_settings(None, choice.backend, choice.threads)
     if choice.precision is not None:
         config = dataclasses.replace(config, gpu=dataclasses.replace(config.gpu, precision=choice.precision))
-    return config
+    return dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, stop_s=_STOP_S))
 
 
 def run_live(job: Job) -> LiveRun:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from app.session.journal import STAGES
+from app.session.journal_lines import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 

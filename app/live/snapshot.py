@@ -12,7 +12,7 @@ from app.overlay.overlay import Overlay, OverlayParts, present
 from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader
 from engine.errors import Remedy
-from engine.files import atomic_write
+from engine.files import atomic_write, make_private
 from engine.types import Frame
 
 
@@ -40,7 +40,7 @@ def save_snapshot(snapshot: Snapshot) -> Path:
     encoded = cv2.imencode(".png", cv2.cvtColor(annotated, cv2.COLOR_RGB2BGR))[1]
     path = snapshot.folder / f"mien-{snapshot.taken:%Y%m%d-%H%M%S-%f}.png"
     with output_errors(path, Remedy.FREE_SPACE_OR_OTHER_FOLDER):
-        snapshot.folder.mkdir(parents=True, exist_ok=True)
+        make_private(snapshot.folder)
         with atomic_write(path) as part:
             part.write_bytes(encoded.tobytes())
     return path

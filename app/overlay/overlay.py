@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -66,6 +67,7 @@ class OverlayParts:
     chips: bool = True
     units: bool = True  # panels of action units beside the faces
     disclaimer: bool = True  # switch it off only if it is shown beside the image, or if `chips` is off
+    pose: bool = False  # a line from the middle of each face in the direction in which the head points
 
 
 class Overlay:
@@ -95,6 +97,8 @@ class Overlay:
         boxes = [_box(row) for row in faces]
         for row, box in zip(faces, boxes, strict=True):
             self._draw_box(canvas, row, box, unit)
+            if self._parts.pose:
+                _draw_pose(canvas, row, box, unit)
         above = canvas[:floor]
         taken = [*boxes, *self._draw_chips(above, faces, boxes, unit)]
         if not self._parts.units:
@@ -141,6 +145,19 @@ class Overlay:
                 taken.append((x, y, x + layout.width, y + layout.height))
                 draw_panel(canvas, row, self._header, layout, x, y)
                 return
+
+
+def _draw_pose(canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
+    """Draw the direction of the head: a line as long as the side of the box if the head points along the image."""
+    if row.yaw is None or row.pitch is None:
+        return
+    x, y, side = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+    yaw, pitch = math.radians(row.yaw), math.radians(row.pitch)
+    tip = (round(x + side * math.sin(yaw) * math.cos(pitch)), round(y - side * math.sin(pitch)))
+    thick = max(round(1.5 * unit), 1)
+    for colour, more in ((PLATE, 2), (WHITE, 0)):
+        cv2.line(canvas, (round(x), round(y)), tip, colour, thick + more, cv2.LINE_AA)
+        cv2.circle(canvas, (round(x), round(y)), thick + more, colour, -1, cv2.LINE_AA)
 
 
 def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, space_px: tuple[int, int]) -> UInt8:

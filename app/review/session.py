@@ -18,7 +18,8 @@ from app.review.columns import SessionColumns, UnreadableTableError, read_rows, 
 from app.review.face_timeline import FaceTimeline, face_timelines
 from app.review.notes import notes_match_run
 from app.session.folder import SessionFolder, source_mark
-from app.session.journal import JOURNAL_FORMAT, JournalReader, read_header
+from app.session.journal import JournalReader, read_header
+from app.session.journal_lines import JOURNAL_FORMAT
 from app.session.metadata import Metadata, read_metadata
 from app.session.rows import FaceRow, SessionHeader
 from engine.capture.source import SourceKind

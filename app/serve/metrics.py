@@ -48,6 +48,12 @@ def metrics_text(status: ServiceStatus, figures: LiveFigures, outputs: Sequence[
             _metric("mien_reconnects_total", "counter", "Sources opened again.", [(camera, status.reconnects)]),
             _metric("mien_stalls_total", "counter", "Runs ended because nothing arrived.", [(camera, status.stalls)]),
             _metric(
+                "mien_late_results_total",
+                "counter",
+                "Results that the outputs were too slow for.",
+                [(camera, figures.late_results)],
+            ),
+            _metric(
                 "mien_faces_total",
                 "counter",
                 "Faces by decision.",

@@ -216,7 +216,7 @@ class LiveService:
             if attachment.ended:
                 return False
             counters, now_s = runtime.counters(), time.monotonic()
-            self._statistics.sample(counters)
+            self._statistics.sample(counters, attachment.counters.dropped)
             if counters.captured > captured:
                 captured, captured_at_s = counters.captured, now_s
             if counters.processed > processed:

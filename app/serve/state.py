@@ -96,6 +96,7 @@ class LiveFigures:
     performance: Performance  # counts since the start of the run
     decisions: dict[str, int]  # faces by decision, since the start of the service
     recent: dict[str, float]  # share of each decision among the last faces; empty without faces
+    late_results: int  # results that the outputs were too slow for, since the start of the service
     result_age_s: float | None  # since the newest result; None before the first
     uptime_s: float
 
@@ -110,6 +111,7 @@ class LiveStatistics:
         self._recent: deque[str] = deque(maxlen=_RECENT_FACES)
         self._result_at_s: float | None = None
         self._started_s = time.monotonic()
+        self._late_before = self._late = 0  # in earlier runs, and in this one
 
     def add(self, frame: LiveFrame) -> None:
         """Add the messages of a frame."""
@@ -120,15 +122,17 @@ class LiveStatistics:
                 self._decisions[message.decision] += 1
                 self._recent.append(message.decision)
 
-    def sample(self, counters: RuntimeCounters) -> None:
-        """Add the counters of the run; call a few times per second."""
+    def sample(self, counters: RuntimeCounters, late: int) -> None:
+        """Add the counters of the run, and the results that its sink dropped; call a few times per second."""
         with self._lock:
             self._meter.sample(time.monotonic(), counters)
+            self._late = late
 
     def begin_run(self) -> None:
         """Forget the rates of the previous run."""
         with self._lock:
             self._meter = PerformanceMeter()
+            self._late_before, self._late = self._late_before + self._late, 0
 
     def figures(self) -> LiveFigures:
         """The figures now."""
@@ -139,6 +143,7 @@ class LiveStatistics:
                 self._meter.figures(),
                 dict(self._decisions),
                 {name: count / len(self._recent) for name, count in recent.items()},
+                self._late_before + self._late,
                 None if self._result_at_s is None else now_s - self._result_at_s,
                 now_s - self._started_s,
             )

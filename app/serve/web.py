@@ -143,7 +143,13 @@ class WebOutput:
         return f"http://{host}:{self.port}/"
 
     def send(self, frame: LiveFrame) -> None:
-        """Publish a frame; never waits."""
+        """Publish a frame; never waits.
+
+        Raises:
+            RuntimeError: the server has ended by a fault, so that the service must be started again.
+        """
+        if not self._thread.is_alive():
+            raise RuntimeError("the server has ended")
         if not self._subscribers:
             return
         texts = tuple(message.json() for message in frame.messages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +15,8 @@ from app.remedies import output_errors
 from app.session.rows import SessionHeader
 from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
-from engine.files import part_path
+from engine.files import make_private, open_regular, part_path, read_bytes
+from engine.records import MAX_JSON_BYTES
 
 #: Bytes at the start of a source file that, with its length, identify it.
 _HEAD_BYTES: Final = 1 << 20
@@ -89,13 +91,13 @@ class SessionFolder:
             return SessionState.FINISHED if any(path.exists() for path in results) else SessionState.EMPTY
 
     def make(self) -> None:
-        """Create the folder.
+        """Create the folder, for its owner only: it will hold faces. An existing folder keeps its mode.
 
         Raises:
             OutputError: it cannot be created.
         """
         with output_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)
 
     def clear(self) -> None:
         """Delete the files that a session writes, and nothing else.
@@ -115,7 +117,7 @@ class SessionFolder:
 
 def _is_completed(path: Path) -> bool:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_bytes(path, MAX_JSON_BYTES))
     except (FileNotFoundError, ValueError, RecursionError):
         return False
     return isinstance(raw, dict) and raw.get("completed") is True
@@ -187,6 +189,6 @@ def source_mark(path: Path) -> str:
     """Identify a source file without reading all of it, by its length and a hash of its first MiB; "" if no file."""
     if not path.is_file():
         return ""
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         head = hashlib.sha256(handle.read(_HEAD_BYTES)).hexdigest()
-    return f"{path.stat().st_size}:{head[:16]}"
+        return f"{os.fstat(handle.fileno()).st_size}:{head[:16]}"

@@ -1,6 +1,6 @@
 """The journal of a session (JSON Lines): written frame by frame, read in order or at random, resumed after a crash.
 
-The first line is the header. Then follow, in frame order, one line per frame with its rows and, about once per second
+The first line is the header. Then follow, in frame order, one line per frame with its rows and, about twice per second
 of video, one line with the state of the pipeline. A session that was interrupted resumes after the last state line and
 gives the same tables as one that was not.
 """
@@ -14,49 +14,41 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from app.remedies import output_errors
-from app.session.rows import FaceRow, SessionHeader, rows_of
+from app.session.journal_lines import (
+    ROW_FIELDS,
+    STAGES,
+    JournalEntry,
+    ResumedLine,
+    StateLine,
+    header_json,
+    parsed_frame,
+    read_lines,
+)
+from app.session.rows import SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
+from engine.files import open_regular
 from engine.types import Frame, FrameResult
 
 if TYPE_CHECKING:  # the networks are not needed to read a journal
     from engine.engine import StatefulPipeline
 
-#: Stages of a frame, in the order of JournalEntry.stage_ms.
-STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing")
-#: Version of the journal; 2 lists the trusted action units.
-JOURNAL_FORMAT: Final = 2
-#: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
-_KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
-_FIELDS: Final = {key: name for name, key in _KEYS.items()}
-#: Order of a row in the journal. What all rows of a frame share is part of the frame's line.
-_SHARED_FIELDS: Final = ("file", "cut")
-ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in _SHARED_FIELDS)
-#: Seconds of video between two states of the pipeline in the journal, and of wall time between two fsyncs.
-SNAPSHOT_EVERY_S: Final = 1.0
+#: Seconds of video between two states of the pipeline in the journal: with the frames that are on their way when a
+#: program is killed, less than a second is analysed again. And of wall time between two fsyncs.
+SNAPSHOT_EVERY_S: Final = 0.5
 SYNC_EVERY_S: Final = 1.0
 
 #: Start of the lines that belong to a frame, in the form in which `JournalSink` writes them.
-_FRAME_LINE: Final = re.compile(rb'\{"frame":(\d+),"(ms|snapshot)":')
-_ROW_LINES: Final = re.compile(rb'^\{"frame":(\d+),"ms":[^\n]*\n', re.MULTILINE)
+_FRAME_LINE: Final = re.compile(rb'\{"frame":(\d{1,16}),"(ms|snapshot)":')
+_ROW_LINES: Final = re.compile(rb'^\{"frame":(\d{1,16}),"ms":[^\n]*\n', re.MULTILINE)
 #: The binary search ends at a range of this length, which is read line by line.
 _SCAN_BYTES: Final = 16384
 #: Enough to hold the last frame and a state that follows it, even with dozens of faces.
 _TAIL_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One frame of a journal."""
-
-    frame: int
-    stage_ms: tuple[float, ...]  # in the order of STAGES
-    rows: tuple[FaceRow, ...]
-    left_out: int = 0  # faces beyond the limit of faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class ResumePoint:
 
 
 class JournaledPipeline:
-    """A pipeline that attaches its state to a result about once per second of video.
+    """A pipeline that attaches its state to a result about twice per second of video.
 
     The state is taken on the inference thread directly after its frame, because the journal is written later.
     """
@@ -118,11 +110,11 @@ class JournalSink:
         """
         with output_errors(self._path):
             if self._resume is None:
-                self._file = self._path.open("w", encoding="utf-8")
-                self._put({"journal": JOURNAL_FORMAT, "header": _as_json(self._header), "fields": list(ROW_FIELDS)})
+                self._file = self._opened(os.O_CREAT | os.O_TRUNC)
+                self._put(header_json(self._header))
             else:
-                os.truncate(self._path, self._resume.length)
-                self._file = self._path.open("a", encoding="utf-8")
+                self._file = self._opened(os.O_APPEND)
+                self._file.truncate(self._resume.length)
                 self._put({"resumed_at": self._resume.frame + 1})
             self._file.flush()
 
@@ -163,6 +155,11 @@ class JournalSink:
             handle.flush()
             os.fsync(handle.fileno())
 
+    def _opened(self, flags: int) -> IO[str]:
+        """The file opened for writing; a link in its place is not followed, a pipe not waited for."""
+        flags |= os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.fdopen(os.open(self._path, flags, 0o666), "w", encoding="utf-8", newline="\n")
+
     def _put(self, line: dict[str, Any]) -> None:
         if self._file is None:
             raise OutputError(f"{self._path} is not open: call open() before write()")
@@ -184,15 +181,10 @@ def read_header(path: Path) -> SessionHeader:
     Raises:
         OutputError: the file cannot be read, or is not a journal of this version.
     """
-    first = next((line for line, _ in _lines(path)), None)
-    if first is None or first.get("journal") != JOURNAL_FORMAT or first.get("fields") != list(ROW_FIELDS):
-        raise _not_a_journal(path)
-    raw: Any = first.get("header")
-    try:
-        values = {_FIELDS.get(key, key): _frozen(value) for key, value in raw.items()}
-        return SessionHeader(**values)
-    except (AttributeError, TypeError) as error:
-        raise _not_a_journal(path) from error
+    item = next((item for item, _ in read_lines(path)), None)
+    if not isinstance(item, SessionHeader):
+        raise OutputError(f"{path} is not a journal that this version can read (it is empty)", Remedy.ANNOTATE_AGAIN)
+    return item
 
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
@@ -201,14 +193,16 @@ def read_journal(path: Path) -> Iterator[JournalEntry]:
     Raises:
         OutputError: the file cannot be read, or a line before the last is damaged.
     """
-    for line, _ in _lines(path):
-        if "rows" in line:
-            yield _entry_of(line)
+    return (item for item, _ in read_lines(path) if isinstance(item, JournalEntry))
 
 
 def resumed_frames(path: Path) -> list[int]:
-    """Return the first frame of every resumed part of a journal."""
-    return [line["resumed_at"] for line, _ in _lines(path) if "resumed_at" in line]
+    """Return the first frame of every resumed part of a journal.
+
+    Raises:
+        OutputError: as `read_journal`.
+    """
+    return [item.frame for item, _ in read_lines(path) if isinstance(item, ResumedLine)]
 
 
 def find_resume_point(path: Path) -> ResumePoint | None:
@@ -218,10 +212,10 @@ def find_resume_point(path: Path) -> ResumePoint | None:
         OutputError: the file cannot be read, or a line before the last is damaged.
     """
     last, frames = None, 0
-    for line, length in _lines(path):
-        frames += "rows" in line
-        if "snapshot" in line:
-            last = ResumePoint(line["frame"], line["snapshot"], length, frames)
+    for item, length in read_lines(path):
+        frames += isinstance(item, JournalEntry)
+        if isinstance(item, StateLine):
+            last = ResumePoint(item.frame, item.snapshot, length, frames)
     return last
 
 
@@ -235,12 +229,13 @@ class JournalReader:
         """Open the file.
 
         Raises:
-            OutputError: it cannot be opened.
+            OutputError: it cannot be opened, or is not a journal of this version.
         """
         self._path = path
+        self._header = read_header(path)
         self._lock = threading.Lock()  # the file has one position
         try:
-            self._file: IO[bytes] = path.open("rb")
+            self._file: IO[bytes] = open_regular(path)
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -255,10 +250,10 @@ class JournalReader:
                 line = self._find(frame)
             if line is None:
                 raise OutputError(f"{self._path} no longer holds frame {frame}: open the session again")
-            return _entry_of(json.loads(line))
+            return parsed_frame(line, self._header)
         except OSError as error:
             raise self._unreadable(error) from error
-        except (KeyError, TypeError, ValueError) as error:  # ValueError also if the file was closed
+        except ValueError as error:  # also if the file was closed
             raise OutputError(f"{self._path} cannot be read at frame {frame}: open the session again") from error
 
     def last_frame(self) -> int | None:
@@ -316,100 +311,3 @@ class JournalReader:
 
     def _unreadable(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path} cannot be read ({error.strerror}): check that its disk is connected")
-
-
-def _not_a_journal(path: Path) -> OutputError:
-    return OutputError(f"{path} is not a journal that this version can read", Remedy.ANNOTATE_AGAIN)
-
-
-def _entry_of(line: dict[str, Any]) -> JournalEntry:
-    """Make the record of a parsed line.
-
-    Raises:
-        KeyError, TypeError, ValueError: the line does not hold a frame.
-    """
-    file, cut = line.get("file"), bool(line.get("cut"))
-    rows = tuple(_row_of(raw, file, cut) for raw in line["rows"])
-    return JournalEntry(line["frame"], tuple(line["ms"]), rows, line.get("left_out", 0))
-
-
-def _row_of(raw: list[Any], file: str | None, cut: bool) -> FaceRow:
-    if len(raw) != len(ROW_FIELDS):
-        raise ValueError(f"a row has {len(raw)} values, not {len(ROW_FIELDS)}")
-    return FaceRow(*(*map(_frozen, raw), file, cut))
-
-
-def _as_json(header: SessionHeader) -> dict[str, Any]:
-    return {_KEYS.get(item.name, item.name): getattr(header, item.name) for item in fields(header)}
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield complete lines, each with the length of the file up to and including it.
-
-    Raises:
-        OutputError: the file cannot be read, or a line before the last is damaged, a duplicate or out of order.
-    """
-    length, order = 0, _LineOrder(path)
-    try:
-        with path.open("rb") as handle:
-            for raw in handle:
-                length += len(raw)
-                line = _parse(raw)
-                if line is None:
-                    if handle.read(1):
-                        raise OutputError(f"{path} is damaged at byte {length - len(raw)}", Remedy.ANNOTATE_AGAIN)
-                    return
-                order.check(line)
-                yield line, length
-    except OSError as error:
-        raise OutputError(f"{path} cannot be read ({error.strerror})", Remedy.ANNOTATE_AGAIN) from error
-
-
-class _LineOrder:
-    """Checks the order of lines: frames ascend, and a state follows its frame. Two writers at once break it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._frame = -1  # the last one
-        self._is_first = True
-        self._is_state_due = False
-
-    def check(self, line: dict[str, Any]) -> None:
-        """Check the next line.
-
-        Raises:
-            OutputError: it is a duplicate or out of order.
-        """
-        first, self._is_first = self._is_first, False
-        if ("header" in line or "journal" in line) and not first:
-            raise self._damaged("a second header")
-        if "resumed_at" in line:
-            if line["resumed_at"] <= self._frame:
-                raise self._damaged(f"resumed at frame {line['resumed_at']} after frame {self._frame}")
-            self._is_state_due = False
-        elif "snapshot" in line:
-            if line.get("frame") != self._frame or not self._is_state_due:
-                raise self._damaged(f"a state of frame {line.get('frame')} after frame {self._frame}")
-            self._is_state_due = False
-        elif "rows" in line:
-            if not isinstance(line.get("frame"), int) or line["frame"] <= self._frame:
-                raise self._damaged(f"frame {line.get('frame')} after frame {self._frame}")
-            self._frame, self._is_state_due = line["frame"], True
-
-    def _damaged(self, problem: str) -> OutputError:
-        return OutputError(f"{self._path} is damaged ({problem})", Remedy.ANNOTATE_AGAIN)
-
-
-def _parse(raw: bytes) -> dict[str, Any] | None:
-    """Parse a line; None if it is incomplete."""
-    if not raw.endswith(b"\n"):
-        return None
-    try:
-        line = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return line if isinstance(line, dict) else None

@@ -20,10 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from app.printable import without_password
 from app.remedies import output_errors
 from app.session.folder import SessionFolder
 from engine.capture.stream import redact_url
 from engine.errors import OutputError, Remedy
+from engine.files import make_private, read_bytes
 
 #: Errors of a file system without locks.
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, getattr(errno, "ENOTSUP", 0)})
@@ -34,6 +36,9 @@ _TRIES: Final = 3
 _BETWEEN_S: Final = 0.05
 #: Longer commands, such as one with a thousand files, are shortened in the lock file.
 _MAX_COMMAND: Final = 200
+_MAX_LOCK_BYTES: Final = 2**16
+#: A link under the name of the lock is not followed, a pipe not waited for.
+_SAFELY: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 #: Windows locks bytes, and a locked byte cannot be read by others: this one is far behind the text.
 _LOCKED_BYTE: Final = 1 << 30
 
@@ -120,7 +125,7 @@ def lock_owner(folder: SessionFolder) -> LockOwner | None:
     path = folder.lock
     with output_errors(path):
         try:
-            handle = os.open(path, os.O_RDWR)
+            handle = os.open(path, os.O_RDWR | _SAFELY)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
@@ -136,7 +141,7 @@ def _make_folders(path: Path) -> list[Path]:
         if each.exists():
             break
         missing.append(each)
-    path.mkdir(parents=True, exist_ok=True)
+    make_private(path)
     return missing
 
 
@@ -146,7 +151,7 @@ def _open_locked(path: Path) -> int | None:
     The holder deletes the file, so it may be another one by the time that the lock is granted: then try again.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o666)
         try:
             if not _try_lock(handle, path):
                 os.close(handle)
@@ -215,9 +220,9 @@ def _write_owner(handle: int) -> None:
 def _read_owner(path: Path) -> LockOwner | None:
     """The holder that the file names; None if it names none."""
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        raw: Any = json.loads(read_bytes(path, _MAX_LOCK_BYTES))
         return LockOwner(int(raw["pid"]), str(raw["host"]), str(raw["command"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -225,6 +230,6 @@ def _command() -> str:
     """The command line of this process without passwords of addresses, shortened."""
     name = Path(sys.argv[0]).name
     words = ["mien" if name == "__main__.py" else name, *sys.argv[1:]]
-    text = shlex.join(redact_url(word) if "://" in word else word for word in words)
+    text = shlex.join(redact_url(word) if "://" in word else without_password(word) for word in words)
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text if len(text) <= _MAX_COMMAND else f"{text[:_MAX_COMMAND]}..."

@@ -89,6 +89,7 @@ class Metadata:
     resumed_at: tuple[int, ...] = ()  # first frame of every resumed part
     fault: str | None = None  # what part of the source was lost
     completed: bool = False
+    consent_note: str = ""  # how the people in the source agreed, in the user's words; "" = not stated
     note: str = DISCLAIMER
 
 

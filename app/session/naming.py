@@ -20,6 +20,8 @@ from app.session.folder import SessionFolder
 from app.session.identity import has_content, source_path
 from engine.capture.opening import source_stem
 from engine.capture.source import SourceKind
+from engine.files import read_bytes
+from engine.records import MAX_JSON_BYTES
 
 #: Folders above a file that its name may take in.
 _MAX_PARENTS: Final = 3
@@ -85,7 +87,7 @@ def _owners(out: Path) -> list[_Owner]:
         return []
     for file in files:
         try:
-            source: Any = json.loads(file.read_text(encoding="utf-8"))["source"]
+            source: Any = json.loads(read_bytes(file, MAX_JSON_BYTES))["source"]
             owners.append(
                 _Owner(
                     file.parent.name,

@@ -17,9 +17,10 @@ from app.session.rows import FaceRow, SessionHeader
 from app.session.text_tables import safe_cell
 from engine.files import atomic_write
 
-#: Rows in memory while the Parquet file is written: those read at once, and those of a row group.
-_ROWS_AT_ONCE: Final = 8192
-_ROWS_OF_GROUP: Final = 16384
+#: Rows in memory while the Parquet file is written: those read at once, and those of a row group. As many as a video of
+#: two minutes has, so that a longer one needs no more memory.
+_ROWS_AT_ONCE: Final = 1024
+_ROWS_OF_GROUP: Final = 4096
 _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
     | {"human_label"}

@@ -16,7 +16,7 @@ from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.session.sound import SoundTrack
 from engine.errors import OutputError
-from engine.files import part_path, publish
+from engine.files import create_part, part_path, publish
 from engine.types import Frame, FrameResult, UInt8
 
 #: Ticks per second: a whole number per frame at 24, 25, 30, 50, 60 and their 1000/1001.
@@ -83,6 +83,7 @@ class VideoSink:
         if self._container is not None:
             return
         with output_errors(self._path):
+            create_part(self._path)  # FFmpeg would write through a link of this name
             self._container = av.open(str(self._part), "w", options=dict(_CONTAINER))
 
     def write(self, result: FrameResult) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_type_hints
 from app.settings.limits import Limits, are_valid
 from engine.backends.registry import BACKENDS
 from engine.capture.stream import redact_url
-from engine.config import EngineConfig, TrackerName
+from engine.config import MAX_THREADS, EngineConfig, TrackerName
 from engine.errors import OutputError
 from engine.files import settings_folder, write_text
 from engine.records import json_text, load_json, read_value
@@ -26,8 +26,6 @@ PageName = Literal["start", "live", "annotate", "review", "settings", "about"]
 PAGES: Final[tuple[PageName, ...]] = get_args(PageName)
 #: Number of recent sessions.
 MAX_SESSIONS: Final = 8
-#: No network runs faster with more threads.
-MAX_THREADS: Final = 64
 
 
 def _results_folder() -> Path:

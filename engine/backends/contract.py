@@ -16,6 +16,8 @@ from engine.records import json_text, load_json, read_record
 
 #: Version of the contract's form; 2 renames the two limits of ExpressionCalibration.
 SCHEMA: Final = 2
+#: A contract is about 4 KiB.
+MAX_CONTRACT_BYTES: Final = 2**20
 _REMEDY: Final = "restore it from the model's release, or export the model again"
 
 
@@ -105,6 +107,27 @@ CONTRACTS: Final[dict[str, type[ModelContract]]] = {
 }
 
 
+def faces_axis(contract: ModelContract) -> int | str:
+    """Name of the axis that counts faces: the first of the image."""
+    return next(spec.shape[0] for spec in contract.inputs if spec.name == "image")
+
+
+def mask_samples(contract: ModelContract) -> int:
+    """Length of the axis that counts samples of the masks; 1 for models without."""
+    calibration = contract.calibration
+    return calibration.mask_samples if isinstance(calibration, AUCalibration) else 1
+
+
+def input_shapes(contract: ModelContract, faces: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs by name, for a number of faces."""
+    lengths = {faces_axis(contract): faces}
+    samples = mask_samples(contract)
+    return {
+        spec.name: tuple(axis if isinstance(axis, int) else lengths.get(axis, samples) for axis in spec.shape)
+        for spec in contract.inputs
+    }
+
+
 def contract_path(model: Path) -> Path:
     """Path of the contract of a model file."""
     return model.with_suffix(".json")
@@ -114,11 +137,14 @@ def read_contract(model: Path) -> ModelContract:
     """Read the contract of a model file; its hash is checked by `engine.backends.model_file`.
 
     Raises:
-        ContractError: missing, not JSON, of another schema, or with a field missing, unknown or of the wrong type.
+        ContractError: missing, too large, not JSON, of another schema, or with a field missing, unknown or of the wrong
+            type.
     """
     path = contract_path(model)
     try:
-        raw = load_json(path, lambda problem: ContractError(f"{problem}: restore it beside its model"))
+        raw = load_json(
+            path, lambda problem: ContractError(f"{problem}: restore it beside its model"), MAX_CONTRACT_BYTES
+        )
     except FileNotFoundError:
         raise ContractError(f"{path} is missing: a model is never loaded without its contract") from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:

@@ -1,6 +1,8 @@
 """Model files: where they are, and the checks before any backend opens one.
 
-A file is opened only if its contract fits this engine and names the file's own hash.
+A file is opened only if its contract fits this engine and names the file's own hash, and if it holds one plain network
+(`engine.backends.model_graph`). Files in the program's own folder must also be those of its list, ``SHA256SUMS``; a
+model that is not on the list is tried in a process of its own before it is opened (`engine.backends.trial`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Final
 from engine.alignment import CROP_SIDE_PX, CROP_TEMPLATE
 from engine.backends.contract import (
     CONTRACTS,
+    MAX_CONTRACT_BYTES,
     AUCalibration,
     ExpressionCalibration,
     ExpressionContract,
@@ -23,16 +26,22 @@ from engine.backends.contract import (
     contract_path,
     read_contract,
 )
+from engine.backends.model_graph import check_graph
 from engine.errors import ContractError, ModelError
 from engine.facs import EXPRESSIONS, UNIT_NAMES, unit_code
+from engine.files import read_bytes
 from engine.types import MESH_POINTS
 
 #: Folder of the models that come with the program, in a checkout as in an installed wheel.
 MODELS_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "models"
 #: A file is read whole to be hashed; models are a few MB, and a wrong file must not fill the memory.
 MAX_BYTES: Final = 64 * 2**20
-#: Key of an ONNX tensor whose values are in another file, as protobuf writes it (field 1, 8 bytes long).
-_EXTERNAL_DATA: Final = b"\n\x08location"
+#: In MODELS_FOLDER: hash and name of every model and contract, as ``sha256sum`` writes and checks them.
+RELEASE_LIST: Final = "SHA256SUMS"
+_MAX_LIST_BYTES: Final = 2**16
+_LIST_REMEDY: Final = "install the program again"
+#: Draws of the mask for one face; the released model has 20.
+MAX_MASK_SAMPLES: Final = 1024
 
 _Shapes = Mapping[str, tuple[int | str, ...]]
 
@@ -44,6 +53,7 @@ class ModelFile:
     path: Path
     contract: ModelContract
     content: bytes  # the ONNX file, exactly the bytes that were hashed
+    released: bool = False  # both files are those that came with the program
 
 
 def model_path(task: str, folder: Path | None = None) -> Path:
@@ -71,7 +81,8 @@ def read_model(path: Path) -> ModelFile:
 
     Raises:
         ContractError: the contract is missing, malformed, or not supported by this engine.
-        ModelError: the file is missing, too large, not the one named by the contract, or stores its weights elsewhere.
+        ModelError: the file is missing, too large, not the one named by the contract, or holds more than one plain
+            network; or it is in the program's own folder and not on its list.
     """
     contract = read_contract(path)
     check_contract(contract, path)
@@ -82,9 +93,56 @@ def read_model(path: Path) -> ModelFile:
             f"{path} has sha256 {found[:12]}..., its contract names {contract.sha256[:12]}...: "
             "restore both from one release"
         )
-    if _EXTERNAL_DATA in content:
-        raise ModelError(f"{path} stores its weights in another file, which no hash covers: export it as one file")
-    return ModelFile(path, contract, content)
+    check_graph(content, path)
+    return ModelFile(path, contract, content, _is_released(path, found))
+
+
+def _is_released(path: Path, sha256: str) -> bool:
+    """Whether a model and its contract are on the list of the program's own folder.
+
+    In a checkout, a model that was exported since the list was written counts as one of unknown origin.
+
+    Raises:
+        ModelError: they are in the folder of an installed program but differ from the list, or the list is missing.
+    """
+    if path.resolve().parent != MODELS_FOLDER:
+        return False
+    try:
+        _check_listed(path, sha256)
+    except ModelError:
+        if _is_checkout():
+            return False
+        raise
+    return True
+
+
+def _is_checkout() -> bool:
+    return (MODELS_FOLDER.parents[1] / ".git").exists()
+
+
+def _check_listed(path: Path, sha256: str) -> None:
+    listed = _release_list(MODELS_FOLDER / RELEASE_LIST)
+    contract = contract_path(path)
+    for name, found in ((path.name, sha256), (contract.name, _hash_of(contract))):
+        if listed.get(name) != found:
+            raise ModelError(f"{path.parent / name} is not the file of this release: {_LIST_REMEDY}")
+
+
+def _release_list(path: Path) -> dict[str, str]:
+    """Hashes by file name."""
+    try:
+        lines = read_bytes(path, _MAX_LIST_BYTES).decode("ascii").splitlines()
+        pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+        return {name.lstrip("*"): sha256 for sha256, name in pairs}
+    except (OSError, ValueError):
+        raise ModelError(f"{path} is missing or damaged: {_LIST_REMEDY}") from None
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(read_bytes(path, MAX_CONTRACT_BYTES)).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}): {_LIST_REMEDY}") from None
 
 
 def check_contract(contract: ModelContract, path: Path) -> None:
@@ -144,8 +202,10 @@ def _check_action_units(labels: tuple[str, ...], calibration: AUCalibration, whe
     _require(all(0 <= value <= 1 for value in thresholds), where, "a threshold outside 0-1")
     trusted = calibration.trusted
     _require(len(trusted) == len(labels), where, f"{len(trusted)} values of trusted for {len(labels)} units")
-    _require(calibration.mask_samples >= 1, where, f"mask_samples {calibration.mask_samples}, which must be 1 or more")
-    _require(calibration.mask_seed >= 0, where, f"mask_seed {calibration.mask_seed}, which cannot be below 0")
+    samples = calibration.mask_samples
+    _require(1 <= samples <= MAX_MASK_SAMPLES, where, f"mask_samples {samples}, not 1-{MAX_MASK_SAMPLES}")
+    seed = calibration.mask_seed
+    _require(0 <= seed < 2**63, where, f"mask_seed {seed}, not 0 to 2^63 - 1")
 
 
 def _check_tensors(specs: tuple[TensorSpec, ...], needed: _Shapes, kind: str, where: Path) -> None:
@@ -172,11 +232,6 @@ def _require(fits: bool, where: Path, problem: str) -> None:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ModelError(
-                f"{path} has {size / 2**20:.0f} MiB, the limit is {MAX_BYTES // 2**20}: restore the model's own file"
-            )
-        return path.read_bytes()
+        return read_bytes(path, MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): restore it beside its contract") from None

@@ -12,6 +12,7 @@ from typing import Final
 from engine.backends.base import InferenceBackend
 from engine.backends.model_file import ModelFile, read_model
 from engine.backends.switching import PendingBackend, PendingError, SwitchingBackend
+from engine.backends.trial import try_model
 from engine.config import GpuConfig
 from engine.errors import BackendError, ConfigError, ContractError, EngineError, ModelError
 
@@ -29,6 +30,12 @@ def _open_openvino(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceB
     from engine.backends.openvino_cpu import OpenVinoBackend
 
     return OpenVinoBackend(model, threads)
+
+
+def _open_openvino_bf16(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceBackend:
+    from engine.backends.openvino_cpu import OpenVinoBackend
+
+    return OpenVinoBackend(model, threads, "bf16")
 
 
 def _open_tensorrt(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceBackend:
@@ -53,6 +60,7 @@ def _open_onnxruntime_tensorrt(model: ModelFile, threads: int, gpu: GpuConfig) -
 BACKENDS: Final[dict[str, Callable[[ModelFile, int, GpuConfig], InferenceBackend]]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
+    "openvino-bf16": _open_openvino_bf16,
     "tensorrt": _open_tensorrt,
     "onnxruntime-cuda": _open_onnxruntime_cuda,
     "onnxruntime-tensorrt": _open_onnxruntime_tensorrt,
@@ -76,7 +84,8 @@ def open_backend(model: Path, order: Sequence[str], threads: int, gpu: GpuConfig
     """Check a model file against its contract, then open it on the first backend of ``order`` that can run it.
 
     With ``gpu.build`` "background", a network whose TensorRT engine is still to be built runs on the next backend until
-    it is, and a network on a GPU continues on the next backend if the GPU fails.
+    it is, and a network on a GPU continues on the next backend if the GPU fails. A model that is not part of the
+    release first runs in a process of its own (`engine.backends.trial`), which takes about a second.
 
     Args:
         model: the ONNX file, with its contract beside it.
@@ -95,7 +104,10 @@ def open_backend(model: Path, order: Sequence[str], threads: int, gpu: GpuConfig
     unknown = [name for name in order if name not in BACKENDS]
     if unknown or not order:
         raise BackendError(f"unknown backend {', '.join(unknown) or '(none named)'}: known are {', '.join(BACKENDS)}")
-    return _open_first(read_model(model), order, threads, gpu)
+    checked = read_model(model)
+    if not checked.released:
+        try_model(checked)
+    return _open_first(checked, order, threads, gpu)
 
 
 def _open_first(model: ModelFile, order: Sequence[str], threads: int, gpu: GpuConfig) -> InferenceBackend:

@@ -124,7 +124,7 @@ def _require_parity(package: TensorRt, variant: ModelFile, plan: bytes, config: 
     """
     reference, backend = OnnxRuntimeBackend(variant, 1), TensorRtBackend(package, variant, plan, config)
     try:
-        batches = random_inputs(variant.contract, config.max_faces)
+        batches = [random_inputs(variant.contract, faces) for faces in {1, config.max_faces}]
         difference = difference_beyond(_PARITY[config.precision], reference, backend, batches)
     finally:
         backend.close()
@@ -161,7 +161,9 @@ class PlanBuild:
             BackendError: a process cannot be started.
         """
         self._what, self._open_plan = f"the {config.precision} engine of {model.name}", open_plan
-        request = json.dumps({"model": str(model), "folder": str(store.folder), "gpu": asdict(config)})
+        request = json.dumps(
+            {"model": str(model.absolute()), "folder": str(store.folder.absolute()), "gpu": asdict(config)}
+        )
         # A file, not a pipe: nobody reads it before the end.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         root = Path(__file__).resolve().parents[2]
@@ -172,6 +174,7 @@ class PlanBuild:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
+                cwd=root,  # Python looks for modules in the current folder first, which may be a stranger's
                 env={**os.environ, "PYTHONPATH": path},
             )
         except OSError as error:

@@ -78,8 +78,20 @@ def is_same_face(one: FaceShape, other: FaceShape) -> bool:
 
 def is_detected_at(detection: FaceDetection, mesh: Float32, size_px: float) -> bool:
     """Whether a detection and a mesh (468, 3) of one frame lie on the same face."""
+    return detected_distance(detection, mesh, size_px) < _DETECTED_DISTANCE
+
+
+def detected_distance(detection: FaceDetection, mesh: Float32, size_px: float) -> float:
+    """Mean distance of eyes, nose and mouth of a detection from those of a mesh (468, 3), in sizes of the face."""
     points = mesh[_DETECTOR_PAIRS, :2].mean(axis=1)  # (4, 2)
-    return _distance(detection.landmarks[:4], np.asarray(points, np.float32)) < _DETECTED_DISTANCE * size_px
+    return _distance(detection.landmarks[:4], np.asarray(points, np.float32)) / size_px
+
+
+def overlap(one: FaceShape, other: FaceShape) -> float:
+    """Share of the smaller of two boxes that lies in the other."""
+    low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
+    shared = float(np.prod(np.clip(high - low, 0, None)))
+    return shared / min(one.size_px, other.size_px) ** 2
 
 
 def distinct(shapes: Sequence[FaceShape], scores: Sequence[float]) -> list[int]:
@@ -121,6 +133,8 @@ def associate(expected: Sequence[Expected], seen: Sequence[FaceShape]) -> dict[i
     pairs: dict[int, int] = {}
     for unpaired in _UNPAIRED_COSTS:
         pairs |= cheapest_pairs(costs, unpaired)
+        if len(pairs) == min(costs.shape):
+            break
         costs[list(pairs), :] = math.inf
         costs[:, list(pairs.values())] = math.inf
     return pairs
@@ -129,37 +143,78 @@ def associate(expected: Sequence[Expected], seen: Sequence[FaceShape]) -> dict[i
 def cheapest_pairs(costs: Float64, unpaired: float) -> dict[int, int]:
     """The pairing (row -> column) of a cost matrix (n, m) with the least sum; a row left alone costs ``unpaired``.
 
-    Infinite costs are never paired. Exact, by dynamic programming over the set of taken columns, row by row: at most
-    n * m * 2^m steps, and far fewer because faces rarely compete; meant for up to eight faces.
+    Infinite costs are never paired. Exact, by the Hungarian method with potentials (Kuhn 1955; the form with one
+    shortest augmenting path per row, Jonker and Volgenant 1987): n * n * (n + m) steps at most. Of two pairings that
+    cost the same, the one that pairs early rows wins.
 
     >>> cheapest_pairs(np.array([[1.0, 2.0], [1.0, 9.0]]), unpaired=10.0)
     {0: 1, 1: 0}
     >>> cheapest_pairs(np.array([[1.0, 2.0], [1.0, 9.0]]), unpaired=1.5)
     {0: 0}
     """
-    plans: dict[int, _Plan] = {0: (0.0, ())}  # taken columns as bits -> the cheapest way to take them
-    for row in costs:
-        options = [(int(column), float(row[column])) for column in np.flatnonzero(np.isfinite(row))]
-        longer: dict[int, _Plan] = {}
-        for taken, (total, chosen) in plans.items():
-            _keep_cheaper(longer, taken, (total + unpaired, (*chosen, _ALONE)))
-            for column, price in options:
-                if not taken >> column & 1:
-                    _keep_cheaper(longer, taken | 1 << column, (total + price, (*chosen, column)))
-        plans = longer
-    _, columns = min(plans.values())
-    return {row: column for row, column in enumerate(columns) if column != _ALONE}
+    rows, columns = costs.shape
+    if not rows or not columns:
+        return {}
+    alone = [unpaired + _TIE * (rows - row) for row in range(rows)]
+    table = [[*line, *([price] * rows)] for line, price in zip(costs.tolist(), alone, strict=True)]
+    pairs = _assigned(table)
+    return {row: column for row, column in enumerate(pairs) if column < columns}
 
 
-#: Sum of costs, and the column of each row so far.
-_Plan = tuple[float, tuple[int, ...]]
-#: Stands for "no column"; larger than any, so that of two plans that cost the same the one that pairs early rows wins.
-_ALONE: Final = 1 << 30
+#: Makes leaving an early row alone dearer, and is far below any real difference of costs.
+_TIE: Final = 1e-9
 
 
-def _keep_cheaper(plans: dict[int, _Plan], taken: int, plan: _Plan) -> None:
-    if taken not in plans or plan < plans[taken]:
-        plans[taken] = plan
+def _assigned(table: list[list[float]]) -> list[int]:
+    """The column of each row in the cheapest assignment; every row can have the last columns, one per row."""
+    width = len(table[0])
+    row_price, column_price = [0.0] * len(table), [0.0] * (width + 1)
+    owner = [_ALONE] * (width + 1)  # row of each column; the last one stands for the row that is being placed
+    for first in range(len(table)):
+        owner[width] = first
+        column, came_from = _free_column(table, owner, row_price, column_price)
+        while column != width:
+            owner[column] = owner[came_from[column]]
+            column = came_from[column]
+    pairs = [0] * len(table)
+    for column, row in enumerate(owner[:width]):
+        if row != _ALONE:
+            pairs[row] = column
+    return pairs
+
+
+#: Stands for the row of a column that has none.
+_ALONE: Final = -1
+
+
+def _free_column(
+    table: list[list[float]], owner: list[int], row_price: list[float], column_price: list[float]
+) -> tuple[int, list[int]]:
+    """The column without a row at the end of the cheapest path from the row to be placed, and the path backwards.
+
+    The prices are updated so that no pair costs less than the sum of its two.
+    """
+    width = len(table[0])
+    column, least, came_from, open_columns = width, [math.inf] * width, [width] * width, list(range(width))
+    done = [width]
+    while True:
+        row = owner[column]
+        for other in open_columns:
+            price = table[row][other] - row_price[row] - column_price[other]
+            if price < least[other]:
+                least[other], came_from[other] = price, column
+        following = min(open_columns, key=least.__getitem__)
+        step = least[following]
+        for other in done:
+            row_price[owner[other]] += step
+            column_price[other] -= step
+        for other in open_columns:
+            least[other] -= step
+        column = following
+        if owner[column] == _ALONE:
+            return column, came_from
+        open_columns.remove(column)
+        done.append(column)
 
 
 def _distance(one: Float32, other: Float32) -> float:

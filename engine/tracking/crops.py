@@ -34,9 +34,7 @@ class CropTracker:
         mesh, presence = self._locate(frame.image)
         if mesh is None or presence < self._min_presence:
             return ()
-        height, width = frame.image.shape[:2]
-        pose = head_pose(mesh, width, height)
-        return (FaceTrack(1, TrackState.CONFIRMED, shape_of(mesh).box, mesh, pose, presence, 0.0),)
+        return (FaceTrack(1, TrackState.CONFIRMED, shape_of(mesh).box, mesh, head_pose(mesh), presence, 0.0),)
 
     @property
     def cut(self) -> bool:

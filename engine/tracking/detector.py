@@ -15,23 +15,26 @@ import numpy as np
 from engine.tracking.face_models import DETECTOR, face_model_path
 from engine.tracking.litert import LiteRTNetwork
 from engine.tracking.mesh import FaceRoi, cut_square
+from engine.tracking.views import View
 from engine.types import FaceDetection, Float32, UInt8
 
 _GRID: Final = 48
 #: Logits beyond this are saturated; the clip keeps exp() finite.
 _LOGIT_LIMIT: Final = 50.0
-#: Sides of the face's square (FaceRoi) that a closer look covers, so that a face fills a ninth of it. Measured on the
-#: shared clips: real faces score .69 to .97 in it, coarse ones of 20 px .74 on average; letters .25 on average and .39
-#: at most, cars nothing. From afar letters reach .67, more than some faces.
-_LOOK_SCALE: Final = 6.0
-#: A face found by a closer look lies this near to the middle (in sides of the square) ...
-_LOOK_REACH: Final = 0.35
+#: Sides of the face's square (FaceRoi) that the window of a check covers, near and far. On the labelled set
+#: (training/evaluation/faces.py) the near window tells faces from other things best: whatever lies outside the image is
+#: black in it, so faces that fill the image score .63 and more there (.14 in the far window). The far window shows what
+#: is around a small face; drawn animals that pass one of the two do not pass the other.
+NEAR_SCALE: Final = 3.0
+FAR_SCALE: Final = 6.0
+#: A face found by a check lies this near to the middle (in sides of the square) ...
+_CHECK_REACH: Final = 0.35
 #: ... and its box is between these shares of the square's side.
-_LOOK_SIZES: Final = (0.33, 1.33)
+_CHECK_SIZES: Final = (0.33, 1.33)
 
 
 class FaceDetector:
-    """Finds faces anywhere in a picture."""
+    """Finds faces anywhere in an image."""
 
     def __init__(self, min_score: float = 0.6, max_overlap: float = 0.3, threads: int = 1) -> None:
         """Load the network.
@@ -45,30 +48,51 @@ class FaceDetector:
         cells = (np.arange(_GRID, dtype=np.float32) + np.float32(0.5)) / np.float32(_GRID)
         self._anchors = np.stack(np.meshgrid(cells, cells), axis=-1).reshape(-1, 2)  # (2304, 2) x y, 0-1
 
-    def detect(self, image: UInt8) -> list[FaceDetection]:
-        """Faces of an RGB picture (H, W, 3) uint8, best score first."""
-        picture, frame_from_input = _letterbox(image, self._network.side)
-        return self._find(picture, frame_from_input, self._min_score)
+    def detect(self, image: UInt8, view: View | None = None) -> list[FaceDetection]:
+        """Faces of an RGB image (H, W, 3) uint8 in one view of it (None = the whole image), best score first."""
+        view = view or View()
+        height, width = image.shape[:2]
+        x0, y0, x1, y1 = view.box or (0, 0, width, height)
+        region = image[max(y0, 0) : y1, max(x0, 0) : x1]
+        beyond = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+        if any(beyond):
+            region = np.asarray(cv2.copyMakeBorder(region, *beyond, cv2.BORDER_CONSTANT), np.uint8)
+        turned = np.asarray(np.rot90(region, -view.quarter_turns), np.uint8) if view.quarter_turns else region
+        fitted, turned_from_input = _letterbox(np.ascontiguousarray(turned), self._network.side, view.share)
+        frame_from_turned = _frame_from_turned(view.quarter_turns, x1 - x0, y1 - y0)
+        frame_from_input = frame_from_turned[:, :2] @ turned_from_input
+        frame_from_input[:, 2] += frame_from_turned[:, 2] + (x0, y0)
+        return self._find(fitted, np.asarray(frame_from_input, np.float32), self._min_score)
 
-    def look(self, image: UInt8, roi: FaceRoi, min_score: float) -> FaceDetection | None:
-        """A closer look: the face in the square, seen in a window four times as wide around it.
+    def check(self, image: UInt8, roi: FaceRoi, min_score: float, scale: float = NEAR_SCALE) -> FaceDetection | None:
+        """The face in a square, searched in a window ``scale`` times as wide around it, upright and magnified.
 
-        Small faces are magnified, tilted ones set upright, so this finds what `detect` may miss and finds no face where
-        `detect` was fooled. None when no face of about the square's size lies in its middle.
+        None when no face of about the square's size lies in its middle. Finds small and tilted faces that `detect`
+        misses, and does not find what `detect` wrongly takes for a face.
         """
-        window = FaceRoi(roi.centre_x_px, roi.centre_y_px, roi.side_px * _LOOK_SCALE, roi.angle_rad)
-        picture, frame_from_input = cut_square(image, window, self._network.side)
-        for found in self._find(picture, frame_from_input, min_score):
+        window = FaceRoi(roi.centre_x_px, roi.centre_y_px, roi.side_px * scale, roi.angle_rad)
+        cut, frame_from_input = cut_square(image, window, self._network.side, cv2.BORDER_CONSTANT)
+        for found in self._find(cut, frame_from_input, min_score, within=1 / scale):
             middle = (found.box[:2] + found.box[2:]) / 2 - (roi.centre_x_px, roi.centre_y_px)
             size = float(found.box[2] - found.box[0]) / roi.side_px
-            if np.abs(middle).max() < _LOOK_REACH * roi.side_px and _LOOK_SIZES[0] < size < _LOOK_SIZES[1]:
+            if np.abs(middle).max() < _CHECK_REACH * roi.side_px and _CHECK_SIZES[0] < size < _CHECK_SIZES[1]:
                 return found
         return None
 
-    def _find(self, picture: UInt8, frame_from_input: Float32, min_score: float) -> list[FaceDetection]:
-        """Faces of a network input (S, S, 3), moved into the frame by an affine map (2, 3)."""
-        raw, logits = sorted(self._network.run(picture, 2 / 255, -1.0), key=lambda output: -output.shape[-1])
-        boxes, landmarks, scores = decode(raw, logits[:, 0], self._anchors, self._network.side, min_score)
+    def _find(
+        self, fitted: UInt8, frame_from_input: Float32, min_score: float, within: float = 1.0
+    ) -> list[FaceDetection]:
+        """Faces of a network input (S, S, 3), moved into the frame by an affine map (2, 3).
+
+        ``within``: how far from the middle along both axes, in sides of the input; clutter around costs no time then.
+        """
+        side = self._network.side
+        raw, logits = sorted(self._network.run(fitted, 2 / 255, -1.0), key=lambda output: -output.shape[-1])
+        boxes, landmarks, scores = decode(raw, logits[:, 0], self._anchors, side, min_score)
+        if within < 1:
+            off = np.abs(boxes[:, :2] + boxes[:, 2:] - side).max(1, initial=0.0) / 2
+            near = off < within * side
+            boxes, landmarks, scores = boxes[near], landmarks[near], scores[near]
         scale = float(np.hypot(frame_from_input[0, 0], frame_from_input[1, 0]))
         half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(
             scale / 2
@@ -107,16 +131,33 @@ def _moved(points: Float32, affine: Float32) -> Float32:
     return np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
-def _letterbox(image: UInt8, side: int) -> tuple[UInt8, Float32]:
-    """Fit a picture into a black square, as the published graph does; also the map (2, 3) from square to picture."""
+def _frame_from_turned(quarter_turns: int, width: int, height: int) -> Float32:
+    """Map (2, 3) from an image of ``width`` x ``height`` turned clockwise by quarter turns back to that image."""
+    maps = (
+        [[1, 0, 0], [0, 1, 0]],
+        [[0, 1, 0], [-1, 0, height]],
+        [[-1, 0, width], [0, -1, height]],
+        [[0, -1, width], [1, 0, 0]],
+    )
+    return np.array(maps[quarter_turns % 4], np.float32)
+
+
+def _letterbox(image: UInt8, side: int, share: float = 1.0) -> tuple[UInt8, Float32]:
+    """Fit an image into a black square, as the published graph does; also the map (2, 3) from square to image.
+
+    Args:
+        image: (H, W, 3).
+        side: of the square in pixels.
+        share: of the side that the longer side of the image takes.
+    """
     height, width = image.shape[:2]
-    scale = side / max(height, width)
-    fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
-    left, top = (side - fitted[0]) // 2, (side - fitted[1]) // 2
-    picture = np.zeros((side, side, 3), np.uint8)
-    picture[top : top + fitted[1], left : left + fitted[0]] = _shrunk(image, fitted)
-    step_x, step_y = width / fitted[0], height / fitted[1]
-    return picture, np.array([[step_x, 0, -left * step_x], [0, step_y, -top * step_y]], np.float32)
+    scale = side * share / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    fitted = np.zeros((side, side, 3), np.uint8)
+    fitted[top : top + size[1], left : left + size[0]] = _shrunk(image, size)
+    step_x, step_y = width / size[0], height / size[1]
+    return fitted, np.array([[step_x, 0, -left * step_x], [0, step_y, -top * step_y]], np.float32)
 
 
 def _shrunk(image: UInt8, size: tuple[int, int]) -> UInt8:

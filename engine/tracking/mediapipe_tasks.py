@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.errors import EngineError, FaceModelError
+from engine.tracking.evidence import Evidence
 from engine.tracking.face_models import DETECTOR, MESH, cache_folder, face_model_path
 from engine.tracking.landmark_padding import padded_network
 from engine.tracking.mesh import roi_from_mesh
@@ -80,8 +81,21 @@ class MediaPipeTracker:
         found = self._landmarker.detect_for_video(picture, self._last_ms)
         height, width = frame.image.shape[:2]
         meshes = [_mesh_of(landmarks, width, height) for landmarks in found.face_landmarks]
-        sightings = [Sighting(mesh, roi_from_mesh(mesh), _CERTAIN, _CERTAIN) for mesh in meshes]
+        sightings = [
+            Sighting(mesh, roi_from_mesh(mesh), _CERTAIN, _CERTAIN, Evidence(_CERTAIN, _CERTAIN, 0.0).value)
+            for mesh in meshes
+        ]
         return self._book.update(frame, sightings)
+
+    @property
+    def cut(self) -> bool:
+        """False: the package keeps its own state, which does not end at cuts."""
+        return False
+
+    @property
+    def left_out(self) -> int:
+        """Faces beyond ``max_faces``: the package does not report them."""
+        return self._book.left_out
 
     def snapshot(self) -> str:
         """Ids and their memory as JSON text. The package's own state cannot be saved: after `restore` it starts with a

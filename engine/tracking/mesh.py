@@ -25,6 +25,8 @@ _SIDE_RATIOS: Final = (0.5, 1.8)
 _MAX_OFF_CENTRE: Final = 0.4
 #: The mouth lies at least this far below the eyes, in sides of the square (about .2 on a face that looks ahead).
 _MIN_DROP: Final = 0.05
+#: Pixels beyond a square that its interpolation may read.
+_CUT_MARGIN_PX: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,28 @@ class FaceMesh:
         return mesh, 1.0 / (1.0 + math.exp(-logit))
 
 
-def cut_square(image: UInt8, roi: FaceRoi, side: int) -> tuple[UInt8, Float32]:
-    """The square as a picture (side, side, 3), frame edges repeated outside, and its map (2, 3) to the frame."""
+def cut_square(image: UInt8, roi: FaceRoi, side: int, border: int = cv2.BORDER_REPLICATE) -> tuple[UInt8, Float32]:
+    """The square as an image (side, side, 3) and its map (2, 3) to the frame.
+
+    ``border`` is OpenCV's mode for what lies outside the frame.
+    """
     frame_from_crop = _frame_from_crop(roi, side)
+    reach = roi.side_px / 2 * (abs(math.cos(roi.angle_rad)) + abs(math.sin(roi.angle_rad))) + _CUT_MARGIN_PX
+    left, right = _span(roi.centre_x_px, reach, image.shape[1])
+    top, bottom = _span(roi.centre_y_px, reach, image.shape[0])
+    # Four channels: warpAffine takes a third of the time, even with the conversion of the part that is needed.
+    part = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
+    part_from_crop = frame_from_crop.astype(np.float64)
+    part_from_crop[:, 2] -= (left, top)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(image, frame_from_crop, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8), frame_from_crop
+    crop = cv2.warpAffine(part, part_from_crop, (side, side), flags=flags, borderMode=border)
+    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), np.uint8), frame_from_crop
+
+
+def _span(centre_px: float, reach_px: float, length: int) -> tuple[int, int]:
+    """First and last pixel, exclusive, of what a square reaches of an axis; at least the pixel next to it."""
+    first = min(max(math.floor(centre_px - reach_px), 0), length - 1)
+    return first, max(min(math.ceil(centre_px + reach_px), length), first + 1)
 
 
 def _frame_from_crop(roi: FaceRoi, side: int) -> Float32:

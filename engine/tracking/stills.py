@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from engine.records import read_value
 from engine.tracking.tracker import Tracker
 from engine.types import FaceTrack, Frame
 
@@ -26,13 +27,23 @@ class StillTracker:
         self._next_id += len(found)
         return tuple(dataclasses.replace(track, track_id=track_id) for track_id, track in enumerate(found, first))
 
+    @property
+    def cut(self) -> bool:
+        """False: stills are not shots."""
+        return False
+
+    @property
+    def left_out(self) -> int:
+        """Faces of the last still beyond ``max_faces``."""
+        return self._tracker.left_out
+
     def snapshot(self) -> str:
         """The next id as JSON: nothing else goes from picture to picture."""
         return json.dumps({"next_id": self._next_id})
 
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
-        self._next_id = int(json.loads(text)["next_id"])
+        self._next_id = read_value(int, json.loads(text)["next_id"], field="next_id")
 
     def close(self) -> None:
         """Let go of the networks."""

@@ -18,24 +18,29 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config import TrackingConfig
-from engine.tracking.association import Expected, FaceShape, associate, distinct, shape_of
+from engine.records import read_record, read_value
+from engine.tracking.association import Expected, FaceShape, associate, distinct, overlap, shape_of
+from engine.tracking.evidence import least_evidence
 from engine.tracking.mesh import FaceRoi
 from engine.tracking.pose import head_pose
 from engine.types import MESH_POINTS, FaceTrack, Float32, Frame, TrackState
 
-#: A face whose mesh is trusted is confirmed once the detector agreed in this many frames ...
+#: A face is confirmed once the detector agreed in this many frames, the mean evidence passes the rule, and the mesh
+#: network was this sure on average: on drawn animals it flickers.
 _MIN_DETECTIONS: Final = 2
-#: ... and the mesh network was this sure on average (on things that are no face it flickers).
 _MIN_MEAN_PRESENCE: Final = 0.8
-#: A face that is too small for the mesh network is confirmed by the detector alone: this often, with this mean score,
-#: after twice the time. Closer looks give real faces .77 on average and letters or cars .18 (detector.py).
+#: A face that is too small or too coarse for the mesh network is confirmed by the detector alone: this often, with this
+#: mean score, after twice the time, while the mean presence is below that. Checks give real faces .77 on average and
+#: letters or cars .18.
 _MIN_SMALL_DETECTIONS: Final = 4
-_MIN_SMALL_SCORE: Final = 0.6
+_MIN_SMALL_SCORE: Final = 0.7
 _SMALL_CONFIRM_FACTOR: Final = 2.0
 #: A face that the detector denied this often in a row is given up ...
 _MAX_DENIALS: Final = 2
 #: ... unless the mesh network is as good as certain: a profile that the detector cannot see.
 _CERTAIN_PRESENCE: Final = 0.95
+#: A new face shares at most this part of its box, or of the other's, with another face.
+_MAX_OVERLAP: Final = 0.3
 #: Time constants in seconds: of the means above, of the velocity, and of the belief that a lost face keeps moving.
 _EVIDENCE_S: Final = 0.3
 _VELOCITY_S: Final = 0.08
@@ -48,6 +53,10 @@ _UNPROVEN_HANDICAP: Final = 0.3
 _YOUNGER_HANDICAP: Final = 0.02
 
 
+#: Pixels, pixels per second and seconds in a saved state: far more than any video has, and safe in every conversion.
+_MAX_SAVED: Final = 1e7
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
     """One face that was seen in this frame, not yet anyone."""
@@ -56,6 +65,7 @@ class Sighting:
     roi: FaceRoi  # the square around it, from the mesh, or from the detector where the mesh cannot be trusted
     presence: float  # 0-1 from the mesh network
     detection: float | None  # score of the detector for this face now; 0.0 = it was asked and denies; None = not asked
+    evidence: float | None = None  # value of the rule of evidence; None = not weighed now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +83,7 @@ class TrackMemory:
     seen_s: float
     presence: float  # of the last sighting
     mean_presence: float
+    mean_evidence: float  # of the rule of evidence
     mean_detection: float  # 0-1, mean of the detector's scores, denials as 0
     detections: int  # how often the detector agreed
     denials: int  # how often in a row it did not
@@ -83,6 +94,26 @@ class TrackMemory:
         return self.velocity_x_px_s * reach_s, self.velocity_y_px_s * reach_s
 
 
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A memory as it is saved; see TrackMemory."""
+
+    track_id: int
+    state: TrackState
+    mesh: str  # base64 of little-endian float32
+    roi: FaceRoi
+    velocity_x_px_s: float
+    velocity_y_px_s: float
+    born_s: float
+    seen_s: float
+    presence: float
+    mean_presence: float
+    mean_evidence: float
+    mean_detection: float
+    detections: int
+    denials: int
+
+
 class TrackBook:
     """The known faces. Time comes from the frames alone, so the same frames give the same tracks."""
 
@@ -91,6 +122,8 @@ class TrackBook:
         self._next_id = 1
         self._updated_s = -math.inf  # time of the last frame
         self._memories: tuple[TrackMemory, ...] = ()
+        #: Faces seen in the last update for which there was no room (``max_faces``).
+        self.left_out = 0
 
     @property
     def memories(self) -> tuple[TrackMemory, ...]:
@@ -103,6 +136,10 @@ class TrackBook:
         A face of the last frame stays for one frame more, so that slow videos have tracks too.
         """
         self._memories = tuple(memory for memory in self._memories if now_s - memory.seen_s <= self._patience_s(memory))
+
+    def end(self) -> None:
+        """End every track, as at a cut; ids are not used again."""
+        self._memories = ()
 
     def update(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[FaceTrack, ...]:
         """Give each face that was seen in the frame its id; the tracks in sight, oldest first.
@@ -127,7 +164,9 @@ class TrackBook:
                 memory = dataclasses.replace(memory, state=TrackState.LOST)
             memories.append(memory)
         free = [index for column, index in enumerate(kept) if column not in pairs.values()]
-        for memory in self._born([(sightings[index], shapes[index]) for index in free], now_s, len(seen)):
+        known = [shapes[kept[column]] for column in pairs.values()]
+        new = _apart([(sightings[index], shapes[index]) for index in free], known)
+        for memory in self._born(new, now_s, len(seen)):
             seen[memory.track_id] = memory
             memories.append(memory)
         self._memories = tuple(memories)
@@ -144,8 +183,9 @@ class TrackBook:
     def restore(self, text: str) -> None:
         """Take the state of `snapshot` back."""
         state = json.loads(text)
-        self._next_id = int(state["next_id"])
-        self._updated_s = -math.inf if state["updated_s"] is None else float(state["updated_s"])
+        self._next_id = read_value(int, state["next_id"], field="next_id")
+        updated_s = read_value(float | None, state["updated_s"], field="updated_s")
+        self._updated_s = -math.inf if updated_s is None else updated_s
         self._memories = tuple(_unpacked(packed) for packed in state["memories"])
 
     def _patience_s(self, memory: TrackMemory) -> float:
@@ -166,8 +206,10 @@ class TrackBook:
         """New tracks for sightings that fit no known face, largest first, so that ids do not hang on their order."""
         proven = [pair for pair in free if pair[0].detection]
         proven.sort(key=lambda pair: (-pair[1].size_px, *pair[1].box.tolist()))
+        room = max(self._config.max_faces - in_sight, 0)
+        self.left_out = max(len(proven) - room, 0)
         born = []
-        for sighting, shape in proven[: max(self._config.max_faces - in_sight, 0)]:
+        for sighting, shape in proven[:room]:
             memory = TrackMemory(
                 track_id=self._next_id,
                 state=TrackState.TENTATIVE,
@@ -180,6 +222,7 @@ class TrackBook:
                 seen_s=now_s,
                 presence=sighting.presence,
                 mean_presence=sighting.presence,
+                mean_evidence=sighting.evidence or 0.0,
                 mean_detection=sighting.detection or 0.0,
                 detections=1,
                 denials=0,
@@ -189,6 +232,20 @@ class TrackBook:
         return born
 
 
+def _apart(new: Sequence[tuple[Sighting, FaceShape]], known: Sequence[FaceShape]) -> list[tuple[Sighting, FaceShape]]:
+    """The new faces that share no more than `_MAX_OVERLAP` with a known face, or with a new one of more evidence.
+
+    A mesh that slipped off a face lies beside it and is nearly as sure.
+    """
+    order = sorted(new, key=lambda pair: (-(pair[0].evidence or 0.0), -pair[1].size_px, *pair[1].box.tolist()))
+    taken, chosen = list(known), []
+    for sighting, shape in order:
+        if all(overlap(shape, other) <= _MAX_OVERLAP for other in taken):
+            chosen.append((sighting, shape))
+            taken.append(shape)
+    return chosen
+
+
 def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: float) -> TrackMemory:
     """The memory with one more sighting."""
     since_s = max(now_s - memory.seen_s, 1e-3)
@@ -196,6 +253,7 @@ def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: flo
     step_x = (sighting.roi.centre_x_px - memory.roi.centre_x_px) / since_s
     step_y = (sighting.roi.centre_y_px - memory.roi.centre_y_px) / since_s
     weight = 1 - math.exp(-since_s / _EVIDENCE_S)
+    evidence = memory.mean_evidence if sighting.evidence is None else sighting.evidence
     score = memory.mean_detection if sighting.detection is None else sighting.detection
     return dataclasses.replace(
         memory,
@@ -207,6 +265,7 @@ def _grown(memory: TrackMemory, sighting: Sighting, shape: FaceShape, now_s: flo
         seen_s=now_s,
         presence=sighting.presence,
         mean_presence=(1 - weight) * memory.mean_presence + weight * sighting.presence,
+        mean_evidence=(1 - weight) * memory.mean_evidence + weight * evidence,
         mean_detection=(1 - weight) * memory.mean_detection + weight * score,
         detections=memory.detections + (1 if sighting.detection else 0),
         denials=memory.denials if sighting.detection is None else 0 if sighting.detection else memory.denials + 1,
@@ -220,24 +279,23 @@ def _is_credible(memory: TrackMemory) -> bool:
 def _settled(memory: TrackMemory, now_s: float, confirm_s: float) -> TrackMemory:
     """The memory of a face in sight, confirmed if it is proven or was confirmed before it was lost."""
     age_s = now_s - memory.born_s
-    # In pictures (confirm_s = 0) there is no time to be seen twice.
-    often, often_if_small = (_MIN_DETECTIONS, _MIN_SMALL_DETECTIONS) if confirm_s > 0 else (1, 1)
-    sure = memory.detections >= often and memory.mean_presence >= _MIN_MEAN_PRESENCE
-    sure_if_small = memory.detections >= often_if_small and memory.mean_detection >= _MIN_SMALL_SCORE
-    proven = (sure and age_s >= confirm_s) or (sure_if_small and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s)
+    steady = memory.detections >= _MIN_DETECTIONS and memory.mean_presence >= _MIN_MEAN_PRESENCE
+    small = memory.detections >= _MIN_SMALL_DETECTIONS and memory.mean_presence < _MIN_MEAN_PRESENCE
+    sure = steady and memory.mean_evidence >= least_evidence(memory.shape.size_px) and age_s >= confirm_s
+    sure_if_small = small and memory.mean_detection >= _MIN_SMALL_SCORE and age_s >= _SMALL_CONFIRM_FACTOR * confirm_s
+    proven = confirm_s == 0 or sure or sure_if_small  # in pictures there is no time to be seen twice
     if memory.state is TrackState.LOST or (memory.state is TrackState.TENTATIVE and proven):
         return dataclasses.replace(memory, state=TrackState.CONFIRMED)
     return memory
 
 
 def _track_of(memory: TrackMemory, frame: Frame) -> FaceTrack:
-    height, width = frame.image.shape[:2]
     return FaceTrack(
         track_id=memory.track_id,
         state=memory.state,
         box=memory.shape.box,
         mesh=memory.mesh,
-        pose=head_pose(memory.mesh, width, height),
+        pose=head_pose(memory.mesh),
         score=memory.presence,
         age_s=frame.timestamp_s - memory.born_s,
     )
@@ -252,7 +310,23 @@ def _packed(memory: TrackMemory) -> dict[str, Any]:
     return values
 
 
-def _unpacked(values: dict[str, Any]) -> TrackMemory:
-    flat = np.frombuffer(base64.b64decode(values["mesh"]), "<f4").astype(np.float32)
-    mesh, roi, state = flat.reshape(MESH_POINTS, 3), FaceRoi(**values["roi"]), TrackState(values["state"])
-    return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh), "roi": roi, "state": state})
+def _unpacked(raw: object) -> TrackMemory:
+    """Make a memory from its JSON values.
+
+    Raises:
+        ValueError: a value is missing, of the wrong type or out of range, as in a file that was damaged or made up.
+    """
+    saved = read_record(_Saved, raw, require_all=True)
+    flat = np.frombuffer(base64.b64decode(saved.mesh, validate=True), "<f4").astype(np.float32)
+    mesh = flat.reshape(MESH_POINTS, 3)
+    numbers = [
+        *dataclasses.astuple(saved.roi),
+        saved.velocity_x_px_s,
+        saved.velocity_y_px_s,
+        saved.born_s,
+        saved.seen_s,
+    ]
+    if not (np.abs(mesh) < _MAX_SAVED).all() or not all(abs(number) < _MAX_SAVED for number in numbers):
+        raise ValueError(f"the state of face {saved.track_id} is out of range")
+    values = {name.name: getattr(saved, name.name) for name in dataclasses.fields(saved)}
+    return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh)})

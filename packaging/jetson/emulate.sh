@@ -42,11 +42,14 @@ fi
 step "wheels for aarch64, Python $version, glibc 2.$glibc"
 platforms=(--platform manylinux2014_aarch64)
 for minor in $(seq $glibc -1 17); do platforms+=(--platform "manylinux_2_${minor}_aarch64"); done
-rm -rf "$debian/wheels"
+rm -f "$debian"/wheels/mien-*.whl
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$debian/wheels" "$root"
 grep -v 'python_version < "3.11"' "$root/packaging/constraints.txt" > "$folder/constraints.txt"
-"$python" -m pip download --quiet --only-binary=:all: --implementation cp --python-version $version "${platforms[@]}" \
-  -c "$folder/constraints.txt" --dest "$debian/wheels" "$debian"/wheels/mien-*.whl
+if ! cmp -s "$folder/constraints.txt" "$folder/downloaded.txt"; then
+  "$python" -m pip download --quiet --only-binary=:all: --implementation cp --python-version $version "${platforms[@]}" \
+    -c "$folder/constraints.txt" --dest "$debian/wheels" "$debian"/wheels/mien-*.whl
+  cp "$folder/constraints.txt" "$folder/downloaded.txt"
+fi
 
 mountpoint -q "$debian/proc" || mount -t proc proc "$debian/proc"
 trap 'umount "$debian/proc"' EXIT

@@ -85,9 +85,9 @@ def build_deb(tree: Path, out: Path, architecture: str) -> Path:
         (control / name).write_text(text)
         (control / name).chmod(0o755)
     package = out / f"mien_{version()}_{architecture}.deb"
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(package)], check=True, capture_output=True
-    )
+    # wheels are compressed already: xz would take minutes and gain nothing
+    command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(package)]
+    subprocess.run(command, check=True, capture_output=True)
     return package
 
 

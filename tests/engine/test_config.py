@@ -70,3 +70,37 @@ def test_gpu_settings_are_read(tmp_path: Path) -> None:
     assert (gpu.precision, gpu.max_faces, gpu.build) == ("int8", 4, "cached")
     with pytest.raises(ConfigError, match="precision"):
         load_config(write_config(tmp_path, '[gpu]\nprecision = "fp8"\n'))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("threads = 100000", "threads is 100000: set it from 1 to 64"),
+        ("threads = 0", "threads is 0: set it from 1 to 64"),
+        ("threads = -1", "threads is -1: set it from 1 to 64"),
+        ("[tracking]\nthreads = 100000", "tracking.threads is 100000: set it from 1 to 64"),
+        ("[tracking]\nmax_faces = 0", "tracking.max_faces is 0: set it from 1 to 1000"),
+        ("[tracking]\ndetect_every_s = -1.0", "tracking.detect_every_s is -1.0: set it from 0 to 3600"),
+        ("[tracking]\ndetect_every_s = nan", "tracking.detect_every_s must be finite"),
+        ("[routing]\nsmoothing_s = inf", "routing.smoothing_s must be finite"),
+        ("[routing]\nmax_labels = 9", "routing.max_labels is 9: set it from 1 to 8"),
+        ("[quality]\nmin_inside = 1.5", "quality.min_inside is 1.5: set it from 0 to 1"),
+        ("[runtime]\nfile_queue = 0", "runtime.file_queue is 0: set it from 1 to 1024"),
+        ("[gpu]\nworkspace_mb = -5", "gpu.workspace_mb is -5: set it from 1 to 1048576"),
+        ("threads = " + "9" * 5000, "not valid TOML|threads"),
+    ],
+)
+def test_values_out_of_range_are_refused_with_the_range(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_settings_file_of_a_megabyte_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    with path.open("wb") as handle:
+        handle.truncate(2**30)  # sparse: occupies no disk space
+    with pytest.raises(ConfigError, match="the limit is 1"):
+        load_config(path)

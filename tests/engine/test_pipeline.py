@@ -15,6 +15,7 @@ from engine.errors import OutputError, Remedy
 from engine.facs import EXPRESSIONS
 from engine.pipeline import Pipeline
 from engine.routing import Router
+from engine.tracking.tracker import FaceTracker
 from engine.types import (
     AUEstimate,
     ExpressionEstimate,
@@ -51,6 +52,8 @@ class ScriptedTracker:
     def __init__(self, *script):
         self._script = script
         self.place = 0
+        self.cut = False
+        self.left_out = 0
         self.closed = False
 
     def track(self, frame):
@@ -201,6 +204,20 @@ def test_an_unreadable_state_is_an_error_with_a_remedy(text):
         _pipeline([]).restore(text)
 
 
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("left_out", ["turns", "shot_s", "cuts", "searches"])
+def test_a_state_of_an_earlier_version_of_the_tracker_is_an_error_with_a_remedy(left_out):
+    first = _pipeline(tracker=FaceTracker(CONFIG.tracking))
+    first.process(_frame())
+    saved = json.loads(first.snapshot())
+    tracker = json.loads(saved["tracker"])
+    del tracker[left_out]
+    with pytest.raises(
+        OutputError, match="saved state cannot be read", check=lambda error: error.remedy is Remedy.RESTART
+    ):
+        _pipeline(tracker=FaceTracker(CONFIG.tracking)).restore(json.dumps({**saved, "tracker": json.dumps(tracker)}))
+
+
 def test_the_router_forgets_faces_that_have_left():
     router = Router(CALIBRATION, CONFIG.routing)
     pipeline = _pipeline([_track(1)], [], [], router=router)
@@ -216,6 +233,13 @@ def test_closing_releases_the_tracker_and_the_networks():
     _pipeline(tracker=tracker, resources=networks).close()
     assert tracker.closed
     assert [network.closed for network in networks] == [1, 1]
+
+
+def test_cuts_and_faces_left_out_are_in_the_result():
+    tracker = ScriptedTracker([])
+    tracker.cut, tracker.left_out = True, 3
+    result = _pipeline(tracker=tracker).process(_frame())
+    assert (result.cut, result.left_out) == (True, 3)
 
 
 def test_several_frames_are_processed_as_one_by_one_with_one_run_of_the_networks():

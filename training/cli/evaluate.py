@@ -36,11 +36,15 @@ from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.fer2013 import read_faces
 from training.evaluation.action_units_file import FerSplit, evaluate_units_file
 from training.evaluation.expression import evaluate_expression
+from training.evaluation.face_rule import choose_rule, curve_text
+from training.evaluation.faces import FacesConfig, evaluate_faces
+from training.evaluation.head_pose import compare_head_pose
 from training.evaluation.swapped_landmarks import evaluate_landmarks
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.loop.json_report import write_report
 from training.reports.action_units import write_action_units_report
 from training.reports.expression import write_expression_report
+from training.reports.faces import write_faces_report
 from training.rlps.fit import read_rlps_config
 from training.studies.fer2013_heads import evaluate_heads
 from training.studies.label_switches import evaluate_switches
@@ -86,6 +90,38 @@ def evaluate_uncertainty_command(
     found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, echo)
     write_report(found, out)
     echo(f"wrote {out}")
+
+
+@commands.command("faces")
+def evaluate_faces_command(
+    faces128: Annotated[Path, typer.Option(help="File faces128.npz.")],
+    media: Annotated[Path, typer.Option(help="Folder of clips.")],
+    out: OutFolder,
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference poses for the clips.")] = None,
+    scenes: Annotated[int, typer.Option(help="Scenes per condition; four times as many for the figures.")] = (
+        FacesConfig().scenes
+    ),
+    photographs: Annotated[int, typer.Option(help="Photographs searched as they are.")] = FacesConfig().photographs,
+    drawn: Annotated[int, typer.Option(help="Images without faces per kind.")] = FacesConfig().drawn,
+    moving: Annotated[int, typer.Option(help="Videos of such images per kind.")] = FacesConfig().moving,
+    video_frames: Annotated[int, typer.Option(help="Frames of each video without faces.")] = FacesConfig().video_frames,
+    portraits: Annotated[int, typer.Option(help="Photographs whose faces are pasted.")] = FacesConfig().portraits,
+    only: Annotated[list[str], typer.Option(help="Beginning of the names of parts to measure; repeatable.")] = [],  # noqa: B006
+    fit: Annotated[bool, typer.Option("--fit", help="Also choose the rule of evidence, on the other half.")] = False,
+) -> None:
+    """Which faces the tracker finds, of which size and condition, and what it takes for one.
+
+    The folder parts in --out keeps each part, so that a second run with the same settings resumes.
+    """
+    rule = choose_rule(faces128, media, report=echo) if fit else None
+    if rule is not None:
+        echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
+        echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
+    config = FacesConfig(scenes, photographs, drawn, moving, video_frames, portraits)
+    found = evaluate_faces(faces128, media, config, echo, out / "parts", only)
+    head_pose = compare_head_pose(media, reference) if reference else None
+    write_faces_report(found, rule, head_pose, out)
+    echo(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")
 
 
 @commands.command("landmarks")

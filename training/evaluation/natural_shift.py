@@ -222,7 +222,7 @@ def media_sets(folder: Path, seed: int = 0) -> MediaSets:
         FileNotFoundError: no file has a face.
         FaceModelError: a network of the tracker is not on this machine.
     """
-    tracker = StillTracker(FaceTracker(TrackingConfig(confirm_s=0.0)))
+    tracker = StillTracker(FaceTracker(TrackingConfig(confirm_s=0.0), still=True))
     seen: list[_Clip] = []
     skipped = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -268,9 +268,8 @@ class LivePage(Page):
 
     def _apply_overlay(self) -> None:
         labels = self.labels_action.isChecked()  # the standing line is shown whenever labels are
-        self.bridge.set_overlay(
-            OverlayParts(self.boxes_action.isChecked(), labels, self.units_action.isChecked(), labels)
-        )
+        boxes = self.boxes_action.isChecked()
+        self.bridge.set_overlay(OverlayParts(boxes, labels, self.units_action.isChecked(), labels, pose=boxes))
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")

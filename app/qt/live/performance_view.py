@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from app.live.performance import Performance
-from app.session.journal import STAGES
+from app.session.journal_lines import STAGES
 
 #: Names of the stages in the order of STAGES.
 _STAGE_NAMES: Final = ("tracking", "alignment", "expression", "action units", "routing")

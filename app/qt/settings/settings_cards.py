@@ -27,9 +27,8 @@ from app.qt.widgets.expression_panel import MAX_NATS
 from app.qt.widgets.form import Choice, add_field, choice_box, select
 from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.settings.limits import Limits
-from app.settings.preferences import MAX_THREADS
 from engine.backends.registry import BACKENDS, is_installed
-from engine.config import TrackerName
+from engine.config import MAX_THREADS, TrackerName
 
 #: A folder dialog: takes parent, title and initial folder, returns None if cancelled.
 AskFolder = Callable[[QWidget, str, Path], Path | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.live.performance import PerformanceMeter
-from app.session.journal import STAGES
+from app.session.journal_lines import STAGES
 from engine.runtime import RuntimeCounters
 from engine.types import StageTimes
 

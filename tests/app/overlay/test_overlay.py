@@ -190,6 +190,25 @@ def test_parts_that_are_off_are_not_drawn(header: SessionHeader):
         assert (present(frame.image, rows, Overlay(header, one), (160, 120)) != 0).any(), part
 
 
+@pytest.mark.parametrize(
+    ("yaw", "pitch", "side"), [(40, 0, "right"), (-40, 0, "left"), (0, 30, "up"), (0, -30, "down")]
+)
+def test_the_line_of_the_head_pose_points_where_the_head_does(
+    header: SessionHeader, yaw: float, pitch: float, side: str
+) -> None:
+    face = dataclasses.replace(rows("accept")[0], x=200.0, y=100.0, w=200.0, h=200.0, yaw=yaw, pitch=pitch)
+    pictures = []
+    for pose in (False, True):
+        canvas = np.full((360, 640, 3), GROUND, np.uint8)
+        Overlay(header, OverlayParts(chips=False, units=False, disclaimer=False, pose=pose)).draw(canvas, [face])
+        pictures.append(canvas)
+    y, x = np.nonzero((pictures[0] != pictures[1]).any(-1))
+    assert {"right": x.max() > 320, "left": x.min() < 280, "up": y.min() < 140, "down": y.max() > 260}[side]
+    assert {"right": x.min(), "left": 600 - x.max(), "up": 400 - y.max(), "down": y.min()}[side] > 190 - 100 * (
+        pitch != 0
+    )
+
+
 def test_no_face_in_view_is_shown_only_with_labels(header: SessionHeader):
     frame = fake_frame(0)
     rows = rows_of(fake_result(frame))

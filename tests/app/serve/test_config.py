@@ -36,7 +36,8 @@ def test_the_example_has_every_setting_at_its_default() -> None:
 
 def test_the_schema_follows_the_records() -> None:
     path = ROOT / "docs" / "schemas" / "mien.serve-config.schema.json"
-    assert json.loads(path.read_text(encoding="utf-8")) == config_schema()
+    command = f"python -m app.serve.config_schema > {path.relative_to(ROOT)}"
+    assert json.loads(path.read_text(encoding="utf-8")) == config_schema(), f"after a change of settings: {command}"
 
 
 def test_the_schema_accepts_the_example_and_refuses_an_unknown_key() -> None:

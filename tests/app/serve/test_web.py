@@ -306,6 +306,16 @@ def test_a_subscriber_that_takes_nothing_is_disconnected(header, monkeypatch: py
         output.close()
 
 
+def test_a_server_that_has_ended_is_noticed(header) -> None:
+    output = server(fake_service())
+    output.open()
+    frame = live_frame(header, fake_result(fake_frame()))
+    output.send(frame)
+    output.close()
+    with pytest.raises(RuntimeError, match="has ended"):
+        output.send(frame)
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

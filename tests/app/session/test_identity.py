@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, has_content, source_path
+from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, file_mark, has_content, source_path
 from engine.errors import SourceError
 
 
@@ -24,7 +24,8 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_identified_by_path_and_hash(clip: Path) -> None:
-    identity = SourceFiles(str(clip), (clip,)).identify(go_on)
+    with SourceFiles(str(clip), (clip,)) as files:
+        identity = files.identify(go_on)
     assert identity == SourceIdentity(str(clip), 3, hashlib.sha256(b"abc").hexdigest())
 
 
@@ -74,10 +75,9 @@ def test_a_picture_that_may_not_be_read_does_not_stop_the_hash(tmp_path: Path) -
 
 
 def test_a_video_that_is_gone_is_an_error(clip: Path) -> None:
-    files = SourceFiles(str(clip), (clip,))
     clip.unlink()
-    with pytest.raises(SourceError, match="clip.mp4 cannot be read"):
-        files.identify(go_on)
+    with pytest.raises(SourceError, match=r"clip\.mp4 cannot be read"):
+        SourceFiles(str(clip), (clip,))
 
 
 def test_a_file_that_grows_while_it_is_hashed_is_refused(clip: Path) -> None:
@@ -87,32 +87,80 @@ def test_a_file_that_grows_while_it_is_hashed_is_refused(clip: Path) -> None:
                 handle.write(b"d")
         return False
 
-    with pytest.raises(SourceError, match="still being written"):
-        SourceFiles(str(clip), (clip,)).identify(grow)
+    with SourceFiles(str(clip), (clip,)) as files, pytest.raises(SourceError, match="still being written"):
+        files.identify(grow)
 
 
 def test_hashing_can_be_stopped(clip: Path) -> None:
-    with pytest.raises(HashingStoppedError):
-        SourceFiles(str(clip), (clip,)).identify(lambda: True)
+    with SourceFiles(str(clip), (clip,)) as files, pytest.raises(HashingStoppedError):
+        files.identify(lambda: True)
 
 
-def test_a_file_written_in_place_has_changed(clip: Path) -> None:
-    files = SourceFiles(str(clip), (clip,))
-    assert files.changed() == ()
-    with clip.open("r+b") as handle:
-        handle.write(b"x")
-    os.utime(clip, ns=(0, 0))
-    assert files.changed() == (clip,)
+def replace(clip: Path, content: bytes) -> None:
+    """Put another file under the name of the clip, with the same times."""
+    new = clip.with_name("new.mp4")
+    new.write_bytes(content)
+    os.utime(new, ns=(0, clip.stat().st_mtime_ns))
+    new.replace(clip)
+
+
+def test_the_hash_is_that_of_the_file_that_was_opened(clip: Path) -> None:
+    """The decoder reads the old file; hashing by name would give the new one."""
+    with SourceFiles(str(clip), (clip,)) as files:
+        replace(clip, b"new")
+        assert files.identify(go_on).sha256 == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_refused(clip: Path) -> None:
+    before = file_mark(clip)
+    replace(clip, b"new")
+    with pytest.raises(SourceError, match="was replaced or changed while it was opened"):
+        SourceFiles(str(clip), (clip,), before)
+
+
+def test_a_file_written_in_place_has_changed_even_if_its_times_are_set_back(clip: Path) -> None:
+    with SourceFiles(str(clip), (clip,)) as files:
+        files.identify(go_on)
+        assert files.changed() == ()
+        written_ns = clip.stat().st_mtime_ns
+        with clip.open("r+b") as handle:
+            handle.write(b"x")
+        os.utime(clip, ns=(0, written_ns))
+        assert files.changed() == (clip,)
+
+
+def test_a_file_that_was_only_touched_or_renamed_has_not_changed(clip: Path) -> None:
+    with SourceFiles(str(clip), (clip,)) as files:
+        files.identify(go_on)
+        os.utime(clip, ns=(0, 0))
+        clip.rename(clip.with_name("moved.mp4"))
+        assert files.changed() == ()
 
 
 def test_a_file_that_was_replaced_or_deleted_was_still_read_as_it_was(clip: Path) -> None:
-    files = SourceFiles(str(clip), (clip,))
-    new = clip.with_name("new.mp4")
-    new.write_bytes(b"new")
-    new.replace(clip)
-    assert files.changed() == ()
-    clip.unlink()
-    assert files.changed() == ()
+    with SourceFiles(str(clip), (clip,)) as files:
+        files.identify(go_on)
+        replace(clip, b"new")
+        assert files.changed() == ()
+        clip.unlink()
+        assert files.changed() == ()
+
+
+def test_an_image_of_a_folder_that_was_replaced_has_changed(tmp_path: Path) -> None:
+    """Images are opened one by one, so a later one is read from the new file."""
+    image = tmp_path / "1.png"
+    image.write_bytes(b"abc")
+    with SourceFiles(str(tmp_path), (image,)) as files:
+        files.identify(go_on)
+        replace(image, b"new")
+        assert files.changed() == (image,)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clip.mp4")
+    with pytest.raises(SourceError, match="not a regular file"):
+        SourceFiles(str(tmp_path / "clip.mp4"), (tmp_path / "clip.mp4",))
 
 
 def test_content_is_compared_by_size_and_hash(clip: Path) -> None:

@@ -60,18 +60,18 @@ def test_the_header_line_names_limits_and_trusted_units(path: Path) -> None:
     assert header["au_trusted"] == [1, 2, 12]
 
 
-def test_a_state_is_written_once_per_second_after_its_frame(path: Path) -> None:
-    write_frames(path, 35)
+def test_a_state_is_written_twice_per_second_after_its_frame(path: Path) -> None:
+    write_frames(path, 18)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     states = [(line["frame"], line["snapshot"]) for line in lines if "snapshot" in line]
-    assert states == [(10, str(10 + 1)), (20, str(20 + 1)), (30, str(30 + 1))]
+    assert states == [(5, str(5 + 1)), (10, str(10 + 1)), (15, str(15 + 1))]
     point = find_resume_point(path)
     assert point is not None
-    assert (point.frame, point.snapshot) == (30, "31")
+    assert (point.frame, point.snapshot) == (15, "16")
 
 
 def test_resuming_truncates_after_the_state_and_appends(path: Path) -> None:
-    write_frames(path, 25)
+    write_frames(path, 23)
     point = find_resume_point(path)
     assert point is not None
     write_frames(path, 28, point, first=point.frame + 1)
@@ -108,11 +108,15 @@ def test_a_damaged_line_inside_is_an_error(path: Path, line: bytes) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], line, *lines[3:]]))
     with pytest.raises(
-        OutputError, match=r"damaged at byte \d+$", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN
+        OutputError,
+        match=r"damaged in line 3 \(it is not complete JSON\)$",
+        check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN,
     ):
         list(read_journal(path))
     with pytest.raises(
-        OutputError, match=r"damaged at byte \d+$", check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN
+        OutputError,
+        match=r"damaged in line 3 \(it is not complete JSON\)$",
+        check=lambda error: error.remedy is Remedy.ANNOTATE_AGAIN,
     ):
         find_resume_point(path)
 

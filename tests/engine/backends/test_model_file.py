@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.backends.contract import contract_path, read_contract
-from engine.backends.model_file import MAX_BYTES, MODELS_FOLDER, model_path, read_model
+from engine.backends.model_file import MAX_BYTES, MODELS_FOLDER, RELEASE_LIST, model_path, read_model
 from engine.errors import ContractError, ModelError
 
 ModelMaker = Callable[..., Path]
@@ -153,7 +153,7 @@ def test_a_file_over_the_size_limit_is_not_read(expression_model: ModelMaker) ->
     model = expression_model()
     with model.open("r+b") as file:
         file.truncate(MAX_BYTES + 1)  # sparse: occupies no disk space
-    with pytest.raises(ModelError, match=f"{MAX_BYTES // 2**20} MiB"):
+    with pytest.raises(ModelError, match=f"64.0 MiB, the limit is {MAX_BYTES // 2**20}"):
         read_model(model)
 
 
@@ -170,7 +170,7 @@ def test_weights_in_another_file_are_refused(expression_model: ModelMaker) -> No
     model = expression_model()
     onnx.save(onnx.load(model), model, save_as_external_data=True, location="weights.bin", size_threshold=0)
     rehash(model)
-    with pytest.raises(ModelError, match="stores its weights in another file"):
+    with pytest.raises(ModelError, match="weights in another file, which no hash covers"):
         read_model(model)
 
 
@@ -186,4 +186,62 @@ def test_a_damaged_file_is_always_refused(expression_model: ModelMaker, data: st
         del content[place:]
     model.write_bytes(content)
     with pytest.raises(ModelError, match="has sha256"):
+        read_model(model)
+
+
+def test_the_list_of_the_release_is_that_of_its_models() -> None:
+    lines = (MODELS_FOLDER / RELEASE_LIST).read_text().splitlines()
+    found = {path.name for path in MODELS_FOLDER.iterdir() if path.suffix in (".onnx", ".json")}
+    listed = {name: sha256 for sha256, name in (line.split() for line in lines)}
+    remedy = "run 'make checksums' and commit the list"
+    assert set(listed) == found, remedy
+    for name, sha256 in listed.items():
+        assert hashlib.sha256((MODELS_FOLDER / name).read_bytes()).hexdigest() == sha256, remedy
+
+
+@pytest.fixture
+def installed(expression_model: ModelMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model in the folder of an installed program, with its list."""
+    folder = tmp_path / "assets" / "models"
+    model = expression_model(folder=folder)
+    monkeypatch.setattr("engine.backends.model_file.MODELS_FOLDER", folder)
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in sorted(folder.iterdir())]
+    (folder / RELEASE_LIST).write_text("\n".join(lines) + "\n")
+    return model
+
+
+def test_a_model_on_the_list_is_released_and_others_are_not(installed: Path, expression_model: ModelMaker) -> None:
+    assert read_model(installed).released
+    assert not read_model(expression_model()).released
+
+
+@pytest.mark.parametrize("change", ["model", "contract", "list is missing"])
+def test_an_installed_model_that_differs_from_the_list_is_refused(installed: Path, change: str) -> None:
+    if change == "model":
+        model = onnx.load(installed)
+        model.doc_string = "changed"
+        installed.write_bytes(model.SerializeToString())
+        rehash(installed)
+    elif change == "contract":
+        edit(installed, lambda raw: raw.update(licence="another"))
+    else:
+        (installed.parent / RELEASE_LIST).unlink()
+    with pytest.raises(ModelError, match="install the program again"):
+        read_model(installed)
+    (installed.parents[2] / ".git").mkdir()
+    assert not read_model(installed).released  # in a checkout: tried in a process of its own
+
+
+def test_a_contract_of_a_gigabyte_is_not_read(expression_model: ModelMaker) -> None:
+    model = expression_model()
+    with contract_path(model).open("r+b") as file:
+        file.truncate(2**30)  # sparse: occupies no disk space
+    with pytest.raises(ContractError, match=r"1024\.0 MiB, the limit is 1"):
+        read_model(model)
+
+
+def test_a_mask_of_200000_samples_is_refused(action_unit_model: ModelMaker) -> None:
+    model = action_unit_model()
+    edit(model, lambda raw: raw["calibration"].update(mask_samples=200_000))
+    with pytest.raises(ContractError, match="mask_samples 200000, not 1-1024"):
         read_model(model)

@@ -64,6 +64,14 @@ def test_eight_faces_that_all_compete_are_paired_exactly() -> None:
     assert cheapest_pairs(costs, UNPAIRED) == {row: (row * 3) % 8 for row in range(8)}  # 3 is its own inverse mod 8
 
 
+def test_sixty_four_faces_are_paired_in_no_time(make_mesh: MeshMaker) -> None:
+    meshes = [make_mesh(60 + 70 * (place % 8), 60 + 70 * (place // 8), 50) for place in range(64)]
+    known = [Expected(shape_of(mesh), 0.5) for mesh in meshes]
+    order = np.random.default_rng(0).permutation(64)
+    pairs = associate(known, [shape_of(meshes[place]) for place in order])
+    assert {row: int(order[column]) for row, column in pairs.items()} == {place: place for place in range(64)}
+
+
 def test_nobody_gives_up_its_own_place_to_help_another(make_mesh: MeshMaker) -> None:
     # The first face is where it was, the second is hidden, and a stranger stands where the first could just have got.
     first, second = Expected(shape_of(make_mesh(200, 200)), 0.03), Expected(shape_of(make_mesh(150, 200)), 0.03)

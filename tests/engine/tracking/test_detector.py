@@ -1,4 +1,4 @@
-"""Detection: decoding by hand, merging, fitting pictures of any size, and the closer look."""
+"""Detection: decoding by hand, merging, views of images of any size, and the check of a square."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.tracking.detector import FaceDetector, _letterbox, decode, merge, overlaps
 from engine.tracking.mesh import FaceRoi, roi_from_detection
+from engine.tracking.views import BORDERED, View
 from engine.types import Float32, UInt8
 
 SIDE = 192
@@ -99,26 +100,62 @@ def test_the_portrait_is_found_in_a_picture_of_any_shape(portrait: UInt8, shape:
 
 
 @pytest.mark.usefixtures("face_models")
-def test_nothing_is_found_in_an_even_picture_and_none_in_a_look_at_it() -> None:
+def test_nothing_is_found_in_an_even_picture_and_none_in_a_check_of_it() -> None:
     detector = FaceDetector(0.5)
     even = np.full((240, 320, 3), 127, np.uint8)
     assert detector.detect(even) == []
-    assert detector.look(even, FaceRoi(160, 120, 80, 0.0), 0.4) is None
+    assert detector.check(even, FaceRoi(160, 120, 80, 0.0), 0.4) is None
 
 
 @pytest.mark.usefixtures("face_models")
 @pytest.mark.parametrize("turn_deg", [0, 60, 180])
-def test_a_closer_look_sees_a_small_turned_face_where_it_is_told_to(portrait: UInt8, turn_deg: int) -> None:
+def test_a_check_finds_a_small_turned_face_in_its_square_only(portrait: UInt8, turn_deg: int) -> None:
     detector = FaceDetector(0.5)
     roi = roi_from_detection(detector.detect(portrait)[0])
     spun = cv2.getRotationMatrix2D((roi.centre_x_px, roi.centre_y_px), -turn_deg, 0.2)  # positive = against the clock
     spun[:, 2] += (320 - roi.centre_x_px, 180 - roi.centre_y_px)
     picture = np.asarray(cv2.warpAffine(portrait, spun, (640, 360)), np.uint8)
     there = FaceRoi(320, 180, roi.side_px * 0.2, roi.angle_rad + math.radians(turn_deg))
-    found = detector.look(picture, there, 0.4)
+    found = detector.check(picture, there, 0.4)
     assert found is not None
     np.testing.assert_allclose((found.box[:2] + found.box[2:]) / 2, [320, 180], atol=6)
     eyes = found.landmarks[1] - found.landmarks[0]
     turned = math.degrees(math.atan2(eyes[1], eyes[0]))
     assert abs((turned - turn_deg + 180) % 360 - 180) < 25
-    assert detector.look(picture, FaceRoi(320 + 60, 180, there.side_px, there.angle_rad), 0.4) is None
+    assert detector.check(picture, FaceRoi(320 + 60, 180, there.side_px, there.angle_rad), 0.4) is None
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_face_that_fills_the_image_needs_a_border(portrait: UInt8) -> None:
+    face = np.ascontiguousarray(portrait[60:190, 160:290])
+    detector = FaceDetector(0.5)
+    (found,) = detector.detect(face, BORDERED)
+    np.testing.assert_allclose((found.box[:2] + found.box[2:]) / 2, [223 - 160, 120 - 60], atol=12)
+    assert found.score > max((other.score for other in detector.detect(face)), default=0.0)
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_turned_view_finds_the_face_of_a_turned_image_in_pixels_of_that_image(
+    portrait: UInt8, quarter_turns: int, share: float
+) -> None:
+    detector = FaceDetector(0.5)
+    (upright,) = detector.detect(portrait, View(share=share))
+    turned = np.ascontiguousarray(np.rot90(portrait, quarter_turns))  # against the clock, so the view turns it back
+    (found,) = detector.detect(turned, View(share=share, quarter_turns=quarter_turns))
+    side = portrait.shape[0]
+    x, y = upright.landmarks.T
+    there = {1: (y, side - x), 2: (side - x, side - y), 3: (side - y, x)}[quarter_turns]
+    np.testing.assert_allclose(found.landmarks, np.stack(there, axis=1), atol=4)
+
+
+@pytest.mark.usefixtures("face_models")
+def test_a_tile_gives_positions_in_the_whole_image(portrait: UInt8) -> None:
+    image = np.zeros((1200, 1600, 3), np.uint8)
+    image[500:612, 900:1012] = cv2.resize(portrait, (112, 112), interpolation=cv2.INTER_AREA)
+    detector = FaceDetector(0.5)
+    (found,) = detector.detect(image, View((850, 450, 1050, 650)))
+    np.testing.assert_allclose(
+        (found.box[:2] + found.box[2:]) / 2, [900 + 223 * 112 / 512, 500 + 120 * 112 / 512], atol=5
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import TrackingConfig
+from engine.tracking.evidence import Evidence
 from engine.tracking.mesh import roi_from_mesh
 from engine.tracking.track_book import Sighting, TrackBook
 from engine.types import FaceTrack, Float32, Frame, TrackState
@@ -28,8 +30,9 @@ def _frame_at(time_s: float) -> Frame:
     return Frame(np.zeros((480, 640, 3), np.uint8), 0, time_s, "made up")
 
 
-def _seen(mesh: Float32, presence: float = 0.99, detection: float | None = 0.9) -> Sighting:
-    return Sighting(mesh, roi_from_mesh(mesh), presence, detection)
+def _seen(mesh: Float32, presence: float = 0.999999, detection: float | None = 0.9) -> Sighting:
+    evidence = None if detection is None else Evidence(presence, detection, 0.03 if detection else math.inf).value
+    return Sighting(mesh, roi_from_mesh(mesh), presence, detection, evidence)
 
 
 def _ids(tracks: Sequence[FaceTrack]) -> list[int]:
@@ -92,6 +95,14 @@ def test_a_mesh_without_a_detection_starts_no_track(make_mesh: MeshMaker) -> Non
     book = TrackBook(CONFIG)
     assert book.update(_frame(0), [_seen(make_mesh(300, 200), 0.99, None)]) == ()
     assert book.update(_frame(1), [_seen(make_mesh(300, 200), 0.99, 0.0)]) == ()
+
+
+def test_a_new_face_does_not_lie_on_half_of_another(make_mesh: MeshMaker) -> None:
+    face, beside, apart = make_mesh(300, 200, 100), make_mesh(350, 200, 100), make_mesh(410, 200, 100)
+    book = TrackBook(CONFIG)
+    assert len(book.update(_frame(0), [_seen(beside, 0.99), _seen(face, 0.9999), _seen(apart)])) == 2
+    book = _confirmed_book([face])
+    assert _ids(book.update(_frame(10), [_seen(face), _seen(beside, 0.99999), _seen(apart)])) == [1, 2]
 
 
 def test_two_denials_end_a_doubtful_face_but_not_a_certain_one(make_mesh: MeshMaker) -> None:

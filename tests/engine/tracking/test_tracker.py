@@ -1,7 +1,9 @@
-"""The tracker: when the detector is asked, with made-up networks; and what it makes of the shared clips."""
+"""The tracker: when the detector searches which view, with fake networks; and its tracks on the shared clips."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +15,7 @@ from engine.config import TrackingConfig
 from engine.tracking import tracker as tracker_module
 from engine.tracking.mesh import FaceRoi, roi_from_mesh
 from engine.tracking.tracker import FaceTracker
+from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
 from engine.types import FaceDetection, FaceTrack, Float32, Frame, TrackState, UInt8
 
 MeshMaker = Callable[..., Float32]
@@ -26,10 +29,12 @@ class World:
 
     def __init__(self) -> None:
         self.meshes: dict[str, Float32] = {}
-        self.presence: dict[str, float] = defaultdict(lambda: 0.99)
+        self.presence: dict[str, float] = defaultdict(lambda: 0.999999)
         self.score: dict[str, float] = defaultdict(lambda: 0.9)
-        self.searches: list[int] = []  # frames in which the whole picture was searched
-        self.looks: list[int] = []
+        self.searches: list[int] = []  # frames in which the detector searched
+        self.views: list[View] = []  # what it searched
+        self.checks: list[int] = []
+        self.shown_in: dict[float, set[str]] = {}  # share of a view -> the faces that the detector finds in it
         self.now = 0
 
     def __call__(self, *arguments: object, **options: object) -> World:
@@ -50,12 +55,14 @@ class World:
         box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
         return FaceDetection(box, landmarks, self.score[name])
 
-    def detect(self, image: UInt8) -> list[FaceDetection]:
+    def detect(self, image: UInt8, view: View) -> list[FaceDetection]:
         self.searches.append(self.now)
-        return [self._detection(name) for name in self.meshes if self.score[name] >= 0.5]
+        self.views.append(view)
+        shown = self.shown_in.get(view.share, self.meshes)
+        return [self._detection(name) for name in self.meshes if self.score[name] >= 0.4 and name in shown]
 
-    def look(self, image: UInt8, roi: FaceRoi, min_score: float) -> FaceDetection | None:
-        self.looks.append(self.now)
+    def check(self, image: UInt8, roi: FaceRoi, min_score: float, scale: float = 3.0) -> FaceDetection | None:
+        self.checks.append(self.now)
         name = self._near(roi)
         return self._detection(name) if name is not None and self.score[name] >= min_score else None
 
@@ -66,21 +73,146 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
-    monkeypatch.setattr(tracker_module, "FaceDetector", made)
-    monkeypatch.setattr(tracker_module, "FaceMesh", made)
-    return made
+    fake = World()
+    monkeypatch.setattr(tracker_module, "FaceDetector", fake)
+    monkeypatch.setattr(tracker_module, "FaceMesh", fake)
+    return fake
 
 
-def _step(tracker: FaceTracker, world: World, index: int) -> tuple[FaceTrack, ...]:
-    world.now = index
-    return tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / FPS, "made up"))
+def _step(tracker: FaceTracker, world: World, index: int, from_file: bool = False) -> tuple[FaceTrack, ...]:
+    world.now, time_s = index, index / FPS
+    return tracker.track(Frame(ROOM, index, time_s, "fake", time_s if from_file else None))
 
 
-def test_an_empty_scene_is_searched_in_every_frame(world: World) -> None:
+#: Coarse noise.
+ROOM: UInt8 = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8).repeat(40, 0).repeat(40, 1)
+TILES = video_tiles(640, 480)
+SHIFTED = video_tiles(640, 480, shifted=True)
+
+
+def test_a_camera_starts_with_every_view_in_turn_and_then_searches_an_empty_room_less_often(world: World) -> None:
     tracker = FaceTracker(CONFIG)
-    assert [_step(tracker, world, index) for index in range(5)] == [()] * 5
-    assert world.searches == list(range(5))
+    assert [_step(tracker, world, index) for index in range(60)] == [()] * 60
+    found = list(zip(world.searches, world.views, strict=True))
+    first = [view for frame, view in found if frame <= len(TILES) + 1]
+    assert Counter(first)[WHOLE] > 1
+    assert set(first) == {WHOLE, BORDERED, *TILES}
+    whole = [frame for frame, view in found if view == WHOLE]
+    assert whole == list(range(0, 60, 3))
+    others = [frame for frame, view in found if view != WHOLE and frame > len(TILES) + 6]
+    assert set(np.diff(others).tolist()) <= {6, 7}  # at least 0.2 s apart, not beside a search of the whole image
+
+
+@pytest.mark.parametrize("fps", [10, 24, 25, 30, 50, 60])
+def test_in_an_empty_room_no_new_face_waits_longer_than_a_tenth_of_a_second(
+    world: World, make_mesh: MeshMaker, fps: int
+) -> None:
+    for first in range(1, 14):
+        tracker = FaceTracker(CONFIG)
+        world.meshes.clear()
+        for index in range(first + fps):
+            world.now = index
+            if index == first:
+                world.meshes["ann"] = make_mesh(300, 200)
+            if tracker.track(Frame(np.zeros((480, 640, 3), np.uint8), index, index / fps, "fake")):
+                break
+        assert 0 <= (index - first) / fps <= 0.1 + 1e-9
+
+
+@pytest.mark.parametrize("size_px", [None, 30, 120])
+def test_the_start_of_a_shot_of_a_file_is_searched_in_tiles_unless_large_faces_explain_it(
+    world: World, make_mesh: MeshMaker, size_px: float | None
+) -> None:
+    if size_px:
+        world.meshes["ann"] = make_mesh(300, 200, size_px)
+    _step(FaceTracker(CONFIG), world, 0, from_file=True)
+    assert world.views == [WHOLE, BORDERED, *(() if size_px == 120 else TILES)]
+
+
+def test_a_camera_starts_without_tiles(world: World) -> None:
+    _step(FaceTracker(CONFIG), world, 0)
+    assert world.views == [WHOLE, BORDERED]
+
+
+def test_after_a_cut_a_search_starts_anew(world: World) -> None:
+    tracker = FaceTracker(CONFIG)
+    shots = [np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640, 3), np.uint8)]
+    shots[0][:, :320], shots[1][:240, :] = 255, (200, 40, 40)
+    for index in range(6):
+        world.now = index
+        tracker.track(Frame(shots[index // 3], index, index / FPS, "fake", index / FPS))
+    counts = Counter(world.searches)
+    assert counts[0] == counts[3] == 2 + len(TILES)
+    assert max(counts[index] for index in (1, 2, 4, 5)) <= 1
+
+
+def test_with_find_small_every_tile_is_searched_within_a_second_and_in_turn_shifted(
+    world: World, make_mesh: MeshMaker
+) -> None:
+    world.meshes["ann"] = make_mesh(300, 200)
+    tracker = FaceTracker(dataclasses.replace(CONFIG, find_small=True))
+    last: dict[View, int] = {}
+    for index in range(90):
+        world.views.clear()
+        assert len(_step(tracker, world, index)) == 1
+        last |= dict.fromkeys(world.views, index)
+        if index == 0:
+            assert set(last) == {WHOLE, BORDERED, *TILES}
+        for tile, shifted in zip(TILES, SHIFTED, strict=True):
+            assert index - max(last[tile], last.get(shifted, -1)) <= FPS
+            assert index - min(last[tile], last.get(shifted, -1)) <= 2 * FPS
+
+
+def test_a_tile_in_which_something_changes_is_searched_soon_and_with_it_the_whole_image(
+    world: World, make_mesh: MeshMaker
+) -> None:
+    world.meshes["ann"] = make_mesh(60, 60, 60)
+    tracker = FaceTracker(CONFIG)
+    for index in range(60):
+        _step(tracker, world, index)
+    image = ROOM.copy()
+    image[360:420, 520:570] = 180
+    world.views.clear()
+    world.searches.clear()
+    for index in range(60, 60 + 2 * 8):  # two searches
+        world.now = index
+        tracker.track(Frame(image, index, index / FPS, "fake"))
+    tiles = [(frame, view.box) for frame, view in zip(world.searches, world.views, strict=True) if view.box is not None]
+    frame, box = tiles[0]
+    assert box is not None
+    assert box[0] < 570 <= box[2] + 50
+    assert box[1] < 420 <= box[3] + 60
+    assert WHOLE in [view for searched, view in zip(world.searches, world.views, strict=True) if searched == frame]
+
+
+def test_movements_of_a_known_face_are_no_reason_to_search(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(300, 200, 100)
+    tracker = FaceTracker(CONFIG)
+    image = ROOM.copy()
+    for index in range(60):
+        world.now = index
+        image[150:250, 260:340] = 40 * (index % 6)
+        tracker.track(Frame(image.copy(), index, index / FPS, "fake"))
+    assert max(Counter(frame for frame in world.searches if frame).values()) <= 2  # the image and a tile
+
+
+def test_a_face_that_fills_the_image_is_found_in_the_view_with_a_border(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes["ann"] = make_mesh(320, 240, 440)
+    world.shown_in = {WHOLE.share: set(), BORDERED.share: {"ann"}}
+    tracker = FaceTracker(CONFIG)
+    counts = [len(_step(tracker, world, index)) for index in range(10)]
+    assert counts == [1] * 10
+
+
+def test_a_still_is_searched_in_all_views_and_turned_if_empty(world: World, make_mesh: MeshMaker) -> None:
+    tracker = FaceTracker(dataclasses.replace(CONFIG, confirm_s=0.0), still=True)
+    assert _step(tracker, world, 0) == ()
+    tiles = list(itertools.chain.from_iterable(tile_levels(640, 480, STILL_MARGIN)))
+    assert world.views == [WHOLE, BORDERED, *tiles, *TURNED]
+    world.views.clear()
+    world.meshes["ann"] = make_mesh(300, 200)
+    assert len(_step(tracker, world, 1)) == 1
+    assert world.views == [WHOLE, BORDERED, *tiles]
 
 
 def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_mesh: MeshMaker) -> None:
@@ -88,20 +220,27 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     world.meshes["ann"] = make_mesh(300, 200)
     for index in range(60):
         assert len(_step(tracker, world, index)) == 1
-    gaps = np.diff(world.searches)
-    assert world.searches[0] == 0
+    assert world.searches[:2] == [0, 0]
+    gaps = np.diff(world.searches[1:])
     frames = round(CONFIG.detect_every_s * FPS)
-    assert set(gaps.tolist()) <= {frames, frames + 1}  # times are sums of thirtieths
-    assert len(world.looks) == 2  # to prove the new face, and to confirm it
+    assert set(gaps.tolist()) <= {0, frames, frames + 1}  # times are sums of thirtieths
+    # until every tile was searched, one lies beside each search of the whole image
+    assert world.views[2:8] == [BORDERED, WHOLE, TILES[0], TILES[1], WHOLE, TILES[2]]
+    assert len(world.checks) == 2  # to prove the new face, and to confirm it
 
 
-def test_a_second_face_is_found_at_the_next_search(world: World, make_mesh: MeshMaker) -> None:
+def test_a_second_face_that_comes_in_is_found_at_the_next_search(world: World, make_mesh: MeshMaker) -> None:
     tracker = FaceTracker(CONFIG)
     world.meshes["ann"] = make_mesh(150, 200)
     for index in range(5):
         _step(tracker, world, index)
     world.meshes["bob"] = make_mesh(450, 200)
-    counts = [len(_step(tracker, world, index)) for index in range(5, 20)]
+    image = ROOM.copy()
+    image[140:260, 390:510] = 200
+    counts = []
+    for index in range(5, 20):
+        world.now = index
+        counts.append(len(tracker.track(Frame(image, index, index / FPS, "fake"))))
     assert counts.index(2) + 5 == math.ceil(CONFIG.detect_every_s * FPS)
 
 
@@ -116,16 +255,21 @@ def test_a_lost_face_is_searched_for_at_once_and_in_every_frame(world: World, ma
         assert _step(tracker, world, index) == ()
     world.meshes["ann"] = make_mesh(340, 200)
     back = _step(tracker, world, 20)
-    assert world.searches == list(range(10, 21))
+    assert sorted(set(world.searches)) == list(range(10, 21))
     assert [(track.track_id, track.state) for track in back] == [(1, TrackState.CONFIRMED)]
 
 
-def test_a_faint_detection_needs_a_closer_look_that_convinces(world: World, make_mesh: MeshMaker) -> None:
+@pytest.mark.parametrize(
+    ("score", "presence", "is_face"),
+    [(0.45, 0.9997, False), (0.9, 0.9997, True), (0.45, 0.99999, True), (0.9, 0.9, False)],
+)
+def test_detector_and_mesh_make_up_for_each_other_but_not_for_both(
+    world: World, make_mesh: MeshMaker, score: float, presence: float, is_face: bool
+) -> None:
     tracker = FaceTracker(CONFIG)
-    world.meshes["letters"] = make_mesh(300, 200)
-    world.score["letters"] = 0.55
-    assert [_step(tracker, world, index) for index in range(20)] == [()] * 20
-    assert world.looks == list(range(20))
+    world.meshes["it"] = make_mesh(300, 200)
+    world.score["it"], world.presence["it"] = score, presence
+    assert [len(_step(tracker, world, index)) for index in range(3)] == [int(is_face)] * 3
 
 
 def test_a_large_face_that_the_mesh_denies_is_no_face(world: World, make_mesh: MeshMaker) -> None:
@@ -149,12 +293,12 @@ def test_a_small_face_that_the_mesh_denies_is_followed_by_the_detector(world: Wo
 def test_a_track_that_only_the_mesh_believes_in_is_given_up(world: World, make_mesh: MeshMaker) -> None:
     tracker = FaceTracker(CONFIG)
     world.meshes["ann"] = make_mesh(300, 200)
-    world.presence["ann"] = 0.85
     for index in range(15):
         _step(tracker, world, index)
+    world.presence["ann"] = 0.7
     world.score["ann"] = 0.0
     ended = next(index for index in range(15, 100) if not _step(tracker, world, index))
-    assert ended / FPS <= 15 / FPS + 2 * CONFIG.detect_every_s + 1 / FPS
+    assert ended / FPS <= 15 / FPS + 4 * CONFIG.detect_every_s + 1 / FPS  # every second search judges it
 
 
 def test_a_fast_face_is_followed_where_it_is_heading(world: World, make_mesh: MeshMaker) -> None:
@@ -171,7 +315,7 @@ def test_the_detector_agrees_with_both_of_two_faces_side_by_side(world: World, m
     for index in range(60):
         tracks = _step(tracker, world, index)
     assert [track.state for track in tracks] == [TrackState.CONFIRMED] * 2
-    assert len(world.looks) == 4
+    assert len(world.checks) == 4
 
 
 def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, make_mesh: MeshMaker) -> None:
@@ -197,6 +341,18 @@ def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, ma
     assert resumed.snapshot() == whole.snapshot()
 
 
+def test_faces_beyond_the_limit_are_counted(world: World, make_mesh: MeshMaker) -> None:
+    world.meshes = {str(place): make_mesh(60 + 100 * place, 200, 60) for place in range(6)}
+    tracker = FaceTracker(dataclasses.replace(CONFIG, max_faces=4))
+    for index in range(30):
+        assert len(_step(tracker, world, index)) == 4
+        assert tracker.left_out == 2
+    del world.meshes["5"], world.meshes["4"]
+    for index in range(30, 60):
+        _step(tracker, world, index)
+    assert tracker.left_out == 0
+
+
 def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world: World, make_mesh: MeshMaker) -> None:
     world.meshes["ann"] = make_mesh(300, 200)
     tracks = _step(FaceTracker(TrackingConfig(confirm_s=0.0)), world, 0)
@@ -204,6 +360,20 @@ def test_a_single_picture_gives_a_confirmed_face_when_no_time_is_asked_for(world
 
 
 # The shared clips.
+
+
+@pytest.mark.usefixtures("face_models")
+def test_at_a_cut_every_track_ends_and_the_next_person_has_another_id(read_clip: ClipReader) -> None:
+    shots = [list(read_clip(f"ccby_intel/{name}.mkv", limit=20)) for name in ("yes", "thanks")]
+    tracker = FaceTracker(CONFIG)
+    ids, cuts = [], []
+    for index, frame in enumerate(itertools.chain(*shots)):
+        tracks = tracker.track(Frame(frame.image, index, index / FPS, "two shots"))
+        ids.append([track.track_id for track in tracks])
+        cuts.append(tracker.cut)
+    assert [index for index, cut in enumerate(cuts) if cut] == [20]
+    assert ids == [[1]] * 20 + [[2]] * 20
+
 
 LIFE_OF_A_FALSE_FACE_S = 0.3
 
@@ -227,7 +397,7 @@ def test_both_walking_people_keep_one_id_each(read_clip: ClipReader) -> None:
     for frame in read_clip("ccby_intel/face-demographics-walking.gif"):
         for track in tracker.track(frame):
             if track.state is TrackState.CONFIRMED:
-                sides[track.track_id].add(bool(track.box[0] > 250))  # she walks on the left, he on the right
+                sides[track.track_id].add(bool(track.box[0] > 270))  # she walks on the left, he on the right
                 frames[track.track_id] += 1
     assert sorted(sides.values(), key=str) == [{False}, {True}]
     assert min(frames.values()) >= 10  # of 35, at 12 frames per second; she is 18 pixels wide when the clip begins
