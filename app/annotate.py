@@ -67,6 +67,10 @@ class AnnotateOptions:
     every: int | None = None  # analyse every n-th frame; None = as the preset does
     consent_note: str = ""  # see Metadata.consent_note
 
+    def resumed(self) -> AnnotateOptions:
+        """The same choices for a session that may have been started."""
+        return dataclasses.replace(self, resume=True)
+
     def every_n_of(self, info: SourceInfo) -> int:
         """Interval of analysed frames for a source."""
         return self.preset.every_n_of(info) if self.every is None else self.every

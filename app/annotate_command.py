@@ -5,13 +5,30 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerName, engine_settings
+from app.cli_options import (
+    Backend,
+    Cluster,
+    ClusterAddress,
+    ConfigFile,
+    Excel,
+    FaceCrops,
+    FindSmall,
+    Formats,
+    GpuShare,
+    MaxFaces,
+    Threads,
+    Tracker,
+    TrackerName,
+    Workers,
+    engine_settings,
+)
 from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
@@ -31,6 +48,7 @@ from engine.errors import ThreadStuckError
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome
     from app.batch import ItemResult
+    from app.cluster.records import Report, WorkerChoice, WorkerSetup
     from app.engine_cache import EngineCache
     from engine.capture.source import FrameSource
     from engine.config import EngineConfig
@@ -41,26 +59,18 @@ def annotate_command(
         list[str],
         typer.Argument(help="Videos, images, folders of them, a camera number (or camera:0), a URL, or demo."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
+    out: Annotated[str, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
     resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
-    excel: Annotated[
-        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
-    ] = False,
+    excel: Excel = False,
     start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
     end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
-    max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
-    ] = None,
-    find_small: Annotated[
-        bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
-    ] = False,
-    face_crops: Annotated[
-        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
-    ] = False,
+    max_faces: MaxFaces = None,
+    find_small: FindSmall = False,
+    face_crops: FaceCrops = False,
     preset: Annotated[
         PresetName,
         typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
@@ -74,15 +84,21 @@ def annotate_command(
     backend: Backend = None,
     tracker: Tracker = "litert",
     threads: Threads = None,
+    workers: Workers = None,
+    on: Cluster = None,
+    ray_address: ClusterAddress = None,
+    gpus_per_worker: GpuShare = 0.0,
 ) -> None:
     """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
 
     Each video is a source with a subfolder of its own, and so are all images of a folder together. Cameras and URLs run
     until Ctrl-C. If a source fails, the others are still annotated; the summary at the end and failed.txt in --out list
     the failures, and the exit status is 2. Formats of other tools are written to the folder export in each session (see
-    export-results).
+    export-results). With --workers several sources are annotated at the same time, and with --on ray on a cluster;
+    then sources and --out may also be addresses such as s3://bucket/videos, and what is done is skipped.
     """
     from app.annotate import AnnotateOptions
+    from app.cluster.records import WorkerChoice, WorkerSetup
     from app.export.command import format_names
     from app.settings.presets import preset_of
     from engine.capture.time_range import TimeRange, parse_time
@@ -93,17 +109,23 @@ def annotate_command(
         app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
     )
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
+    given = settings.tracking
     tracking = dataclasses.replace(
-        settings.tracking,
-        face_crops=face_crops or settings.tracking.face_crops,
-        find_small=find_small or settings.tracking.find_small,
+        given,
+        face_crops=face_crops or given.face_crops,
+        find_small=find_small or given.find_small,
+        max_faces=max_faces or given.max_faces,
     )
-    if max_faces is not None:
-        tracking = dataclasses.replace(tracking, max_faces=max_faces)
     settings = dataclasses.replace(settings, tracking=tracking)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with stop_on_signal() as control:
-        status = _annotate_all(sources, recursive, out, options, settings, tracker, control, exported)
+        if workers is None and on is None:
+            folder = Path(out)
+            status = _annotate_all(sources, recursive, folder, options, settings, tracker, control, exported)
+        else:
+            crew = (workers, on, ray_address, gpus_per_worker)
+            batch = (options, settings, tracker, exported, recursive)
+            status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
     if status:
         raise typer.Exit(status)
 
@@ -120,12 +142,11 @@ def _annotate_all(
 ) -> int:
     """Annotate one source after another, and export each; return the exit status."""
     from app.annotate import annotate, check_start
-    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch
+    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch, write_failed
     from app.engine_cache import EngineCache
     from app.session.folder import SessionFolder
     from app.session.naming import session_folders
-    from app.sources import GivenSource, LabelledSource, find_sources
-    from engine.capture.opening import open_source
+    from app.sources import GivenSource, find_sources, open_given
 
     sources = find_sources(given, recursive)
     for line in sources.left_out:
@@ -145,8 +166,7 @@ def _annotate_all(
 
     def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
         def open_labelled(spec: str) -> FrameSource:
-            opened = open_source(spec, recursive=recursive)
-            return opened if source.file is None else LabelledSource(opened, source.file)
+            return open_given(spec, source.file, recursive)
 
         progress.place += 1
         outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
@@ -157,17 +177,40 @@ def _annotate_all(
     with EngineCache(settings, tracker) as cache:
         pairs = list(zip(sources.found, folders, strict=True))
         results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
-    status = _finish_batch(results, out)
+    status = _finish_batch(results, partial(write_failed, out))
     if any(isinstance(result.error, ThreadStuckError) for result in results):
         sys.stdout.flush()
         os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
     return status
 
 
+def _annotate_with_workers(
+    given: list[str], out: str, workers: WorkerChoice, setup: WorkerSetup, control: JobControl
+) -> int:
+    """Annotate several sources at the same time; return the exit status."""
+    from app.cluster.command import annotate_with_workers, list_failed
+
+    def print_ended(result: ItemResult, report: Report) -> None:
+        _print_ending(result)
+        for remark in report.remarks:
+            print_error(remark)
+        for path in report.written:
+            print_result(path)
+
+    if workers.on is not None and not setup.options.force:
+        setup = dataclasses.replace(setup, options=setup.options.resumed())
+    results = annotate_with_workers(given, out, workers, setup, control, print_ended)
+    return _finish_batch(results, partial(list_failed, out))
+
+
 def _print_result(result: ItemResult, cache: EngineCache) -> None:
     """Print how a source of a batch ended."""
     if isinstance(result.error, ThreadStuckError):
         cache.abandon()  # the thread still uses an engine
+    _print_ending(result)
+
+
+def _print_ending(result: ItemResult) -> None:
     if result.is_bug and result.error is not None:
         print_internal_error(result.error)
     elif result.error is not None:
@@ -176,15 +219,15 @@ def _print_result(result: ItemResult, cache: EngineCache) -> None:
         _print_outcome(result.outcome)
 
 
-def _finish_batch(results: list[ItemResult], out: Path) -> int:
+def _finish_batch(results: list[ItemResult], list_failed: Callable[[Sequence[ItemResult]], str | Path | None]) -> int:
     """Print the summary of a batch of several sources and list the failures; return the exit status."""
-    from app.batch import ItemState, summary_lines, write_failed
+    from app.batch import ItemState, summary_lines
 
     failed = [result for result in results if result.state is ItemState.FAILED]
     if len(results) > 1:
         for line in summary_lines(results):
             print_result(line)
-        path = write_failed(out, results)
+        path = list_failed(results)
         if path is not None:
             print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
     if any(result.state is ItemState.INTERRUPTED for result in results):

@@ -31,6 +31,28 @@ Formats = Annotated[
         "--format", help="Format of another tool, several times or separated by commas (export-results --list)."
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes that each annotate one source at a time.")
+]
+Cluster = Annotated[Literal["ray"] | None, typer.Option("--on", help="ray: the workers are actors of a Ray cluster.")]
+ClusterAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="Cluster; default: RAY_ADDRESS, this machine's, or a new one.")
+]
+GpuShare = Annotated[
+    float, typer.Option("--gpus-per-worker", min=0.0, help="With --on ray: share of a GPU for each worker.")
+]
+Excel = Annotated[
+    bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
+]
+MaxFaces = Annotated[
+    int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8. More are counted.")
+]
+FaceCrops = Annotated[
+    bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
+]
+FindSmall = Annotated[
+    bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
+]
 
 
 def engine_settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.session.identity import source_path
 from engine.capture.folder import list_files
-from engine.capture.opening import is_path_spec, is_video
+from engine.capture.opening import is_path_spec, is_video, open_source
 from engine.capture.pictures import is_picture
 from engine.capture.source import FrameSource, WrappedSource, path_text
 from engine.errors import SourceError
@@ -105,6 +105,16 @@ def _in_folder(folder: Path, recursive: bool, left_out: list[str], faults: list[
         left_out.append(f"{folder}: {_count(len(listing.sessions), 'subfolder')} with results not read")
     sources = [GivenSource(str(folder))] if pictures else []
     return sources + [GivenSource(str(path), path_text(path.relative_to(folder).as_posix())) for path in videos]
+
+
+def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    """Open a source; ``file`` is that of GivenSource.
+
+    Raises:
+        SourceError: see `engine.capture.opening.open_source`.
+    """
+    opened = open_source(spec, recursive=recursive)
+    return opened if file is None else LabelledSource(opened, file)
 
 
 def _count(number: int, noun: str) -> str:
