@@ -23,7 +23,6 @@ from engine.errors import RuntimeStateError, ThreadStuckError, error_of
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
 from engine.types import Frame, FrameResult
 
-
 #: Images that wait in one queue of a file at most: two groups of frames (engine/hindsight.py), whatever their size.
 _QUEUE_BYTES: Final = 128 << 20
 

@@ -74,7 +74,8 @@ def test_a_full_blocking_queue_blocks_its_producer(background):
 
 def test_a_blocking_queue_is_also_full_when_its_items_are_large(background):
     queue = BlockingQueue(8, 10, size_bytes=len)
-    assert queue.put("123456") and queue.put("1234")
+    assert queue.put("123456")
+    assert queue.put("1234")
     third = background(lambda: queue.put("1"))
     with queue._changed:
         assert len(queue._items) == 2
