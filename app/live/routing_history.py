@@ -72,7 +72,7 @@ class RoutingHistory:
 
     def shares(self) -> RouteShares:
         """Compute the shares of the decisions."""
-        reasons = [face.decision.reason for _, faces in self._entries for face in faces]
+        reasons = [face.decision.reason for _, faces in self._entries for face in faces if not face.carried]
         total = len(reasons)
 
         def share(reason: Reason) -> float:

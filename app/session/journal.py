@@ -135,7 +135,10 @@ class JournalSink:
             line["cut"] = True
         if result.left_out:
             line["left_out"] = result.left_out
-        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
+        rows = rows_of(result)
+        if any(row.carried for row in rows):
+            line["carried"] = [row.carried for row in rows]
+        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows]
         with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:
