@@ -57,8 +57,9 @@ class _Immediate:
     """A pipeline without delay."""
 
     def __init__(self, pipeline: FramePipeline, live: bool) -> None:
-        keeps_pace = live and isinstance(pipeline, LivePipeline)
-        self._process = pipeline.process_live if keeps_pace else pipeline.process
+        self._process: Callable[[Frame], FrameResult] = pipeline.process
+        if live and isinstance(pipeline, LivePipeline):
+            self._process = pipeline.process_live
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
         return (self._process(frame),)
