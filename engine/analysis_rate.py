@@ -43,10 +43,6 @@ class AnalysisRate:
         self._waited = {face: 0 if face in chosen else self._waited[face] + 1 for face in faces}
         return chosen
 
-    def waited(self, face: int) -> int:
-        """Frames since the analysis of a face of the last frame; 0 = it was analysed in it."""
-        return self._waited[face]
-
     def measured(self, analysed: Collection[int], passed_ms: float) -> None:
         """Take in how long the analysis of a frame took."""
         if analysed:
