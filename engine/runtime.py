@@ -19,9 +19,12 @@ from typing import Final, Protocol, runtime_checkable
 
 from engine.capture.source import FrameSource
 from engine.config import RuntimeConfig
-from engine.errors import ConfigError, RuntimeStateError, ThreadStuckError, error_of
+from engine.errors import RuntimeStateError, ThreadStuckError, error_of
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
 from engine.types import Frame, FrameResult
+
+#: Images that wait in one queue of a file at most: two groups of frames (engine/hindsight.py), whatever their size.
+_QUEUE_BYTES: Final = 128 << 20
 
 
 class FramePipeline(Protocol):
@@ -202,20 +205,14 @@ class Runtime:
         sinks: Sequence[FrameSink],
         config: RuntimeConfig,
     ) -> None:
-        """Take ownership of the source; nothing runs before `start`.
-
-        Raises:
-            ConfigError: a queue has no capacity.
-        """
-        if min(config.file_queue, config.sink_queue) < 1:
-            raise ConfigError(
-                f"runtime: file_queue is {config.file_queue} and sink_queue {config.sink_queue}: set both to 1 or more"
-            )
+        """Take ownership of the source; nothing runs before `start`."""
         self._source = source
         self._pipeline = pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline)
         self._config = config
         live = source.info.is_live
-        self._frames: Handover[Frame] = LatestSlot() if live else BlockingQueue(config.file_queue)
+        self._frames: Handover[Frame] = (
+            LatestSlot() if live else BlockingQueue(config.file_queue, _QUEUE_BYTES, lambda frame: frame.image.nbytes)
+        )
         self._sinks = [_SinkWorker(sink, self._queue()) for sink in sinks]
         self._attached: tuple[_SinkWorker, ...] = ()  # replaced, never changed: inference reads it without the lock
         self._inference_ended = False
@@ -361,7 +358,7 @@ class Runtime:
     def _queue(self) -> Handover[FrameResult]:
         if self._source.info.is_live:
             return DroppingQueue(self._config.sink_queue)
-        return BlockingQueue(self._config.file_queue)
+        return BlockingQueue(self._config.file_queue, _QUEUE_BYTES, lambda result: result.frame.image.nbytes)
 
     def _check(self, command: str) -> None:
         legal = _LEGAL[command]

@@ -9,7 +9,7 @@ import pytest
 
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import RuntimeConfig
-from engine.errors import ConfigError, OutputError, RuntimeStateError, SourceError, ThreadStuckError
+from engine.errors import OutputError, RuntimeStateError, SourceError, ThreadStuckError
 from engine.runtime import Runtime, RuntimeState
 from engine.types import Frame, FrameResult, StageTimes
 
@@ -247,11 +247,6 @@ def test_threads_have_names_and_are_not_daemons(run):
     ours = [thread for thread in threading.enumerate() if thread.name.startswith("mien-")]
     assert sorted(thread.name for thread in ours) == ["mien-capture", "mien-inference", "mien-sink-0-Sink"]
     assert not any(thread.daemon for thread in ours)
-
-
-def test_queues_without_capacity_are_refused():
-    with pytest.raises(ConfigError, match="file_queue is 0 and sink_queue 32: set both to 1 or more"):
-        Runtime(Source(0), Pipeline(), (), RuntimeConfig(file_queue=0))
 
 
 # Order, drops, counters
