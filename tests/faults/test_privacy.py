@@ -26,7 +26,8 @@ OUTPUTS = {
 #: Columns of a table besides one per expression and two per action unit: each one number or one word.
 COLUMNS = (
     "source_id frame pts_s time_s face_id x y w h det_score quality quality_reasons decision label label2 set "
-    "confidence ood_score tau_accept tau_ood aleatoric epistemic yaw pitch roll latency_ms model_sha256 app_version file cut"
+    "confidence ood_score tau_accept tau_ood aleatoric epistemic yaw pitch roll latency_ms model_sha256 app_version "
+    "file cut"
 )
 
 
