@@ -35,6 +35,14 @@ class FramePipeline(Protocol):
 
 
 @runtime_checkable
+class LivePipeline(Protocol):
+    """A pipeline that can leave work out to keep pace with a live source."""
+
+    def process_live(self, frame: Frame) -> FrameResult:
+        """Process one frame."""
+
+
+@runtime_checkable
 class DelayedPipeline(Protocol):
     """A pipeline that returns results later than their frames: `engine.hindsight.Hindsight`."""
 
@@ -48,11 +56,13 @@ class DelayedPipeline(Protocol):
 class _Immediate:
     """A pipeline without delay."""
 
-    def __init__(self, pipeline: FramePipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: FramePipeline, live: bool) -> None:
+        self._process: Callable[[Frame], FrameResult] = pipeline.process
+        if live and isinstance(pipeline, LivePipeline):
+            self._process = pipeline.process_live
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
-        return (self._pipeline.process(frame),)
+        return (self._process(frame),)
 
     def flush(self) -> Sequence[FrameResult]:
         return ()
@@ -207,9 +217,9 @@ class Runtime:
     ) -> None:
         """Take ownership of the source; nothing runs before `start`."""
         self._source = source
-        self._pipeline = pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline)
-        self._config = config
         live = source.info.is_live
+        self._pipeline = pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline, live)
+        self._config = config
         self._frames: Handover[Frame] = (
             LatestSlot() if live else BlockingQueue(config.file_queue, _QUEUE_BYTES, lambda frame: frame.image.nbytes)
         )
