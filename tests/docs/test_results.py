@@ -20,6 +20,8 @@ QUOTED = (
     ("annotate_peak_rss_mb", ("docs/results.md",), "{0:.0f} MB"),
     ("fp16_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
     ("int8_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
+    ("sigkill_runs_recovered_of_200", ("docs/reliability.md",), "{0} of 29 killed runs"),
+    ("sigkill_worst_loss_s", ("docs/reliability.md",), "{0:.2f} s of video"),
     ("mutated_models_handled_of_2000", ("docs/reliability.md",), "{0:,} of 2,000 damaged models"),
     ("tracker_ratio_mediapipe_package_1face", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("tracker_ratio_mediapipe_package_4faces", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
