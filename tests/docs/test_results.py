@@ -15,7 +15,7 @@ FIGURES = {
 }
 #: Figure, pages that quote it, and how: value, low and high as {0}, {1}, {2}.
 QUOTED = (
-    ("ray_clips_exactly_once", ("docs/scale.md",), "{0:,} of 1,000"),
+    ("ray_clips_exactly_once", ("docs/scale.md",), "{0:.0%} of 1,000"),
     ("ray_overhead_2_workers", ("docs/scale.md",), "{0:.3f} ({1:.3f} to {2:.3f})"),
     ("closeups_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
     ("upright_24_40px_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
