@@ -30,6 +30,7 @@ class ExpressionEstimator:
         self.contract: ExpressionContract = contract
         self._backend = backend
         self._images = ImageInput(contract.crop)
+        self._reads_landmarks = any(spec.name == "landmarks" for spec in contract.inputs)
         self._temperature = contract.calibration.temperature
 
     def estimate(self, faces: Sequence[AlignedFace]) -> list[ExpressionEstimate]:
@@ -40,7 +41,9 @@ class ExpressionEstimator:
         """
         if not faces:
             return []
-        inputs = {"image": self._images.batch(faces), "landmarks": np.stack([face.landmarks for face in faces])}
+        inputs = {"image": self._images.batch(faces)}
+        if self._reads_landmarks:
+            inputs["landmarks"] = np.stack([face.landmarks for face in faces])
         logits = read_logits(self._backend.run(inputs), self.contract)  # (N, M, C)
         return [
             ExpressionEstimate(members=members, probabilities=members.mean(0))

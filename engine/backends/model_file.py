@@ -169,7 +169,9 @@ def check_contract(contract: ModelContract, path: Path) -> None:
     outputs: _Shapes
     if isinstance(contract, ExpressionContract):
         _check_expression(contract.labels, contract.calibration, where)
-        inputs = {"image": image, "landmarks": ("N", MESH_POINTS, 2)}
+        inputs = {"image": image}
+        if any(spec.name == "landmarks" for spec in contract.inputs):
+            inputs["landmarks"] = ("N", MESH_POINTS, 2)
         outputs = {"logits": ("N", "M", len(EXPRESSIONS))}
     else:
         _check_action_units(contract.labels, contract.calibration, where)

@@ -46,7 +46,7 @@ from training.reports.action_units import write_action_units_report
 from training.reports.expression import write_expression_report
 from training.reports.faces import write_faces_report
 from training.rlps.fit import read_rlps_config
-from training.studies.fer2013_heads import evaluate_heads
+from training.studies.fer2013_labels import evaluate_fer2013
 from training.studies.label_switches import evaluate_switches
 from training.studies.members import evaluate_members
 from training.studies.rivals import evaluate_rivals
@@ -247,17 +247,17 @@ def evaluate_student_command(
     echo(f"wrote {out}")
 
 
-@commands.command("fer2013-heads")
-def evaluate_heads_command(
+@commands.command("fer2013")
+def evaluate_fer2013_command(
     data: Fer,
-    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    run: Run,
     out: Out,
     split: Split = "PublicTest",
     threads: Threads = 2,
 ) -> None:
-    """Heads for FER2013's own seven labels on the teachers' features."""
+    """Networks of `fit fer2013` against FER2013's own seven labels."""
     configure_torch(threads)
-    write_report(evaluate_heads(teacher, data, teacher / "cache", split, echo), out)
+    write_report(evaluate_fer2013(run, data, run / "cache", split, echo), out)
     echo(f"wrote {out}")
 
 

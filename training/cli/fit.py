@@ -25,6 +25,7 @@ from training.cli.options import (
 from training.data.sources import Source
 from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
+from training.expression.fit_fer2013 import fit_fer2013
 from training.expression.fit_teacher import fit_teacher, read_teacher_config
 from training.expression.pretrained_trunk import default_path
 from training.expression.student import fit_student, make_student_lessons, read_student_config
@@ -71,6 +72,23 @@ def fit_teacher_command(
     settings = read_teacher_config(config)
     with process_group(device) as where:
         fit_teacher(settings, data, trunk or default_path(), run, member or range(settings.members), str(where), echo)
+
+
+@commands.command("fer2013")
+def fit_fer2013_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    run: Run,
+    config: Settings = CONFIGS / "fer2013.toml",
+    member: Annotated[list[int] | None, typer.Option(help="Start only from this teacher (may be given again).")] = None,
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Fine-tune the teachers on FER2013's own seven labels."""
+    configure_torch(threads)
+    settings = read_teacher_config(config)
+    with process_group(device) as where:
+        fit_fer2013(settings, data, teacher, run, member, str(where), echo)
 
 
 @commands.command("student")

@@ -49,11 +49,11 @@ def figures_expression_command(
     members: Annotated[Path | None, typer.Option(help="Report of `evaluate members` on the student's run.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Report of `evaluate teacher`.")] = None,
     student: Annotated[Path | None, typer.Option(help="Report of `evaluate student`.")] = None,
-    fer2013_heads: Annotated[Path | None, typer.Option(help="Report of `evaluate fer2013-heads`.")] = None,
+    fer2013: Annotated[Path | None, typer.Option(help="Report of `evaluate fer2013`.")] = None,
     out: Out = Path("docs/results/expression.json"),
 ) -> None:
     """Collect the figures of the expression model from its reports; nothing is measured."""
-    reports = Reports(expression, uncertainty, landmarks, rlps, members, teacher, student, fer2013_heads)
+    reports = Reports(expression, uncertainty, landmarks, rlps, members, teacher, student, fer2013)
     write_figures(expression_figures(reports), out)
     echo(f"wrote {out}")
 

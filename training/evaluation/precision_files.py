@@ -143,7 +143,9 @@ def _inputs(contract: ModelContract, faces: FerFaces, part: slice | Int64) -> In
             "image": image,
             "noise": noise_bank(calibration.mask_samples, len(contract.labels), calibration.mask_seed),
         }
-    return {"image": image, "landmarks": faces.landmarks[part]}
+    if any(spec.name == "landmarks" for spec in contract.inputs):
+        return {"image": image, "landmarks": faces.landmarks[part]}
+    return {"image": image}
 
 
 def _batches(contract: ModelContract, faces: FerFaces) -> Iterator[Inputs]:

@@ -43,7 +43,6 @@ from training.expression.stacked import StackedArbex
 from training.layers.onnx_export import export_onnx, largest_difference, require_parity, store_weights_as_half
 from training.loop.checkpoint import read_facts
 
-INPUTS: Final = ("image", "landmarks")
 #: Share of clean validation faces that the epistemic limit may reject (SPEC 4.2).
 FALSE_REJECTION: Final = 0.05
 #: A face counts as ambiguous when no label has more than this share of the votes (SPEC 4.2).
@@ -71,10 +70,14 @@ class ArbexEnsemble(nn.Module):
         self.register_buffer("points", torch.tensor(LANDMARK_POINTS), persistent=False)
         self.points: Tensor
         self._maps_of = members[0].maps_of
+        self.inputs = ("image", "landmarks") if members[0].config.landmarks else ("image",)
 
-    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C)."""
-        maps = self._maps_of(landmarks[:, self.points])
+    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C).
+
+        Networks without landmarks take the image alone.
+        """
+        maps = [] if landmarks is None else self._maps_of(landmarks[:, self.points])
         fused = [_fused(member, image, maps) for member in self.members]
         logits = torch.cat(fused, dim=1).clamp(min=1e-9).log()
         return logits if self.adjustment is None else logits + self.adjustment
@@ -104,7 +107,7 @@ def export_expression(
     side = config.model.input_side_px
     validation = read_faces(data, "PublicTest", cache or run / "cache", side)
     image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])
-    sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
+    sample = (torch.from_numpy(image), torch.from_numpy(landmarks))[: 2 if config.model.landmarks else 1]
     export_network(ArbexEnsemble(members, stacked=True), sample, model)
     plain = run_network(open_network(model), validation.crops, validation.landmarks)
     adjustment = fit_logit_adjustment(plain, validation.vote_shares, majority_labels(validation.votes)).tolist()
@@ -115,7 +118,7 @@ def export_expression(
     ensemble = ArbexEnsemble(members, adjustment=adjustment)
     export_network(ArbexEnsemble(members, stacked=True, adjustment=adjustment), sample, model)
     store_weights_as_half(model)
-    differences = largest_difference(ensemble, dict(zip(INPUTS, sample, strict=True)), model, ("logits",))
+    differences = largest_difference(ensemble, dict(zip(ensemble.inputs, sample, strict=True)), model, ("logits",))
     require_parity(differences, _PARITY)
     report(f"exported {model} ({model.stat().st_size / 1e6:.1f} MB), logits differ by {differences['logits']:.4f}")
     logits = run_network(open_network(model), validation.crops, validation.landmarks)
@@ -127,10 +130,10 @@ def export_expression(
     return contract
 
 
-def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, Tensor], model: Path) -> None:
-    """Write networks as ONNX for any batch size, traced with an image and landmarks."""
-    batch = {name: {0: "batch"} for name in (*INPUTS, "logits")}
-    export_onnx(ensemble, sample, model, INPUTS, ("logits",), batch)
+def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, ...], model: Path) -> None:
+    """Write networks as ONNX for any batch size, traced with a sample of their inputs."""
+    batch = {name: {0: "batch"} for name in (*ensemble.inputs, "logits")}
+    export_onnx(ensemble, sample, model, ensemble.inputs, ("logits",), batch)
 
 
 def _contract(
@@ -142,7 +145,7 @@ def _contract(
         name=f"arbex-{side}px-{_kind(facts)}",
         task="expression",
         sha256=sha256_of(model),
-        inputs=(TensorSpec("image", ("batch", 1, side, side)), TensorSpec("landmarks", ("batch", MESH_POINTS, 2))),
+        inputs=_inputs(config),
         outputs=(TensorSpec("logits", ("batch", config.members * config.model.branches, len(EXPRESSIONS))),),
         crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
         labels=EXPRESSIONS,
@@ -151,6 +154,12 @@ def _contract(
         licence=_licence(facts),
         trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_origin(config, facts)}",
     )
+
+
+def _inputs(config: ExpressionRunConfig) -> tuple[TensorSpec, ...]:
+    side = config.model.input_side_px
+    image = TensorSpec("image", ("batch", 1, side, side))
+    return (image, TensorSpec("landmarks", ("batch", MESH_POINTS, 2))) if config.model.landmarks else (image,)
 
 
 def _kind(facts: dict[str, Any]) -> str:
@@ -220,10 +229,15 @@ def open_network(model: Path) -> onnxruntime.InferenceSession:
 def run_network(
     network: onnxruntime.InferenceSession, crops: UInt8, landmarks: Float32, batch_size: int = 128
 ) -> Float32:
-    """Logits (N, M, C) of an exported file for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1."""
+    """Logits (N, M, C) of an exported file for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1.
+
+    A file without an input for landmarks gets none.
+    """
+    read = {entry.name for entry in network.get_inputs()}
     found = []
     for start in range(0, len(crops), batch_size):
         part = slice(start, start + batch_size)
         image, points = model_inputs(crops[part], landmarks[part])
-        found.append(network.run(["logits"], {"image": image, "landmarks": points})[0])
+        inputs = {name: value for name, value in (("image", image), ("landmarks", points)) if name in read}
+        found.append(network.run(["logits"], inputs)[0])
     return np.concatenate(found)

@@ -63,32 +63,36 @@ class TeacherTask:
         train: FaceSet,
         validation: FaceSet,
         config: TeacherRunConfig,
-        trunk: Mapping[str, Float32],
+        model: Teacher,
         device: torch.device,
     ) -> None:
-        """Build the network with dlib's trunk (`read_trunk`) and a random head."""
-        model = Teacher(config.model)
-        load_trunk(model.trunk, trunk, MEAN, STD)
-        spread = torch.linspace(0, train.samples - 1, min(train.samples, _STATISTICS_FACES)).long()
-        match_statistics(model.trunk, train.plain(spread)[0])
         self.model: Teacher = channels_last(model.to(device))
         self.samples = train.samples
         self._train, self._validation = train, validation
-        self._mixup_alpha, self._device = config.mixup_alpha, device
+        self._mixup_alpha, self._classes, self._device = config.mixup_alpha, config.model.classes, device
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
-        """Cross-entropy with the vote shares of the training faces with these row numbers (B,)."""
+        """Cross-entropy with the target shares of the training faces with these row numbers (B,)."""
         batch = self._train.augmented(rows, generator)
         images, targets = mixup(batch.images, batch.targets, self._mixup_alpha, generator)
         return functional.cross_entropy(self.model(images.to(self._device)), targets.to(self._device))
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Accuracy and macro-F1 on the majority labels, NLL against the votes, without the mirror image."""
+        """Accuracy and macro-F1 on the labels, NLL against the target shares, without the mirror image."""
         faces = self._validation.faces
         probabilities = teacher_probabilities(model, self._validation, self._device)
         clear = faces.labels >= 0
-        score = macro_f1(faces.labels[clear], probabilities[clear].argmax(1), len(EXPRESSIONS))
+        score = macro_f1(faces.labels[clear], probabilities[clear].argmax(1), self._classes)
         return accuracy_of(probabilities, faces) | {"macro_f1": score}
+
+
+def pretrained_teacher(config: TeacherConfig, trunk: Mapping[str, Float32], train: FaceSet) -> Teacher:
+    """dlib's trunk (`read_trunk`) with batch norms fitted to the training faces, and a random head."""
+    model = Teacher(config)
+    load_trunk(model.trunk, trunk, MEAN, STD)
+    spread = torch.linspace(0, train.samples - 1, min(train.samples, _STATISTICS_FACES)).long()
+    match_statistics(model.trunk, train.plain(spread)[0])
+    return model
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -170,7 +174,8 @@ def fit_teacher(
         report(f"member {member}")
         trainer = replace(config.trainer, seed=config.trainer.seed + member)
         torch.manual_seed(trainer.seed)
-        task = TeacherTask(train, validation, config, weights, torch.device(device))
+        model = pretrained_teacher(config.model, weights, train)
+        task = TeacherTask(train, validation, config, model, torch.device(device))
         fit(task, trainer, member_folder(run, member), facts, report)
 
 

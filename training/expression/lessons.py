@@ -23,6 +23,7 @@ from torch.nn import functional
 from engine.alignment import view
 from engine.facs import EXPRESSIONS
 from engine.files import atomic_write
+from engine.types import Int64
 from training.data.fer2013 import MEAN, STD
 from training.data.labelled import LabelledFaces
 from training.data.news_faces import other_news
@@ -39,6 +40,8 @@ class VersionsConfig:
 
     count: int = 3  # of the faces with votes
     unlabelled_count: int = 1  # of the unlabelled faces
+    rare_count: int = 0  # further versions of the faces of rare classes
+    rare_below: int = 1000  # faces with votes; a class with fewer is rare
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -47,7 +50,7 @@ class VersionsConfig:
         Raises:
             ValueError: there is no version.
         """
-        if self.count < 1 or self.unlabelled_count < 0:
+        if self.count < 1 or self.unlabelled_count < 0 or self.rare_count < 0:
             raise ValueError(f"at least one version of the faces is needed, not {self.count}")
 
 
@@ -75,14 +78,18 @@ def make_lessons(
     Raises:
         FileNotFoundError: a teacher has not finished.
     """
-    sets = [(f"faces_{number}", faces) for number in range(config.count)]
+    every, none = torch.arange(faces.samples), torch.arange(0)
+    sets = [(f"faces_{number}", faces, every) for number in range(config.count)]
     if unlabelled is not None:
-        sets += [(f"unlabelled_{number}", unlabelled) for number in range(config.unlabelled_count)]
+        everyone = torch.arange(unlabelled.samples)
+        sets += [(f"unlabelled_{number}", unlabelled, everyone) for number in range(config.unlabelled_count)]
+    rare = rare_rows(faces.faces.labels, config.rare_below) if config.rare_count else none
+    sets += [(f"rare_{number}", faces, rare) for number in range(config.rare_count) if len(rare)]
     folder.mkdir(parents=True, exist_ok=True)
     loaded: dict[int, Teacher] = {}
     parts = []
-    for seed, (name, group) in enumerate(sets, config.seed * 1000):
-        version = _version(folder / f"{name}.safetensors", group, seed, report)
+    for seed, (name, group, drawn) in enumerate(sets, config.seed * 1000):
+        version = _version(folder / f"{name}.safetensors", group, drawn, seed, report)
         answers = []
         for number in teachers:
             path = folder / f"{name}_teacher_{number}.safetensors"
@@ -92,21 +99,27 @@ def make_lessons(
                 _save({"answers": teacher_answers(loaded[number], version["images"])}, path)
                 report(f"teacher {number} labelled {name}")
             answers.append(load_file(str(path))["answers"])
-        rows = torch.arange(group.samples) if group is faces else torch.full((group.samples,), -1)
+        rows = drawn if group is faces else torch.full_like(drawn, -1)
         parts.append((version["images"], version["landmarks"], torch.stack(answers, 1), rows))
     return TaughtFaces(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def _version(path: Path, faces: FaceSet, seed: int, report: Callable[[str], None]) -> dict[str, Tensor]:
+def rare_rows(labels: Int64, rare_below: int) -> Tensor:
+    """Numbers of the faces whose majority class, of labels (N,) with -1 for none, has fewer faces than that."""
+    counts = np.bincount(labels[labels >= 0], minlength=len(EXPRESSIONS))
+    return torch.from_numpy(np.flatnonzero((labels >= 0) & (counts[labels] < rare_below)))
+
+
+def _version(path: Path, faces: FaceSet, drawn: Tensor, seed: int, report: Callable[[str], None]) -> dict[str, Tensor]:
     if not path.is_file():
         generator = torch.Generator().manual_seed(seed)
         images, landmarks = [], []
-        for start in range(0, faces.samples, _BATCH):
-            batch = faces.augmented(torch.arange(start, min(start + _BATCH, faces.samples)), generator)
+        for part in torch.split(drawn, _BATCH):
+            batch = faces.augmented(part, generator)
             images.append(((batch.images[:, 0] * STD + MEAN) * 255).round().clamp(0, 255).to(torch.uint8))
             landmarks.append(batch.landmarks.half())
         _save({"images": torch.cat(images), "landmarks": torch.cat(landmarks)}, path)
-        report(f"made {path.stem}: {faces.samples} pictures")
+        report(f"made {path.stem}: {len(drawn)} pictures")
     return load_file(str(path))
 
 

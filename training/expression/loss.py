@@ -30,6 +30,8 @@ class ArbexLossConfig:
 
     anchor_weight: float = 0.1  # w_a
     centre_weight: float = 1.0  # w_c
+    repulsion_weight: float = 0.0  # between anchors of one class (`repulsion_loss`)
+    parts_weight: float = 0.0  # of the cross-entropies of p, s and u beside that of their fusion
     fer2013_weight: float = 0.2  # of the second head's cross-entropy
 
 
@@ -50,6 +52,19 @@ def anchor_loss(anchors: Tensor, classes: int) -> Tensor:
     return -squared[apart].mean()
 
 
+def repulsion_loss(anchors: Tensor, classes: int) -> Tensor:
+    """Minus the mean of |a - a'|^2 over pairs of unit anchors (C*K, D) of one class; 0 for K = 1.
+
+    Our addition: without it the anchors of a class fall together (mean cosine 0.967 for K = 10 in 0.1.0).
+    """
+    own = anchors.view(classes, -1, anchors.shape[1])  # (C, K, D)
+    count = own.shape[1]
+    if count == 1:
+        return anchors.new_zeros(())
+    squared = 2 - 2 * own @ own.transpose(1, 2)  # (C, K, K), 0 on the diagonal
+    return -squared.sum() / (classes * count * (count - 1))
+
+
 def centre_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor) -> Tensor:
     """L_c = mean_n c(p_n) min_k |e_n - a_yk| / sqrt(D), y = most voted class; c is detached."""
     classes = votes.shape[1]
@@ -66,11 +81,22 @@ def fer2013_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def arbex_loss(output: ArbexOutput, votes: Tensor, anchors: Tensor, progress: float, config: ArbexLossConfig) -> Tensor:
-    """The loss of one branch at a training progress r of 0-1; final = (1 - r) p + r q (SPEC 2.2)."""
+    """The loss of one branch at a training progress r of 0-1; final = (1 - r) p + r q (SPEC 2.2).
+
+    ``parts_weight`` is our addition. The fusion weighs each part by its confidence, so a part that starts near the
+    uniform distribution gets hardly any gradient through it and never learns: the attentive correction of a network
+    trained without this term was right in a tenth of the faces.
+    """
     final = (1 - progress) * output.primary + progress * output.fused
     auxiliary = config.anchor_weight * anchor_loss(anchors, votes.shape[1])
     auxiliary = auxiliary + config.centre_weight * centre_loss(output, votes, anchors)
-    return class_distribution_loss(final, votes) + progress * auxiliary
+    if config.repulsion_weight:
+        auxiliary = auxiliary + config.repulsion_weight * repulsion_loss(anchors, votes.shape[1])
+    loss = class_distribution_loss(final, votes) + progress * auxiliary
+    if config.parts_weight == 0.0:
+        return loss
+    parts = (output.primary, output.geometric, output.attentive)
+    return loss + config.parts_weight * torch.stack([class_distribution_loss(part, votes) for part in parts]).mean()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

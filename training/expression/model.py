@@ -75,13 +75,17 @@ class ArbexConfig:
     fer2013_head: bool = False  # a second, plain head for the seven FER2013 labels; training only
     pretrained_trunk: bool = False  # the teacher's trunk (trunk_levels.py) instead of a small ResNet
     point_token: bool = False  # the mesh points in the crop's frame as one more token
+    landmarks: bool = True  # cross-attention with the landmark maps; without it the levels are the trunk's maps
 
     def __post_init__(self) -> None:
         """Check that the shape suits the trunk.
 
         Raises:
-            ValueError: the pretrained trunk has other widths, or reads the image as it comes.
+            ValueError: the pretrained trunk has other widths, or reads the image as it comes; or a network without
+                landmarks has a token for their points.
         """
+        if self.point_token and not self.landmarks:
+            raise ValueError("point_token needs landmarks = true: set point_token = false")
         if not self.pretrained_trunk:
             return
         if self.widths != WIDTHS or self.network_side_px != self.input_side_px:
@@ -278,12 +282,12 @@ class Arbex(nn.Module):
         self.config = config
         self.trunk = PretrainedLevels() if config.pretrained_trunk else Trunk(config)
         widths, grids = config.widths[1:], _grids(config)
-        self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids)
+        levels = zip(widths, config.level_heads, grids, config.level_drop_path, strict=True)
+        self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids if config.landmarks)
         self.levels = nn.ModuleList(
             ArbexLevel(width, heads, grid, config, drop_path)
-            for width, heads, grid, drop_path in zip(
-                widths, config.level_heads, grids, config.level_drop_path, strict=True
-            )
+            for width, heads, grid, drop_path in levels
+            if config.landmarks
         )
         self.tokens = nn.ModuleList(
             _tokens_of(width, config, strides) for width, strides in zip(widths, (2, 1, 0), strict=True)
@@ -300,7 +304,10 @@ class Arbex(nn.Module):
         return self.estimate(image, self.maps_of(points))
 
     def maps_of(self, points: Tensor) -> list[Tensor]:
-        """Landmark maps (N, H, W, G) of each level and the points; no weights, so an ensemble computes them once."""
+        """Landmark maps (N, H, W, G) of each level and the points; no weights, so an ensemble computes them once.
+
+        A network without landmarks has no maps and reads none.
+        """
         return [*(maps(points) for maps in self.landmark_maps), points]
 
     def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> list[ArbexOutput]:
@@ -314,16 +321,17 @@ class Arbex(nn.Module):
 
     def features(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
         """Tokens (N, T, token_width): those of the three levels, then the summary and the points where there are."""
-        *maps_of_levels, points = landmark_maps
-        levels = self.trunk(image)
+        levels = attended = self.trunk(image)
+        if self.config.landmarks:
+            attended = [level(x, maps) for x, level, maps in zip(levels, self.levels, landmark_maps[:-1], strict=True)]
         parts = []
-        for x, level, tokens, maps in zip(levels, self.levels, self.tokens, maps_of_levels, strict=True):
-            grid = tokens(level(x, maps))
+        for x, tokens in zip(attended, self.tokens, strict=True):
+            grid = tokens(x)
             parts.append(grid.reshape(-1, self.config.token_width, self.cells).transpose(1, 2))  # (N, T, width)
         if self.summary is not None:
             parts.append(self.summary(levels[-1].mean((2, 3)))[:, None])
         if self.point_token is not None:
-            parts.append(self.point_token(points)[:, None])
+            parts.append(self.point_token(landmark_maps[-1])[:, None])
         return torch.cat([part.to(parts[0].dtype) for part in parts], dim=1)
 
 

@@ -39,10 +39,9 @@ def _model() -> ArbexConfig:
         input_side_px=96,
         network_side_px=96,
         widths=WIDTHS,
-        window=11,
         pretrained_trunk=True,
-        point_token=True,
-        branches=3,
+        landmarks=False,
+        branches=4,
     )
 
 

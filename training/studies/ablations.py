@@ -20,7 +20,7 @@ from training.data.fer2013 import read_faces
 from training.data.labelled import LabelledFaces
 from training.expression.faces import FaceSet
 from training.expression.fit import load_members
-from training.expression.loss import ArbexLossConfig, arbex_loss
+from training.expression.loss import ArbexLossConfig, arbex_loss, class_distribution_loss
 from training.expression.model import Arbex, ArbexBranch, ArbexConfig, ArbexOutput
 from training.loop.checkpoint import load_weights
 from training.loop.trainer import TrainerConfig, fit
@@ -38,13 +38,16 @@ class Variant:
     name: str
     anchors: int = 10  # K per class
     loss: ArbexLossConfig = ArbexLossConfig()
+    balanced: bool = True  # False: the plain head alone, never fused, so that nothing repairs it
 
 
+_PARTS: Final = ArbexLossConfig(parts_weight=0.3)  # as the shipped network
 VARIANTS: Final = (
-    *(Variant(f"K = {count}", count) for count in (1, 2, 5, 10, 20)),
-    Variant("K = 10, without the anchor loss", loss=ArbexLossConfig(anchor_weight=0.0)),
-    Variant("K = 10, without the centre loss", loss=ArbexLossConfig(centre_weight=0.0)),
-    Variant("K = 10, without both", loss=ArbexLossConfig(anchor_weight=0.0, centre_weight=0.0)),
+    Variant("plain head alone", 1, balanced=False),
+    *(Variant(f"K = {count}", count, _PARTS) for count in (1, 3, 10)),
+    *(Variant(f"K = {count}, repulsion", count, replace(_PARTS, repulsion_weight=0.1)) for count in (3, 10)),
+    Variant("K = 10, loss of the fusion alone"),
+    Variant("K = 10, without anchor and centre loss", 10, replace(_PARTS, anchor_weight=0.0, centre_weight=0.0)),
 )
 
 
@@ -81,22 +84,25 @@ class _Tokens:
 class BranchTask:
     """The part after the tokens, as the training loop takes it."""
 
-    def __init__(self, train: _Tokens, validation: _Tokens, config: ArbexConfig, loss: ArbexLossConfig) -> None:
+    def __init__(self, train: _Tokens, validation: _Tokens, config: ArbexConfig, variant: Variant) -> None:
         self.model: ArbexBranch = ArbexBranch(config, train.tokens.shape[1])
         self.samples = len(train.tokens)
-        self._train, self._validation, self._loss = train, validation, loss
+        self._train, self._validation, self._variant = train, validation, variant
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
-        """ARBEx's loss for rows (B,) of the tokens, which are already augmented."""
+        """ARBEx's loss, or that of the plain head, for rows (B,) of the tokens, which are already augmented."""
         output = self.model(self._train.tokens[rows].float())
+        if not self._variant.balanced:
+            return class_distribution_loss(output.primary, self._train.votes[rows])
         anchors = self.model.reliability.unit_anchors()
-        return arbex_loss(output, self._train.votes[rows], anchors, progress, self._loss)
+        return arbex_loss(output, self._train.votes[rows], anchors, progress, self._variant.loss)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """NLL of the fused distribution against the votes."""
-        fused = model(self._validation.tokens.float()).fused
-        return {"nll": float(-(self._validation.votes * fused.clamp(min=1e-9).log()).sum(1).mean())}
+        """NLL against the votes, of the fused distribution or the plain head's."""
+        output = model(self._validation.tokens.float())
+        shown = output.fused if self._variant.balanced else output.primary
+        return {"nll": float(class_distribution_loss(shown, self._validation.votes))}
 
 
 def ablate(
@@ -127,12 +133,13 @@ def ablate(
             report(f"{variant.name}, seed {seed}")
             torch.manual_seed(seed)
             shape = replace(config.model, anchors=variant.anchors, fer2013_head=False)
-            task = BranchTask(train, validation, shape, variant.loss)
+            task = BranchTask(train, validation, shape, variant)
             weights = fit(task, replace(trainer, seed=seed), run / f"variant_{number}" / f"seed_{seed}", {}, report)
             load_weights(weights, task.model)
             with torch.no_grad():
                 outputs.append(task.model.eval()(validation.tokens.float()))
-        rows += [_row(variant.name, name, outputs, faces) for name in DISTRIBUTIONS]
+        shown = DISTRIBUTIONS if variant.balanced else ("primary",)
+        rows += [_row(variant.name, name, outputs, faces) for name in shown]
     return AblationReport(member, trainer, int((faces.labels >= 0).sum()), len(faces.labels), tuple(rows))
 
 

@@ -48,7 +48,7 @@ class Reports:
     members: Path | None = None  # of the student's run: its branches one by one
     teacher: Path | None = None
     student: Path | None = None
-    fer2013_heads: Path | None = None
+    fer2013: Path | None = None
 
 
 def expression_figures(reports: Reports) -> tuple[Row, ...]:
@@ -65,7 +65,7 @@ def expression_figures(reports: Reports) -> tuple[Row, ...]:
         *_if_given(reports.teacher, "ensemble_mirror", _teachers),
         *_if_given(reports.student, "times_one_teacher", _student),
         *_landmarks(_read(reports.landmarks, "lost_points")),
-        *_if_given(reports.fer2013_heads, "strengths", _heads),
+        *_if_given(reports.fer2013, "ensemble", _fer2013),
         *_rlps(_read(reports.rlps, "synthetic_noise")),
     )
 
@@ -215,11 +215,11 @@ def _landmarks(report: Report) -> tuple[Row, ...]:
     return (_copied("landmarks_swapped_accuracy_loss", report["lost_points"], command, note),)
 
 
-def _heads(report: Report) -> tuple[Row, ...]:
-    command = f"mien-train evaluate fer2013-heads --teacher RUN --data FER --split {report['split']} --out FILE"
-    note = "a linear head for these labels on each teacher's features, with the mirror image; not shipped"
+def _fer2013(report: Report) -> tuple[Row, ...]:
+    command = f"mien-train evaluate fer2013 --run RUN --data FER --split {report['split']} --out FILE"
+    note = "teachers fine-tuned on these labels, with the mirror image; not shipped"
     single, ensemble = report["single"], report["ensemble"]["accuracy"]
-    kind = f"one standard deviation over {len(single['each'])} teachers"
+    kind = f"one standard deviation over {len(single['each'])} networks"
     return (
         _over_seeds("fer2013_private_accuracy_single", single, report["faces"], command, note) | {"interval": kind},
         _copied("fer2013_private_accuracy_ensemble", ensemble, command, note),

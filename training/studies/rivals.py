@@ -177,8 +177,9 @@ def _milliseconds(entries: Mapping[str, _Entry], faces: FerFaces) -> dict[str, f
         sessions = {}
         for number, (name, entry) in enumerate(entries.items()):
             path = Path(folder) / f"{number}.onnx"
-            sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
-            export_network(ArbexEnsemble(entry.networks, stacked=True), sample, path)
+            ensemble = ArbexEnsemble(entry.networks, stacked=True)
+            sample = (torch.from_numpy(image), torch.from_numpy(landmarks))[: len(ensemble.inputs)]
+            export_network(ensemble, sample, path)
             sessions[name] = _open_session(path)
         times: dict[str, list[float]] = {name: [] for name in entries}
         for _ in range(TIMED_RUNS):
@@ -194,6 +195,8 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def _time_run(session: onnxruntime.InferenceSession, image: Float32, landmarks: Float32) -> float:
+    read, given = {entry.name for entry in session.get_inputs()}, {"image": image, "landmarks": landmarks}
+    inputs = {name: value for name, value in given.items() if name in read}
     started = time.perf_counter()
-    session.run(["logits"], {"image": image, "landmarks": landmarks})
+    session.run(["logits"], inputs)
     return time.perf_counter() - started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from engine.expression import ExpressionEstimator, softmax
 from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
 from engine.uncertainty import decompose
-from tests.training.fakes.expression import fake_faces, fake_run
+from tests.training.fakes.expression import SHAPE, fake_faces, fake_run
 from training.expression import export as expression
 from training.expression.export import ArbexEnsemble, calibrate, export_expression
 from training.expression.fit import ExpressionRunConfig
@@ -51,6 +52,25 @@ def test_the_engine_reads_the_export_and_agrees_with_it(exported: Path) -> None:
     )
     for estimate, members in zip(estimates, expected, strict=True):
         assert estimate.members == pytest.approx(members, abs=1e-5)
+
+
+def test_a_network_without_landmarks_has_one_input_and_the_engine_gives_it_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ExpressionRunConfig(members=1, model=replace(SHAPE, landmarks=False, branches=2))
+    run = fake_run(tmp_path / "run", config)
+    monkeypatch.setattr(expression, "read_faces", lambda *_: fake_faces(40))
+    model = tmp_path / "expression.onnx"
+    export_expression(run, run, model, lambda line: None)
+    backend = open_backend(model, ["onnxruntime"], threads=1)
+    assert [spec.name for spec in backend.contract.inputs] == ["image"]
+    crop, landmarks = fake_faces(1).crops[0], fake_faces(1).landmarks[0]
+    own, other = (
+        ExpressionEstimator(backend).estimate([AlignedFace(0, crop, points, np.eye(2, 3), FaceQuality(1.0))])[0]
+        for points in (landmarks, 1 - landmarks)
+    )
+    backend.close()
+    assert np.array_equal(own.members, other.members)
 
 
 def test_the_contract_names_order_and_calibration(exported: Path) -> None:

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.expression.loss import (
+    ArbexLossConfig,
     anchor_loss,
+    arbex_loss,
     centre_loss,
     class_distribution_loss,
     concentrations,
     proxy_concentration,
     proxy_loss,
+    repulsion_loss,
     split,
 )
 from training.expression.model import ArbexOutput
@@ -88,3 +91,27 @@ def test_centre_loss_counts_the_nearest_anchor_of_the_voted_class() -> None:
     assert centre_loss(output, sure, anchors).item() < 1e-3 / math.sqrt(2) + 1e-6
     # nearest of -east and -north to north is -east, sqrt(2) away; c(p) = 1; divided by sqrt(D) = sqrt(2)
     assert math.isclose(centre_loss(output, voted_other, anchors).item(), 1.0, rel_tol=1e-4)
+
+
+def test_repulsion_is_minus_four_for_opposite_anchors_and_ignores_those_of_another_class() -> None:
+    one = torch.tensor([1.0, 0.0])
+    assert repulsion_loss(torch.stack([one, -one, one, -one]), 2).item() == pytest.approx(-4)
+    assert repulsion_loss(torch.stack([one, one, -one, -one]), 2).item() == pytest.approx(0)
+    assert repulsion_loss(torch.stack([one, -one]), 2).item() == 0  # one anchor each
+
+
+def test_a_part_near_uniform_gets_its_gradient_from_the_loss_of_the_parts() -> None:
+    votes, anchors = torch.eye(4)[:1], torch.nn.functional.normalize(torch.eye(4), dim=1)
+
+    def gradient(parts_weight: float) -> float:
+        attentive = torch.full((1, 4), 0.25, requires_grad=True)
+        sure = torch.tensor([[0.97, 0.01, 0.01, 0.01]])
+        embedding = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+        fused = sure + 0 * attentive  # an unsure correction hardly counts in the fusion
+        output = ArbexOutput(embedding, sure.log(), sure, sure, attentive, fused)
+        arbex_loss(output, votes, anchors, 1.0, ArbexLossConfig(parts_weight=parts_weight)).backward()
+        assert attentive.grad is not None
+        return float(attentive.grad.abs().max())
+
+    assert gradient(0.0) == 0.0
+    assert gradient(0.3) == pytest.approx(0.3 / 3 / 0.25)

@@ -74,6 +74,20 @@ def test_landmarks_change_the_output(network: Arbex) -> None:
     assert change.abs().max() > 1e-5  # rounding alone changes the last of seven digits
 
 
+@torch.no_grad()
+def test_without_landmarks_another_face_s_points_change_nothing() -> None:
+    torch.manual_seed(0)
+    network = Arbex(replace(CONFIG, landmarks=False)).eval()
+    images, points = faces(2)
+    assert torch.equal(network(images, points)[0].fused, network(images, points.flip(0))[0].fused)
+    assert not [name for name, _ in network.named_parameters() if name.startswith("levels.")]
+
+
+def test_points_without_landmarks_are_refused() -> None:
+    with pytest.raises(ValueError, match="set point_token = false"):
+        ArbexConfig(point_token=True, landmarks=False)
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     torch.manual_seed(0)
     model = Arbex(CONFIG).train()

@@ -76,9 +76,8 @@ REPORTS: dict[str, dict[str, Any]] = {
         "times_one_teacher": 0.7,
     },
     "landmarks": {"split": "PrivateTest", "lost_points": figure(1.5), "labels_changed": figure(0.05)},
-    "fer2013_heads": {
+    "fer2013": {
         "split": "PrivateTest",
-        "strengths": [0.03, 0.03],
         "faces": 3573,
         "single": seeds(0.66, 0.68),
         "ensemble": {"accuracy": figure(0.69)},
@@ -132,7 +131,7 @@ def test_every_written_figure_has_a_command_and_a_count(tmp_path: Path) -> None:
 
 
 def test_a_report_that_is_not_given_is_left_out(tmp_path: Path) -> None:
-    reports = replace(written(tmp_path), members=None, teacher=None, student=None, fer2013_heads=None)
+    reports = replace(written(tmp_path), members=None, teacher=None, student=None, fer2013=None)
     names = {item["name"] for item in expression_figures(reports)}
     assert "ferplus_majority_accuracy_edge" in names
     assert not any("teacher" in name or "fer2013" in name or name.startswith("edge") for name in names)
