@@ -87,7 +87,7 @@ class TeacherTask:
 
 
 def pretrained_teacher(config: TeacherConfig, trunk: Mapping[str, Float32], train: FaceSet) -> Teacher:
-    """dlib's trunk (`read_trunk`) with batch norms fitted to the training faces, and a random head."""
+    """The trunk of dlib (`read_trunk`) with batch norms fitted to the training faces, and a random head."""
     model = Teacher(config)
     load_trunk(model.trunk, trunk, MEAN, STD)
     spread = torch.linspace(0, train.samples - 1, min(train.samples, _STATISTICS_FACES)).long()

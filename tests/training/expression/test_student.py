@@ -91,6 +91,16 @@ def test_unlabelled_faces_have_answers_but_no_votes(teachers: Path, monkeypatch:
     assert found.rows.tolist() == [*range(16), *[-1] * 5]
 
 
+def test_faces_of_rare_classes_come_in_further_versions_with_their_votes(teachers: Path) -> None:
+    labelled = wide_faces().labelled()
+    labels = np.array([3] * 2 + [-1] * 4 + [1] * 10)
+    faces = FaceSet(replace(labelled, labels=labels), SMALL.augment)
+    versions = VersionsConfig(count=1, unlabelled_count=0, rare_count=2, rare_below=3)
+    found = make_lessons(teachers, [0], faces, None, versions, teachers / "rare", quiet)
+    assert found.rows.tolist() == [*range(16), 0, 1, 0, 1]
+    assert not torch.equal(found.images[16], found.images[18]), "each version has its own random changes"
+
+
 def test_branches_that_do_not_match_the_teachers_are_refused(teachers: Path) -> None:
     config = replace(SMALL, raters_branch=False)
     with pytest.raises(ValueError, match="3 branches do not fit the 2 finished teachers of .*: set model.branches = 2"):
