@@ -42,7 +42,7 @@ from engine.capture.thinning import thinned
 from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
-from engine.hindsight import Hindsight
+from engine.hindsight import Hindsight, centring_of
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
@@ -294,6 +294,15 @@ def _recorded_source(
     return sha256, path
 
 
+def _pipeline(engine: Engine, info: SourceInfo) -> JournaledPipeline | Hindsight:
+    """The engine with its state in the results; those of a video wait for what comes later in it."""
+    if info.is_live or info.kind is SourceKind.PICTURES:
+        return JournaledPipeline(engine)
+    process_all = JournaledPipeline(engine, tentative=True).process_all
+    centring = centring_of(engine.config, engine.expression.calibration)
+    return Hindsight(process_all, engine.config.tracking.confirm_s, centring=centring)
+
+
 class _Job:
     """One source with an open engine. `run` calls the other methods in the order in which they are written."""
 
@@ -320,6 +329,7 @@ class _Job:
         header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
         selection = options.selection(source.info)
         self._header = dataclasses.replace(header, settings=header.settings | selection)
+        self._pipeline = _pipeline(engine, source.info)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
         is_video_file = source.info.kind is SourceKind.VIDEO and len(source.files) == 1
@@ -381,7 +391,8 @@ class _Job:
         if resume is None:
             self._engine.reset()
             return True
-        self._engine.restore(resume.snapshot)
+        stages, snapshot = self._pipeline, resume.snapshot
+        self._engine.restore(stages.restore(snapshot) if isinstance(stages, Hindsight) else snapshot)
         if self._video is None:
             self._source.skip_to(resume.frame + 1)
             return True
@@ -404,7 +415,7 @@ class _Job:
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime)
+        runtime = Runtime(self._source, self._pipeline, sinks, self._engine.config.runtime)
         is_live, lost = self._source.info.is_live, None
         try:
             if not self._run_to_end(runtime) and not is_live:
@@ -417,14 +428,6 @@ class _Job:
         if lost is not None:
             raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
         return outcome
-
-    def _pipeline(self) -> JournaledPipeline | Hindsight:
-        """The engine with its state in the results; videos are processed in groups, and faces confirmed backwards."""
-        info = self._source.info
-        if info.is_live or info.kind is SourceKind.PICTURES:
-            return JournaledPipeline(self._engine)
-        process_all = JournaledPipeline(self._engine, tentative=True).process_all
-        return Hindsight(process_all, self._engine.config.tracking.confirm_s)
 
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""

@@ -29,7 +29,7 @@ from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.errors import BackendError, SourceError
 from engine.files import write_text
-from engine.hindsight import Hindsight
+from engine.hindsight import Hindsight, centring_of
 from engine.records import json_text, load_json, read_record
 from engine.runtime import FrameSink, Runtime
 from engine.types import Frame, FrameResult
@@ -217,8 +217,10 @@ def run_stages(job: Job) -> StageRun:
 
 
 def _processed(engine: Engine, frames: list[Frame]) -> Iterator[FrameResult]:
-    """Process frames as annotate does: in groups, and with faces confirmed backwards."""
-    hindsight = Hindsight(partial(engine.process_all, tentative=True), engine.config.tracking.confirm_s)
+    """Process frames as annotate does: in groups, and with what comes later."""
+    centring = centring_of(engine.config, engine.expression.calibration)
+    process_all = partial(engine.process_all, tentative=True)
+    hindsight = Hindsight(process_all, engine.config.tracking.confirm_s, centring=centring)
     for frame in frames:
         yield from hindsight.feed(frame)
     yield from hindsight.flush()

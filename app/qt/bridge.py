@@ -407,7 +407,7 @@ class LiveBridge(QObject):
         run, shown = self._run, self._shown
         if run is None or shown is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
             return
-        rows = rows_of(shown.result)
+        rows = rows_of(shown.result, repeat=True)
         picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._view_px)
         self._shown = run.renderer.newest = RenderedFrame(shown.result, rows, bgrx(picture))
         self.presented.emit(self._shown)
