@@ -1,4 +1,4 @@
-"""Counts rows of sessions whose label contradicts the estimate beside it: ``python -m app.bench.contradictions SESSION``.
+"""Counts rows whose label contradicts the estimate beside it: ``python -m app.bench.contradictions SESSION``.
 
 A row contradicts itself if its labels lack the steady top label, or if it is accepted over the limit of one label.
 """

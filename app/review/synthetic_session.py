@@ -28,7 +28,6 @@ from engine.types import (
     FaceResult,
     FaceTrack,
     Float32,
-    Float64,
     Frame,
     FrameResult,
     HeadPose,

@@ -216,9 +216,11 @@ def _row_of(raw: object, steady: Any, file: str | None, cut: bool, carried: int,
             raise LineError(f"a row has a damaged {name}")
     if not _is_list_of(steady, _FLOATS) or not _are_small(steady) or 0 < len(steady) < len(_STEADY_FIELDS):
         raise LineError("a row has a damaged steady estimate")
-    uncertainties = dict(zip(_STEADY_FIELDS, steady, strict=False))
-    average = tuple(steady[len(_STEADY_FIELDS) :])
-    row = FaceRow(*(*map(_frozen, raw), file, cut, carried), steady_probabilities=average, **uncertainties)
+    count = len(_STEADY_FIELDS)
+    row = FaceRow(
+        *(*map(_frozen, raw), file, cut, carried),
+        *(tuple(steady[count:]), *(steady[:count] or (None,) * count)),
+    )
     _check_consistent(row, header)
     return row
 

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from engine import hindsight
 from engine.backends.contract import ExpressionCalibration
 from engine.centring import REACH, CentredRouter
-from engine.config import RoutingConfig
+from engine.config import EngineConfig, RoutingConfig
 from engine.errors import OutputError, Remedy
 from engine.facs import EXPRESSIONS
 from engine.hindsight import Hindsight, centring_of
-from engine.config import EngineConfig
 from engine.routing import Router
 from engine.types import (
     ExpressionEstimate,
@@ -141,7 +140,11 @@ def test_the_average_is_the_mean_of_that_of_the_past_and_that_of_the_future(case
     for index, result in enumerate(run(film, frames)):
         if not result.faces:
             continue
-        good = [(frame.timestamp_s, seen[1][0]) for frame, seen in zip(frames, film, strict=True) if 1 in seen and not seen[1][3]]
+        good = [
+            (frame.timestamp_s, seen[1][0])
+            for frame, seen in zip(frames, film, strict=True)
+            if 1 in seen and not seen[1][3]
+        ]
         now_s = frames[index].timestamp_s
         past = [sample for sample in good if sample[0] <= now_s]
         future = [sample for sample in good if now_s <= sample[0] <= now_s + REACH_S][::-1]

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from typing import Final
+from weakref import WeakSet
 
 import numpy as np
 from PySide6.QtCore import QEvent, QRect, QRectF, Qt, QTimer
@@ -53,7 +54,7 @@ class _Beat:
     def __init__(self) -> None:
         self._began_s = -math.inf
         self._in_pass = False
-        self._waiting: set[DrawnPanel] = set()
+        self._waiting: WeakSet[DrawnPanel] = WeakSet()
 
     def ask(self, panel: DrawnPanel, every_s: float, at_once: bool) -> None:
         """Paint a panel and all that wait if they are due, else let it wait."""
@@ -70,8 +71,8 @@ class _Beat:
         """Begin a pass."""
         self._began_s, self._in_pass = time.monotonic(), True
         QTimer.singleShot(0, self._end)
-        waiting, self._waiting = self._waiting, set()
-        for panel in waiting:
+        waiting, self._waiting = self._waiting, WeakSet()
+        for panel in tuple(waiting):
             if isValid(panel):
                 panel.paint_now()
 

@@ -41,7 +41,9 @@ class DistributionBars(DrawnPanel):
         self.setToolTip(
             percent_tip()
             + "\n"
-            + self.tr("The bars show the average over time that the label is made of; the thin lines, this frame alone.")
+            + self.tr(
+                "The bars show the average over time that the label is made of; the thin lines, this frame alone."
+            )
         )
         self._values: tuple[int, ...] = ()
         self._ticks: tuple[int, ...] = ()  # of the single frame; empty if it is not known
