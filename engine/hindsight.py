@@ -121,9 +121,12 @@ class Hindsight:
         self._held.clear()
         return ready
 
-    def end(self) -> None:
-        """End the thread; results that were not returned yet are lost."""
+    def end(self) -> Sequence[FrameResult]:
+        """End the thread; return the results of the analysis that was running that are final."""
         self._analyses.end()
+        if self._running is not None and self._running.exception() is not None:
+            self._running = None  # what ended the run came first
+        return self._analysed()
 
     def _may_wait(self, held: _Held, now: Frame) -> bool:
         """Whether a face of a held frame counts if it is confirmed in the frame ``now``."""

@@ -52,8 +52,8 @@ class DelayedPipeline(Protocol):
     def flush(self) -> Sequence[FrameResult]:
         """Return all other results; called once, after the last frame of a source that was read to its end."""
 
-    def end(self) -> None:
-        """End threads of its own; called once, last, whatever ended the run."""
+    def end(self) -> Sequence[FrameResult]:
+        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run."""
 
 
 class _Immediate:
@@ -70,8 +70,8 @@ class _Immediate:
     def flush(self) -> Sequence[FrameResult]:
         return ()
 
-    def end(self) -> None:
-        pass
+    def end(self) -> Sequence[FrameResult]:
+        return ()
 
 
 class FrameSink(Protocol):
@@ -440,7 +440,7 @@ class Runtime:
             if self._completed():
                 self._deliver(self._pipeline.flush())
         finally:
-            self._pipeline.end()
+            self._deliver(self._pipeline.end())
 
     def _deliver(self, results: Sequence[FrameResult]) -> None:
         for result in results:
