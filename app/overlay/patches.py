@@ -21,7 +21,7 @@ class Patch:
     """A transparent image, prepared for blending."""
 
     colour: npt.NDArray[np.uint16]  # (h, w, 3) RGB times opacity, 0-255*256
-    # (h, w, 3) share of the background that remains, 0-256: three times the same, which blends 15 times faster than one.
+    # (h, w, 3) share of the background that remains, 0-256: three times the same, which blends faster than one.
     rest: npt.NDArray[np.uint16]
 
     @property
