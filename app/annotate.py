@@ -298,9 +298,9 @@ def _pipeline(engine: Engine, info: SourceInfo) -> JournaledPipeline | Hindsight
     """The engine with its state in the results; those of a video wait for what comes later in it."""
     if info.is_live or info.kind is SourceKind.PICTURES:
         return JournaledPipeline(engine)
-    process_all = JournaledPipeline(engine, tentative=True).process_all
+    track_all = JournaledPipeline(engine, tentative=True).track_all
     centring = centring_of(engine.config, engine.expression.calibration)
-    return Hindsight(process_all, engine.config.tracking.confirm_s, centring=centring)
+    return Hindsight(track_all, engine.config.tracking.confirm_s, centring=centring)
 
 
 class _Job:

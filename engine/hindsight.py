@@ -4,7 +4,8 @@ A new face is tentative until it has been tracked for ``confirm_s`` (engine/trac
 without it. Here the results of these frames are held until it is confirmed, or until they are too old to wait for it.
 All results are held until what follows no longer counts for their averages (engine/centring.py).
 
-Nor do files need each result at once: the networks run once for a group of frames, which takes less time.
+Nor do files need each result at once: the networks run once for a group of frames, which takes less time, on a thread
+of their own, while the next group is tracked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +22,8 @@ from engine.backends.contract import ExpressionCalibration
 from engine.centring import CentredRouter
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
-from engine.types import FaceResult, Frame, FrameResult, TrackState
+from engine.overlap import SideThread
+from engine.types import Analysis, FaceResult, Frame, FrameResult, TrackState
 
 #: A frame is held for this many confirmation times, which a small face needs (engine/tracking/track_book.py), ...
 _HOLD_FACTOR: Final = 2.0
@@ -53,12 +56,12 @@ class Hindsight:
     A tentative face of a frame is part of its result if it is confirmed in a later frame at most
     ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, and its decision also on
     the state that is part of the snapshot, so a run that resumes after the last frame of a group gives the same
-    results; after another frame, up to rounding.
+    results; after another frame, up to rounding. The results of a group come when the next one has been tracked.
     """
 
     def __init__(
         self,
-        process_all: Callable[[Sequence[Frame]], Sequence[FrameResult]],
+        track_all: Callable[[Sequence[Frame]], Analysis],
         confirm_s: float,
         group_frames: int = GROUP_FRAMES,
         centring: CentredRouter | None = None,
@@ -66,29 +69,43 @@ class Hindsight:
         """Nothing is held.
 
         Args:
-            process_all: returns the confirmed and the tentative faces of frames, as ``Engine.process_all(frames,
-                tentative=True)``.
+            track_all: tracks frames; the analysis returns their confirmed and tentative faces, as
+                ``Engine.track_all(frames, tentative=True)``.
             confirm_s: see `engine.config.TrackingConfig`.
             group_frames: frames that are processed together.
-            centring: decides again on each face; None = the decisions of ``process_all`` are final.
+            centring: decides again on each face; None = the decisions of the analysis are final.
         """
-        self._process_all = process_all
+        self._track_all = track_all
         self._group_frames = group_frames
         self._hold_s = _HOLD_FACTOR * confirm_s + _SAME_TIME_S
         self._centring = centring
         self._group: list[Frame] = []
         self._held: deque[_Held] = deque()
         self._number = 0
+        self._analyses = SideThread[Sequence[FrameResult]]("mien-analysis")
+        self._running: Future[Sequence[FrameResult]] | None = None  # analysis of the last group
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
-        """Take a frame; process the group when it is complete; return the results that are final, in frame order."""
+        """Take a frame; process the group when it is complete; return the results that are final, in frame order.
+
+        Raises:
+            Exception: the error of tracking, or that of the analysis of an earlier frame.
+        """
         self._group.append(frame)
         full = len(self._group) >= self._group_frames or len(self._group) * frame.image.nbytes >= _GROUP_BYTES
         return self._process_group() if full else ()
 
     def _process_group(self) -> list[FrameResult]:
         group, self._group = self._group, []
-        return [final for result in self._process_all(group) for final in self._hold(result)]
+        analysis = self._track_all(group)
+        ready = self._analysed()
+        self._running = self._analyses.start(analysis)
+        return ready
+
+    def _analysed(self) -> list[FrameResult]:
+        """Wait for the analysis that is running; return the results that are final now."""
+        running, self._running = self._running, None
+        return [] if running is None else [final for result in running.result() for final in self._hold(result)]
 
     def _hold(self, result: FrameResult) -> list[FrameResult]:
         """Hold a result; return those that are final now."""
@@ -109,9 +126,17 @@ class Hindsight:
     def flush(self) -> Sequence[FrameResult]:
         """Return the results that are still held, without their tentative faces; the source has ended."""
         ready = self._process_group() if self._group else []
+        ready += self._analysed()
         while self._held:
             ready.append(self._pop())
         return ready
+
+    def end(self) -> Sequence[FrameResult]:
+        """End the thread; return the results of the analysis that was running that are final."""
+        self._analyses.end()
+        if self._running is not None and self._running.exception() is not None:
+            self._running = None  # what ended the run came first
+        return self._analysed()
 
     def restore(self, snapshot: str) -> str:
         """Continue after the frame of a snapshot; returns the part of it that is the state of the pipeline.

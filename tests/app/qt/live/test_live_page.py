@@ -312,21 +312,20 @@ def test_the_performance_popover_shows_rates_and_models(running, until):
 
 @pytest.fixture
 def paused_on_two(running, until):
-    """Paused on a frame with two faces."""
-    page = running.page
+    """Paused on a frame with two faces, which the fake pipeline gives in every fifth."""
 
-    def has_two() -> bool:
-        shown = running.bridge.shown
-        return shown is not None and len(shown.rows) == 2
+    def settled() -> bool:
+        """Whether the frame shown is the last that was analysed."""
+        newest = running.bridge._run.renderer.newest
+        QTest.qWait(50)
+        return newest is running.bridge.shown is running.bridge._run.renderer.newest
 
-    running.press(page.pause_action)
-    for _ in range(6):
-        if has_two():
-            break
+    running.press(running.page.pause_action)
+    until(settled)
+    while len(running.bridge.shown.rows) < 2:
         before = running.bridge.shown
-        running.press(page.step_action)
-        until(lambda before=before: running.bridge.shown is not before)
-    assert has_two()
+        running.press(running.page.step_action)
+        until(lambda before=before: running.bridge.shown is not before and settled())
     return running
 
 

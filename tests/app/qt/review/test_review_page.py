@@ -299,9 +299,7 @@ def test_what_is_drawn_over_the_image_can_be_switched(page: ReviewPage, folder: 
     assert len(np.unique(plain)) == 1  # nothing is drawn
 
 
-def test_an_overlay_that_is_part_of_the_video_cannot_be_switched(
-    page: ReviewPage, folder: Path, until: Until
-) -> None:
+def test_an_overlay_that_is_part_of_the_video_cannot_be_switched(page: ReviewPage, folder: Path, until: Until) -> None:
     (folder / "annotated.mp4").write_bytes(b"")
     page.open_path(folder)
     until(lambda: page.desk.session is not None)
