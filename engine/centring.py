@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -24,11 +25,11 @@ REACH: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
-    """What one frame shows of one face, if it shows it well enough."""
+class Samples:
+    """What one frame shows of its faces, where it shows them well enough."""
 
     time_s: float
-    values: Float64  # (2 + C,) aleatoric, epistemic, probabilities
+    values: dict[int, Float64]  # (2 + C,) aleatoric, epistemic, probabilities, by track
 
 
 class CentredRouter:
@@ -51,16 +52,16 @@ class CentredRouter:
         """Seconds after a frame of which the frames must be known."""
         return REACH * self._smoothing_s
 
-    def decide(self, result: FrameResult, later: Iterable[FrameResult]) -> FrameResult:
+    def decide(self, result: FrameResult, samples: Iterable[Samples]) -> FrameResult:
         """Replace the decisions of a frame; call it once per frame, in order.
 
         Args:
             result: the frame with the causal decisions of the pipeline.
-            later: the frames after it, in order; those out of reach do not count.
+            samples: of this frame and those after it, in order; those out of reach do not count.
         """
         now_s = result.frame.timestamp_s
-        samples = self._samples(result, later)
-        faces = tuple(self._decided(face, samples.get(face.track.track_id, []), now_s) for face in result.faces)
+        near = list(takewhile(lambda each: each.time_s <= now_s + self.reach_s, samples))
+        faces = tuple(self._decided(face, near, now_s) for face in result.faces)
         self._router.forget(now_s, self._keep_lost_s)
         return replace(result, faces=faces)
 
@@ -76,36 +77,30 @@ class CentredRouter:
         """
         self._router.restore(text)
 
-    def _samples(self, result: FrameResult, later: Iterable[FrameResult]) -> dict[int, list[_Sample]]:
-        """What this frame and those in reach show of each of its faces, in order."""
-        samples: dict[int, list[_Sample]] = {face.track.track_id: [] for face in result.faces}
-        end_s = result.frame.timestamp_s + self.reach_s
-        for each in (result, *later):
-            if each.frame.timestamp_s > end_s:
-                break
-            for face in each.faces:
-                known = samples.get(face.track.track_id)
-                if known is not None and not face.aligned.quality.reasons:
-                    known.append(_Sample(each.frame.timestamp_s, _values(face)))
-        return samples
-
-    def _decided(self, face: FaceResult, samples: list[_Sample], now_s: float) -> FaceResult:
-        sides = [side for side in (_past(face), self._future(samples)) if side is not None]
+    def _decided(self, face: FaceResult, near: list[Samples], now_s: float) -> FaceResult:
+        track_id = face.track.track_id
+        seen = [(each.time_s, each.values[track_id]) for each in near if track_id in each.values]
+        sides = [side for side in (_past(face), self._future(seen)) if side is not None]
         average = np.mean(sides, axis=0) if sides else np.empty(0)
-        decision = self._router.route_average(face.track.track_id, average, face.aligned.quality, now_s)
-        return replace(face, decision=decision)
+        return replace(face, decision=self._router.route_average(track_id, average, face.aligned.quality, now_s))
 
-    def _future(self, samples: list[_Sample]) -> Float64 | None:
+    def _future(self, seen: list[tuple[float, Float64]]) -> Float64 | None:
         """The average of `Router`, run backwards from the last sample to the first."""
-        if not samples:
+        if not seen:
             return None
-        times_s = np.array([sample.time_s for sample in samples])
         if self._smoothing_s <= 0:
-            return samples[0].values
+            return seen[0][1]
+        times_s = np.array([time_s for time_s, _ in seen])
         kept = np.exp(-(times_s - times_s[0]) / self._smoothing_s)  # of the weight after each sample
         weights = kept - np.append(kept[1:], 0.0)
-        values = np.stack([sample.values for sample in samples])
+        values = np.array([sample for _, sample in seen])
         return np.asarray((weights[:, np.newaxis] * values).sum(axis=0))
+
+
+def samples_of(result: FrameResult) -> Samples:
+    """What a frame shows of its faces."""
+    good = (face for face in result.faces if not face.aligned.quality.reasons)
+    return Samples(result.frame.timestamp_s, {face.track.track_id: _values(face) for face in good})
 
 
 def _values(face: FaceResult) -> Float64:

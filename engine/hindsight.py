@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.backends.contract import ExpressionCalibration
-from engine.centring import CentredRouter
+from engine.centring import CentredRouter, Samples, samples_of
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
 from engine.overlap import SideThread
@@ -47,6 +47,7 @@ class _Held:
     result: FrameResult  # with tentative faces
     number: int  # of frames before it in this run
     pending: set[int]  # ids of its tentative faces
+    samples: Samples  # of its faces, for the averages of the results before it
     confirmed: set[int] = field(default_factory=set)
 
 
@@ -111,7 +112,7 @@ class Hindsight:
         """Hold a result; return those that are final now."""
         frame = result.frame
         pending = {face.track.track_id for face in result.faces if face.track.state is TrackState.TENTATIVE}
-        self._held.append(_Held(result, self._number, pending))
+        self._held.append(_Held(result, self._number, pending, samples_of(result)))
         now_confirmed = {face.track.track_id for face in result.faces} - pending
         for held in self._held:
             if self._may_wait(held, frame):
@@ -155,10 +156,11 @@ class Hindsight:
 
     def _pop(self) -> FrameResult:
         """The result that was held longest, in its final form."""
-        result = _confirmed(self._held.popleft())
+        first = self._held.popleft()
+        result = _confirmed(first)
         if self._centring is None:
             return result
-        result = self._centring.decide(result, (held.result for held in self._held))
+        result = self._centring.decide(result, (held.samples for held in (first, *self._held)))
         if result.snapshot is None:
             return result
         state = json.dumps({"pipeline": result.snapshot, "centring": self._centring.snapshot()})
