@@ -257,7 +257,7 @@ def _annotate_all(
 
     def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
         def open_labelled(spec: str) -> FrameSource:
-            opened = open_source(spec, recursive=recursive)
+            opened = open_source(spec, recursive=recursive, limits=settings.capture)
             return opened if source.file is None else LabelledSource(opened, source.file)
 
         progress.place += 1

@@ -61,6 +61,18 @@ class RoutingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """Limits of what is read from files, and when a camera counts as frozen."""
+
+    max_megapixels: float = 40.0  # of a picture of a video; 8K has 33
+    max_duration_h: float = 24.0  # that a video states
+    max_frames: int = 10_000_000  # of a video; 24 h at 100 per second are 8.6 million
+    decode_memory_mb: int = 3072  # address space of the process that decodes a video; Linux
+    no_picture_s: float = 20.0  # a video that gives no picture for so long is given up
+    frozen_s: float = 2.0  # a camera that repeats one picture for so long is opened again; 0: never
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """Threads and queues."""
 
@@ -90,6 +102,7 @@ class EngineConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     # Order of preference; those whose package or GPU is missing are passed over.
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
