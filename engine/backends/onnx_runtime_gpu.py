@@ -174,7 +174,7 @@ def open_onnxruntime_gpu(backend: str, model: ModelFile, config: GpuConfig) -> I
     except CudaError as error:
         raise BackendError(f"{backend} cannot run: {error}") from None
     config = with_precision_of(model.path, config)
-    variant = read_variant(model, config.precision)
+    variant = read_variant(model, config.precision, PlanStore().folder)
     device = f"{gpu.name}, {config.precision}"
     if backend == "onnxruntime-cuda":
         options = {"device_id": str(config.device), "use_tf32": "0" if config.precision == "fp32" else "1"}

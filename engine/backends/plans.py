@@ -159,12 +159,12 @@ class PlanStore:
         return found
 
     def clear(self) -> int:
-        """Delete all plans and timing caches; return how many files.
+        """Delete all plans, timing caches and derived float16 files; return how many files.
 
         Raises:
             OSError: one of them cannot be deleted.
         """
-        paths = [*self.folder.glob(f"*{_SUFFIX}"), *self.folder.glob("*.timing")]
+        paths = [*self.folder.glob(f"*{_SUFFIX}"), *self.folder.glob("*.timing"), *self.folder.glob("*.fp16.*")]
         for path in paths:
             path.unlink(missing_ok=True)
         return len(paths)

@@ -21,17 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from engine.backends.base import InferenceBackend
 from engine.backends.cuda import CudaDevice
 from engine.backends.model_file import ModelFile, read_model
 from engine.backends.onnx_runtime import OnnxRuntimeBackend
+from engine.backends.parity import difference_beyond, random_inputs
 from engine.backends.plans import PlanError, PlanStore
 from engine.backends.precision import read_variant, with_precision_of
 from engine.backends.switching import PendingError
 from engine.backends.tensorrt import TensorRtBackend
-from engine.backends.tensorrt_build import TensorRt, build_plan, open_package, plan_key, profiles_of
+from engine.backends.tensorrt_build import TensorRt, build_plan, open_package, plan_key
 from engine.config import GpuConfig, Precision
 from engine.errors import BackendError, EngineError, ModelError
 from engine.records import read_record
@@ -45,8 +44,6 @@ _FAILED: Final = 2
 #: Largest mean difference from ONNX Runtime on the same file, as a share of the output's standard deviation. Rounding
 #: explains a hundredth; a wrong kernel or layout is off by the whole of it.
 _PARITY: Final[dict[Precision, float]] = {"fp32": 0.01, "fp16": 0.05, "int8": 0.1}
-#: Floor of that standard deviation, for outputs that are nearly constant.
-_SMALLEST_SPREAD: Final = 1e-3
 
 
 def open_tensorrt(
@@ -62,7 +59,7 @@ def open_tensorrt(
     del threads  # the GPU has its own
     store, config = store or PlanStore(), with_precision_of(model.path, config)
     package = open_package(config.device)
-    variant = read_variant(model, config.precision)
+    variant = read_variant(model, config.precision, store.folder)
     open_plan = partial(_open_plan, package, variant, config, store)
     try:
         return open_plan()
@@ -100,7 +97,7 @@ def build_missing(model: ModelFile, config: GpuConfig, store: PlanStore, *, forc
     """
     config = with_precision_of(model.path, config)
     package = open_package(config.device)
-    variant = read_variant(model, config.precision)
+    variant = read_variant(model, config.precision, store.folder)
     key = plan_key(package, variant, config)
     with _only_builder(store):
         if not force:
@@ -125,23 +122,15 @@ def _require_parity(package: TensorRt, variant: ModelFile, plan: bytes, config: 
     Raises:
         BackendError: they differ by more than rounding, or the plan cannot run.
     """
-    random = np.random.default_rng(0)
     reference, backend = OnnxRuntimeBackend(variant, 1), TensorRtBackend(package, variant, plan, config)
     try:
-        for ranges in profiles_of(variant.contract, config.max_faces):
-            inputs = {name: random.random(span.tuned, dtype=np.float32) for name, span in ranges.items()}
-            found = backend.run(inputs)
-            for name, wanted in reference.run(inputs).items():
-                difference = float(np.abs(found[name] - wanted).mean())
-                allowed = _PARITY[config.precision] * max(float(wanted.std()), _SMALLEST_SPREAD)
-                if not difference <= allowed:  # also if it is not a number
-                    raise BackendError(
-                        f"tensorrt computes {name} of {variant.path.name} wrongly: off by {difference:.2g} on average, "
-                        f"allowed {allowed:.2g}"
-                    )
+        batches = random_inputs(variant.contract, config.max_faces)
+        difference = difference_beyond(_PARITY[config.precision], reference, backend, batches)
     finally:
         backend.close()
         reference.close()
+    if difference is not None:
+        raise BackendError(f"tensorrt computes {variant.path.name} wrongly: {difference}")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path(sys.argv[1]).read_text())["project"]
-print("\n".join([*project["dependencies"], *project["optional-dependencies"]["window"]]))
+extras = project["optional-dependencies"]
+print("\n".join([*project["dependencies"], *extras["window"], *extras["gpu"]]))
 PYTHON
 
 resolve() {  # version of Python, glibc

@@ -10,10 +10,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 release=${MIEN_TEGRA_RELEASE:-/etc/nv_tegra_release}
 machine=${MIEN_MACHINE:-$(uname -m)}
-extras="[window]" engines="" dry="" folder=$HOME/.local/share/mien
+extras="[gpu,window]" engines="" dry="" folder=$HOME/.local/share/mien
 for option in "$@"; do
   case $option in
-    --headless) extras="" ;;
+    --headless) extras="[gpu]" ;;
     --engines) engines=yes ;;
     --dry-run) dry=yes ;;
     -*) echo "install.sh: unknown option $option" >&2; exit 2 ;;
@@ -36,7 +36,7 @@ echo "JetPack $jetpack (R$major), $python"
 
 # JetPack's TensorRT has Python bindings for the system's Python only, so the environment uses the same version.
 packages=("$python-venv" python3-libnvinfer)
-[ -z "$extras" ] || packages+=(libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4
+[ "$extras" = "[gpu]" ] || packages+=(libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxkbcommon-x11-0 libx11-xcb1)
 run sudo apt-get install -y --no-install-recommends "${packages[@]}"
 

@@ -25,6 +25,7 @@ from engine.backends.contract import (
     ModelContract,
     write_contract,
 )
+from engine.backends.half_precision import derived_contract, half_precision, open_session, simplified
 from engine.backends.model_file import read_model
 from engine.backends.precision import variant_path
 from engine.config import Precision
@@ -34,7 +35,7 @@ from engine.types import Float32, Int64
 from engine.uncertainty import decompose
 from training.data.fer2013 import FerFaces, read_faces
 from training.layers.onnx_export import store_weights_as_half
-from training.layers.onnx_precision import eight_bits, half_precision, open_session, simplified
+from training.layers.onnx_precision import eight_bits
 
 Inputs = dict[str, Float32]
 
@@ -106,7 +107,7 @@ def write_precisions(
             continue
         onnx.save(changed, str(path))
         store_weights_as_half(path)
-        write_contract(_contract(contract, path, precision), path)
+        write_contract(derived_contract(contract, precision, sha256_of(path)), path)
         figures = dataclasses.replace(figures, file=path.name, bytes=path.stat().st_size)
         report(
             f"{path}: {figures.bytes / 1e6:.1f} MB, {figures.same_decision:.2%} of {figures.faces} faces have the "
@@ -196,12 +197,3 @@ def _occurs(logits: Float32, contract: ActionUnitContract) -> npt.NDArray[np.boo
     occurrence = sigmoid(logits, calibration.temperature).mean(1)  # (N, K)
     occurs = occurrence > np.array(calibration.thresholds)
     return np.asarray(occurs[:, trusted] if trusted.any() else occurs, bool)
-
-
-def _contract(contract: ModelContract, path: Path, precision: Precision) -> ModelContract:
-    return dataclasses.replace(
-        contract,
-        name=f"{contract.name}-{precision}",
-        sha256=sha256_of(path),
-        trained=f"{precision} from {contract.sha256}; {contract.trained}",
-    )

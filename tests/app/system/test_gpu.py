@@ -145,7 +145,7 @@ def test_both_released_models_are_built_once_and_listed(trt: FakeTensorRt, store
     ]
 
 
-def test_float16_engines_are_built_from_the_released_files(trt: FakeTensorRt, store: PlanStore) -> None:
+def test_float16_engines_are_built_from_files_derived_of_the_released_ones(trt: FakeTensorRt, store: PlanStore) -> None:
     """On the fake GPU these are the float16 files on ONNX Runtime, through every step of a build."""
     build_engines(GpuConfig(max_faces=2), False, lambda line: None)
     assert {plan.key and plan.key.precision for plan in store.stored()} == {"fp16"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.backends.contract import write_contract
-from engine.backends.model_file import ModelFile, model_path, read_model
+from engine.backends.model_file import ModelFile, read_model
 from engine.backends.precision import read_variant, variant_path, with_precision_of
 from engine.config import GpuConfig
 from engine.errors import BackendError
@@ -31,19 +32,19 @@ def put_variant(model: ModelFile, **changes: object) -> Path:
     return path
 
 
-def test_fp32_is_the_model_itself(model: ModelFile) -> None:
-    assert read_variant(model, "fp32") is model
+def test_fp32_is_the_model_itself(model: ModelFile, tmp_path: Path) -> None:
+    assert read_variant(model, "fp32", tmp_path) is model
 
 
-def test_a_variant_of_the_model_is_read(model: ModelFile) -> None:
+def test_a_variant_of_the_model_is_read(model: ModelFile, tmp_path: Path) -> None:
     path = put_variant(model)
-    variant = read_variant(model, "fp16")
+    variant = read_variant(model, "fp16", tmp_path / "derived")
     assert (variant.path, variant.contract.name) == (path, "tiny fp16")
 
 
-def test_a_missing_variant_names_the_command(model: ModelFile) -> None:
+def test_a_missing_int8_file_names_the_command(model: ModelFile, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match=r"expression\.int8\.onnx is missing: run 'mien-train export variants"):
-        read_variant(model, "int8")
+        read_variant(model, "int8", tmp_path)
 
 
 def test_a_model_without_an_int8_file_uses_float16(model: ModelFile) -> None:
@@ -55,20 +56,45 @@ def test_a_model_without_an_int8_file_uses_float16(model: ModelFile) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"trained": "fp16 from another model"}, {"licence": "other"}])
-def test_a_variant_of_another_model_is_refused(model: ModelFile, changes: dict[str, str]) -> None:
+def test_a_variant_of_another_model_is_refused(model: ModelFile, tmp_path: Path, changes: dict[str, str]) -> None:
     put_variant(model, **changes)
     with pytest.raises(BackendError, match="was not made from"):
-        read_variant(model, "fp16")
+        read_variant(model, "fp16", tmp_path / "derived")
 
 
-def test_a_damaged_variant_is_a_backend_error(model: ModelFile) -> None:
+def test_a_damaged_variant_is_a_backend_error(model: ModelFile, tmp_path: Path) -> None:
     path = put_variant(model)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(BackendError, match="its contract names"):
-        read_variant(model, "fp16")
+        read_variant(model, "fp16", tmp_path / "derived")
 
 
-@pytest.mark.parametrize("task", ["expression", "action_units"])
-def test_released_models_have_a_float16_file_of_their_own(task: str) -> None:
-    """If this fails, a model was released without 'mien-train export variants'."""
-    assert read_variant(read_model(model_path(task)), "fp16").contract.task == task
+def test_float16_is_derived_once_and_keeps_its_parents_hash(model: ModelFile, tmp_path: Path) -> None:
+    variant = read_variant(model, "fp16", tmp_path / "derived")
+    assert variant.path == tmp_path / "derived" / f"expression-{model.contract.sha256[:16]}.fp16.onnx"
+    assert variant.contract.trained.startswith(f"fp16 from {model.contract.sha256}; ")
+    written = variant.path.stat().st_mtime_ns
+    assert read_variant(model, "fp16", tmp_path / "derived").contract == variant.contract
+    assert variant.path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("damaged", ["onnx", "json"])
+def test_a_damaged_derived_file_is_made_again(model: ModelFile, tmp_path: Path, damaged: str) -> None:
+    variant = read_variant(model, "fp16", tmp_path / "derived")
+    variant.path.with_suffix(f".{damaged}").write_bytes(b"damaged")
+    assert read_variant(model, "fp16", tmp_path / "derived").content == variant.content
+
+
+def test_without_onnx_float16_names_the_extra(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "engine.backends.half_precision", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BackendError, match=r"pip install 'mien\[gpu\]', or set gpu.precision to fp32"):
+        read_variant(model, "fp16", tmp_path / "derived")
+
+
+def test_a_folder_that_cannot_be_written_is_a_backend_error(model: ModelFile, tmp_path: Path) -> None:
+    (tmp_path / "derived").write_text("a file")
+    with pytest.raises(BackendError, match="cannot be written .*set gpu.precision to fp32"):
+        read_variant(model, "fp16", tmp_path / "derived")

@@ -17,6 +17,7 @@ import pytest
 from engine.backends.base import InferenceBackend
 from engine.backends.model_file import read_model
 from engine.backends.plans import PlanStore
+from engine.backends.precision import read_variant
 from engine.backends.tensorrt import TensorRtBackend
 from engine.backends.tensorrt_build import profiles_of
 from engine.backends.tensorrt_engines import PlanBuild, build_missing, main
@@ -136,7 +137,7 @@ def test_a_plan_with_other_numbers_than_onnx_runtime_is_not_stored(
         return {name: array + np.float32(wrong) for name, array in run(self, inputs).items()}
 
     monkeypatch.setattr(TensorRtBackend, "run", off)
-    with pytest.raises(BackendError, match="computes logits of expression.onnx wrongly: off by (1|nan)"):
+    with pytest.raises(BackendError, match="computes expression.onnx wrongly: logits is off by (1|nan)"):
         build_missing(read_model(expression_model()), FP32, store)
     assert store.stored() == []
     assert gpu.used_bytes == 0
@@ -150,10 +151,14 @@ def test_a_network_that_cannot_be_parsed_names_the_node(
         build_missing(model, FP32, store)
 
 
-def test_fp16_needs_its_own_file(trt: FakeTensorRt, store: PlanStore, expression_model: ModelMaker) -> None:
-    path = expression_model()
-    with pytest.raises(BackendError, match=r"expression\.fp16\.onnx is missing: run 'mien-train export variants"):
-        build_missing(read_model(path), GpuConfig(precision="fp16"), store)
+def test_the_float16_file_is_derived_for_the_build_and_its_hash_is_in_the_key(
+    trt: FakeTensorRt, store: PlanStore, expression_model: ModelMaker
+) -> None:
+    model = read_model(expression_model())
+    build_missing(model, GpuConfig(precision="fp16"), store)
+    half = read_variant(model, "fp16", store.folder)
+    assert half.path.parent == store.folder
+    assert [plan.key and plan.key.model_sha256 for plan in store.stored()] == [half.contract.sha256]
 
 
 def test_a_child_builds_the_plan(store: PlanStore, expression_model: ModelMaker) -> None:

@@ -39,7 +39,7 @@ def faces(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_float16_is_written_with_a_contract_that_the_engine_accepts(model: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     (figures,) = write_precisions(model, tmp_path, tmp_path, ("fp16",), lines.append)
-    variant = read_variant(read_model(model), "fp16")
+    variant = read_variant(read_model(model), "fp16", tmp_path / "derived")
     assert variant.path == variant_path(model, "fp16")
     assert variant.contract.name.endswith("-fp16")
     assert variant.contract.calibration == read_model(model).contract.calibration

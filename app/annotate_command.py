@@ -1,0 +1,218 @@
+"""The command ``mien annotate``, and the lines that it prints. Heavy modules are imported when needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, TrackerName, engine_settings
+from app.settings.presets import PresetName
+from app.terminal import (
+    INTERNAL_ERROR,
+    INTERRUPTED,
+    USER_ERROR,
+    app_version,
+    new_progress,
+    print_error,
+    print_exported,
+    print_internal_error,
+    print_note,
+    stop_on_signal,
+)
+from engine.errors import ThreadStuckError
+
+if TYPE_CHECKING:
+    from app.annotate import AnnotateOptions, JobControl, Outcome
+    from app.batch import ItemResult
+    from app.engine_cache import EngineCache
+    from engine.capture.source import FrameSource
+    from engine.config import EngineConfig
+
+
+def annotate_command(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Videos, images, folders of them, a camera number (or camera:0), a URL, or demo."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results; each source gets a subfolder.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Resume interrupted sessions.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start again and overwrite existing results.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Read the subfolders of folders too.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Do not write the annotated video.")] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Start faces.csv with a byte order mark, so that Excel reads its letters.")
+    ] = False,
+    start: Annotated[str, typer.Option("--start", help="Begin videos at this time: seconds, or mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option("--end", help="End videos at this time: seconds, or mm:ss.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, help="Analyse every n-th frame only.")] = None,
+    max_faces: Annotated[
+        int | None, typer.Option("--max-faces", min=1, help="Most faces in a frame; default 8.")
+    ] = None,
+    face_crops: Annotated[
+        bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
+    ] = False,
+    preset: Annotated[
+        PresetName,
+        typer.Option("--preset", help="speed: fewer frames, no video; thorough: detects faces in every frame."),
+    ] = "balanced",
+    formats: Formats = None,
+    config: ConfigFile = None,
+    backend: Backend = None,
+    tracker: Tracker = "litert",
+    threads: Threads = None,
+) -> None:
+    """Annotate videos, images or a camera: writes a table, an annotated video and metadata.
+
+    Each video is a source with a subfolder of its own, and so are all images of a folder together. Cameras and URLs run
+    until Ctrl-C. If a source fails, the others are still annotated; the summary at the end and failed.txt in --out list
+    the failures, and the exit status is 2. Formats of other tools are written to the folder export in each session (see
+    export-results).
+    """
+    from app.annotate import AnnotateOptions
+    from app.export.command import format_names
+    from app.settings.presets import preset_of
+    from engine.capture.time_range import TimeRange, parse_time
+    from engine.config import for_files
+
+    time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
+    options = AnnotateOptions(app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every)
+    settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
+    tracking = dataclasses.replace(settings.tracking, face_crops=face_crops or settings.tracking.face_crops)
+    if max_faces is not None:
+        tracking = dataclasses.replace(tracking, max_faces=max_faces)
+    settings = dataclasses.replace(settings, tracking=tracking)
+    exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
+    with stop_on_signal() as control:
+        status = _annotate_all(sources, recursive, out, options, settings, tracker, control, exported)
+    if status:
+        raise typer.Exit(status)
+
+
+def _annotate_all(
+    given: list[str],
+    recursive: bool,
+    out: Path,
+    options: AnnotateOptions,
+    settings: EngineConfig,
+    tracker: TrackerName,
+    control: JobControl,
+    formats: tuple[str, ...],
+) -> int:
+    """Annotate one source after another, and export each; return the exit status."""
+    from app.annotate import annotate, check_start
+    from app.batch import ItemResult, ItemState, NumberedProgress, run_batch
+    from app.engine_cache import EngineCache
+    from app.session.folder import SessionFolder
+    from app.session.naming import session_folders
+    from app.sources import GivenSource, LabelledSource, find_sources
+    from engine.capture.opening import open_source
+
+    sources = find_sources(given, recursive)
+    for line in sources.left_out:
+        print_note(line)
+    folders = session_folders(out, [source.spec for source in sources.found])
+    for folder in folders:  # all before the first one, which may take hours
+        check_start(folder, options)
+    unusable = [(fault.spec, fault.problem) for fault in sources.faults]
+    unusable += [(spec, f"{spec} holds neither pictures nor videos") for spec in sources.empty]
+    results = [
+        ItemResult(GivenSource(spec), SessionFolder(out), ItemState.FAILED, problem=problem)
+        for spec, problem in unusable
+    ]
+    for result in results:
+        print_error(result.problem)
+    progress = NumberedProgress(new_progress(), len(folders))
+
+    def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
+        def open_labelled(spec: str) -> FrameSource:
+            opened = open_source(spec, recursive=recursive, limits=settings.capture)
+            return opened if source.file is None else LabelledSource(opened, source.file)
+
+        progress.place += 1
+        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
+        if formats and outcome.finished:
+            _export_annotated(folder.path, formats, options.video, control)
+        return outcome
+
+    with EngineCache(settings, tracker) as cache:
+        pairs = list(zip(sources.found, folders, strict=True))
+        results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
+    status = _finish_batch(results, out)
+    if any(isinstance(result.error, ThreadStuckError) for result in results):
+        sys.stdout.flush()
+        os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
+    return status
+
+
+def _print_result(result: ItemResult, cache: EngineCache) -> None:
+    """Print how a source of a batch ended."""
+    if isinstance(result.error, ThreadStuckError):
+        cache.abandon()  # the thread still uses an engine
+    if result.is_bug and result.error is not None:
+        print_internal_error(result.error)
+    elif result.error is not None:
+        print_error(result.problem)
+    if result.outcome is not None:
+        _print_outcome(result.outcome)
+
+
+def _finish_batch(results: list[ItemResult], out: Path) -> int:
+    """Print the summary of a batch of several sources and list the failures; return the exit status."""
+    from app.batch import ItemState, summary_lines, write_failed
+
+    failed = [result for result in results if result.state is ItemState.FAILED]
+    if len(results) > 1:
+        for line in summary_lines(results):
+            typer.echo(line)
+        path = write_failed(out, results)
+        if path is not None:
+            print_error(f"{len(failed)} of {len(results)} sources failed: they are listed in {path}")
+    if any(result.state is ItemState.INTERRUPTED for result in results):
+        return INTERRUPTED
+    if any(result.is_bug for result in failed):
+        return INTERNAL_ERROR
+    return USER_ERROR if failed else 0
+
+
+def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, control: JobControl) -> None:
+    """Export what a finished session has, also after an earlier Ctrl-C has ended its live source.
+
+    Without the annotated video, the summary page has no pictures either.
+    """
+    from app.export.command import export_session
+    from app.export.job import ExportChoice
+
+    def never() -> bool:
+        return False
+
+    cancelled = never if control.stopped else lambda: control.stopped
+    choice = ExportChoice(formats, replace=True, pictures=pictures)
+    print_exported(export_session(folder, choice, None, cancelled, new_progress(), skip_impossible=True))
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    folder = outcome.folder
+    if not outcome.finished:
+        print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
+        return
+    if outcome.skipped:
+        typer.echo(f"{folder.path} is already finished")
+        return
+    if outcome.fault is not None:
+        print_error(outcome.fault)
+    counts = outcome.counts
+    if counts is not None:
+        typer.echo(f"{counts.frames} frames, {counts.faces} faces, {counts.rows} rows")
+        if counts.crowded:
+            print_error(
+                f"up to {counts.left_out} faces at once were left out, in {counts.crowded} frames: raise --max-faces"
+            )
+    for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
+        if path.exists():
+            typer.echo(str(path))

@@ -1,0 +1,93 @@
+"""What the commands print besides their results, their exit statuses, and the end by a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import traceback
+from collections.abc import Iterator
+from importlib import metadata
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+import typer
+from rich.console import Console
+
+from engine.files import cache_folder, write_text
+
+if TYPE_CHECKING:  # these import the video libraries
+    from app.annotate import JobControl, ProgressListener
+    from app.export.command import Exported
+
+#: Exit statuses.
+INTERNAL_ERROR: Final = 1
+USER_ERROR: Final = 2
+INTERRUPTED: Final = 130
+OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
+
+#: Messages and progress; results go to standard output.
+errors: Final = Console(stderr=True)
+
+
+def app_version() -> str:
+    """Version of the program; "0" if it is not installed."""
+    try:
+        return metadata.version("mien")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def print_error(message: str) -> None:
+    """Print one line that starts with the name of the program."""
+    errors.print(f"mien: {' '.join(message.split())}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_note(message: str) -> None:
+    """Print a line as it is."""
+    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_internal_error(error: Exception) -> None:
+    """Save the traceback of a bug, and print how to report it."""
+    path = cache_folder() / "last-error.txt"
+    try:
+        write_text(path, "".join(traceback.format_exception(error)))
+        request = f"please report it with the file {path}"
+    except OSError:
+        request = "please report it with the output of 'mien --debug ...'"
+    print_error(f"internal error: {type(error).__name__}: {error}; {request}")
+
+
+def print_exported(exported: Exported) -> None:
+    """Print the files of an export."""
+    for remark in exported.remarks:
+        print_error(remark)
+    for path in exported.written:
+        typer.echo(str(path))
+
+
+def new_progress() -> ProgressListener:
+    """A bar in a terminal, lines elsewhere."""
+    from app.progress import PlainProgress, TerminalProgress
+
+    return TerminalProgress(errors) if errors.is_terminal else PlainProgress(errors)
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[JobControl]:
+    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
+    from app.annotate import JobControl
+
+    control = JobControl()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if control.stopped:
+            raise KeyboardInterrupt
+        control.stop()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield control
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
