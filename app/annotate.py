@@ -47,6 +47,8 @@ from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
+#: Frames skipped between two looks at the control.
+_SKIP_AT_ONCE: Final = 100
 #: Settings of the header that `AnnotateOptions.selection` makes.
 SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n")
 #: Files that a message names.
@@ -375,8 +377,7 @@ class _Job:
             return True
         self._engine.restore(resume.snapshot)
         if self._video is None:
-            self._source.skip_to(resume.frame + 1)
-            return True
+            return self._skip_to(resume.frame + 1)
         self._video.open()
         for done, entry in enumerate(read_journal(self._folder.journal), start=1):
             if entry.frame > resume.frame:
@@ -389,6 +390,15 @@ class _Job:
                 raise OutputError(f"{self._spec} does not match the journal at frame {entry.frame}", Remedy.RESTART)
             self._video.write_rows(frame, entry.rows)
             self._listener.update(done, frame.file)
+        return True
+
+    def _skip_to(self, frame_index: int) -> bool:
+        """Skip to a frame, which takes minutes in a long video; False when stopped."""
+        for index in (*range(0, frame_index, _SKIP_AT_ONCE), frame_index):
+            self._source.skip_to(index)
+            self._control.wait_while_paused()
+            if self._control.stopped:
+                return False
         return True
 
     def _process(self) -> Outcome:

@@ -15,7 +15,6 @@ from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, Trac
 from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     USER_ERROR,
     app_version,
     new_progress,
@@ -25,6 +24,7 @@ from app.terminal import (
     print_note,
     stop_on_signal,
 )
+from app.termination import INTERRUPTED
 from engine.errors import ThreadStuckError
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
 from app.terminal import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     OUTPUT_CLOSED,
     USER_ERROR,
     app_version,
@@ -29,6 +28,7 @@ from app.terminal import (
     print_internal_error,
     stop_on_signal,
 )
+from app.termination import INTERRUPTED
 from engine.errors import EngineError, ThreadStuckError
 
 if TYPE_CHECKING:

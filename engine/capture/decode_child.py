@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict
 from multiprocessing.connection import Pipe
@@ -58,6 +59,8 @@ class DecodeChild:
             raise SourceError(f"a process that decodes {path} cannot be started ({error.strerror})") from None
         finally:
             theirs.close()
+        # A source that is dropped without being closed leaves no process behind either.
+        self._end = weakref.finalize(self, _end, self._connection, self._process, self.memory)
         self.send(path=str(path), limits=asdict(limits), descriptor=self.memory.descriptor)
 
     @property
@@ -99,24 +102,19 @@ class DecodeChild:
 
     def close(self) -> None:
         """End the process, which holds nothing that needs saving, and release its memory."""
-        self._connection.close()
-        self._process.kill()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
-        self.memory.close()
+        self._end()
 
     def _has_answer(self) -> bool:
         try:
             return bool(self._connection.poll(_POLL_S))
         except OSError:  # its end broke, as of a process that was killed on Windows
-            raise ChildLostError(self._end()) from None
+            raise ChildLostError(self._status()) from None
 
     def _take(self) -> bytes | dict[str, Any]:
         try:
             message = self._connection.recv_bytes(_MAX_MESSAGE)
         except (EOFError, OSError):
-            raise ChildLostError(self._end()) from None
+            raise ChildLostError(self._status()) from None
         if message[:1] != JSON:
             return bytes(message)
         answer: dict[str, Any] = json.loads(message[1:])
@@ -131,12 +129,21 @@ class DecodeChild:
             raise ChildLostError(f"failed ({answer['failure']})")
         return answer
 
-    def _end(self) -> str:
+    def _status(self) -> str:
         try:
             status = self._process.wait(STUCK_S)
         except subprocess.TimeoutExpired:
             return "hung up"
         return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def _end(connection: Any, process: subprocess.Popen[bytes], memory: FrameMemory) -> None:
+    connection.close()
+    process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    process.wait()
+    memory.close()
 
 
 def _start(theirs: Any, descriptor: int) -> subprocess.Popen[bytes]:

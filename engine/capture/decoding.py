@@ -121,9 +121,7 @@ class UprightRgb:
     levels, because one scaler is kept and no second thread is woken).
     """
 
-    def __init__(
-        self, name: str, first: VideoFrame, stream: VideoStream, limits: CaptureConfig = _LIMITS
-    ) -> None:
+    def __init__(self, name: str, first: VideoFrame, stream: VideoStream, limits: CaptureConfig = _LIMITS) -> None:
         """Take size and orientation from the first picture.
 
         Raises:
