@@ -17,7 +17,7 @@ from app.session.rows import SessionHeader
 from app.session.table import TableCounts
 from app.settings.limits import Limits, limits_of
 from app.settings.presets import Preset
-from engine.capture.source import FrameSource, SourceInfo, UnreadFile
+from engine.capture.source import FrameSource, SourceInfo, StreamChoice, UnreadFile
 from engine.engine import Engine
 from engine.errors import OutputError
 from engine.files import write_text
@@ -44,6 +44,7 @@ class SourceRecord:
     fps_mode: str | None  # "cfr" or "vfr", as measured; None before the end
     path: str | None = None  # absolute; None if it is not a file or folder
     size_bytes: int | None = None
+    stream: StreamChoice | None = None  # of a video file: which stream was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ def first_metadata(
             fps_mode=None,
             path=identity.path,
             size_bytes=identity.size_bytes,
+            stream=info.stream,
         ),
         app_version=header.app_version,
         models=engine.models,

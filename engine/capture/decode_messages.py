@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from engine.capture.source import StreamChoice
+
 #: First bytes of messages.
 READ: Final = b"R"
 FRAME: Final = b"F"
@@ -29,3 +31,4 @@ class VideoInfo:
     frame_count: int | None
     duration_s: float | None
     fps: float | None
+    stream: StreamChoice

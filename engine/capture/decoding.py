@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from engine.capture.hdr import is_wide, tone_mapped, transfer_of
 from engine.capture.source import check_size
 from engine.config import CaptureConfig
 from engine.errors import SourceError
@@ -66,13 +67,18 @@ def open_video(path: Path) -> InputContainer:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
 
 
+def videos_of(container: InputContainer) -> list[VideoStream]:
+    """The video streams of a container; the cover of a sound file is not one."""
+    return [each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
+
+
 def video_stream(container: InputContainer, name: str, limits: CaptureConfig = _LIMITS) -> VideoStream:
-    """The video of a container: the stream flagged as default, else the first; the cover of a sound file is not one.
+    """The video of a container: the stream flagged as default, else the first.
 
     Raises:
         SourceError: there is none, it cannot be decoded, or it is too large.
     """
-    streams = [each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
+    streams = videos_of(container)
     if not streams:
         found = "only sound" if container.streams.audio else "no pictures"
         raise SourceError(f"{name} holds {found}: give a file or address with video")
@@ -116,6 +122,8 @@ def reason_of(error: av.FFmpegError) -> str:
 class UprightRgb:
     """Turns decoded pictures into RGB arrays of one size: square pixels, turned and mirrored as the file asks.
 
+    High dynamic range is mapped to the ordinary one (engine/capture/hdr.py), in files that begin with it.
+
     Matrix and range of the colours are those that the file names (measured: equal to PyAV's to_ndarray and at 0.46 ms
     for 640x360, decoding included, faster than it and than OpenCV's YUV conversion, which is also off by 1.2 grey
     levels, because one scaler is kept and no second thread is woken).
@@ -130,8 +138,11 @@ class UprightRgb:
         self._name = name
         self._scaler = VideoReformatter()
         self._transpose, self._flips = _orientation(first)
-        if self._transpose or self._flips is not None:
-            import cv2  # few videos are turned, and importing it takes a third of the start of a decoding process
+        self._is_hdr = transfer_of(first) is not None
+        if self._transpose or self._flips is not None or self._is_hdr:
+            # Few videos need it, and importing it takes a third of the start of a decoding process, which later may not
+            # open its files any more.
+            import cv2
 
             self._cv2 = cv2
         aspect = float(stream.sample_aspect_ratio or 1)
@@ -156,16 +167,22 @@ class UprightRgb:
             SourceError: the picture is in a form that cannot be converted.
         """
         size = {"width": self._width_px, "height": self._height_px}
+        transfer = transfer_of(picture) if self._is_hdr else None
         try:
-            scaled = self._scaler.reformat(picture, **size, format="rgb24", threads=1)
+            scaled = self._scaler.reformat(
+                picture, **size, format="rgb24" if transfer is None else "rgb48le", threads=1
+            )
         except av.FFmpegError as error:
             raise SourceError(
                 f"{self._name} has pictures that cannot be shown ({picture.format.name}, {reason_of(error)}): "
                 "convert it to H.264"
             ) from None
-        plane = scaled.planes[0]
-        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)  # wider than the picture
-        image = lines[: self._height_px, : 3 * self._width_px].reshape(self._height_px, self._width_px, 3)
+        if transfer is not None:
+            image = tone_mapped(np.asarray(scaled.to_ndarray(), np.uint16), transfer, is_wide(picture))
+        else:
+            plane = scaled.planes[0]
+            lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)  # wider than the picture
+            image = lines[: self._height_px, : 3 * self._width_px].reshape(self._height_px, self._width_px, 3)
         if out is None:
             out = np.empty((*self.size[::-1], 3), np.uint8)
         if self._transpose or self._flips is not None:

@@ -35,6 +35,16 @@ class SourceKind(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamChoice:
+    """Which video stream of a file is read, where there may be several."""
+
+    index: int  # in the file, sound and subtitles counted, from 0
+    of: int  # number of video streams
+    codec: str
+    tone_mapped: str | None = None  # "pq" or "hlg" if its high dynamic range is mapped to the ordinary one
+
+
+@dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What is known of a source once it is open."""
 
@@ -46,6 +56,7 @@ class SourceInfo:
     duration_s: float | None  # likewise
     fps: float | None  # mean rate; the frames' own times count
     is_live: bool  # frames that are not fetched in time are lost
+    stream: StreamChoice | None = None  # of a video file
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engine.capture.decode_messages import VideoInfo
-from engine.capture.decoding import UprightRgb, decoded, mean_rate, open_video, video_stream
-from engine.capture.source import SAME_TIME_S, check_duration
+from engine.capture.decoding import UprightRgb, decoded, mean_rate, open_video, video_stream, videos_of
+from engine.capture.hdr import transfer_of
+from engine.capture.source import SAME_TIME_S, StreamChoice, check_duration
 from engine.config import CaptureConfig
 from engine.errors import SourceError
 from engine.types import UInt8
@@ -38,6 +39,8 @@ _LOOKAHEAD: Final = 3
 _RAW_FORMATS: Final = frozenset({"h264", "hevc", "m4v", "mpegvideo", "vvc", "obu"})
 #: Step between frames that carry no time, in files that also tell no rate.
 _DEFAULT_FPS: Final = 25.0
+#: A raw stream that names a higher rate names the clock of a recording with a variable rate.
+_MAX_FPS: Final = 500
 
 
 class VideoDecoder:
@@ -72,7 +75,8 @@ class VideoDecoder:
                 )
             self._rgb = UprightRgb(self._name, first, self._stream, limits)
             rate = _rate(self._container, self._stream)  # raw streams name theirs once a frame is decoded
-            self.info = _info(self._container, self._stream, self._rgb.size, rate)
+            choice = _choice(self._container, self._stream, first)
+            self.info = _info(self._container, self._stream, self._rgb.size, rate, choice)
             check_duration(self._name, self.info.duration_s, limits)
             self._clock = _Clock(rate or _DEFAULT_FPS)
             self._rate_is_guessed = rate is None
@@ -245,11 +249,23 @@ def _rate(container: InputContainer, stream: VideoStream) -> float | None:
     """Frames per second; of a raw stream what it says itself, since FFmpeg's reader then reports a constant."""
     if container.format.name in _RAW_FORMATS:
         named = stream.codec_context.framerate
-        return float(named) if named else None
+        return float(named) if named and named <= _MAX_FPS else None
     return mean_rate(stream)
 
 
-def _info(container: InputContainer, stream: VideoStream, size: tuple[int, int], rate: float | None) -> VideoInfo:
+def _choice(container: InputContainer, stream: VideoStream, first: VideoFrame) -> StreamChoice:
+    transfer = transfer_of(first)
+    codec = stream.codec_context.name
+    return StreamChoice(stream.index, len(videos_of(container)), codec, None if transfer is None else transfer.value)
+
+
+def _info(
+    container: InputContainer,
+    stream: VideoStream,
+    size: tuple[int, int],
+    rate: float | None,
+    choice: StreamChoice,
+) -> VideoInfo:
     duration_s: float | None = None
     if stream.duration and stream.time_base:
         duration_s = float(stream.duration * stream.time_base)
@@ -258,4 +274,4 @@ def _info(container: InputContainer, stream: VideoStream, size: tuple[int, int],
         start_s = (container.start_time or 0) / av.time_base
         if "matroska" in container.format.name and 0 < start_s < duration_s:
             duration_s -= start_s  # its duration is the time of its end
-    return VideoInfo(*size, stream.frames or None, duration_s, rate)
+    return VideoInfo(*size, stream.frames or None, duration_s, rate, choice)

@@ -65,6 +65,7 @@ class VideoFileSource(FrameSource):
             video.duration_s,
             video.fps,
             is_live=False,
+            stream=video.stream,
         )
 
     def read(self) -> Frame | None:

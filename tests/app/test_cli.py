@@ -500,3 +500,15 @@ def test_a_stuck_thread_does_not_keep_the_program_alive(monkeypatch: pytest.Monk
     monkeypatch.setattr(cli.os, "_exit", end)
     with pytest.raises(Ended, match=str(cli.USER_ERROR)):
         cli.app(["doctor"])
+
+
+def test_opencv_runs_on_one_thread_unless_the_user_chooses() -> None:
+    program = (
+        "import sys, app.cli\napp.cli.app = lambda **_: None\napp.cli.main()\nimport cv2\nprint(cv2.getNumThreads())\n"
+    )
+    for chosen, threads in (({}, "1"), ({"OPENCV_FOR_THREADS_NUM": "2"}, "2")):
+        environment = {**{k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}, **chosen}
+        finished = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT, env=environment
+        )
+        assert finished.stdout.strip() == threads

@@ -221,6 +221,18 @@ def test_a_heic_image_says_what_it_needs(tmp_path, monkeypatch):
         open_source(str(tmp_path / "phone.jpg"))
 
 
+def test_a_heic_image_is_read(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
+    row, column = np.mgrid[:64, :96]
+    image = np.stack([2 * column, 3 * row, 120 + 0 * row], axis=-1).astype(np.uint8)
+    heic = pillow_heif.from_bytes("RGB", (96, 64), image.tobytes())
+    heic.save(tmp_path / "phone.jpg", quality=95, format="HEIF")  # phones and chat programs rename them
+    with open_source(str(tmp_path / "phone.jpg")) as source:
+        (frame,) = source
+    assert frame.image.shape == (64, 96, 3)
+    assert np.abs(frame.image.astype(int) - image).mean() < 4
+
+
 def test_a_picture_above_the_limit_or_without_permission_does_not_end_a_folder(tmp_path, monkeypatch):
     for name in ("1.png", "3.png", "5.png"):
         write_picture(tmp_path / name)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.capture import video_decoder
-from engine.capture.source import MAX_SIDE_PX, SourceKind
+from engine.capture.source import MAX_SIDE_PX, SourceKind, StreamChoice
 from engine.capture.video_decoder import VideoDecoder
 from engine.capture.video_file import VideoFileSource
 from engine.config import CaptureConfig
@@ -385,6 +385,12 @@ def test_a_raw_stream_has_the_rate_that_it_names(tmp_path, pictures, rate):
     assert [frame.timestamp_s for frame in frames] == pytest.approx([step / rate for step in range(12)])
 
 
+def test_a_raw_stream_that_names_a_clock_instead_of_a_rate_says_what_is_assumed(tmp_path, pictures):
+    with VideoFileSource(_raw_stream(tmp_path / "raw.h264", pictures[:4], 1000)) as source:
+        assert [frame.timestamp_s for frame in read_all(source)] == pytest.approx([step / 25 for step in range(4)])
+        assert "25 per second are assumed" in str(source.fault())
+
+
 def test_a_raw_stream_without_a_rate_says_what_is_assumed(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(video_decoder, "_rate", lambda container, stream: None)
     with decoding(_raw_stream(tmp_path / "raw.h264", pictures[:4], 30)) as source:
@@ -420,4 +426,5 @@ def test_the_stream_flagged_as_default_is_read(tmp_path, pictures):
             container.mux(stream.encode())
     with VideoFileSource(path) as source:
         assert (source.info.width_px, source.info.height_px) == (96, 64)
+        assert source.info.stream == StreamChoice(1, 2, "h264")
         assert len(read_all(source)) == 3
