@@ -157,6 +157,7 @@ def annotate(
     options: AnnotateOptions,
     listener: ProgressListener,
     control: JobControl,
+    reopen_engine: Callable[[FrameSource], Engine] | None = None,
 ) -> Outcome:
     """Annotate one source into its folder.
 
@@ -168,6 +169,7 @@ def annotate(
         options: the user's choices.
         listener: receives the progress.
         control: stops or pauses the job.
+        reopen_engine: opens another engine when a live source's is stuck.
 
     Raises:
         ValueError: the engine was opened without the preset.
@@ -179,7 +181,10 @@ def annotate(
     with SessionLock(folder):
         state = folder.state()
         check_free(folder, state, options)
-        with open_source(spec) as opened:
+        to_read = _open_unless_stopped(spec, open_source, control)
+        if to_read is None:
+            return Outcome(folder, finished=False)
+        with to_read as opened:
             files = SourceFiles(spec, opened.files)
             try:
                 identity = files.identify(lambda: control.stopped)
@@ -196,7 +201,21 @@ def annotate(
                 raise ValueError(f"the engine was opened without the preset {options.preset.name}")
             if engine.config.tracking.face_crops and source.info.kind is not SourceKind.PICTURES:
                 raise ConfigError(f"{source.info.source_id} is not an image: only images can be face crops")
-            return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
+            job = _Job(spec, folder, source, engine, options, listener, control, files, identity)
+            job.reopen_engine = reopen_engine
+            return job.run()
+
+
+def _open_unless_stopped(
+    spec: str, open_source: Callable[[str], FrameSource], control: JobControl
+) -> FrameSource | None:
+    """The open source; None if it failed because of the signal that also stopped the job."""
+    try:
+        return open_source(spec)
+    except SourceError:
+        if control.stopped:
+            return None
+        raise
 
 
 def check_start(folder: SessionFolder, options: AnnotateOptions) -> None:
@@ -306,6 +325,7 @@ class _Job:
         files: SourceFiles,
         identity: SourceIdentity,
     ) -> None:
+        self.reopen_engine: Callable[[FrameSource], Engine] | None = None
         self._spec = spec
         self._files = files
         self._folder = folder
@@ -406,8 +426,10 @@ class _Job:
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime)
         is_live, lost = self._source.info.is_live, None
+        # A file is resumed instead, so that no frame is missing.
+        rebuild = self._rebuild if is_live and self.reopen_engine is not None else None
+        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime, rebuild)
         try:
             if not self._run_to_end(runtime) and not is_live:
                 return Outcome(self._folder, finished=False)
@@ -427,6 +449,12 @@ class _Job:
             return JournaledPipeline(self._engine)
         process = JournaledPipeline(self._engine, tentative=True).process
         return Hindsight(process, self._engine.config.tracking.confirm_s)
+
+    def _rebuild(self) -> JournaledPipeline:
+        """Another engine in place of one that is stuck, with its tracks and averages lost; on the inference thread."""
+        assert self.reopen_engine is not None
+        self._engine = self.reopen_engine(self._source)
+        return JournaledPipeline(self._engine)
 
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""

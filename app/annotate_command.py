@@ -111,7 +111,7 @@ def _annotate_all(
     from app.session.folder import SessionFolder
     from app.session.naming import session_folders
     from app.sources import GivenSource, LabelledSource, find_sources
-    from engine.capture.opening import open_source
+    from engine.capture.opening import open_lasting
 
     sources = find_sources(given, recursive)
     for line in sources.left_out:
@@ -131,11 +131,13 @@ def _annotate_all(
 
     def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
         def open_labelled(spec: str) -> FrameSource:
-            opened = open_source(spec, recursive=recursive, limits=settings.capture)
+            opened = open_lasting(spec, recursive=recursive, limits=settings.capture)
             return opened if source.file is None else LabelledSource(opened, source.file)
 
         progress.place += 1
-        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
+        outcome = annotate(
+            source.spec, folder, open_labelled, cache.engine_for, options, progress, control, cache.reopen
+        )
         if formats and outcome.finished:
             _export_annotated(folder.path, formats, options.video, control)
         return outcome

@@ -10,6 +10,7 @@ from typing import Final
 from engine.capture.camera import CameraSource
 from engine.capture.file_type import FileType, file_type
 from engine.capture.pictures import PICTURE_SUFFIXES, PictureSource, is_picture
+from engine.capture.reconnecting import ReconnectingSource
 from engine.capture.source import FrameSource
 from engine.capture.stream import STREAM_SCHEMES, StreamSource, redact_url
 from engine.capture.synthetic import DEMO, SyntheticSource
@@ -69,10 +70,22 @@ def open_source(
         return SyntheticSource(loop=live, live=live)
     camera = _camera(spec)
     if camera is not None:
-        return CameraSource(camera)
+        return CameraSource(camera, limits.frozen_s)
     if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
         raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
     return StreamSource(spec)
+
+
+def open_lasting(spec: str, *, recursive: bool = False, limits: CaptureConfig = _DEFAULTS) -> FrameSource:
+    """Open what a text names, like `open_source`; a camera or stream is opened again when it was lost.
+
+    Raises:
+        SourceError: there is no such source, or it cannot be read.
+    """
+    source = open_source(spec, recursive=recursive, limits=limits)
+    if not source.info.is_live or limits.give_up_s <= 0:
+        return source
+    return ReconnectingSource(source, lambda: open_source(spec, limits=limits), limits.give_up_s)
 
 
 def _open_path(path: Path, recursive: bool, limits: CaptureConfig) -> FrameSource:
