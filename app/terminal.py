@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from app.termination import end_within_limit
+from engine.errors import ConfigError, EngineError
 from engine.files import cache_folder, write_text
 
 if TYPE_CHECKING:  # these import the video libraries
@@ -57,6 +58,14 @@ def print_internal_error(error: Exception) -> None:
     except OSError:
         request = "please report it with the output of 'mien --debug ...'"
     print_error(f"internal error: {type(error).__name__}: {error}; {request}")
+
+
+def no_window(error: ImportError) -> EngineError:
+    """The error of a window that cannot be imported."""
+    if error.name is not None and error.name.split(".")[0] == "PySide6":
+        install = 'pip install "PySide6-Essentials<6.12"'
+        return ConfigError(f"the window needs PySide6: run {install} (without a window: see mien --help)")
+    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what is missing")
 
 
 def print_exported(exported: Exported) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -62,21 +62,33 @@ class Pipeline:
         router: Router,
         config: EngineConfig,
         resources: Sequence[Closeable] = (),
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``resources``: the networks of the stages; closed with the pipeline, like the tracker."""
+        """Put the stages together.
+
+        Args:
+            tracker: finds and follows the faces.
+            expression: estimates expressions.
+            action_units: estimates action units.
+            router: decides.
+            config: all settings.
+            resources: the networks of the stages; closed with the pipeline, like the tracker.
+            clock: seconds, of which the times of the stages are made.
+        """
         self._tracker = tracker
         self._expression = expression
         self._action_units = action_units
         self._router = router
         self._config = config
         self._resources = resources
+        self._clock = clock
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order.
 
         With ``tentative``, faces that are not confirmed yet are processed and returned too (engine/hindsight.py).
         """
-        watch = _Stopwatch()
+        watch = _Stopwatch(self._clock)
         tracks = _in_view(self._tracker.track(frame), tentative)
         tracking_ms = watch.lap_ms()
         faces = [self._align(frame, track) for track in tracks]
@@ -129,12 +141,13 @@ class Pipeline:
 
 
 class _Stopwatch:
-    def __init__(self) -> None:
-        self._last_s = time.perf_counter()
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last_s = clock()
 
     def lap_ms(self) -> float:
         """Milliseconds since the previous lap."""
-        before, self._last_s = self._last_s, time.perf_counter()
+        before, self._last_s = self._last_s, self._clock()
         return (self._last_s - before) * 1000.0
 
 

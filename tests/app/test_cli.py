@@ -237,14 +237,41 @@ def test_files_of_one_name_get_folders_of_their_own_that_resume_finds_again(
 
 
 def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:
-    finished = mien("bench", clip, "--json", tmp_path / "bench.json")
+    json_file, page = tmp_path / "bench.json", tmp_path / "bench.html"
+    options = ("--seconds", "2", "--warm-up", "0.5", "--repeats", "1", "--json", json_file, "--plot", page)
+    finished = mien("bench", clip, *options)
     assert finished.returncode == 0, finished.stderr
-    figures = json.loads((tmp_path / "bench.json").read_text())
-    assert figures["frames"] == 75
-    assert 0 < figures["first_result_s"] <= figures["total_s"]
-    assert figures["fps"] > 0
-    assert figures["peak_rss_mb"] > 50
-    assert set(figures["stages"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
+    (case,) = json.loads(json_file.read_text())["cases"]
+    (annotate,), (paced,), (fast,), (stages,) = (case[part] for part in ("annotate", "paced", "fast", "stages"))
+    assert annotate["frames"] == 75
+    assert 0 < annotate["first_result_s"] <= annotate["total_s"]
+    assert annotate["fps"] == pytest.approx(75 / annotate["total_s"], rel=0.01)
+    assert annotate["peak_rss_mb"] > 50
+    assert set(annotate["stage_wall_ms"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
+    assert paced["captured"] >= paced["processed"] > 0
+    assert 0 < fast["latency"]["p50_ms"] <= fast["latency"]["p99_ms"]
+    assert fast["dropped"] == 0
+    assert annotate["faces_per_frame"] == pytest.approx(stages["faces_per_frame"], abs=0.2)
+    assert set(stages["cpu_ms"]) == set(case["stage_cpu_ms"]) - {"other"}
+    assert sum(case["stage_cpu_ms"].values()) == pytest.approx(annotate["steady_cpu_ms"], abs=0.01)
+    assert page.read_text().count("<svg") == 2
+    assert "capture to result, as fast as possible" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--sizes", "4k", "--sizes: 4k is unknown"),
+        ("--parts", "speed", "--parts: speed is unknown"),
+        ("--faces", "9", "--faces must be numbers from 0 to 8"),
+        ("--faces", "many", "--faces: many is not a number"),
+        ("--backend", "abacus", "unknown backend abacus"),
+    ],
+)
+def test_bench_refuses_what_it_does_not_know(option: str, value: str, problem: str) -> None:
+    finished = mien("bench", option, value)
+    assert finished.returncode == 2
+    assert problem in one_line(finished)
 
 
 def test_bench_of_the_window_writes_its_results(tmp_path: Path, models: None) -> None:

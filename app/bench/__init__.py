@@ -1,0 +1,1 @@
+"""Speed, latency, memory and energy of this machine: ``mien bench``."""
