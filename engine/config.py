@@ -69,7 +69,7 @@ class CaptureConfig:
     max_frames: int = 10_000_000  # of a video; 24 h at 100 per second are 8.6 million
     decode_memory_mb: int = 3072  # address space of the process that decodes a video; Linux
     no_picture_s: float = 20.0  # a video that gives no picture for so long is given up
-    frozen_s: float = 2.0  # a camera that repeats one picture for so long is lost; 0: never
+    frozen_s: float = 1.5  # a camera that repeats one picture for so long is lost; 0: never
     give_up_s: float = 60.0  # a lost camera or stream is opened again for so long; 0: not at all
 
 

@@ -23,8 +23,8 @@ from engine.capture.source import FrameSource, SourceInfo, SourceKind, check_siz
 from engine.errors import SourceError
 from engine.types import Frame, UInt8
 
-#: A camera without a new picture for so long is lost.
-LOST_S: Final = 2.0
+#: A camera without a new picture for so long is lost, which leaves time to find it within 2 s.
+LOST_S: Final = 1.5
 #: The first picture may take longer: the sensor starts up.
 START_S: Final = 5.0
 #: Pause after a failed read, so that a missing camera costs no processor time.
@@ -119,7 +119,7 @@ class CameraSource(FrameSource):
             if is_frozen or (not arrived and next_s - self._arrived_s > limit_s):
                 silent_s = self._frozen_s if is_frozen else limit_s
                 raise SourceError(
-                    f"camera {self._device} gave no new picture for {silent_s:.0f} s: "
+                    f"camera {self._device} gave no new picture for {silent_s:g} s: "
                     "plug it in again, or open its shutter"
                 )
             if arrived:
