@@ -50,7 +50,7 @@ $(VENV)/.window: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.test: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window,train,export,test]"
+	$(PIP) install -q --no-compile -c $(CONSTRAINTS) -e ".[window,train,export,serve,mqtt,lsl,test]"
 	@touch $@
 
 clean:

@@ -443,12 +443,12 @@ class _Job:
         return outcome
 
     def _pipeline(self) -> JournaledPipeline | Hindsight:
-        """The engine with its state in the results; in videos, faces are confirmed backwards."""
+        """The engine with its state in the results; videos are processed in groups, and faces confirmed backwards."""
         info = self._source.info
         if info.is_live or info.kind is SourceKind.PICTURES:
             return JournaledPipeline(self._engine)
-        process = JournaledPipeline(self._engine, tentative=True).process
-        return Hindsight(process, self._engine.config.tracking.confirm_s)
+        process_all = JournaledPipeline(self._engine, tentative=True).process_all
+        return Hindsight(process_all, self._engine.config.tracking.confirm_s)
 
     def _rebuild(self) -> JournaledPipeline:
         """Another engine in place of one that is stuck, with its tracks and averages lost; on the inference thread."""

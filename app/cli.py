@@ -17,6 +17,7 @@ from app.cli_options import Backend, ConfigFile, Formats, Threads, Tracker, Trac
 from app.engines_cli import engines
 from app.path_arguments import PathCommand, path_exists
 from app.remedies import cli_text
+from app.serve.command import serve_command
 from app.terminal import (
     INTERNAL_ERROR,
     OUTPUT_CLOSED,
@@ -65,6 +66,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
 app.command("bench")(bench_command)
+app.command("serve", cls=PathCommand)(serve_command)
 
 
 def main() -> None:

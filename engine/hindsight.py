@@ -2,6 +2,8 @@
 
 A new face is tentative until it has been tracked for ``confirm_s`` (engine/tracking). Live, its first frames are shown
 without it. Here the results of these frames are held until it is confirmed, or until they are too old to wait for it.
+
+Nor do files need each result at once: the networks run once for a group of frames, which takes less time.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ _HOLD_FACTOR: Final = 2.0
 _HOLD_FRAMES: Final = 5
 #: Images in memory at most, if the frames are so large that this is reached first.
 _MAX_BYTES: Final = 256 << 20
+#: Frames of a group. One run of both networks for eight faces takes half the time of eight runs.
+GROUP_FRAMES: Final = 8
+#: Images of a group in memory at most; it is smaller if the frames are large.
+_GROUP_BYTES: Final = 64 << 20
 #: Times of frames are sums of steps.
 _SAME_TIME_S: Final = 1e-6
 
@@ -42,22 +48,40 @@ class Hindsight:
     after any emitted frame gives the same results.
     """
 
-    def __init__(self, process: Callable[[Frame], FrameResult], confirm_s: float) -> None:
+    def __init__(
+        self,
+        process_all: Callable[[Sequence[Frame]], Sequence[FrameResult]],
+        confirm_s: float,
+        group_frames: int = GROUP_FRAMES,
+    ) -> None:
         """Nothing is held.
 
         Args:
-            process: returns the confirmed and the tentative faces of a frame, as ``Engine.process(frame,
+            process_all: returns the confirmed and the tentative faces of frames, as ``Engine.process_all(frames,
                 tentative=True)``.
             confirm_s: see `engine.config.TrackingConfig`.
+            group_frames: frames that are processed together.
         """
-        self._process = process
+        self._process_all = process_all
+        self._group_frames = group_frames
         self._hold_s = _HOLD_FACTOR * confirm_s + _SAME_TIME_S
+        self._group: list[Frame] = []
         self._held: deque[_Held] = deque()
         self._number = 0
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
-        """Process a frame; return the results that are final now, in the order of their frames."""
-        result = self._process(frame)
+        """Take a frame; process the group when it is complete; return the results that are final, in frame order."""
+        self._group.append(frame)
+        full = len(self._group) >= self._group_frames or len(self._group) * frame.image.nbytes >= _GROUP_BYTES
+        return self._process_group() if full else ()
+
+    def _process_group(self) -> list[FrameResult]:
+        group, self._group = self._group, []
+        return [final for result in self._process_all(group) for final in self._hold(result)]
+
+    def _hold(self, result: FrameResult) -> list[FrameResult]:
+        """Hold a result; return those that are final now."""
+        frame = result.frame
         pending = {face.track.track_id for face in result.faces if face.track.state is TrackState.TENTATIVE}
         self._held.append(_Held(result, self._number, pending))
         now_confirmed = {face.track.track_id for face in result.faces} - pending
@@ -73,7 +97,8 @@ class Hindsight:
 
     def flush(self) -> Sequence[FrameResult]:
         """Return the results that are still held, without their tentative faces; the source has ended."""
-        ready = [_final(held) for held in self._held]
+        ready = self._process_group() if self._group else []
+        ready += [_final(held) for held in self._held]
         self._held.clear()
         return ready
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +52,17 @@ class Closeable(Protocol):
         """Release it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A frame after tracking and alignment."""
+
+    frame: Frame
+    tracks: list[FaceTrack]
+    faces: list[AlignedFace]  # of the tracks, in their order
+    tracking_ms: float
+    alignment_ms: float
+
+
 class Pipeline:
     """From a frame to its faces with expression, action units, uncertainty and decision. Not thread-safe."""
 
@@ -88,25 +100,26 @@ class Pipeline:
 
         With ``tentative``, faces that are not confirmed yet are processed and returned too (engine/hindsight.py).
         """
+        return self.process_all((frame,), tentative)[0]
+
+    def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
+        """Process frames of a stream in order, with one run of each network for all their faces.
+
+        The results are those of `process` up to rounding. The time of the networks is divided among the frames.
+        """
+        seen = [self._see(frame, tentative) for frame in frames]
+        faces = [face for each in seen for face in each.faces]
         watch = _Stopwatch(self._clock)
-        tracks = _in_view(self._tracker.track(frame), tentative)
-        tracking_ms = watch.lap_ms()
-        faces = [self._align(frame, track) for track in tracks]
-        alignment_ms = watch.lap_ms()
         expressions = self._expression.estimate(faces)
-        expression_ms = watch.lap_ms()
+        expression_ms = watch.lap_ms() / len(frames)
         units = self._action_units.estimate(faces)
-        action_units_ms = watch.lap_ms()
-        calibration = self._router.calibration  # the same for the whole frame: another thread may replace it
-        uncertainties = [assess_uncertainty(estimate, calibration) for estimate in expressions]
-        decisions = [
-            self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
-            for face, estimate, uncertainty in zip(faces, expressions, uncertainties, strict=True)
-        ]
-        self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
-        results = zip(tracks, faces, expressions, units, uncertainties, decisions, strict=True)
-        times = StageTimes(tracking_ms, alignment_ms, expression_ms, action_units_ms, watch.lap_ms())
-        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
+        networks_ms = expression_ms, watch.lap_ms() / len(frames)
+        results, first = [], 0
+        for each in seen:
+            own = slice(first, first + len(each.faces))
+            results.append(self._decide(each, expressions[own], units[own], networks_ms))
+            first = own.stop
+        return results
 
     def snapshot(self) -> str:
         """Serialise the state between frames as JSON; a pipeline restored from it gives the same results."""
@@ -133,6 +146,34 @@ class Pipeline:
         """Release all networks; the pipeline cannot run afterwards."""
         for resource in (self._tracker, *self._resources):
             resource.close()
+
+    def _see(self, frame: Frame, tentative: bool) -> _Seen:
+        """Track and align."""
+        watch = _Stopwatch(self._clock)
+        tracks = _in_view(self._tracker.track(frame), tentative)
+        tracking_ms = watch.lap_ms()
+        faces = [self._align(frame, track) for track in tracks]
+        return _Seen(frame, tracks, faces, tracking_ms, watch.lap_ms())
+
+    def _decide(
+        self,
+        seen: _Seen,
+        expressions: Sequence[ExpressionEstimate],
+        units: Sequence[AUEstimate],
+        networks_ms: tuple[float, float],
+    ) -> FrameResult:
+        """Uncertainties and decisions of one frame."""
+        watch, frame = _Stopwatch(self._clock), seen.frame
+        calibration = self._router.calibration  # the same for the whole frame: another thread may replace it
+        uncertainties = [assess_uncertainty(estimate, calibration) for estimate in expressions]
+        decisions = [
+            self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
+            for face, estimate, uncertainty in zip(seen.faces, expressions, uncertainties, strict=True)
+        ]
+        self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
+        results = zip(seen.tracks, seen.faces, expressions, units, uncertainties, decisions, strict=True)
+        times = StageTimes(seen.tracking_ms, seen.alignment_ms, *networks_ms, watch.lap_ms())
+        return FrameResult(frame, tuple(FaceResult(*parts) for parts in results), times)
 
     def _align(self, frame: Frame, track: FaceTrack) -> AlignedFace:
         crop, landmarks, frame_from_crop = align_face(frame.image, track.mesh)

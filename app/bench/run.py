@@ -36,6 +36,8 @@ from engine.records import json_text, load_json, read_record, read_value
 
 #: What can be measured: the whole command, latency in real time, latency as fast as possible, processor time by stage.
 PARTS: Final = ("annotate", "paced", "fast", "stages")
+#: Seconds of a drawn clip at most; a longer run in real time repeats it.
+_CLIP_S: Final = 20.0
 _Result = TypeVar("_Result", LiveRun, StageRun)
 
 
@@ -115,8 +117,9 @@ def _clips(plan: BenchPlan, folder: Path, progress: Callable[[str], None]) -> li
     clips = []
     for size in plan.sizes:
         for faces in plan.faces:
-            progress(f"drawing a clip: {size}, {faces} faces, {plan.seconds:g} s")
-            clips.append(make_clip(folder, size, faces, plan.seconds))
+            seconds = min(plan.seconds, _CLIP_S)
+            progress(f"drawing a clip: {size}, {faces} faces, {seconds:g} s")
+            clips.append(make_clip(folder, size, faces, seconds))
     return clips
 
 

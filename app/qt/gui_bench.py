@@ -14,7 +14,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -240,6 +240,9 @@ class _SyntheticEstimates:
         faces = tuple(_with_estimates(face, next(self._synthetic)) for face in result.faces)
 
         return dataclasses.replace(result, faces=faces)
+
+    def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
+        return [self.process(frame, tentative) for frame in frames]
 
     def snapshot(self) -> str:
         return self._engine.snapshot()

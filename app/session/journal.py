@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -83,13 +83,21 @@ class JournaledPipeline:
 
     def process(self, frame: Frame) -> FrameResult:
         """Return the pipeline's result, with its state when one is due."""
-        result = self._pipeline.process(frame, self._tentative)
+        return self.process_all((frame,))[0]
+
+    def process_all(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """Return the pipeline's results, the last with its state when one is due.
+
+        A session that resumes there forms the same groups of frames as one that was not interrupted.
+        """
+        *earlier, last = self._pipeline.process_all(frames, self._tentative)
         if self._last_s is None:
-            self._last_s = frame.timestamp_s
-        if frame.timestamp_s - self._last_s < SNAPSHOT_EVERY_S:
-            return result
-        self._last_s = frame.timestamp_s
-        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
+            self._last_s = frames[0].timestamp_s
+        now_s = last.frame.timestamp_s
+        if now_s - self._last_s >= SNAPSHOT_EVERY_S:
+            self._last_s = now_s
+            last = dataclasses.replace(last, snapshot=self._pipeline.snapshot())
+        return [*earlier, last]
 
 
 class JournalSink:

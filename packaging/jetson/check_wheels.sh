@@ -1,5 +1,6 @@
 #!/bin/bash
-# Resolves every pinned package as wheels for both JetPacks, on any machine: nothing is built or installed.
+# Resolves every package of the program and its extras, but not those for training and tests, as pinned wheels for both
+# JetPacks, on any machine: nothing is built or installed. Needs the package index.
 #
 #   packaging/jetson/check_wheels.sh [PYTHON]
 set -euo pipefail

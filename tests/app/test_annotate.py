@@ -151,9 +151,8 @@ def test_a_resumed_session_has_the_same_table_and_as_many_video_frames(
     pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True, video=video).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
-    resumed_at = (
-        (fail_at - 1) // 10 * 10 + 1 if fail_at > 10 else 0
-    )  # a state is kept at every second, that is every tenth frame
+    # A state is kept after the first group of eight frames that ends a second, ten frames, after the last: 15, 31.
+    resumed_at = fail_at // 16 * 16
     assert pipeline.processed == list(range(resumed_at, FRAMES))
     metadata = json.loads(run_annotate.folder.metadata.read_text())
     assert metadata["resumed_at"] == ([resumed_at] if resumed_at else [])
@@ -189,12 +188,12 @@ def test_a_session_can_be_resumed_twice(run_annotate: Annotator, tmp_path: Path)
     whole = Annotator(SessionFolder(tmp_path / "whole"))
     whole()
     with pytest.raises(RuntimeError):
-        run_annotate(FakePipeline(fail_at=15))
+        run_annotate(FakePipeline(fail_at=20))
     with pytest.raises(RuntimeError):
-        run_annotate(FakePipeline(fail_at=27), resume=True)
+        run_annotate(FakePipeline(fail_at=34), resume=True)
     assert run_annotate(resume=True).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
-    assert json.loads(run_annotate.folder.metadata.read_text())["resumed_at"] == [11, 22]
+    assert json.loads(run_annotate.folder.metadata.read_text())["resumed_at"] == [16, 32]
 
 
 def test_resuming_with_another_model_is_refused(run_annotate: Annotator) -> None:
@@ -416,7 +415,7 @@ def test_a_face_that_is_still_tentative_at_the_end_has_no_rows(run_annotate: Ann
 
 def test_a_live_source_shows_a_new_face_once_it_is_confirmed(run_annotate: Annotator) -> None:
     control = JobControl()
-    pipeline = Newcomers(on_frame=lambda index: control.stop() if index > 40 else None)
+    pipeline = Newcomers(on_frame=lambda index: control.stop() if pipeline.seen > 6 else None)
     run_annotate(pipeline, FakeSource(10**6, live=True), control, video=False)
     assert rows_of_face(run_annotate.folder, 10)
     assert pipeline.processed[0] not in rows_of_face(run_annotate.folder, 10)

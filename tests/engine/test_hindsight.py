@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ def frames_of(times_s: list[float], width: int = 4) -> list[Frame]:
 
 
 def pipeline_of(script: Script):
+    def process_all(frames: Sequence[Frame]) -> list[FrameResult]:
+        return [process(frame) for frame in frames]
+
     def process(frame: Frame) -> FrameResult:
         faces = []
         for track_id, state in script[frame.index].items():
@@ -34,11 +38,11 @@ def pipeline_of(script: Script):
             faces.append(dataclasses.replace(face, track=dataclasses.replace(face.track, state=state)))
         return fake_result(frame, *faces, snapshot=f"state after {frame.index}")
 
-    return process
+    return process_all
 
 
-def run(script: Script, frames: list[Frame], first: int = 0) -> list[FrameResult]:
-    delayed = Hindsight(pipeline_of(script), CONFIRM_S)
+def run(script: Script, frames: list[Frame], first: int = 0, group: int = 1) -> list[FrameResult]:
+    delayed = Hindsight(pipeline_of(script), CONFIRM_S, group)
     results = [result for frame in frames[first:] for result in delayed.feed(frame)]
     return [*results, *delayed.flush()]
 
@@ -69,14 +73,14 @@ def test_a_face_that_is_tentative_at_the_end_has_no_row() -> None:
 
 
 def test_results_come_at_once_while_nobody_is_tentative() -> None:
-    delayed = Hindsight(pipeline_of([{1: C}] * 3), CONFIRM_S)
+    delayed = Hindsight(pipeline_of([{1: C}] * 3), CONFIRM_S, 1)
     assert [len(delayed.feed(frame)) for frame in every(0.04, 3)] == [1, 1, 1]
     assert delayed.flush() == []
 
 
 def test_results_are_held_for_twice_the_confirmation_time_at_most() -> None:
     count = 40
-    delayed = Hindsight(pipeline_of([{1: T}] * count), CONFIRM_S)
+    delayed = Hindsight(pipeline_of([{1: T}] * count), CONFIRM_S, 1)
     held = 0
     for frame in every(0.02, count):
         held += 1 - len(delayed.feed(frame))
@@ -100,6 +104,26 @@ def test_large_frames_are_held_less_long(monkeypatch: pytest.MonkeyPatch) -> Non
     script: Script = [{1: T}] * 4 + [{1: C}]
     frames = frames_of([index * 0.02 for index in range(5)], width=1000)
     assert shown(run(script, frames)) == [[], [], [1], [1], [1]]
+
+
+def test_frames_are_processed_in_groups_that_large_frames_make_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+
+    def process_all(frames: Sequence[Frame]) -> list[FrameResult]:
+        groups.append(len(frames))
+        return [fake_result(frame) for frame in frames]
+
+    def run_all() -> list[int]:
+        delayed = Hindsight(process_all, CONFIRM_S)
+        for frame in every(0.04, 19):
+            delayed.feed(frame)
+        delayed.flush()
+        return groups
+
+    assert run_all() == [8, 8, 3]
+    groups.clear()
+    monkeypatch.setattr(hindsight, "_GROUP_BYTES", 6 * 4 * 4 * 3)
+    assert run_all() == [6, 6, 6, 1]
 
 
 @st.composite
@@ -130,10 +154,10 @@ def expected(script: Script, frames: list[Frame]) -> list[list[int]]:
     return [[track_id for track_id in script[index] if counts(index, track_id)] for index in range(len(frames))]
 
 
-@given(scripts())
-def test_a_face_counts_if_it_is_confirmed_soon_enough(given_: tuple[Script, list[Frame]]) -> None:
+@given(scripts(), st.sampled_from([1, 3, 8]))
+def test_a_face_counts_if_it_is_confirmed_soon_enough(given_: tuple[Script, list[Frame]], group: int) -> None:
     script, frames = given_
-    results = run(script, frames)
+    results = run(script, frames, group=group)
     assert [result.frame.index for result in results] == [frame.index for frame in frames]
     assert shown(results) == expected(script, frames)
 
@@ -156,7 +180,7 @@ def test_a_run_resumed_after_any_frame_gives_the_same_results(
 def test_the_first_row_of_a_face_in_a_clip_is_frame_0(shared, face_models, clip) -> None:
     """With the real networks: these clips show a face from the start."""
     with Engine.open() as engine, VideoFileSource(shared / "media" / clip) as source:
-        delayed = Hindsight(lambda frame: engine.process(frame, tentative=True), engine.config.tracking.confirm_s)
-        results = [result for frame, _ in zip(source, range(14), strict=False) for result in delayed.feed(frame)]
+        delayed = Hindsight(lambda frames: engine.process_all(frames, tentative=True), engine.config.tracking.confirm_s)
+        results = [result for frame, _ in zip(source, range(16), strict=False) for result in delayed.feed(frame)]
     assert [result.frame.index for result in results][:1] == [0]
     assert results[0].faces

@@ -216,3 +216,19 @@ def test_closing_releases_the_tracker_and_the_networks():
     _pipeline(tracker=tracker, resources=networks).close()
     assert tracker.closed
     assert [network.closed for network in networks] == [1, 1]
+
+
+def test_several_frames_are_processed_as_one_by_one_with_one_run_of_the_networks():
+    script = [[_track(1)], [], [_track(1, x=60), _track(2, size=60)], [_track(2, size=70)]]
+    frames = [_frame(index) for index in range(4)]
+    expression = Expressions()
+    together, alone = _pipeline(*script, expression=expression), _pipeline(*script)
+    found = together.process_all(frames)
+    wanted = [alone.process(frame) for frame in frames]
+    assert len(expression.given) == 1
+    assert [result.frame.index for result in found] == [0, 1, 2, 3]
+    for each, other in zip(found, wanted, strict=True):
+        assert [face.track.track_id for face in each.faces] == [face.track.track_id for face in other.faces]
+        decisions = [[dataclasses.astuple(face.decision) for face in result.faces] for result in (each, other)]
+        assert decisions[0] == decisions[1]
+    assert together.snapshot() == alone.snapshot()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +84,9 @@ class FakePipeline:
             return fake_result(frame, fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), level=level))
         bad = FaceQuality(0.2, (QualityReason.DARK, QualityReason.CUT_OFF))
         return fake_result(frame, fake_face(Route.REJECT, Reason.LOW_QUALITY, (), (), quality=bad, level=level))
+
+    def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
+        return [self.process(frame, tentative) for frame in frames]
 
     def snapshot(self) -> str:
         return json.dumps(self.seen)

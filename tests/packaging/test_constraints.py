@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("", "window", "train", "export", "test")
+EXTRAS = ("", "window", "train", "export", "serve", "mqtt", "lsl", "test")
 LINE = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+(; python_version (<|>=) \"3\.\d+\")?")
 
 

@@ -1,11 +1,14 @@
-"""The install script for Jetsons: what it would run, and where it refuses. Nothing here runs on a Jetson."""
+"""The scripts for Jetsons: what installing would run, where it refuses, wheels for aarch64. None runs on a Jetson."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -66,3 +69,46 @@ def test_other_machines_are_refused(
     assert done.returncode == 2
     assert reason in done.stderr
     assert "pip" not in done.stdout
+
+
+@pytest.mark.slow
+def test_every_pin_resolves_for_both_jetpacks() -> None:
+    script = ROOT / "packaging" / "jetson" / "check_wheels.sh"
+    environment = {**os.environ, "PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "10"}
+    done = subprocess.run(
+        ["bash", str(script), sys.executable], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode and ("Connection" in done.stderr or "Name or service" in done.stderr):
+        pytest.skip("needs the package index")
+    assert done.returncode == 0, done.stderr[-2000:]
+    six, seven = done.stdout.splitlines()
+    assert six.startswith("JetPack 6, Python 3.10, glibc 2.35 : ")
+    assert seven.startswith("JetPack 7, Python 3.12, glibc 2.39 : ")
+
+
+@pytest.fixture
+def comparison() -> ModuleType:
+    path = ROOT / "packaging" / "jetson" / "compare_decisions.py"
+    spec = importlib.util.spec_from_file_location("compare_decisions", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+HEADER = "frame,face_id,x,y,w,h,decision,set,p_happiness,confidence,ood_score,aleatoric,epistemic,au_12,au_12_sd\n"
+
+
+def test_decisions_of_two_processors_are_compared(tmp_path: Path, comparison: ModuleType) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(HEADER + "0,1,5,5,9,9,accept,happiness,.9,.9,.1,.1,.1,.8,.1\n1,,,,,,no_face,,,,,,,,\n")
+    second.write_text(HEADER + "0,1,5.5,5,9,9,accept,happiness,.8,.9,.1,.1,.1,.8,.1\n1,,,,,,no_face,,,,,,,,\n")
+    same = comparison.compare(first, second)
+    assert (same.faces, same.missing, same.same, same.agrees) == (2, 0, 2, True)
+    assert same.probability == pytest.approx(0.1)
+    assert same.box_px == 0.5
+    second.write_text(HEADER + "0,1,5,5,9,9,ambiguous,happiness|fear,.9,.9,.1,.1,.1,.8,.1\n")
+    other = comparison.compare(first, second)
+    assert (other.faces, other.missing, other.same, other.agrees) == (1, 1, 0, False)

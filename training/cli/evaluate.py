@@ -36,14 +36,18 @@ from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.fer2013 import read_faces
 from training.evaluation.action_units_file import FerSplit, evaluate_units_file
 from training.evaluation.expression import evaluate_expression
+from training.evaluation.swapped_landmarks import evaluate_landmarks
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.loop.json_report import write_report
 from training.reports.action_units import write_action_units_report
 from training.reports.expression import write_expression_report
 from training.rlps.fit import read_rlps_config
+from training.studies.fer2013_heads import evaluate_heads
+from training.studies.label_switches import evaluate_switches
 from training.studies.members import evaluate_members
 from training.studies.rivals import evaluate_rivals
 from training.studies.rlps_trials import evaluate_rlps
+from training.studies.student_comparison import evaluate_student
 from training.studies.teachers import evaluate_teachers
 
 commands = typer.Typer(no_args_is_help=True, help="Measure a model, a run or a method.")
@@ -81,6 +85,29 @@ def evaluate_uncertainty_command(
     settings = UncertaintyConfig(strengths, faces or None, graded)
     found = evaluate_uncertainty_report(model, data, cache, split, settings, faces128, media, echo)
     write_report(found, out)
+    echo(f"wrote {out}")
+
+
+@commands.command("landmarks")
+def evaluate_landmarks_command(
+    model: Model,
+    data: Fer,
+    out: Out,
+    split: Split = "PublicTest",
+    cache: Cache = CACHE,
+) -> None:
+    """What a model reads from the landmarks: its accuracy with those of another face."""
+    write_report(evaluate_landmarks(model, data, cache, split), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("switches")
+def evaluate_switches_command(
+    clip: Annotated[list[Path], typer.Option(help="Video with a face (may be given again).")],
+    out: Out,
+) -> None:
+    """Changes of the label per minute in clips, of single frames and as shown after smoothing."""
+    write_report(evaluate_switches(clip), out)
     echo(f"wrote {out}")
 
 
@@ -163,6 +190,37 @@ def evaluate_teacher_command(
     """The finished members of a teacher run one by one and as an ensemble, with and without the mirror image."""
     configure_torch(threads)
     write_report(evaluate_teachers(run, data, run / "cache", split, member), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("student")
+def evaluate_student_command(
+    model: Model,
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    out: Out,
+    split: Split = "PublicTest",
+    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 400,
+    threads: Threads = 2,
+) -> None:
+    """A model file against the teachers it was distilled from: accuracy, separation, processor time."""
+    configure_torch(threads)
+    settings = UncertaintyConfig(severe_faces=faces, graded_faces=0)
+    write_report(evaluate_student(model, teacher, data, split, settings, echo), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("fer2013-heads")
+def evaluate_heads_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    out: Out,
+    split: Split = "PublicTest",
+    threads: Threads = 2,
+) -> None:
+    """Heads for FER2013's own seven labels on the teachers' features."""
+    configure_torch(threads)
+    write_report(evaluate_heads(teacher, data, teacher / "cache", split, echo), out)
     echo(f"wrote {out}")
 
 

@@ -27,6 +27,7 @@ from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
 from training.expression.fit_teacher import fit_teacher, read_teacher_config
 from training.expression.pretrained_trunk import default_path
+from training.expression.student import fit_student, make_student_lessons, read_student_config
 from training.loop.distributed import process_group, rank_0_first
 from training.rlps.fit import fit_rlps, read_rlps_config
 
@@ -70,6 +71,27 @@ def fit_teacher_command(
     settings = read_teacher_config(config)
     with process_group(device) as where:
         fit_teacher(settings, data, trunk or default_path(), run, member or range(settings.members), str(where), echo)
+
+
+@commands.command("student")
+def fit_student_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    run: Run,
+    config: Settings = CONFIGS / "student.toml",
+    faces128: Annotated[Path | None, typer.Option(help="Folder of faces128: the teachers label its faces.")] = None,
+    lessons_only: Annotated[bool, typer.Option("--lessons-only", help="Store the teachers' answers and stop.")] = False,
+    threads: Threads = 2,
+    device: Device = "cpu",
+) -> None:
+    """Distil the teachers into the network that ships: a branch per teacher, on a teacher's trunk."""
+    configure_torch(threads)
+    settings = read_student_config(config)
+    if lessons_only:
+        make_student_lessons(settings, data, teacher, run, faces128, echo)
+        return
+    with process_group(device) as where:
+        fit_student(settings, data, teacher, run, faces128, str(where), echo)
 
 
 @commands.command("uar")

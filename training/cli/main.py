@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from engine.errors import EngineError
-from training.cli import evaluate, export, fetch_trunk, fit, make_au, report, study
+from training.cli import evaluate, export, fetch_trunk, fit, make_au, report, reproduce, study
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(fit.commands, name="fit")
@@ -17,6 +17,7 @@ app.add_typer(report.figures_commands, name="figures")
 app.add_typer(report.card_commands, name="card")
 make_au.add_to(app)
 fetch_trunk.add_to(app)
+app.add_typer(reproduce.commands, name="reproduce")
 app.add_typer(study.commands, name="study")
 study.add_to(app)
 

@@ -44,13 +44,17 @@ def card_au_command(
 def figures_expression_command(
     expression: Annotated[Path, typer.Option(help="report.json of `evaluate expression`.")],
     uncertainty: Annotated[Path, typer.Option(help="Report of `evaluate uncertainty`.")],
-    members: Annotated[Path, typer.Option(help="Report of `evaluate members`.")],
-    rivals: Annotated[Path, typer.Option(help="Report of `evaluate rivals`.")],
+    members: Annotated[Path, typer.Option(help="Report of `evaluate members` on the student's run.")],
+    teacher: Annotated[Path, typer.Option(help="Report of `evaluate teacher`.")],
+    student: Annotated[Path, typer.Option(help="Report of `evaluate student`.")],
+    landmarks: Annotated[Path, typer.Option(help="Report of `evaluate landmarks`.")],
+    fer2013_heads: Annotated[Path, typer.Option(help="Report of `evaluate fer2013-heads`.")],
     rlps: Annotated[Path, typer.Option(help="Report of `evaluate rlps`.")],
     out: Out = Path("docs/results/expression.json"),
 ) -> None:
     """Collect the figures of the expression model from its reports; nothing is measured."""
-    write_figures(expression_figures(Reports(expression, uncertainty, members, rivals, rlps)), out)
+    reports = Reports(expression, uncertainty, members, teacher, student, landmarks, fer2013_heads, rlps)
+    write_figures(expression_figures(reports), out)
     echo(f"wrote {out}")
 
 

@@ -148,6 +148,15 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
 }
 
 
+#: The four families of the publication.
+FAMILIES: Final[dict[str, tuple[str, ...]]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic", "pixelate", "jpeg"),
+}
+
+
 def corrupt(images: UInt8, name: str, severity: int, strength: Strength, seed: int = 0) -> UInt8:
     """Changed copies of grey images (N, S, S) uint8, of the same shape.
 

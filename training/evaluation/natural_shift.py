@@ -11,7 +11,6 @@ sketch, and a cartoon (`cv2.stylization`). Patches without a face get the mean l
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,15 +28,15 @@ from engine.facs import EXPRESSIONS
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker
 from engine.types import Float32, Frame, Int64, UInt8
-from training.data.meshes import MIN_PRESENCE, meshes_of
+from training.data.news_faces import measured_news
 from training.evaluation.estimates import Estimator
+from training.evaluation.routes import RouteLimits, RouteRow, route_row
 from training.evaluation.uncertainty_tables import Scores, scores_of
 from training.metrics.bootstrap import Draws, Figure, draw, drawn_mean, figure_of
 from training.metrics.decisions import macro_f1
 from training.metrics.ranking import drawn_auroc
 
-#: News faces measured, and how many of them the derived sets use; drawn by the seed.
-_NEWS_FACES: Final = 2000
+#: How many of the measured news faces the derived sets use.
 _CHANGED_NEWS_FACES: Final = 400
 #: Time between two frames of a clip that are used.
 _EVERY_S: Final = 0.5
@@ -86,6 +85,7 @@ class ShiftSetFigures:
     epistemic_over_base: Figure | None  # AUROC against the same faces without the change
     aleatoric_over_base: Figure | None
     labels: LabelFigures | None
+    routes: RouteRow | None = None  # at the limits of a model file
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ def natural_shift(
     skipped: Sequence[str] = (),
     resamples: int = 1000,
     seed: int = 0,
+    limits: RouteLimits | None = None,
 ) -> NaturalShift:
     """Figures of each set against the scores of clean faces; the estimator takes crops of the sets' side."""
     clean_draws = draw(len(clean.epistemic), resamples, seed)
@@ -112,7 +113,10 @@ def natural_shift(
     for item in sets:
         draws = draw(len(item.crops), resamples, seed + 1, item.groups)
         own = scores[item.name]
-        figures.append(_figures(item, own, draws, (clean, clean_draws), scores.get(item.base or "")))
+        found = _figures(item, own, draws, (clean, clean_draws), scores.get(item.base or ""))
+        if limits is not None:
+            found = replace(found, routes=route_row(item.name, [own], limits, draws, item.labels))
+        figures.append(found)
     return NaturalShift(len(clean.epistemic), tuple(figures), tuple(skipped))
 
 
@@ -149,33 +153,10 @@ def news_sets(folder: Path, cache: Path, seed: int = 0) -> tuple[ShiftSet, ...]:
     Raises:
         FileNotFoundError: labels.csv or an image is missing.
     """
-    path = folder / "labels.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: point to the unpacked faces128 folder")
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    images = np.stack([_read_grey(folder / "images" / row["image"]) for row in rows])
-    points, presence = meshes_of(images, cache)
-    sure = np.flatnonzero(presence >= MIN_PRESENCE)
-    chosen = np.random.default_rng(seed).permutation(sure)[:_NEWS_FACES]
-    aligned = [align_face(images[row], points[row] * images.shape[1])[:2] for row in chosen]
-    names = [rows[row]["expression"] for row in chosen]
-    faces = ShiftSet(
-        name="faces128",
-        crops=np.stack([crop for crop, _ in aligned]),
-        landmarks=np.stack([landmarks for _, landmarks in aligned]),
-        groups=np.array([rows[row]["identity"] for row in chosen]),
-        labels=np.array([EXPRESSIONS.index(name) if name in EXPRESSIONS else -1 for name in names]),
-    )
+    found = measured_news(folder, cache, seed)
+    faces = ShiftSet("faces128", found.crops, found.landmarks, found.people, found.labels)
     few = _first(faces, _CHANGED_NEWS_FACES, "faces128 few")
     return (faces, few, *changed_sets(few))
-
-
-def _read_grey(path: Path) -> UInt8:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise FileNotFoundError(f"{path} is missing or cannot be decoded: unpack the data again")
-    return np.asarray(image, np.uint8)
 
 
 def _first(faces: ShiftSet, count: int, name: str) -> ShiftSet:

@@ -20,6 +20,7 @@ from training.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Strength, co
 from training.data.fer2013 import FerFaces, read_faces
 from training.evaluation.estimates import Estimates, Estimator, file_estimator
 from training.evaluation.natural_shift import NaturalShift, ShiftSet, media_sets, natural_shift, news_sets
+from training.evaluation.routes import RouteLimits, RouteTable, route_table
 from training.evaluation.uncertainty_retention import RetentionCurve, retention_curves
 from training.evaluation.uncertainty_tables import (
     CrossTable,
@@ -74,6 +75,7 @@ class UncertaintyReport:
     disagreement: DisagreementTable
     strengths: tuple[StrengthReport, ...]
     config: UncertaintyConfig
+    routes: RouteTable | None = None  # of a model with limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +163,35 @@ def _compared(
     faces: FerFaces,
     config: UncertaintyConfig,
     report: Callable[[str], None],
+    limits: RouteLimits | None = None,
 ) -> Comparison:
-    """`compare` where the scores of the clean faces are known."""
+    """`compare` where the scores of the clean faces are known; with limits the routes are measured too."""
     plan = _Plan.of(len(faces.rows), config)
     parts: dict[str, list[StrengthReport]] = {name: [] for name in estimators}
     disagreement = {
         name: disagreement_table(scores, faces.votes, draw(len(faces.rows), config.resamples, config.seed), config.seed)
         for name, scores in clean.items()
     }
+    severe: dict[str, dict[str, list[ShiftedScores]]] = {name: {} for name in estimators}
     for strength in config.strengths:
         report(f"{strength.value}: {len(plan.severe)} faces at severity {_WORST}, {len(plan.graded)} at the others")
         shifted = _shifted(estimators, faces, strength, plan)
         for name in estimators:
             part = _strength_report(strength, clean[name], faces, shifted[name], plan, disagreement[name])
             parts[name].append(part)
+            severe[name][strength.value] = [item for item in shifted[name] if item.severity == _WORST]
+    draws = tuple(draw(count, config.resamples, config.seed) for count in (len(faces.rows), len(plan.severe)))
     reports = {
-        name: UncertaintyReport(len(faces.rows), disagreement[name], tuple(parts[name]), config) for name in estimators
+        name: UncertaintyReport(
+            len(faces.rows),
+            disagreement[name],
+            tuple(parts[name]),
+            config,
+            None
+            if limits is None
+            else route_table(scores, severe[name], plan.severe, faces.votes, limits, (draws[0], draws[1])),
+        )
+        for name, scores in clean.items()
     }
     table = (_method_row(name, tables, part) for name, tables in reports.items() for part in tables.strengths)
     return Comparison(tuple(table), reports)
@@ -280,12 +295,14 @@ def evaluate_uncertainty_report(
         ContractError: the file has no contract, or is not an expression model.
         FileNotFoundError: a folder or a file in it is missing.
     """
-    read, contract, _ = file_estimator(model)
+    read, contract, calibration = file_estimator(model)
+    limits = RouteLimits(calibration.epistemic_limit, calibration.aleatoric_limit)
     estimate = at_side(read, contract.crop.side_px)
     faces = read_faces(data, split, cache, CROP_SIDE_PX)
     report(f"{split}: {len(faces.rows)} faces")
     clean = scores_of(estimate(faces.crops, faces.landmarks))
-    tables = _compared({"model": estimate}, {"model": clean}, faces, config, report).reports["model"]
+    compared = _compared({"model": estimate}, {"model": clean}, faces, config, report, limits)
+    tables = compared.reports["model"]
     sets: list[ShiftSet] = []
     skipped: tuple[str, ...] = ()
     if faces128 is not None:
@@ -293,5 +310,5 @@ def evaluate_uncertainty_report(
     if media is not None:
         found = media_sets(media, config.seed)
         sets, skipped = [*sets, *found.sets], found.skipped
-    natural = natural_shift(estimate, clean, sets, skipped, config.resamples, config.seed) if sets else None
+    natural = natural_shift(estimate, clean, sets, skipped, config.resamples, config.seed, limits) if sets else None
     return UncertaintyEvaluation(contract.name, contract.sha256, split, tables, natural)

@@ -62,9 +62,11 @@ def fit_epistemic_limit(epistemic: FloatArray, false_rejection: float = 0.05) ->
 
 
 def fit_aleatoric_limit(aleatoric: FloatArray, ambiguous: npt.NDArray[np.bool_]) -> float:
-    """The limit above which a face counts as ambiguous with the best balanced accuracy.
+    """The limit above which faces are called ambiguous with the best F1 against the raters.
 
-    Candidates lie midway between neighbouring values; the lowest of equally good ones wins.
+    Balanced accuracy, the criterion up to version 0.1.0, called 41 % of the faces ambiguous where the raters do 14 %,
+    because it counts a wrong call among the many clear faces as little. Candidates lie midway between neighbouring
+    values; the lowest of equally good ones wins.
 
     Args:
         aleatoric: (N,) nats.
@@ -84,9 +86,9 @@ def fit_aleatoric_limit(aleatoric: FloatArray, ambiguous: npt.NDArray[np.bool_])
     if distinct.size < 2:
         raise ValueError(f"all {truth.size} faces have aleatoric {distinct[0]}: no limit can separate them")
     limits = (distinct[:-1] + distinct[1:]) / 2
-    sensitivity = 1.0 - np.searchsorted(np.sort(values[truth]), limits, "right") / positives
-    specificity = np.searchsorted(np.sort(values[~truth]), limits, "right") / (truth.size - positives)
-    return float(limits[np.argmax(sensitivity + specificity)])
+    hits = positives - np.searchsorted(np.sort(values[truth]), limits, "right")
+    called = truth.size - np.searchsorted(np.sort(values), limits, "right")
+    return float(limits[np.argmax(2 * hits / (called + positives))])
 
 
 def epistemic_quantiles(epistemic: FloatArray, count: int = 101) -> tuple[float, ...]:

@@ -82,8 +82,12 @@ def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
     raise TypeError(f"an ARBEx network was expected, not {type(network).__name__}")
 
 
-def export_expression(run: Path, data: Path, model: Path, report: Callable[[str], None] = print) -> ExpressionContract:
+def export_expression(
+    run: Path, data: Path, model: Path, report: Callable[[str], None] = print, cache: Path | None = None
+) -> ExpressionContract:
     """Write MODEL and its contract; the file itself is calibrated on PublicTest.
+
+    ``cache`` holds the meshes of the images; by default RUN/cache.
 
     Raises:
         FileNotFoundError: a member of the run is not finished, or the data are missing.
@@ -92,7 +96,7 @@ def export_expression(run: Path, data: Path, model: Path, report: Callable[[str]
     members, config = load_members(run)
     ensemble = ArbexEnsemble(members)
     side = config.model.input_side_px
-    validation = read_faces(data, "PublicTest", run / "cache", side)
+    validation = read_faces(data, "PublicTest", cache or run / "cache", side)
     image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])
     sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
     export_network(ArbexEnsemble(members, stacked=True), sample, model)
@@ -121,7 +125,7 @@ def _contract(
     side, now = config.model.input_side_px, datetime.now(timezone.utc)
     return ExpressionContract(
         schema=SCHEMA,
-        name=f"arbex-{side}px-{facts['uar']['method'] if 'uar' in facts else 'ensemble'}",
+        name=f"arbex-{side}px-{_kind(facts)}",
         task="expression",
         sha256=sha256_of(model),
         inputs=(TensorSpec("image", ("batch", 1, side, side)), TensorSpec("landmarks", ("batch", MESH_POINTS, 2))),
@@ -130,14 +134,33 @@ def _contract(
         labels=EXPRESSIONS,
         calibration=calibration,
         data=(facts["data"],),
-        licence="weights MIT; trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)",
+        licence=_licence(facts),
         trained=f"{now:%Y-%m-%d}, code {facts['code']}, {_origin(config, facts)}",
     )
+
+
+def _kind(facts: dict[str, Any]) -> str:
+    if "student" in facts:
+        return "student"
+    return str(facts["uar"]["method"]) if "uar" in facts else "ensemble"
+
+
+def _licence(facts: dict[str, Any]) -> str:
+    pictures = "trained on FER2013 pictures (no licence known) with FERPlus labels (MIT)"
+    if "student" not in facts:
+        return f"weights MIT; {pictures}"
+    return f"weights MIT, from dlib's face network (CC0 1.0); {pictures}"
 
 
 def _origin(config: ExpressionRunConfig, facts: dict[str, Any]) -> str:
     """How the networks were trained, in one line."""
     seed, trunk = config.trainer.seed, config.trunk.epochs
+    if "student" in facts:
+        versions, teachers = facts["student"]["versions"]["count"], facts["student"]["teachers"]
+        return (
+            f"mien-train fit student, {config.trainer.epochs} epochs over {versions} versions of each face, seed "
+            f"{seed}, from teachers {', '.join(str(number) for number in teachers)}"
+        )
     if "uar" in facts:
         teachers, lessons = facts["members"], facts["uar"]["lessons"]
         versions = lessons["versions"] + lessons["strange_versions"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -179,8 +180,8 @@ def finished_members(run: Path) -> tuple[int, ...]:
     return tuple(sorted(int(name.removeprefix("member_")) for name in folders))
 
 
-def load_teachers(run: Path, members: Sequence[int]) -> tuple[list[Teacher], TeacherRunConfig]:
-    """The given members in evaluation mode, and the settings of the run.
+def load_teachers(run: Path, members: Sequence[int]) -> list[Teacher]:
+    """The given members in evaluation mode; each keeps its own settings, which may differ in the input's side.
 
     Raises:
         FileNotFoundError: a member has not finished.
@@ -188,12 +189,16 @@ def load_teachers(run: Path, members: Sequence[int]) -> tuple[list[Teacher], Tea
     """
     if not members:
         raise ValueError(f"{run} has no finished member: run 'mien-train fit teacher' first")
-    files = [member_folder(run, member) / "weights.safetensors" for member in members]
-    facts = read_facts(files[0])["config"]
-    config = read_record(TeacherRunConfig, facts, lambda problem: ConfigError(f"{files[0]}: {problem}"))
     teachers = []
-    for file in files:
+    for member in members:
+        file = member_folder(run, member) / "weights.safetensors"
+        facts = read_facts(file)["config"]
+        config = read_record(TeacherRunConfig, facts, partial(_config_error, file))
         teacher = Teacher(config.model)
         load_weights(file, teacher)
         teachers.append(teacher.eval())
-    return teachers, config
+    return teachers
+
+
+def _config_error(file: Path, problem: str) -> ConfigError:
+    return ConfigError(f"{file}: {problem}")

@@ -48,14 +48,20 @@ MIRROR: Final = tuple(LANDMARK_POINTS.index(point) for group in _MIRRORED for po
 
 
 class LandmarkMaps(nn.Module):
-    """Soft maps of the groups on a square grid: a Gaussian of one cell around each point, summed, at most 1."""
+    """Soft maps of the groups on a square grid: the mean over a group's points of a Gaussian of one cell.
+
+    A mean cannot saturate: it is 1 only where all points of a group lie in the middle of one cell. A sum that is
+    clipped at 1, used up to version 0.1.0, was 1 in every cell of the coarsest level, whatever the face.
+    """
 
     def __init__(self, grid: int) -> None:
         super().__init__()
         self.grid = grid
         self.register_buffer("cells", (torch.arange(grid) + 0.5) / grid, persistent=False)
         owner = torch.tensor([index for index, group in enumerate(GROUPS) for _ in group])
-        self.register_buffer("member_of", functional.one_hot(owner, len(GROUPS)).float(), persistent=False)  # (P, G)
+        sizes = torch.tensor([len(group) for group in GROUPS])
+        member_of = functional.one_hot(owner, len(GROUPS)) / sizes
+        self.register_buffer("member_of", member_of, persistent=False)  # (P, G), columns sum to 1
         self.cells: Tensor
         self.member_of: Tensor
 
@@ -66,7 +72,7 @@ class LandmarkMaps(nn.Module):
         groups = len(GROUPS)
         grouped = (across[..., None] * self.member_of[:, None]).reshape(-1, len(LANDMARK_POINTS), self.grid * groups)
         maps = down.transpose(1, 2) @ grouped  # (N, H, W*G)
-        return maps.reshape(-1, self.grid, self.grid, groups).clamp(max=1.0)  # (N, H, W, G)
+        return maps.reshape(-1, self.grid, self.grid, groups)
 
     def _bumps(self, place: Tensor) -> Tensor:
         distance = (place[..., None] - self.cells) * self.grid

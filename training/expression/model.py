@@ -9,9 +9,10 @@ Where we differ, and why (SPEC 2):
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet; their query
   is a learned projection.
-- The edge size reads 48 px grey and shrinks it to 32: on a CPU's budget more epochs are worth more than the detail
-  (docs/models/expression.md). Its trunk is a small ResNet, trained on the votes alone first (trunk.py); the published
-  trunk is pretrained on identities.
+- The shipped size (training/configs/student.toml) reads 96 px grey. Its trunk is pretrained on identities, as the
+  published one is (trunk_levels.py). The defaults here are the size of 0.1.0: 48 px, shrunk to 32, and a small ResNet
+  trained on the votes alone first (trunk.py).
+- Beside the levels' tokens the transformer may read the mean of the last map and the mesh points (`point_token`).
 - The token transformer has depth 1, 4 heads and width 128 (published: 2, 8, 768). ReLU in the MLPs for GELU. LayerScale
   starts at 0.1, not 1e-5: in few epochs the branch must learn early.
 - Attentive correction: attention from the embedding to the anchors. The official layer attends over the batch, so a
@@ -32,18 +33,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.expression.landmark_maps import GROUPS, LandmarkMaps
+from training.expression.landmark_maps import GROUPS, LANDMARK_POINTS, LandmarkMaps
+from training.expression.trunk_levels import WIDTHS, PretrainedLevels, level_sides
 from training.layers.attention import DropPath, TransformerBlock, WindowCrossAttention
 from training.layers.residual import residual_stage
 
 _EPSILON = 1e-9
+#: Brings centred points of the crop, within half a side, to about unit variance.
+_POINT_SCALE: Final = 4.0
 #: FER2013's own labels (training/data/fer2013.py).
 FER2013_CLASSES: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class ArbexConfig:
-    """Shape of the network; the defaults are the edge size (48 px grey)."""
+    """Shape of the network; the defaults are the size of 0.1.0 (48 px grey)."""
 
     input_side_px: int = 48
     network_side_px: int = 32  # the image is shrunk to this inside the network
@@ -69,6 +73,25 @@ class ArbexConfig:
     attention_heads: int = 8  # of the attentive correction
     branches: int = 1
     fer2013_head: bool = False  # a second, plain head for the seven FER2013 labels; training only
+    pretrained_trunk: bool = False  # the teacher's trunk (trunk_levels.py) instead of a small ResNet
+    point_token: bool = False  # the mesh points in the crop's frame as one more token
+
+    def __post_init__(self) -> None:
+        """Check that the shape suits the trunk.
+
+        Raises:
+            ValueError: the pretrained trunk has other widths, or reads the image as it comes.
+        """
+        if not self.pretrained_trunk:
+            return
+        if self.widths != WIDTHS or self.network_side_px != self.input_side_px:
+            raise ValueError(
+                f"the pretrained trunk has widths {list(WIDTHS)} and reads the whole input: set model.widths and "
+                f"network_side_px = input_side_px, not {list(self.widths)} and {self.network_side_px}"
+            )
+        first, second, last = sides = level_sides(self.input_side_px)
+        if ((first - 3) // 2 + 1, (second - 3) // 2 + 1) != (second, last):
+            raise ValueError(f"{self.input_side_px} px give levels of {sides} cells that do not meet: use 96 px")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,9 +276,8 @@ class Arbex(nn.Module):
     def __init__(self, config: ArbexConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(config)
-        widths = config.widths[1:]
-        grids = [config.network_side_px // config.stem_stride // 2 ** (index + 1) for index in range(len(widths))]
+        self.trunk = PretrainedLevels() if config.pretrained_trunk else Trunk(config)
+        widths, grids = config.widths[1:], _grids(config)
         self.landmark_maps = nn.ModuleList(LandmarkMaps(grid) for grid in grids)
         self.levels = nn.ModuleList(
             ArbexLevel(width, heads, grid, config, drop_path)
@@ -267,18 +289,22 @@ class Arbex(nn.Module):
             _tokens_of(width, config, strides) for width, strides in zip(widths, (2, 1, 0), strict=True)
         )
         self.cells = grids[-1] ** 2  # tokens of each level
-        self.branches = nn.ModuleList(ArbexBranch(config, 3 * self.cells) for _ in range(config.branches))
+        # A token for the mean of the last map, which the pretrained head read, and one for the landmarks.
+        self.summary = nn.Linear(widths[-1], config.token_width) if config.pretrained_trunk else None
+        self.point_token = PointToken(config.token_width) if config.point_token else None
+        tokens = 3 * self.cells + sum(part is not None for part in (self.summary, self.point_token))
+        self.branches = nn.ModuleList(ArbexBranch(config, tokens) for _ in range(config.branches))
 
     def forward(self, image: Tensor, points: Tensor) -> list[ArbexOutput]:
         """Normalised grey (N, 1, S, S) and landmark points (N, P, 2) in 0-1 of the crop, order of LANDMARK_POINTS."""
         return self.estimate(image, self.maps_of(points))
 
     def maps_of(self, points: Tensor) -> list[Tensor]:
-        """Landmark maps (N, H, W, G) of each level; they have no weights, so an ensemble computes them once."""
-        return [maps(points) for maps in self.landmark_maps]
+        """Landmark maps (N, H, W, G) of each level and the points; no weights, so an ensemble computes them once."""
+        return [*(maps(points) for maps in self.landmark_maps), points]
 
     def estimate(self, image: Tensor, landmark_maps: list[Tensor]) -> list[ArbexOutput]:
-        """Normalised grey (N, 1, S, S) and landmark maps of each level to the distributions of each branch."""
+        """Normalised grey (N, 1, S, S) and what `maps_of` gives to the distributions of each branch."""
         tokens = self.features(image, landmark_maps)
         return [branch(tokens) for branch in self.each_branch()]
 
@@ -287,17 +313,47 @@ class Arbex(nn.Module):
         return [branch for branch in self.branches if isinstance(branch, ArbexBranch)]
 
     def features(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
-        """Tokens (N, T, token_width) of the three levels."""
-        grids = []
-        for x, level, tokens, maps in zip(self.trunk(image), self.levels, self.tokens, landmark_maps, strict=True):
+        """Tokens (N, T, token_width): those of the three levels, then the summary and the points where there are."""
+        *maps_of_levels, points = landmark_maps
+        levels = self.trunk(image)
+        parts = []
+        for x, level, tokens, maps in zip(levels, self.levels, self.tokens, maps_of_levels, strict=True):
             grid = tokens(level(x, maps))
-            grids.append(grid.reshape(-1, self.config.token_width, self.cells).transpose(1, 2))  # (N, T, width)
-        return torch.cat(grids, dim=1)
+            parts.append(grid.reshape(-1, self.config.token_width, self.cells).transpose(1, 2))  # (N, T, width)
+        if self.summary is not None:
+            parts.append(self.summary(levels[-1].mean((2, 3)))[:, None])
+        if self.point_token is not None:
+            parts.append(self.point_token(points)[:, None])
+        return torch.cat([part.to(parts[0].dtype) for part in parts], dim=1)
+
+
+class PointToken(nn.Module):
+    """The mesh points in the crop's frame as a token: what the crop hides, the mesh may still show."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = 2 * width
+        self.mlp = nn.Sequential(nn.Linear(2 * len(LANDMARK_POINTS), hidden), nn.ReLU(), nn.Linear(hidden, width))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Points (N, P, 2) in 0-1 of the crop to the token (N, width)."""
+        centred = (points - 0.5).reshape(-1, 2 * len(LANDMARK_POINTS)) * _POINT_SCALE
+        token: Tensor = self.mlp(centred)
+        return token
+
+
+def _grids(config: ArbexConfig) -> list[int]:
+    """Sides of the maps of the three levels."""
+    if config.pretrained_trunk:
+        return level_sides(config.input_side_px)
+    levels = range(1, len(config.widths))
+    return [config.network_side_px // config.stem_stride // 2**level for level in levels]
 
 
 def _tokens_of(width: int, config: ArbexConfig, strides: int) -> nn.Module:
     """Map (N, C, H, W) to the grid of the last level with token_width channels by strided convolutions (SPEC 2.1)."""
     if strides == 0:
         return nn.Conv2d(width, config.token_width, 1)
-    steps: list[nn.Module] = [nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()] * (strides - 1)
-    return nn.Sequential(*steps, nn.Conv2d(width, config.token_width, 3, 2, 1))
+    padding = 0 if config.pretrained_trunk else 1  # as in the trunk, or the grids would not meet
+    steps: list[nn.Module] = [nn.Conv2d(width, width, 3, 2, padding), nn.ReLU()] * (strides - 1)
+    return nn.Sequential(*steps, nn.Conv2d(width, config.token_width, 3, 2, padding))

@@ -143,6 +143,7 @@ class Teacher(nn.Module):
 
     def __init__(self, config: TeacherConfig) -> None:
         super().__init__()
+        self.config = config
         self.trunk = TeacherTrunk()
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(FEATURES, config.classes)

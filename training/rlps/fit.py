@@ -53,6 +53,7 @@ class RlpsConfig:
     refresh_every: int = 1  # RL epochs between new out-of-fold classifiers
     finetune_epochs: int = 2  # from the initial classifiers, on the images kept
     finetune_learning_rate: float = 5e-4
+    keep_all_may_win: bool = False  # keep everything where no RL epoch has a lower validation NLL than all images
     prior_weight: float = 1.0  # of the balanced softmax; 0 is plain cross-entropy
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
@@ -86,8 +87,9 @@ class Selection:
     """Decisions of the best RL epoch, and the figures of all."""
 
     keep_list: KeepList
-    chosen: int  # RL epoch
+    chosen: int  # RL epoch; 0: keeping all images won
     history: tuple[RlEpoch, ...]
+    all_images: RlEpoch | None = None  # the same training on all images, where keeping them may win
 
 
 def read_rlps_config(path: Path) -> RlpsConfig:
@@ -169,7 +171,16 @@ def select_faces(
             break
         evidence = networks.evidence(epoch, kept)
     best = _best(found)
-    return Selection(best[1], best[0].epoch, tuple(turn for turn, _ in found))
+    history = tuple(turn for turn, _ in found)
+    if not config.keep_all_may_win:
+        return Selection(best[1], best[0].epoch, history)
+    judged = networks.judge("all", np.ones(len(train.rows), bool))
+    whole = RlEpoch(0, 1.0, judged["nll"], judged["accuracy"])
+    report(f"all images  validation nll {judged['nll']:.4f}")
+    if best[0].validation_nll is not None and best[0].validation_nll < judged["nll"]:
+        return Selection(best[1], best[0].epoch, history, whole)
+    everything = np.ones(len(train.rows), bool)
+    return Selection(replace(best[1], keep=everything, floored=~everything), 0, history, whole)
 
 
 def _best(found: list[tuple[RlEpoch, KeepList]]) -> tuple[RlEpoch, KeepList]:
@@ -196,9 +207,9 @@ class _Networks:
         self._fold = fold_of(train, config.folds, config.trainer.seed)
         self._out_of_fold: torch.Tensor | None = None
 
-    def judge(self, epoch: int, kept: Mask) -> dict[str, float]:
-        """Validation figures of the classifier trained on the kept images."""
-        task, model = self._trained("main", epoch, kept, number=0)
+    def judge(self, turn: int | str, kept: Mask) -> dict[str, float]:
+        """Validation figures of the classifier trained on the kept images of an RL epoch, or of a turn by name."""
+        task, model = self._trained("main", turn, kept, number=0)
         return task.judge(model, self._validation)
 
     def evidence(self, epoch: int, kept: Mask) -> Evidence:
@@ -221,7 +232,9 @@ class _Networks:
             found[out] = predict(model, self._train.crops[out], self._settings.device).logits.softmax(1)
         return found
 
-    def _trained(self, name: str, epoch: int, chosen: Mask, number: int) -> tuple[ClassifierTask, SixConvClassifier]:
+    def _trained(
+        self, name: str, epoch: int | str, chosen: Mask, number: int
+    ) -> tuple[ClassifierTask, SixConvClassifier]:
         """A classifier trained on the chosen images: from random weights in epoch 0, later fine-tuned from those."""
         trainer = replace(self._config.trainer, seed=classifier_seed(self._config, number))
         task = ClassifierTask(self._train, np.flatnonzero(chosen), self._settings, int(chosen.sum()), trainer.seed)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-_POOL_AFTER = 2  # convolutions before each pooling
+from engine.errors import ConfigError
+
+#: The convolutions, from 1, that a pooling follows. The paper names four poolings without their places; three are the
+#: authors' code's number.
+_POOL_AFTER: Final = {3: (2, 4, 6), 4: (2, 4, 5, 6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,20 @@ class ClassifierConfig:
     stem_stride: int = 1
     embedding: int = 128  # F, width of the feature that the policy reads
     dropout: float = 0.6
+    poolings: int = 3  # or 4, as the paper says
+
+    def __post_init__(self) -> None:
+        """Check the number of poolings.
+
+        Raises:
+            ConfigError: it is neither 3 nor 4.
+        """
+        if self.poolings not in _POOL_AFTER:
+            raise ConfigError(f"classifier.poolings must be 3 or 4, not {self.poolings}")
 
 
 class SixConvClassifier(nn.Module):
-    """Six convolutions, three poolings, a feature of 128 values and a logit per class."""
+    """Six convolutions, three or four poolings, a feature of 128 values and a logit per class."""
 
     def __init__(self, config: ClassifierConfig, classes: int) -> None:
         super().__init__()
@@ -37,7 +52,7 @@ class SixConvClassifier(nn.Module):
             stride = config.stem_stride if index == 0 else 1
             layers += [nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
             before = width
-            if (index + 1) % _POOL_AFTER == 0:
+            if index + 1 in _POOL_AFTER[config.poolings]:
                 layers.append(nn.MaxPool2d(2))
                 side //= 2
         self.trunk = nn.Sequential(*layers, nn.Flatten())
@@ -56,14 +71,14 @@ class SixConvClassifier(nn.Module):
 
 
 class KeepPolicy(nn.Module):
-    """Five dense layers from a state (N, W) to the logit (N,) of keeping the image."""
+    """Five dense layers from a state (N, W) to the logit (N,) of keeping the image; GELU, or ReLU, between them."""
 
-    def __init__(self, state_width: int) -> None:
+    def __init__(self, state_width: int, *, relu: bool = False) -> None:
         super().__init__()
         widths = (state_width, 64, 32, 16, 8, 1)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.GELU()]
+            layers += [nn.Linear(before, after), nn.ReLU() if relu else nn.GELU()]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, states: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """The policy of RLPS: its training on rewards, and the decision which images to keep (SPEC 5.1, 5.2).
 
-Three methods behind one setting:
+Four methods behind one setting:
 
 - ``x`` (default): rewards from classifiers that never saw the image, a baseline just above what noise earns, the exact
   expectation of Eq. 3, floors on what may be removed, optionally the label in the state.
 - ``paper``: reward p(label) - 1/C from a classifier trained on the same images, sampled REINFORCE with Eq. 3 credit.
+- ``paper-y1``: the same reward in the reading y = 1 of Eq. 4, a cross-entropy for keeping weighted by the reward, with
+  ReLU between the layers as in the paper.
 - ``code``: the authors' program: binary cross-entropy against "the classifier is right", the feature alone as state.
 
 No method reads which images are noise, and none reads a test split.
@@ -25,9 +27,9 @@ from engine.errors import ConfigError
 from engine.types import Float32, Int64
 from training.rlps.images import Mask
 from training.rlps.model import KeepPolicy, RunningMean
-from training.rlps.reward import advantages, class_baselines, expected_loss, rewards, sampled_loss
+from training.rlps.reward import advantages, class_baselines, expected_loss, rewards, sampled_loss, weighted_keep_loss
 
-METHODS: Final = ("x", "paper", "code")
+METHODS: Final = ("x", "paper", "paper-y1", "code")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +75,7 @@ class Selector:
             width += 2 * classes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._policy = KeepPolicy(width)
+            self._policy = KeepPolicy(width, relu=config.method == "paper-y1")
         self._optimizer = torch.optim.Adam(self._policy.parameters(), lr=config.learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -90,6 +92,8 @@ class Selector:
                     loss = expected_loss(logits, advantage[places], self._config.entropy_weight)
                 elif self._config.method == "paper":
                     loss = sampled_loss(logits, drawn, advantage[places])
+                elif self._config.method == "paper-y1":
+                    loss = weighted_keep_loss(logits, advantage[places])
                 else:
                     loss = functional.binary_cross_entropy_with_logits(logits, right[places])
                 self._optimizer.zero_grad(set_to_none=True)

@@ -44,6 +44,15 @@ def expected_loss(keep_logits: Tensor, advantage: Tensor, entropy_weight: float)
     return -(keep * advantage + entropy_weight * entropy).mean()
 
 
+def weighted_keep_loss(keep_logits: Tensor, advantage: Tensor) -> Tensor:
+    """-mean of A ln pi: Eq. 4 as a cross-entropy of the policy with y = 1, weighted by the reward (N,).
+
+    Unlike the printed sum over both actions it has a gradient: images with a reward above chance are kept. A reward
+    below chance pulls the logit down without bound.
+    """
+    return -(advantage * functional.logsigmoid(keep_logits)).mean()
+
+
 def sampled_loss(keep_logits: Tensor, actions: Tensor, advantage: Tensor) -> Tensor:
     """REINFORCE for drawn actions (N,) bool: -mean of (a A - pi A) ln pi(a); its expected gradient is that of J."""
     keep = keep_logits.sigmoid().detach()

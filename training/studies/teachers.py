@@ -58,8 +58,8 @@ class TeacherReport:
     majority_faces: int
     members: tuple[int, ...]
     seeds: tuple[int, ...]
-    epochs: int
-    input_side_px: int
+    epochs: tuple[int, ...]  # of each member, as are the sides
+    input_sides_px: tuple[int, ...]
     training_data: str
     code: tuple[str, ...]  # commit that finished each member
     members_plain: MemberOverview
@@ -78,11 +78,13 @@ def evaluate_teachers(
         ValueError: no member has finished.
     """
     numbers = tuple(finished_members(run) if members is None else members)
-    teachers, config = load_teachers(run, numbers)
-    faces = read_faces(data, split, cache, config.model.input_side_px)
-    face_set = FaceSet(faces.labelled(), AugmentConfig())
-    plain = _probabilities(teachers, face_set, mirrored=False)
-    both = (plain + _probabilities(teachers, face_set, mirrored=True)) / 2
+    teachers = load_teachers(run, numbers)
+    sides = tuple(teacher.config.input_side_px for teacher in teachers)
+    by_side = {side: read_faces(data, split, cache, side) for side in sorted(set(sides))}
+    faces = by_side[sides[0]]
+    sets = [FaceSet(by_side[side].labelled(), AugmentConfig()) for side in sides]
+    plain = _probabilities(teachers, sets, mirrored=False)
+    both = (plain + _probabilities(teachers, sets, mirrored=True)) / 2
     facts = [read_facts(member_folder(run, number) / "weights.safetensors") for number in numbers]
     return TeacherReport(
         split=split,
@@ -90,8 +92,8 @@ def evaluate_teachers(
         majority_faces=int((majority_labels(faces.votes) >= 0).sum()),
         members=numbers,
         seeds=tuple(fact["trainer"]["seed"] for fact in facts),
-        epochs=facts[0]["trainer"]["epochs"],
-        input_side_px=config.model.input_side_px,
+        epochs=tuple(fact["trainer"]["epochs"] for fact in facts),
+        input_sides_px=sides,
         training_data=facts[0]["data"],
         code=tuple(fact["code"] for fact in facts),
         members_plain=_overview(plain, faces),
@@ -125,9 +127,12 @@ def teacher_figures(members: Float64, faces: FerFaces) -> TeacherFigures:
     )
 
 
-def _probabilities(teachers: Sequence[Teacher], faces: FaceSet, mirrored: bool) -> Float64:
-    """Probabilities (N, M, C) of each member."""
-    each = [teacher_probabilities(teacher, faces, torch.device("cpu"), mirrored) for teacher in teachers]
+def _probabilities(teachers: Sequence[Teacher], sets: Sequence[FaceSet], mirrored: bool) -> Float64:
+    """Probabilities (N, M, C) of each member, which reads the same faces at its own size."""
+    each = [
+        teacher_probabilities(teacher, faces, torch.device("cpu"), mirrored)
+        for teacher, faces in zip(teachers, sets, strict=True)
+    ]
     return np.stack(each, 1).astype(np.float64)
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.evaluation import natural_shift as module
+from training.data import news_faces
 from training.evaluation.estimates import Estimates
 from training.evaluation.natural_shift import ShiftSet, changed_sets, media_sets, natural_shift, news_sets
 from training.evaluation.uncertainty_tables import Scores
@@ -91,13 +91,19 @@ def test_news_faces_keep_their_person_and_label(tmp_path: Path, monkeypatch: pyt
         rows.append(f"{k}.png,person_{k},{name}")
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     points = np.random.default_rng(0).random((3, 468, 2), dtype=np.float32)
-    monkeypatch.setattr(module, "meshes_of", lambda images, cache: (points, np.array([0.9, 0.9, 0.1], np.float32)))
+    monkeypatch.setattr(news_faces, "meshes_of", lambda images, cache: (points, np.array([0.9, 0.9, 0.1], np.float32)))
     faces, few, *changed = news_sets(tmp_path, tmp_path)
     assert sorted(faces.groups) == ["person_0", "person_1"]  # the mesh network is not sure of the third
     labels = dict(zip(faces.groups.tolist(), (faces.labels if faces.labels is not None else []), strict=True))
     assert labels == {"person_0": 1, "person_1": -1}
     assert few.labels is None
     assert {item.base for item in changed} == {few.name}
+    with pytest.raises(FileNotFoundError, match="no person without a measured face"):
+        news_faces.other_news(tmp_path, tmp_path)
+    monkeypatch.setattr(news_faces, "MEASURED", 1)
+    measured, others = (read(tmp_path, tmp_path) for read in (news_faces.measured_news, news_faces.other_news))
+    assert set(measured.people) | set(others.people) == {"person_0", "person_1"}
+    assert not set(measured.people) & set(others.people)
 
 
 def test_missing_news_files_are_reported(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,7 +128,8 @@ def test_report_of_a_file_names_the_file_and_the_split(faces: FerFaces, monkeypa
         class crop:  # noqa: N801
             side_px = 48
 
-    monkeypatch.setattr(module, "file_estimator", lambda model: (content_based, Contract, None))
+    limits = SimpleNamespace(epistemic_limit=0.1, aleatoric_limit=0.5)
+    monkeypatch.setattr(module, "file_estimator", lambda model: (content_based, Contract, limits))
     monkeypatch.setattr(module, "read_faces", lambda data, split, cache, side: faces)
     nowhere = Path("nowhere")
     found = module.evaluate_uncertainty_report(
@@ -140,3 +142,5 @@ def test_report_of_a_file_names_the_file_and_the_split(faces: FerFaces, monkeypa
     )
     assert (found.model, found.sha256, found.split, found.natural_shift) == ("synthetic", "ab12", "PublicTest", None)
     assert found.tables.n == COUNT
+    assert found.tables.routes is not None
+    assert [row.name for row in found.tables.routes.rows][:2] == ["clean", "cifar_c"]

@@ -77,7 +77,7 @@ def test_aleatoric_limit_separates_what_can_be_separated():
 
 
 @given(VALUES, st.data())
-def test_no_midpoint_has_a_better_balanced_accuracy(values, data):
+def test_no_midpoint_has_a_better_f1(values, data):
     truth = data.draw(hnp.arrays(np.bool_, values.size))
     distinct = np.unique(values)
     if distinct.size < 2 or truth.all() or not truth.any():
@@ -85,12 +85,12 @@ def test_no_midpoint_has_a_better_balanced_accuracy(values, data):
             fit_aleatoric_limit(values, truth)
         return
 
-    def balanced(limit):
+    def f1(limit):
         above = values > limit
-        return (above[truth].mean() + (~above[~truth]).mean()) / 2
+        return 2 * (above & truth).sum() / (above.sum() + truth.sum())
 
-    best = max(balanced(limit) for limit in (distinct[:-1] + distinct[1:]) / 2)
-    assert balanced(fit_aleatoric_limit(values, truth)) == pytest.approx(best)
+    best = max(f1(limit) for limit in (distinct[:-1] + distinct[1:]) / 2)
+    assert f1(fit_aleatoric_limit(values, truth)) == pytest.approx(best)
 
 
 def test_quantiles_run_from_the_smallest_to_the_largest():

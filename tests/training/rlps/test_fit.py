@@ -90,7 +90,7 @@ def test_the_shipped_settings_are_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[policy]\nmethod = 'other'\n", "method must be one of x, paper, code"),
+        ("[policy]\nmethod = 'other'\n", "method must be one of x, paper, paper-y1, code"),
         ("targets = 'faces'\n", "targets must be votes or labels"),
         ("folds = 1\n", "folds must be at least 2"),
         ("epochs = 3\n", "unknown key 'epochs'"),
@@ -117,6 +117,24 @@ def test_a_run_writes_list_facts_and_sheet_and_leaves_private_test_alone(
     assert (tmp_path / "run" / "contact_sheet.png").is_file()
     with (tmp_path / "run" / "keep.csv").open() as handle:
         assert len(list(csv.DictReader(handle))) == 64
+
+
+@pytest.mark.parametrize("nll", [0.0, 9.0])
+def test_keeping_all_images_may_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nll: float) -> None:
+    real = module._Networks.judge
+
+    def judge(self: module._Networks, turn: int | str, kept: np.ndarray) -> dict[str, float]:
+        found = real(self, turn, kept)
+        return {"nll": nll, "accuracy": 0.5} if turn == "all" else found
+
+    monkeypatch.setattr(module._Networks, "judge", judge)
+    config = replace(SMALL, rl_epochs=1, keep_all_may_win=True)
+    found = select_faces(config, fake_set(96, 0), fake_set(32, 1), tmp_path, report=quiet)
+    assert found.all_images is not None
+    assert (found.chosen == 0) == (nll == 0.0)
+    if nll == 0.0:
+        assert found.keep_list.keep.all()
+        assert not found.keep_list.floored.any()
 
 
 def test_a_killed_run_resumes_to_the_same_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

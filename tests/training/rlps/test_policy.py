@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from engine.errors import ConfigError
 from training.rlps.model import ClassifierConfig, KeepPolicy, RunningMean, SixConvClassifier
 from training.rlps.policy import Evidence, PolicyConfig, Selector, advantage_of, decide
-from training.rlps.reward import advantages, class_baselines, expected_loss, rewards, sampled_loss
+from training.rlps.reward import advantages, class_baselines, expected_loss, rewards, sampled_loss, weighted_keep_loss
 
 SHARES = st.lists(st.floats(0, 1, width=32), min_size=8, max_size=8)
 
@@ -54,6 +54,27 @@ def test_the_sampled_objective_has_the_gradient_of_the_expected_one() -> None:
         (gradient,) = torch.autograd.grad(sampled_loss(logits, drawn, advantage), logits)
         mean += chance * gradient
     assert mean.tolist() == pytest.approx(exact.tolist(), abs=1e-6)
+
+
+def test_the_reading_y_1_keeps_what_earns_more_than_chance() -> None:
+    logits = torch.tensor([0.0, 0.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(weighted_keep_loss(logits, torch.tensor([1.0, -1.0])), logits)
+    assert gradient[0] < 0 < gradient[1]  # a step down the gradient keeps the first and removes the second
+
+
+@pytest.mark.parametrize(("poolings", "cells"), [(3, 3), (4, 1)])
+def test_the_paper_has_four_poolings_the_code_three(poolings: int, cells: int) -> None:
+    config = ClassifierConfig(widths=(4,) * 6, stem_stride=2, embedding=8, poolings=poolings)
+    model = SixConvClassifier(config, classes=7)
+    assert sum(isinstance(layer, nn.MaxPool2d) for layer in model.modules()) == poolings
+    assert model.trunk(torch.zeros(1, 1, 48, 48)).shape == (1, 4 * cells * cells)
+    with pytest.raises(ConfigError, match="poolings must be 3 or 4"):
+        ClassifierConfig(poolings=2)
+
+
+def test_the_paper_reading_has_relu_in_its_policy() -> None:
+    assert any(isinstance(layer, nn.ReLU) for layer in KeepPolicy(8, relu=True).modules())
+    assert not any(isinstance(layer, nn.ReLU) for layer in KeepPolicy(8).modules())
 
 
 def test_the_entropy_of_an_even_policy_is_ln_2() -> None:
@@ -179,5 +200,5 @@ def test_the_published_methods_have_no_floor(method: str) -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(ConfigError, match="x, paper, code, not 'y'"):
+    with pytest.raises(ConfigError, match="x, paper, paper-y1, code, not 'y'"):
         PolicyConfig(method="y")

@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_report_names_members_seeds_and_sizes(run: Path) -> None:
     report = evaluate_teachers(run, run, run, "PublicTest")
-    assert (report.members, report.seeds, report.epochs) == ((0, 1), (0, 1), 3)
+    assert (report.members, report.seeds, report.epochs) == ((0, 1), (0, 1), (3, 3))
     assert report.faces == 24
     assert report.ensemble_plain.majority.accuracy.n == report.majority_faces
     assert report.ensemble_plain.accuracy_without_copies.n == report.majority_faces - 1

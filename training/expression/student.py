@@ -1,0 +1,232 @@
+"""``mien-train fit student``: the shipped network, distilled from the teachers (SPEC 4.4).
+
+ARBEx on the trunk of one teacher, with a late branch per teacher: branch k imitates teacher k (Tran et al., "Hydra",
+2020, arXiv 2001.04694). One more branch may follow the raters' votes themselves (`raters_branch`), and the mean over
+branches follows them too. The teachers' answers are made once
+(lessons.py); covered, badly lit, corrupted and strange pictures are drawn from them batch by batch (degrade.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.config import read_toml
+from training.data.augment import AugmentConfig
+from training.data.fer2013 import MEAN, STD
+from training.data.sources import Source
+from training.expression.degrade import DegradeConfig, degrade, exposed_targets
+from training.expression.faces import FaceSet, accuracy_of, predict, read_face_set
+from training.expression.fit import ExpressionData, ExpressionRunConfig, member_folder, run_facts
+from training.expression.fit_teacher import finished_members, load_teachers
+from training.expression.lessons import TaughtFaces, VersionsConfig, make_lessons, unlabelled_news
+from training.expression.loss import ArbexLossConfig, arbex_loss, class_distribution_loss
+from training.expression.model import Arbex, ArbexConfig
+from training.expression.trunk import TrunkConfig
+from training.expression.trunk_levels import WIDTHS, trunk_part
+from training.loop.distributed import rank_0_first
+from training.loop.trainer import TrainerConfig, channels_last, fit
+from training.metrics.decisions import macro_f1
+
+
+def _model() -> ArbexConfig:
+    return ArbexConfig(
+        input_side_px=96,
+        network_side_px=96,
+        widths=WIDTHS,
+        window=11,
+        pretrained_trunk=True,
+        point_token=True,
+        branches=3,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StudentConfig:
+    """All settings of a run; read from TOML, an unknown key is an error."""
+
+    start_teacher: int = 0  # whose trunk the student starts from
+    raters_branch: bool = True  # the last branch learns the votes, where a face has them
+    votes_weight: float = 0.5  # of the votes beside the teachers, in the mean over branches
+    model: ArbexConfig = field(default_factory=_model)
+    loss: ArbexLossConfig = field(default_factory=ArbexLossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    versions: VersionsConfig = field(default_factory=VersionsConfig)
+    degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+def read_student_config(path: Path) -> StudentConfig:
+    """Settings of a TOML file.
+
+    Raises:
+        ConfigError: a key is unknown or a value has the wrong type.
+    """
+    return read_toml(StudentConfig, path)
+
+
+class StudentTask:
+    """The student as the training loop needs it (training/loop/trainer.py)."""
+
+    def __init__(
+        self, lessons: TaughtFaces, train: FaceSet, validation: FaceSet, model: Arbex, config: StudentConfig
+    ) -> None:
+        self.model: Arbex = channels_last(model)
+        self.samples = len(lessons.rows)
+        self._lessons, self._train, self._validation, self._config = lessons, train, validation, config
+        self._device = next(model.parameters()).device
+
+    def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """Loss of the pictures with these row numbers (B,)."""
+        changed = degrade(self._lessons.images[rows, None].float() / 255, self._config.degrade, generator)
+        images = ((changed.images - MEAN) / STD).contiguous(memory_format=torch.channels_last).to(self._device)
+        landmarks = self._lessons.landmarks[rows].float().to(self._device)
+        targets = exposed_targets(self._answers(rows), changed.exposure, changed.faceless).to(self._device)
+        outputs = self.model(images, landmarks)
+        losses = [
+            arbex_loss(output, targets[:, number], branch.reliability.unit_anchors(), progress, self._config.loss)
+            for number, (output, branch) in enumerate(zip(outputs, self.model.each_branch(), strict=True))
+        ]
+        loss = torch.stack(losses).mean()
+        faces = self._lessons.rows[rows]
+        known = (faces >= 0) & (changed.exposure == 0)
+        if not known.any():
+            return loss
+        mean = torch.stack([output.fused for output in outputs]).mean(0)[known]
+        votes = self._train.targets(faces[known]).to(self._device)
+        return loss + self._config.votes_weight * class_distribution_loss(mean, votes)
+
+    def _answers(self, rows: Tensor) -> Tensor:
+        """Answers (B, M, C) for the branches: those of the teachers, then the votes; unlabelled faces have none."""
+        answers = self._lessons.answers[rows].float()
+        answers = answers / answers.sum(-1, keepdim=True)
+        if not self._config.raters_branch:
+            return answers
+        faces = self._lessons.rows[rows]
+        votes = torch.where((faces >= 0)[:, None], self._train.targets(faces.clamp(min=0)), answers.mean(1))
+        return torch.cat([answers, votes[:, None]], 1)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Accuracy and macro-F1 on the majority labels and NLL against the votes, of the mean over branches."""
+        fused, _ = predict(model, self._validation, self._device)
+        mean, faces = fused.mean(1), self._validation.faces
+        clear = faces.labels >= 0
+        score = macro_f1(faces.labels[clear], mean[clear].argmax(1), mean.shape[1])
+        return accuracy_of(mean, faces) | {"macro_f1": score}
+
+
+def fit_student(
+    config: StudentConfig,
+    data: Path,
+    teacher_run: Path,
+    run: Path,
+    faces128: Path | None = None,
+    device: str = "cpu",
+    report: Callable[[str], None] = print,
+) -> None:
+    """Make the lessons that are missing and train into RUN/member_0; RUN exports like any other run.
+
+    Args:
+        config: all settings.
+        data: folder with fer2013.csv and fer2013new.csv.
+        teacher_run: finished run of ``mien-train fit teacher``.
+        run: folder of lessons, checkpoints and weights.
+        faces128: folder of faces128, whose faces the teachers label; without it, FER2013 alone.
+        device: cpu or cuda.
+        report: receives progress lines.
+
+    Raises:
+        ValueError: the branches do not fit the finished teachers.
+        FileNotFoundError: data or a teacher is missing.
+    """
+    teachers = finished_members(teacher_run)
+    needed = len(teachers) + config.raters_branch
+    if needed != config.model.branches:
+        raise ValueError(
+            f"{config.model.branches} branches do not fit the {len(teachers)} finished teachers of {teacher_run}"
+            f"{' and the raters' if config.raters_branch else ''}: set model.branches = {needed}"
+        )
+    with rank_0_first():  # the other ranks then read its lessons
+        sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
+        lessons = _lessons(config, sets, teacher_run, run, teachers, report)
+    report(f"{len(lessons.rows)} pictures, {len(teachers)} teachers")
+    torch.manual_seed(config.trainer.seed)
+    model = Arbex(config.model)
+    (start,) = load_teachers(teacher_run, [teachers[config.start_teacher]])
+    model.trunk.load_state_dict(trunk_part(start.state_dict()))
+    task = StudentTask(lessons, sets.train, sets.validation, model.to(device), config)
+    fit(task, config.trainer, member_folder(run, 0), _facts(config, data, sets, teachers), report)
+
+
+def make_student_lessons(
+    config: StudentConfig,
+    data: Path,
+    teacher_run: Path,
+    run: Path,
+    faces128: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Store the answers of the teachers that have finished so far; `fit_student` reads them.
+
+    Raises:
+        FileNotFoundError: data is missing.
+    """
+    sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
+    _lessons(config, sets, teacher_run, run, finished_members(teacher_run), report)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sets:
+    """The faces of a run."""
+
+    train: FaceSet
+    validation: FaceSet
+    unlabelled: FaceSet | None
+
+
+def _read_sets(
+    config: StudentConfig, data: Path, cache: Path, faces128: Path | None, report: Callable[[str], None]
+) -> _Sets:
+    side = config.model.input_side_px
+    train, validation = (
+        read_face_set(Source.FER2013, data, split, cache, side, config.augment) for split in ("Training", "PublicTest")
+    )
+    report(f"training: {train.faces.summary()}")
+    if faces128 is None or config.versions.unlabelled_count == 0:
+        return _Sets(train, validation, None)
+    unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment)
+    report(f"unlabelled: {unlabelled.samples} faces of faces128")
+    return _Sets(train, validation, unlabelled)
+
+
+def _lessons(
+    config: StudentConfig,
+    sets: _Sets,
+    teacher_run: Path,
+    run: Path,
+    teachers: Sequence[int],
+    report: Callable[[str], None],
+) -> TaughtFaces:
+    folder = run / "lessons"
+    return make_lessons(teacher_run, teachers, sets.train, sets.unlabelled, config.versions, folder, report)
+
+
+def _facts(config: StudentConfig, data: Path, sets: _Sets, teachers: Sequence[int]) -> dict[str, Any]:
+    """Facts of the run; its settings are written as those of a run that `load_members` reads."""
+    settings = ExpressionRunConfig(
+        members=1,
+        model=config.model,
+        trunk=TrunkConfig(epochs=0),
+        loss=config.loss,
+        augment=config.augment,
+        trainer=config.trainer,
+    )
+    facts = run_facts(settings, ExpressionData(data), sets.train.samples)
+    if sets.unlabelled is not None:
+        facts["data"] += f"; faces128, {sets.unlabelled.samples} faces without their labels"
+    return facts | {"student": asdict(config) | {"teachers": list(teachers)}}
