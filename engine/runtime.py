@@ -482,16 +482,23 @@ class Runtime:
         pipeline = self._pipeline
         self._busy_s = None
         while (frame := self._next_frame()) is not None:
-            self._busy_s = time.monotonic()
-            results = pipeline.feed(frame)
-            with self._lock:
-                if number != self._inference:
-                    return
-                self._busy_s = None
+            results = self._watched(number, partial(pipeline.feed, frame))
+            if results is None:
+                return
             self._processed += 1
             self._deliver(results)
         if self._completed():
-            self._deliver(pipeline.flush())
+            self._deliver(self._watched(number, pipeline.flush) or ())
+
+    def _watched(self, number: int, work: Callable[[], Sequence[FrameResult]]) -> Sequence[FrameResult] | None:
+        """Results of the pipeline; None if the thread was abandoned meanwhile."""
+        self._busy_s = time.monotonic()
+        results = work()
+        with self._lock:
+            if number != self._inference:
+                return None
+            self._busy_s = None
+        return results
 
     def _is_current(self, number: int) -> bool:
         with self._lock:
@@ -522,7 +529,7 @@ class Runtime:
                 return None
         often = f", {len(recent)} restarts within {RESTART_WINDOW_S:.0f} s did not help" if recent else ""
         return ThreadStuckError(
-            f"inference was stuck in one frame for {self._config.stuck_s:g} s{often}: "
+            f"inference was stuck for {self._config.stuck_s:g} s{often}: "
             "check the GPU and its driver, or choose another backend"
         )
 
