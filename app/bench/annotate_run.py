@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -121,18 +122,28 @@ def run_child(
     with messages.open("w", encoding="utf-8") as errors:
         start_s = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=child_environment())
-        while True:
-            finished, status, usage = os.wait4(process.pid, os.WNOHANG)
-            now_s = time.perf_counter() - start_s
-            if finished:
-                break
-            watch(process.pid, now_s)
-            time.sleep(_POLL_S)
+        try:
+            status, usage, passed_s = _wait(process.pid, start_s, watch)
+        except BaseException:  # such as Ctrl-C
+            process.kill()
+            process.wait()
+            raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         lines = messages.read_text(encoding="utf-8").splitlines() or ["no message"]
         raise OutputError(f"{name} ended with status {process.returncode}: {lines[-1].removeprefix('mien: ')}")
-    return now_s, usage.ru_utime + usage.ru_stime, peak_rss_mb(usage)
+    return passed_s, usage.ru_utime + usage.ru_stime, peak_rss_mb(usage)
+
+
+def _wait(pid: int, start_s: float, watch: Callable[[int, float], None]) -> tuple[int, resource.struct_rusage, float]:
+    """Watch a process until it ends: its status, what it used, and its seconds."""
+    while True:
+        finished, status, usage = os.wait4(pid, os.WNOHANG)
+        now_s = time.perf_counter() - start_s
+        if finished:
+            return status, usage, now_s
+        watch(pid, now_s)
+        time.sleep(_POLL_S)
 
 
 def _run(command: list[str], journal: Path, messages: Path, warm_up_s: float) -> _Timing:

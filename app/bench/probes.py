@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -65,12 +66,17 @@ class Probes:
 
 
 class _Reader:
-    """A program that prints a line per reading until it is ended."""
+    """A program that prints a line per reading until it is ended, into a file, which never makes it wait."""
 
     def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
-        )
+        self._output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (`lines` closes it)
+        try:
+            self._process = subprocess.Popen(
+                command, stdout=self._output, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            )
+        except OSError:
+            self._output.close()
+            raise
 
     @classmethod
     def of(cls, program: str, *options: str) -> _Reader | None:
@@ -83,14 +89,16 @@ class _Reader:
         return None
 
     def lines(self) -> list[str]:
-        """End it; its lines. A reading takes 100 bytes, so that a pipe of 64 kB holds five minutes: it then waits."""
+        """End it; its lines."""
         self._process.terminate()
         try:
-            output, _ = self._process.communicate(timeout=_END_S)
+            self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            output, _ = self._process.communicate()
-        return output.splitlines()
+            self._process.wait()
+        with self._output as output:
+            output.seek(0)
+            return output.read().splitlines()
 
 
 def gpu_use(lines: list[str]) -> GpuUse | None:
