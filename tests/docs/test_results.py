@@ -44,6 +44,7 @@ QUOTED = (
     ("au12_happiness_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("au4_anger_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("au25_26_surprise_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("camera_cycles_recovered_of_100", ("docs/reliability.md",), "{0} of 100"),
 )
 #: Quoted as two accuracies, whose difference it is.
 DERIVED = {"epistemic_decile_accuracy_gap"}
