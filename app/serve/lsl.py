@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import uuid
 import zlib
@@ -57,8 +58,9 @@ class LslOutput:
         return f"{names}, announced to the {self._config.scope}; liblsl listens on all interfaces"
 
     def open(self) -> None:
-        """Create the outlets. A configuration file in LSLAPICFG or of the user wins over ``scope``."""
-        pylsl.set_config_content(_settings(self._config.scope))
+        """Create the outlets. A configuration file that LSLAPICFG names replaces ``scope``."""
+        if not os.environ.get("LSLAPICFG"):
+            pylsl.set_config_content(_settings(self._config.scope))
         run = uuid.uuid4().hex
         for slot in range(self._config.slots):
             self._expression.append(self._outlet("Expression", "Expression", slot, run, expression_channels()))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 project = tomllib.loads(Path(sys.argv[1]).read_text())["project"]
 extras = project["optional-dependencies"]
-print("\n".join([*project["dependencies"], *extras["window"], *extras["gpu"]]))
+print("\n".join([*project["dependencies"], *extras["window"], *extras["gpu"], *extras["serve"], *extras["mqtt"], *extras["lsl"]]))
 PYTHON
 
 resolve() {  # version of Python, glibc

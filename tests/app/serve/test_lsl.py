@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,16 +101,22 @@ def test_units_are_in_their_channels(header) -> None:
     assert math.isnan(sample["AU05"])  # not a unit of this model
 
 
-def test_streams_are_announced_on_this_machine_only_by_default() -> None:
-    """An outlet in a process of its own joins no multicast group of the network."""
+def joined_groups(environment: dict[str, str]) -> str:
+    """Multicast groups of a process with outlets, as the kernel prints them."""
     code = (
         "from app.serve.config import LslConfig; from app.serve.lsl import LslOutput; import pathlib; "
         "output = LslOutput(LslConfig(enabled=True), 'quiet'); output.open(); "
         "print(pathlib.Path('/proc/net/igmp').read_text()); output.close()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
-    )
-    # groups of liblsl's scopes link and site, as the kernel prints them (bytes reversed): 224.0.0.183, 239.255.172.215
-    assert "B70000E0" not in done.stdout
-    assert "D7ACFFEF" not in done.stdout
+    environment = {name: value for name, value in os.environ.items() if name != "LSLAPICFG"} | environment
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/net/igmp").exists(), reason="needs Linux")
+def test_streams_are_announced_on_this_machine_only_unless_liblsl_is_configured(tmp_path: Path) -> None:
+    link = "B70000E0"  # 224.0.0.183, the group of the scope link; bytes reversed
+    assert link not in joined_groups({})
+    (tmp_path / "lsl.cfg").write_text("[multicast]\nResolveScope = link\n")
+    assert link in joined_groups({"LSLAPICFG": str(tmp_path / "lsl.cfg")})

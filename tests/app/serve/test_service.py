@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,12 +215,18 @@ def test_notify_reaches_an_abstract_socket() -> None:
         assert server.recv(100) == b"READY=1"
 
 
-def test_the_command_serves_the_demo_and_obeys_sigterm(face_models: None, check_message) -> None:
+def test_the_command_serves_the_demo_and_obeys_sigterm(face_models: None, check_message, manager) -> None:
+    environment, read = manager
     command = [sys.executable, "-m", "app", "serve", "demo", "--no-web", "--json-lines", "--camera", "lab"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **pipes) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         messages = [check_message(process.stdout.readline()) for _ in range(4)]
+        notified: list[str] = []
+        deadline_s = time.monotonic() + WAIT_S
+        while "WATCHDOG=1" not in notified and time.monotonic() < deadline_s:
+            notified += read() or []
         process.send_signal(signal.SIGTERM)
         stopped_s = time.monotonic()
         rest = process.stdout.read().splitlines()
@@ -230,6 +237,12 @@ def test_the_command_serves_the_demo_and_obeys_sigterm(face_models: None, check_
     assert {message["camera"] for message in messages} == {"lab"}
     assert check_message(rest[-1])["state"] == "stopped"
     assert "Traceback" not in log
+    while (lines := read()) is not None:
+        notified += lines
+    states = [line for line in notified if not line.startswith("STATUS=")]
+    assert states[:2] == ["READY=1", "WATCHDOG=1"]
+    assert "STOPPING=1" in states
+    assert "STATUS=lab: starting" in notified
 
 
 def test_the_modules_of_the_service_import_no_qt() -> None:

@@ -1,0 +1,1 @@
+"""Mien as a ROS 2 node in the conventions of ROS4HRI (REP-155)."""
