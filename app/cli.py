@@ -32,6 +32,7 @@ from app.terminal import (
     stop_on_signal,
 )
 from app.termination import INTERRUPTED
+from app.tune_command import tune_command
 from engine.errors import EngineError, ThreadStuckError
 
 
@@ -66,6 +67,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(engines, name="engines")
 app.command("bench")(bench_command)
+app.command("tune")(tune_command)
 app.command("serve", cls=PathCommand)(serve_command)
 
 
@@ -198,14 +200,14 @@ def _first_camera() -> str:
 
 def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
     """Show the window until it is closed; options of ``this_run`` that are None keep the window's own setting."""
-    from engine.config import load_config
+    from app.settings.tuning import load_settings
 
     try:
         from app.qt.program import run_program
     except ImportError as error:
         raise no_window(error) from None
     given = {name: value for name, value in this_run.items() if value is not None}
-    run_program(load_config(config), app_version(), source, page, **given)
+    run_program(load_settings(config), app_version(), source, page, **given)
 
 
 @app.command("kiosk")

@@ -34,10 +34,11 @@ Formats = Annotated[
 
 
 def engine_settings(path: Path | None, backend: str | None, threads: int | None) -> EngineConfig:
-    """Load the settings and apply the options of the command line."""
+    """Load the settings and apply the options of the command line, or the choice of ``mien tune`` without any."""
+    from app.settings.tuning import load_settings
     from engine.config import load_config
 
-    config = load_config(path)
+    config = load_settings(path) if backend is None and threads is None else load_config(path)
     if backend is not None:
         config = dataclasses.replace(config, backends=(backend,))
     if threads is not None:

@@ -106,8 +106,8 @@ class EngineConfig:
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    # Order of preference; those whose package or GPU is missing are passed over.
-    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
+    # Order of preference; those whose package or GPU is missing are passed over. 'mien tune' measures a better one.
+    backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "onnxruntime")
     threads: int = 1  # of the inference backend; small networks gain nothing from a second
     gpu: GpuConfig = field(default_factory=GpuConfig)
 

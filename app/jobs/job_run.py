@@ -14,6 +14,7 @@ from app.jobs.source_scan import SourceOpener
 from app.remedies import window_text
 from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
+from app.settings.tuning import tuned
 from engine.capture.opening import open_source
 from engine.config import EngineConfig
 from engine.errors import EngineError
@@ -97,7 +98,7 @@ def config_of(choice: EngineChoice) -> EngineConfig:
     config = EngineConfig(threads=choice.threads)
     if choice.backend is not None:
         config = dataclasses.replace(config, backends=(choice.backend,))
-    return dataclasses.replace(config, tracking=dataclasses.replace(config.tracking, threads=choice.threads))
+    return tuned(dataclasses.replace(config, tracking=dataclasses.replace(config.tracking, threads=choice.threads)))
 
 
 def internal_error(error: Exception) -> str:

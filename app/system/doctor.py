@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.settings.tuning import read_tuning, this_machine
 from app.system.check import Check
 from app.system.gpu import gpu_checks
 from engine.backends.contract import AUCalibration
@@ -85,11 +86,24 @@ def examine(out: Path) -> list[Check]:
         *(_extra(name, requirement) for name, requirement in OPTIONAL_PACKAGES.items()),
         *(_engine_check(f"face network {model.name}", partial(face_model_path, model)) for model in FACE_MODELS),
         *_models(),
+        _tuning(),
         *gpu_checks(),
         *(_qt_libraries() if sys.platform == "linux" else ()),
         _disk_space(out),
         _write_access(out),
     ]
+
+
+def _tuning() -> Check:
+    """The choice of ``mien tune``."""
+    choice = read_tuning()
+    if choice is None:
+        return Check("CPU runtime", False, "not measured: run 'mien tune' to find the fastest", required=False)
+    what = f"{choice.backend}, {choice.threads} thread{'s' if choice.threads > 1 else ''}, measured {choice.date}"
+    if choice.machine != this_machine():
+        changed = "not used, because a runtime, a model or the processor has changed since: run 'mien tune' again"
+        return Check("CPU runtime", False, f"{what}; {changed}", required=False)
+    return Check("CPU runtime", True, what, required=False)
 
 
 def show(checks: Sequence[Check], console: Console) -> None:

@@ -70,11 +70,16 @@ def check_signature(where: Path, kind: str, promised: Sequence[TensorSpec], foun
             )
 
 
-def warm_up(where: Path, backend: InferenceBackend) -> None:
+def warm_up(where: Path, backend: InferenceBackend, fixed: Mapping[str, int] | None = None) -> None:
     """Run a new network on zeros, to check its output shapes and to make the first real run fast.
 
     The first run gives every free axis a different length, which detects a network that works for one face only or
     confuses two axes. The second is the usual case, one face.
+
+    Args:
+        where: the model file, for messages.
+        backend: the network.
+        fixed: lengths of the axes whose length the backend has fixed.
 
     Raises:
         ModelError: the network cannot run.
@@ -82,7 +87,8 @@ def warm_up(where: Path, backend: InferenceBackend) -> None:
     """
     contract = backend.contract
     free = {axis: 0 for spec in contract.inputs for axis in spec.shape if isinstance(axis, str)}
-    for lengths in ({axis: 2 + place for place, axis in enumerate(free)}, dict.fromkeys(free, 1)):
+    for own in ({axis: 2 + place for place, axis in enumerate(free)}, dict.fromkeys(free, 1)):
+        lengths = {**own, **(fixed or {})}
         shapes = {spec.name: [_length(axis, lengths) for axis in spec.shape] for spec in contract.inputs}
         try:
             outputs = backend.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})

@@ -105,6 +105,27 @@ CONTRACTS: Final[dict[str, type[ModelContract]]] = {
 }
 
 
+def faces_axis(contract: ModelContract) -> int | str:
+    """Name of the axis that counts faces: the first of the image."""
+    return next(spec.shape[0] for spec in contract.inputs if spec.name == "image")
+
+
+def mask_samples(contract: ModelContract) -> int:
+    """Length of the axis that counts samples of the masks; 1 for models without."""
+    calibration = contract.calibration
+    return calibration.mask_samples if isinstance(calibration, AUCalibration) else 1
+
+
+def input_shapes(contract: ModelContract, faces: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs by name, for a number of faces."""
+    lengths = {faces_axis(contract): faces}
+    samples = mask_samples(contract)
+    return {
+        spec.name: tuple(axis if isinstance(axis, int) else lengths.get(axis, samples) for axis in spec.shape)
+        for spec in contract.inputs
+    }
+
+
 def contract_path(model: Path) -> Path:
     """Path of the contract of a model file."""
     return model.with_suffix(".json")

@@ -8,21 +8,17 @@ from typing import Final
 import numpy as np
 
 from engine.backends.base import InferenceBackend
-from engine.backends.contract import ModelContract
-from engine.backends.tensorrt_build import profiles_of
+from engine.backends.contract import ModelContract, input_shapes
 from engine.types import Float32
 
 #: Floor of an output's standard deviation, for outputs that are nearly constant.
 _SMALLEST_SPREAD: Final = 1e-3
 
 
-def random_inputs(contract: ModelContract, max_faces: int) -> list[dict[str, Float32]]:
-    """Inputs between 0 and 1, the same in every process: a batch for one face and one for several."""
+def random_inputs(contract: ModelContract, faces: int) -> dict[str, Float32]:
+    """Inputs between 0 and 1 for a number of faces, the same in every process."""
     random = np.random.default_rng(0)
-    return [
-        {name: random.random(span.tuned, dtype=np.float32) for name, span in ranges.items()}
-        for ranges in profiles_of(contract, max_faces)
-    ]
+    return {name: random.random(shape, dtype=np.float32) for name, shape in input_shapes(contract, faces).items()}
 
 
 def difference_beyond(

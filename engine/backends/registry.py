@@ -31,6 +31,12 @@ def _open_openvino(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceB
     return OpenVinoBackend(model, threads)
 
 
+def _open_openvino_bf16(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceBackend:
+    from engine.backends.openvino_cpu import OpenVinoBackend
+
+    return OpenVinoBackend(model, threads, "bf16")
+
+
 def _open_tensorrt(model: ModelFile, threads: int, gpu: GpuConfig) -> InferenceBackend:
     from engine.backends.tensorrt_engines import open_tensorrt
 
@@ -53,6 +59,7 @@ def _open_onnxruntime_tensorrt(model: ModelFile, threads: int, gpu: GpuConfig) -
 BACKENDS: Final[dict[str, Callable[[ModelFile, int, GpuConfig], InferenceBackend]]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
+    "openvino-bf16": _open_openvino_bf16,
     "tensorrt": _open_tensorrt,
     "onnxruntime-cuda": _open_onnxruntime_cuda,
     "onnxruntime-tensorrt": _open_onnxruntime_tensorrt,

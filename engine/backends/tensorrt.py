@@ -17,14 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from engine.backends.base import check_signature, warm_up
-from engine.backends.contract import TensorSpec
+from engine.backends.contract import TensorSpec, faces_axis
 from engine.backends.cuda import CudaDevice, CudaError
 from engine.backends.model_file import ModelFile
 from engine.backends.plans import PlanError
 from engine.backends.tensorrt_build import (
     TENSORRT_ERRORS,
     TensorRt,
-    faces_axis,
     make_logger,
     profiles_of,
 )

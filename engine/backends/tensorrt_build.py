@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.backends.contract import AUCalibration, ModelContract, TensorSpec
+from engine.backends.contract import ModelContract, TensorSpec, faces_axis, mask_samples
 from engine.backends.cuda import CudaDriver, CudaError, GpuFacts, open_driver
 from engine.backends.model_file import ModelFile
 from engine.backends.plans import PlanKey, system_name
@@ -90,16 +90,10 @@ def profiles_of(contract: ModelContract, max_faces: int) -> tuple[Profile, ...]:
     return tuple({spec.name: _range(spec, contract, faces) for spec in contract.inputs} for faces in counts)
 
 
-def faces_axis(contract: ModelContract) -> int | str:
-    """Name of the axis that counts faces: the first of the image."""
-    return next(spec.shape[0] for spec in contract.inputs if spec.name == "image")
-
-
 def _range(spec: TensorSpec, contract: ModelContract, faces: tuple[int, int, int]) -> AxisRange:
-    calibration, by_face = contract.calibration, faces_axis(contract)
-    samples = calibration.mask_samples if isinstance(calibration, AUCalibration) else 1
+    samples = mask_samples(contract)
     lengths = [
-        (axis,) * 3 if isinstance(axis, int) else faces if axis == by_face else (1, samples, samples)
+        (axis,) * 3 if isinstance(axis, int) else faces if axis == faces_axis(contract) else (1, samples, samples)
         for axis in spec.shape
     ]
     smallest, tuned, largest = zip(*lengths, strict=True)

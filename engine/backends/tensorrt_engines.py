@@ -124,7 +124,7 @@ def _require_parity(package: TensorRt, variant: ModelFile, plan: bytes, config: 
     """
     reference, backend = OnnxRuntimeBackend(variant, 1), TensorRtBackend(package, variant, plan, config)
     try:
-        batches = random_inputs(variant.contract, config.max_faces)
+        batches = [random_inputs(variant.contract, faces) for faces in {1, config.max_faces}]
         difference = difference_beyond(_PARITY[config.precision], reference, backend, batches)
     finally:
         backend.close()

@@ -10,12 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from engine.backends.contract import contract_path
-from engine.backends.model_file import read_model
+from engine.backends.model_file import model_path, read_model
+from engine.backends.onnx_runtime import OnnxRuntimeBackend
 from engine.backends.openvino_cpu import OpenVinoBackend
+from engine.backends.parity import difference_beyond, random_inputs
 from engine.errors import BackendError, ModelError
 
 ModelMaker = Callable[..., Path]
@@ -57,3 +61,37 @@ def test_a_file_that_is_not_a_network_is_refused(expression_model: ModelMaker) -
     with pytest.raises(ModelError, match="cannot be loaded by openvino") as caught:
         OpenVinoBackend(read_model(model), threads=1)
     assert "\n" not in str(caught.value)
+
+
+@needs_openvino
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 20])
+def test_a_batch_of_any_size_is_split_or_filled_up(expression_model: ModelMaker, count: int) -> None:
+    model = read_model(expression_model())
+    backend = OpenVinoBackend(model, threads=1)
+    inputs = random_inputs(model.contract, count)
+    found = backend.run(inputs)["logits"]
+    one_by_one = [backend.run({name: array[[n]] for name, array in inputs.items()})["logits"] for n in range(count)]
+    np.testing.assert_allclose(found, np.concatenate(one_by_one), atol=1e-5)
+
+
+@needs_openvino
+@pytest.mark.parametrize("task", ["expression", "action_units"])
+def test_released_models_are_nearly_the_same_in_bfloat16(task: str) -> None:
+    model = read_model(model_path(task))
+    try:
+        backend = OpenVinoBackend(model, 1, "bf16")
+    except BackendError as error:
+        pytest.skip(str(error))
+    assert (backend.name, backend.device) == ("openvino-bf16", "CPU")
+    reference = OnnxRuntimeBackend(model, 1)
+    assert difference_beyond(0.05, reference, backend, [random_inputs(model.contract, 3)]) is None
+
+
+def test_bfloat16_is_refused_on_a_cpu_without_it(expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=Core))
+    with pytest.raises(BackendError, match="this CPU has no bfloat16"):
+        OpenVinoBackend(read_model(expression_model()), 1, "bf16")
