@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from importlib import metadata
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 
 from app.printable import printable, without_password
+from app.termination import end_within_limit
 from engine.errors import ConfigError, EngineError
 from engine.files import cache_folder, write_text
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:  # these import the video libraries
 #: Exit statuses.
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
-INTERRUPTED: Final = 130
 OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
 
 #: Messages and progress; results go to standard output.
@@ -90,12 +91,18 @@ def new_progress() -> ProgressListener:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[JobControl]:
-    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
+    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one interrupts what is running.
+
+    After SIGTERM the program ends within a limit; see app/termination.py.
+    """
     from app.annotate import JobControl
 
     control = JobControl()
+    timers: list[threading.Timer] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            timers.append(end_within_limit())
         if control.stopped:
             raise KeyboardInterrupt
         control.stop()
@@ -106,3 +113,5 @@ def stop_on_signal() -> Iterator[JobControl]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        for timer in timers:
+            timer.cancel()

@@ -68,7 +68,7 @@ class ItemWorker:
         self, item: Item, spec: str, folder: SessionFolder, listener: ProgressListener, control: JobControl
     ) -> Outcome:
         def open_source(name: str) -> FrameSource:
-            return open_given(name, item.file, self._setup.recursive)
+            return open_given(name, item.file, self._setup.recursive, self._setup.settings.capture)
 
         options = self._setup.options
         if item.again and not options.force:

@@ -15,6 +15,7 @@ from app.cluster.remote import find_remote, is_remote, session_address
 from app.cluster.work import ItemWorker
 from app.session.metadata import read_metadata
 from engine.capture.source import FrameSource
+from engine.config import CaptureConfig
 from engine.errors import BackendError, SourceError
 from tests.app.cluster.conftest import setup_of, table_of
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -26,7 +27,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Specs of the sources that were opened; all have 35 fake frames and the bytes of their file."""
     specs: list[str] = []
 
-    def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
         specs.append(spec)
         return FakeSource(35, files=(Path(spec),))
 

@@ -1,0 +1,136 @@
+"""Read damaged video files as the program does, and check that each gives frames or one clear error within 30 s.
+
+``python -m tests.faults.mutated_videos --count 10000`` writes mutated_videos_handled_of_10000 to
+docs/results/trust.json. The damage is reproducible from ``--first`` and the number of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+
+from engine.capture.opening import open_source
+from engine.errors import SourceError
+from tests.faults.figures import record
+
+LIMIT_S: Final = 30.0
+#: Containers, codecs and pixel formats that are damaged.
+KINDS: Final = (
+    *(("a.mp4", "libx264", "yuv420p"), ("b.mkv", "libx265", "yuv420p"), ("c.webm", "libvpx-vp9", "yuv420p")),
+    *(("d.avi", "mpeg4", "yuv420p"), ("e.mov", "mjpeg", "yuvj420p"), ("f.ts", "mpeg2video", "yuv420p")),
+    *(
+        ("g.gif", "gif", "rgb8"),
+        ("h.mkv", "ffv1", "yuv420p"),
+        ("i.flv", "flv", "yuv420p"),
+        ("j.mxf", "mpeg2video", "yuv420p"),
+    ),
+)
+
+
+def make_clips(folder: Path) -> list[Path]:
+    """Write one short clip of each kind."""
+    return [_make(folder / name, codec, form) for name, codec, form in KINDS]
+
+
+def _make(path: Path, codec: str, form: str) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, form
+        stream.codec_context.gop_size = 5
+        random_picture = np.random.default_rng(5).integers(0, 255, (64, 96, 3), np.uint8)
+        for step in range(12):
+            picture = np.roll(random_picture, 3 * step, axis=1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=form)))
+        container.mux(stream.encode(None))
+    return path
+
+
+def damage(data: bytes, chance: random.Random) -> bytes:
+    """Flip bits, overwrite, repeat, cut out, insert, cut off: one to four of these."""
+    content = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at, length = chance.randrange(len(content)), chance.choice((1, 2, 4, 8, 64, 512))
+        match chance.randrange(6):
+            case 0:
+                content[at] ^= 1 << chance.randrange(8)
+            case 1:
+                content[at : at + length] = chance.choice((b"\x00", b"\xff", b"\x7f")) * length
+            case 2:
+                content[at : at + length] = chance.randbytes(length)
+            case 3:
+                content[at:at] = content[at : at + length]
+            case 4:
+                del content[at : at + length]
+            case _:
+                del content[max(at, 16) :]
+        if len(content) < 16:
+            content += bytes(16)
+    return bytes(content)
+
+
+def read_one(path: Path) -> str:
+    """Read a file to its end; return how it ended.
+
+    Raises:
+        AssertionError: the error is not one line that names the file.
+    """
+    frames = 0
+    try:
+        with open_source(str(path)) as source:
+            for frame in source:
+                frames += 1
+                assert np.isfinite(frame.timestamp_s)
+            fault = source.fault() or ""
+    except SourceError as error:
+        if str(path) not in error.problem or "\n" in error.problem:
+            raise AssertionError(error.problem) from error
+        return "error: decoder crashed or hung" if "the process that does so" in error.problem else "error"
+    return f"frames{', decoder restarted' if 'started again' in fault else ''}"
+
+
+def run(count: int, first: int, folder: Path) -> tuple[int, Counter[str], float]:
+    """Read ``count`` damaged files; return how many were handled, how they ended, and the longest time."""
+    clips = [(path.suffix, path.read_bytes()) for path in make_clips(folder)]
+    ends: Counter[str] = Counter()
+    handled, longest_s = 0, 0.0
+    for number in range(first, first + count):
+        chance = random.Random(number)
+        suffix, data = chance.choice(clips)
+        path = folder / f"damaged-{number}{suffix}"
+        path.write_bytes(damage(data, chance))
+        start_s = time.monotonic()
+        end = read_one(path)
+        seconds = time.monotonic() - start_s
+        path.unlink()
+        ends[end] += 1
+        longest_s = max(longest_s, seconds)
+        handled += seconds <= LIMIT_S
+    return handled, ends, longest_s
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        handled, ends, longest_s = run(options.count, options.first, Path(folder))
+    sys.stdout.write(f"{handled} of {options.count} handled, {dict(ends)}, longest {longest_s:.1f} s\n")
+    command = f"python -m tests.faults.mutated_videos --count {options.count} (longest {longest_s:.1f} s, {dict(ends)})"
+    record("mutated_videos_handled_of_10000", handled, options.count, command)
+    return 0 if handled == options.count else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
