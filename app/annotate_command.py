@@ -109,14 +109,7 @@ def annotate_command(
         app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
     )
     settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
-    given = settings.tracking
-    tracking = dataclasses.replace(
-        given,
-        face_crops=face_crops or given.face_crops,
-        find_small=find_small or given.find_small,
-        max_faces=max_faces or given.max_faces,
-    )
-    settings = dataclasses.replace(settings, tracking=tracking)
+    settings = _with_tracking(settings, max_faces, find_small, face_crops)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with stop_on_signal() as control:
         if workers is None and on is None:
@@ -128,6 +121,18 @@ def annotate_command(
             status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
     if status:
         raise typer.Exit(status)
+
+
+def _with_tracking(settings: EngineConfig, max_faces: int | None, find_small: bool, face_crops: bool) -> EngineConfig:
+    """Settings with the tracking options that are given; the others stay as they are configured."""
+    given = settings.tracking
+    tracking = dataclasses.replace(
+        given,
+        max_faces=max_faces or given.max_faces,
+        find_small=find_small or given.find_small,
+        face_crops=face_crops or given.face_crops,
+    )
+    return dataclasses.replace(settings, tracking=tracking)
 
 
 def _annotate_all(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from engine.backends.model_file import model_path
+from engine.backends.registry import open_backend
 from engine.capture.synthetic import PASSAGES, SyntheticSource
 from engine.config import EngineConfig
 from engine.engine import Engine
+from engine.expression import ExpressionEstimator
 from engine.types import FaceResult, Frame, Reason, Route, UInt8
+from engine.uncertainty import decompose
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "demo" / "portrait.jpg"
 
@@ -56,6 +61,19 @@ def test_a_grey_image_gets_nearly_the_estimate_of_the_coloured_one(stills: Engin
     grey = cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     coloured, plain = only_face(stills, portrait), only_face(stills, np.asarray(grey, np.uint8))
     assert np.abs(coloured.expression.probabilities - plain.expression.probabilities).max() < 0.1
+
+
+@pytest.mark.parametrize("rows", [slice(0, 48), slice(48, 96)], ids=["upper half", "lower half"])
+def test_a_half_covered_face_is_unlike_the_training_data(stills: Engine, portrait: UInt8, rows: slice) -> None:
+    aligned = only_face(stills, portrait).aligned
+    covered = aligned.crop.copy()
+    covered[rows] = 128
+    backend = open_backend(model_path("expression"), ["onnxruntime"], threads=1)
+    estimator = ExpressionEstimator(backend)
+    own, other = estimator.estimate([aligned, replace(aligned, crop=covered)])
+    backend.close()
+    limit = estimator.contract.calibration.epistemic_limit
+    assert float(decompose(own.members).epistemic) < limit < float(decompose(other.members).epistemic)
 
 
 def test_a_dark_portrait_is_rejected_as_dark(stills: Engine, portrait: UInt8) -> None:

@@ -106,6 +106,7 @@ def evaluate_faces_command(
     moving: Annotated[int, typer.Option(help="Videos of such images per kind.")] = FacesConfig().moving,
     video_frames: Annotated[int, typer.Option(help="Frames of each video without faces.")] = FacesConfig().video_frames,
     portraits: Annotated[int, typer.Option(help="Photographs whose faces are pasted.")] = FacesConfig().portraits,
+    seed: Annotated[int, typer.Option(help="Other scenes, drawings and photographs.")] = FacesConfig().seed,
     only: Annotated[list[str], typer.Option(help="Beginning of the names of parts to measure; repeatable.")] = [],  # noqa: B006
     fit: Annotated[bool, typer.Option("--fit", help="Also choose the rule of evidence, on the other half.")] = False,
 ) -> None:
@@ -117,7 +118,7 @@ def evaluate_faces_command(
     if rule is not None:
         echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
         echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
-    config = FacesConfig(scenes, photographs, drawn, moving, video_frames, portraits)
+    config = FacesConfig(scenes, photographs, drawn, moving, video_frames, portraits, seed=seed)
     found = evaluate_faces(faces128, media, config, echo, out / "parts", only)
     head_pose = compare_head_pose(media, reference) if reference else None
     write_faces_report(found, rule, head_pose, out)

@@ -44,16 +44,16 @@ def card_au_command(
 def figures_expression_command(
     expression: Annotated[Path, typer.Option(help="report.json of `evaluate expression`.")],
     uncertainty: Annotated[Path, typer.Option(help="Report of `evaluate uncertainty`.")],
-    members: Annotated[Path, typer.Option(help="Report of `evaluate members` on the student's run.")],
-    teacher: Annotated[Path, typer.Option(help="Report of `evaluate teacher`.")],
-    student: Annotated[Path, typer.Option(help="Report of `evaluate student`.")],
     landmarks: Annotated[Path, typer.Option(help="Report of `evaluate landmarks`.")],
-    fer2013_heads: Annotated[Path, typer.Option(help="Report of `evaluate fer2013-heads`.")],
     rlps: Annotated[Path, typer.Option(help="Report of `evaluate rlps`.")],
+    members: Annotated[Path | None, typer.Option(help="Report of `evaluate members` on the student's run.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Report of `evaluate teacher`.")] = None,
+    student: Annotated[Path | None, typer.Option(help="Report of `evaluate student`.")] = None,
+    fer2013_heads: Annotated[Path | None, typer.Option(help="Report of `evaluate fer2013-heads`.")] = None,
     out: Out = Path("docs/results/expression.json"),
 ) -> None:
     """Collect the figures of the expression model from its reports; nothing is measured."""
-    reports = Reports(expression, uncertainty, members, teacher, student, landmarks, fer2013_heads, rlps)
+    reports = Reports(expression, uncertainty, landmarks, rlps, members, teacher, student, fer2013_heads)
     write_figures(expression_figures(reports), out)
     echo(f"wrote {out}")
 

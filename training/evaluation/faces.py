@@ -70,6 +70,8 @@ _FIGURE_FACTOR: Final = 4
 #: Faces that come later do so after this many frames and fade in over this many.
 _FRAMES_BEFORE: Final = 10
 _FRAMES_OF_FADE: Final = 5
+#: Images of a kind or condition at most; the next ones belong to the next seed.
+_MAX_SEEDS: Final = 1_000_000
 #: Faces followed at once in this measurement.
 _MAX_FACES: Final = 64
 #: Edges of the bins of face sizes in pixels, a factor of the root of 2 apart.
@@ -87,6 +89,7 @@ class FacesConfig:
     video_frames: int = 10  # frames of a video per drawn image
     portraits: int = 700  # photographs whose faces are pasted
     half: Half = "report"
+    seed: int = 0  # another number gives other scenes, drawings and photographs
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +281,16 @@ class _Tools:
     def _tracker(self) -> Tracker:
         return still_tracker()
 
+    def _seeds(self, count: int) -> range:
+        return range(self._config.seed * _MAX_SEEDS, self._config.seed * _MAX_SEEDS + count)
+
     def stills(self, condition: Condition) -> _Part:
         """Stills of a condition."""
         hits: list[bool] = []
         sizes: list[float] = []
         beside = 0
         scenes = self._config.scenes * (_FIGURE_FACTOR if condition.name in _OF_FIGURES else 1)
-        for seed in range(scenes):
+        for seed in self._seeds(scenes):
             scene = self._maker.make(condition, seed)
             found, extra = judge(self._tracker.track(Frame(scene.image, seed, float(seed), condition.name)), scene)
             hits += found
@@ -295,7 +301,7 @@ class _Tools:
     def photographs(self) -> _Part:
         """Photographs in which a confirmed track lies on the middle of the picture, where the face is."""
         hits: list[bool] = []
-        pictures = photographs(self._pack, self._config.half, self._config.photographs)
+        pictures = photographs(self._pack, self._config.half, self._config.photographs, self._config.seed)
         for index, (_, image) in enumerate(pictures):
             truth = np.array([[0.08, 0.06, 0.92, 0.97]], np.float32) * image.shape[0]
             hits += judge(self._tracker.track(Frame(image, index, float(index), "photograph")), Scene(image, truth))[0]
@@ -306,7 +312,7 @@ class _Tools:
         hits: list[bool] = []
         sizes: list[float] = []
         beside = 0
-        for seed in range(self._config.scenes):
+        for seed in self._seeds(self._config.scenes):
             scene, tracker = self._maker.make(condition, seed), FaceTracker(TrackingConfig(max_faces=_MAX_FACES))
             tracks: tuple[FaceTrack, ...] = ()
             for index, image in enumerate(_arrival(scene) if "later" in mode else [scene.image] * _VIDEO_FRAMES):
@@ -321,7 +327,7 @@ class _Tools:
 
     def false_stills(self, kind: str) -> _Part:
         """Stills without faces."""
-        drawn = (drawn_image(kind, self._config.half, seed) for seed in range(self._config.drawn))
+        drawn = (drawn_image(kind, self._config.half, seed) for seed in self._seeds(self._config.drawn))
         images = faceless_frames(self._media, self._config.half, every=4) if kind == "clips" else drawn
         found = [
             len(self._tracker.track(Frame(image, index, float(index), kind))) for index, image in enumerate(images)
@@ -333,10 +339,10 @@ class _Tools:
         half = self._config.half
         if kind == "clips":
             return _false_tracks(faceless_frames(self._media, half))
-        random = np.random.default_rng([half == "report", zlib.crc32(kind.encode())])
+        random = np.random.default_rng([half == "report", zlib.crc32(kind.encode()), self._config.seed])
         frames = false = rows = 0
-        for seed in range(self._config.moving):
-            small = np.ascontiguousarray(drawn_image(kind, half, self._config.drawn + seed)[::2, ::2])
+        for seed in self._seeds(self._config.drawn + self._config.moving)[self._config.drawn :]:
+            small = np.ascontiguousarray(drawn_image(kind, half, seed)[::2, ::2])
             part = _false_tracks(list(moved_images(small, self._config.video_frames, random)))
             frames, false, rows = frames + part.images, false + part.false, rows + part.rows
         return _Part([], [], frames, false, rows)

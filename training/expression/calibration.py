@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from engine.types import Float64
+from training.metrics.decisions import macro_f1
 
 #: Range of temperatures; a fit at one of its ends means that no finite temperature suits the logits.
 MIN_TEMPERATURE: Final = 0.05
@@ -21,6 +22,9 @@ MAX_TEMPERATURE: Final = 20.0
 #: Coarse steps on a log scale that find the valley, and the tolerance in ln T inside it.
 _GRID: Final = 25
 _TOLERANCE: Final = 1e-9
+
+#: Strengths of the logit adjustment that are tried, 0 first.
+ADJUSTMENTS: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -47,6 +51,42 @@ def fit_temperature(logits: FloatArray, votes: FloatArray) -> float:
     best = int(np.argmin([nll(float(point)) for point in grid]))
     valley = (float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _GRID - 1)]))
     return math.exp(minimize_scalar(nll, bounds=valley, method="bounded", options={"xatol": _TOLERANCE}).x)
+
+
+def fit_logit_adjustment(logits: FloatArray, votes: FloatArray, labels: npt.NDArray[np.int64]) -> Float64:
+    """What is added to the logits of each class (C,) so that rare classes are found more often.
+
+    Menon et al., "Long-tail learning via logit adjustment", ICLR 2021 (arXiv 2007.07314): -tau ln pi with the share pi
+    of each class in the votes. Of the strengths tau in `ADJUSTMENTS` the one with the best macro-F1 wins, among those
+    whose NLL against the votes, after their own temperature, is no higher than without any.
+
+    Args:
+        logits: (N, M, C).
+        votes: (N, C).
+        labels: (N,) majority labels, -1 where there is none.
+
+    Raises:
+        ValueError: as in `fit_temperature`.
+    """
+    scores = _values("logits", logits, 3)
+    shares = _shares(votes, (scores.shape[0], scores.shape[2]))
+    rarity = -np.log(np.maximum(shares.mean(0), 1e-6))
+    rarity -= rarity.min()
+    clear = labels >= 0
+    best, best_score, plain_nll = 0.0, -1.0, np.inf
+    for strength in ADJUSTMENTS:
+        adjusted = scores + strength * rarity
+        log_temperature = math.log(fit_temperature(adjusted, shares))
+        nll = _negative_log_likelihood(adjusted, shares, log_temperature)
+        if strength == 0.0:
+            plain_nll = nll
+        scaled = adjusted / math.exp(log_temperature)
+        scaled -= np.logaddexp.reduce(scaled, axis=-1, keepdims=True)
+        named = np.logaddexp.reduce(scaled, axis=1).argmax(1)
+        score = macro_f1(labels[clear], named[clear], scores.shape[2])
+        if nll <= plain_nll and score > best_score:
+            best, best_score = strength, score
+    return np.asarray(best * rarity, np.float64)
 
 
 def fit_epistemic_limit(epistemic: FloatArray, false_rejection: float = 0.05) -> float:

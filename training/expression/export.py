@@ -28,11 +28,12 @@ from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
 from engine.types import MESH_POINTS, Float32, UInt8
 from engine.uncertainty import decompose
-from training.data.fer2013 import MEAN, STD, FerFaces, read_faces
+from training.data.fer2013 import MEAN, STD, FerFaces, majority_labels, read_faces
 from training.expression.calibration import (
     epistemic_quantiles,
     fit_aleatoric_limit,
     fit_epistemic_limit,
+    fit_logit_adjustment,
     fit_temperature,
 )
 from training.expression.fit import ExpressionRunConfig, load_members, member_folder
@@ -57,8 +58,13 @@ class ArbexEnsemble(nn.Module):
     ``stacked`` computes the branches of a network together (training/expression/stacked.py): same numbers, faster.
     """
 
-    def __init__(self, members: Sequence[Arbex], *, stacked: bool = False) -> None:
+    def __init__(
+        self, members: Sequence[Arbex], *, stacked: bool = False, adjustment: Sequence[float] | None = None
+    ) -> None:
+        """``adjustment`` (C,) is added to the logits (training/expression/calibration.py)."""
         super().__init__()
+        self.register_buffer("adjustment", None if adjustment is None else torch.tensor(adjustment), persistent=False)
+        self.adjustment: Tensor | None
         self.members = nn.ModuleList(
             StackedArbex(member) if stacked and len(member.each_branch()) > 1 else member for member in members
         )
@@ -70,7 +76,8 @@ class ArbexEnsemble(nn.Module):
         """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C)."""
         maps = self._maps_of(landmarks[:, self.points])
         fused = [_fused(member, image, maps) for member in self.members]
-        return torch.cat(fused, dim=1).clamp(min=1e-9).log()
+        logits = torch.cat(fused, dim=1).clamp(min=1e-9).log()
+        return logits if self.adjustment is None else logits + self.adjustment
 
 
 def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
@@ -94,12 +101,19 @@ def export_expression(
         ValueError: the file's logits differ from those of the torch module by more than rounding explains.
     """
     members, config = load_members(run)
-    ensemble = ArbexEnsemble(members)
     side = config.model.input_side_px
     validation = read_faces(data, "PublicTest", cache or run / "cache", side)
     image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])
     sample = (torch.from_numpy(image), torch.from_numpy(landmarks))
     export_network(ArbexEnsemble(members, stacked=True), sample, model)
+    plain = run_network(open_network(model), validation.crops, validation.landmarks)
+    adjustment = fit_logit_adjustment(plain, validation.vote_shares, majority_labels(validation.votes)).tolist()
+    report(
+        "logit adjustment "
+        + ", ".join(f"{name} {part:.2f}" for name, part in zip(EXPRESSIONS, adjustment, strict=True))
+    )
+    ensemble = ArbexEnsemble(members, adjustment=adjustment)
+    export_network(ArbexEnsemble(members, stacked=True, adjustment=adjustment), sample, model)
     store_weights_as_half(model)
     differences = largest_difference(ensemble, dict(zip(INPUTS, sample, strict=True)), model, ("logits",))
     require_parity(differences, _PARITY)

@@ -6,7 +6,7 @@ Each figure is stored with the command that measured it; nothing is measured her
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -43,16 +43,16 @@ class Reports:
 
     expression: Path
     uncertainty: Path
-    members: Path  # of the student's run: its branches one by one
-    teacher: Path
-    student: Path
     landmarks: Path
-    fer2013_heads: Path
     rlps: Path
+    members: Path | None = None  # of the student's run: its branches one by one
+    teacher: Path | None = None
+    student: Path | None = None
+    fer2013_heads: Path | None = None
 
 
 def expression_figures(reports: Reports) -> tuple[Row, ...]:
-    """The figures of docs/results/expression.json.
+    """The figures of docs/results/expression.json; those of a report that is not given are left out.
 
     Raises:
         FileNotFoundError: a report is missing.
@@ -61,11 +61,11 @@ def expression_figures(reports: Reports) -> tuple[Row, ...]:
     return (
         *_accuracies(_read(reports.expression, "majority")),
         *_uncertainties(_read(reports.uncertainty, "tables")),
-        *_members(_read(reports.members, "distributions")),
-        *_teachers(_read(reports.teacher, "ensemble_mirror")),
-        *_student(_read(reports.student, "times_one_teacher")),
+        *_if_given(reports.members, "distributions", _members),
+        *_if_given(reports.teacher, "ensemble_mirror", _teachers),
+        *_if_given(reports.student, "times_one_teacher", _student),
         *_landmarks(_read(reports.landmarks, "lost_points")),
-        *_heads(_read(reports.fer2013_heads, "strengths")),
+        *_if_given(reports.fer2013_heads, "strengths", _heads),
         *_rlps(_read(reports.rlps, "synthetic_noise")),
     )
 
@@ -105,6 +105,10 @@ def _read(path: Path, key: str) -> Report:
     return report
 
 
+def _if_given(path: Path | None, key: str, rows: Callable[[Report], tuple[Row, ...]]) -> tuple[Row, ...]:
+    return () if path is None else rows(_read(path, key))
+
+
 def _figure(name: str, value: float, n: int, command: str, note: str = "", interval: Row | None = None) -> Row:
     """A row of docs/results; ``interval`` has the keys low, high and interval."""
     row = {"name": name, "value": value} | (interval or {}) | {"n": n, "command": command}
@@ -138,6 +142,9 @@ def _uncertainties(report: Report) -> tuple[Row, ...]:
         "mien-train evaluate uncertainty assets/models/expression.onnx --data FER --split PrivateTest --out FILE "
         "--faces128 FACES128 --media MEDIA"
     )
+    settings = report["tables"]["config"]
+    if settings["severe_faces"] is not None:
+        command += f" --faces {settings['severe_faces']} --graded {settings['graded_faces']}"
     votes = report["tables"]["disagreement"]["votes"]["rho"]
     parts = {part["strength"]: part for part in report["tables"]["strengths"]}
     aurocs = [

@@ -16,6 +16,7 @@ from training.expression.calibration import (
     epistemic_quantiles,
     fit_aleatoric_limit,
     fit_epistemic_limit,
+    fit_logit_adjustment,
     fit_temperature,
 )
 
@@ -91,6 +92,19 @@ def test_no_midpoint_has_a_better_f1(values, data):
 
     best = max(f1(limit) for limit in (distinct[:-1] + distinct[1:]) / 2)
     assert f1(fit_aleatoric_limit(values, truth)) == pytest.approx(best)
+
+
+def test_a_rare_class_that_is_underrated_is_raised_and_a_sound_model_is_left_alone():
+    random = np.random.default_rng(0)
+    labels = np.where(random.random(600) < 0.05, 1, 0)
+    votes = np.eye(2)[labels] * 9 + np.eye(2)[random.integers(0, 2, 600)]
+    sound = np.log(votes / votes.sum(1, keepdims=True) + 1e-3)[:, None]
+    assert fit_logit_adjustment(sound, votes, labels).max() == 0.0
+    underrated = sound.copy()
+    underrated[..., 1] -= 2.5
+    raised = fit_logit_adjustment(underrated, votes, labels)
+    assert raised[1] > 0.2
+    assert raised.min() == raised[0] == 0.0
 
 
 def test_quantiles_run_from_the_smallest_to_the_largest():

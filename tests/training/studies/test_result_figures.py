@@ -37,6 +37,7 @@ REPORTS: dict[str, dict[str, Any]] = {
     },
     "uncertainty": {
         "tables": {
+            "config": {"severe_faces": 1000, "graded_faces": 100},
             "disagreement": {"votes": {"rho": figure(0.68)}},
             "strengths": [strength("cifar_c", 0.71, 1.0), strength("imagenet_c", 0.86, 2.0)],
             "routes": {
@@ -104,6 +105,7 @@ def test_figures_are_copied_from_their_reports(tmp_path: Path) -> None:
     assert found["ferplus_majority_accuracy_edge"]["value"] == 0.86
     assert found["auroc_epistemic_corruptions_sev5_native"]["value"] == 0.71
     assert found["auroc_epistemic_corruptions_sev5_imagenetc"]["value"] == 0.86
+    assert found["auroc_epistemic_half_covered_least"]["command"].endswith("--faces 1000 --graded 100")
     assert found["retention_ratio_at_r08"]["value"] == 2.0 + 8
     assert found["arbex_fused_minus_primary_accuracy"]["value"] == pytest.approx(100 * (0.004 + 0.006) / 2)
     assert found["edge_time_vs_one_member"]["value"] == 0.7
@@ -127,6 +129,13 @@ def test_every_written_figure_has_a_command_and_a_count(tmp_path: Path) -> None:
     rows = json.loads(out.read_text())["figures"]
     assert all(row["command"].startswith("mien-train ") and row["n"] > 0 for row in rows)
     assert all("interval" in row for row in rows if "low" in row)
+
+
+def test_a_report_that_is_not_given_is_left_out(tmp_path: Path) -> None:
+    reports = replace(written(tmp_path), members=None, teacher=None, student=None, fer2013_heads=None)
+    names = {item["name"] for item in expression_figures(reports)}
+    assert "ferplus_majority_accuracy_edge" in names
+    assert not any("teacher" in name or "fer2013" in name or name.startswith("edge") for name in names)
 
 
 def test_report_of_another_command_is_rejected(tmp_path: Path) -> None:
