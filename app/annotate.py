@@ -42,7 +42,7 @@ from engine.capture.thinning import thinned
 from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
-from engine.hindsight import Hindsight
+from engine.hindsight import GROUP_FRAMES, Hindsight
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
@@ -437,7 +437,10 @@ class _Job:
         is_live, lost = self._source.info.is_live, None
         # A file is resumed instead, so that no frame is missing.
         rebuild = self._rebuild if is_live and self.reopen_engine is not None else None
-        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime, rebuild)
+        config, pipeline = self._engine.config.runtime, self._pipeline()
+        if isinstance(pipeline, Hindsight):  # processes a group of frames at once
+            config = dataclasses.replace(config, stuck_s=config.stuck_s * GROUP_FRAMES)
+        runtime = Runtime(self._source, pipeline, sinks, config, rebuild)
         try:
             if not self._run_to_end(runtime) and not is_live:
                 return Outcome(self._folder, finished=False)

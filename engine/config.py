@@ -149,7 +149,7 @@ class RuntimeConfig:
     stuck_s: float = 10.0  # inference of one frame that takes longer is given up
 
     def __post_init__(self) -> None:
-        _check_ranges(self, file_queue=(1, 1024), sink_queue=(1, 1024), stop_s=(0, _MAX_S), stuck_s=(0.01, _MAX_S))
+        _check_ranges(self, file_queue=(1, 1024), sink_queue=(1, 1024), stop_s=(0, _MAX_S), stuck_s=(0.01, 8 * _MAX_S))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from engine.capture.source import FrameSource
 from engine.config import RuntimeConfig
-from engine.errors import ConfigError, RuntimeStateError, ThreadStuckError, error_of
+from engine.errors import RuntimeStateError, ThreadStuckError, error_of
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
 from engine.types import Frame, FrameResult
 
@@ -233,14 +233,7 @@ class Runtime:
             config: queues and limits.
             rebuild: makes a pipeline in place of one that is stuck, on the thread that runs it; the old one is never
                 used again, but its thread may still be inside it. None = a stuck pipeline fails the run.
-
-        Raises:
-            ConfigError: a queue has no capacity.
         """
-        if min(config.file_queue, config.sink_queue) < 1:
-            raise ConfigError(
-                f"runtime: file_queue is {config.file_queue} and sink_queue {config.sink_queue}: set both to 1 or more"
-            )
         self._source = source
         self._pipeline = _delayed(pipeline)
         self._rebuild = rebuild

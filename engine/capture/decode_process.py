@@ -6,6 +6,7 @@ ends when that connection or standard input is closed, which is also what the en
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -35,7 +36,7 @@ def main() -> None:
     error = error_of(server.serve)
     if isinstance(error, SourceError):
         server.send(error=error.problem)
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         server.send(out_of_memory=True)
     elif error is not None and not isinstance(error, (EOFError, ConnectionError)):
         server.send(failure=f"{type(error).__name__}: {error}")

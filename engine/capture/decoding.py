@@ -53,6 +53,8 @@ def open_video(path: Path) -> InputContainer:
         # "file:" keeps names with a colon from being read as an address.
         # Titles in another encoding than UTF-8 must not stop it.
         return av.open(f"file:{path.absolute()}", options=_FILE_OPTIONS, metadata_errors="replace")
+    except MemoryError:  # see `decoded`
+        raise
     except PermissionError:
         raise SourceError(f"{path} may not be read: check its permissions") from None
     except av.error.ArgumentError:  # FFmpeg knows the content, but the format is not one of ours
@@ -172,6 +174,8 @@ class UprightRgb:
             scaled = self._scaler.reformat(
                 picture, **size, format="rgb24" if transfer is None else "rgb48le", threads=1
             )
+        except MemoryError:  # see `decoded`
+            raise
         except av.FFmpegError as error:
             raise SourceError(
                 f"{self._name} has pictures that cannot be shown ({picture.format.name}, {reason_of(error)}): "

@@ -151,8 +151,8 @@ def test_a_resumed_session_has_the_same_table_and_as_many_video_frames(
     pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True, video=video).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
-    # A state is kept after the first group of eight frames that ends a second, ten frames, after the last: 15, 31.
-    resumed_at = fail_at // 16 * 16
+    # A state is kept after each group of eight frames that ends half a second, five frames, after the last: all.
+    resumed_at = fail_at // 8 * 8
     assert pipeline.processed == list(range(resumed_at, FRAMES))
     metadata = json.loads(run_annotate.folder.metadata.read_text())
     assert metadata["resumed_at"] == ([resumed_at] if resumed_at else [])

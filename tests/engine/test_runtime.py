@@ -251,8 +251,8 @@ def test_threads_have_names_and_only_inference_may_be_abandoned_at_the_end_of_th
 
 
 def test_queues_without_capacity_are_refused():
-    with pytest.raises(ConfigError, match="file_queue is 0 and sink_queue 32: set both to 1 or more"):
-        Runtime(Source(0), Pipeline(), (), RuntimeConfig(file_queue=0))
+    with pytest.raises(ConfigError, match=r"runtime\.file_queue is 0: set it from 1 to 1024"):
+        RuntimeConfig(file_queue=0)
 
 
 # Order, drops, counters

@@ -1,6 +1,6 @@
 """Read damaged video files as the program does, and check that each gives frames or one clear error within 30 s.
 
-``python -m tests.faults.mutated_videos --count 10000`` writes mutated_videos_handled_of_10000 to
+``python -m tests.faults.mutated_videos --count 10000`` writes mutated_videos_handled_of_10000 (or of the count) to
 docs/results/trust.json. The damage is reproducible from ``--first`` and the number of the file.
 """
 
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         handled, ends, longest_s = run(options.count, options.first, Path(folder))
     sys.stdout.write(f"{handled} of {options.count} handled, {dict(ends)}, longest {longest_s:.1f} s\n")
     command = f"python -m tests.faults.mutated_videos --count {options.count} (longest {longest_s:.1f} s, {dict(ends)})"
-    record("mutated_videos_handled_of_10000", handled, options.count, command)
+    record(f"mutated_videos_handled_of_{options.count}", handled, options.count, command)
     return 0 if handled == options.count else 1
 
 

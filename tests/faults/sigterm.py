@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.figures import ROOT, record
+from tests.faults.films import make_film
 from tests.faults.mutated_videos import make_clips
 
 #: Exit statuses that the command line documents: done, interrupted.
 STATUSES: Final = (0, 130)
-#: A process that Python has not reached yet ends by the signal itself.
-_UNHANDLED: Final = -signal.SIGTERM
+#: Frames of the film that is skipped in a resume.
+_FILM_FRAMES: Final = 600
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
@@ -42,14 +43,16 @@ def seconds_to_end(process: subprocess.Popen[bytes]) -> float:
     begin_s = time.monotonic()
     process.send_signal(signal.SIGTERM)
     status = process.wait(120)
-    if status not in (*STATUSES, _UNHANDLED):
+    if status not in STATUSES:
         raise AssertionError(f"exit status {status}")
     return time.monotonic() - begin_s
 
 
 def while_starting(folder: Path, clip: Path, chance: random.Random) -> float:
-    """At a random moment of the start."""
+    """At a random moment of the start, once the program handles signals."""
     process = start(str(clip), "--out", str(folder / "out"))
+    while not _handles_sigterm(process.pid) and process.poll() is None:
+        time.sleep(0.005)
     time.sleep(chance.uniform(0, 3))
     return seconds_to_end(process)
 
@@ -73,10 +76,35 @@ def while_analysing(folder: Path, clip: Path, chance: random.Random) -> float:
     return seconds_to_end(process)
 
 
+def while_resuming(folder: Path, clip: Path, chance: random.Random) -> float:
+    """While a resumed session skips what was analysed before, or soon after."""
+    before = make_film(folder / "film.mp4", _FILM_FRAMES, 640, 360, 25)
+    metadata = folder / "out" / "film" / "metadata.json"
+    process = start(str(before), "--out", str(folder / "out"), "--no-video")
+    journal = metadata.with_name("journal.jsonl")
+    while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b'"rows":') < 300):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    begun_ns = metadata.stat().st_mtime_ns
+    process = start(str(before), "--out", str(folder / "out"), "--no-video", "--resume")
+    while process.poll() is None and metadata.stat().st_mtime_ns == begun_ns:
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0, 0.5))
+    return seconds_to_end(process)
+
+
+def _handles_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 STATES: Final[tuple[Callable[[Path, Path, random.Random], float], ...]] = (
     while_starting,
     while_connecting,
     while_analysing,
+    while_resuming,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,12 @@ def test_a_source_that_is_given_again_continues(clip: Path, tmp_path: Path, open
 
 def test_a_stopped_source_is_interrupted(clip: Path, tmp_path: Path, opened: list[str]) -> None:
     control = JobControl()
-    pipeline = FakePipeline(on_frame=lambda index: control.stop())
+
+    def stop(index: int) -> None:
+        control.stop()
+        time.sleep(0.02)  # a job looks at its control ten times a second
+
+    pipeline = FakePipeline(on_frame=stop)
     with ItemWorker(setup_of(), FakeEngines(pipeline)) as worker:
         report = worker.run(Item(0, str(clip), str(tmp_path / "out")), SilentListener(), control)
     assert report.state is ItemState.INTERRUPTED
