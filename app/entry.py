@@ -13,7 +13,11 @@ def main() -> None:
     from app.cli import main as run
 
     try:
-        interrupt_on_signals()
-        run()
+        try:
+            interrupt_on_signals()
+            run()
+        finally:
+            end_at_once_on_signals()  # while Python ends, an interrupt would end it with another status
     except KeyboardInterrupt:  # between commands
+        end_at_once_on_signals()
         sys.exit(INTERRUPTED)

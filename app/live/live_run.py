@@ -20,6 +20,7 @@ from engine.backends.contract import ExpressionCalibration
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo
+from engine.config import CaptureConfig
 from engine.engine import Engine
 from engine.errors import ThreadStuckError
 from engine.runtime import Attachment, FrameSink, Runtime
@@ -29,15 +30,16 @@ from engine.types import FrameResult, UInt8
 _CLOSE_S: Final = 90.0
 
 SourceOpener = Callable[[str], FrameSource]
+_LIMITS: Final = CaptureConfig()
 
 
-def open_live_source(spec: str) -> FrameSource:
+def open_live_source(spec: str, limits: CaptureConfig = _LIMITS) -> FrameSource:
     """Open a source for live viewing; files play in real time.
 
     Raises:
         SourceError: the source does not exist or cannot be read.
     """
-    source = open_source(spec, live=True)
+    source = open_source(spec, live=True, limits=limits)
     return source if source.info.is_live else PacedSource(source)
 
 
