@@ -46,6 +46,8 @@ QUOTED = (
     ("edge_ms_per_face_1core", ("docs/results.md",), "{0:.1f} ms"),
     ("retention_ratio_at_r08", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("arbex_fused_minus_primary_accuracy", ("docs/results.md", "docs/expression_study.md"), "+{0:.2f} ± 2.11 points"),
+    ("fer2013_private_accuracy_single", ("docs/results.md", "docs/expression_study.md"), "{0:.3f} ± 0.003"),
+    ("fer2013_private_accuracy_ensemble", ("docs/results.md",), "{0:.3f} ({1:.3f} to {2:.3f})"),
     ("edge_separation_vs_ensemble", ("docs/results.md",), "| {0:.2f} |"),
     ("edge_time_vs_one_member", ("docs/results.md",), "; {0:.2f} |"),
     ("rlps_keep_full_face", ("docs/results.md", "docs/expression_study.md"), "{0:.3f}"),
