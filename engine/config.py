@@ -143,7 +143,8 @@ class CaptureConfig:
 class RuntimeConfig:
     """Threads and queues."""
 
-    file_queue: int = 4  # files: frames waiting for inference, and results waiting for a recorder
+    # Files: frames waiting for inference, and results waiting for a recorder; two groups (engine/hindsight.py).
+    file_queue: int = 16
     sink_queue: int = 32  # live sources: results waiting for a recorder; more are dropped
     stop_s: float = 2.0  # a thread that takes longer to stop is an error
     stuck_s: float = 10.0  # inference of one frame that takes longer is given up

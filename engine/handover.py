@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Handover(ABC, Generic[T]):
     def put(self, item: T) -> bool:
         """Add an item; False if it was dropped because the queue is full or ended."""
         with self._changed:
-            is_added = not self._ended and (len(self._items) < self._capacity or self._make_room())
+            is_added = not self._ended and (self._has_room(item) or self._make_room(item))
             if is_added:
                 self._items.append(item)
                 self._changed.notify_all()
@@ -78,8 +79,12 @@ class Handover(ABC, Generic[T]):
             self._changed.notify_all()
             return item
 
+    def _has_room(self, item: T) -> bool:
+        """Called with the lock held."""
+        return len(self._items) < self._capacity
+
     @abstractmethod
-    def _make_room(self) -> bool:
+    def _make_room(self, item: T) -> bool:
         """Called with the lock held when the queue is full; returns whether there is room now."""
 
 
@@ -89,7 +94,7 @@ class LatestSlot(Handover[T]):
     def __init__(self) -> None:
         super().__init__(1)
 
-    def _make_room(self) -> bool:
+    def _make_room(self, item: T) -> bool:
         self._items.popleft()
         self._dropped += 1
         return True
@@ -98,13 +103,35 @@ class LatestSlot(Handover[T]):
 class DroppingQueue(Handover[T]):
     """Drops new items when full: the producer never waits, and the queued items have no gaps."""
 
-    def _make_room(self) -> bool:
+    def _make_room(self, item: T) -> bool:
         return False
 
 
 class BlockingQueue(Handover[T]):
     """Blocks the producer when full: nothing is dropped before the end."""
 
-    def _make_room(self) -> bool:
-        self._changed.wait_for(lambda: len(self._items) < self._capacity or self._ended)
+    def __init__(self, capacity: int, max_bytes: int = 0, size_bytes: Callable[[T], int] | None = None) -> None:
+        """Empty.
+
+        Args:
+            capacity: items that may be queued.
+            max_bytes: size of the queued items at most; an item that is larger is queued alone.
+            size_bytes: size of an item, which must not change; None = only ``capacity`` counts.
+
+        Raises:
+            ValueError: capacity below 1.
+        """
+        super().__init__(capacity)
+        self._max_bytes = max_bytes
+        self._size_bytes = size_bytes
+
+    def _has_room(self, item: T) -> bool:
+        size_bytes = self._size_bytes
+        if size_bytes is None or not self._items:
+            return super()._has_room(item)
+        is_small = sum(map(size_bytes, self._items)) + size_bytes(item) <= self._max_bytes
+        return is_small and super()._has_room(item)
+
+    def _make_room(self, item: T) -> bool:
+        self._changed.wait_for(lambda: self._has_room(item) or self._ended)
         return not self._ended

@@ -35,6 +35,8 @@ RESTART_WINDOW_S: Final = 60.0
 _REBUILD_S: Final = 20.0
 #: The watchdog looks so often while inference may become stuck.
 _LOOKS: Final = 10
+#: Images that wait in one queue of a file at most: two groups of frames (engine/hindsight.py), whatever their size.
+_QUEUE_BYTES: Final = 128 << 20
 
 
 class FramePipeline(Protocol):
@@ -239,7 +241,9 @@ class Runtime:
         self._rebuild = rebuild
         self._config = config
         live = source.info.is_live
-        self._frames: Handover[Frame] = LatestSlot() if live else BlockingQueue(config.file_queue)
+        self._frames: Handover[Frame] = (
+            LatestSlot() if live else BlockingQueue(config.file_queue, _QUEUE_BYTES, lambda frame: frame.image.nbytes)
+        )
         self._sinks = [_SinkWorker(sink, self._queue()) for sink in sinks]
         self._attached: tuple[_SinkWorker, ...] = ()  # replaced, never changed: inference reads it without the lock
         self._inference_ended = threading.Event()
@@ -391,7 +395,7 @@ class Runtime:
     def _queue(self) -> Handover[FrameResult]:
         if self._source.info.is_live:
             return DroppingQueue(self._config.sink_queue)
-        return BlockingQueue(self._config.file_queue)
+        return BlockingQueue(self._config.file_queue, _QUEUE_BYTES, lambda result: result.frame.image.nbytes)
 
     def _check(self, command: str) -> None:
         legal = _LEGAL[command]

@@ -72,6 +72,28 @@ def test_a_full_blocking_queue_blocks_its_producer(background):
     assert queue.dropped == 0
 
 
+def test_a_blocking_queue_is_also_full_when_its_items_are_large(background):
+    queue = BlockingQueue(8, 10, size_bytes=len)
+    assert queue.put("123456")
+    assert queue.put("1234")
+    third = background(lambda: queue.put("1"))
+    with queue._changed:
+        assert len(queue._items) == 2
+    assert queue.get(LIMIT_S) == "123456"
+    assert third() is True
+    assert [queue.get(LIMIT_S), queue.get(LIMIT_S)] == ["1234", "1"]
+    assert queue.dropped == 0
+
+
+def test_an_item_larger_than_the_queue_is_queued_alone(background):
+    queue = BlockingQueue(8, 10, size_bytes=len)
+    assert queue.put("x" * 99)
+    after = background(lambda: queue.put("1"))
+    assert queue.get(LIMIT_S) == "x" * 99
+    assert after() is True
+    assert queue.get(LIMIT_S) == "1"
+
+
 def test_a_blocking_queue_returns_everything_in_order(background):
     queue = BlockingQueue(3)
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import RuntimeConfig
-from engine.errors import ConfigError, OutputError, RuntimeStateError, SourceError, ThreadStuckError
+from engine.errors import OutputError, RuntimeStateError, SourceError, ThreadStuckError
 from engine.runtime import Runtime, RuntimeState
 from engine.types import Frame, FrameResult, StageTimes
 
@@ -248,11 +248,6 @@ def test_threads_have_names_and_only_inference_may_be_abandoned_at_the_end_of_th
     names = ["mien-capture", "mien-inference", "mien-sink-0-Sink", "mien-watchdog"]
     assert sorted(thread.name for thread in ours) == names
     assert [thread.name for thread in ours if thread.daemon] == ["mien-inference"]
-
-
-def test_queues_without_capacity_are_refused():
-    with pytest.raises(ConfigError, match=r"runtime\.file_queue is 0: set it from 1 to 1024"):
-        RuntimeConfig(file_queue=0)
 
 
 # Order, drops, counters
