@@ -146,11 +146,21 @@ class RuntimeConfig:
     # Files: frames waiting for inference, and results waiting for a recorder; two groups (engine/hindsight.py).
     file_queue: int = 16
     sink_queue: int = 32  # live sources: results waiting for a recorder; more are dropped
+    # Live: milliseconds of a frame for tracking and analysis. If they are not enough for every face, the faces are
+    # analysed in turn (engine/analysis_rate.py); 0 = every face of every frame, however long it takes.
+    latency_target_ms: float = 33.0
     stop_s: float = 2.0  # a thread that takes longer to stop is an error
     stuck_s: float = 10.0  # inference of one frame that takes longer is given up
 
     def __post_init__(self) -> None:
-        _check_ranges(self, file_queue=(1, 1024), sink_queue=(1, 1024), stop_s=(0, _MAX_S), stuck_s=(0.01, 8 * _MAX_S))
+        _check_ranges(
+            self,
+            file_queue=(1, 1024),
+            sink_queue=(1, 1024),
+            latency_target_ms=(0, 10_000),
+            stop_s=(0, _MAX_S),
+            stuck_s=(0.01, 8 * _MAX_S),  # of groups too, see app/annotate.py
+        )
 
 
 @dataclass(frozen=True, slots=True)

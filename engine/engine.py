@@ -38,6 +38,9 @@ class StatefulPipeline(Protocol):
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> Sequence[FrameResult]:
         """Process frames in order, with one run of each network for all of them."""
 
+    def process_live(self, frame: Frame) -> FrameResult:
+        """Process one frame of a live source."""
+
     def snapshot(self) -> str:
         """Serialise the state between frames."""
 
@@ -161,6 +164,16 @@ class Engine:
             BackendError, ModelError: a network cannot run, or returns values that are not finite.
         """
         return self._pipeline.process_all(frames, tentative)
+
+    def process_live(self, frame: Frame) -> FrameResult:
+        """Process the next frame of a live source within `engine.config.RuntimeConfig.latency_target_ms`.
+
+        Under load some faces keep their last estimates: `engine.types.FaceResult.carried`.
+
+        Raises:
+            BackendError, ModelError: a network cannot run, or returns values that are not finite.
+        """
+        return self._pipeline.process_live(frame)
 
     def snapshot(self) -> str:
         """Serialise tracks and averages as JSON; an engine restored from it gives the same results."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from engine.alignment import align_face
+from engine.analysis_rate import AnalysisRate
 from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
@@ -96,6 +98,8 @@ class Pipeline:
         self._config = config
         self._resources = resources
         self._clock = clock
+        self._rate = AnalysisRate(config.runtime.latency_target_ms)
+        self._shown: dict[int, FaceResult] = {}  # faces of the last live frame, by track
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order.
@@ -123,6 +127,38 @@ class Pipeline:
             first = own.stop
         return results
 
+    def process_live(self, frame: Frame) -> FrameResult:
+        """Process a frame within `RuntimeConfig.latency_target_ms`; returns its confirmed faces, largest first.
+
+        All faces are tracked. Those whose analysis does not fit have the estimates and the decision of the frame in
+        which they were analysed last, and ``carried``; they do not enter the averages again. A new face is analysed.
+        """
+        seen = self._see(frame, tentative=False)
+        ids = [face.track_id for face in seen.faces]
+        chosen = self._rate.choose(ids, seen.tracking_ms + seen.alignment_ms)
+        places = [place for place, track_id in enumerate(ids) if track_id in chosen]
+        part = dataclasses.replace(
+            seen, tracks=[seen.tracks[place] for place in places], faces=[seen.faces[place] for place in places]
+        )
+        watch = _Stopwatch(self._clock)
+        expressions = self._expression.estimate(part.faces)
+        expression_ms = watch.lap_ms()
+        units = self._action_units.estimate(part.faces)
+        networks_ms = expression_ms, watch.lap_ms()
+        self._rate.measured(chosen, sum(networks_ms))
+        result = self._decide(part, expressions, units, networks_ms, ids)
+        analysed = {face.track.track_id: face for face in result.faces}
+        faces = [
+            analysed[face.track_id] if face.track_id in analysed else self._carry(track, face)
+            for track, face in zip(seen.tracks, seen.faces, strict=True)
+        ]
+        self._shown = dict(zip(ids, faces, strict=True))
+        return dataclasses.replace(result, faces=tuple(faces))
+
+    def _carry(self, track: FaceTrack, aligned: AlignedFace) -> FaceResult:
+        last = self._shown[track.track_id]
+        return dataclasses.replace(last, track=track, aligned=aligned, carried=last.carried + 1)
+
     def snapshot(self) -> str:
         """Serialise the state between frames as JSON; a pipeline restored from it gives the same results."""
         return json.dumps({"tracker": self._tracker.snapshot(), "router": self._router.snapshot()})
@@ -137,6 +173,8 @@ class Pipeline:
             raw = json.loads(text)
             self._tracker.restore(raw["tracker"])
             self._router.restore(raw["router"])
+            self._rate.clear()
+            self._shown = {}
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
 
@@ -163,8 +201,9 @@ class Pipeline:
         expressions: Sequence[ExpressionEstimate],
         units: Sequence[AUEstimate],
         networks_ms: tuple[float, float],
+        kept: Collection[int] = (),
     ) -> FrameResult:
-        """Uncertainties and decisions of one frame."""
+        """Uncertainties and decisions of one frame; ``kept``: tracks in it that are not routed now."""
         watch, frame = _Stopwatch(self._clock), seen.frame
         calibration = self._router.calibration  # the same for the whole frame: another thread may replace it
         uncertainties = [assess_uncertainty(estimate, calibration) for estimate in expressions]
@@ -172,7 +211,7 @@ class Pipeline:
             self._router.route(face.track_id, estimate, uncertainty, face.quality, frame.timestamp_s)
             for face, estimate, uncertainty in zip(seen.faces, expressions, uncertainties, strict=True)
         ]
-        self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s)
+        self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s, kept)
         results = zip(seen.tracks, seen.faces, expressions, units, uncertainties, decisions, strict=True)
         times = StageTimes(seen.tracking_ms, seen.alignment_ms, *networks_ms, watch.lap_ms())
         shown = tuple(FaceResult(*parts) for parts in results)

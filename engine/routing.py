@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -107,9 +108,11 @@ class Router:
         track.time_s = timestamp_s
         return _decision(shown, track.average)
 
-    def forget(self, now_s: float, unseen_s: float) -> None:
-        """Drop the tracks last routed more than ``unseen_s`` ago, to bound memory."""
-        self._tracks = {key: track for key, track in self._tracks.items() if now_s - track.time_s <= unseen_s}
+    def forget(self, now_s: float, unseen_s: float, kept: Collection[int] = ()) -> None:
+        """Drop the tracks last routed more than ``unseen_s`` ago, except those ``kept``, to bound memory."""
+        self._tracks = {
+            key: track for key, track in self._tracks.items() if now_s - track.time_s <= unseen_s or key in kept
+        }
 
     def snapshot(self) -> str:
         """Serialise the state of all tracks as JSON, exact to the last bit."""

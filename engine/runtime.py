@@ -47,6 +47,14 @@ class FramePipeline(Protocol):
 
 
 @runtime_checkable
+class LivePipeline(Protocol):
+    """A pipeline that can leave work out to keep pace with a live source."""
+
+    def process_live(self, frame: Frame) -> FrameResult:
+        """Process one frame."""
+
+
+@runtime_checkable
 class DelayedPipeline(Protocol):
     """A pipeline that returns results later than their frames: `engine.hindsight.Hindsight`."""
 
@@ -60,18 +68,20 @@ class DelayedPipeline(Protocol):
 class _Immediate:
     """A pipeline without delay."""
 
-    def __init__(self, pipeline: FramePipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: FramePipeline, live: bool) -> None:
+        self._process: Callable[[Frame], FrameResult] = pipeline.process
+        if live and isinstance(pipeline, LivePipeline):
+            self._process = pipeline.process_live
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
-        return (self._pipeline.process(frame),)
+        return (self._process(frame),)
 
     def flush(self) -> Sequence[FrameResult]:
         return ()
 
 
-def _delayed(pipeline: FramePipeline | DelayedPipeline) -> DelayedPipeline:
-    return pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline)
+def _delayed(pipeline: FramePipeline | DelayedPipeline, live: bool) -> DelayedPipeline:
+    return pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline, live)
 
 
 class FrameSink(Protocol):
@@ -237,10 +247,10 @@ class Runtime:
                 used again, but its thread may still be inside it. None = a stuck pipeline fails the run.
         """
         self._source = source
-        self._pipeline = _delayed(pipeline)
+        live = source.info.is_live
+        self._pipeline = _delayed(pipeline, live)
         self._rebuild = rebuild
         self._config = config
-        live = source.info.is_live
         self._frames: Handover[Frame] = (
             LatestSlot() if live else BlockingQueue(config.file_queue, _QUEUE_BYTES, lambda frame: frame.image.nbytes)
         )
@@ -472,7 +482,7 @@ class Runtime:
     def _infer(self, number: int) -> None:
         if number and self._rebuild is not None:
             self._busy_s = time.monotonic() + _REBUILD_S
-            pipeline = _delayed(self._rebuild())
+            pipeline = _delayed(self._rebuild(), self._source.info.is_live)
             if not self._is_current(number):
                 return
             self._pipeline = pipeline

@@ -223,6 +223,8 @@ class FaceResult:
     action_units: AUEstimate
     uncertainty: Uncertainty
     decision: Decision
+    #: Frames since the face was analysed. If not 0, the four fields above are those of that frame (live, under load).
+    carried: int = 0
 
 
 @dataclass(frozen=True, slots=True)

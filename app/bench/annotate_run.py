@@ -122,7 +122,13 @@ def run_child(
     """
     with messages.open("w", encoding="utf-8") as errors:
         start_s = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=child_environment())
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=CHECKOUT,  # Python looks for modules in the current folder first, which may be a stranger's
+            env=child_environment(),
+        )
         try:
             status, usage, passed_s = _wait(process.pid, start_s, watch)
         except BaseException:  # such as Ctrl-C

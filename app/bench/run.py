@@ -94,6 +94,8 @@ def clip_of(source: str) -> Clip:
         info = opened.info
     if info.is_live or info.kind not in (SourceKind.VIDEO, SourceKind.SYNTHETIC):
         raise ConfigError(f"{source} is not a video: choose a video file, or leave the clip out")
+    if info.kind is SourceKind.VIDEO:
+        source = str(Path(source).absolute())  # the processes that read it run in another folder
     return Clip(info.source_id, source, info.width_px, info.height_px, info.fps or 30.0, None)
 
 

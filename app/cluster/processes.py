@@ -10,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,6 +28,7 @@ STOP: Final = b"stop"
 #: Messages from a worker start with one of these bytes.
 PROGRESS: Final = b"p"
 REPORT: Final = b"r"
+_SAFE_PATH: Final = "PYTHONSAFEPATH"
 _GPUS: Final = Path("/proc/driver/nvidia/gpus")
 
 
@@ -53,7 +54,8 @@ class ProcessCrew:
             process = self._context.Process(
                 target=run_worker, args=(theirs, self._setup, worker, self.size), name=f"mien-worker-{worker}"
             )
-            process.start()
+            with _safe_path():
+                process.start()
             theirs.close()
             self._workers[worker] = process, ours
         with contextlib.suppress(OSError):  # it has just ended, which `wait` reports
@@ -104,6 +106,23 @@ class ProcessCrew:
             return Ended(worker, from_json(Report, message[1:]))
         done, _, total = message[1:].decode().partition("/")
         return Progressed(worker, int(done), int(total) if total else None)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep Python processes that are started from looking for modules in the current folder, which may be a stranger's.
+
+    Python 3.10 does not know the variable.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _end(process: BaseProcess) -> None:

@@ -116,6 +116,8 @@ class _Collector:
         for row in frame.rows:
             if row.face_id is None or row.decision == NO_FACE:
                 continue
+            if row.carried:
+                self._carry(row.face_id, frame.position, continued)
             for kind, value, measured in self._values(row):
                 key = (row.face_id, kind, value)
                 run = self._open.get(key)
@@ -129,6 +131,13 @@ class _Collector:
                 continued[key] = run
         self._closed.extend(self._open.values())
         self._open = continued
+
+    def _carry(self, face_id: int, position: int, continued: dict[tuple[int, Kind, str], _Run]) -> None:
+        """Extend the runs of units: of a face that was not analysed, nothing else is known."""
+        for key, run in list(self._open.items()):
+            if key[:2] == (face_id, Kind.UNIT) and run.last == position - 1:
+                run.last, run.frames = position, run.frames + 1
+                continued[key] = self._open.pop(key)
 
     def finished(self) -> list[Episode]:
         """All episodes so far."""
@@ -152,7 +161,7 @@ class _Collector:
         yield Kind.DECISION, row.decision, None
         if row.labels and row.decision in (Route.ACCEPT.value, Route.AMBIGUOUS.value):
             labels = sorted(row.labels, key=lambda label: self._order.get(label, len(self._order)))
-            yield Kind.EXPRESSION, SEPARATOR.join(labels), row.shares[0] if row.shares else None
+            yield Kind.EXPRESSION, SEPARATOR.join(labels), row.shares[0] if row.shares and not row.carried else None
         for code, occurrence in self._job.unit_values(row).items():
             if occurrence > self._job.thresholds[code]:
                 yield Kind.UNIT, unit_value(code), occurrence

@@ -64,8 +64,10 @@ class _Counts:
             if row.decision == NO_FACE or row.face_id is None:
                 self.without_face += 1
                 continue
-            self.decisions[row.decision] += 1
             self.seen[row.face_id] += 1
+            if row.carried:
+                continue
+            self.decisions[row.decision] += 1
             self.reasons.update(row.quality_reasons if row.decision == "low_quality" else ())
             self.labels.update(row.labels if row.decision == "accept" else ())
             units = job.unit_values(row)

@@ -72,7 +72,7 @@ class RenderSink:
         wanted = (self.header, self.parts)
         if wanted != self._overlay_of:
             self._overlay, self._overlay_of = Overlay(*wanted), wanted
-        rows = rows_of(result)
+        rows = rows_of(result, repeat=True)
         image = present(result.frame.image, rows, self._overlay, self.space_px)
         self.newest = RenderedFrame(result, rows, bgrx(image))
 

@@ -63,8 +63,11 @@ class RoutingHistory:
     def reroute(self, calibration: ExpressionCalibration) -> None:
         """Replace all decisions by those with the limits of a calibration."""
         router = Router(calibration, self._config)
+        last: dict[int, FaceResult] = {}
         for place, (time_s, faces) in enumerate(self._entries):
-            self._entries[place] = (time_s, tuple(_routed(router, face, time_s) for face in faces))
+            routed = tuple(_routed(router, face, time_s, last.get(face.track.track_id)) for face in faces)
+            last.update((face.track.track_id, face) for face in routed)
+            self._entries[place] = (time_s, routed)
 
     def decisions(self) -> dict[int, Decision]:
         """Return the decisions of the newest frame, by track id."""
@@ -95,6 +98,8 @@ def with_decisions(result: FrameResult, decisions: dict[int, Decision]) -> Frame
     return dataclasses.replace(result, faces=faces)
 
 
-def _routed(router: Router, face: FaceResult, time_s: float) -> FaceResult:
+def _routed(router: Router, face: FaceResult, time_s: float, last: FaceResult | None) -> FaceResult:
+    if last is not None and face.carried and face.expression is last.expression:  # an estimate is averaged once
+        return dataclasses.replace(face, decision=last.decision)
     decision = router.route(face.track.track_id, face.expression, face.uncertainty, face.aligned.quality, time_s)
     return dataclasses.replace(face, decision=decision)

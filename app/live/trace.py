@@ -58,14 +58,14 @@ class Trace:
         self._last_s = -math.inf
 
     def add(self, time_s: float, row: FaceRow | None) -> None:
-        """Add a sample; None = no face. A time before the previous one clears the trace.
+        """Add a sample; None = no face. A carried row is no sample. A time before the previous one clears the trace.
 
         Raises:
             ValueError: the row has another number of probabilities.
         """
         if time_s < self._last_s:
             self.clear()
-        if time_s - self._last_s < 0.9 / _PER_S:
+        if time_s - self._last_s < 0.9 / _PER_S or (row is not None and row.carried):
             return
         if self._count and time_s - self._last_s > _GAP_S:
             self._put((self._last_s + time_s) / 2, None)

@@ -76,6 +76,7 @@ class Overlay:
     def __init__(self, header: SessionHeader, parts: OverlayParts | None = None) -> None:
         self._header = header
         self._parts = parts or OverlayParts()
+        self._measured: dict[int | None, FaceRow] = {}  # last row with units of each face of the last frame
 
     def draw(self, canvas: UInt8, rows: Sequence[FaceRow]) -> None:
         """Draw over the image (H, W, 3) RGB in place."""
@@ -103,9 +104,18 @@ class Overlay:
         taken = [*boxes, *self._draw_chips(above, faces, boxes, unit)]
         if not self._parts.units:
             return
-        panels = [(row, box) for row, box in zip(faces, boxes, strict=True) if row.occurrence][:_MAX_PANELS]
+        with_units = [self._with_units(row) for row in faces]
+        self._measured = {row.face_id: row for row in with_units if row.occurrence}
+        panels = [(row, box) for row, box in zip(with_units, boxes, strict=True) if row.occurrence][:_MAX_PANELS]
         for row, box in panels:
             self._draw_panel(above, row, box, unit, taken)
+
+    def _with_units(self, row: FaceRow) -> FaceRow:
+        """A carried row with the units of the frame in which its face was analysed last."""
+        last = self._measured.get(row.face_id) if row.carried and row.labels and not row.occurrence else None
+        if last is None:
+            return row
+        return dataclasses.replace(row, occurrence=last.occurrence, occurrence_std=last.occurrence_std)
 
     def _draw_box(self, canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
         thick = max(round(2 * unit), 1)

@@ -241,6 +241,9 @@ class _SyntheticEstimates:
 
         return dataclasses.replace(result, faces=faces)
 
+    def process_live(self, frame: Frame) -> FrameResult:
+        return self.process(frame)
+
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
         return [self.process(frame, tentative) for frame in frames]
 

@@ -127,7 +127,7 @@ class _Parts:
             texts, codes = _encoded(chosen.column("set"))
             label_set[assessed] = np.array([self._set_of(text.split("|")) for text in texts], np.int16)[codes]
             for place, name in enumerate(self._unit_names):
-                occurrence[assessed, place] = chosen.column(name).to_numpy()
+                occurrence[assessed, place] = _with_gaps(chosen.column(name))  # carried rows have none
         numbers = (
             batch.column("frame").to_numpy(),
             batch.column("time_s").to_numpy(),

@@ -1,7 +1,7 @@
 """Lab Streaming Layer outlets (pylsl): expression and action units per face slot, and events.
 
 Every sample has the time of capture. Channel counts are fixed: slot 0 is the largest face, slot 1 the next one; the
-values of an empty slot, and what was not assessed, are NaN.
+values of an empty slot, what was not assessed, and what was carried are NaN.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class FaceMessage:
     reasons: tuple[str, ...]  # for the decision: quality reasons, competing_labels, unlike_training_data
     pose_deg: tuple[float, float, float] | None  # yaw, pitch, roll
     au: dict[str, tuple[float, float]]  # code: occurrence 0-1 and its standard deviation
+    carried: int  # frames since the face was analysed; if not 0, p and au are empty and the decision is held
     latency_ms: float  # processing time of the frame
     age_ms: float  # from capture to this message
     model: str  # "sha256:" and the hash of the expression model
@@ -156,7 +157,6 @@ class MessageMaker:
         )
 
     def _message(self, row: FaceRow, faces: int, t: float, age_s: float, size_px: tuple[int, int]) -> FaceMessage:
-        assessed = bool(row.labels)
         header = self._header
         return FaceMessage(
             t=t,
@@ -169,7 +169,7 @@ class MessageMaker:
             decision=row.decision,
             labels=row.labels,
             shares=row.shares,
-            p=dict(zip(header.expressions, row.probabilities, strict=True)) if assessed else {},
+            p=dict(zip(header.expressions, row.probabilities, strict=True)) if row.probabilities else {},
             confidence=row.shares[0] if row.shares else None,
             aleatoric=row.aleatoric,
             epistemic=row.epistemic,
@@ -177,7 +177,8 @@ class MessageMaker:
             quality=row.quality,
             reasons=_CLEAR_REASONS.get(row.decision, ()) + row.quality_reasons,
             pose_deg=None if row.yaw is None else (row.yaw, row.pitch or 0.0, row.roll or 0.0),
-            au={code: (row.occurrence[at], row.occurrence_std[at]) for at, code in self._units} if assessed else {},
+            au={code: (row.occurrence[at], row.occurrence_std[at]) for at, code in self._units if row.occurrence},
+            carried=row.carried,
             latency_ms=row.latency_ms,
             age_ms=round(age_s * 1000.0, 3),
             model=f"sha256:{header.model_sha256}",

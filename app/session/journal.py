@@ -83,13 +83,21 @@ class JournaledPipeline:
         A session that resumes there forms the same groups of frames as one that was not interrupted.
         """
         *earlier, last = self._pipeline.process_all(frames, self._tentative)
+        return [*earlier, self._with_state(last, frames[0].timestamp_s)]
+
+    def process_live(self, frame: Frame) -> FrameResult:
+        """As `process`, for a live source; see `Engine.process_live`."""
+        return self._with_state(self._pipeline.process_live(frame), frame.timestamp_s)
+
+    def _with_state(self, result: FrameResult, first_s: float) -> FrameResult:
+        """Attach the state when it is due; ``first_s``: time of the first frame of the group."""
         if self._last_s is None:
-            self._last_s = frames[0].timestamp_s
-        now_s = last.frame.timestamp_s
-        if now_s - self._last_s >= SNAPSHOT_EVERY_S:
-            self._last_s = now_s
-            last = dataclasses.replace(last, snapshot=self._pipeline.snapshot())
-        return [*earlier, last]
+            self._last_s = first_s
+        now_s = result.frame.timestamp_s
+        if now_s - self._last_s < SNAPSHOT_EVERY_S:
+            return result
+        self._last_s = now_s
+        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
 
 
 class JournalSink:
@@ -135,7 +143,10 @@ class JournalSink:
             line["cut"] = True
         if result.left_out:
             line["left_out"] = result.left_out
-        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows_of(result)]
+        rows = rows_of(result)
+        if any(row.carried for row in rows):
+            line["carried"] = [row.carried for row in rows]
+        line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows]
         with output_errors(self._path):
             self._put(line)
             if result.snapshot is not None:

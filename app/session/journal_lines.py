@@ -26,8 +26,8 @@ STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing
 #: Fields of the header with another key in the journal; it names the limits like the columns of the tables.
 _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
-#: Order of a row in the journal. What all rows of a frame share is part of the frame's line.
-_SHARED_FIELDS: Final = ("file", "cut")
+#: Order of a row in the journal. What all rows of a frame share, and what few have, is part of the frame's line.
+_SHARED_FIELDS: Final = ("file", "cut", "carried")
 ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in _SHARED_FIELDS)
 
 #: A frame of a hundred faces takes 100 KB; a longer line is not one of ours.
@@ -161,9 +161,13 @@ def entry_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry:
         raise LineError("it has no rows")
     if not (file is None or isinstance(file, str)) or not isinstance(cut, bool):
         raise LineError("its file or cut is damaged")
-    entry = JournalEntry(
-        frame, tuple(stage_ms), tuple(_row_of(raw, file, cut, header) for raw in rows), _frame_of(left_out, "left_out")
+    carried = line.get("carried", [0] * len(rows))
+    if not _is_list_of(carried, {int}) or len(carried) != len(rows):
+        raise LineError("its carried is damaged")
+    made = tuple(
+        _row_of(raw, file, cut, _frame_of(age, "carried"), header) for raw, age in zip(rows, carried, strict=True)
     )
+    entry = JournalEntry(frame, tuple(stage_ms), made, _frame_of(left_out, "left_out"))
     if any(row.frame != frame for row in entry.rows):
         raise LineError("a row belongs to another frame")
     return entry
@@ -193,13 +197,13 @@ def _item_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry | Stat
     raise LineError("a second header" if "header" in line or "journal" in line else "it is of no known kind")
 
 
-def _row_of(raw: object, file: str | None, cut: bool, header: SessionHeader) -> FaceRow:
+def _row_of(raw: object, file: str | None, cut: bool, carried: int, header: SessionHeader) -> FaceRow:
     if not isinstance(raw, list) or len(raw) != len(ROW_FIELDS):
         raise LineError(f"a row does not have {len(ROW_FIELDS)} values")
     for name, value in zip(ROW_FIELDS, raw, strict=True):
         if not _is_valid(name, value):
             raise LineError(f"a row has a damaged {name}")
-    row = FaceRow(*(*map(_frozen, raw), file, cut))
+    row = FaceRow(*(*map(_frozen, raw), file, cut, carried))
     _check_consistent(row, header)
     return row
 
@@ -227,7 +231,8 @@ def _is_valid(name: str, value: Any) -> bool:
 def _check_consistent(row: FaceRow, header: SessionHeader) -> None:
     """Check that the fields of a row fit its decision and the header; see app/session/rows.py."""
     is_assessed = row.decision in _ASSESSED
-    classes, units = (len(header.expressions), len(header.au_codes)) if is_assessed else (0, 0)
+    is_measured = is_assessed and not row.carried
+    classes, units = (len(header.expressions), len(header.au_codes)) if is_measured else (0, 0)
     if (len(row.probabilities), len(row.occurrence), len(row.occurrence_std)) != (classes, units, units):
         raise LineError(f"a row that is {row.decision} has another number of values than the header has labels")
     if len(row.labels) != len(row.shares) or bool(row.labels) != is_assessed:

@@ -3,7 +3,8 @@
 What a row holds depends on its decision. A badly visible face (``low_quality``) has box, quality and head pose only;
 a face unlike the training data (``reject``) also has the uncertainties that led to the rejection. Labels,
 probabilities and action units of both are empty: they are not assessed. A frame without a face has one ``no_face``
-row.
+row. A face that was not analysed in a frame, under load, repeats its decision, labels and shares; nothing else of it
+was measured but box, quality and head pose.
 """
 
 from __future__ import annotations
@@ -64,24 +65,31 @@ class FaceRow:
     roll: float | None = None
     file: str | None = None  # see Frame.file
     cut: bool = False  # see FrameResult.cut
+    carried: int = 0  # see FaceResult.carried
 
 
-def rows_of(result: FrameResult) -> tuple[FaceRow, ...]:
-    """Return the rows of one analysed frame: one per face, or a single ``no_face`` row."""
+def rows_of(result: FrameResult, repeat: bool = False) -> tuple[FaceRow, ...]:
+    """Return the rows of one analysed frame: one per face, or a single ``no_face`` row.
+
+    Args:
+        result: of the frame.
+        repeat: carried rows have the values of the frame in which the face was analysed last; for display only.
+    """
     if not result.faces:
         frame = result.frame
         total_ms = _six_digits(result.times.total_ms)
         time_s = round(frame.timestamp_s, 6)
         pts_s = _microseconds(frame.pts_s)
         return (FaceRow(frame.index, pts_s, time_s, NO_FACE, total_ms, file=frame.file, cut=result.cut),)
-    return tuple(_face_row(result, face) for face in result.faces)
+    return tuple(_face_row(result, face, measured=repeat or not face.carried) for face in result.faces)
 
 
-def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
+def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:
     frame, track, quality = result.frame, face.track, face.aligned.quality
     decision = face.decision
-    visible = decision.reason is not Reason.LOW_QUALITY
-    assessed = decision.route is not Route.REJECT
+    is_visible = decision.reason is not Reason.LOW_QUALITY
+    visible = is_visible and measured
+    assessed = decision.route is not Route.REJECT and measured
     x0, y0, x1, y1 = (float(value) for value in track.box)
     return FaceRow(
         frame=frame.index,
@@ -95,7 +103,7 @@ def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
         det_score=_six_digits(track.score),
         quality=_six_digits(quality.score),
         quality_reasons=tuple(reason.value for reason in quality.reasons),
-        decision=decision.route.value if visible else LOW_QUALITY,
+        decision=decision.route.value if is_visible else LOW_QUALITY,
         labels=decision.labels,
         shares=tuple(map(_six_digits, decision.shares)),
         probabilities=tuple(map(_six_digits, face.expression.probabilities.tolist())) if assessed else (),
@@ -110,6 +118,7 @@ def _face_row(result: FrameResult, face: FaceResult) -> FaceRow:
         latency_ms=_six_digits(result.times.total_ms),
         file=frame.file,
         cut=result.cut,
+        carried=face.carried,
     )
 
 

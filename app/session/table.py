@@ -25,7 +25,7 @@ _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
     | {"human_label"}
 )
-_INTEGERS: Final = frozenset({"frame", "face_id", "cut", "excluded"})
+_INTEGERS: Final = frozenset({"frame", "face_id", "cut", "carried", "excluded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *("set", "confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"),
         *(f"au_{code:02d}" for code in header.au_codes),
         *(f"au_{code:02d}_sd" for code in header.au_codes),
-        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut"),
+        *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut", "carried"),
     )
 
 
@@ -88,6 +88,7 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
             header.app_version,
             row.file,
             int(row.cut),
+            row.carried,
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -38,6 +39,49 @@ _CONTAINER: Final = {
 }
 
 
+class _PartFile:
+    """The file that FFmpeg writes to, in which writing never fails: the first error is kept for `check`.
+
+    FFmpeg 8 crashes when it closes an MP4 of which a fragment could not be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create it; FFmpeg would write through a link of this name.
+
+        Raises:
+            OSError: it cannot be created.
+        """
+        self._handle = create_part(path).open("r+b", buffering=0)
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write all of the data, or nothing more after an error; returns its length."""
+        left = memoryview(data)
+        try:
+            while left and self._error is None:
+                left = left[self._handle.write(left) :]
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Change the position, as of a file."""
+        return self._handle.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position."""
+        return self._handle.tell()
+
+    def check(self) -> None:
+        """Raise the OSError of the first write that failed."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+
 class VideoSink:
     """Draws the overlay and encodes. The file has a temporary name until `publish` renames it."""
 
@@ -63,6 +107,7 @@ class VideoSink:
         self._part = part_path(path)
         self._overlay = None if header is None else Overlay(header)
         self._threads = threads
+        self._file: _PartFile | None = None
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written
         self._stream: Any = None
         self._canvas: UInt8 | None = None
@@ -83,8 +128,8 @@ class VideoSink:
         if self._container is not None:
             return
         with output_errors(self._path):
-            create_part(self._path)  # FFmpeg would write through a link of this name
-            self._container = av.open(str(self._part), "w", options=dict(_CONTAINER))
+            self._file = _PartFile(self._path)
+            self._container = av.open(self._file, "w", format="mp4", options=dict(_CONTAINER))
 
     def write(self, result: FrameResult) -> None:
         """Append an analysed frame.
@@ -119,13 +164,16 @@ class VideoSink:
             OutputError: the disk is full or gone.
         """
         container, self._container = self._container, None
-        if container is None:
+        file, self._file = self._file, None
+        if container is None or file is None:
             return
-        with output_errors(self._path), contextlib.closing(container):
-            if self._stream is not None:
-                if self._sound is not None:
-                    self._sound.write_until(self._last_tick / _TICKS_PER_S + self._step_s)
-                container.mux(self._stream.encode(None))
+        with output_errors(self._path), contextlib.closing(file):
+            with contextlib.closing(container):
+                if self._stream is not None:
+                    if self._sound is not None:
+                        self._sound.write_until(self._last_tick / _TICKS_PER_S + self._step_s)
+                    container.mux(self._stream.encode(None))
+            file.check()
         self._close_sound()
 
     def publish(self) -> None:
@@ -143,10 +191,12 @@ class VideoSink:
     def discard(self) -> None:
         """Close and delete the temporary file, in any state."""
         container, self._container = self._container, None
+        file, self._file = self._file, None
         self._close_sound()
-        with contextlib.suppress(OSError):
-            if container is not None:
-                container.close()
+        for opened in (container, file):
+            with contextlib.suppress(OSError):
+                if opened is not None:
+                    opened.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
 
@@ -193,6 +243,8 @@ class VideoSink:
             self._container.mux(self._stream.encode(frame))
             if self._sound is not None:
                 self._sound.write_until(tick / _TICKS_PER_S)
+            if self._file is not None:
+                self._file.check()
 
 
 def _fit(image: UInt8, canvas: UInt8) -> None:

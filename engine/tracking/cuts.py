@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
+from engine.records import read_record
 from engine.types import Float32, UInt8
 
 #: Size of the thumbnails that are compared, in pixels.
@@ -27,6 +29,14 @@ _MIN_RECENT: Final = 3
 _NOISE: Final = 0.03
 #: Added to the deviation of the grey levels, so that dark images are not compared by their noise.
 _LEAST_DEVIATION: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The state of `CutDetector` as it is saved."""
+
+    before: str | None  # base64 of the thumbnail
+    changes: tuple[float, ...]
 
 
 class CutDetector:
@@ -68,14 +78,19 @@ class CutDetector:
         thumbnail = None if self._before is None else base64.b64encode(self._before.tobytes()).decode("ascii")
         return {"before": thumbnail, "changes": list(self._changes)}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take the state of `snapshot` back."""
-        self._changes = tuple(state["changes"])
-        self._before = self._grey_before = None
-        if state["before"] is not None:
-            flat = np.frombuffer(base64.b64decode(state["before"]), np.uint8)
-            self._before = flat.reshape(_HEIGHT, _WIDTH, 3)
-            self._grey_before = _standard(self._before)
+    def restore(self, state: object) -> None:
+        """Take the state of `snapshot` back.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        saved = read_record(_Saved, state, require_all=True, field="cuts")
+        before = grey = None
+        if saved.before is not None:
+            flat = np.frombuffer(base64.b64decode(saved.before, validate=True), np.uint8)
+            before = flat.reshape(_HEIGHT, _WIDTH, 3)
+            grey = _standard(before)
+        self._changes, self._before, self._grey_before = saved.changes, before, grey
 
 
 def _thumbnail(image: UInt8) -> UInt8:

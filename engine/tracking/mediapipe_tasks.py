@@ -20,11 +20,12 @@ import numpy as np
 
 from engine.config import TrackingConfig
 from engine.errors import EngineError, FaceModelError
+from engine.records import read_value
 from engine.tracking.evidence import Evidence
 from engine.tracking.face_models import DETECTOR, MESH, cache_folder, face_model_path
 from engine.tracking.landmark_padding import padded_network
 from engine.tracking.mesh import roi_from_mesh
-from engine.tracking.track_book import Sighting, TrackBook
+from engine.tracking.track_book import MAX_SAVED, Sighting, TrackBook
 from engine.types import MESH_POINTS, FaceTrack, Float32, Frame
 
 #: A port on which nothing listens ("discard").
@@ -103,10 +104,17 @@ class MediaPipeTracker:
         return json.dumps({"last_ms": self._last_ms, "book": self._book.snapshot()})
 
     def restore(self, text: str) -> None:
-        """Take the state of `snapshot` back."""
+        """Take the state of `snapshot` back.
+
+        Raises:
+            KeyError, TypeError, ValueError: the text is damaged.
+        """
         state = json.loads(text)
-        self._last_ms = int(state["last_ms"])
-        self._book.restore(state["book"])
+        last_ms = read_value(int, state["last_ms"], field="last_ms")
+        if not -1 <= last_ms < 1000 * MAX_SAVED:
+            raise ValueError(f"last_ms {last_ms} is out of range")
+        self._book.restore(read_value(str, state["book"], field="book"))
+        self._last_ms = last_ms
 
     def close(self) -> None:
         """Stop the package's threads."""

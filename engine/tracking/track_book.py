@@ -54,7 +54,7 @@ _YOUNGER_HANDICAP: Final = 0.02
 
 
 #: Pixels, pixels per second and seconds in a saved state: far more than any video has, and safe in every conversion.
-_MAX_SAVED: Final = 1e7
+MAX_SAVED: Final = 1e7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +186,10 @@ class TrackBook:
         self._next_id = read_value(int, state["next_id"], field="next_id")
         updated_s = read_value(float | None, state["updated_s"], field="updated_s")
         self._updated_s = -math.inf if updated_s is None else updated_s
-        self._memories = tuple(_unpacked(packed) for packed in state["memories"])
+        self._memories = tuple(_unpacked(packed) for packed in read_value(tuple[Any, ...], state["memories"]))
+        ids = [memory.track_id for memory in self._memories]
+        if len(set(ids)) < len(ids) or not all(0 < track_id < self._next_id for track_id in ids):
+            raise ValueError(f"the ids {ids} of the faces do not come before the next one, {self._next_id}")
 
     def _patience_s(self, memory: TrackMemory) -> float:
         patience_s = self._config.confirm_s if memory.state is TrackState.TENTATIVE else self._config.keep_lost_s
@@ -326,7 +329,7 @@ def _unpacked(raw: object) -> TrackMemory:
         saved.born_s,
         saved.seen_s,
     ]
-    if not (np.abs(mesh) < _MAX_SAVED).all() or not all(abs(number) < _MAX_SAVED for number in numbers):
+    if not (np.abs(mesh) < MAX_SAVED).all() or not all(abs(number) < MAX_SAVED for number in numbers):
         raise ValueError(f"the state of face {saved.track_id} is out of range")
     values = {name.name: getattr(saved, name.name) for name in dataclasses.fields(saved)}
     return TrackMemory(**{**values, "mesh": mesh, "shape": shape_of(mesh)})

@@ -7,15 +7,17 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from engine.config import TrackingConfig
+from engine.records import read_record
 from engine.tracking.association import is_detected_at, shape_of
 from engine.tracking.cuts import CutDetector
 from engine.tracking.detector import FAR_SCALE, NEAR_SCALE, FaceDetector
 from engine.tracking.evidence import LEAST_CHECK, MIN_SMALL_CHECK, MIN_SMALL_CHECK_STILL, evidence_of, weigh
 from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detection, roi_from_mesh
-from engine.tracking.track_book import Sighting, TrackBook, TrackMemory
+from engine.tracking.track_book import MAX_SAVED, Sighting, TrackBook, TrackMemory
 from engine.tracking.view_turns import ViewTurns
 from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
 from engine.types import FaceDetection, FaceTrack, Frame, TrackState, UInt8
@@ -51,6 +53,31 @@ _SAME_TIME_S: Final = 1e-6
 #: A face may be followed by the detector alone, against the mesh network, if its square is at most this wide: then the
 #: network sees it magnified 2.7 times or more, and coarse pixels can hide from it what the detector still finds.
 _MAX_SMALL_SIDE_PX: Final = 72.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The state of `FaceTracker` between frames, as it is saved; the names are those of its fields."""
+
+    detected_s: float | None
+    whole_s: float
+    turn_s: float
+    now_s: float
+    shot_s: float
+    first_every_s: float
+    searches: int
+    first_left: int
+    left_out: int
+    turns: Any  # of ViewTurns
+    cuts: Any  # of CutDetector
+    book: str  # of TrackBook
+
+    def __post_init__(self) -> None:
+        times = (self.detected_s or 0.0, self.whole_s, self.turn_s, self.now_s, self.shot_s, self.first_every_s)
+        if not all(abs(time_s) < MAX_SAVED for time_s in times):
+            raise ValueError("a time of the tracker is out of range")
+        if min(self.searches, self.first_left, self.left_out) < 0:
+            raise ValueError("a count of the tracker is negative")
 
 
 class Tracker(Protocol):
@@ -169,22 +196,35 @@ class FaceTracker:
 
     def snapshot(self) -> str:
         """The state as JSON text: a tracker that restores it continues as this one would."""
-        times = {"detected_s": self._detected_s, "whole_s": self._whole_s, "turn_s": self._turn_s, "now_s": self._now_s}
-        times |= {"shot_s": self._shot_s, "first_every_s": self._first_every_s}
-        counts = {"searches": self._searches, "first_left": self._first_left, "left_out": self._left_out}
-        parts = {"turns": self._turns.snapshot(), "cuts": self._cuts.snapshot(), "book": self._book.snapshot()}
-        return json.dumps({**times, **counts, **parts})
+        saved = _Saved(
+            detected_s=self._detected_s,
+            whole_s=self._whole_s,
+            turn_s=self._turn_s,
+            now_s=self._now_s,
+            shot_s=self._shot_s,
+            first_every_s=self._first_every_s,
+            searches=self._searches,
+            first_left=self._first_left,
+            left_out=self._left_out,
+            turns=self._turns.snapshot(),
+            cuts=self._cuts.snapshot(),
+            book=self._book.snapshot(),
+        )
+        return json.dumps(dataclasses.asdict(saved))
 
     def restore(self, text: str) -> None:
-        """Take the state of `snapshot` back."""
-        state = json.loads(text)
-        self._detected_s, self._whole_s, self._turn_s = state["detected_s"], state["whole_s"], state["turn_s"]
-        self._now_s, self._searches, self._left_out = state["now_s"], state["searches"], state["left_out"]
-        self._shot_s, self._first_left = state["shot_s"], state["first_left"]
-        self._first_every_s = state["first_every_s"]
-        self._turns.restore(state["turns"])
-        self._cuts.restore(state["cuts"])
-        self._book.restore(state["book"])
+        """Take the state of `snapshot` back.
+
+        Raises:
+            TypeError, ValueError: the text is damaged.
+        """
+        saved = read_record(_Saved, json.loads(text), require_all=True)
+        self._turns.restore(saved.turns)
+        self._cuts.restore(saved.cuts)
+        self._book.restore(saved.book)
+        self._detected_s, self._whole_s, self._turn_s = saved.detected_s, saved.whole_s, saved.turn_s
+        self._now_s, self._searches, self._left_out = saved.now_s, saved.searches, saved.left_out
+        self._shot_s, self._first_left, self._first_every_s = saved.shot_s, saved.first_left, saved.first_every_s
 
     def close(self) -> None:
         """Forget every face. The networks go with the object."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from engine.records import read_record
 from engine.tracking.views import BORDERED, View, video_tiles
 from engine.types import Float32, UInt8
 
@@ -24,6 +26,19 @@ _CHANGED_BY: Final = 16
 _OWN_REACH: Final = (1.2, 2.0)
 #: If more than this share of the tiles changed, the camera moves.
 _MOVING_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The state of `ViewTurns` as it is saved."""
+
+    waited: tuple[int, ...]
+    shifted: tuple[bool, ...]
+    searched: tuple[int, int, str] | None  # rows, columns, base64 of the thumbnail
+
+    def __post_init__(self) -> None:
+        if len(self.waited) != len(self.shifted) or any(waited < 0 for waited in self.waited):
+            raise ValueError("the turns of the views do not fit together")
 
 
 class ViewTurns:
@@ -95,12 +110,21 @@ class ViewTurns:
             searched = [rows, columns, base64.b64encode(self._searched.tobytes()).decode("ascii")]
         return {"waited": list(self._waited), "shifted": list(self._shifted), "searched": searched}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take the state of `snapshot` back."""
-        self._waited, self._shifted, self._searched = tuple(state["waited"]), tuple(state["shifted"]), None
-        if state["searched"] is not None:
-            rows, columns, packed = state["searched"]
-            self._searched = np.frombuffer(base64.b64decode(packed), np.uint8).reshape(rows, columns).copy()
+    def restore(self, state: object) -> None:
+        """Take the state of `snapshot` back.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        saved = read_record(_Saved, state, require_all=True, field="turns")
+        searched = None
+        if saved.searched is not None:
+            rows, columns, packed = saved.searched
+            if min(rows, columns) < 1:
+                raise ValueError(f"a thumbnail of {rows} x {columns} pixels")
+            flat = np.frombuffer(base64.b64decode(packed, validate=True), np.uint8)
+            searched = flat.reshape(rows, columns).copy()
+        self._waited, self._shifted, self._searched = saved.waited, saved.shifted, searched
 
 
 def _around(box: Float32, width: int, height: int, thumbnail: UInt8) -> tuple[slice, slice]:

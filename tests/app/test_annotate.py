@@ -151,7 +151,7 @@ def test_a_resumed_session_has_the_same_table_and_as_many_video_frames(
     pipeline = FakePipeline()
     assert run_annotate(pipeline, resume=True, video=video).finished
     assert table_of(run_annotate.folder) == table_of(whole.folder)
-    # A state is kept after each group of eight frames that ends half a second, five frames, after the last: all.
+    # A state is kept after each group of eight frames, which end 0.7 or 0.8 s after the last state.
     resumed_at = fail_at // 8 * 8
     assert pipeline.processed == list(range(resumed_at, FRAMES))
     metadata = json.loads(run_annotate.folder.metadata.read_text())
@@ -348,7 +348,7 @@ from app.session.folder import SessionFolder
 from tests.fakes.engines import FakePipeline
 from tests.fakes.sessions import Annotator
 def kill(index):
-    if index == 23:
+    if index == 33:  # 32 results are on their way, and half of them at most wait in the queue
         os.kill(os.getpid(), signal.SIGKILL)
 Annotator(SessionFolder(Path(sys.argv[1])))(FakePipeline(on_frame=kill))
 """

@@ -256,3 +256,101 @@ def test_several_frames_are_processed_as_one_by_one_with_one_run_of_the_networks
         decisions = [[dataclasses.astuple(face.decision) for face in result.faces] for result in (each, other)]
         assert decisions[0] == decisions[1]
     assert together.snapshot() == alone.snapshot()
+
+
+class Clock:
+    """Seconds that pass only when a network runs."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
+class SlowExpressions(Expressions):
+    """Takes a time for each face."""
+
+    def __init__(self, clock, face_ms):
+        super().__init__()
+        self._clock, self._face_ms = clock, face_ms
+
+    def estimate(self, faces):
+        self._clock.now_s += len(faces) * self._face_ms / 1000
+        return super().estimate(faces)
+
+
+def _slow_pipeline(script, face_ms):
+    clock = Clock()
+    expression = SlowExpressions(clock, face_ms)
+    router = Router(CALIBRATION, CONFIG.routing)
+    pipeline = Pipeline(ScriptedTracker(*script), expression, Units(), router, CONFIG, (), clock)
+    return pipeline, expression, router
+
+
+def _four(count=4):
+    return [_track(1 + place, x=10 + 75 * place, size=70 - place) for place in range(count)]
+
+
+def test_live_every_face_of_every_frame_is_analysed_while_they_fit():
+    pipeline, expression, _ = _slow_pipeline([_four()], face_ms=8.0)
+    results = [pipeline.process_live(_frame(index)) for index in range(4)]
+    assert [len(faces) for faces in expression.given] == [4] * 4
+    assert not any(face.carried for result in results for face in result.faces)
+
+
+def test_live_faces_take_turns_under_load_and_all_are_tracked():
+    pipeline, expression, _ = _slow_pipeline([_four()], face_ms=16.0)
+    results = [pipeline.process_live(_frame(index)) for index in range(5)]
+    assert [[face.track_id for face in faces] for faces in expression.given] == [[1, 2, 3, 4], *[[1, 2], [3, 4]] * 2]
+    assert [[face.carried for face in result.faces] for result in results[1:]] == [[0, 0, 1, 1], [1, 1, 0, 0]] * 2
+    assert all([face.track.track_id for face in result.faces] == [1, 2, 3, 4] for result in results)
+    for before, after in zip(results, results[1:], strict=False):
+        for old, new in zip(before.faces, after.faces, strict=True):
+            if new.carried:
+                assert (new.expression, new.action_units) == (old.expression, old.action_units)
+                assert new.decision is old.decision
+                assert new.aligned is not old.aligned
+
+
+def test_a_carried_face_does_not_enter_its_average_again():
+    pipeline, _, router = _slow_pipeline([_four(2)], face_ms=33.0)
+    pipeline.process_live(_frame(0))
+    before = json.loads(router.snapshot())
+    result = pipeline.process_live(_frame(1))
+    after = json.loads(router.snapshot())
+    assert [face.carried for face in result.faces] == [0, 1]
+    assert before["1"] != after["1"]
+    assert before["2"] == after["2"]
+
+
+def test_the_average_of_a_face_that_waits_long_is_kept():
+    pipeline, _, router = _slow_pipeline([_four()], face_ms=33.0)
+    step = int(CONFIG.tracking.keep_lost_s * 25) + 1
+    for turn in range(3):
+        pipeline.process_live(_frame(turn * step))
+    assert set(json.loads(router.snapshot())) == {"1", "2", "3", "4"}
+
+
+def test_a_new_face_is_analysed_at_once_under_load():
+    pipeline, _, _ = _slow_pipeline([_four(3), _four(3), _four(4)], face_ms=33.0)
+    results = [pipeline.process_live(_frame(index)) for index in range(3)]
+    assert [face.carried for face in results[1].faces] == [0, 1, 1]
+    assert results[2].faces[3].carried == 0
+
+
+def test_a_restored_pipeline_carries_nothing():
+    pipeline, expression, _ = _slow_pipeline([_four()], face_ms=33.0)
+    start = pipeline.snapshot()
+    for index in range(2):
+        pipeline.process_live(_frame(index))
+    pipeline.restore(start)
+    assert not any(face.carried for face in pipeline.process_live(_frame(0)).faces)
+    assert len(expression.given[-1]) == 4
+
+
+def test_files_analyse_everything_under_load():
+    pipeline, expression, _ = _slow_pipeline([_four()], face_ms=99.0)
+    results = [*[pipeline.process(_frame(index)) for index in range(3)], *pipeline.process_all([_frame(3), _frame(4)])]
+    assert not any(face.carried for result in results for face in result.faces)
+    assert [len(faces) for faces in expression.given] == [4, 4, 4, 8]

@@ -527,3 +527,18 @@ def test_a_stuck_thread_is_named_in_an_error_and_can_be_waited_for_again(run):
     pipeline.gate.release()
     assert runtime.wait(LIMIT_S)
     assert runtime.state is RuntimeState.STOPPED
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_only_a_live_source_may_leave_analysis_out(run, live):
+    calls = []
+
+    class Pace(Pipeline):
+        def process_live(self, frame):
+            calls.append(frame.index)
+            return super().process(frame)
+
+    runtime = run(Source(5, live=live), Pace())
+    runtime.start()
+    assert runtime.wait(LIMIT_S)
+    assert bool(calls) == live

@@ -88,6 +88,9 @@ class FakePipeline:
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
         return [self.process(frame, tentative) for frame in frames]
 
+    def process_live(self, frame: Frame) -> FrameResult:
+        return self.process(frame)
+
     def snapshot(self) -> str:
         return json.dumps(self.seen)
 

@@ -161,6 +161,8 @@ def main(arguments: list[str]) -> int:
         kills = campaign(chosen.runs, chosen.seed, chosen.minutes, Path(scratch))
     recovered = sum(kill.recovered for kill in kills)
     command = f"python -m tests.faults.sigkill --runs {chosen.runs} --seed {chosen.seed}"
+    if len(kills) < chosen.runs:
+        command += f" --minutes {chosen.minutes:g}"
     record("sigkill_runs_recovered_of_200", recovered, len(kills), command)
     record("sigkill_worst_loss_s", round(max(kill.lost_s for kill in kills), 2), len(kills), command)
     return 0 if recovered == len(kills) else 1

@@ -156,7 +156,8 @@ def _download(folder: Path) -> Path:
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{SDIST_SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary=:all:", "--require-hashes", "--dest", str(folder), "--requirement", str(requirements)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Python looks for modules in the current folder first, which may be a stranger's.
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     archives = list(folder.glob("*.tar.gz"))
     if finished.returncode != 0 or not archives:
         errors = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")]

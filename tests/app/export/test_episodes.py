@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from app.export.episodes import Episode, Kind, episodes_of
@@ -91,3 +93,15 @@ def test_episodes_cover_every_row_once(tmp_path) -> None:
         for face in {item.face_id for item in episodes}:
             spans = sorted((item.first, item.last) for item in episodes if (item.face_id, item.kind) == (face, kind))
             assert all(one[1] < other[0] for one, other in zip(spans, spans[1:], strict=False))
+
+
+def test_carried_rows_continue_episodes_but_not_their_means(tmp_path) -> None:
+    high, low = labelled_face(1, "anger", level=0.9), labelled_face(1, "anger", level=0.1)
+    carried = dataclasses.replace(low, carried=1)
+    write_session(tmp_path / "load", [(high,), (carried,), (high,), (low,), (carried,)])
+    with open_session(tmp_path / "load") as session:
+        episodes = found(session, Notes())
+    assert brief(episodes, Kind.EXPRESSION) == [(1, "anger", 0.0, 0.5, 5)]
+    units = [item for item in episodes if item.kind is Kind.UNIT]
+    assert {(round(item.start_s, 3), round(item.end_s, 3), item.frames) for item in units} == {(0.0, 0.3, 3)}
+    assert [item.mean for item in units] == pytest.approx([0.9] * len(units))

@@ -66,6 +66,22 @@ def test_rerouting_back_restores_the_shares():
     assert history.shares() == before
 
 
+def test_rerouting_averages_a_carried_estimate_once():
+    """A face that is carried for long is decided as when it was measured: nothing new was seen."""
+    clear, doubtful = result(0, aleatoric=0.1), result(1, aleatoric=0.9)
+    (face,) = doubtful.faces
+    carried = [
+        dataclasses.replace(result(index), faces=(dataclasses.replace(face, carried=index - 1),))
+        for index in range(2, 40)
+    ]
+    history = filled(clear, doubtful, *carried)
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.6))
+    assert history.shares().accepted == 1
+    history = filled(clear, doubtful, *(result(index, aleatoric=0.9) for index in range(2, 40)))
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.6))
+    assert history.shares().ambiguous > 0
+
+
 def test_only_the_last_half_minute_counts():
     history = filled(*(result(index, dark=True) for index in range(100)))
     for index in range(100, 100 + round(10 * HISTORY_S) + 1):

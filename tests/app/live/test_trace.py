@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app.live.trace import SPAN_S, Trace
-from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
+from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, rows_of
 from engine.types import Route
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 
 SEEN = FaceRow(
     0,
@@ -112,3 +113,11 @@ def test_memory_is_bounded_and_a_fast_source_still_fills_the_span() -> None:
 def test_a_row_with_another_number_of_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="broadcast"):
         Trace(classes=8, points=60).add(0.0, SEEN)
+
+
+def test_a_carried_row_is_no_sample() -> None:
+    trace = Trace(8, 60)
+    (row,) = rows_of(fake_result(fake_frame(), fake_face()))
+    trace.add(0.0, row)
+    trace.add(0.5, dataclasses.replace(row, carried=1))
+    assert len(trace) == 1

@@ -15,6 +15,7 @@ from app.overlay.patches import text_mask, text_width
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
 from tests.fakes.faces import fake_face, fake_frame, fake_result
+from tests.fakes.sessions import fake_header
 
 BOX = (200.0, 120.0, 300.0, 240.0)
 GROUND = 90  # grey level of the image
@@ -215,3 +216,16 @@ def test_no_face_in_view_is_shown_only_with_labels(header: SessionHeader):
     silent = OverlayParts(chips=False, disclaimer=False)
     assert (present(frame.image, rows, Overlay(header, silent), (160, 120)) == 0).all()
     assert (present(frame.image, rows, Overlay(header, OverlayParts(disclaimer=False)), (160, 120)) != 0).any()
+
+
+def test_a_carried_face_keeps_its_units() -> None:
+    face = fake_face(box=(20.0, 30.0, 80.0, 100.0))
+    (row,) = rows_of(fake_result(fake_frame(), face))
+    (carried,) = rows_of(fake_result(fake_frame(), dataclasses.replace(face, carried=1)))
+    overlay = Overlay(fake_header())
+    first, second, alone = (np.zeros((240, 480, 3), np.uint8) for _ in range(3))
+    overlay.draw(first, [row])
+    overlay.draw(second, [carried])
+    Overlay(fake_header()).draw(alone, [carried])
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, alone)  # nothing is known yet: no panel

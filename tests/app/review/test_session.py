@@ -1,5 +1,6 @@
 """Sessions in every condition on disk: complete, incomplete, moved, damaged."""
 
+import dataclasses
 import json
 import threading
 
@@ -81,6 +82,20 @@ def test_journal_and_table_give_the_same_session(tmp_path, pts_from_s):
         assert whole.warnings == ()
         assert unfinished.warnings == ("This session is incomplete: the frames analysed so far are shown.",)
         same(whole, unfinished)
+
+
+def test_carried_rows_have_no_units_in_the_table_either(tmp_path):
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"not decoded")
+    face = labelled_face(1, "anger", level=0.9)
+    frames = [(face,), (dataclasses.replace(face, carried=1),), (face,)]
+    write_session(tmp_path / "whole", frames, mark=source_mark(video))
+    write_session(tmp_path / "open", frames, mark=source_mark(video), tables=False, completed=False)
+    with open_session(tmp_path / "whole") as whole, open_session(tmp_path / "open") as unfinished:
+        assert whole.warnings == ()  # it was read from the table
+        same(whole, unfinished)
+        units = whole.faces[0].occurrence(np.arange(4, dtype=np.int64))
+    assert np.isnan(units).all(axis=1).tolist() == [False, True, False]
 
 
 def test_a_table_with_missing_presentation_times_keeps_the_gaps(tmp_path, monkeypatch):

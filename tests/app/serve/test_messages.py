@@ -123,3 +123,16 @@ def test_capture_times_never_go_back(header) -> None:
     times_s = iter([100.05, 100.03])  # the first frame was handed over late
     make = MessageMaker("cam0", header, "a" * 64, lambda frame: next(times_s))
     assert [make.frame(RESULTS["accept"]).captured_s for _ in range(2)] == [100.05, 100.05]
+
+
+def test_a_carried_face_follows_the_schema_without_values(header, check_message) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    carried = fake_result(fake_frame(), dataclasses.replace(fake_face(), carried=2))
+    (message,) = live_frame(header, carried).messages
+    values = check_message(message.json())
+    assert (values["carried"], values["p"], values["au"], values["ood"]) == (2, {}, {}, None)
+    assert (values["decision"], values["labels"], values["confidence"]) == ("accept", ["happiness"], 0.82)
+    with pytest.raises(jsonschema.ValidationError):
+        check_message(dataclasses.replace(message, p={"happiness": 0.5}).json())
+    with pytest.raises(jsonschema.ValidationError):
+        check_message(dataclasses.replace(message, carried=0).json())

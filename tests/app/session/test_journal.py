@@ -281,3 +281,10 @@ def test_a_journal_without_a_frame_has_no_last_frame(path: Path) -> None:
 def test_a_missing_journal_cannot_be_opened(path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be read"):
         JournalReader(path)
+
+
+def test_live_results_have_their_state_when_it_is_due() -> None:
+    pipeline, live = JournaledPipeline(FakePipeline()), JournaledPipeline(FakePipeline())
+    wanted = [pipeline.process(fake_frame(index)).snapshot for index in range(12)]
+    assert [live.process_live(fake_frame(index)).snapshot for index in range(12)] == wanted
+    assert any(wanted)

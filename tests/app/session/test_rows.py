@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from app.session.rows import rows_of
@@ -55,3 +57,24 @@ def test_every_face_has_a_row() -> None:
 def test_times_of_a_long_film_keep_their_microseconds() -> None:
     (row,) = rows_of(fake_result(fake_frame(250_003, fps=30.0)))
     assert row.time_s == pytest.approx(250_003 / 30, abs=1e-6)
+
+
+def test_a_carried_face_repeats_its_decision_and_nothing_that_was_measured() -> None:
+    (row,) = rows_of(fake_result(fake_frame(7), dataclasses.replace(fake_face(), carried=3)))
+    assert (row.carried, row.decision, row.labels, row.shares) == (3, "accept", ("happiness",), (0.82,))
+    assert (row.probabilities, row.occurrence, row.occurrence_std) == ((), (), ())
+    assert (row.aleatoric, row.epistemic, row.ood_score) == (None, None, None)
+    assert (row.x, row.quality, row.yaw) == (40.0, 0.75, 10.0)
+
+
+def test_a_carried_face_that_was_not_seen_well_stays_so() -> None:
+    face = dataclasses.replace(fake_face(Route.REJECT, Reason.LOW_QUALITY, (), ()), carried=1)
+    (row,) = rows_of(fake_result(fake_frame(), face))
+    assert (row.carried, row.decision) == (1, "low_quality")
+
+
+def test_rows_for_display_repeat_the_last_values() -> None:
+    result = fake_result(fake_frame(7), dataclasses.replace(fake_face(), carried=3))
+    (row,) = rows_of(result, repeat=True)
+    (measured,) = rows_of(fake_result(fake_frame(7), fake_face()))
+    assert row == dataclasses.replace(measured, carried=3)

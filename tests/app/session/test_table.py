@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.session.journal import read_journal
+from app.session.rows import rows_of
 from app.session.table import column_names, write_tables
 from app.session.text_tables import safe_cell
 from engine.capture.source import path_text
@@ -41,7 +42,7 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["quality_reasons", "decision", "label", "label2", *(f"p_{name}" for name in EXPRESSIONS), "set"]
     wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
     wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
-    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut"]
+    wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut", "carried"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
 
@@ -228,3 +229,31 @@ def test_common_readers_give_the_same_values(
         for row in read(tmp_path / "faces.parquet")
     ]
     assert found == wanted
+
+
+def test_carried_rows_have_the_decision_and_empty_values(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    carried = dataclasses.replace(fake_face(track_id=2), carried=1)
+    results = [fake_result(fake_frame(0), fake_face(), carried), fake_result(fake_frame(1), fake_face())]
+    write_journal(path, HEADER, results)
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    table = pq.read_table(tmp_path / "faces.parquet")
+    assert table["carried"].to_pylist() == [0, 1, 0]
+    assert table["label"].to_pylist() == ["happiness"] * 3
+    for name in ("p_happiness", "au_12", "au_12_sd", "aleatoric", "ood_score"):
+        assert [value is None for value in table[name].to_pylist()] == [False, True, False]
+    rows = [row for entry in read_journal(path) for row in entry.rows]
+    assert rows == [row for result in results for row in rows_of(result)]
+    assert path.read_text().count('"carried"') == 1  # other frames have no such key, so older journals stay readable
+
+
+@pytest.mark.parametrize("damaged", ["[0]", "[0, -1]", "[0, true]", "[0, 0]", "1"])
+def test_a_journal_with_damaged_ages_is_refused(tmp_path: Path, damaged: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    carried = dataclasses.replace(fake_face(track_id=2), carried=1)
+    write_journal(path, HEADER, [fake_result(fake_frame(0), fake_face(), carried), fake_result(fake_frame(1))])
+    text = path.read_text()
+    assert '"carried":[0,1]' in text
+    path.write_text(text.replace('"carried":[0,1]', f'"carried":{damaged}'))
+    with pytest.raises(OutputError, match="damaged in line 2"):
+        list(read_journal(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import os
 import sys
 import types
@@ -137,6 +138,18 @@ def test_a_restored_tracker_goes_on_with_ids_and_stamps(package: FakePackage, ma
     one, two = tracker.track(_frame(8 / 30))[0], other.track(_frame(8 / 30))[0]
     assert (one.track_id, one.state, one.age_s) == (two.track_id, two.state, two.age_s)
     assert other.snapshot() == tracker.snapshot()
+
+
+@pytest.mark.parametrize("last_ms", ["12", 1.0, True, None, -2, 10**12, 10**30])
+def test_a_damaged_state_is_refused(package: FakePackage, last_ms: object) -> None:
+    tracker = MediaPipeTracker(TrackingConfig())
+    state = json.loads(tracker.snapshot())
+    assert "last_ms" in state
+    with pytest.raises(ValueError, match="last_ms"):
+        tracker.restore(json.dumps({**state, "last_ms": last_ms}))
+    with pytest.raises(ValueError, match="book"):
+        tracker.restore(json.dumps({**state, "book": {}}))
+    assert tracker.snapshot() == json.dumps(state)
 
 
 def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -339,6 +340,49 @@ def test_snapshot_and_restore_give_the_same_tracks_and_searches(world: World, ma
     assert world.searches == searches
     assert before
     assert resumed.snapshot() == whole.snapshot()
+
+
+_DAMAGES: tuple[tuple[tuple[str, ...], object], ...] = (
+    (("whole_s",), "0"),
+    (("whole_s",), None),
+    (("now_s",), -1e300),
+    (("detected_s",), True),
+    (("turn_s",), [1.0]),
+    (("searches",), 1.5),
+    (("first_left",), -1),
+    (("left_out",), "many"),
+    (("book",), {}),
+    (("turns",), []),
+    (("turns", "waited"), "12"),
+    (("turns", "waited"), [0]),
+    (("turns", "shifted"), [1, 0]),
+    (("turns", "searched"), [2, 2, "AAAA"]),
+    (("turns", "searched"), [-1, 1, "AAAA"]),
+    (("turns", "searched"), [36, 64]),
+    (("cuts", "before"), "no base64"),
+    (("cuts", "before"), "AAAA"),
+    (("cuts", "changes"), ["0.1"]),
+    (("cuts", "changes"), 3),
+)
+
+
+@pytest.mark.parametrize(("place", "value"), _DAMAGES, ids=[f"{place[-1]}={value}" for place, value in _DAMAGES])
+def test_a_damaged_state_is_refused(world: World, make_mesh: MeshMaker, place: tuple[str, ...], value: object) -> None:
+    world.meshes["ann"] = make_mesh(300, 200)
+    tracker = FaceTracker(CONFIG)
+    for index in range(3):
+        _step(tracker, world, index)
+    state = json.loads(tracker.snapshot())
+    part = state
+    for name in place[:-1]:
+        part = part[name]
+    assert place[-1] in part
+    part[place[-1]] = value
+    with pytest.raises((TypeError, ValueError)):
+        FaceTracker(CONFIG).restore(json.dumps(state))
+    del part[place[-1]]
+    with pytest.raises((TypeError, ValueError)):
+        FaceTracker(CONFIG).restore(json.dumps(state))
 
 
 def test_faces_beyond_the_limit_are_counted(world: World, make_mesh: MeshMaker) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -82,6 +84,26 @@ def test_before_the_start_the_message_says_what_to_do_and_that_nothing_is_stored
     assert "Nothing is stored" in rig.page.view.message
     assert enabled(rig) == {"start"}
     assert rig.page.chooser.list.currentText() == "Front camera"
+
+
+def test_nothing_is_stored_unless_it_is_asked_for(rig, until, tmp_path):
+    opened = []
+    watching = True
+
+    def note(event, arguments):
+        if watching and event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            opened.append(arguments[0])
+
+    sys.addaudithook(note)  # cannot be removed
+    shown = []
+    rig.bridge.presented.connect(shown.append)
+    rig.press(rig.page.start_action)
+    until(lambda: len(shown) > 25)
+    rig.press(rig.page.start_action)
+    until(lambda: rig.sources[0].closed)
+    watching = False
+    assert opened == []
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_start_shows_video_and_face_and_becomes_stop(running, until):
