@@ -27,6 +27,7 @@ START_S: Final = 30.0
 #: Seconds between two looks at the interrupt.
 _POLL_S: Final = 0.1
 _MAX_MESSAGE: Final = 1 << 16
+_ROOT: Final = Path(__file__).resolve().parents[2]
 _CODE: Final = "import sys; sys.path[:] = {path!r}; from engine.capture.decode_process import main; main()"
 #: Libraries reserve address space per thread, which the limit of memory counts.
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -61,7 +62,7 @@ class DecodeChild:
             theirs.close()
         # A source that is dropped without being closed leaves no process behind either.
         self._end = weakref.finalize(self, _end, self._connection, self._process, self.memory)
-        self.send(path=str(path), limits=asdict(limits), descriptor=self.memory.descriptor)
+        self.send(path=str(path), folder=str(Path.cwd()), limits=asdict(limits), descriptor=self.memory.descriptor)
 
     @property
     def pid(self) -> int:
@@ -148,7 +149,7 @@ def _end(connection: Any, process: subprocess.Popen[bytes], memory: FrameMemory)
 
 def _start(theirs: Any, descriptor: int) -> subprocess.Popen[bytes]:
     handle = theirs.fileno()
-    command = [sys.executable, "-I", "-c", _CODE.format(path=sys.path), str(handle)]
+    command = [sys.executable, "-I", "-c", _CODE.format(path=[*filter(None, sys.path), str(_ROOT)]), str(handle)]
     options: dict[str, Any] = {"pass_fds": [handle] if descriptor < 0 else [handle, descriptor]}
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
@@ -164,6 +165,7 @@ def _start(theirs: Any, descriptor: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        cwd=_ROOT,  # no module is taken from the folder of the caller, where the video may lie
         env={**os.environ, **_ENVIRONMENT},
         **options,
     )
