@@ -80,6 +80,10 @@ def delete_stored(stored: Stored) -> list[str]:
     """
     kept = list(stored.in_use)
     for folder in stored.sessions:
+        owner = _owner(folder)  # again: time has passed since the listing
+        if owner is not None:
+            kept.append(f"{folder} is in use by {owner}: it stays")
+            continue
         _delete_session(SessionFolder(folder))
         if folder.exists():
             kept.append(f"{folder} holds files that are not of the session: they stay")

@@ -54,8 +54,7 @@ class TrackingConfig:
     """Face detection and tracking."""
 
     detect_every_s: float = 0.25  # detection interval while every known face is tracked
-    min_detection_score: float = 0.6  # the published graph's threshold
-    min_presence: float = 0.5  # likewise, of the mesh network
+    min_presence: float = 0.5  # of the mesh network; the published graph's threshold
     confirm_s: float = 0.15  # a face tracked for this long is confirmed; 0 for unrelated images
     keep_lost_s: float = 1.0  # a lost face keeps its id for this long
     max_faces: int = 8
@@ -67,7 +66,6 @@ class TrackingConfig:
         _check_ranges(
             self,
             detect_every_s=(0, _MAX_S),
-            min_detection_score=(0, 1),
             min_presence=(0, 1),
             confirm_s=(0, _MAX_S),
             keep_lost_s=(0, _MAX_S),

@@ -45,7 +45,7 @@ class Hindsight:
 
     A tentative face of a frame is part of its result if it is confirmed in a later frame at most
     ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, so a run that resumes
-    after any emitted frame gives the same results.
+    after the last frame of a group gives the same results; after another frame, up to rounding.
     """
 
     def __init__(

@@ -136,6 +136,7 @@ class Pipeline:
         seen = self._see(frame, tentative=False)
         ids = [face.track_id for face in seen.faces]
         chosen = self._rate.choose(ids, seen.tracking_ms + seen.alignment_ms)
+        chosen |= {track_id for track_id in ids if track_id not in self._shown}  # after a frame that failed
         places = [place for place, track_id in enumerate(ids) if track_id in chosen]
         part = dataclasses.replace(
             seen, tracks=[seen.tracks[place] for place in places], faces=[seen.faces[place] for place in places]

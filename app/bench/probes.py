@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -14,9 +13,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.bench.figures import Energy, GpuUse, Machine, Surroundings
+
+if TYPE_CHECKING:
+    import resource
 
 #: Time between two readings of nvidia-smi and tegrastats.
 _EVERY_MS: Final = 500
@@ -175,6 +177,8 @@ def _busy_s(path: Path = Path("/proc/stat")) -> float | None:
 
 def _own_s() -> float:
     """Processor time of this process and its children that have ended."""
+    import resource  # Windows has none; settings read the name of the processor from this file
+
     uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(use.ru_utime + use.ru_stime for use in uses)
 
@@ -182,7 +186,7 @@ def _own_s() -> float:
 def _load_1m() -> float | None:
     try:
         return round(os.getloadavg()[0], 2)
-    except OSError:
+    except (AttributeError, OSError):  # Windows has none
         return None
 
 

@@ -127,7 +127,8 @@ def _items(sources: Sequence[GivenSource], sizes: dict[str, int | None], out: st
     """An item for each source; folders at addresses have names that do not depend on the other sources."""
     specs = [source.spec for source in sources]
     if is_remote(out) or any(map(is_remote, specs)):
-        folders = [session_address(out, spec) for spec in specs]
+        base = out if is_remote(out) else str(Path(out).absolute())
+        folders = [session_address(base, spec if is_remote(spec) else _absolute(spec)) for spec in specs]
     else:
         folders = [str(folder.path.absolute()) for folder in session_folders(Path(out), specs)]
     return [

@@ -120,6 +120,8 @@ class _Batch:
                 self._listener.progress(item, min(event.done / event.total, 1.0))
             return
         item = self._running.pop(event.worker, None)
+        if item is None and isinstance(event, Lost):
+            return  # it was idle, and is replaced when it is needed
         if item is None:
             raise RuntimeStateError(f"worker {event.worker} reports a source that it was not given")
         if isinstance(event, Lost):

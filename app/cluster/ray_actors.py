@@ -33,17 +33,18 @@ class RayCrew:
         """Connect to a cluster.
 
         Args:
-            size: number of workers; None for as many as the cluster has CPUs.
+            size: number of workers at most; None for as many as the cluster has room for, one CPU each.
             setup: of every worker.
             address: of the cluster; None for the one of RAY_ADDRESS or of this machine, else a new one here.
             gpus: share of a GPU that each worker reserves; 0 for none.
 
         Raises:
-            ConfigError: Ray is missing, or the cluster cannot be reached.
+            ConfigError: Ray is missing, or the cluster cannot be reached or has no room for a worker.
         """
         self._ray = _ray()
         self._is_ours = _connect(self._ray, address)
-        self.size = size or max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+        room = _room(self._ray.cluster_resources(), gpus)
+        self.size = min(size or room, room)  # an actor without room would keep its source and never start
         self._setup = to_json(setup)
         groups = {"work": 1, "control": 1}  # a stop must not wait for the source to end
         remote = self._ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, concurrency_groups=groups)
@@ -103,6 +104,21 @@ class RayCrew:
                 self._ray.kill(self._actors[worker])
             del self._actors[worker]
             return Lost(worker, type(error).__name__)
+
+
+def _room(resources: dict[str, float], gpus: float) -> int:
+    """How many workers fit, each with one CPU and a share of a GPU.
+
+    Raises:
+        ConfigError: none.
+    """
+    room = max(int(resources.get("CPU", 1)), 1)
+    if gpus > 0:
+        installed = int(resources.get("GPU", 0))
+        room = min(room, installed * int(1 / gpus) if gpus <= 1 else int(installed / gpus))
+    if room < 1:
+        raise ConfigError(f"the cluster has no GPU for workers that need {gpus:g} each: lower --gpus-per-worker")
+    return room
 
 
 def _ray() -> Any:

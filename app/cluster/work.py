@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from app.remedies import cli_text
 from app.session.folder import SessionFolder
 from app.sources import open_given
 from engine.capture.source import FrameSource
-from engine.errors import EngineError, error_of
+from engine.errors import EngineError, ThreadStuckError, error_of
 
 
 class ItemWorker:
@@ -42,6 +43,8 @@ class ItemWorker:
         error = error_of(lambda: reports.append(self._run(item, listener, control)))
         if error is None:
             return reports[0]
+        if isinstance(error, ThreadStuckError):
+            self._engines.abandon()  # the thread still uses one
         is_bug = not isinstance(error, EngineError)
         problem = f"internal error: {type(error).__name__}: {error}" if is_bug else cli_text(error)
         blocks = affects_every_source(error)
@@ -62,7 +65,8 @@ class ItemWorker:
             exported = self._export(outcome, control)
             if outcome.finished:
                 target.publish(folder, source)
-        return _report(item, outcome, exported)
+        written = (f"{item.folder}/{path.relative_to(folder.path).as_posix()}" for path in exported.written)
+        return dataclasses.replace(_report(item, outcome, exported), written=tuple(written))
 
     def _annotate(
         self, item: Item, spec: str, folder: SessionFolder, listener: ProgressListener, control: JobControl

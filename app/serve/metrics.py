@@ -99,6 +99,9 @@ def _temperatures() -> Iterable[_Sample]:
     for zone in sorted(_THERMAL.glob("thermal_zone*")):
         try:
             name = (zone / "type").read_text(encoding="ascii").strip()
-            yield {"device": f"{name}-{zone.name[-1]}"}, int((zone / "temp").read_text(encoding="ascii")) / 1000.0
+            yield (
+                {"device": f"{name}-{zone.name.removeprefix('thermal_zone')}"},
+                int((zone / "temp").read_text(encoding="ascii")) / 1000.0,
+            )
         except (OSError, ValueError):  # a zone that is switched off
             continue

@@ -31,7 +31,7 @@ class Watchdog:
         self._captured = self._processed = 0
 
     def tick(self, captured: int, processed: int, text: str) -> None:
-        """Compare the counters of the run with those of the last report; call about twice per second.
+        """Compare the counters of the run with those of the last report; call a few times per second.
 
         Args:
             captured: frames read from the source so far; begins at 0 again after a reconnect.

@@ -37,8 +37,8 @@ from engine.types import Frame, FrameResult
 if TYPE_CHECKING:  # the networks are not needed to read a journal
     from engine.engine import StatefulPipeline
 
-#: Seconds of video between two states of the pipeline in the journal: with the frames that are on their way when a
-#: program is killed, less than a second is analysed again. And of wall time between two fsyncs.
+#: Seconds of video between two states of the pipeline in the journal, rounded up to a group of frames: what is analysed
+#: again after a kill, besides the frames that were on their way. And seconds of wall time between two fsyncs.
 SNAPSHOT_EVERY_S: Final = 0.5
 SYNC_EVERY_S: Final = 1.0
 

@@ -1,7 +1,7 @@
 """The fastest CPU runtime of this machine: measured by ``mien tune``, remembered, and used while nothing has changed.
 
 A choice is stored in the user's cache with everything it depends on: processor, cores, versions of the runtimes and
-hashes of the models. Settings that name a backend or threads are never changed by it.
+hashes of the models. Settings with another backend or threads than the defaults are not changed by it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from app.bench.probes import machine
+from app.remedies import output_errors
 from engine.backends.base import InferenceBackend
 from engine.backends.contract import CONTRACTS, read_contract
 from engine.backends.model_file import model_path
@@ -148,7 +149,7 @@ def measure(report: Callable[[str], None], stored: Path | None = None) -> Tuning
 
     Raises:
         BackendError, ModelError: onnxruntime cannot run a model.
-        OSError: the choice cannot be stored.
+        OutputError: the choice cannot be stored.
     """
     figures = []
     for backend in CANDIDATES:
@@ -162,7 +163,9 @@ def measure(report: Callable[[str], None], stored: Path | None = None) -> Tuning
     best = choose(figures)
     date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     tuning = Tuning(SCHEMA, this_machine(), best.backend, best.threads, date, tuple(figures))
-    write_text(stored or tuning_path(), json_text(tuning))
+    path = stored or tuning_path()
+    with output_errors(path):
+        write_text(path, json_text(tuning))
     return tuning
 
 

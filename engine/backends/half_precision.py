@@ -49,8 +49,10 @@ def derive_half(model: ModelFile, path: Path) -> None:
     batches = [random_inputs(model.contract, faces) for faces in _COMPARED_FACES]
     try:
         network = half_precision(simplified(onnx.load_model_from_string(model.content), batches))
-    except ValueError as error:
-        raise BackendError(f"{model.path} cannot be converted to float16: {error}") from None
+    except (ValueError, onnx.checker.ValidationError, shape_inference.InferenceError) as error:
+        raise BackendError(
+            f"{model.path} cannot be converted to float16 ({error}): set gpu.precision to fp32"
+        ) from None
     content = network.SerializeToString(deterministic=True)
     contract = derived_contract(model.contract, "fp16", hashlib.sha256(content).hexdigest())
     original, half = OnnxRuntimeBackend(model, 1), OnnxRuntimeBackend(ModelFile(path, contract, content), 1)
@@ -167,8 +169,13 @@ def _inline(graph: GraphProto, node: NodeProto, condition: bool) -> None:
 
 def _constants_as_initializers(graph: GraphProto) -> None:
     for node in [node for node in graph.node if node.op_type == "Constant"]:
-        value = next(attribute.t for attribute in node.attribute if attribute.name == "value")
-        graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(value), node.output[0]))
+        (attribute,) = node.attribute
+        value = helper.get_attribute_value(attribute)
+        if attribute.name == "value":
+            array = numpy_helper.to_array(value)
+        else:  # value_int, value_ints, value_float, value_floats
+            array = np.asarray(value, np.int64 if attribute.name.startswith("value_int") else np.float32)
+        graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
         graph.node.remove(node)
 
 

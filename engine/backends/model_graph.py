@@ -139,7 +139,7 @@ def check_graph(content: bytes, path: Path) -> None:
 
 
 class _Walk:
-    """Visits every message of a file; counts over the whole file."""
+    """Visits graphs, nodes, attributes and tensors, not types and metadata; counts over the whole file."""
 
     def __init__(self) -> None:
         self._nodes = 0
@@ -207,7 +207,8 @@ class _Walk:
                     raise MalformedError(f"a graph in an operator {operator}")
                 self._graph(value.content, depth - 1)
             elif value.number == 8 and operator == "Constant":
-                shapes[output] = shapes.get(output, 1) * _product(integers(value, "an attribute"))
+                known = shapes.get(output, 1)
+                shapes[output] = known if known > MAX_VALUES else known * _product(integers(value, "an attribute"))
 
     def _tensor(self, content: memoryview, shapes: dict[str, int], output: str = "") -> None:
         self._tensors += 1
@@ -255,8 +256,13 @@ def _read_tensor(content: memoryview) -> _Tensor:
 
 
 def _product(lengths: Iterable[int]) -> int:
-    """Values of a tensor of these lengths; -1, for "as the input", and smaller ones count as 1."""
-    return math.prod(max(length, 1) for length in lengths)
+    """Values of a tensor of these lengths, or some number above MAX_VALUES; -1 ("as the input") counts as 1."""
+    product = 1
+    for length in lengths:
+        product *= max(length, 1)
+        if product > MAX_VALUES:  # the product of thousands of factors would take hours
+            break
+    return product
 
 
 def _text(content: memoryview) -> str:

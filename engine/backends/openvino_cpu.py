@@ -49,10 +49,10 @@ class OpenVinoBackend:
         self._axis = faces_axis(model.contract)
         self._by_face = [spec.name for spec in model.contract.inputs if spec.shape[0] == self._axis]
         self._requests: dict[int, Any] = {}
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise BackendError("openvino-bf16 cannot run: this CPU has no bfloat16")
         try:
+            core = openvino.Core()
+            if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                raise BackendError("openvino-bf16 cannot run (this CPU has no bfloat16): use openvino or onnxruntime")
             network = core.read_model(io.BytesIO(model.content))
             self._check(network)
             for size in SIZES:

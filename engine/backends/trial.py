@@ -6,6 +6,7 @@ model that is not part of this release runs once in a child process; only if tha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -113,10 +114,18 @@ def _limit(memory_bytes: int, time_s: float) -> None:
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time_s) + 1, int(time_s) + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    seconds = int(time_s) + 1
+    limits = (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, memory_bytes),
+    )
+    for kind, wanted in limits:
+        hard = resource.getrlimit(kind)[1]  # which only root may raise
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):  # refused by macOS; the parent's time limit remains
+            resource.setrlimit(kind, (limit, limit))
 
 
 if __name__ == "__main__":

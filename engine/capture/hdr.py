@@ -17,9 +17,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from engine.types import UInt8
+from engine.types import Float32, UInt8
 
-Float32 = NDArray[np.float32]
 UInt16 = NDArray[np.uint16]
 
 #: Luminance of diffuse white, and of the brightest light that is told apart, in cd/m2.

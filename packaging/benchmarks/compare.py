@@ -196,6 +196,9 @@ def run(
     """Run one runner once; add its figures, and the ratio to those of Mien in this round."""
     if result.skipped:
         return {}
+    if own is not None and own.skipped:
+        result.skipped = f"{own.name} failed: {own.skipped}"
+        return {}
     if not Path(python).exists():
         result.skipped = f"not installed: run compare.py --install {script}"
         return {}

@@ -36,10 +36,10 @@ if [ "$1" = configure ]; then
   if [ ! -e /etc/mien/token ]; then
     (umask 077; python3 -c 'import secrets; print(secrets.token_hex(24))' > /etc/mien/token)
   fi
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
   for bundle in /usr/share/mien/*.tar; do
     if [ -e "$bundle" ]; then mien-update install "$bundle"; fi
   done
-  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 fi
 """
 PRERM = """#!/bin/sh

@@ -253,10 +253,11 @@ def service_is_ready(url: str, token_file: Path, wait_s: float) -> bool:
     """
     if shutil.which("systemctl") is None:
         return True
-    if subprocess.run(["systemctl", "is-active", "--quiet", SERVICE], check=False).returncode:
-        return True
-    subprocess.run(["systemctl", "restart", "--no-block", SERVICE], check=False)
-    time.sleep(1.0)
+    show = ["systemctl", "show", "--property=ActiveState", "--value", SERVICE]
+    state = subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()
+    if state in ("", "inactive"):
+        return True  # a unit that starts or has failed is in use
+    subprocess.run(["systemctl", "restart", SERVICE], check=False)  # ends when it is ready or has failed
     return becomes_ready(url, token_file, wait_s)
 
 

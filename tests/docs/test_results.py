@@ -15,11 +15,23 @@ FIGURES = {
 }
 #: Figure, pages that quote it, and how: value, low and high as {0}, {1}, {2}.
 QUOTED = (
+    ("ray_clips_exactly_once", ("docs/scale.md",), "{0:.0%} of 1,000"),
+    ("ray_overhead_2_workers", ("docs/scale.md",), "{0:.3f} ({1:.3f} to {2:.3f})"),
+    ("closeups_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("upright_24_40px_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("upright_40px_up_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("tilted_45_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("cut_off_30_found", ("docs/results.md",), "{0:.1%} ({1:.1%} to {2:.1%})"),
+    ("false_faces_per_10000_frames", ("docs/results.md",), "{0:.1f} ({1:.1f} to {2:.1f})"),
+    ("tracker_cost_vs_before", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("head_pose_pitch_slope_vs_reference", ("docs/results.md",), "| {0:.2f} |"),
     ("annotate_fps_640x360_1face_cpu2", ("README.md", "docs/results.md"), "| {0:.0f}"),
     ("annotate_first_result_s", ("docs/results.md",), "{0:.1f} s ({1:.2f} to {2:.2f})"),
     ("annotate_peak_rss_mb", ("docs/results.md",), "{0:.0f} MB"),
     ("fp16_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
     ("int8_route_agreement", ("docs/gpu.md",), "{0:.2%} ({1:.2%} to {2:.2%})"),
+    ("sigkill_runs_recovered_of_200", ("docs/reliability.md",), "{0} of 29 killed runs"),
+    ("sigkill_worst_loss_s", ("docs/reliability.md",), "{0:.2f} s of video"),
     ("mutated_models_handled_of_2000", ("docs/reliability.md",), "{0:,} of 2,000 damaged models"),
     ("tracker_ratio_mediapipe_package_1face", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("tracker_ratio_mediapipe_package_4faces", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),

@@ -27,7 +27,7 @@ OUTPUTS = {
 COLUMNS = (
     "source_id frame pts_s time_s face_id x y w h det_score quality quality_reasons decision label label2 set "
     "confidence ood_score tau_accept tau_ood aleatoric epistemic yaw pitch roll latency_ms model_sha256 app_version "
-    "file cut"
+    "file cut carried"
 )
 
 

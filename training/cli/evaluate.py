@@ -119,8 +119,8 @@ def evaluate_faces_command(
         echo(f"weights {[round(weight, 2) for weight in rule.weights]}, limit {rule.limit:.2f}")
         echo(f"faces found per number of false candidates: {curve_text(rule.curve)}")
     config = FacesConfig(scenes, photographs, drawn, moving, video_frames, portraits, seed=seed)
+    head_pose = compare_head_pose(media, reference) if reference else None  # first: it may refuse the folder
     found = evaluate_faces(faces128, media, config, echo, out / "parts", only)
-    head_pose = compare_head_pose(media, reference) if reference else None
     write_faces_report(found, rule, head_pose, out)
     echo(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")
 

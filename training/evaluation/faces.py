@@ -46,6 +46,7 @@ from training.evaluation.face_scenes import (
     photographs,
     portraits_of,
 )
+from training.loop.checkpoint import code_version
 
 #: A track lies on a face if their middles are this near, in sizes of the face, and their sizes differ by this factor.
 _SAME_PLACE: Final = 0.45
@@ -174,13 +175,13 @@ class _Part:
 
 
 class _Parts:
-    """Parts in a folder: what was measured with the same settings is not measured again."""
+    """Parts in a folder: what was measured with the same settings by the same commit is not measured again."""
 
     def __init__(
         self, folder: Path | None, config: FacesConfig, only: Sequence[str], report: Callable[[str], None]
     ) -> None:
         self._folder = folder
-        self._key = json.dumps(dataclasses.asdict(config))
+        self._key = json.dumps(dataclasses.asdict(config) | {"code": code_version()})
         self._only = tuple(only)
         self._report = report
 

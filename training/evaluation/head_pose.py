@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.capture.video_file import VideoFileSource
 from engine.config import TrackingConfig
+from engine.errors import SourceError
 from engine.tracking.tracker import FaceTracker
 from engine.types import Float64
 
@@ -58,7 +59,7 @@ def compare_head_pose(media: Path, reference: Path) -> HeadPoseAgreement:
         reference: folder with ``<clip>.csv``.
 
     Raises:
-        SourceError: a clip cannot be read.
+        SourceError: a clip cannot be read, or none has a reference.
         FaceModelError: a face network is not on this machine.
     """
     pairs, left_out = [], 0
@@ -69,6 +70,8 @@ def compare_head_pose(media: Path, reference: Path) -> HeadPoseAgreement:
         left_out += int((~together).sum())
         if together.sum() >= _MIN_FRAMES:
             pairs.append(both[together])
+    if not pairs:
+        raise SourceError(f"no clip of {media} has {_MIN_FRAMES} frames in {reference}: give a folder of <clip>.csv")
     yaw, pitch, roll = (_agreement([both[:, :, angle] for both in pairs]) for angle in range(3))
     return HeadPoseAgreement(len(pairs), sum(map(len, pairs)), left_out, yaw, pitch, roll)
 

@@ -144,7 +144,9 @@ def fit_student(
         ValueError: the branches do not fit the finished teachers.
         FileNotFoundError: data or a teacher is missing.
     """
-    teachers = finished_members(teacher_run)
+    teachers = _teachers(teacher_run)
+    if not 0 <= config.start_teacher < len(teachers):
+        raise ValueError(f"start_teacher must be 0 to {len(teachers) - 1}, not {config.start_teacher}")
     needed = len(teachers) + config.raters_branch
     if needed != config.model.branches:
         raise ValueError(
@@ -163,6 +165,18 @@ def fit_student(
     fit(task, config.trainer, member_folder(run, 0), _facts(config, data, sets, teachers), report)
 
 
+def _teachers(run: Path) -> tuple[int, ...]:
+    """Finished members of the teacher.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = finished_members(run)
+    if not found:
+        raise ValueError(f"{run} has no finished member: run mien-train fit teacher first")
+    return found
+
+
 def make_student_lessons(
     config: StudentConfig,
     data: Path,
@@ -177,7 +191,7 @@ def make_student_lessons(
         FileNotFoundError: data is missing.
     """
     sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
-    _lessons(config, sets, teacher_run, run, finished_members(teacher_run), report)
+    _lessons(config, sets, teacher_run, run, _teachers(teacher_run), report)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,7 +61,7 @@ class FakeRay:
         self.running = False
 
     def cluster_resources(self) -> dict[str, float]:
-        return {"CPU": self.cpus}
+        return {"CPU": self.cpus, "GPU": 2.0}
 
     def remote(self, **resources: Any) -> Callable[[type], Any]:
         self.resources = resources

@@ -86,7 +86,7 @@ def test_a_stopped_source_is_interrupted(clip: Path, tmp_path: Path, opened: lis
 
     def stop(index: int) -> None:
         control.stop()
-        time.sleep(0.02)  # a job looks at its control ten times a second
+        time.sleep(0.02)  # a job reads its control ten times a second
 
     pipeline = FakePipeline(on_frame=stop)
     with ItemWorker(setup_of(), FakeEngines(pipeline)) as worker:

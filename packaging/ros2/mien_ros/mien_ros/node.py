@@ -1,4 +1,6 @@
-"""The node: ``ros2 run mien_ros mien_node --ros-args -p source:=0``. ROS is imported only when it starts.
+"""The node: ``ros2 run mien_ros mien_node --ros-args -p source:="'0'"``. ROS is imported only when it starts.
+
+A camera's number needs both quotes: the parameter is text.
 
 Parameters: ``source``, ``camera``, ``frame_id``, ``config`` (settings file of `mien serve`), ``publish_crops`` (false).
 """
