@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from app.termination import INTERRUPTED, end_at_once_on_signals, interrupt_on_signals
+from app.termination import (
+    INTERRUPTED,
+    end_at_once_on_signals,
+    end_within_limit_of_sigterm,
+    interrupt_on_signals,
+)
 
 
 def main() -> None:
     """Run the command line."""
     end_at_once_on_signals()
+    end_within_limit_of_sigterm()
     from app.cli import main as run
 
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from importlib import metadata
@@ -15,7 +14,6 @@ import typer
 from rich.console import Console
 
 from app.printable import printable, without_password
-from app.termination import end_within_limit
 from engine.errors import ConfigError, EngineError
 from engine.files import cache_folder, write_text
 
@@ -98,11 +96,8 @@ def stop_on_signal() -> Iterator[JobControl]:
     from app.annotate import JobControl
 
     control = JobControl()
-    timers: list[threading.Timer] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            timers.append(end_within_limit())
         if control.stopped:
             raise KeyboardInterrupt
         control.stop()
@@ -113,5 +108,3 @@ def stop_on_signal() -> Iterator[JobControl]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        for timer in timers:
-            timer.cancel()

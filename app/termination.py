@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Final
 
@@ -31,20 +32,28 @@ def interrupt_on_signals() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def end_within_limit() -> threading.Timer:
-    """End the program TERMINATE_S from now unless the timer is cancelled, whatever its other threads are doing."""
-    timer = threading.Timer(TERMINATE_S, _end)
-    timer.daemon = True  # a program that ends earlier must not wait for it
-    timer.name = "mien-termination"
-    timer.start()
-    return timer
+def end_within_limit_of_sigterm() -> None:
+    """From now on, end the program TERMINATE_S after SIGTERM at the latest, whatever its threads are doing.
+
+    Handlers run on the main thread between two steps of Python, and connecting to a silent camera is one step of up to
+    20 s. So the system's handler also writes the signal's number to a pipe, which a thread of its own reads.
+    """
+    if sys.platform == "win32":  # which has no SIGTERM
+        return
+    arrived, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+    signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
+    # A daemon: it waits for a signal that may never come.
+    threading.Thread(target=_end_after_sigterm, args=(arrived,), name="mien-termination", daemon=True).start()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    end_within_limit()
     raise KeyboardInterrupt
 
 
-def _end() -> None:
+def _end_after_sigterm(arrived: int) -> None:
+    while os.read(arrived, 1)[0] != signal.SIGTERM:
+        pass
+    time.sleep(TERMINATE_S)
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"mien: ended; unfinished sessions can be resumed\n")
     os._exit(INTERRUPTED)

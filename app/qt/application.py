@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from types import FrameType
 from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
@@ -15,7 +13,6 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, 
 
 from app.qt.theme import ThemeName, apply_theme
 from app.system.doctor import missing_for_window
-from app.termination import end_within_limit
 from engine.errors import ConfigError
 
 #: On Linux one of them must be set.
@@ -78,15 +75,10 @@ def make_application() -> QApplication:
 
 
 def run_until_closed(application: QApplication, window: QWidget) -> None:
-    """Run the event loop until the window is closed; SIGINT and SIGTERM close it, the latter within a limit."""
-    timers: list[threading.Timer] = []
-
-    def close(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            timers.append(end_within_limit())
-        window.close()
-
-    previous = {number: signal.signal(number, close) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Run the event loop until the window is closed; SIGINT and SIGTERM close it."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, lambda number, frame: window.close())
     wake = QTimer()  # Python handles signals only while Python code runs
     wake.timeout.connect(lambda: None)
     wake.start(_SIGNAL_MS)
@@ -94,7 +86,5 @@ def run_until_closed(application: QApplication, window: QWidget) -> None:
         application.exec()
     finally:
         wake.stop()
-        for timer in timers:
-            timer.cancel()
         for number, handler in previous.items():
             signal.signal(number, handler)

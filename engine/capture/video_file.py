@@ -28,10 +28,12 @@ from engine.errors import SourceError
 from engine.records import read_record
 from engine.types import Frame
 
-#: Frames decoded ahead at most, ...
-_MAX_SLOTS: Final = 4
-#: ... and bytes that they may take; large frames have two slots, so that decoding need not wait for the copy.
-_SLOT_BYTES: Final = 64 << 20
+#: Frames decoded ahead at most.
+_AHEAD: Final = 4
+#: Slots for these and for frames in use, as many as wait in a run, ...
+_MAX_SLOTS: Final = 64
+#: ... and bytes that they may take. Frames for which no slot is left are copied, as all large ones are.
+_SLOT_BYTES: Final = 256 << 20
 _DEFAULTS: Final = CaptureConfig()
 
 
@@ -52,7 +54,6 @@ class VideoFileSource(FrameSource):
         self._ended = False
         self._ready: Frame | None = None  # passed by `skip_to_time` and not yet read
         self._requested: deque[int] = deque()  # slots of the pictures that were requested and not yet received
-        self._free: deque[int] = deque()  # the other slots
         self._fault: str | None = None
         self._restart: str | None = None  # why the process was started again
         self._mark = _mark_of(path)
@@ -133,8 +134,7 @@ class VideoFileSource(FrameSource):
     # Talking to the process; any of these may find it lost.
 
     def _advance(self) -> Frame | None:
-        while self._free and not self._ended:
-            slot = self._free.popleft()
+        while len(self._requested) < _AHEAD and not self._ended and (slot := self._child.memory.take()) is not None:
             self._requested.append(slot)
             self._child.send_bytes(READ + bytes([slot]))
         return self._receive() if self._requested else None
@@ -148,9 +148,8 @@ class VideoFileSource(FrameSource):
                 self._requested.clear()
             return None
         index, time_s, pts_s = FRAME_FIELDS.unpack(answer[1:])
-        slot = self._requested.popleft()
-        image = self._child.memory.copy(slot * math.prod(self._size), self._size)
-        self._free.append(slot)
+        slot, memory = self._requested.popleft(), self._child.memory
+        image = memory.image(slot, self._size, keep=memory.free + len(self._requested) >= _AHEAD)
         return Frame(image, index, time_s, self.info.source_id, None if math.isnan(pts_s) else pts_s)
 
     def _skip(self, **where: Any) -> None:
@@ -174,7 +173,6 @@ class VideoFileSource(FrameSource):
             self._count(lost)
         index = self._next_index
         self._requested.clear()
-        self._free.clear()
         self._child, video = self._start()
         if (video.height_px, video.width_px, 3) != self._size or _mark_of(self._path) != self._mark:
             raise SourceError(f"{self._name} was replaced or changed while it was read: start anew")
@@ -216,13 +214,12 @@ class VideoFileSource(FrameSource):
         size = video.height_px * video.width_px * 3
         slots = max(2, min(_MAX_SLOTS, _SLOT_BYTES // size))
         try:
-            name = child.memory.reserve(slots * size)
+            name = child.memory.reserve(slots, size)
         except OSError as error:
             raise SourceError(f"{self._name} needs {slots * size >> 20} MB for its frames ({error.strerror})") from None
         child.send(name=name, slots=slots)
         child.receive()
         child.memory.forget_name()
-        self._free.extend(range(slots))
         return video
 
 

@@ -15,8 +15,8 @@ import av
 import numpy as np
 import pytest
 
-from engine.capture import decode_child
-from engine.capture.frame_memory import FrameMemory
+from engine.capture import decode_child, video_file
+from engine.capture.frame_memory import HAS_UNNAMED, FrameMemory
 from engine.capture.opening import open_source
 from engine.capture.video_file import VideoFileSource
 from engine.config import CaptureConfig
@@ -123,14 +123,46 @@ def test_nothing_stays_open(clip):
     assert open_files() == before
 
 
+@pytest.mark.parametrize("slots", [2, 6, 64])
+def test_frames_in_use_keep_their_pixels(clip, monkeypatch, slots):
+    monkeypatch.setattr(video_file, "_MAX_SLOTS", slots)
+    with VideoFileSource(clip) as source:
+        frames = list(source)
+    assert [round(float(frame.image.mean()) / 6) for frame in frames] == pytest.approx(list(range(40)), abs=1)
+
+
+@pytest.mark.skipif(not HAS_UNNAMED, reason="frames are copies on this system")
+def test_a_slot_is_free_again_after_the_last_view_of_its_frame():
+    memory = FrameMemory()
+    memory.reserve(3, 4096)
+    slot = memory.take()
+    image = memory.image(slot, (2, 3, 3), keep=True)
+    part = image[1:, :2].view()[0]
+    del image
+    assert memory.free == 2
+    del part
+    assert memory.free == 3
+    assert memory.take() == slot
+    memory.close()
+
+
+@pytest.mark.skipif(not HAS_UNNAMED, reason="memory has a name on this system")
+def test_the_other_process_cannot_shrink_the_memory():
+    memory = FrameMemory()
+    memory.reserve(2, 4096)
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory.descriptor, 4096)
+    memory.close()
+
+
 def test_memory_with_a_name_leaves_none_behind():
     before = _shared_names()
     memory = FrameMemory(unnamed=False)
-    name = memory.reserve(100)
+    name = memory.reserve(2, 50)
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from engine.capture.frame_memory import open_memory\n"
-        f"memory = open_memory({name!r}, -1, 100); print(flush=True); sys.stdin.read(1); memory[40:46] = range(6)"
+        f"memory = open_memory({name!r}, -1, 100); print(flush=True); sys.stdin.read(1); memory[50:56] = range(6)"
     )
     command = [sys.executable, "-W", "error", "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other:
@@ -139,7 +171,9 @@ def test_memory_with_a_name_leaves_none_behind():
         memory.forget_name()
         assert _shared_names() == before
         errors = other.communicate(b"x")[1]
-    assert memory.copy(40, (1, 2, 3)).tolist() == [[[0, 1, 2], [3, 4, 5]]]
+    assert (memory.take(), memory.take(), memory.take()) == (0, 1, None)
+    assert memory.image(1, (1, 2, 3), keep=True).tolist() == [[[0, 1, 2], [3, 4, 5]]]  # a copy
+    assert memory.free == 1
     memory.close()
     assert (other.returncode, errors) == (0, b"")
 

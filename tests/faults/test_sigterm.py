@@ -49,9 +49,10 @@ def ended(process: subprocess.Popen[str]) -> int:
 def test_the_program_ends_whatever_it_is_doing(state):
     code = (
         f"import sys, threading, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app.termination import end_at_once_on_signals, interrupt_on_signals\n"
+        "from app.termination import end_at_once_on_signals, end_within_limit_of_sigterm, interrupt_on_signals\n"
         "from app.terminal import stop_on_signal\n"
         "def ready(): print('ready', flush=True)\n"
+        "end_within_limit_of_sigterm()\n"
         "try:\n    exec(sys.argv[1])\nexcept KeyboardInterrupt: sys.exit(130)"
     )
     with subprocess.Popen(
@@ -72,6 +73,9 @@ def test_the_program_ends_while_it_connects_to_a_camera_that_is_silent(tmp_path)
             process.send_signal(signal.SIGTERM)
             try:
                 assert process.wait(30) == INTERRUPTED
+                assert process.stderr is not None
+                # The connection, one step of Python, is not waited for.
+                assert "unfinished sessions can be resumed" in process.stderr.read()
             finally:
                 process.kill()
                 connection.close()

@@ -68,6 +68,7 @@ def test_every_error_is_a_report(
     report = run(Item(0, str(clip), str(tmp_path / "out")), pipeline=FakePipeline(3, lambda: error))
     assert (report.state, report.is_bug, report.blocks) == (ItemState.FAILED, is_bug, blocks)
     assert str(error) in report.problem
+    assert ("in process\n" in report.traceback and "ValueError: odd" in report.traceback) is is_bug
 
 
 def test_a_source_that_is_given_again_continues(clip: Path, tmp_path: Path, opened: list[str]) -> None:
