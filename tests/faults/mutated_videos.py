@@ -98,12 +98,18 @@ def read_one(path: Path) -> str:
     return f"frames{', decoder restarted' if 'started again' in fault else ''}"
 
 
-def run(count: int, first: int, folder: Path) -> tuple[int, Counter[str], float]:
-    """Read ``count`` damaged files; return how many were handled, how they ended, and the longest time."""
+def run(count: int, first: int, folder: Path, minutes: float = 1e9) -> tuple[int, Counter[str], float]:
+    """Read ``count`` damaged files, or as many as the minutes allow.
+
+    Returns:
+        How many were handled, how each ended, and the longest time in seconds.
+    """
     clips = [(path.suffix, path.read_bytes()) for path in make_clips(folder)]
     ends: Counter[str] = Counter()
-    handled, longest_s = 0, 0.0
+    handled, longest_s, end_s = 0, 0.0, time.monotonic() + minutes * 60
     for number in range(first, first + count):
+        if time.monotonic() > end_s:
+            break
         chance = random.Random(number)
         suffix, data = chance.choice(clips)
         path = folder / f"damaged-{number}{suffix}"
@@ -123,13 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time, with fewer files")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        handled, ends, longest_s = run(options.count, options.first, Path(folder))
-    sys.stdout.write(f"{handled} of {options.count} handled, {dict(ends)}, longest {longest_s:.1f} s\n")
-    command = f"python -m tests.faults.mutated_videos --count {options.count} (longest {longest_s:.1f} s, {dict(ends)})"
-    record(f"mutated_videos_handled_of_{options.count}", handled, options.count, command)
-    return 0 if handled == options.count else 1
+        handled, ends, longest_s = run(options.count, options.first, Path(folder), options.minutes)
+    read = ends.total()
+    sys.stdout.write(f"{handled} of {read} handled, {dict(ends)}, longest {longest_s:.1f} s\n")
+    command = f"python -m tests.faults.mutated_videos --first {options.first} --count {read}"
+    record(f"mutated_videos_handled_of_{options.count}", handled, read, f"{command} ({dict(ends)}, {longest_s:.1f} s)")
+    return 0 if handled == read else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Send SIGTERM to ``annotate`` in several states, and measure how long it takes to end.
+"""Send SIGTERM to ``annotate`` and ``serve`` in several states, and measure how long they take to end.
 
 ``python -m tests.faults.sigterm --runs 5`` writes sigterm_exit_s, the longest, to docs/results/trust.json.
 """
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,17 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
     """Start the command line."""
     command = [sys.executable, "-m", "app", "annotate", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def start_service() -> subprocess.Popen[bytes]:
+    """Start the service on the demo, and wait for its first result."""
+    command = [sys.executable, "-m", "app", "serve", "demo", "--no-web", "--json-lines"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) and b'"faces"' not in line:
+        pass
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it need not wait for a reader
+    return process
 
 
 def seconds_to_end(process: subprocess.Popen[bytes]) -> float:
@@ -94,6 +106,13 @@ def while_resuming(folder: Path, clip: Path, chance: random.Random) -> float:
     return seconds_to_end(process)
 
 
+def while_serving(folder: Path, clip: Path, chance: random.Random) -> float:
+    """While results are published."""
+    process = start_service()
+    time.sleep(chance.uniform(0, 1))
+    return seconds_to_end(process)
+
+
 def _handles_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
@@ -105,6 +124,7 @@ STATES: Final[tuple[Callable[[Path, Path, random.Random], float], ...]] = (
     while_connecting,
     while_analysing,
     while_resuming,
+    while_serving,
 )
 
 
