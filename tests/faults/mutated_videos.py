@@ -1,24 +1,29 @@
 """Read damaged video files as the program does, and check that each gives frames or one clear error within 30 s.
 
 ``python -m tests.faults.mutated_videos --count 10000`` writes mutated_videos_handled_of_10000 (or of the count) to
-docs/results/trust.json. The damage is reproducible from ``--first`` and the number of the file.
+docs/results/trust.json. The damage is reproducible from ``--first`` and the number of the file. The processes that
+decode are forked from this one after the imports, which are most of their start; `tests.faults.test_long_runs` starts
+them as the program does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import av
 import numpy as np
 
+from engine.capture import decode_child, decode_process
 from engine.capture.opening import open_source
 from engine.errors import SourceError
 from tests.faults.figures import record
@@ -124,6 +129,58 @@ def run(count: int, first: int, folder: Path, minutes: float = 1e9) -> tuple[int
     return handled, ends, longest_s
 
 
+class ForkedDecoder:
+    """A process that decodes, as `subprocess.Popen` has it for `DecodeChild`, but forked."""
+
+    def __init__(self, handle: int, descriptor: int) -> None:
+        reading, writing = os.pipe()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            self._serve(handle, descriptor, reading)
+        os.close(reading)
+        self.stdin = os.fdopen(writing, "wb", buffering=0)
+
+    def kill(self) -> None:
+        """End it."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status; ``timeout`` is that of a process that hung up, which ends at once."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+    @staticmethod
+    def _serve(handle: int, descriptor: int, reading: int) -> NoReturn:
+        try:
+            os.setsid()
+            os.dup2(reading, 0)
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            _close_all_but(handle, descriptor)
+            sys.argv[1:] = [str(handle)]
+            decode_process.main()
+        finally:
+            os._exit(0)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Close what a new process would not have, above all the parent's end of the connection."""
+    first = 3
+    for number in sorted(kept):
+        os.closerange(first, number)
+        first = number + 1
+    os.closerange(first, 1024)
+
+
+def fork_decoders() -> None:
+    """From now on, fork the processes that decode instead of starting them."""
+    decode_child._start = lambda theirs, descriptor: ForkedDecoder(theirs.fileno(), descriptor)  # type: ignore[assignment, return-value]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -131,6 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time, with fewer files")
     options = parser.parse_args(arguments)
+    if hasattr(os, "fork"):
+        fork_decoders()
     with tempfile.TemporaryDirectory() as folder:
         handled, ends, longest_s = run(options.count, options.first, Path(folder), options.minutes)
     read = ends.total()
