@@ -458,8 +458,8 @@ class _Job:
         info = self._source.info
         if info.is_live or info.kind is SourceKind.PICTURES:
             return JournaledPipeline(self._engine)
-        process_all = JournaledPipeline(self._engine, tentative=True).process_all
-        return Hindsight(process_all, self._engine.config.tracking.confirm_s)
+        track_all = JournaledPipeline(self._engine, tentative=True).track_all
+        return Hindsight(track_all, self._engine.config.tracking.confirm_s)
 
     def _rebuild(self) -> JournaledPipeline:
         """Another engine in place of one that is stuck, with its tracks and averages lost; on the inference thread."""

@@ -1,4 +1,4 @@
-"""The threads of a run: capture, inference, and one for each sink. The only file of the engine that starts threads.
+"""The threads of a run: capture, inference, and one for each sink. Other threads of the engine: engine/overlap.py.
 
 Live frames pass through a slot that keeps the newest; file frames wait in a bounded queue, so a slow pipeline slows the
 file down. Likewise a slow sink slows a file down and drops results of a live source; every drop is counted.
@@ -64,6 +64,9 @@ class DelayedPipeline(Protocol):
     def flush(self) -> Sequence[FrameResult]:
         """Return all other results; called once, after the last frame of a source that was read to its end."""
 
+    def end(self) -> Sequence[FrameResult]:
+        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run."""
+
 
 class _Immediate:
     """A pipeline without delay."""
@@ -77,6 +80,9 @@ class _Immediate:
         return (self._process(frame),)
 
     def flush(self) -> Sequence[FrameResult]:
+        return ()
+
+    def end(self) -> Sequence[FrameResult]:
         return ()
 
 
@@ -488,18 +494,23 @@ class Runtime:
             self._pipeline = pipeline
         pipeline = self._pipeline
         self._busy_s = None
-        while (frame := self._next_frame()) is not None:
-            results = self._watched(number, partial(pipeline.feed, frame))
-            if results is None:
-                return
-            self._processed += 1
-            self._deliver(results)
-        if self._completed():
-            self._deliver(self._watched(number, pipeline.flush) or ())
+        try:
+            while (frame := self._next_frame()) is not None:
+                results = self._watched(number, partial(pipeline.feed, frame))
+                if results is None:
+                    return
+                self._processed += 1
+                self._deliver(results)
+            if self._completed():
+                self._deliver(self._watched(number, pipeline.flush) or ())
+        finally:
+            self._deliver(self._watched(number, pipeline.end) or ())
 
     def _watched(self, number: int, work: Callable[[], Sequence[FrameResult]]) -> Sequence[FrameResult] | None:
         """Results of the pipeline; None if the thread was abandoned meanwhile."""
-        self._busy_s = time.monotonic()
+        with self._lock:
+            if number == self._inference:
+                self._busy_s = time.monotonic()
         results = work()
         with self._lock:
             if number != self._inference:
