@@ -55,6 +55,8 @@ def test_a_face_is_a_bundle_with_the_time_of_capture(receiver: socket.socket, he
     assert face["labels"] == list(message.labels)
     assert face["shares"] == pytest.approx(message.shares)
     assert {name[2:]: given[0] for name, given in face.items() if name.startswith("p/")} == pytest.approx(message.p)
+    assert {name[2:]: given[0] for name, given in face.items() if name.startswith("q/")} == pytest.approx(message.q)
+    assert face["q_aleatoric"] == pytest.approx([message.q_aleatoric])
     assert face["aleatoric"] == pytest.approx([message.aleatoric])
     assert face["epistemic"] == pytest.approx([message.epistemic])
     assert {name[3:] for name in face if name.startswith("au/")} == set(message.au)
