@@ -68,9 +68,12 @@ def test_a_face_is_a_bundle_with_the_time_of_capture(receiver: socket.socket, he
 
 def test_what_was_not_assessed_has_no_message(header) -> None:
     (message,) = live_frame(header, fake_result(fake_frame(), fake_face())).messages
-    empty = dataclasses.replace(message, labels=(), shares=(), p={}, confidence=None, ood=None, au={}, pose_deg=None)
+    empty = dataclasses.replace(
+        message, labels=(), shares=(), q={}, p={}, confidence=None, ood=None, q_ood=None, au={}, pose_deg=None
+    )
     names = [name for name, values in face_values(empty) if values]
-    assert names == ["id", "decision", "carried", "model", "aleatoric", "epistemic", "quality", "box"]
+    measures = ["aleatoric", "epistemic", "q_aleatoric", "q_epistemic"]
+    assert names == ["id", "decision", "carried", "model", *measures, "quality", "box"]
 
 
 def test_only_so_many_faces_are_sent(receiver: socket.socket, header) -> None:
