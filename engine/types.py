@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -198,13 +199,25 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SteadyEstimate:
+    """The estimate of a face averaged over time: what a decision rests on, and what is shown."""
+
+    probabilities: Float64  # (C,) order of facs.EXPRESSIONS
+    uncertainty: Uncertainty
+
+    def __post_init__(self) -> None:
+        _freeze(self, "probabilities", (None,), np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """Route of a face, with its labels and their probabilities, largest first; both empty for REJECT."""
 
     route: Route
     reason: Reason
     labels: tuple[str, ...] = ()
-    shares: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()  # of the steady estimate
+    steady: SteadyEstimate | None = None  # None before the first frame of sufficient quality
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.shares):
@@ -264,3 +277,7 @@ class FrameResult:
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
     left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked
     cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it
+
+
+#: What is left to do for tracked frames (`engine.engine.Engine.track_all`); returns their results, in order.
+Analysis: TypeAlias = Callable[[], list[FrameResult]]
