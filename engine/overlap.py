@@ -1,7 +1,8 @@
 """Work on a second thread while the first does something else: networks let go of Python's lock while they run.
 
-The networks of one group of a file's frames run while the next group is tracked (engine/hindsight.py), and both
-networks of a live frame run at the same time (engine/pipeline.py).
+The networks of one group of a file's frames run while the next group is tracked (engine/hindsight.py). Of a live frame,
+both networks run at the same time (engine/pipeline.py), and half of the known faces are followed on each thread
+(engine/tracking/mesh.py).
 """
 
 from __future__ import annotations
