@@ -186,12 +186,18 @@ class _Listener:
         self._progress.close()
 
 
+class _WorkerTracebackError(Exception):
+    """The traceback of a bug in a worker, as the cause of the error here, so that it is saved with it."""
+
+
 def _result(source: GivenSource, item: Item, report: Report) -> ItemResult:
     """The result that a batch without workers would have."""
     folder = SessionFolder(Path(item.folder))
     if report.state is ItemState.FAILED:
-        kind: type[Exception] = RuntimeError if report.is_bug else EngineError
-        error = kind(report.problem)
+        error: Exception = EngineError(report.problem)
+        if report.is_bug:
+            error = RuntimeError(report.problem.removeprefix("internal error: "))
+            error.__cause__ = _WorkerTracebackError(report.traceback)
         return ItemResult(source, folder, report.state, problem=report.problem, error=error, is_bug=report.is_bug)
     if report.state is ItemState.NOT_STARTED:
         return ItemResult(source, folder, report.state)

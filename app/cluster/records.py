@@ -64,6 +64,7 @@ class Report:
     fault: str | None = None  # what part of the source was lost
     problem: str = ""  # with its remedy on the command line
     is_bug: bool = False
+    traceback: str = ""  # of a bug
     blocks: bool = False  # every other source would fail too
     remarks: tuple[str, ...] = ()  # of its exports
     written: tuple[str, ...] = ()  # files of its exports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import traceback
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +15,7 @@ from app.cluster.remote import RemoteSession, fetch, is_remote
 from app.engine_cache import EngineCache
 from app.export.command import Exported, export_session
 from app.export.job import ExportChoice
+from app.printable import without_password
 from app.remedies import cli_text
 from app.session.folder import SessionFolder
 from app.sources import open_given
@@ -47,8 +49,9 @@ class ItemWorker:
             self._engines.abandon()  # the thread still uses one
         is_bug = not isinstance(error, EngineError)
         problem = f"internal error: {type(error).__name__}: {error}" if is_bug else cli_text(error)
+        trace = without_password("".join(traceback.format_exception(error))) if is_bug else ""
         blocks = affects_every_source(error)
-        return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, blocks=blocks)
+        return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, traceback=trace, blocks=blocks)
 
     def _run(self, item: Item, listener: ProgressListener, control: JobControl) -> Report:
         if not is_remote(item.spec) and not is_remote(item.folder):
@@ -72,7 +75,7 @@ class ItemWorker:
         self, item: Item, spec: str, folder: SessionFolder, listener: ProgressListener, control: JobControl
     ) -> Outcome:
         def open_source(name: str) -> FrameSource:
-            return open_given(name, item.file, self._setup.recursive)
+            return open_given(name, item.file, self._setup.recursive, self._setup.settings.capture)
 
         options = self._setup.options
         if item.again and not options.force:
