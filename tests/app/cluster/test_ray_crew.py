@@ -87,7 +87,7 @@ class FakeRay:
 
             def result() -> str:
                 if number in self.dying:
-                    raise ActorDiedError
+                    raise ActorDiedError("Traceback of the actor")
                 return str(real.annotate(item))
 
             return result
@@ -147,6 +147,15 @@ def test_a_lost_actor_is_replaced_and_its_source_taken_up_again(ray: FakeRay, tm
     assert [report.state for report in reports] == [ItemState.DONE] * 6
     assert len(recorder.losses) == 1
     assert len(ray.actors) == 3
+
+
+def test_what_ray_reports_of_a_lost_actor_is_kept(ray: FakeRay, tmp_path: Path) -> None:
+    ray.dying = {1, 2}
+    crew = RayCrew(1, setup_of(), None, 0.0)
+    (report,) = dispatch(items_of(clips(tmp_path / "in", 1), tmp_path / "out"), crew, JobControl(), Recorder())
+    crew.close()
+    assert report.problem.endswith("its worker ended (ActorDiedError)")
+    assert report.traceback == "Traceback of the actor"
 
 
 def test_without_a_number_there_is_a_worker_for_each_cpu(ray: FakeRay) -> None:

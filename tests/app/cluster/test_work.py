@@ -152,6 +152,34 @@ def test_a_missing_address_is_a_failure_of_its_own(store: str, opened: list[str]
     assert "none.mp4 cannot be read" in report.problem
 
 
+def test_errors_and_files_name_addresses_not_the_copies(clip: Path, store: str, opened: list[str]) -> None:
+    item = Item(0, f"{store}/in/clip.mp4", f"{store}/out/clip")
+    assert run(item).written == tuple(
+        f"{store}/out/clip/{name}" for name in ("faces.csv", "faces.parquet", "journal.jsonl", "metadata.json")
+    )
+
+    def unreadable() -> SourceError:
+        return SourceError(f"{opened[-1]} is damaged, see {Path(opened[-1]).parent / 'session'}/journal.jsonl")
+
+    report = run(item, setup_of(force=True), FakePipeline(3, unreadable))
+    assert report.problem == f"{store}/in/clip.mp4 is damaged, see {store}/out/clip/journal.jsonl"
+
+
+def test_a_stopped_source_at_an_address_writes_nothing(clip: Path, store: str, opened: list[str]) -> None:
+    control = JobControl()
+    control.stop()
+    with ItemWorker(setup_of(), FakeEngines(FakePipeline())) as worker:
+        report = worker.run(Item(0, f"{store}/in/clip.mp4", f"{store}/out/clip"), SilentListener(), control)
+    assert report == Report(0, ItemState.INTERRUPTED)
+    assert not (clip.parents[1] / "out").exists()
+
+
+def test_a_folder_is_named_as_it_is(clip: Path, store: str, opened: list[str]) -> None:
+    (clip.parent / "file").write_text("")
+    report = run(Item(0, f"{store}/in/clip.mp4", str(clip.parent / "file" / "out")))
+    assert report.problem.startswith(f"{clip.parent / 'file' / 'out'} cannot be ")
+
+
 def test_the_videos_of_an_address_are_found(tmp_path: Path, store: str) -> None:
     for name in ("b10.mp4", "b9.mp4", "deep/c.mkv", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
