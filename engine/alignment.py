@@ -82,10 +82,10 @@ def align_face(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> tupl
     fine_from_frame[:, 2] += (finer - 1) / 2  # the middle of a block of fine pixels falls on its crop pixel
     grey = _warped(image, fine_from_frame, side_px * finer)
     if finer > 1:
-        grey = cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
     landmarks = (points @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]) / side_px
     frame_from_crop = np.asarray(cv2.invertAffineTransform(crop_from_frame), np.float64)
-    return np.asarray(grey, np.uint8), landmarks.astype(np.float32), frame_from_crop
+    return grey, landmarks.astype(np.float32), frame_from_crop
 
 
 def _warped(image: UInt8, crop_from_frame: Float64, side_px: int) -> UInt8:
