@@ -143,8 +143,8 @@ def test_figures_are_collected_and_written(monkeypatch: pytest.MonkeyPatch) -> N
     collected = _recorded(monkeypatch, report, "action_unit_figures", gives=("figures",))
     written = _recorded(monkeypatch, report, "write_figures")
     assert "wrote out.json" in _run("figures", "au", "report.json", "--out", "out.json")
-    _run("figures", "au", "report.json")
-    assert collected == [(Path("report.json"),)] * 2
+    _run("figures", "au", "report.json", "--reference", "clips.json")
+    assert collected == [(Path("report.json"), None), (Path("report.json"), Path("clips.json"))]
     assert [out for _, out in written] == [Path("out.json"), Path("docs/results/action_units.json")]
     assert all(figures == ("figures",) for figures, _ in written)
 
