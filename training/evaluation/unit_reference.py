@@ -31,8 +31,8 @@ _COLUMNS: Final[dict[int, int]] = {unit: unit for unit in (1, 2, 4, 5, 6, 7, 9, 
     43: 45
 }
 RESAMPLES: Final = 1000
-#: AUROC for the reference's occurrences from which a unit counts as agreeing with it.
-AGREEING_AUROC: Final = 0.70
+#: Correlation within clips, and AUROC for the reference's occurrences, from which a unit counts as agreeing with it.
+AGREEING_R, AGREEING_AUROC = 0.20, 0.70
 _MIN_FRAMES: Final = 10
 
 
@@ -148,10 +148,12 @@ def compare_with_reference(
 def agreeing_units(report: ReferenceReport) -> dict[int, bool]:
     """Whether model and reference agree, per FACS number of the units that both code.
 
-    They agree if the whole interval of the correlation is above 0 and the AUROC reaches AGREEING_AUROC.
+    They agree if the correlation reaches AGREEING_R with its whole interval above 0, and the AUROC AGREEING_AUROC.
     """
     return {
-        int(unit.unit.removeprefix("AU")): unit.within_clip_r.low > 0 and unit.auroc.value >= AGREEING_AUROC
+        int(unit.unit.removeprefix("AU")): unit.within_clip_r.value >= AGREEING_R
+        and unit.within_clip_r.low > 0
+        and unit.auroc.value >= AGREEING_AUROC
         for unit in report.units
     }
 

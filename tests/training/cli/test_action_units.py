@@ -216,7 +216,7 @@ def test_from_training_to_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     report = tmp_path / "report" / "report.json"
     _run("figures", "au", report, "--out", tmp_path / "figures.json")
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
-    assert len(figures) == 6
+    assert len(figures) == 11
     assert all("--test-fold 2 --fer FER --split PrivateTest" in figure["command"] for figure in figures)
     report.write_text(report.read_text().replace('"PrivateTest"', '"PublicTest"'))
     with pytest.raises(ValueError, match="is of PublicTest of FERPlus: evaluate with --split PrivateTest"):

@@ -13,11 +13,14 @@ from training.action_units.exported import ExportedActionUnits
 from training.evaluation.unit_reference import (
     MEAN_UNITS,
     ReferenceFaces,
+    ReferenceReport,
+    UnitAgreement,
+    agreeing_units,
     compare_with_reference,
     read_reference_faces,
     within_group_correlation,
 )
-from training.metrics.bootstrap import draw
+from training.metrics.bootstrap import Figure, draw
 
 UNITS = (1, 2, 4, 6, 12, 25, 26)
 
@@ -47,6 +50,20 @@ def test_rates_and_auroc_are_those_of_the_decisions(tmp_path: Path) -> None:
     theirs = np.tile([0.0, 0.0, 2.0, 2.0], 5)[:, np.newaxis].repeat(7, 1)
     (first, *_) = compare_with_reference(network, faces_of(theirs, np.repeat(["a", "b"], 10)), ours, 50).units
     assert (first.rate, first.reference_rate, first.auroc.value) == (0.75, 0.5, 1.0)
+
+
+def test_units_agree_from_a_correlation_beyond_chance_and_an_auroc_on() -> None:
+    def unit(code: str, r: tuple[float, float], auroc: float) -> UnitAgreement:
+        return UnitAgreement(code, True, Figure(r[0], r[1], 1.0, 9), Figure(auroc, 0.0, 1.0, 9), 0.1, 0.1)
+
+    units = (
+        unit("AU1", (0.21, 0.01), 0.70),
+        unit("AU2", (0.19, 0.10), 0.90),  # too weak
+        unit("AU4", (0.50, -0.1), 0.90),  # may be chance
+        unit("AU12", (0.80, 0.70), 0.69),
+    )
+    report = ReferenceReport("m", "0", 3, 9, units, Figure(0.4, 0.3, 0.5, 9))
+    assert agreeing_units(report) == {1: True, 2: False, 4: False, 12: False}
 
 
 def test_a_unit_that_the_model_lacks_leaves_the_mean_undefined(tmp_path: Path) -> None:
