@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,11 +15,13 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from engine.backends.contract import contract_path
+from engine.backends.contract import contract_path, input_shapes
 from engine.backends.model_file import read_model
+from engine.backends.onnx_runtime import OnnxRuntimeBackend
 from engine.backends.registry import open_backend
-from engine.backends.trial import try_model
+from engine.backends.trial import open_with_limits, try_model
 from engine.errors import ModelError
+from engine.types import Float32
 
 ModelMaker = Callable[..., Path]
 
@@ -57,6 +61,20 @@ def test_a_sound_model_of_others_is_opened(expression_model: ModelMaker) -> None
     backend.close()
 
 
+def test_a_model_is_tried_with_the_faces_of_a_group_of_frames(
+    action_unit_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, runs, run = read_model(action_unit_model()), list[dict[str, tuple[int, ...]]](), OnnxRuntimeBackend.run
+
+    def noted(self: OnnxRuntimeBackend, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        runs.append({name: values.shape for name, values in inputs.items()})
+        return run(self, inputs)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "run", noted)
+    open_with_limits(model, 0, 20.0)
+    assert runs[-1] == input_shapes(model.contract, 8 * 8)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the memory of one process")
 def test_a_model_that_needs_too_much_memory_is_refused(expression_model: ModelMaker) -> None:
     with pytest.raises(ModelError, match=r"expression\.onnx"):
@@ -66,6 +84,16 @@ def test_a_model_that_needs_too_much_memory_is_refused(expression_model: ModelMa
 def test_a_model_that_takes_too_long_is_refused(expression_model: ModelMaker) -> None:
     with pytest.raises(ModelError, match=r"did not load and run within 0\.05 s: use a model from a release"):
         try_model(read_model(expression_model()), time_limit_s=0.05)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="this system does not limit processor time")
+def test_a_model_whose_processor_time_is_used_up_is_refused(
+    expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = subprocess.CompletedProcess((), -signal.SIGXCPU, b"", b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(ModelError, match=r"did not load and run within 20 s"):
+        try_model(read_model(expression_model()))
 
 
 def test_a_model_that_cannot_run_is_refused_with_the_reason(expression_model: ModelMaker) -> None:
