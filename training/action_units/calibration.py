@@ -60,7 +60,8 @@ def calibrate(
     logits = run_logits(session, faces.crops, bank)
     temperature = fit_temperature(logits, faces.occurs, faces.known)
     occurrence = mean_occurrence(logits, temperature)
-    ties, weak = {}, None
+    ties: dict[int, float] = {}
+    weak: WeakLabels | None = None
     if fer is not None:
         in_the_wild = mean_occurrence(run_logits(session, fer.crops, bank), temperature)
         ties, weak = expression_ties(in_the_wild, faces.units, fer), weak_labels(in_the_wild, faces.units, fer)

@@ -32,6 +32,7 @@ faces128, 12 units with the labels of the first model).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -177,7 +178,7 @@ class UncertainGraphLayer(nn.Module):
         super().__init__()
         units = config.units
         self.sampled = config.mask == "sampled"
-        self.rectify = torch.relu if config.links == "relu" else functional.softplus
+        self.rectify: Callable[[Tensor], Tensor] = torch.relu if config.links == "relu" else functional.softplus
         self.edges = nn.Parameter(_initial_edges(config))  # B
         self.noisy: Tensor  # (K, K) 1 where the mask is sampled
         own = 1.0 if config.self_noise else 0.0
@@ -195,8 +196,7 @@ class UncertainGraphLayer(nn.Module):
 
     def adjacency(self) -> Tensor:
         """The learned adjacency (K, K), symmetric, normalised."""
-        rest = 1 - torch.eye(len(self.edges), device=self.edges.device) if self.rectify is not torch.relu else 1
-        edges = self.rectify(self.edges + self.edges.T) * rest + torch.eye(len(self.edges), device=self.edges.device)
+        edges = self.rectify(self.edges + self.edges.T) + torch.eye(len(self.edges), device=self.edges.device)  # Eq. b
         scale = edges.sum(1).rsqrt()
         return scale.unsqueeze(1) * edges * scale  # Eq. b
 

@@ -78,17 +78,19 @@ def _run(network: ExportedActionUnits, crops: UInt8, bank: Float32) -> _Run:
     """Means over a bank, whose samples are taken a few at a time."""
     temperature = network.calibration.temperature
     between = ~np.eye(bank.shape[-1], dtype=bool)
-    occurrence, aleatoric, mask = 0.0, 0.0, 0.0
+    units = bank.shape[-1]
+    occurrence, aleatoric = (np.zeros((len(crops), units)) for _ in range(2))
+    mask = np.zeros((len(crops), units * (units - 1)))
     for start in range(0, len(bank), _AT_ONCE):
         some = bank[start : start + _AT_ONCE]
         logits, mean_mask = network.sampled(crops, some)
         samples, share = sigmoid(logits, temperature), len(some) / len(bank)
-        occurrence = occurrence + share * samples.mean(1).astype(np.float64)
-        aleatoric = aleatoric + share * binary_decomposition(samples).aleatoric.astype(np.float64)
-        mask = mask + share * mean_mask[:, between].astype(np.float64)
-    p = np.clip(np.asarray(occurrence), 1e-12, 1 - 1e-12)
+        occurrence += share * samples.mean(1).astype(np.float64)
+        aleatoric += share * binary_decomposition(samples).aleatoric.astype(np.float64)
+        mask += share * mean_mask[:, between].astype(np.float64)
+    p = np.clip(occurrence, 1e-12, 1 - 1e-12)
     total = -(p * np.log(p) + (1 - p) * np.log(1 - p))
-    return _Run(p, np.maximum(total - aleatoric, 0.0), np.asarray(mask))
+    return _Run(p, np.maximum(total - aleatoric, 0.0), mask)
 
 
 def _correlations(first: Float64, second: Float64) -> Float64:
