@@ -89,10 +89,10 @@ class Column(QWidget):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        side = max(round(1.2 * em), round((self.width() - _COLUMN_EM * em) / 2))
-        self.body.setContentsMargins(side, round(1.2 * em), side, round(1.5 * em))
-        self.body.setSpacing(round(0.9 * em))
+        top = theme.grid_px(self, 1.2)
+        side = max(top, round((self.width() - _COLUMN_EM * theme.em(self)) / 2))
+        self.body.setContentsMargins(side, top, side, theme.grid_px(self, 1.5))
+        self.body.setSpacing(theme.grid_px(self, 0.9))
 
 
 class ActionButton(QPushButton):
@@ -133,10 +133,9 @@ class Card(QFrame):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        pad = round(_CARD_PAD_EM * em)
+        pad = theme.grid_px(self, _CARD_PAD_EM)
         self.body.setContentsMargins(pad, pad, pad, pad)
-        self.body.setSpacing(round(0.5 * em))
+        self.body.setSpacing(theme.grid_px(self, 0.5))
 
 
 class ReflowRow(QWidget):
@@ -163,7 +162,7 @@ class ReflowRow(QWidget):
         return super().event(event)
 
     def _reflow(self) -> None:
-        spacing = round(0.7 * theme.em(self))
+        spacing = theme.grid_px(self, 0.7)
         if spacing != self._row.spacing():  # setting it requests a layout, which would recurse
             self._row.setSpacing(spacing)
         widest = max(widget.minimumSizeHint().width() for widget in self._widgets)

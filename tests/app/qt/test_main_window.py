@@ -149,7 +149,7 @@ def test_an_unknown_page_is_an_error(window: MainWindow) -> None:
     assert window.shown == "start"
 
 
-def test_notices_of_pages_are_shown_above_them(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
+def test_notices_of_pages_are_shown_over_them(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
     pages["live"].noticed.emit(Notice("Camera lost", Severity.ERROR, "camera"))
     assert window.notice is not None
     assert window.notice.text == "Camera lost"

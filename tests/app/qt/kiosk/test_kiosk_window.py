@@ -463,7 +463,7 @@ def test_all_parts_have_accessible_names(open_kiosk):
     QTest.keyPress(kiosk.window, Qt.Key.Key_Escape)
     hold(kiosk, 1.5)
     assert kiosk.window.ring.accessibleName() == "Keep holding to leave"
-    assert kiosk.window.ring.accessibleDescription() == "50%"
+    assert kiosk.window.ring.accessibleDescription() == "50 %"
     assert kiosk.window.accessibleName()
 
 
