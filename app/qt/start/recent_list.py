@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
@@ -105,10 +105,7 @@ class RecentList(Card):
     chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        heading = self.tr("Recent sessions")
-        self.setAccessibleName(heading)
-        self.body.addWidget(text_label(heading, "heading"))
+        super().__init__(QCoreApplication.translate("mien", "Recent sessions"), parent)
         self._empty = text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim")
         self.body.addWidget(self._empty)
         self._rows: list[SessionRow] = []

@@ -96,6 +96,7 @@ class Toasts(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._around = parent
         self._toasts: list[Toast] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -169,14 +170,14 @@ class Toasts(QWidget):
             toast.deleteLater()
 
     def _width(self) -> int:
-        em, parent = theme.em(self), self.parentWidget()
+        em, parent = theme.em(self), self._around
         return round(min(_WIDTH_EM * em, parent.width() - 2 * _MARGIN_EM * em))
 
     def _place(self) -> None:
         self.setVisible(bool(self._toasts))
         if not self._toasts:
             return
-        em, parent = theme.em(self), self.parentWidget()
+        em, parent = theme.em(self), self._around
         self._column.setSpacing(round(0.4 * em))
         size = self.sizeHint()
         margin = round(_MARGIN_EM * em)

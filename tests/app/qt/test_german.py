@@ -14,7 +14,14 @@ from PySide6.QtWidgets import QApplication, QLabel
 from app.overlay.overlay import DISCLAIMER, LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.start_page import StartPage
-from app.qt.translation import TextTranslator, expression_name, installed_languages, read_texts, translated, use_language
+from app.qt.translation import (
+    TextTranslator,
+    expression_name,
+    installed_languages,
+    read_texts,
+    translated,
+    use_language,
+)
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS, UNIT_NAMES
 
 SOURCES = Path(__file__).parents[3] / "app" / "qt"

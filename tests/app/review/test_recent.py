@@ -60,7 +60,7 @@ def test_the_thumbnail_is_a_frame_of_the_video(tmp_path: Path) -> None:
     thumbnail = read_recent(tmp_path / "run").thumbnail
     assert thumbnail is not None
     assert thumbnail.shape == (THUMBNAIL_PX[1], THUMBNAIL_PX[0], 3)
-    assert abs(float(thumbnail.mean()) - 200) < 12  # not the first frame, which has no face
+    assert float(thumbnail[:45].mean()) > 190  # not the first frame, which has no face; below is the disclaimer
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\n", b'{"journal": 999}\n'])

@@ -42,7 +42,7 @@ POOR = dataclasses.replace(UNLIKE, decision=LOW_QUALITY, ood_score=None, aleator
         (
             dataclasses.replace(SEVERAL, labels=("anger", "fear", "disgust"), shares=(0.3, 0.3, 0.3)),
             Zone.SEVERAL,
-            "Three readings: angry, scared or disgusted.",
+            "Three readings: angry, fearful or disgusted.",
         ),
         (UNLIKE, Zone.UNLIKE, "Unlike what it learned from: no label."),
         (POOR, None, "Not seen well"),
