@@ -423,8 +423,8 @@ class _Job:
         info = self._source.info
         if info.is_live or info.kind is SourceKind.PICTURES:
             return JournaledPipeline(self._engine)
-        process_all = JournaledPipeline(self._engine, tentative=True).process_all
-        return Hindsight(process_all, self._engine.config.tracking.confirm_s)
+        track_all = JournaledPipeline(self._engine, tentative=True).track_all
+        return Hindsight(track_all, self._engine.config.tracking.confirm_s)
 
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""

@@ -1,4 +1,4 @@
-"""The threads of a run: capture, inference, and one for each sink. The only file of the engine that starts threads.
+"""The threads of a run: capture, inference, and one for each sink. Other threads of the engine: engine/overlap.py.
 
 Live frames pass through a slot that keeps the newest; file frames wait in a bounded queue, so a slow pipeline slows the
 file down. Likewise a slow sink slows a file down and drops results of a live source; every drop is counted.
@@ -52,6 +52,9 @@ class DelayedPipeline(Protocol):
     def flush(self) -> Sequence[FrameResult]:
         """Return all other results; called once, after the last frame of a source that was read to its end."""
 
+    def end(self) -> Sequence[FrameResult]:
+        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run."""
+
 
 class _Immediate:
     """A pipeline without delay."""
@@ -65,6 +68,9 @@ class _Immediate:
         return (self._process(frame),)
 
     def flush(self) -> Sequence[FrameResult]:
+        return ()
+
+    def end(self) -> Sequence[FrameResult]:
         return ()
 
 
@@ -426,12 +432,15 @@ class Runtime:
             self._source.close()
 
     def _infer(self) -> None:
-        while (frame := self._next_frame()) is not None:
-            results = self._pipeline.feed(frame)
-            self._processed += 1
-            self._deliver(results)
-        if self._completed():
-            self._deliver(self._pipeline.flush())
+        try:
+            while (frame := self._next_frame()) is not None:
+                results = self._pipeline.feed(frame)
+                self._processed += 1
+                self._deliver(results)
+            if self._completed():
+                self._deliver(self._pipeline.flush())
+        finally:
+            self._deliver(self._pipeline.end())
 
     def _deliver(self, results: Sequence[FrameResult]) -> None:
         for result in results:

@@ -7,7 +7,6 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +28,7 @@ from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.errors import BackendError, SourceError
 from engine.files import write_text
-from engine.hindsight import Hindsight
+from engine.hindsight import GROUP_FRAMES
 from engine.records import json_text, load_json, read_record
 from engine.runtime import FrameSink, Runtime
 from engine.types import Frame, FrameResult
@@ -217,11 +216,9 @@ def run_stages(job: Job) -> StageRun:
 
 
 def _processed(engine: Engine, frames: list[Frame]) -> Iterator[FrameResult]:
-    """Process frames as annotate does: in groups, and with faces confirmed backwards."""
-    hindsight = Hindsight(partial(engine.process_all, tentative=True), engine.config.tracking.confirm_s)
-    for frame in frames:
-        yield from hindsight.feed(frame)
-    yield from hindsight.flush()
+    """Process frames in groups as annotate does, but one stage after the other."""
+    for start in range(0, len(frames), GROUP_FRAMES):
+        yield from engine.process_all(frames[start : start + GROUP_FRAMES])
 
 
 def _decode(job: Job) -> tuple[float, list[Frame]]:
