@@ -32,7 +32,6 @@ from app.cli_options import (
 from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     USER_ERROR,
     app_version,
     new_progress,
@@ -44,6 +43,7 @@ from app.terminal import (
     print_saved_traceback,
     stop_on_signal,
 )
+from app.termination import INTERRUPTED
 from engine.errors import ThreadStuckError
 
 if TYPE_CHECKING:
@@ -186,10 +186,12 @@ def _annotate_all(
 
     def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
         def open_labelled(spec: str) -> FrameSource:
-            return open_given(spec, source.file, recursive)
+            return open_given(spec, source.file, recursive, settings.capture)
 
         progress.place += 1
-        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
+        outcome = annotate(
+            source.spec, folder, open_labelled, cache.engine_for, options, progress, control, cache.reopen
+        )
         if formats and outcome.finished:
             _export_annotated(folder.path, formats, options.video, control)
         return outcome

@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # these import the video libraries
 #: Exit statuses.
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
-INTERRUPTED: Final = 130
 OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
 
 #: Tracebacks of this run; a batch may have several.
@@ -110,7 +109,10 @@ def new_progress() -> ProgressListener:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[JobControl]:
-    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
+    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one interrupts what is running.
+
+    After SIGTERM the program ends within a limit; see app/termination.py.
+    """
     from app.annotate import JobControl
 
     control = JobControl()

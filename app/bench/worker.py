@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from app.bench.figures import Job, LiveRun, Percentiles, StageRun
-from app.bench.probes import own_rss_mb
+from app.bench.probes import own_rss_mb, program_cpu_s
 from app.cli_options import engine_settings
 from app.overlay.overlay import Overlay
 from app.session.journal import JournalSink
@@ -133,9 +133,9 @@ def run_live(job: Job) -> LiveRun:
         runtime.start()
         try:
             memory = _run_for(runtime, job.warm_up_s)
-            before, start_s, cpu_s = runtime.counters(), time.perf_counter(), time.process_time()
+            before, start_s, cpu_s = runtime.counters(), time.perf_counter(), program_cpu_s()
             memory = _run_for(runtime, job.seconds)
-            after, end_s, cpu_s = runtime.counters(), time.perf_counter(), time.process_time() - cpu_s
+            after, end_s, cpu_s = runtime.counters(), time.perf_counter(), program_cpu_s() - cpu_s
         finally:
             runtime.stop()
     passed_s = end_s - start_s
@@ -225,11 +225,11 @@ def _decode(job: Job) -> tuple[float, list[Frame]]:
     """Processor milliseconds per frame of reading the clip, and its first frames, as many as memory allows."""
     limit = max(_MAX_BYTES // (3 * job.clip.width_px * job.clip.height_px), _COLD_FRAMES + 1)
     count = 0
-    start_s = time.process_time()
+    start_s = program_cpu_s()
     with open_source(job.clip.path) as source:
         for _ in _first(source, job.clip.fps * job.seconds):
             count += 1
-    passed_s = time.process_time() - start_s
+    passed_s = program_cpu_s() - start_s
     with open_source(job.clip.path) as source:
         frames = list(_first(source, min(limit, job.clip.fps * job.seconds)))
     return 1000 * passed_s / max(count, 1), frames

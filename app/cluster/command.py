@@ -187,7 +187,7 @@ class _Listener:
         self._progress.close()
 
 
-class WorkerTraceback(Exception):
+class WorkerTracebackError(Exception):
     """Cause of an error that a worker met: the text is its traceback there."""
 
     def __str__(self) -> str:
@@ -200,10 +200,11 @@ def _result(source: GivenSource, item: Item, report: Report) -> ItemResult:
     address = shown(item.folder) if is_remote(item.folder) or is_remote(item.spec) else None
     result = ItemResult(source, folder, report.state, address=address)
     if report.state is ItemState.FAILED:
-        kind: type[Exception] = RuntimeError if report.is_bug else EngineError
-        error = kind(report.problem)
+        error: Exception = EngineError(report.problem)
+        if report.is_bug:
+            error = RuntimeError(report.problem)
         if report.traceback:
-            error.__cause__ = WorkerTraceback(report.traceback)
+            error.__cause__ = WorkerTracebackError(report.traceback)
         return dataclasses.replace(result, problem=report.problem, error=error, is_bug=report.is_bug)
     if report.state is ItemState.NOT_STARTED:
         return result

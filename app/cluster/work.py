@@ -17,6 +17,7 @@ from app.cluster.remote import RemoteSession, fetch, is_remote, shown
 from app.engine_cache import EngineCache
 from app.export.command import Exported, export_session
 from app.export.job import ExportChoice
+from app.printable import without_password
 from app.remedies import cli_text
 from app.session.folder import SessionFolder
 from app.sources import open_given
@@ -50,7 +51,7 @@ class ItemWorker:
             self._engines.abandon()  # the thread still uses one
         is_bug = not isinstance(error, EngineError)
         problem = f"internal error: {type(error).__name__}: {error}" if is_bug else cli_text(error)
-        trace = "".join(traceback.format_exception(error)) if is_bug else ""
+        trace = without_password("".join(traceback.format_exception(error))) if is_bug else ""
         blocks = affects_every_source(error)
         return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, traceback=trace, blocks=blocks)
 
@@ -79,7 +80,7 @@ class ItemWorker:
         self, item: Item, spec: str, folder: SessionFolder, listener: ProgressListener, control: JobControl
     ) -> Outcome:
         def open_source(name: str) -> FrameSource:
-            return open_given(name, item.file, self._setup.recursive)
+            return open_given(name, item.file, self._setup.recursive, self._setup.settings.capture)
 
         options = self._setup.options
         if item.again and not options.force:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -81,7 +82,8 @@ def run_service(settings: ServeConfig, check: bool = False) -> None:
     from engine.errors import ThreadStuckError
 
     engines = EngineCache(for_live(settings.engine), settings.tracker)
-    service = LiveService(settings, engines, open_live_source, app_version(), log=print_error)
+    open_source = partial(open_live_source, limits=settings.engine.capture)
+    service = LiveService(settings, engines, open_source, app_version(), log=print_error)
     outputs = make_outputs(settings, service)
     if check:
         names = ", ".join(output.name for output in outputs)

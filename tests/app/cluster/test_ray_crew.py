@@ -17,6 +17,7 @@ from app.cluster.dispatch import dispatch
 from app.cluster.ray_actors import RayCrew
 from app.cluster.work import ItemWorker
 from engine.capture.source import FrameSource
+from engine.config import CaptureConfig
 from engine.errors import ConfigError
 from tests.app.cluster.conftest import Recorder, items_of, setup_of
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -108,7 +109,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
     monkeypatch.setattr(ray_actors, "_PROGRESS_S", 0.0)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
-    def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
         return FakeSource(5, files=(Path(spec),))
 
     monkeypatch.setattr(work, "open_given", open_given)

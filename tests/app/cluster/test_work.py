@@ -16,6 +16,7 @@ from app.cluster.remote import find_remote, is_remote, session_address
 from app.cluster.work import ItemWorker
 from app.session.metadata import read_metadata
 from engine.capture.source import FrameSource
+from engine.config import CaptureConfig
 from engine.errors import BackendError, SourceError
 from tests.app.cluster.conftest import setup_of, table_of
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -27,7 +28,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Specs of the sources that were opened; all have 35 fake frames and the bytes of their file."""
     specs: list[str] = []
 
-    def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
         specs.append(spec)
         return FakeSource(35, files=(Path(spec),))
 
@@ -67,7 +68,7 @@ def test_every_error_is_a_report(
     report = run(Item(0, str(clip), str(tmp_path / "out")), pipeline=FakePipeline(3, lambda: error))
     assert (report.state, report.is_bug, report.blocks) == (ItemState.FAILED, is_bug, blocks)
     assert str(error) in report.problem
-    assert ("Traceback" in report.traceback and "FakePipeline" not in report.problem) == is_bug
+    assert ("in process\n" in report.traceback and "ValueError: odd" in report.traceback) is is_bug
 
 
 def test_a_source_that_is_given_again_continues(clip: Path, tmp_path: Path, opened: list[str]) -> None:
