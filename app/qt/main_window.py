@@ -38,7 +38,7 @@ _MIN_SIZE: Final = (960, 600)
 _VISIBLE_PX: Final = 100
 #: Pages whose keys are shown at their first use, and how many keys.
 _HINTED: Final = ("live", "annotate", "review")
-_HINT_KEYS: Final = 4
+_HINT_KEYS: Final = 6
 _ICONS: Final = {
     "start": IconName.HOME,
     "live": IconName.CAMERA,
@@ -131,9 +131,8 @@ class MainWindow(QMainWindow):
         if name not in _HINTED or name in now.hints_seen or not now.notice_read:
             return
         self._store.change(hints_seen=(*now.hints_seen, name))
-        keyed = [action for action in page.page_actions() if action.shortcuts()]
-        keyed.sort(key=lambda action: "Ctrl" in key_text(action))  # single keys first, in the order of the menu
-        keys = [f"{key_text(action)}: {action.text().replace('&', '').rstrip('…')}" for action in keyed[:_HINT_KEYS]]
+        keyed = [action for action in page.page_actions() if action.shortcuts()][:_HINT_KEYS]
+        keys = [f"{key_text(action)}: {action.text().replace('&', '').rstrip('…')}" for action in keyed]
         text = self.tr("Keys. {keys} · ?: all keys").format(keys=" · ".join(keys))
         self._notices.show_notice(Notice(text, Severity.INFO, "hint", (NoticeAction(self.tr("Got it"), lambda: None),)))
 

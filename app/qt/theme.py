@@ -254,6 +254,7 @@ def _palette(theme: Theme) -> QPalette:
         "on_accent": (role.HighlightedText,),
         "line": (role.Mid, role.Midlight, role.Light),
         "dim": (role.PlaceholderText,),
+        "edge": (role.Dark, role.Shadow),  # edges that Fusion draws inside of controls
     }.items():
         for one in roles:
             palette.setColor(one, theme.colour(name))

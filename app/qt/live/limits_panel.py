@@ -14,7 +14,7 @@ from app.live.routing_history import RouteShares
 from app.qt import theme
 from app.qt.widgets.disclosure import Disclosure
 from app.qt.widgets.expression_panel import MAX_NATS
-from app.qt.widgets.page_parts import ReflowRow, text_label
+from app.qt.widgets.page_parts import GrowingLabel, ReflowRow, text_label
 from app.settings.limits import Limits, bold_limits, boldness_of
 
 #: Slider steps per nat, or per 1 of the epistemic scale (a share of the validation faces).
@@ -92,8 +92,7 @@ class LimitsPanel(QWidget):
         self.accept_value, self.ood_value, self.bold_value = text_label(""), text_label(""), text_label("")
         self.advanced = Disclosure(self.tr("Advanced"), self.tr("Show the two limits that the slider moves together"))
         self.bar = SharesBar()
-        self.shares_text = QLabel(self.tr("No face in the last 30 s."))
-        self.shares_text.setWordWrap(True)
+        self.shares_text = GrowingLabel(self.tr("No face in the last 30 s."))
         self.reset = QPushButton(self.tr("Back to the model's own limits"))
         self.reset.clicked.connect(self.reset_to_model)
         self.lock_reason = QLabel()

@@ -30,6 +30,34 @@ def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
     return label
 
 
+class GrowingLabel(QLabel):
+    """A wrapped label for a text that changes often: its height grows with the text and shrinks only with the width."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+
+    def setText(self, text: str) -> None:  # noqa: N802 (Qt's name)
+        """Show a text, and make room for it."""
+        super().setText(text)
+        if self.isVisible():
+            self.setMinimumHeight(max(self.minimumHeight(), self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another width."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(self.heightForWidth(self.width()))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another size of text."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self.setMinimumHeight(self.heightForWidth(self.width()))
+
+
 def breakable(text: str) -> str:
     """Insert zero-width spaces where long paths and names may wrap."""
     return text.replace("_", "_\u200b").replace("/", "/\u200b").replace("\\", "\\\u200b")

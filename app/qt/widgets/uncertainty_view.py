@@ -15,15 +15,13 @@ from app.qt import theme
 from app.qt.translation import expression_name
 from app.qt.widgets.disclosure import Disclosure
 from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
-from app.qt.widgets.page_parts import text_label
+from app.qt.widgets.page_parts import GrowingLabel
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from app.settings.limits import Limits
 from engine.types import Route
 
 #: Resolution of the mark inside a zone; a smaller change is not painted.
 _STEPS: Final = 40
-#: Lines that the sentence has at least, so that the panel below does not move.
-_LINES: Final = 2.4
 #: Uncertainty, in multiples of the limit, at the right end of the zone of competing labels.
 _FULL: Final = 2.0
 
@@ -136,8 +134,7 @@ class UncertaintyView(QWidget):
         """``details``: the gauges with numbers and units."""
         super().__init__(parent)
         self.strip = ZoneStrip()
-        self.sentence = text_label("")
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.sentence = GrowingLabel()
         self.details = Disclosure(self.tr("Details"), self.tr("Show both uncertainties with their limits, as numbers"))
         for part in details:
             self.details.body.addWidget(part)
@@ -153,13 +150,12 @@ class UncertaintyView(QWidget):
         self.strip.show_reading(reading)
         if reading.sentence != self.sentence.text():
             self.sentence.setText(reading.sentence)
-            self.sentence.setMinimumHeight(round(_LINES * theme.em(self)))
 
 
 def zone_names() -> tuple[str, str, str]:
     """Translated names of the zones."""
     tr = QCoreApplication.translate
-    return tr("mien", "Clear"), tr("mien", "Several readings"), tr("mien", "Unlike what it learned")
+    return tr("mien", "Clear"), tr("mien", "Several readings"), tr("mien", "No label")
 
 
 def _readings(labels: Sequence[str]) -> str:

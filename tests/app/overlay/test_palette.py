@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,3 +106,9 @@ def test_contrast_with_the_background(background: str) -> None:
 def test_colours_over_images_stand_out_from_their_plate_and_from_what_is_not_assessed() -> None:
     assert min(contrast(colour, PLATE) for colour in EXPRESSION_COLOURS.values()) >= 3.0
     assert min(distance(colour, GREY) for colour in EXPRESSION_COLOURS.values()) > 0.08
+
+
+def test_the_page_of_the_service_has_the_same_colours() -> None:
+    page = (Path(__file__).parents[3] / "app" / "serve" / "page.html").read_text(encoding="utf-8")
+    for label, colour in EXPRESSION_COLOURS.items():
+        assert f'{label}: "#{bytes(colour).hex()}"' in page
