@@ -155,7 +155,7 @@ class UncertaintyView(QWidget):
 def zone_names() -> tuple[str, str, str]:
     """Translated names of the zones."""
     tr = QCoreApplication.translate
-    return tr("mien", "Clear"), tr("mien", "Several readings"), tr("mien", "No label")
+    return tr("mien", "Clear"), tr("mien", "Several"), tr("mien", "No label")
 
 
 def _readings(labels: Sequence[str]) -> str:

@@ -105,7 +105,7 @@ def test_the_panel_shows_the_sentence_of_the_face(panel: ExpressionPanel) -> Non
         shown = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
         assert reading_of(row, LIMITS).sentence in shown
     panel.show_row(SEVERAL)
-    assert panel.uncertainty.strip.accessibleDescription() == "Several readings"
+    assert panel.uncertainty.strip.accessibleDescription() == "Several"
 
 
 def test_zones_differ_without_colour(qtbot: QtBot) -> None:
