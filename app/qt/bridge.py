@@ -75,6 +75,7 @@ class LiveRecording(QObject):
     """One recording at a time. An error ends the recording, never the run."""
 
     changed = Signal(object)  # RecordState
+    started = Signal(object)  # pathlib.Path of the folder, for a recording that the end of the program ends
     recorded = Signal(object)  # pathlib.Path of a finished recording
     noticed = Signal(object)  # Notice
     open_requested = Signal(object)  # pathlib.Path of a recording to review
@@ -111,6 +112,7 @@ class LiveRecording(QObject):
             self._on_error(error)
             return
         self._set_state(RecordState.ON)
+        self.started.emit(folder.path)
 
     def stop(self) -> None:
         """End the recording and write its tables in the background; ignored unless the state is ON."""
@@ -411,7 +413,7 @@ class LiveBridge(QObject):
         run, shown = self._run, self._shown
         if run is None or shown is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
             return
-        rows = rows_of(shown.result)
+        rows = rows_of(shown.result, repeat=True)
         picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._view_px)
         self._shown = run.renderer.newest = RenderedFrame(shown.result, rows, bgrx(picture))
         self.presented.emit(self._shown)

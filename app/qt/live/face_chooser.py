@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -19,6 +19,9 @@ _WAIT_S: Final = 1.5
 
 class FaceChooser(QWidget):
     """Follows one face by id: the chosen one, else the one shown before, else the largest."""
+
+    #: The user has chosen a face.
+    chosen_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -79,12 +82,14 @@ class FaceChooser(QWidget):
         if self._ids:
             later = [face for face in self._ids if self._followed is not None and face > self._followed]
             self._chosen = later[0] if later else self._ids[0]
+            self.chosen_changed.emit()
 
     def pick(self, rows: Sequence[FaceRow], x: float, y: float) -> None:
         """Choose the smallest face whose box contains this point of the frame, in pixels."""
         found = face_at(rows, x, y)
         if found is not None:
             self._chosen = found
+            self.chosen_changed.emit()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
         """Adapt to the text size."""

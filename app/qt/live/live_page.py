@@ -204,6 +204,12 @@ class LivePage(Page):
         self.graph.show_estimate(face.action_units if face is not None and row and row.occurrence else None)
         self.chart.add(presented.result.frame.timestamp_s, row)
 
+    def _show_chosen_face(self) -> None:
+        """Show another face in the frame shown, if no new frame will come."""
+        shown = self.bridge.shown
+        if shown is not None and self.bridge.state in (LiveState.PAUSED, LiveState.ENDED):
+            self._present(shown)
+
     def _show_row(self, row: FaceRow | None) -> None:
         self.expression.show_row(row)
         self.units.show_row(row)
@@ -332,8 +338,10 @@ class LivePage(Page):
         self.bridge.presented.connect(self._present)
         self.bridge.noticed.connect(self.noticed)
         self.bridge.recording.changed.connect(self._follow_recording)
+        self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
         self.bridge.recording.open_requested.connect(self.session_requested)
+        self.faces.chosen_changed.connect(self._show_chosen_face)
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)
         self.chooser.chosen.connect(self._open)

@@ -13,12 +13,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from app.overlay.overlay import face_at
+from app.overlay.overlay import OverlayParts, face_at
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.note_store import NoteStore
 from app.qt.review.review_panels import FacePanel, NotesPanel
-from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
+from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame, has_own_overlay
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
@@ -29,6 +29,7 @@ from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session
+from app.session.lock import FileLock
 from engine.facs import EXPRESSIONS
 
 #: As `app.qt.widgets.page.Page.make_action`: text, shortcut, slot and, optionally, tooltip.
@@ -47,6 +48,8 @@ class OpenedSession:
 
     session: Session  # the desk closes it
     notes: Notes | None  # None: review.json cannot be read, so notes are disabled
+    lock: FileLock | None = None  # of the notes; the desk releases it
+    read_only: bool = False  # another window may change the notes, this one may not
 
 
 class ReviewDesk(QWidget):
@@ -76,6 +79,7 @@ class ReviewDesk(QWidget):
         self._out_s: float | None = None
         self.video = VideoView()
         transport, zooms = self._make_playback_actions(make_action)
+        self.overlay_actions = self._make_overlay_actions(make_action)
         labels, exclude, remove = self._make_note_actions(make_action)
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
@@ -118,12 +122,20 @@ class ReviewDesk(QWidget):
         self.player.moved.connect(self._follow_position)
         self.player.playing_changed.connect(self._follow_playing)
         if opened.notes is not None:
-            notes = opened.notes if opened.notes.coder else opened.notes.with_coder(coder)
-            self.note_store = NoteStore(session.folder, notes, self)
-            self.note_store.noticed.connect(self.noticed)
-            self.note_store.changed.connect(self._follow_notes)
-        self._enable_actions(session=True, notes=self.note_store is not None)
+            store = self.note_store = NoteStore(
+                *(session.folder, opened.notes, self),
+                coder=coder,
+                lock=opened.lock,
+                read_only=opened.read_only,
+            )
+            store.noticed.connect(self.noticed)
+            store.changed.connect(self._follow_notes)
+            store.saved.connect(self.notes_panel.show_saved)
+        can_change = self.note_store is not None and not opened.read_only
+        self._enable_actions(session=True, notes=can_change)
+        self._apply_overlay()
         self.notes_panel.show_coder(self.notes.coder)
+        self.notes_panel.allow_changes(can_change)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
         self.face_panel.set_header(session.header)
         self.timeline.set_session(session)
@@ -154,7 +166,7 @@ class ReviewDesk(QWidget):
     @property
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (*self._session_actions, *self._note_actions)
+        return (*self._session_actions, *self.overlay_actions, *self._note_actions)
 
     def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
         """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
@@ -162,6 +174,14 @@ class ReviewDesk(QWidget):
         play = make(tr("Play or pause"), "Space", self.toggle)
         back = make(tr("Frame back"), "Left", partial(self._step, -1))
         forward = make(tr("Frame forward"), "Right", partial(self._step, 1))
+        five_back = make(tr("Five frames back"), "Ctrl+Left", partial(self._step, -5))
+        five_forward = make(tr("Five frames forward"), "Ctrl+Right", partial(self._step, 5))
+        uncertain = make(
+            tr("Next uncertain moment"),
+            "N",
+            self.go_to_uncertain,
+            tr("Go to where the chosen face is next ambiguous or not assessed"),
+        )
         second_back = make(tr("Second back"), "Shift+Left", partial(self._skip, -1.0))
         second_forward = make(tr("Second forward"), "Shift+Right", partial(self._skip, 1.0))
         start = make(tr("Go to start"), "Home", partial(self.go_to, 0.0))
@@ -180,11 +200,24 @@ class ReviewDesk(QWidget):
             make(tr("Whole session"), "A", lambda: self.timeline.zoom_out_full()),
         )
         self._session_actions: tuple[QAction, ...] = (
-            *(play, back, forward, second_back, second_forward, start, end),
+            *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
             *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, *zooms),
         )
         buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
         return buttons, zooms
+
+    def _make_overlay_actions(self, make: MakeAction) -> tuple[QAction, ...]:
+        """Make the switches of what is drawn over the image: boxes, labels and action units."""
+        tr = self.tr
+        switches = (
+            make(tr("Boxes"), "B", self._apply_overlay, tr("Boxes around faces")),
+            make(tr("Labels"), "Shift+B", self._apply_overlay, tr("Labels and decisions over the picture")),
+            make(tr("Units"), "U", self._apply_overlay, tr("Action units over the picture")),
+        )
+        for switch in switches:
+            switch.setCheckable(True)
+            switch.setChecked(switch is not switches[-1])  # the units are shown beside the picture
+        return switches
 
     def _make_note_actions(self, make: MakeAction) -> tuple[dict[str, QAction], QAction, QAction]:
         """Make the actions that change notes; return those with buttons in the panels."""
@@ -209,8 +242,17 @@ class ReviewDesk(QWidget):
     def _enable_actions(self, *, session: bool, notes: bool) -> None:
         for action in self._session_actions:
             action.setEnabled(session)
+        can_switch = session and self._session is not None and not has_own_overlay(self._session)
+        for action in self.overlay_actions:
+            action.setEnabled(can_switch)
         for action in self._note_actions:
             action.setEnabled(notes)
+
+    def _apply_overlay(self) -> None:
+        """Draw what the switches say; the standing line is drawn with the labels."""
+        boxes, labels, units = (action.isChecked() for action in self.overlay_actions)
+        if self.player is not None:
+            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose=boxes))
 
     # Playback
 
@@ -228,6 +270,24 @@ class ReviewDesk(QWidget):
         """Show the frame at this time, in seconds of the session."""
         if self.player is not None:
             self.player.go_to_time(time_s)
+
+    def go_to_uncertain(self) -> None:
+        """Go to the next moment at which the chosen face, or any if none is chosen, is ambiguous or not assessed.
+
+        After the last one follows the first.
+        """
+        if self._session is None or self.player is None:
+            return
+        selected = self.timeline.selected
+        faces = [face for face in self._session.faces if selected in (None, face.face_id)]
+        for after in (self.player.position, -1):
+            found = [place for face in faces if (place := face.next_uncertain(after)) is not None]
+            if found:
+                self.player.pause()
+                self.player.go_to(min(found))
+                return
+        hint = self.tr("This face is never ambiguous, and never unlike the training pictures.")
+        self.noticed.emit(Notice(hint, Severity.INFO, _HINT_TOPIC))
 
     def _shuttle(self, direction: int) -> None:
         if self.player is not None:
@@ -297,7 +357,9 @@ class ReviewDesk(QWidget):
 
     def rename_marker(self, marker: Marker, text: str) -> None:
         """Give a marker another text."""
-        if self.note_store is not None:
+        if self.note_store is not None and self.note_store.read_only:
+            self._follow_notes()  # the list shows the new text
+        elif self.note_store is not None:
             renamed = Marker(marker.time_s, text)
             notes = self.notes.without_marker(marker).with_marker(renamed)
             self.note_store.change(self.tr("renamed marker"), notes)

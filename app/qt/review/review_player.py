@@ -51,14 +51,16 @@ class ShownFrame:
 class _Request:
     position: int
     space_px: tuple[int, int]
+    parts: OverlayParts
 
 
 class _FrameRenderer:
     """Decodes frames and draws the overlay, on the worker thread."""
 
-    def __init__(self, session: Session, parts: OverlayParts | None, open_clip: Callable[[Path], Clip]) -> None:
+    def __init__(self, session: Session, open_clip: Callable[[Path], Clip]) -> None:
         self._session = session
-        self._overlay = _overlay_of(session, parts)
+        self._parts: OverlayParts | None = None
+        self._overlay: Overlay | None = None  # of these parts
         self._open_clip = open_clip
         self._clip: Clip | None = None
 
@@ -74,7 +76,16 @@ class _FrameRenderer:
         except (EngineError, OSError) as error:
             return ShownFrame(request.position, rows, None, (0, 0), window_text(error))
         size = (image.shape[1], image.shape[0])
-        return ShownFrame(request.position, rows, present(image, rows, self._overlay, request.space_px), size)
+        overlay = self._overlay_of(request.parts)
+        return ShownFrame(request.position, rows, present(image, rows, overlay, request.space_px), size)
+
+    def _overlay_of(self, parts: OverlayParts) -> Overlay | None:
+        """None for a video that already has the overlay."""
+        if has_own_overlay(self._session):
+            return None
+        if self._overlay is None or parts != self._parts:
+            self._parts, self._overlay = parts, Overlay(self._session.header, parts)
+        return self._overlay
 
     def close(self) -> None:
         """Close the file; call it after the thread has ended."""
@@ -83,10 +94,9 @@ class _FrameRenderer:
             self._clip = None
 
 
-def _overlay_of(session: Session, parts: OverlayParts | None) -> Overlay | None:
-    """None for a video that already has the overlay."""
-    annotated = session.video is not None and session.video.annotated
-    return None if annotated else Overlay(session.header, parts)
+def has_own_overlay(session: Session) -> bool:
+    """Whether the overlay is part of the only video that was found, so that it cannot be changed."""
+    return session.video is not None and session.video.annotated
 
 
 class ReviewPlayer(QObject):
@@ -125,7 +135,8 @@ class ReviewPlayer(QObject):
         self._times: Sequence[float] = session.times_s.tolist()
         self._position_at = session.position_at
         self._clock = clock
-        self._renderer = _FrameRenderer(session, parts, open_clip)
+        self._parts = parts or OverlayParts()
+        self._renderer = _FrameRenderer(session, open_clip)
         self._worker = Worker("mien-review-frame", self._renderer.show, self.shown.emit, self._fail)
         self._space_px = (640, 360)
         self._position = 0
@@ -161,9 +172,14 @@ class ReviewPlayer(QObject):
         self._space_px = (max(width_px, 1), max(height_px, 1))
         self.refresh()
 
+    def set_overlay(self, parts: OverlayParts) -> None:
+        """Set what is drawn over the image; no effect on a video that already has the overlay."""
+        self._parts = parts
+        self.refresh()
+
     def refresh(self) -> None:
         """Render the current position again."""
-        self._worker.submit(_Request(self._position, self._space_px))
+        self._worker.submit(_Request(self._position, self._space_px, self._parts))
 
     def go_to(self, position: int) -> None:
         """Go to a position, clipped to the session."""
