@@ -1,7 +1,7 @@
 """Translation: installing a language, and looking up texts that are defined outside app.qt.
 
-A translation is a JSON object from the English text to the translated one, in assets/translations/mien_XX.json; Qt's
-own compiled form, mien_XX.qm, is read too. Texts without a translation stay English.
+A translation is a JSON object from the English text to the translated one, in a file of assets/translations with the
+code of its language in its name; Qt's compiled form (.qm) is read too. Texts without a translation stay English.
 """
 
 from __future__ import annotations
