@@ -154,8 +154,8 @@ STEADY = dataclasses.replace(
 
 def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(panel: ExpressionPanel) -> None:
     panel.show_row(STEADY)
-    assert panel.chip.text.headline == "happy 82%"
-    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+    assert panel.chip.text.headline == "happy 82 %"
+    assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
     assert not panel.aleatoric.over
     assert not panel.ood_score.over
 
@@ -172,6 +172,7 @@ def test_a_thin_line_on_each_bar_shows_the_frame_alone(panel: ExpressionPanel) -
 
 
 def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, qtbot: QtBot) -> None:
+    panel.uncertainty.details.open()
     panel.show_row(ACCEPTED)
     QApplication.processEvents()
     panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))  # waits
