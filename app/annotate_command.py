@@ -164,7 +164,7 @@ def _annotate_all(
     from app.annotate import annotate, check_start
     from app.batch import ItemResult, ItemState, NumberedProgress, run_batch, write_failed
     from app.engine_cache import EngineCache
-    from app.session.folder import SessionFolder
+    from app.session.folder import SessionFolder, SessionState
     from app.session.naming import session_folders
     from app.sources import GivenSource, find_sources, open_given
 
@@ -197,6 +197,8 @@ def _annotate_all(
         return outcome
 
     with EngineCache(settings, tracker) as cache:
+        if folders and folders[0].state() is not SessionState.FINISHED and _is_video_file(sources.found[0].spec):
+            cache.prepare()
         pairs = list(zip(sources.found, folders, strict=True))
         results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
     status = _finish_batch(results, partial(write_failed, out))
@@ -204,6 +206,15 @@ def _annotate_all(
         sys.stdout.flush()
         os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
     return status
+
+
+def _is_video_file(spec: str) -> bool:
+    from engine.capture.opening import is_video
+
+    try:
+        return Path(spec).is_file() and is_video(Path(spec))
+    except (OSError, ValueError):  # an address or a camera, or a file that cannot be read, as opening it reports
+        return False
 
 
 def _annotate_with_workers(
