@@ -44,13 +44,14 @@ from app.terminal import (
     stop_on_signal,
 )
 from app.termination import INTERRUPTED
-from engine.errors import ThreadStuckError
+from engine.errors import OutputError, ThreadStuckError
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome
     from app.batch import ItemResult
     from app.cluster.records import Report, WorkerChoice, WorkerSetup
     from app.engine_cache import EngineCache
+    from app.session.folder import SessionFolder
     from engine.capture.source import FrameSource
     from engine.config import EngineConfig
 
@@ -164,7 +165,7 @@ def _annotate_all(
     from app.annotate import annotate, check_start
     from app.batch import ItemResult, ItemState, NumberedProgress, run_batch, write_failed
     from app.engine_cache import EngineCache
-    from app.session.folder import SessionFolder, SessionState
+    from app.session.folder import SessionFolder
     from app.session.naming import session_folders
     from app.sources import GivenSource, find_sources, open_given
 
@@ -197,7 +198,7 @@ def _annotate_all(
         return outcome
 
     with EngineCache(settings, tracker) as cache:
-        if folders and folders[0].state() is not SessionState.FINISHED and _is_video_file(sources.found[0].spec):
+        if folders and _needs_video_engine(sources.found[0].spec, folders[0]):
             cache.prepare()
         pairs = list(zip(sources.found, folders, strict=True))
         results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
@@ -208,12 +209,14 @@ def _annotate_all(
     return status
 
 
-def _is_video_file(spec: str) -> bool:
+def _needs_video_engine(spec: str, folder: SessionFolder) -> bool:
+    """Whether a source is a video file whose session is not finished; False if in doubt."""
+    from app.session.folder import SessionState
     from engine.capture.opening import is_video
 
     try:
-        return Path(spec).is_file() and is_video(Path(spec))
-    except (OSError, ValueError):  # an address or a camera, or a file that cannot be read, as opening it reports
+        return Path(spec).is_file() and is_video(Path(spec)) and folder.state() is not SessionState.FINISHED
+    except (OSError, ValueError, OutputError):  # annotating it tells
         return False
 
 
