@@ -251,7 +251,8 @@ def _print_ending(result: ItemResult) -> None:
         print_internal_error(result.error)
     elif result.error is not None:
         print_error(result.problem)
-        if result.error.__cause__ is not None:  # of a lost worker, as the cluster reports it
+        # Of a lost worker, as the cluster reports it; what the system says is in the problem.
+        if not isinstance(result.error.__cause__, (OSError, type(None))):
             print_saved_traceback(result.error)
     if result.outcome is not None:
         _print_outcome(result.outcome, result.address)
