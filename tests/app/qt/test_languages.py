@@ -54,11 +54,13 @@ _SAME: Final = (
     r"Mien",
     r"AU\d+",
     r"REC",
+    r"(American )?English|Deutsch",
     r"Scroll (Left|Right)",  # Qt's buttons of tab bars
     r"onnxruntime|openvino",
     r"fake (expression|action_units): fake CPU",  # models, backends and devices
     r"[\w.-]*/\S*",  # folders
     rf"({FILM}-\d|long)\.mp4",
+    rf"{FILM}-\d",  # the session of one
     SESSION,
     r"camera-\d-[\d-]+",  # a recording
 )
