@@ -102,6 +102,20 @@ class VideoFileSource(FrameSource):
                 self._ready = picture
                 return
 
+    def jump_to_time(self, time_s: float) -> None:
+        """Decode from the last key frame before this time on; see the base. Indices follow from the mean rate."""
+        origin_s = self._clock.origin_s if self._advance() is not None else None
+        tick_s = float(self._stream.time_base or 0)
+        if origin_s is None or not tick_s or not self.info.fps:
+            self.skip_to_time(time_s)
+            return
+        with contextlib.suppress(av.FFmpegError):  # a file that cannot be sought is decoded from here
+            self._container.seek(math.floor((origin_s + time_s) / tick_s), stream=self._stream)
+            self._pictures = self._decode()
+            self._ahead.clear()
+        self.skip_to_time(time_s)
+        self._next_index = round(self._clock.now_s * self.info.fps) + 1
+
     @property
     def truncated(self) -> bool:
         """Whether the file ended well before the duration that it states. False until the end was reached."""
@@ -182,6 +196,11 @@ class _Clock:
         self.end_s = 0.0  # when the last frame stops being shown
         self.corrected = 0  # times that were replaced
         self.untimed = 0  # frames without a time
+
+    @property
+    def origin_s(self) -> float | None:
+        """Presentation time of second 0; None before the first frame, or if frames carry no time."""
+        return self._first_s
 
     def show(self, picture: VideoFrame, later_s: Sequence[float | None] = ()) -> None:
         """Move on to a frame; ``later_s`` are the presentation times of the frames after it."""

@@ -9,23 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.overlay.overlay import face_at
-from app.qt import theme
+from app.overlay.overlay import OverlayParts, face_at
+from app.overlay.region import WHOLE, Region
 from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.note_store import NoteStore
-from app.qt.review.review_panels import FacePanel, NotesPanel
+from app.qt.review.review_panels import NotesPanel
 from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
-from app.qt.review.transport_bar import Glyph, TransportBar
+from app.qt.review.transport_bar import TransportBar
+from app.qt.widgets.action_unit_panel import ActionUnitPanel
+from app.qt.widgets.face_column import FaceColumn
+from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
-from app.qt.widgets.page_parts import SideArea
 from app.qt.widgets.video_view import VideoView
+from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session
@@ -36,9 +39,6 @@ MakeAction = Callable[..., QAction]
 
 _VIDEO_TOPIC: Final = "review-video"
 _HINT_TOPIC: Final = "review-hint"
-#: Initial width of the side panels in em, and of the whole desk in pixels in a window 1280 pixels wide.
-_SIDE_EM: Final = 24.0
-_INITIAL_PX: Final = 1060
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class ReviewDesk(QWidget):
         parent: QWidget | None = None,
         *,
         open_clip: Callable[[Path], Clip] = ClipReader,
+        layout: WorkspaceLayout = WorkspaceLayout.SIMPLE,
     ) -> None:
         """``make_action`` registers an action with the page, so that its shortcut works there."""
         super().__init__(parent)
@@ -80,11 +81,11 @@ class ReviewDesk(QWidget):
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
         self.timeline = self.timeline_box.timeline
-        self.face_panel = FacePanel(self._next_face)
+        self.face_column, self.units = FaceColumn(), ActionUnitPanel()
         self.notes_panel = NotesPanel(labels, exclude, remove)
-        self.tabs = QTabWidget()
+        self.chips = self._make_chips(make_action)
         self._enable_actions(session=False, notes=False)
-        self._lay_out()
+        self._lay_out(make_action, layout)
         self._connect()
 
     # Session
@@ -125,7 +126,9 @@ class ReviewDesk(QWidget):
         self._enable_actions(session=True, notes=self.note_store is not None)
         self.notes_panel.show_coder(self.notes.coder)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
-        self.face_panel.set_header(session.header)
+        self.face_column.set_header(session.header)
+        self.units.set_header(session.header)
+        self._follow_chips()
         self.timeline.set_session(session)
         self.timeline_box.follow_session()
         self.video.show_message(self._message_without_image(""))
@@ -140,7 +143,9 @@ class ReviewDesk(QWidget):
         parts, session = (self.note_store, self._scorer, self.player), self._session
         self.player = self.note_store = self._scorer = self._shown = self._session = None
         self.timeline.set_session(None)
-        self.face_panel.set_header(None)
+        self.face_column.set_header(None)
+        self.units.set_header(None)
+        self.video.show_region(WHOLE)
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
             if session is not None:
                 cleanup.callback(session.close)
@@ -154,7 +159,7 @@ class ReviewDesk(QWidget):
     @property
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (*self._session_actions, *self._note_actions)
+        return (*self._session_actions, *self._note_actions, *self.chips, *self.workspace.actions_of_layout)
 
     def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
         """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
@@ -174,6 +179,9 @@ class ReviewDesk(QWidget):
         mark_in = make(tr("Start of range"), "I", self.mark_in)
         mark_out = make(tr("End of range"), "O", self.mark_out)
         self._next_face = make(tr("Next face"), "F", self._choose_next_face)
+        zoom = make(
+            tr("Zoom"), "Z", self._toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves")
+        )
         zooms = (
             make(tr("Zoom in"), "+", lambda: self.timeline.zoom(1), tr("Show less time on the timeline")),
             make(tr("Zoom out"), "-", lambda: self.timeline.zoom(-1), tr("Show more time on the timeline")),
@@ -181,7 +189,7 @@ class ReviewDesk(QWidget):
         )
         self._session_actions: tuple[QAction, ...] = (
             *(play, back, forward, second_back, second_forward, start, end),
-            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, *zooms),
+            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms),
         )
         buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
         return buttons, zooms
@@ -200,6 +208,51 @@ class ReviewDesk(QWidget):
         redo = make(tr("Redo"), "Ctrl+Shift+Z", self._redo)
         self._note_actions: tuple[QAction, ...] = (marker, exclude, *labels.values(), remove, rename, undo, redo)
         return labels, exclude, remove
+
+    def _make_chips(self, make: MakeAction) -> tuple[QAction, ...]:
+        """Make the actions that choose what is drawn over the picture."""
+        tr = self.tr
+        texts = (
+            (tr("Boxes"), tr("Boxes around faces")),
+            (tr("Labels"), tr("Labels and decisions over the picture")),
+            (tr("Units"), tr("Action units over the picture")),
+            (tr("Pose"), tr("Axes of the head; the white one is its direction")),
+            (tr("Blur"), tr("Blur faces in this view; the export writes a video with blurred faces")),
+        )
+        chips = tuple(make(text, "", self._follow_chips, tip) for text, tip in texts)
+        for place, chip in enumerate(chips):
+            chip.setCheckable(True)
+            chip.setChecked(place < 2)
+        return chips
+
+    def _follow_chips(self) -> None:
+        """Draw what the chips say; an annotated video has its overlay in the picture already."""
+        video = None if self._session is None else self._session.video
+        drawn = video is not None and video.annotated
+        boxes, labels, units, pose, blur = self.chips
+        for chip in (boxes, labels, units, pose):
+            chip.setEnabled(video is not None and not drawn)
+        blur.setEnabled(video is not None)
+        self.face_column.standing_line.setVisible(not labels.isChecked() or video is None)
+        if self.player is not None:
+            shown = labels.isChecked()
+            self.player.set_parts(
+                OverlayParts(boxes.isChecked(), shown, units.isChecked(), shown, pose.isChecked(), False, blur.isChecked())
+            )
+
+    def _toggle_zoom(self) -> None:
+        """Zoom to the selected face, or show all again."""
+        shown, box = self._shown, None
+        if shown is not None and shown.frame_size_px[0]:
+            width, height = shown.frame_size_px
+            row = next((row for row in shown.rows if row.face_id == self.timeline.selected), None)
+            if row is not None and row.x is not None and row.y is not None and row.w and row.h:
+                box = (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
+        self.video.toggle_zoom(box)
+
+    def _set_region(self, region: Region) -> None:
+        if self.player is not None:
+            self.player.set_region(region)
 
     def _make_label_action(self, make: MakeAction, label: str) -> QAction:
         key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
@@ -315,7 +368,7 @@ class ReviewDesk(QWidget):
             self.note_store.change(self.tr("deleted label"), self.notes.without_label(note))
 
     def _edit_marker(self) -> None:
-        self.tabs.setCurrentIndex(1)
+        self.workspace.reveal(self.notes_panel)
         self.notes_panel.notes.edit_current()
 
     def _undo(self) -> None:
@@ -384,8 +437,9 @@ class ReviewDesk(QWidget):
         return ""
 
     def _show_face(self) -> None:
-        rows = () if self._shown is None else self._shown.rows
-        self.face_panel.show_face(self.timeline.selected, rows)
+        shown = self._shown
+        rows, thumbnails = ((), {}) if shown is None else (shown.rows, shown.thumbnails)
+        self.units.show_row(self.face_column.show_faces(rows, self.timeline.selected, thumbnails))
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
@@ -424,6 +478,8 @@ class ReviewDesk(QWidget):
     def _connect(self) -> None:
         self.video.resized_px.connect(self._resize)
         self.video.face_picked.connect(self._pick_face)
+        self.video.region_changed.connect(self._set_region)
+        self.face_column.face_chosen.connect(self._choose_face)
         self.timeline.seek_requested.connect(self.go_to)
         self.timeline.range_marked.connect(self.mark_range)
         self.timeline.face_chosen.connect(self._choose_face)
@@ -433,28 +489,26 @@ class ReviewDesk(QWidget):
         self.notes_panel.coder_changed.connect(self._set_coder)
         self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
-    def _lay_out(self) -> None:
-        upper = QWidget()
-        column = QVBoxLayout(upper)
+    def _lay_out(self, make: MakeAction, layout: WorkspaceLayout) -> None:
+        picture = QWidget()
+        column = QVBoxLayout(picture)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
         column.addWidget(self.video, 1)
         column.addWidget(self.transport)
-        rows = QSplitter(Qt.Orientation.Vertical)
-        rows.setObjectName("review-rows")
-        rows.addWidget(upper)
-        rows.addWidget(self.timeline_box)
-        rows.setSizes([430, 260])
-        self.tabs.addTab(SideArea(self.face_panel), self.tr("Face"))
-        self.tabs.addTab(SideArea(self.notes_panel), self.tr("Notes"))
-        columns = QSplitter(Qt.Orientation.Horizontal)
-        columns.setObjectName("review-columns")
-        columns.addWidget(rows)
-        columns.addWidget(self.tabs)
-        columns.setStretchFactor(0, 1)
-        side = min(round(_SIDE_EM * theme.em(self)), _INITIAL_PX * 9 // 20)
-        columns.setSizes([_INITIAL_PX - side, side])
-        for splitter in (rows, columns):
-            splitter.setChildrenCollapsible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(columns)
+        self.workspace = Workspace(
+            "review",
+            picture,
+            (
+                Panel(self.tr("Faces"), self.face_column),
+                Panel(self.tr("Notes"), self.notes_panel),
+                Panel(self.tr("Action units"), self.units),
+            ),
+            (Panel(self.tr("Timeline"), self.timeline_box, scrolls=True),),
+            make,
+            layout,
+            simple=2,
+        )
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.workspace)

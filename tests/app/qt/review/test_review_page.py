@@ -228,7 +228,7 @@ def test_shortcuts_work_while_the_timeline_has_the_focus(opened: ReviewPage, qtb
 
 
 def test_typing_a_name_triggers_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
-    opened.desk.tabs.setCurrentIndex(1)
+    opened.desk.workspace.reveal(opened.desk.notes_panel)
     coder = opened.desk.notes_panel.coder
     coder.setFocus()
     QTest.keyClicks(coder, "Mo 1")
@@ -528,7 +528,7 @@ def test_another_session_shows_its_coder_even_while_the_user_types(
     opened: ReviewPage, template: Path, tmp_path: Path, until: Until
 ) -> None:
     coder = opened.desk.notes_panel.coder
-    opened.desk.tabs.setCurrentIndex(1)
+    opened.desk.workspace.reveal(opened.desk.notes_panel)
     coder.setFocus()
     QTest.keyClicks(coder, "Ann")
     other = SessionFolder(Path(shutil.copytree(template, tmp_path / "other")))

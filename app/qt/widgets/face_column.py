@@ -1,0 +1,98 @@
+"""The panel of the faces: a card per face, and the details of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from PySide6.QtCore import QEvent, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
+
+from app.overlay.overlay import DISCLAIMER
+from app.qt import theme
+from app.qt.translation import translated
+from app.qt.widgets.expression_panel import ExpressionPanel
+from app.qt.widgets.face_cards import FaceCards
+from app.qt.widgets.page_parts import text_label
+from app.session.rows import NO_FACE, FaceRow, SessionHeader
+from app.settings.limits import Limits
+from engine.types import UInt8
+
+#: From this width on, in em, the details are beside the cards.
+_WIDE_EM: Final = 34.0
+
+
+class FaceColumn(QWidget):
+    """Cards above the details of the followed face, or beside them in a wide panel."""
+
+    #: Id of the face whose card was clicked.
+    face_chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.cards, self.expression = FaceCards(), ExpressionPanel()
+        self.cards.chosen.connect(self.face_chosen)
+        self.standing_line = text_label(translated(DISCLAIMER), "dim")
+        details = QWidget()
+        column = QVBoxLayout(details)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.expression, self.standing_line):
+            column.addWidget(part)
+        column.addStretch(1)
+        left = QWidget()
+        cards = QVBoxLayout(left)
+        cards.setContentsMargins(0, 0, 0, 0)
+        cards.addWidget(self.cards)
+        cards.addStretch(1)
+        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(left)
+        self._layout.addWidget(details, 5)
+
+    def set_header(self, header: SessionHeader | None) -> None:
+        """Use the labels and limits of a session; None: no session."""
+        self.expression.set_header(header)
+        self.forget()
+
+    def set_limits(self, limits: Limits) -> None:
+        """Move the marks of the limits."""
+        self.expression.set_limits(limits)
+
+    def show_faces(
+        self, rows: Sequence[FaceRow], followed: int | None, pictures: Mapping[int, UInt8]
+    ) -> FaceRow | None:
+        """Show the faces of one frame, and the details of the followed one; return its row.
+
+        Args:
+            rows: of the frame; empty before the first one.
+            followed: id of the face; it may be out of view.
+            pictures: see `FaceCards.show_faces`.
+        """
+        self.cards.show_faces(rows, followed, pictures)
+        row = next((row for row in rows if row.face_id == followed and row.decision != NO_FACE), None)
+        self.expression.show_row(row)
+        return row
+
+    def forget(self) -> None:
+        """Show no face, as for another source."""
+        self.cards.forget()
+        self.expression.show_row(None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Choose the direction."""
+        super().resizeEvent(event)
+        self._reflow()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Adapt to the text size."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._reflow()
+
+    def _reflow(self) -> None:
+        wide = self.width() >= _WIDE_EM * theme.em(self)
+        direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
+        if direction is not self._layout.direction():
+            self._layout.setDirection(direction)
+        self._layout.setStretch(0, 2 if wide else 0)
