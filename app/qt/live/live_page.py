@@ -20,11 +20,11 @@ from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.action_unit_panel import ActionUnitPanel
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
+from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.session.rows import FaceRow, SessionHeader
@@ -57,7 +57,8 @@ class LivePage(Page):
         self.view = VideoView()
         self.faces = FaceChoice()
         self.column = FaceColumn()
-        self.units = ActionUnitPanel()
+        self.units_page = UnitsPage()
+        self.units = self.units_page.panel
         self.graph = UnitGraphView()
         self.chart = StripChart()
         self.limits = LimitsPanel()
@@ -368,6 +369,8 @@ class LivePage(Page):
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)
         self.view.region_changed.connect(self.bridge.set_region)
+        self.units_page.all_units.connect(self.column.map.show_all_units)
+        self.units_page.all_units.connect(self.graph.show_all_units)
         self.column.face_chosen.connect(self._choose_face)
         self.transport.seek_requested.connect(self.bridge.seek)
         self.transport.speed_chosen.connect(self.bridge.set_speed)
@@ -400,8 +403,8 @@ class LivePage(Page):
             picture,
             (
                 Panel(self.tr("Faces"), self.column),
-                Panel(self.tr("Action units"), self.units),
-                Panel(self.tr("AU graph"), self.graph),
+                Panel(self.tr("Action units"), self.units_page),
+                Panel(self.tr("Links"), self.graph),
             ),
             (Panel(self.tr("Last minute"), self.chart, scrolls=True), Panel(self.tr("Limits"), self.limits)),
             self.make_action,

@@ -23,10 +23,10 @@ from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
 from app.qt.review.transport_bar import TransportBar
-from app.qt.widgets.action_unit_panel import ActionUnitPanel
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
@@ -81,7 +81,8 @@ class ReviewDesk(QWidget):
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
         self.timeline = self.timeline_box.timeline
-        self.face_column, self.units = FaceColumn(), ActionUnitPanel()
+        self.face_column, self.units_page = FaceColumn(), UnitsPage()
+        self.units = self.units_page.panel
         self.notes_panel = NotesPanel(labels, exclude, remove)
         self.chips = self._make_chips(make_action)
         self._enable_actions(session=False, notes=False)
@@ -479,6 +480,7 @@ class ReviewDesk(QWidget):
         self.video.resized_px.connect(self._resize)
         self.video.face_picked.connect(self._pick_face)
         self.video.region_changed.connect(self._set_region)
+        self.units_page.all_units.connect(self.face_column.map.show_all_units)
         self.face_column.face_chosen.connect(self._choose_face)
         self.timeline.seek_requested.connect(self.go_to)
         self.timeline.range_marked.connect(self.mark_range)
@@ -502,7 +504,7 @@ class ReviewDesk(QWidget):
             (
                 Panel(self.tr("Faces"), self.face_column),
                 Panel(self.tr("Notes"), self.notes_panel),
-                Panel(self.tr("Action units"), self.units),
+                Panel(self.tr("Action units"), self.units_page),
             ),
             (Panel(self.tr("Timeline"), self.timeline_box, scrolls=True),),
             make,

@@ -188,6 +188,10 @@ class _LabelGrid(QWidget):
         self._columns = 0
         self._arrange(1)
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One column, so that the panel can become narrow again."""
+        return QSize(max(button.sizeHint().width() for button in self._buttons), self._grid.minimumSize().height())
+
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Use the available width."""
         super().resizeEvent(event)

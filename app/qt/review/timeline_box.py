@@ -124,21 +124,20 @@ class TimelineBox(QWidget):
         self.short = QCheckBox()
         self.short.setToolTip(self.tr("Faces present for less than a second"))
         self.short.toggled.connect(self.timeline.set_with_short)
-        legend = self._legend = TimelineLegend()
         self.legend = QCheckBox(self.tr("Legend"))
         self.legend.setToolTip(self.tr("What the patterns of the timeline mean"))
-        self.legend.toggled.connect(self._fit)
-        self.legend.setChecked(True)
         self.legend.setChecked(theme.em(self) < _LEGEND_MAX_EM_PX)
         buttons = [_zoom_button(action, text) for action, text in zip(zooms, ("+", "−", self.tr("All")), strict=True)]
-        switches = self._switches = ReflowRow((_row(*buttons, self.units), _row(self.short, None, self.legend)))
+        self._switches = ReflowRow((_row(*buttons, self.units), _row(self.short, None, self.legend)))
+        self._legend = TimelineLegend()
+        self.legend.toggled.connect(self._fit)
         layout = QVBoxLayout(self)
         layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # a low box hides parts, see `_fit`
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(switches)
+        layout.addWidget(self._switches)
         layout.addWidget(self.timeline, 1)
-        layout.addWidget(legend)
+        layout.addWidget(self._legend)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Leave switches and legend out of a low box."""

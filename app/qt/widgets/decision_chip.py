@@ -73,8 +73,10 @@ class DecisionChip(DrawnPanel):
         return QSize(round(10 * em), round((_MIN_LINES + 1) * em))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Another width may need more lines."""
+        """Another width needs another number of lines."""
         super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(0)
         self._grow()
 
     def draw_static(self, painter: QPainter) -> None:

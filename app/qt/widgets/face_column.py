@@ -1,4 +1,4 @@
-"""The panel of the faces: a card per face, and the details of one of them."""
+"""The panel of the faces: a card per face, and the expression and the action units of one of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.qt import theme
 from app.qt.translation import translated
 from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.face_cards import FaceCards
+from app.qt.widgets.face_map import FaceMap
 from app.qt.widgets.page_parts import text_label
 from app.session.rows import NO_FACE, FaceRow, SessionHeader
 from app.settings.limits import Limits
@@ -31,28 +32,26 @@ class FaceColumn(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.cards, self.expression = FaceCards(), ExpressionPanel()
+        self.cards, self.expression, self.map = FaceCards(), ExpressionPanel(), FaceMap()
         self.cards.chosen.connect(self.face_chosen)
         self.standing_line = text_label(translated(DISCLAIMER), "dim")
-        details = QWidget()
-        column = QVBoxLayout(details)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.expression, self.standing_line):
-            column.addWidget(part)
-        column.addStretch(1)
         left = QWidget()
-        cards = QVBoxLayout(left)
-        cards.setContentsMargins(0, 0, 0, 0)
-        cards.addWidget(self.cards)
-        cards.addStretch(1)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.cards)
+        column.addWidget(self.standing_line)
+        column.addStretch(1)
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(left)
-        self._layout.addWidget(details, 5)
+        self._layout.addWidget(self.expression)
+        self._layout.addWidget(self.map)
+        self._layout.addStretch(1)
 
     def set_header(self, header: SessionHeader | None) -> None:
         """Use the labels and limits of a session; None: no session."""
         self.expression.set_header(header)
+        self.map.set_header(header)
         self.forget()
 
     def set_limits(self, limits: Limits) -> None:
@@ -72,12 +71,14 @@ class FaceColumn(QWidget):
         self.cards.show_faces(rows, followed, pictures)
         row = next((row for row in rows if row.face_id == followed and row.decision != NO_FACE), None)
         self.expression.show_row(row)
+        self.map.show_row(row)
         return row
 
     def forget(self) -> None:
         """Show no face, as for another source."""
         self.cards.forget()
         self.expression.show_row(None)
+        self.map.show_row(None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Choose the direction."""
@@ -95,4 +96,5 @@ class FaceColumn(QWidget):
         direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
         if direction is not self._layout.direction():
             self._layout.setDirection(direction)
-        self._layout.setStretch(0, 2 if wide else 0)
+        for place, stretch in enumerate((2, 4, 0, 0) if wide else (0, 0, 0, 1)):
+            self._layout.setStretch(place, stretch)

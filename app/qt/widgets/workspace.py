@@ -7,7 +7,7 @@ panel either scrolls itself or is put into one area.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -22,7 +22,7 @@ from app.qt.widgets.glyph_button import Glyph, GlyphButton
 from app.qt.widgets.page_parts import SideArea
 
 #: Up to this width of the window, in em (960 pixels at 100 %), the side becomes tabs.
-NARROW_EM: Final = 62.0
+NARROW_EM: Final = 64.0
 #: Width of the side and height of the dock in em, in the layout research.
 _SIDE_EM: Final = 23.0
 _DOCK_EM: Final = 19.0
@@ -80,6 +80,8 @@ class Workspace(QWidget):
         super().__init__()
         self.side, self.dock = _tabs(self.tr("Side panel")), _tabs(self.tr("Panel below the picture"))
         self._titles: dict[QWidget, str] = {}
+        self._spare = QWidget(self)  # parent of the pages that are not shown
+        self._spare.hide()
         self._side_pages = [self._page(panel) for panel in side]
         self._dock_pages = [self._page(panel) for panel in dock]
         self._pages_of = {
@@ -179,6 +181,7 @@ class Workspace(QWidget):
 
     def _page(self, panel: Panel) -> QWidget:
         page = panel.widget if panel.scrolls else SideArea(panel.widget)
+        page.setParent(self._spare)
         self._titles[page] = panel.title
         return page
 
@@ -187,12 +190,26 @@ class Workspace(QWidget):
         everything = self._chosen is WorkspaceLayout.RESEARCH
         side = self._side_pages if everything else self._side_pages[: self._simple]
         dock = self._dock_pages if everything else self._dock_pages[:1]
-        _fill(self.side, [] if self._narrow else side, self._titles)
-        _fill(self.dock, [*side, *dock] if self._narrow else dock, self._titles)
+        self._fill(self.side, [] if self._narrow else side)
+        self._fill(self.dock, [*side, *dock] if self._narrow else dock)
         place = list(WorkspaceLayout).index(self._chosen)
         self._layout_actions[place].setChecked(True)
         self.chooser.setCurrentIndex(place)
         self._show_parts()
+
+    def _fill(self, tabs: QTabWidget, pages: Sequence[QWidget]) -> None:
+        """Put these pages into the tabs; the current one stays in front if it is among them."""
+        before = [tabs.widget(place) for place in range(tabs.count())]
+        if before == list(pages):
+            return
+        current = tabs.currentWidget()
+        for page in before:
+            tabs.removeTab(0)
+            page.setParent(self._spare)
+        for page in pages:
+            tabs.addTab(page, self._titles[page])
+        if current in pages:
+            tabs.setCurrentWidget(current)
 
     def _show_parts(self) -> None:
         panels = self._shows_panels()
@@ -244,16 +261,3 @@ def _tabs(name: str) -> QTabWidget:
     tabs.setDocumentMode(True)
     tabs.setTabBarAutoHide(True)
     return tabs
-
-
-def _fill(tabs: QTabWidget, pages: Sequence[QWidget], titles: Mapping[QWidget, str]) -> None:
-    """Put these pages into the tabs; the current one stays in front if it is among them."""
-    if [tabs.widget(place) for place in range(tabs.count())] == list(pages):
-        return
-    current = tabs.currentWidget()
-    while tabs.count():
-        tabs.removeTab(0)
-    for page in pages:
-        tabs.addTab(page, titles[page])
-    if current in pages:
-        tabs.setCurrentWidget(current)

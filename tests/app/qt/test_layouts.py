@@ -22,7 +22,6 @@ SIZES = ((960, 600, 100), (1280, 800, 100), (1280, 800, 200), (1920, 1080, 100))
 
 @pytest.fixture
 def make(qtbot: QtBot, tmp_path: Path) -> Iterator[Make]:
-    write_queue(tmp_path)
     with open_windows(qtbot, tmp_path) as make:
         yield make
 
@@ -52,6 +51,7 @@ def nested(top: QWidget) -> list[str]:
 def test_no_page_scrolls_inside_a_scroll_or_cuts_a_text(
     make: Make, until: Until, tmp_path: Path, width: int, height: int, scale: int
 ) -> None:
+    write_queue(tmp_path)
     fixture = make(scale_percent=scale)
     window = fixture.window
     window.resize(width, height)
@@ -83,10 +83,3 @@ def test_the_picture_has_three_fifths_of_a_window_of_1280x800(make: Make, until:
     assert shown_share(fixture.live.view, fixture.window) >= 0.6
     fixture.open_session(until, write_session(tmp_path))
     assert shown_share(fixture.review.desk.video, fixture.window) >= 0.5
-
-
-def test_the_first_window_leaves_room_for_the_title_bar(make: Make) -> None:
-    window = make().window
-    window.resize(100, 100)
-    assert window.minimumWidth() <= 960
-    assert window.minimumHeight() <= 600

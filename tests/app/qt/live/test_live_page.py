@@ -152,8 +152,9 @@ def test_space_pauses_and_resumes(running, until):
 def test_space_presses_a_focused_button_and_does_not_pause(running, until):
     running.page.activateWindow()
     button = running.page.limits.reset
-    running.page.limits.set_limits(Limits(1.2, 0.95), Limits(0.5, 0.8))
     running.page.workspace.reveal(running.page.limits)
+    until(button.isVisible)
+    running.page.limits.set_limits(Limits(1.2, 0.95), Limits(0.5, 0.8))
     button.setFocus()
     QTest.keyClick(button, Qt.Key.Key_Space)
     assert running.bridge.state is LiveState.RUNNING

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.qt.widgets.flow_row import FlowRow
 from app.qt.widgets.page import Page
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 
@@ -21,9 +23,15 @@ class Rig(Page):
         self.workspace = Workspace("test", self.picture, side, dock, self.make_action)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(FlowRow((self.workspace.chooser, *self.workspace.switches)))
         layout.addWidget(self.workspace)
 
+    def resize(self, width: int, height: int) -> None:  # type: ignore[override]  # one of its forms
+        super().resize(width, height)
+        QTest.qWait(1)
+
     def shown(self) -> set[str]:
+        QTest.qWait(1)
         parts = (self.picture, self.faces, self.units, self.chart, self.limits)
         return {part.text() for part in parts if part.isVisible()}
 
@@ -39,6 +47,7 @@ def rig(qtbot: QtBot) -> Rig:
     qtbot.addWidget(rig)
     rig.resize(1240, 740)
     rig.show()
+    QTest.qWait(1)
     return rig
 
 
@@ -81,6 +90,7 @@ def test_a_narrow_window_has_the_side_as_tabs_below_and_a_wide_one_beside(rig: R
     assert rig.workspace.narrow
     assert rig.titles() == ([], ["Faces", "Chart"])
     rig.workspace.choose(WorkspaceLayout.RESEARCH)
+    QTest.qWait(1)
     assert rig.titles() == ([], ["Faces", "Units", "Chart", "Limits"])
     assert rig.picture.height() > 0.4 * 600
     rig.resize(1240, 740)
@@ -108,6 +118,7 @@ def test_the_current_tab_stays_in_front_when_the_window_becomes_narrow(rig: Rig)
 
 def test_sizes_of_the_user_stay_when_the_window_grows(rig: Rig) -> None:
     rig.workspace._columns.setSizes([800, 436])
+    QTest.qWait(1)
     before = rig.workspace._columns.sizes()[1]
     rig.resize(1500, 900)
     assert rig.workspace._columns.sizes()[1] == pytest.approx(before, abs=2)
