@@ -42,11 +42,13 @@ from engine.capture.thinning import thinned
 from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
-from engine.hindsight import Hindsight
+from engine.hindsight import GROUP_FRAMES, Hindsight
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
+#: Frames skipped between two looks at the control.
+_SKIP_AT_ONCE: Final = 100
 #: Settings of the header that `AnnotateOptions.selection` makes.
 SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n")
 #: Files that a message names.
@@ -160,6 +162,7 @@ def annotate(
     options: AnnotateOptions,
     listener: ProgressListener,
     control: JobControl,
+    reopen_engine: Callable[[FrameSource], Engine] | None = None,
 ) -> Outcome:
     """Annotate one source into its folder.
 
@@ -171,6 +174,7 @@ def annotate(
         options: the user's choices.
         listener: receives the progress.
         control: stops or pauses the job.
+        reopen_engine: opens another engine when a live source's is stuck.
 
     Raises:
         ValueError: the engine was opened without the preset.
@@ -183,7 +187,10 @@ def annotate(
         state = folder.state()
         check_free(folder, state, options)
         before = file_mark(spec)
-        with open_source(spec) as opened, SourceFiles(spec, opened.files, before) as files:
+        to_read = _open_unless_stopped(spec, open_source, control)
+        if to_read is None:
+            return Outcome(folder, finished=False)
+        with to_read as opened, SourceFiles(spec, opened.files, before) as files:
             try:
                 identity = files.identify(lambda: control.stopped)
             except HashingStoppedError:
@@ -199,7 +206,21 @@ def annotate(
                 raise ValueError(f"the engine was opened without the preset {options.preset.name}")
             if engine.config.tracking.face_crops and source.info.kind is not SourceKind.PICTURES:
                 raise ConfigError(f"{source.info.source_id} is not an image: only images can be face crops")
-            return _Job(spec, folder, source, engine, options, listener, control, files, identity).run()
+            job = _Job(spec, folder, source, engine, options, listener, control, files, identity)
+            job.reopen_engine = reopen_engine
+            return job.run()
+
+
+def _open_unless_stopped(
+    spec: str, open_source: Callable[[str], FrameSource], control: JobControl
+) -> FrameSource | None:
+    """The open source; None if it failed because of the signal that also stopped the job."""
+    try:
+        return open_source(spec)
+    except SourceError:
+        if control.stopped:
+            return None
+        raise
 
 
 def check_start(folder: SessionFolder, options: AnnotateOptions) -> None:
@@ -309,6 +330,7 @@ class _Job:
         files: SourceFiles,
         identity: SourceIdentity,
     ) -> None:
+        self.reopen_engine: Callable[[FrameSource], Engine] | None = None
         self._spec = spec
         self._files = files
         self._folder = folder
@@ -383,8 +405,7 @@ class _Job:
             return True
         self._engine.restore(resume.snapshot)
         if self._video is None:
-            self._source.skip_to(resume.frame + 1)
-            return True
+            return self._skip_to(resume.frame + 1)
         self._video.open()
         for done, entry in enumerate(read_journal(self._folder.journal), start=1):
             if entry.frame > resume.frame:
@@ -399,13 +420,27 @@ class _Job:
             self._listener.update(done, frame.file)
         return True
 
+    def _skip_to(self, frame_index: int) -> bool:
+        """Skip to a frame, which takes minutes in a long video; False when stopped."""
+        for index in (*range(0, frame_index, _SKIP_AT_ONCE), frame_index):
+            self._source.skip_to(index)
+            self._control.wait_while_paused()
+            if self._control.stopped:
+                return False
+        return True
+
     def _process(self) -> Outcome:
         """Analyse all remaining frames and finish the session."""
         sinks: list[FrameSink] = [JournalSink(self._folder.journal, self._header, self._resume)]
         if self._video is not None:
             sinks.append(self._video)
-        runtime = Runtime(self._source, self._pipeline(), sinks, self._engine.config.runtime)
         is_live, lost = self._source.info.is_live, None
+        # A file is resumed instead, so that no frame is missing.
+        rebuild = self._rebuild if is_live and self.reopen_engine is not None else None
+        config, pipeline = self._engine.config.runtime, self._pipeline()
+        if isinstance(pipeline, Hindsight):  # processes a group of frames at once
+            config = dataclasses.replace(config, stuck_s=config.stuck_s * GROUP_FRAMES)
+        runtime = Runtime(self._source, pipeline, sinks, config, rebuild)
         try:
             if not self._run_to_end(runtime) and not is_live:
                 return Outcome(self._folder, finished=False)
@@ -423,8 +458,14 @@ class _Job:
         info = self._source.info
         if info.is_live or info.kind is SourceKind.PICTURES:
             return JournaledPipeline(self._engine)
-        process_all = JournaledPipeline(self._engine, tentative=True).process_all
-        return Hindsight(process_all, self._engine.config.tracking.confirm_s)
+        track_all = JournaledPipeline(self._engine, tentative=True).track_all
+        return Hindsight(track_all, self._engine.config.tracking.confirm_s)
+
+    def _rebuild(self) -> JournaledPipeline:
+        """Another engine in place of one that is stuck, with its tracks and averages lost; on the inference thread."""
+        assert self.reopen_engine is not None
+        self._engine = self.reopen_engine(self._source)
+        return JournaledPipeline(self._engine)
 
     def _run_to_end(self, runtime: Runtime) -> bool:
         """Run the threads until the source ends; False when stopped before."""

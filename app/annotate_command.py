@@ -32,7 +32,6 @@ from app.cli_options import (
 from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     USER_ERROR,
     app_version,
     new_progress,
@@ -41,8 +40,10 @@ from app.terminal import (
     print_internal_error,
     print_note,
     print_result,
+    print_saved_traceback,
     stop_on_signal,
 )
+from app.termination import INTERRUPTED
 from engine.errors import ThreadStuckError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def annotate_command(
     settings = _with_tracking(settings, max_faces, find_small, face_crops)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
     with stop_on_signal() as control:
+        _check_cluster_options(on, ray_address, gpus_per_worker)
         if workers is None and on is None:
             folder = Path(out)
             status = _annotate_all(sources, recursive, folder, options, settings, tracker, control, exported)
@@ -121,6 +123,19 @@ def annotate_command(
             status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
     if status:
         raise typer.Exit(status)
+
+
+def _check_cluster_options(on: str | None, address: str | None, gpus: float) -> None:
+    """Refuse options of a cluster without one.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    from engine.errors import ConfigError
+
+    for option, is_given in (("--ray-address", address is not None), ("--gpus-per-worker", gpus > 0)):
+        if is_given and on is None:
+            raise ConfigError(f"{option} needs a cluster: add --on ray, or leave it out")
 
 
 def _with_tracking(settings: EngineConfig, max_faces: int | None, find_small: bool, face_crops: bool) -> EngineConfig:
@@ -171,10 +186,12 @@ def _annotate_all(
 
     def annotate_one(source: GivenSource, folder: SessionFolder) -> Outcome:
         def open_labelled(spec: str) -> FrameSource:
-            return open_given(spec, source.file, recursive)
+            return open_given(spec, source.file, recursive, settings.capture)
 
         progress.place += 1
-        outcome = annotate(source.spec, folder, open_labelled, cache.engine_for, options, progress, control)
+        outcome = annotate(
+            source.spec, folder, open_labelled, cache.engine_for, options, progress, control, cache.reopen
+        )
         if formats and outcome.finished:
             _export_annotated(folder.path, formats, options.video, control)
         return outcome
@@ -220,8 +237,10 @@ def _print_ending(result: ItemResult) -> None:
         print_internal_error(result.error)
     elif result.error is not None:
         print_error(result.problem)
+        if result.error.__cause__ is not None:  # of a lost worker, as the cluster reports it
+            print_saved_traceback(result.error)
     if result.outcome is not None:
-        _print_outcome(result.outcome)
+        _print_outcome(result.outcome, result.address)
 
 
 def _finish_batch(results: list[ItemResult], list_failed: Callable[[Sequence[ItemResult]], str | Path | None]) -> int:
@@ -258,13 +277,17 @@ def _export_annotated(folder: Path, formats: tuple[str, ...], pictures: bool, co
     print_exported(export_session(folder, choice, None, cancelled, new_progress(), skip_impossible=True))
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome, address: str | None = None) -> None:
+    """Print how a source ended that did not fail; the files of a session at an address are listed by its worker."""
     folder = outcome.folder
+    if not outcome.finished and address is not None:
+        print_error(f"interrupted: nothing was written to {address}; the same command starts it again")
+        return
     if not outcome.finished:
         print_error(f"interrupted: run the same command with --resume to continue from {folder.journal}")
         return
     if outcome.skipped:
-        print_result(f"{folder.path} is already finished")
+        print_result(f"{address or folder.path} is already finished")
         return
     if outcome.fault is not None:
         print_error(outcome.fault)
@@ -276,5 +299,5 @@ def _print_outcome(outcome: Outcome) -> None:
                 f"up to {counts.left_out} faces at once were left out, in {counts.crowded} frames: raise --max-faces"
             )
     for path in (folder.video, folder.csv, folder.parquet, folder.metadata):
-        if path.exists():
+        if address is None and path.exists():
             print_result(path)

@@ -44,6 +44,7 @@ class ItemResult:
     problem: str = ""  # with its remedy on the command line
     error: Exception | None = None
     is_bug: bool = False  # the program failed, not the source
+    address: str | None = None  # of the session, if it is not in a folder of this machine
 
 
 def affects_every_source(error: Exception) -> bool:

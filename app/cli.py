@@ -22,7 +22,6 @@ from app.remedies import cli_text
 from app.serve.command import serve_command
 from app.terminal import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     OUTPUT_CLOSED,
     USER_ERROR,
     app_version,
@@ -34,6 +33,7 @@ from app.terminal import (
     print_internal_error,
     stop_on_signal,
 )
+from app.termination import INTERRUPTED
 from app.tune_command import tune_command
 from engine.errors import EngineError, ThreadStuckError
 

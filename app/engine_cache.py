@@ -52,6 +52,15 @@ class EngineCache:
             self._engines[still] = self._open_engine(*wanted, still)
         return self._engines[still]
 
+    def reopen(self, source: FrameSource) -> Engine:
+        """Open the engine for a source anew, because a thread is stuck in the open one, which is never closed.
+
+        Raises:
+            FaceModelError, ModelError, BackendError, ConfigError: see `Engine.open`.
+        """
+        self.abandon()
+        return self.engine_for(source)
+
     def abandon(self) -> None:
         """Drop the open engines without closing them, because a stuck thread still uses one."""
         self._engines = {}

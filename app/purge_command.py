@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.terminal import INTERRUPTED, print_note, print_result
+from app.terminal import print_note, print_result
+from app.termination import INTERRUPTED
 
 
 def purge_command(

@@ -11,9 +11,10 @@ from typing import Final
 
 from app.session.identity import source_path
 from engine.capture.folder import list_files
-from engine.capture.opening import is_path_spec, is_video, open_source
+from engine.capture.opening import is_path_spec, is_video, open_lasting
 from engine.capture.pictures import is_picture
 from engine.capture.source import FrameSource, WrappedSource, path_text
+from engine.config import CaptureConfig
 from engine.errors import SourceError
 from engine.types import Frame
 
@@ -107,13 +108,13 @@ def _in_folder(folder: Path, recursive: bool, left_out: list[str], faults: list[
     return sources + [GivenSource(str(path), path_text(path.relative_to(folder).as_posix())) for path in videos]
 
 
-def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
-    """Open a source; ``file`` is that of GivenSource.
+def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
+    """Open a source; ``file`` is that of GivenSource. A camera or stream that is lost is opened again.
 
     Raises:
         SourceError: see `engine.capture.opening.open_source`.
     """
-    opened = open_source(spec, recursive=recursive)
+    opened = open_lasting(spec, recursive=recursive, limits=limits)
     return opened if file is None else LabelledSource(opened, file)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +26,10 @@ if TYPE_CHECKING:  # these import the video libraries
 #: Exit statuses.
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
-INTERRUPTED: Final = 130
 OUTPUT_CLOSED: Final = 141  # as of a program that SIGPIPE ends
+
+#: Tracebacks of this run; a batch may have several.
+_tracebacks: Final[deque[str]] = deque(maxlen=50)
 
 #: Messages and progress; results go to standard output.
 errors: Final = Console(stderr=True)
@@ -56,13 +60,28 @@ def print_result(text: object) -> None:
 
 def print_internal_error(error: Exception) -> None:
     """Save the traceback of a bug, and print how to report it."""
+    path = _save_traceback(error)
+    request = f"the file {path}" if path is not None else "the output of 'mien --debug ...'"
+    kind = "" if str(error).startswith("internal error: ") else f"internal error: {type(error).__name__}: "
+    print_error(f"{kind}{error}; please report it with {request}")
+
+
+def print_saved_traceback(error: Exception) -> None:
+    """Save the traceback of an error that is no bug, and print where."""
+    path = _save_traceback(error)
+    if path is not None:
+        print_error(f"what its worker reported is in {path}")
+
+
+def _save_traceback(error: Exception) -> Path | None:
+    """Write the tracebacks of this run, up to so many, to a file; None if it cannot be written."""
     path = cache_folder() / "last-error.txt"
+    _tracebacks.append(without_password("".join(traceback.format_exception(error))))
     try:
-        write_text(path, without_password("".join(traceback.format_exception(error))))
-        request = f"please report it with the file {path}"
+        write_text(path, "\n".join(_tracebacks))
     except OSError:
-        request = "please report it with the output of 'mien --debug ...'"
-    print_error(f"internal error: {type(error).__name__}: {error}; {request}")
+        return None
+    return path
 
 
 def no_window(error: ImportError) -> EngineError:
@@ -90,7 +109,10 @@ def new_progress() -> ProgressListener:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[JobControl]:
-    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one ends the program immediately."""
+    """Yield a control that the first Ctrl-C or SIGTERM stops; a second one interrupts what is running.
+
+    After SIGTERM the program ends within a limit; see app/termination.py.
+    """
     from app.annotate import JobControl
 
     control = JobControl()

@@ -113,6 +113,31 @@ class RoutingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """Limits of what is read from files, and when a camera counts as frozen."""
+
+    max_megapixels: float = 40.0  # of a picture of a video; 8K has 33
+    max_duration_h: float = 24.0  # that a video states
+    max_frames: int = 10_000_000  # of a video; 24 h at 100 per second are 8.6 million
+    decode_memory_mb: int = 3072  # address space of the process that decodes a video; Linux
+    no_picture_s: float = 20.0  # a video that gives no picture for so long is given up
+    frozen_s: float = 1.5  # a camera that repeats one picture for so long is lost; 0: never
+    give_up_s: float = 60.0  # a lost camera or stream is opened again for so long; 0: not at all
+
+    def __post_init__(self) -> None:
+        _check_ranges(
+            self,
+            max_megapixels=(0.01, 67.2),  # 8192 x 8192
+            max_duration_h=(0.0001, 10_000),
+            max_frames=(1, 10**9),
+            decode_memory_mb=(256, 2**20),
+            no_picture_s=(1, _MAX_S),
+            frozen_s=(0, _MAX_S),
+            give_up_s=(0, _MAX_S),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """Threads and queues."""
 
@@ -123,10 +148,16 @@ class RuntimeConfig:
     # analysed in turn (engine/analysis_rate.py); 0 = every face of every frame, however long it takes.
     latency_target_ms: float = 33.0
     stop_s: float = 2.0  # a thread that takes longer to stop is an error
+    stuck_s: float = 10.0  # inference of one frame that takes longer is given up
 
     def __post_init__(self) -> None:
         _check_ranges(
-            self, file_queue=(1, 1024), sink_queue=(1, 1024), latency_target_ms=(0, 10_000), stop_s=(0, _MAX_S)
+            self,
+            file_queue=(1, 1024),
+            sink_queue=(1, 1024),
+            latency_target_ms=(0, 10_000),
+            stop_s=(0, _MAX_S),
+            stuck_s=(0.01, 8 * _MAX_S),  # of groups too, see app/annotate.py
         )
 
 
@@ -154,6 +185,7 @@ class EngineConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     # Order of preference; those whose package or GPU is missing are passed over. 'mien tune' measures a better one.
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime-cuda", "onnxruntime")

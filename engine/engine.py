@@ -23,7 +23,7 @@ from engine.routing import Router
 from engine.tracking.crops import CropTracker
 from engine.tracking.stills import StillTracker
 from engine.tracking.tracker import FaceTracker, Tracker
-from engine.types import Frame, FrameResult, ModelRecord
+from engine.types import Analysis, Frame, FrameResult, ModelRecord
 
 _DEFAULTS: Final = EngineConfig()
 _Resource = TypeVar("_Resource", InferenceBackend, Tracker)
@@ -37,6 +37,9 @@ class StatefulPipeline(Protocol):
 
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> Sequence[FrameResult]:
         """Process frames in order, with one run of each network for all of them."""
+
+    def track_all(self, frames: Sequence[Frame], tentative: bool = False, snapshot: bool = False) -> Analysis:
+        """Track frames in order; the analysis that is returned is the rest of `process_all`."""
 
     def process_live(self, frame: Frame) -> FrameResult:
         """Process one frame of a live source."""
@@ -164,6 +167,22 @@ class Engine:
             BackendError, ModelError: a network cannot run, or returns values that are not finite.
         """
         return self._pipeline.process_all(frames, tentative)
+
+    def track_all(self, frames: Sequence[Frame], tentative: bool = False, snapshot: bool = False) -> Analysis:
+        """Begin `process_all`: track the next frames and return the analysis, whose results are the same.
+
+        The analysis may run on another thread while the next frames are tracked. Run every analysis once, in order,
+        and none while another method of the engine than this one and `recalibrate` runs.
+
+        Args:
+            frames: one or more, in order.
+            tentative: as for `process`.
+            snapshot: give the last result the state after its frame (`FrameResult.snapshot`).
+
+        Raises:
+            BackendError, ModelError: of the analysis: a network cannot run, or returns values that are not finite.
+        """
+        return self._pipeline.track_all(frames, tentative, snapshot)
 
     def process_live(self, frame: Frame) -> FrameResult:
         """Process the next frame of a live source within `engine.config.RuntimeConfig.latency_target_ms`.

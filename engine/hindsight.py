@@ -3,7 +3,8 @@
 A new face is tentative until it has been tracked for ``confirm_s`` (engine/tracking). Live, its first frames are shown
 without it. Here the results of these frames are held until it is confirmed, or until they are too old to wait for it.
 
-Nor do files need each result at once: the networks run once for a group of frames, which takes less time.
+Nor do files need each result at once: the networks run once for a group of frames, which takes less time, on a thread
+of their own, while the next group is tracked.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.types import FaceResult, Frame, FrameResult, TrackState
+from engine.overlap import SideThread
+from engine.types import Analysis, FaceResult, Frame, FrameResult, TrackState
 
 #: A frame is held for this many confirmation times, which a small face needs (engine/tracking/track_book.py), ...
 _HOLD_FACTOR: Final = 2.0
@@ -45,39 +48,54 @@ class Hindsight:
 
     A tentative face of a frame is part of its result if it is confirmed in a later frame at most
     ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, so a run that resumes
-    after the last frame of a group gives the same results; after another frame, up to rounding.
+    after the last frame of a group gives the same results; after another frame, up to rounding. The results of a group
+    come when the next one has been tracked.
     """
 
     def __init__(
         self,
-        process_all: Callable[[Sequence[Frame]], Sequence[FrameResult]],
+        track_all: Callable[[Sequence[Frame]], Analysis],
         confirm_s: float,
         group_frames: int = GROUP_FRAMES,
     ) -> None:
         """Nothing is held.
 
         Args:
-            process_all: returns the confirmed and the tentative faces of frames, as ``Engine.process_all(frames,
-                tentative=True)``.
+            track_all: tracks frames; the analysis returns their confirmed and tentative faces, as
+                ``Engine.track_all(frames, tentative=True)``.
             confirm_s: see `engine.config.TrackingConfig`.
             group_frames: frames that are processed together.
         """
-        self._process_all = process_all
+        self._track_all = track_all
         self._group_frames = group_frames
         self._hold_s = _HOLD_FACTOR * confirm_s + _SAME_TIME_S
         self._group: list[Frame] = []
         self._held: deque[_Held] = deque()
         self._number = 0
+        self._analyses = SideThread[Sequence[FrameResult]]("mien-analysis")
+        self._running: Future[Sequence[FrameResult]] | None = None  # analysis of the last group
 
     def feed(self, frame: Frame) -> Sequence[FrameResult]:
-        """Take a frame; process the group when it is complete; return the results that are final, in frame order."""
+        """Take a frame; process the group when it is complete; return the results that are final, in frame order.
+
+        Raises:
+            Exception: the error of tracking, or that of the analysis of an earlier frame.
+        """
         self._group.append(frame)
         full = len(self._group) >= self._group_frames or len(self._group) * frame.image.nbytes >= _GROUP_BYTES
         return self._process_group() if full else ()
 
     def _process_group(self) -> list[FrameResult]:
         group, self._group = self._group, []
-        return [final for result in self._process_all(group) for final in self._hold(result)]
+        analysis = self._track_all(group)
+        ready = self._analysed()
+        self._running = self._analyses.start(analysis)
+        return ready
+
+    def _analysed(self) -> list[FrameResult]:
+        """Wait for the analysis that is running; return the results that are final now."""
+        running, self._running = self._running, None
+        return [] if running is None else [final for result in running.result() for final in self._hold(result)]
 
     def _hold(self, result: FrameResult) -> list[FrameResult]:
         """Hold a result; return those that are final now."""
@@ -98,9 +116,17 @@ class Hindsight:
     def flush(self) -> Sequence[FrameResult]:
         """Return the results that are still held, without their tentative faces; the source has ended."""
         ready = self._process_group() if self._group else []
+        ready += self._analysed()
         ready += [_final(held) for held in self._held]
         self._held.clear()
         return ready
+
+    def end(self) -> Sequence[FrameResult]:
+        """End the thread; return the results of the analysis that was running that are final."""
+        self._analyses.end()
+        if self._running is not None and self._running.exception() is not None:
+            self._running = None  # what ended the run came first
+        return self._analysed()
 
     def _may_wait(self, held: _Held, now: Frame) -> bool:
         """Whether a face of a held frame counts if it is confirmed in the frame ``now``."""

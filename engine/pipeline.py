@@ -1,4 +1,4 @@
-"""The path of one frame, one line per stage. No threads and no window; the only clock times the stages."""
+"""The path of one frame, one line per stage. No window; the only clock times the stages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +17,13 @@ from engine.analysis_rate import AnalysisRate
 from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
+from engine.overlap import SideThread
 from engine.routing import Router
 from engine.tracking.quality import assess_quality
 from engine.tracking.tracker import Tracker
 from engine.types import (
     AlignedFace,
+    Analysis,
     AUEstimate,
     ExpressionEstimate,
     FaceResult,
@@ -100,6 +103,7 @@ class Pipeline:
         self._clock = clock
         self._rate = AnalysisRate(config.runtime.latency_target_ms)
         self._shown: dict[int, FaceResult] = {}  # faces of the last live frame, by track
+        self._side = SideThread[Sequence[AUEstimate]]("mien-action-units")
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         """Process a frame; returns its confirmed faces, largest first. Frames of a stream must come in order.
@@ -113,13 +117,37 @@ class Pipeline:
 
         The results are those of `process` up to rounding. The time of the networks is divided among the frames.
         """
+        return self.track_all(frames, tentative)()
+
+    def track_all(self, frames: Sequence[Frame], tentative: bool = False, snapshot: bool = False) -> Analysis:
+        """Begin `process_all`: track the frames and return the analysis, whose results are the same.
+
+        The analysis may run on another thread while the next frames are tracked, which depend on nothing in it. Run
+        every analysis once, in order, and none while anything but `track_all` runs.
+
+        Args:
+            frames: one or more, in order.
+            tentative: as for `process`.
+            snapshot: give the last result the state after its frame.
+        """
         seen = [self._see(frame, tentative) for frame in frames]
+        tracked = self._tracker.snapshot() if snapshot else None
+
+        def analyse() -> list[FrameResult]:
+            results = self._analyse(seen)
+            if tracked is not None:
+                results[-1] = dataclasses.replace(results[-1], snapshot=self._state(tracked))
+            return results
+
+        return analyse
+
+    def _analyse(self, seen: Sequence[_Seen]) -> list[FrameResult]:
         faces = [face for each in seen for face in each.faces]
         watch = _Stopwatch(self._clock)
         expressions = self._expression.estimate(faces)
-        expression_ms = watch.lap_ms() / len(frames)
+        expression_ms = watch.lap_ms() / len(seen)
         units = self._action_units.estimate(faces)
-        networks_ms = expression_ms, watch.lap_ms() / len(frames)
+        networks_ms = expression_ms, watch.lap_ms() / len(seen)
         results, first = [], 0
         for each in seen:
             own = slice(first, first + len(each.faces))
@@ -141,11 +169,7 @@ class Pipeline:
         part = dataclasses.replace(
             seen, tracks=[seen.tracks[place] for place in places], faces=[seen.faces[place] for place in places]
         )
-        watch = _Stopwatch(self._clock)
-        expressions = self._expression.estimate(part.faces)
-        expression_ms = watch.lap_ms()
-        units = self._action_units.estimate(part.faces)
-        networks_ms = expression_ms, watch.lap_ms()
+        expressions, units, networks_ms = self._estimate_together(part.faces)
         self._rate.measured(chosen, sum(networks_ms))
         result = self._decide(part, expressions, units, networks_ms, ids)
         analysed = {face.track.track_id: face for face in result.faces}
@@ -156,13 +180,29 @@ class Pipeline:
         self._shown = dict(zip(ids, faces, strict=True))
         return dataclasses.replace(result, faces=tuple(faces))
 
+    def _estimate_together(
+        self, faces: Sequence[AlignedFace]
+    ) -> tuple[Sequence[ExpressionEstimate], Sequence[AUEstimate], tuple[float, float]]:
+        """Run both networks at once; the time of the second is how much longer it takes."""
+        if not faces:
+            return (), (), (0.0, 0.0)
+        watch = _Stopwatch(self._clock)
+        pending = self._side.start(partial(self._action_units.estimate, faces))
+        expressions = self._expression.estimate(faces)
+        expression_ms = watch.lap_ms()
+        units = pending.result()
+        return expressions, units, (expression_ms, watch.lap_ms())
+
     def _carry(self, track: FaceTrack, aligned: AlignedFace) -> FaceResult:
         last = self._shown[track.track_id]
         return dataclasses.replace(last, track=track, aligned=aligned, carried=last.carried + 1)
 
     def snapshot(self) -> str:
         """Serialise the state between frames as JSON; a pipeline restored from it gives the same results."""
-        return json.dumps({"tracker": self._tracker.snapshot(), "router": self._router.snapshot()})
+        return self._state(self._tracker.snapshot())
+
+    def _state(self, tracked: str) -> str:
+        return json.dumps({"tracker": tracked, "router": self._router.snapshot()})
 
     def restore(self, text: str) -> None:
         """Continue from a snapshot.
@@ -185,6 +225,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Release all networks; the pipeline cannot run afterwards."""
+        self._side.end()
         for resource in (self._tracker, *self._resources):
             resource.close()
 

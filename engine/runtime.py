@@ -1,7 +1,10 @@
-"""The threads of a run: capture, inference, and one for each sink. The only file of the engine that starts threads.
+"""The threads of a run: capture, inference, and one for each sink. Other threads of the engine: engine/overlap.py.
 
 Live frames pass through a slot that keeps the newest; file frames wait in a bounded queue, so a slow pipeline slows the
 file down. Likewise a slow sink slows a file down and drops results of a live source; every drop is counted.
+
+A watchdog abandons an inference thread that is stuck in a frame, as in a driver that hangs, and starts another with a
+new pipeline, where the caller can make one; too often within a minute, or without a new pipeline, the run fails.
 
 A thread that fails stores its error for the caller and stops its producer; its consumers finish what they were given.
 So no computed result is lost, and all threads end by themselves whether or not a caller waits for them.
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +27,14 @@ from engine.errors import RuntimeStateError, ThreadStuckError, error_of
 from engine.handover import BlockingQueue, DroppingQueue, Handover, LatestSlot
 from engine.types import Frame, FrameResult
 
+#: Inference that was stuck is restarted at most so often ...
+MAX_RESTARTS: Final = 5
+#: ... within so many seconds.
+RESTART_WINDOW_S: Final = 60.0
+#: Making a new pipeline may take so much longer than a frame.
+_REBUILD_S: Final = 20.0
+#: The watchdog looks so often while inference may become stuck.
+_LOOKS: Final = 10
 #: Images that wait in one queue of a file at most: two groups of frames (engine/hindsight.py), whatever their size.
 _QUEUE_BYTES: Final = 128 << 20
 
@@ -52,6 +64,9 @@ class DelayedPipeline(Protocol):
     def flush(self) -> Sequence[FrameResult]:
         """Return all other results; called once, after the last frame of a source that was read to its end."""
 
+    def end(self) -> Sequence[FrameResult]:
+        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run."""
+
 
 class _Immediate:
     """A pipeline without delay."""
@@ -66,6 +81,13 @@ class _Immediate:
 
     def flush(self) -> Sequence[FrameResult]:
         return ()
+
+    def end(self) -> Sequence[FrameResult]:
+        return ()
+
+
+def _delayed(pipeline: FramePipeline | DelayedPipeline, live: bool) -> DelayedPipeline:
+    return pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline, live)
 
 
 class FrameSink(Protocol):
@@ -118,12 +140,16 @@ class SinkCounters:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeCounters:
-    """Frames of a run so far; after its end, captured = processed + dropped + failed (0 or 1)."""
+    """Frames of a run so far; after its end, captured = processed + dropped + failed.
+
+    Frames fail in which inference was stuck, and one if inference ended with an error.
+    """
 
     captured: int
     processed: int
     dropped: int  # captured, but never processed
     sinks: tuple[SinkCounters, ...]  # in the order of the sinks
+    restarts: int = 0  # of inference that was stuck
 
 
 class _SinkWorker:
@@ -214,18 +240,33 @@ class Runtime:
         pipeline: FramePipeline | DelayedPipeline,
         sinks: Sequence[FrameSink],
         config: RuntimeConfig,
+        rebuild: Callable[[], FramePipeline | DelayedPipeline] | None = None,
     ) -> None:
-        """Take ownership of the source; nothing runs before `start`."""
+        """Take ownership of the source; nothing runs before `start`.
+
+        Args:
+            source: closed at the end of the run.
+            pipeline: not closed.
+            sinks: each gets every result.
+            config: queues and limits.
+            rebuild: makes a pipeline in place of one that is stuck, on the thread that runs it; the old one is never
+                used again, but its thread may still be inside it. None = a stuck pipeline fails the run.
+        """
         self._source = source
         live = source.info.is_live
-        self._pipeline = pipeline if isinstance(pipeline, DelayedPipeline) else _Immediate(pipeline, live)
+        self._pipeline = _delayed(pipeline, live)
+        self._rebuild = rebuild
         self._config = config
         self._frames: Handover[Frame] = (
             LatestSlot() if live else BlockingQueue(config.file_queue, _QUEUE_BYTES, lambda frame: frame.image.nbytes)
         )
         self._sinks = [_SinkWorker(sink, self._queue()) for sink in sinks]
         self._attached: tuple[_SinkWorker, ...] = ()  # replaced, never changed: inference reads it without the lock
-        self._inference_ended = False
+        self._inference_ended = threading.Event()
+        self._inference = 0  # number of the inference thread in use; earlier ones are abandoned
+        self._busy_s: float | None = None  # when the frame in the pipeline was given to it
+        self._restarts: deque[float] = deque(maxlen=MAX_RESTARTS)  # times
+        self._restarted = 0
         self._lock = threading.Lock()
         self._state = RuntimeState.IDLE
         self._error: Exception | None = None
@@ -255,7 +296,8 @@ class Runtime:
             self._state = RuntimeState.RUNNING
             self._unpaused.set()
             self._add("mien-capture", self._capture, self._frames.end)
-            self._add("mien-inference", self._infer, self._end_inference)
+            self._threads.append(self._inference_thread())
+            self._add("mien-watchdog", self._watch, lambda: None)
             for place, worker in enumerate(self._sinks):
                 name = f"mien-sink-{place}-{worker.name}"
                 self._add(name, partial(worker.run, self._completed), partial(self._end_sink, worker))
@@ -311,7 +353,7 @@ class Runtime:
         with self._lock:
             self._check("attach")
             worker = _SinkWorker(sink, LatestSlot() if newest_only else self._queue())
-            if self._inference_ended:
+            if self._inference_ended.is_set():
                 worker.results.end()
             self._attached = (*(old for old in self._attached if not old.results.ended), worker)
         return Attachment(worker, self._completed)
@@ -328,11 +370,12 @@ class Runtime:
             self._check("stop")
             if self._state in (RuntimeState.RUNNING, RuntimeState.PAUSED):
                 self._state = RuntimeState.STOPPING
+            threads = tuple(self._threads)
         self._halt()
         deadline_s = time.monotonic() + self._config.stop_s
-        for thread in self._threads:
+        for thread in threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
-        stuck = [thread.name for thread in self._threads if thread.is_alive()]
+        stuck = [thread.name for thread in threads if thread.is_alive() and thread.name != "mien-watchdog"]
         if stuck:
             raise ThreadStuckError(
                 f"{', '.join(stuck)} did not end within {self._config.stop_s} s: "
@@ -363,7 +406,7 @@ class Runtime:
     def counters(self) -> RuntimeCounters:
         """Frames and results so far."""
         sinks = tuple(worker.counters() for worker in self._sinks)
-        return RuntimeCounters(self._captured, self._processed, self._frames.dropped, sinks)
+        return RuntimeCounters(self._captured, self._processed, self._frames.dropped, sinks, self._restarted)
 
     def _queue(self) -> Handover[FrameResult]:
         if self._source.info.is_live:
@@ -425,13 +468,88 @@ class Runtime:
         finally:
             self._source.close()
 
-    def _infer(self) -> None:
-        while (frame := self._next_frame()) is not None:
-            results = self._pipeline.feed(frame)
-            self._processed += 1
-            self._deliver(results)
-        if self._completed():
-            self._deliver(self._pipeline.flush())
+    def _inference_thread(self) -> threading.Thread:
+        # Its own guard: when it is abandoned, it must neither fail nor end the run. A daemon, so that an abandoned one
+        # does not keep the program alive; `stop` and `wait` join it like the others.
+        return threading.Thread(
+            target=self._guard_inference, args=(self._inference,), name="mien-inference", daemon=True
+        )
+
+    def _guard_inference(self, number: int) -> None:
+        try:
+            error = error_of(partial(self._infer, number))
+            if error is not None and self._is_current(number):
+                self._fail(error)
+        finally:
+            if self._is_current(number):
+                self._end_inference()
+                self._leave()
+
+    def _infer(self, number: int) -> None:
+        if number and self._rebuild is not None:
+            self._busy_s = time.monotonic() + _REBUILD_S
+            pipeline = _delayed(self._rebuild(), self._source.info.is_live)
+            if not self._is_current(number):
+                return
+            self._pipeline = pipeline
+        pipeline = self._pipeline
+        self._busy_s = None
+        try:
+            while (frame := self._next_frame()) is not None:
+                results = self._watched(number, partial(pipeline.feed, frame))
+                if results is None:
+                    return
+                self._processed += 1
+                self._deliver(results)
+            if self._completed():
+                self._deliver(self._watched(number, pipeline.flush) or ())
+        finally:
+            self._deliver(self._watched(number, pipeline.end) or ())
+
+    def _watched(self, number: int, work: Callable[[], Sequence[FrameResult]]) -> Sequence[FrameResult] | None:
+        """Results of the pipeline; None if the thread was abandoned meanwhile."""
+        with self._lock:
+            if number == self._inference:
+                self._busy_s = time.monotonic()
+        results = work()
+        with self._lock:
+            if number != self._inference:
+                return None
+            self._busy_s = None
+        return results
+
+    def _is_current(self, number: int) -> bool:
+        with self._lock:
+            return number == self._inference
+
+    def _watch(self) -> None:
+        while not self._inference_ended.wait(self._config.stuck_s / _LOOKS):
+            error = self._replace_stuck(time.monotonic())
+            if error is not None:
+                self._fail(error)
+                self._end_inference()
+                self._leave()  # in place of the abandoned thread
+
+    def _replace_stuck(self, now_s: float) -> ThreadStuckError | None:
+        """If inference is stuck, abandon its thread and start another; an error if that is not possible."""
+        with self._lock:
+            if self._busy_s is None or now_s - self._busy_s < self._config.stuck_s:
+                return None
+            self._busy_s = None
+            self._inference += 1
+            self._threads = [thread for thread in self._threads if thread.name != "mien-inference"]
+            recent = [time_s for time_s in self._restarts if now_s - time_s < RESTART_WINDOW_S]
+            if self._rebuild is not None and len(recent) < MAX_RESTARTS:
+                self._restarts.append(now_s)
+                self._restarted += 1
+                self._threads.append(self._inference_thread())
+                self._threads[-1].start()
+                return None
+        often = f", {len(recent)} restarts within {RESTART_WINDOW_S:.0f} s did not help" if recent else ""
+        return ThreadStuckError(
+            f"inference was stuck for {self._config.stuck_s:g} s{often}: "
+            "check the GPU and its driver, or choose another backend"
+        )
 
     def _deliver(self, results: Sequence[FrameResult]) -> None:
         for result in results:
@@ -448,7 +566,7 @@ class Runtime:
 
     def _end_inference(self) -> None:
         with self._lock:
-            self._inference_ended = True
+            self._inference_ended.set()
             attached = self._attached
         for worker in (*self._sinks, *attached):
             worker.results.end()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -264,3 +265,7 @@ class FrameResult:
     snapshot: str | None = None  # state of the pipeline after this frame, if a recorder needs it
     left_out: int = 0  # faces beyond the limit `TrackingConfig.max_faces`, which are not tracked
     cut: bool = False  # whether the frame begins another shot: tracks and averages ended before it
+
+
+#: What is left to do for tracked frames (`engine.engine.Engine.track_all`); returns their results, in order.
+Analysis: TypeAlias = Callable[[], list[FrameResult]]

@@ -142,6 +142,15 @@ def process_cpu_s(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # user and system
 
 
+def program_cpu_s() -> float:
+    """Processor time of this process and its children, such as the one that decodes; of running ones on Linux."""
+    running: list[int] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            running += map(int, path.read_text(encoding="ascii").split())
+    return _own_s() + sum(process_cpu_s(pid) or 0.0 for pid in running)
+
+
 def own_rss_mb() -> float | None:
     """Resident memory of this process; None where /proc does not have it."""
     try:

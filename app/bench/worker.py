@@ -7,14 +7,13 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from app.bench.figures import Job, LiveRun, Percentiles, StageRun
-from app.bench.probes import own_rss_mb
+from app.bench.probes import own_rss_mb, program_cpu_s
 from app.cli_options import engine_settings
 from app.overlay.overlay import Overlay
 from app.session.journal import JournalSink
@@ -29,7 +28,7 @@ from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.errors import BackendError, SourceError
 from engine.files import write_text
-from engine.hindsight import Hindsight
+from engine.hindsight import GROUP_FRAMES
 from engine.records import json_text, load_json, read_record
 from engine.runtime import FrameSink, Runtime
 from engine.types import Frame, FrameResult
@@ -134,9 +133,9 @@ def run_live(job: Job) -> LiveRun:
         runtime.start()
         try:
             memory = _run_for(runtime, job.warm_up_s)
-            before, start_s, cpu_s = runtime.counters(), time.perf_counter(), time.process_time()
+            before, start_s, cpu_s = runtime.counters(), time.perf_counter(), program_cpu_s()
             memory = _run_for(runtime, job.seconds)
-            after, end_s, cpu_s = runtime.counters(), time.perf_counter(), time.process_time() - cpu_s
+            after, end_s, cpu_s = runtime.counters(), time.perf_counter(), program_cpu_s() - cpu_s
         finally:
             runtime.stop()
     passed_s = end_s - start_s
@@ -217,22 +216,20 @@ def run_stages(job: Job) -> StageRun:
 
 
 def _processed(engine: Engine, frames: list[Frame]) -> Iterator[FrameResult]:
-    """Process frames as annotate does: in groups, and with faces confirmed backwards."""
-    hindsight = Hindsight(partial(engine.process_all, tentative=True), engine.config.tracking.confirm_s)
-    for frame in frames:
-        yield from hindsight.feed(frame)
-    yield from hindsight.flush()
+    """Process frames in groups as annotate does, but one stage after the other."""
+    for start in range(0, len(frames), GROUP_FRAMES):
+        yield from engine.process_all(frames[start : start + GROUP_FRAMES])
 
 
 def _decode(job: Job) -> tuple[float, list[Frame]]:
     """Processor milliseconds per frame of reading the clip, and its first frames, as many as memory allows."""
     limit = max(_MAX_BYTES // (3 * job.clip.width_px * job.clip.height_px), _COLD_FRAMES + 1)
     count = 0
-    start_s = time.process_time()
+    start_s = program_cpu_s()
     with open_source(job.clip.path) as source:
         for _ in _first(source, job.clip.fps * job.seconds):
             count += 1
-    passed_s = time.process_time() - start_s
+    passed_s = program_cpu_s() - start_s
     with open_source(job.clip.path) as source:
         frames = list(_first(source, min(limit, job.clip.fps * job.seconds)))
     return 1000 * passed_s / max(count, 1), frames

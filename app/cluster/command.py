@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from app.cluster.batch_progress import BatchProgress
 from app.cluster.dispatch import Crew, dispatch
 from app.cluster.processes import ProcessCrew
 from app.cluster.records import Item, Report, WorkerChoice, WorkerSetup
-from app.cluster.remote import copy_file, find_remote, is_remote, session_address
+from app.cluster.remote import copy_file, find_remote, is_remote, session_address, shown
 from app.session.folder import SessionFolder
 from app.session.naming import session_folders
 from app.sources import GivenSource, GivenSources, SourceFault, find_sources
@@ -186,15 +187,27 @@ class _Listener:
         self._progress.close()
 
 
+class WorkerTracebackError(Exception):
+    """Cause of an error that a worker met: the text is its traceback there."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
 def _result(source: GivenSource, item: Item, report: Report) -> ItemResult:
     """The result that a batch without workers would have."""
     folder = SessionFolder(Path(item.folder))
+    address = shown(item.folder) if is_remote(item.folder) or is_remote(item.spec) else None
+    result = ItemResult(source, folder, report.state, address=address)
     if report.state is ItemState.FAILED:
-        kind: type[Exception] = RuntimeError if report.is_bug else EngineError
-        error = kind(report.problem)
-        return ItemResult(source, folder, report.state, problem=report.problem, error=error, is_bug=report.is_bug)
+        error: Exception = EngineError(report.problem)
+        if report.is_bug:
+            error = RuntimeError(report.problem)
+        if report.traceback:
+            error.__cause__ = WorkerTracebackError(report.traceback)
+        return dataclasses.replace(result, problem=report.problem, error=error, is_bug=report.is_bug)
     if report.state is ItemState.NOT_STARTED:
-        return ItemResult(source, folder, report.state)
+        return result
     is_finished = report.state is not ItemState.INTERRUPTED
     skipped = report.state is ItemState.FINISHED_BEFORE
-    return ItemResult(source, folder, report.state, Outcome(folder, is_finished, skipped, report.counts, report.fault))
+    return dataclasses.replace(result, outcome=Outcome(folder, is_finished, skipped, report.counts, report.fault))

@@ -125,19 +125,19 @@ class _Batch:
         if item is None:
             raise RuntimeStateError(f"worker {event.worker} reports a source that it was not given")
         if isinstance(event, Lost):
-            self._lose(item, event.reason)
+            self._lose(item, event)
         else:
             self._lost_in_a_row = 0
             self._end(item, event.report)
 
-    def _lose(self, item: Item, reason: str) -> None:
+    def _lose(self, item: Item, event: Lost) -> None:
         self._lost_in_a_row += 1
         if item.again or self._lost_in_a_row >= _MAX_LOST + self._crew.size:
             self._blocked = self._blocked or self._lost_in_a_row >= _MAX_LOST + self._crew.size
-            problem = f"{item.spec} was not annotated: its worker ended ({reason})"
-            self._finish(item, Report(item.place, ItemState.FAILED, problem=problem))
+            problem = f"{item.spec} was not annotated: its worker ended ({event.reason})"
+            self._finish(item, Report(item.place, ItemState.FAILED, problem=problem, traceback=event.detail))
         else:
-            self._listener.lost(item, reason)
+            self._listener.lost(item, event.reason)
             self._otherwise[item.place] = Report(item.place, ItemState.INTERRUPTED)
             self._waiting.appendleft(dataclasses.replace(item, again=True))
 

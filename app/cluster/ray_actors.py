@@ -103,7 +103,7 @@ class RayCrew:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.kill(self._actors[worker])
             del self._actors[worker]
-            return Lost(worker, type(error).__name__)
+            return Lost(worker, type(error).__name__, str(error))
 
 
 def _room(resources: dict[str, float], gpus: float) -> int:

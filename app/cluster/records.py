@@ -64,9 +64,10 @@ class Report:
     fault: str | None = None  # what part of the source was lost
     problem: str = ""  # with its remedy on the command line
     is_bug: bool = False
+    traceback: str = ""  # of a bug, or what the cluster reports about a lost worker
     blocks: bool = False  # every other source would fail too
     remarks: tuple[str, ...] = ()  # of its exports
-    written: tuple[str, ...] = ()  # files of its exports
+    written: tuple[str, ...] = ()  # files of its exports; of a session at an address, all its files
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Lost:
 
     worker: int
     reason: str
+    detail: str = ""  # several lines, such as a traceback
 
 
 def to_json(record: WorkerSetup | Item | Report) -> str:

@@ -42,6 +42,15 @@ def is_remote(spec: str) -> bool:
     return bool(separator) and scheme.isascii() and scheme.isalnum() and scheme.lower() not in STREAM_SCHEMES
 
 
+def shown(spec: str) -> str:
+    """An address without its password, or a path, for texts.
+
+    >>> shown("s3://key:secret@lab/videos"), shown("/data/videos")
+    ('s3://***@lab/videos', '/data/videos')
+    """
+    return redact_url(spec) if is_remote(spec) else spec
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A source, remote or not."""
@@ -96,18 +105,21 @@ class RemoteSession:
             try:
                 raw: Any = json.loads(files.cat_file(f"{place}/metadata.json"))
                 before = raw["source"]["path"], raw["config"][_MARK]
-                return raw["completed"] is True and before == (redact_url(source.spec), _mark_of(source))
+                return raw["completed"] is True and before == (shown(source.spec), _mark_of(source))
             except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
                 return False
 
-    def publish(self, folder: SessionFolder, source: RemoteFile) -> None:
+    def publish(self, folder: SessionFolder, source: RemoteFile) -> list[str]:
         """Copy a finished session here, the metadata last; what was here before is replaced.
+
+        Returns:
+            The addresses of its files.
 
         Raises:
             OutputError: it cannot be written.
         """
         metadata = read_metadata(folder.metadata)
-        named = dataclasses.replace(metadata.source, source=redact_url(source.spec), path=redact_url(source.spec))
+        named = dataclasses.replace(metadata.source, source=shown(source.spec), path=shown(source.spec))
         config = metadata.config | {_MARK: _mark_of(source)}
         write_metadata(folder.metadata, dataclasses.replace(metadata, source=named, config=config))
         with _output_errors(self._folder, "written"):
@@ -116,12 +128,15 @@ class RemoteSession:
             last = f"{place}/{folder.metadata.name}"
             if files.exists(last):
                 files.rm_file(last)
+            written = []
             for path in sorted(folder.path.rglob("*")):
                 if path.is_file() and path not in (folder.metadata, folder.lock):
-                    target = f"{place}/{path.relative_to(folder.path).as_posix()}"
-                    files.makedirs(target.rpartition("/")[0], exist_ok=True)
-                    files.put_file(str(path), target)
+                    name = path.relative_to(folder.path).as_posix()
+                    files.makedirs(f"{place}/{name}".rpartition("/")[0], exist_ok=True)
+                    files.put_file(str(path), f"{place}/{name}")
+                    written.append(name)
             files.put_file(str(folder.metadata), last)
+        return [f"{shown(self._folder)}/{name}" for name in (*written, folder.metadata.name)]
 
 
 def find_remote(spec: str, recursive: bool) -> tuple[GivenSources, dict[str, int | None]]:
@@ -148,7 +163,7 @@ def find_remote(spec: str, recursive: bool) -> tuple[GivenSources, dict[str, int
     )
     others = Counter(path.suffix.lower() or "no suffix" for path in set(paths) - set(videos))
     kinds = ", ".join(f"{count} with {suffix}" for suffix, count in others.most_common(4))
-    left_out = (f"{redact_url(spec)}: only videos are read from addresses; left out: {kinds}",) if others else ()
+    left_out = (f"{shown(spec)}: only videos are read from addresses; left out: {kinds}",) if others else ()
     sizes = {source.spec: entries[path.as_posix()].get("size") for source, path in zip(found, videos, strict=True)}
     return GivenSources(found, () if found else (spec,), left_out, ()), sizes
 
@@ -174,7 +189,7 @@ def copy_file(address: str, path: Path, *, to_address: bool) -> None:
 def session_address(out: str, spec: str) -> str:
     """Folder of the session of a source: the same for the same source, whatever else is given."""
     name = PurePosixPath(spec.replace("\\", "/")).name
-    digest = hashlib.sha256(redact_url(spec).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256(shown(spec).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{out.rstrip('/')}/{source_stem('/' + name)}-{digest}"
 
 
@@ -199,9 +214,9 @@ def _open(spec: str) -> tuple[Any, str]:
     try:
         files, place = fsspec.url_to_fs(spec)
     except ImportError as error:  # fsspec names the package
-        raise ConfigError(f"{redact_url(spec)} cannot be read: {error}") from None
+        raise ConfigError(f"{shown(spec)} cannot be read: {error}") from None
     except ValueError as error:
-        raise SourceError(f"{redact_url(spec)} is not an address that fsspec knows ({error})") from None
+        raise SourceError(f"{shown(spec)} is not an address that fsspec knows ({error})") from None
     return files, str(place)
 
 
@@ -210,9 +225,7 @@ def _source_errors(spec: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SourceError(
-            f"{redact_url(spec)} cannot be read ({error.strerror or error}): check the address"
-        ) from error
+        raise SourceError(f"{shown(spec)} cannot be read ({error.strerror or error}): check the address") from error
 
 
 @contextlib.contextmanager
@@ -221,5 +234,5 @@ def _output_errors(folder: str, action: str) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = Remedy.FREE_SPACE if error.errno in DISK_FULL else Remedy.OTHER_FOLDER
-        problem = f"{redact_url(folder)} cannot be {action} ({error.strerror or error})"
+        problem = f"{shown(folder)} cannot be {action} ({error.strerror or error})"
         raise OutputError(problem, remedy) from error

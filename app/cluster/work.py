@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from app.annotate import JobControl, Outcome, ProgressListener, annotate
 from app.batch import ItemState, affects_every_source
 from app.cluster.records import Item, Report, WorkerSetup
-from app.cluster.remote import RemoteSession, fetch, is_remote
+from app.cluster.remote import RemoteSession, fetch, is_remote, shown
 from app.engine_cache import EngineCache
 from app.export.command import Exported, export_session
 from app.export.job import ExportChoice
+from app.printable import without_password
 from app.remedies import cli_text
 from app.session.folder import SessionFolder
 from app.sources import open_given
@@ -47,8 +51,9 @@ class ItemWorker:
             self._engines.abandon()  # the thread still uses one
         is_bug = not isinstance(error, EngineError)
         problem = f"internal error: {type(error).__name__}: {error}" if is_bug else cli_text(error)
+        trace = without_password("".join(traceback.format_exception(error))) if is_bug else ""
         blocks = affects_every_source(error)
-        return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, blocks=blocks)
+        return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, traceback=trace, blocks=blocks)
 
     def _run(self, item: Item, listener: ProgressListener, control: JobControl) -> Report:
         if not is_remote(item.spec) and not is_remote(item.folder):
@@ -58,21 +63,24 @@ class ItemWorker:
         source = fetch(item.spec)
         if target.is_done(source) and not self._setup.options.force:
             return Report(item.place, ItemState.FINISHED_BEFORE)
-        with tempfile.TemporaryDirectory(prefix="mien-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="mien-") as scratch, _named(item, scratch):
             path = source.copy_to(Path(scratch))
             folder = SessionFolder(Path(scratch) / "session")
             outcome = self._annotate(item, path, folder, listener, control)
             exported = self._export(outcome, control)
-            if outcome.finished:
-                target.publish(folder, source)
-        written = (f"{item.folder}/{path.relative_to(folder.path).as_posix()}" for path in exported.written)
-        return dataclasses.replace(_report(item, outcome, exported), written=tuple(written))
+            if not outcome.finished:
+                return Report(item.place, ItemState.INTERRUPTED)
+            written = tuple(target.publish(folder, source))
+        report = _report(item, outcome, exported)
+        fault = None if report.fault is None else _renamed(report.fault, item, scratch)
+        remarks = tuple(_renamed(remark, item, scratch) for remark in report.remarks)
+        return dataclasses.replace(report, fault=fault, remarks=remarks, written=written)
 
     def _annotate(
         self, item: Item, spec: str, folder: SessionFolder, listener: ProgressListener, control: JobControl
     ) -> Outcome:
         def open_source(name: str) -> FrameSource:
-            return open_given(name, item.file, self._setup.recursive)
+            return open_given(name, item.file, self._setup.recursive, self._setup.settings.capture)
 
         options = self._setup.options
         if item.again and not options.force:
@@ -99,6 +107,22 @@ class _Silent:
 
     def end(self) -> None:
         """Nothing."""
+
+
+@contextlib.contextmanager
+def _named(item: Item, scratch: str) -> Iterator[None]:
+    """Errors name the addresses that the user gave, not the copies in the temporary folder."""
+    try:
+        yield
+    except EngineError as error:
+        error.problem = _renamed(error.problem, item, scratch)
+        error.args = (error.problem,)
+        raise
+
+
+def _renamed(text: str, item: Item, scratch: str) -> str:
+    """A text with the addresses of the session and of the source in place of those in the temporary folder."""
+    return text.replace(f"{scratch}/session", shown(item.folder)).replace(scratch, shown(item.spec).rpartition("/")[0])
 
 
 def _report(item: Item, outcome: Outcome, exported: Exported) -> Report:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from app.annotate import AnnotateOptions, JobControl, Outcome, ProgressListener, annotate
 from app.batch import affects_every_source
@@ -17,12 +16,8 @@ from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from app.settings.tuning import tuned
 from engine.capture.opening import open_source
-from engine.capture.source import FrameSource, WrappedSource
 from engine.config import EngineConfig
-from engine.errors import EngineError, SourceError
-
-#: Frames skipped between two checks of the control.
-_SKIP_AT_ONCE: Final = 100
+from engine.errors import EngineError
 
 
 class OutcomeKind(str, Enum):
@@ -70,8 +65,6 @@ class JobExecutor:
         """
         try:
             return self._run(job, listener, control)
-        except _Stopped:
-            return JobOutcome(OutcomeKind.STOPPED)
         except EngineError as error:
             kind = OutcomeKind.BLOCKED if affects_every_source(error) else OutcomeKind.FAILED
             return JobOutcome(kind, fault=window_text(error))
@@ -89,7 +82,7 @@ class JobExecutor:
         outcome = annotate(
             job.spec,
             SessionFolder(job.folder),
-            lambda spec: _Stoppable(self._open_source(spec), control),
+            self._open_source,
             self._engines.engine_for,
             options,
             listener,
@@ -116,23 +109,3 @@ def internal_error(error: Exception) -> str:
 def _result_of(outcome: Outcome) -> JobResult | None:
     counts = outcome.counts
     return None if counts is None else JobResult(counts.frames, counts.faces, counts.rows)
-
-
-class _Stopped(SourceError):
-    """Stopped through the control while skipping frames."""
-
-
-class _Stoppable(WrappedSource):
-    """A source whose skipping, which takes minutes in a long video, can be stopped."""
-
-    def __init__(self, source: FrameSource, control: JobControl) -> None:
-        super().__init__(source)
-        self._control = control
-
-    def skip_to(self, frame_index: int) -> None:
-        for index in range(0, frame_index, _SKIP_AT_ONCE):
-            super().skip_to(index)
-            self._control.wait_while_paused()
-            if self._control.stopped:
-                raise _Stopped(f"{self.info.source_id} was stopped at frame {index}")
-        super().skip_to(frame_index)

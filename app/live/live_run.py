@@ -24,7 +24,9 @@ from engine.backends.contract import ExpressionCalibration
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
+from engine.config import CaptureConfig
 from engine.engine import Engine
+from engine.errors import ThreadStuckError
 from engine.runtime import Attachment, FrameSink, Runtime
 from engine.types import Float32, Frame, FrameResult, UInt8
 
@@ -35,15 +37,16 @@ _THUMBNAIL_S: Final = 0.5
 THUMBNAIL_PX: Final = 96
 
 SourceOpener = Callable[[str], FrameSource]
+_LIMITS: Final = CaptureConfig()
 
 
-def open_live_source(spec: str) -> FrameSource:
+def open_live_source(spec: str, limits: CaptureConfig = _LIMITS) -> FrameSource:
     """Open a source for live viewing; files play in real time.
 
     Raises:
         SourceError: the source does not exist or cannot be read.
     """
-    source = open_source(spec, live=True)
+    source = open_source(spec, live=True, limits=limits)
     return source if source.info.is_live else PacedSource(source)
 
 
@@ -121,14 +124,23 @@ def meshes_of(result: FrameResult) -> tuple[Float32, ...]:
 class LiveRun:
     """A run made by `open_run`; started once and ended once."""
 
-    def __init__(self, spec: str, source: FrameSource, engine: Engine, runtime: Runtime, renderer: RenderSink) -> None:
+    def __init__(
+        self,
+        spec: str,
+        source: FrameSource,
+        engine: Engine,
+        engines: EngineCache,
+        renderer: RenderSink,
+    ) -> None:
         """Use `open_run`."""
         self.spec = spec
         self.info: SourceInfo = source.info
         self.engine = engine
-        self.runtime = runtime
         self.renderer = renderer
         self._source = source
+        self._engines = engines
+        self._limits: Limits | None = None
+        self.runtime = Runtime(source, engine, (), engine.config.runtime, self._rebuild)
         self._attachments: list[Attachment] = []
 
     @property
@@ -148,6 +160,7 @@ class LiveRun:
         Raises:
             ValueError: see app/settings/limits.py.
         """
+        self._limits = limits
         calibration = recalibrated(self.calibration, limits)
         self.engine.recalibrate(calibration)
         self.renderer.header = dataclasses.replace(
@@ -193,9 +206,16 @@ class LiveRun:
         """End the run and its recorders. Blocks until recorders have written their tables.
 
         Raises:
-            ThreadStuckError: a thread does not end.
+            ThreadStuckError: a thread does not end; the engine that it uses is not closed.
             Exception: the error that ended the run or its rendering.
         """
+        try:
+            self._end()
+        except ThreadStuckError:
+            self._engines.abandon()
+            raise
+
+    def _end(self) -> None:
         if not self._attachments:  # never started
             self._source.close()
             return
@@ -208,6 +228,13 @@ class LiveRun:
                     attachment.join(0)  # raises ThreadStuckError with its name
             self.renderer.newest = None  # no more can follow
         self._attachments[0].join()  # raises the error of the rendering, if any
+
+    def _rebuild(self) -> Engine:
+        """A new engine with the same limits, in place of one that is stuck; on the inference thread."""
+        self.engine = self._engines.reopen(self._source)
+        if self._limits is not None:
+            self.engine.recalibrate(recalibrated(self.calibration, self._limits))
+        return self.engine
 
 
 def open_run(
@@ -236,8 +263,7 @@ def open_run(
         engine.reset()
         header = session_header(spec, source, engine, app_version, limits)
         renderer = RenderSink(header, parts, space_px)
-        runtime = Runtime(source, engine, (), engine.config.runtime)
-        run = LiveRun(spec, source, engine, runtime, renderer)
+        run = LiveRun(spec, source, engine, engines, renderer)
         run.set_limits(limits or Limits(header.aleatoric_limit, header.ood_limit))
     except BaseException:
         source.close()

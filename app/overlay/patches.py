@@ -21,7 +21,8 @@ class Patch:
     """A transparent image, prepared for blending."""
 
     colour: npt.NDArray[np.uint16]  # (h, w, 3) RGB times opacity, 0-255*256
-    rest: npt.NDArray[np.uint16]  # (h, w, 1) share of the background that remains, 0-256
+    # (h, w, 3) share of the background that remains, 0-256: three times the same, which blends faster than one.
+    rest: npt.NDArray[np.uint16]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -38,7 +39,10 @@ def lay(canvas: UInt8, patch: Patch, x: int, y: int) -> None:
         return
     part = np.s_[top - y : bottom - y, left - x : right - x]
     background = canvas[top:bottom, left:right]
-    background[:] = (background * patch.rest[part] + patch.colour[part]) >> 8
+    blended = np.multiply(background, patch.rest[part])
+    blended += patch.colour[part]
+    blended >>= 8
+    background[:] = blended
 
 
 @functools.lru_cache(maxsize=1)
@@ -85,7 +89,8 @@ class Sheet:
     def patch(self) -> Patch:
         """Finish the patch."""
         share = (self.opacity + (self.opacity >> 7).astype(np.uint16))[:, :, np.newaxis]  # 0-256
-        return Patch(self.image * share, np.subtract(256, share, dtype=np.uint16))
+        rest = np.subtract(256, share, dtype=np.uint16)
+        return Patch(self.image * share, np.repeat(rest, 3, axis=2))
 
 
 def plate(width: int, height: int, radius: int, opacity: float) -> Sheet:

@@ -46,7 +46,7 @@ from engine.engine import Engine
 from engine.errors import EngineError
 from engine.files import write_text
 from engine.records import json_text
-from engine.types import FaceResult, Frame, FrameResult
+from engine.types import Analysis, FaceResult, Frame, FrameResult
 
 #: Size of the window in pixels.
 _SIZE: Final = (1280, 800)
@@ -270,6 +270,12 @@ class _SyntheticEstimates:
 
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
         return [self.process(frame, tentative) for frame in frames]
+
+    def track_all(self, frames: Sequence[Frame], tentative: bool = False, snapshot: bool = False) -> Analysis:
+        results = self.process_all(frames, tentative)
+        if snapshot:
+            results[-1] = dataclasses.replace(results[-1], snapshot=self.snapshot())
+        return lambda: results
 
     def snapshot(self) -> str:
         return self._engine.snapshot()

@@ -17,8 +17,7 @@ from typing import Final
 import av
 from av.video.frame import VideoFrame
 
-from engine.capture.decoding import UprightRgb, decoded, mean_rate, video_stream
-from engine.capture.video_file import open_video
+from engine.capture.decoding import UprightRgb, decoded, mean_rate, open_video, video_stream
 from engine.errors import SourceError
 from engine.types import UInt8
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,11 +19,12 @@ from app.cli_options import ConfigFile
 from app.terminal import INTERNAL_ERROR, app_version, print_error
 
 if TYPE_CHECKING:
-    from app.serve.config import MqttConfig, ServeConfig, WebConfig
+    from app.serve.config import MqttConfig, OscConfig, ServeConfig, WebConfig
     from app.serve.service import LiveService
     from app.serve.state import LiveOutput
 
-_Record = TypeVar("_Record", "ServeConfig", "WebConfig", "MqttConfig")
+_Record = TypeVar("_Record", "ServeConfig", "WebConfig", "MqttConfig", "OscConfig")
+_Peer = TypeVar("_Peer", "MqttConfig", "OscConfig")
 
 
 def serve_command(
@@ -38,11 +40,12 @@ def serve_command(
     no_web: Annotated[bool, typer.Option("--no-web", help="No page and no WebSocket.")] = False,
     mqtt: Annotated[str | None, typer.Option("--mqtt", help="Broker, as HOST or HOST:PORT.")] = None,
     lsl: Annotated[bool, typer.Option("--lsl", help="Lab Streaming Layer outlets.")] = False,
+    osc: Annotated[str | None, typer.Option("--osc", help="Receiver of Open Sound Control, HOST or HOST:PORT.")] = None,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Messages on standard output.")] = False,
     all_units: Annotated[bool, typer.Option("--all-units", help="Include units that are not trusted.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check the settings and exit.")] = False,
 ) -> None:
-    """Publish live results: WebSocket with a page, MQTT, Lab Streaming Layer, JSON Lines. Needs no screen.
+    """Publish live results: WebSocket with a page, MQTT, Lab Streaming Layer, OSC, JSON Lines. Needs no screen.
 
     Only programs of this machine can connect unless --listen names another address, which needs --token-file. A source
     that is lost is opened again. Nothing is stored. Ctrl-C or SIGTERM ends it. People in front of a camera must be
@@ -57,7 +60,8 @@ def serve_command(
     settings = _given(settings, source=source, camera=camera, web=web)
     settings = dataclasses.replace(
         settings,
-        mqtt=settings.mqtt if mqtt is None else _broker(settings.mqtt, mqtt),
+        mqtt=settings.mqtt if mqtt is None else _at(settings.mqtt, "--mqtt", mqtt),
+        osc=settings.osc if osc is None else _at(settings.osc, "--osc", osc),
         lsl=dataclasses.replace(settings.lsl, enabled=lsl or settings.lsl.enabled),
         json_lines=json_lines or settings.json_lines,
         all_units=all_units or settings.all_units,
@@ -78,7 +82,8 @@ def run_service(settings: ServeConfig, check: bool = False) -> None:
     from engine.errors import ThreadStuckError
 
     engines = EngineCache(for_live(settings.engine), settings.tracker)
-    service = LiveService(settings, engines, open_live_source, app_version(), log=print_error)
+    open_source = partial(open_live_source, limits=settings.engine.capture)
+    service = LiveService(settings, engines, open_source, app_version(), log=print_error)
     outputs = make_outputs(settings, service)
     if check:
         names = ", ".join(output.name for output in outputs)
@@ -118,12 +123,16 @@ def make_outputs(settings: ServeConfig, service: LiveService) -> list[LiveOutput
             from app.serve.lsl import LslOutput
 
         outputs.append(LslOutput(settings.lsl, settings.camera))
+    if settings.osc.host:
+        from app.serve.osc import OscOutput
+
+        outputs.append(OscOutput(settings.osc, settings.camera))
     if settings.json_lines:
         from app.serve.json_lines import JsonLinesOutput
 
         outputs.append(JsonLinesOutput(sys.stdout))
     if not outputs:
-        raise ConfigError("no output is enabled: enable web, mqtt, lsl or json_lines")
+        raise ConfigError("no output is enabled: enable web, mqtt, lsl, osc or json_lines")
     return outputs
 
 
@@ -153,13 +162,13 @@ def _given(record: _Record, **options: Any) -> _Record:
         raise ConfigError(str(error)) from None
 
 
-def _broker(settings: MqttConfig, text: str) -> MqttConfig:
+def _at(settings: _Peer, option: str, text: str) -> _Peer:
     """Apply ``HOST`` or ``HOST:PORT``; an IPv6 address needs brackets before a port."""
     from engine.errors import ConfigError
 
     host, colon, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
     if colon and not (port.isascii() and port.isdecimal()):
-        raise ConfigError(f"--mqtt is {text!r}: give HOST or HOST:PORT")
+        raise ConfigError(f"{option} is {text!r}: give HOST or HOST:PORT")
     return _given(settings, host=host.strip("[]"), port=int(port) if colon else None)
 
 

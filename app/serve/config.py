@@ -97,6 +97,24 @@ class LslConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OscConfig:
+    """Open Sound Control over UDP; off without a host."""
+
+    host: str = ""  # receiver
+    port: int = 9000
+    slots: int = 1  # faces: the largest one, the second one, ...
+
+    def __post_init__(self) -> None:
+        """Validate.
+
+        Raises:
+            ValueError: with the field and its value.
+        """
+        _check_range("port", self.port, 1, 65535)
+        _check_range("slots", self.slots, 1, 8)
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """All settings of the service."""
 
@@ -108,6 +126,7 @@ class ServeConfig:
     web: WebConfig = field(default_factory=WebConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     lsl: LslConfig = field(default_factory=LslConfig)
+    osc: OscConfig = field(default_factory=OscConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:

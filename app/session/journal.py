@@ -32,7 +32,7 @@ from app.session.journal_lines import (
 from app.session.rows import SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
 from engine.files import open_regular
-from engine.types import Frame, FrameResult
+from engine.types import Analysis, Frame, FrameResult
 
 if TYPE_CHECKING:  # the networks are not needed to read a journal
     from engine.engine import StatefulPipeline
@@ -64,7 +64,7 @@ class ResumePoint:
 class JournaledPipeline:
     """A pipeline that attaches its state to a result about twice per second of video.
 
-    The state is taken on the inference thread directly after its frame, because the journal is written later.
+    The state is taken directly after its frame, because the journal is written later.
     """
 
     def __init__(self, pipeline: StatefulPipeline, tentative: bool = False) -> None:
@@ -82,22 +82,28 @@ class JournaledPipeline:
 
         A session that resumes there forms the same groups of frames as one that was not interrupted.
         """
-        *earlier, last = self._pipeline.process_all(frames, self._tentative)
-        return [*earlier, self._with_state(last, frames[0].timestamp_s)]
+        return self.track_all(frames)()
+
+    def track_all(self, frames: Sequence[Frame]) -> Analysis:
+        """Begin `process_all`; see `Engine.track_all`."""
+        is_due = self._is_due(frames[0].timestamp_s, frames[-1].timestamp_s)
+        return self._pipeline.track_all(frames, self._tentative, is_due)
 
     def process_live(self, frame: Frame) -> FrameResult:
         """As `process`, for a live source; see `Engine.process_live`."""
-        return self._with_state(self._pipeline.process_live(frame), frame.timestamp_s)
+        result = self._pipeline.process_live(frame)
+        if not self._is_due(frame.timestamp_s, frame.timestamp_s):
+            return result
+        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
 
-    def _with_state(self, result: FrameResult, first_s: float) -> FrameResult:
-        """Attach the state when it is due; ``first_s``: time of the first frame of the group."""
+    def _is_due(self, first_s: float, now_s: float) -> bool:
+        """Whether the state is due after a group of frames; given the times of its first and last frame."""
         if self._last_s is None:
             self._last_s = first_s
-        now_s = result.frame.timestamp_s
         if now_s - self._last_s < SNAPSHOT_EVERY_S:
-            return result
+            return False
         self._last_s = now_s
-        return dataclasses.replace(result, snapshot=self._pipeline.snapshot())
+        return True
 
 
 class JournalSink:

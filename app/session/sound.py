@@ -40,7 +40,7 @@ class SoundTrack:
         """
         import av
 
-        from engine.capture.video_file import open_video
+        from engine.capture.decoding import open_video
 
         self._output = output
         try:

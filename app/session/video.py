@@ -111,6 +111,7 @@ class VideoSink:
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written
         self._stream: Any = None
         self._canvas: UInt8 | None = None
+        self._planes: UInt8 | None = None  # YUV of the frame that is being encoded
         self._sound = sound
         self._start_s = start_s
         self._last_tick = -1
@@ -227,8 +228,11 @@ class VideoSink:
         import av
         from av.video.frame import PictureType
 
-        planes: UInt8 = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        self._planes = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420, dst=self._planes), np.uint8)
+        # The encoder copies the planes, so they can be used again. PyAV takes the height for a multiple of four.
+        as_they_are = len(self._planes) % 6 == 0
+        make = av.VideoFrame.from_numpy_buffer if as_they_are else av.VideoFrame.from_ndarray
+        frame = make(self._planes, format="yuv420p")
         tick = max(round(time_s * _TICKS_PER_S), self._last_tick + 1)  # must increase
         frame.pts = tick
         frame.duration = tick - self._last_tick if self._last_tick >= 0 else 0  # used for the last frame only

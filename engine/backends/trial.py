@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from engine.backends.contract import input_shapes
 from engine.backends.model_file import ModelFile, read_model
 from engine.errors import EngineError, ModelError
 
@@ -23,8 +24,8 @@ from engine.errors import EngineError, ModelError
 TIME_LIMIT_S: Final = 20.0
 #: Address space of the child: about 1 GiB of it are libraries, the released models need a few hundred MB.
 MEMORY_LIMIT_BYTES: Final = 4 * 2**30
-#: Faces of the largest run.
-_FACES: Final = 8
+#: Faces of the trial: as many as a group of eight frames of a file has with eight faces each.
+_FACES: Final = 64
 _FAILED: Final = 3
 _REMEDY: Final = "use a model from a release, or export it again"
 
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def open_with_limits(model: ModelFile, memory_bytes: int, time_s: float) -> None:
-    """Open a model in this process and run it on as many faces as a frame may have. The limits stay on the process.
+    """Open a model in this process and run it on the faces of a group of frames. The limits stay on the process.
 
     Args:
         model: checked by `read_model`.
@@ -100,10 +101,7 @@ def open_with_limits(model: ModelFile, memory_bytes: int, time_s: float) -> None
         _limit(memory_bytes, time_s)
     backend = OnnxRuntimeBackend(model, threads=1)
     try:
-        shapes = {
-            spec.name: [length if isinstance(length, int) else _FACES for length in spec.shape]
-            for spec in model.contract.inputs
-        }
+        shapes = input_shapes(model.contract, _FACES)
         backend.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
     finally:
         backend.close()

@@ -13,7 +13,6 @@ import functools
 from enum import Enum
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -69,6 +68,8 @@ def tone_mapped(rgb: UInt16, transfer: Transfer, wide: bool = True) -> UInt8:
     Returns:
         (H, W, 3) uint8 for BT.709 primaries and a display gamma of 2.4.
     """
+    import cv2  # see engine/capture/decoding.py
+
     light: Any = _light_table(transfer)[rgb]  # (H, W, 3) float32, diffuse white = 1
     if transfer is Transfer.HLG:
         luminance = cv2.transform(light, _LUMINANCE)

@@ -10,10 +10,12 @@ from typing import Final
 from engine.capture.camera import CameraSource
 from engine.capture.file_type import FileType, file_type
 from engine.capture.pictures import PICTURE_SUFFIXES, PictureSource, is_picture
+from engine.capture.reconnecting import ReconnectingSource
 from engine.capture.source import FrameSource
 from engine.capture.stream import STREAM_SCHEMES, StreamSource, redact_url
 from engine.capture.synthetic import DEMO, SyntheticSource
 from engine.capture.video_file import VideoFileSource
+from engine.config import CaptureConfig
 from engine.errors import SourceError
 
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -44,8 +46,12 @@ VIDEO_SUFFIXES: Final = frozenset(
     }
 )
 
+_DEFAULTS: Final = CaptureConfig()
 
-def open_source(spec: str, *, live: bool = False, recursive: bool = False) -> FrameSource:
+
+def open_source(
+    spec: str, *, live: bool = False, recursive: bool = False, limits: CaptureConfig = _DEFAULTS
+) -> FrameSource:
     """Open what a text names.
 
     Args:
@@ -53,28 +59,41 @@ def open_source(spec: str, *, live: bool = False, recursive: bool = False) -> Fr
             ``demo``; a camera as a number, ``camera:0`` or ``/dev/...``; an rtsp, http or https address.
         live: whether the demo runs in real time and without end; every other source knows that itself.
         recursive: whether a folder of pictures includes its subfolders.
+        limits: of videos, and when a camera counts as frozen.
 
     Raises:
         SourceError: there is no such source, or it cannot be read.
     """
     if is_path_spec(spec):
-        return _open_path(Path(spec), recursive)
+        return _open_path(Path(spec), recursive, limits)
     if spec == DEMO:
         return SyntheticSource(loop=live, live=live)
     camera = _camera(spec)
     if camera is not None:
-        return CameraSource(camera)
+        return CameraSource(camera, limits.frozen_s)
     if spec.partition("://")[0].lower() not in STREAM_SCHEMES:
         raise SourceError(f"{redact_url(spec)} is not read: use {', '.join(sorted(STREAM_SCHEMES))} or a file")
     return StreamSource(spec)
 
 
-def _open_path(path: Path, recursive: bool) -> FrameSource:
+def open_lasting(spec: str, *, recursive: bool = False, limits: CaptureConfig = _DEFAULTS) -> FrameSource:
+    """Open what a text names, like `open_source`; a camera or stream is opened again when it was lost.
+
+    Raises:
+        SourceError: there is no such source, or it cannot be read.
+    """
+    source = open_source(spec, recursive=recursive, limits=limits)
+    if not source.info.is_live or limits.give_up_s <= 0:
+        return source
+    return ReconnectingSource(source, lambda: open_source(spec, limits=limits), limits.give_up_s)
+
+
+def _open_path(path: Path, recursive: bool, limits: CaptureConfig) -> FrameSource:
     try:
         is_pictures = path.is_dir() or (is_picture(path) if path.is_file() else path.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
         raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
-    return PictureSource(path, recursive) if is_pictures else VideoFileSource(path)
+    return PictureSource(path, recursive) if is_pictures else VideoFileSource(path, limits)
 
 
 def is_video(path: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from engine.config import CaptureConfig
 from engine.errors import SourceError
 from engine.types import Frame
 
@@ -202,8 +203,8 @@ def path_text(path: str) -> str:
     return _CONTROL.sub("\ufffd", path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
-def check_size(name: str, width_px: int, height_px: int) -> None:
-    """Refuse pictures without pixels or above MAX_SIDE_PX a side.
+def check_size(name: str, width_px: int, height_px: int, limits: CaptureConfig | None = None) -> None:
+    """Refuse pictures without pixels, above MAX_SIDE_PX a side, or of a video above ``limits.max_megapixels``.
 
     Raises:
         SourceError: with the size and the remedy.
@@ -212,3 +213,21 @@ def check_size(name: str, width_px: int, height_px: int) -> None:
         raise SourceError(f"{name} has pictures of {width_px} x {height_px} pixels: check that it plays elsewhere")
     if max(width_px, height_px) > MAX_SIDE_PX:
         raise SourceError(f"{name} is {width_px} x {height_px} pixels, the limit is {MAX_SIDE_PX} a side: shrink it")
+    if limits is not None and width_px * height_px > limits.max_megapixels * 1e6:
+        raise SourceError(
+            f"{name} is {width_px} x {height_px} pixels, the limit is {limits.max_megapixels:g} megapixels: "
+            "shrink it, or raise capture.max_megapixels"
+        )
+
+
+def check_duration(name: str, duration_s: float | None, limits: CaptureConfig) -> None:
+    """Refuse a recording that states a duration above ``limits.max_duration_h``.
+
+    Raises:
+        SourceError: with the duration and the remedy.
+    """
+    if duration_s is not None and duration_s > limits.max_duration_h * 3600:
+        raise SourceError(
+            f"{name} states a duration of {duration_s / 3600:.0f} h, the limit is {limits.max_duration_h:g} h: "
+            "cut it, or raise capture.max_duration_h"
+        )

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engine.capture.decoding import UprightRgb, decoded, mean_rate, reason_of, video_stream
+from engine.capture.decoding import CONTAINERS, UprightRgb, decoded, mean_rate, reason_of, video_stream
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.errors import SourceError
 from engine.types import Frame
@@ -28,7 +28,9 @@ READ_TIMEOUT_S: Final = 1.5
 REOPEN_TIMEOUT_S: Final = 0.9
 #: A stream without a picture for so long is lost; until then it is opened again and again.
 LOST_S: Final = 10.0
-_RETRY_PAUSE_S: Final = 0.5
+#: Pause after a failed connection, doubled after each further one up to the second value.
+_RETRY_PAUSE_S: Final = 0.25
+_MAX_PAUSE_S: Final = 2.0
 #: Words before a password that some cameras put into the path instead of where it belongs.
 _SECRET_IN_PATH: Final = re.compile(r"((?:pass|pwd|token|key|secret|auth)[a-z]*[=:])[^&/;]*", re.IGNORECASE)
 #: FFmpeg's options: no pictures held back, RTSP over TCP (UDP loses packets in most homes), short look at the start.
@@ -37,8 +39,11 @@ _OPTIONS: Final = {
     "flags": "low_delay",
     "rtsp_transport": "tcp",
     "analyzeduration": "500000",  # microseconds
-    # No address may lead to a file of this machine.
+    # No address may lead to a file of this machine, to another host (HTTP redirects, playlists), or to a format that
+    # opens further addresses.
     "protocol_whitelist": "http,https,httpproxy,rtsp,rtp,rtcp,srtp,tcp,tls,udp,crypto",
+    "format_whitelist": ",".join((*CONTAINERS, "rtsp", "rtp")),
+    "max_redirects": "0",
 }
 
 
@@ -56,6 +61,7 @@ class StreamSource(FrameSource):
         self._name = redact_url(url)
         self._container: InputContainer | None = None
         self._pictures: Iterator[VideoFrame] = iter(())
+        self._heard_s = time.monotonic()  # of the last picture
         try:
             stream = self._connect(OPEN_TIMEOUT_S)
             first = next(self._pictures, None)
@@ -90,7 +96,7 @@ class StreamSource(FrameSource):
         Raises:
             SourceError: no picture for LOST_S, in spite of new connections.
         """
-        since_s = time.monotonic()
+        self._heard_s, pause_s = time.monotonic(), _RETRY_PAUSE_S
         while not self._interrupted.is_set():
             try:
                 if self._container is None:
@@ -99,11 +105,12 @@ class StreamSource(FrameSource):
                 picture = next(self._pictures, None)
             except av.FFmpegError as error:
                 self._disconnect()
-                if time.monotonic() - since_s > LOST_S:
+                if time.monotonic() - self._heard_s > LOST_S:
                     raise SourceError(
                         f"{self._name} sent nothing for {LOST_S:.0f} s ({reason_of(error)}): check camera and network"
                     ) from None
-                self._interrupted.wait(_RETRY_PAUSE_S)
+                self._interrupted.wait(pause_s)
+                pause_s = min(2 * pause_s, _MAX_PAUSE_S)
             else:
                 return None if picture is None else self._frame(picture)
         return None
@@ -148,6 +155,10 @@ class StreamSource(FrameSource):
         for packet in container.demux(stream):
             if self._interrupted.is_set():
                 return
+            if time.monotonic() - self._heard_s > LOST_S:  # bytes come, but nothing that can be decoded
+                raise SourceError(
+                    f"{self._name} sent no picture that can be decoded for {LOST_S:.0f} s: check camera and network"
+                )
             pictures = decoded(packet)
             if pictures is None:
                 self.damaged += 1

@@ -1,294 +1,238 @@
-"""Video files through PyAV (FFmpeg): every frame, in order, with the times that the file gives."""
+"""Video files: every frame, in order, with the times that the file gives; decoded in a process of its own.
+
+The process (engine/capture/decode_process.py) decodes a few frames ahead. If it crashes or is stuck, it is started
+again once, at the frame after the last one that was read; not if the file was replaced or written to meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
-import av
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-
-from engine.capture.decoding import UprightRgb, decoded, mean_rate, reason_of, video_stream, videos_of
-from engine.capture.hdr import transfer_of
-from engine.capture.source import SAME_TIME_S, FrameSource, SourceInfo, SourceKind, StreamChoice, source_name
+from engine.capture.decode_child import ChildLostError, DecodeChild
+from engine.capture.decode_messages import FRAME_FIELDS, READ, VideoInfo
+from engine.capture.source import (
+    SAME_TIME_S,
+    FrameSource,
+    SourceInfo,
+    SourceKind,
+    check_duration,
+    check_size,
+    source_name,
+)
+from engine.config import CaptureConfig
 from engine.errors import SourceError
+from engine.records import read_record
 from engine.types import Frame
 
-#: A file that ends so much before its stated duration was cut off; sound that outlasts the video leaves less.
-_SHORT_BY_S: Final = 1.0
-#: So many failed reads in a row end the file: the disk or the file gives nothing more.
-_MAX_FAILED_READS: Final = 100
-#: Frames decoded ahead, by which a wrong time is recognised.
-_LOOKAHEAD: Final = 3
-#: Readers of streams without a container, which carry no times.
-_RAW_FORMATS: Final = frozenset({"h264", "hevc", "m4v", "mpegvideo", "vvc", "obu"})
-#: Step between frames that carry no time, in files that also tell no rate.
-_DEFAULT_FPS: Final = 25.0
-#: A raw stream that names a higher rate names the clock of a recording with a variable rate.
-_MAX_FPS: Final = 500
+#: Frames decoded ahead at most.
+_AHEAD: Final = 4
+#: Slots for these and for frames in use, as many as wait in a run, ...
+_MAX_SLOTS: Final = 64
+#: ... and bytes that they may take. Frames for which no slot is left are copied, as all large ones are.
+_SLOT_BYTES: Final = 256 << 20
+_DEFAULTS: Final = CaptureConfig()
 
 
 class VideoFileSource(FrameSource):
     """A local video file. Damaged packets are skipped and counted."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and decode its first picture.
+    def __init__(self, path: Path, limits: CaptureConfig = _DEFAULTS) -> None:
+        """Start the process, which opens the file and decodes its first picture.
 
         Raises:
-            SourceError: missing, empty, no video, no frame that can be decoded, or too large.
+            SourceError: missing, empty, no video, no frame that can be decoded, above a limit, or the process crashed.
         """
         super().__init__()
-        self._name = str(path)
+        self._path, self._name, self._limits = path, str(path), limits
         self.files = (path,)
+        self.truncated = False  # whether the file ended well before the duration that it states; known at its end
         self._next_index = 0
         self._ended = False
-        self._ready: VideoFrame | None = None  # decoded by `skip_to_time` and not yet read
-        with contextlib.ExitStack() as undo:
-            self._container = undo.enter_context(open_video(path))
-            self._stream = video_stream(self._container, self._name)
-            self._stream.thread_type = "AUTO"
-            pictures = self._decode()
-            first = next(pictures, None)
-            if first is None:
-                raise SourceError(
-                    f"{self._name} holds no frame that can be decoded: check that it plays, or copy it again"
-                )
-            self._rgb = UprightRgb(self._name, first, self._stream)
-            rate = _rate(self._container, self._stream)  # raw streams name theirs once a frame is decoded
-            choice = _choice(self._container, self._stream, first)
-            self.info = _info(path, self._container, self._stream, self._rgb.size, rate, choice)
-            self._clock = _Clock(rate or _DEFAULT_FPS)
-            self._rate_is_guessed = rate is None
-            self._pictures = itertools.chain((first,), pictures)
-            self._ahead: deque[VideoFrame] = deque()  # decoded, not yet given out; the clock judges times by them
-            undo.pop_all()
+        self._ready: Frame | None = None  # passed by `skip_to_time` and not yet read
+        self._requested: deque[int] = deque()  # slots of the pictures that were requested and not yet received
+        self._fault: str | None = None
+        self._restart: str | None = None  # why the process was started again
+        self._mark = _mark_of(path)
+        self._child, video = self._start()
+        self._size = (video.height_px, video.width_px, 3)
+        self.info = SourceInfo(
+            source_name(path),
+            SourceKind.VIDEO,
+            video.width_px,
+            video.height_px,
+            video.frame_count,
+            video.duration_s,
+            video.fps,
+            is_live=False,
+            stream=video.stream,
+        )
 
     def read(self) -> Frame | None:
-        """The next frame; None at the end or after `interrupt`."""
-        picture, self._ready = self._ready or self._advance(), None
-        if picture is None or self._interrupted.is_set():
+        """The next frame; None at the end or after `interrupt`.
+
+        Raises:
+            SourceError: the file crashes its decoder, gives no picture for too long, or is above a limit.
+        """
+        if self._ready is not None:
+            frame, self._ready = self._ready, None
+        else:
+            frame = self._surviving(self._advance)
+        if frame is None or self._interrupted.is_set():
             return None
-        image = self._rgb.convert(picture)
-        return Frame(image, self._next_index - 1, self._clock.now_s, self.info.source_id, picture.time)
+        self._next_index = frame.index + 1
+        if frame.index >= self._limits.max_frames:
+            raise SourceError(
+                f"{self._name} has more than {self._limits.max_frames} frames: cut it, or raise capture.max_frames"
+            )
+        check_duration(self._name, frame.timestamp_s, self._limits)
+        return frame
 
     def skip_to(self, frame_index: int) -> None:
         """Decode, without converting to RGB, up to this frame; see the base."""
-        if self._ready is not None and frame_index == self._next_index - 1:
-            return
-        self._ready = None
         if frame_index < self._next_index:
             raise SourceError(
                 f"{self._name} stands at frame {self._next_index}, it cannot go back to {frame_index}: open it again"
             )
-        while self._next_index < frame_index and not self._interrupted.is_set():
-            if self._advance() is None and not self._interrupted.is_set():
-                raise SourceError(
-                    f"{self._name} has {self._next_index} frames, it cannot go on at {frame_index}: start anew"
-                )
+        if frame_index == self._next_index:
+            return
+        self._ready = None
+        while self._requested and self._next_index < frame_index:
+            frame = self._surviving(self._receive)
+            if frame is None:
+                break
+            self._next_index = frame.index + 1
+        if self._next_index < frame_index:
+            self._surviving(lambda: self._skip(frame=frame_index))
 
     def skip_to_time(self, time_s: float) -> None:
         """Decode, without converting to RGB, up to the first frame from this time on; see the base."""
         if self._ready is not None:
             return
-        while (picture := self._advance()) is not None:
-            if self._clock.now_s >= time_s - SAME_TIME_S:
-                self._ready = picture
+        while self._requested:
+            frame = self._surviving(self._receive)
+            if frame is None:
                 return
+            self._next_index = frame.index
+            if frame.timestamp_s >= time_s - SAME_TIME_S:
+                self._ready = frame
+                return
+        self._surviving(lambda: self._skip(time_s=time_s))
 
     def jump_to_time(self, time_s: float) -> None:
         """Decode from the last key frame before this time on; see the base. Indices follow from the mean rate."""
-        origin_s = self._clock.origin_s if self._advance() is not None else None
-        tick_s = float(self._stream.time_base or 0)
-        if origin_s is None or not tick_s or not self.info.fps:
+        if self._next_index or self._requested or self._ready is not None:
             self.skip_to_time(time_s)
-            return
-        with contextlib.suppress(av.FFmpegError):  # a file that cannot be sought is decoded from here
-            self._container.seek(math.floor((origin_s + time_s) / tick_s), stream=self._stream)
-            self._pictures = self._decode()
-            self._ahead.clear()
-        self.skip_to_time(time_s)
-        self._next_index = round(self._clock.now_s * self.info.fps) + 1
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the file ended well before the duration that it states. False until the end was reached."""
-        return (
-            self._ended and self.info.duration_s is not None and self._clock.end_s + _SHORT_BY_S < self.info.duration_s
-        )
+        else:
+            self._surviving(lambda: self._skip(time_s=time_s, jump=True))
 
     def fault(self) -> str | None:
         """What was lost; see the base."""
-        parts = []
-        if self.damaged:
-            parts.append(f"{self.damaged} damaged {'packet' if self.damaged == 1 else 'packets'}")
-        if self.truncated:
-            parts.append(f"it ends at {self._clock.end_s:.1f} s of {self.info.duration_s:.1f} s")
-        faults = [f"{self._name} is damaged or cut off ({', '.join(parts)}): the rest was read"] if parts else []
-        if self._clock.corrected:
-            stamps = "1 time stamp is" if self._clock.corrected == 1 else f"{self._clock.corrected} time stamps are"
-            faults.append(f"{self._name}: {stamps} out of order and replaced by the frame rate")
-        if self._clock.untimed and self._rate_is_guessed:
-            faults.append(f"{self._name} has neither times nor a frame rate: {_DEFAULT_FPS:.0f} per second are assumed")
-        return "; ".join(faults) or None
+        restart = f"{self._name}: its decoder {self._restart} and was started again" if self._restart else None
+        return "; ".join(fault for fault in (self._fault, restart) if fault) or None
 
     def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+        """End the process."""
+        self._child.close()
 
-    def _advance(self) -> VideoFrame | None:
-        """The next picture, its time in the clock; None at the end or after `interrupt`."""
-        if self._interrupted.is_set():
+    # Talking to the process; any of these may find it lost.
+
+    def _advance(self) -> Frame | None:
+        while len(self._requested) < _AHEAD and not self._ended and (slot := self._child.memory.take()) is not None:
+            self._requested.append(slot)
+            self._child.send_bytes(READ + bytes([slot]))
+        return self._receive() if self._requested else None
+
+    def _receive(self) -> Frame | None:
+        """The picture that was requested first; None at the end or after `interrupt`."""
+        answer = self._answer(self._limits.no_picture_s)
+        if not isinstance(answer, bytes):
+            if answer is not None:
+                self._ended, self.truncated = True, bool(answer["truncated"])
+                self._requested.clear()
             return None
-        while len(self._ahead) <= _LOOKAHEAD and (decoded_frame := next(self._pictures, None)) is not None:
-            self._ahead.append(decoded_frame)
-        if not self._ahead or self._interrupted.is_set():
-            self._ended = not self._interrupted.is_set()
-            return None
-        picture = self._ahead.popleft()
-        self._clock.show(picture, [later.time for later in self._ahead])
-        self._next_index += 1
-        return picture
+        index, time_s, pts_s = FRAME_FIELDS.unpack(answer[1:])
+        slot, memory = self._requested.popleft(), self._child.memory
+        image = memory.image(slot, self._size, keep=memory.free + len(self._requested) >= _AHEAD)
+        return Frame(image, index, time_s, self.info.source_id, None if math.isnan(pts_s) else pts_s)
 
-    def _decode(self) -> Iterator[VideoFrame]:
-        for packet in self._packets():
-            if self._interrupted.is_set():
-                return
-            self.damaged += packet.is_corrupt
-            pictures = decoded(packet)
-            if pictures is None:
-                self.damaged += 1
-            else:
-                yield from pictures
+    def _skip(self, **where: Any) -> None:
+        self._child.send(**where)
+        answer = self._answer(None)
+        if isinstance(answer, dict):
+            self._next_index = int(answer["skipped"])
 
-    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
-        """Packets of the stream; a failed read is counted and the file is read on behind it."""
-        failed = 0
-        while failed < _MAX_FAILED_READS:
+    def _answer(self, limit_s: float | None) -> bytes | dict[str, Any] | None:
+        """The next answer that is no report of damage, which is stored."""
+        while isinstance(answer := self._child.receive(limit_s), dict) and "damaged" in answer:
+            self._fault, self.damaged = answer["fault"], int(answer["damaged"])
+        return answer
+
+    def _surviving(self, talk: Any) -> Any:
+        """Talk to the process; if it is lost, once start another where this one was, and talk to that."""
+        try:
+            return talk()
+        except ChildLostError as lost:
+            self._child.close()
+            self._count(lost)
+        index = self._next_index
+        self._requested.clear()
+        self._child, video = self._start()
+        if (video.height_px, video.width_px, 3) != self._size or _mark_of(self._path) != self._mark:
+            raise SourceError(f"{self._name} was replaced or changed while it was read: start anew")
+        try:
+            if index:
+                self._skip(frame=index)
+            return talk()
+        except ChildLostError as lost:
+            self._child.close()
+            self._count(lost)
+
+    def _count(self, lost: ChildLostError) -> None:
+        if self._restart is not None:
+            raise SourceError(
+                f"{self._name} cannot be decoded: the process that does so {lost}, near frame {self._next_index} and "
+                "again when started anew; convert the file"
+            ) from None
+        self._restart = str(lost)
+
+    def _start(self) -> tuple[DecodeChild, VideoInfo]:
+        """Start a process that has opened the file and its slots."""
+        while True:
+            child = DecodeChild(self._path, self._limits, self._interrupted.is_set)
             try:
-                for packet in self._container.demux(self._stream):
-                    failed = 0
-                    yield packet
-            except av.FFmpegError:
-                self.damaged += 1
-                failed += 1
-            else:
-                return
+                return child, self._open(child)
+            except ChildLostError as lost:
+                child.close()
+                self._count(lost)
+            except BaseException:
+                child.close()
+                raise
+
+    def _open(self, child: DecodeChild) -> VideoInfo:
+        answer = child.receive()
+        if not isinstance(answer, dict):
+            raise SourceError(f"{self._name} was not opened: it was interrupted")
+        video = read_record(VideoInfo, answer["opened"], SourceError)
+        check_size(self._name, video.width_px, video.height_px, self._limits)
+        size = video.height_px * video.width_px * 3
+        slots = max(2, min(_MAX_SLOTS, _SLOT_BYTES // size))
+        try:
+            name = child.memory.reserve(slots, size)
+        except OSError as error:
+            raise SourceError(f"{self._name} needs {slots * size >> 20} MB for its frames ({error.strerror})") from None
+        child.send(name=name, slots=slots)
+        child.receive()
+        child.memory.forget_name()
+        return video
 
 
-class _Clock:
-    """Seconds since the first frame, from presentation times that may be missing, wrong or jump back in broken files.
-
-    A time is wrong if a frame soon after it has one that fits between it and the frame before: a single 0, or one far
-    ahead. Times that go back and stay there (files joined without care) begin anew one step after the last.
-    """
-
-    def __init__(self, fps: float) -> None:
-        self._step_s = 1.0 / fps
-        self._first_s: float | None = None  # presentation time that counts as 0
-        self.now_s = -self._step_s
-        self.end_s = 0.0  # when the last frame stops being shown
-        self.corrected = 0  # times that were replaced
-        self.untimed = 0  # frames without a time
-
-    @property
-    def origin_s(self) -> float | None:
-        """Presentation time of second 0; None before the first frame, or if frames carry no time."""
-        return self._first_s
-
-    def show(self, picture: VideoFrame, later_s: Sequence[float | None] = ()) -> None:
-        """Move on to a frame; ``later_s`` are the presentation times of the frames after it."""
-        pts_s = cast(float | None, picture.time)  # PyAV's stub leaves out that a frame may have no time
-        later = [time_s for time_s in later_s if time_s is not None]
-        if pts_s is None:
-            self.untimed += 1
-            self.now_s += self._step_s
-        elif self._first_s is None:
-            wrong = len(later) > 1 and later == sorted(later) and later[-1] < pts_s
-            self.corrected += wrong
-            self.now_s += self._step_s
-            self._first_s = (later[0] - self._step_s if wrong else pts_s) - self.now_s
-        elif self._is_wrong(pts_s, self._first_s, later):
-            self.corrected += 1
-            self.now_s += self._step_s
-        elif pts_s - self._first_s >= self.now_s:
-            self.now_s = pts_s - self._first_s
-        else:
-            self.corrected += 1
-            self.now_s += self._step_s
-            self._first_s = pts_s - self.now_s
-        tick_s = float(picture.time_base or 0)
-        self.end_s = self.now_s + (picture.duration * tick_s if picture.duration else self._step_s)
-
-    def _is_wrong(self, pts_s: float, first_s: float, later: Sequence[float]) -> bool:
-        """Whether a later frame shows that the time of this one is out of order."""
-        time_s = pts_s - first_s
-        between = [self.now_s < each - first_s < (time_s if time_s > self.now_s else math.inf) for each in later]
-        return any(between) if time_s < self.now_s or time_s > self.now_s + self._step_s else False
-
-
-def open_video(path: Path) -> InputContainer:
-    """Open a local file; FFmpeg may follow no reference from it to the network.
-
-    Raises:
-        SourceError: missing, empty, not readable, or nothing that FFmpeg knows.
-    """
-    try:
-        if not path.exists():
-            raise SourceError(f"{path} does not exist: check the path")
-        if not path.is_file():
-            raise SourceError(f"{path} is neither a file nor a folder: give a video, a picture or a folder of pictures")
-        if path.stat().st_size == 0:
-            raise SourceError(f"{path} is empty (0 bytes): copy it again")
-        # "file:" keeps names with a colon from being read as an address.
-        # Titles in another encoding than UTF-8 must not stop it.
-        return av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except PermissionError:
-        raise SourceError(f"{path} may not be read: check its permissions") from None
-    except av.FFmpegError as error:
-        raise SourceError(
-            f"{path} is no video that can be read ({reason_of(error)}): check that it plays, or copy it again"
-        ) from None
-    except OSError as error:
-        raise SourceError(f"{path} cannot be opened ({error.strerror}): check the path") from None
-
-
-def _rate(container: InputContainer, stream: VideoStream) -> float | None:
-    """Frames per second; of a raw stream what it says itself, since FFmpeg's reader then reports a constant."""
-    if container.format.name in _RAW_FORMATS:
-        named = stream.codec_context.framerate
-        return float(named) if named and named <= _MAX_FPS else None
-    return mean_rate(stream)
-
-
-def _choice(container: InputContainer, stream: VideoStream, first: VideoFrame) -> StreamChoice:
-    transfer = transfer_of(first)
-    codec = stream.codec_context.name
-    return StreamChoice(stream.index, len(videos_of(container)), codec, None if transfer is None else transfer.value)
-
-
-def _info(
-    path: Path,
-    container: InputContainer,
-    stream: VideoStream,
-    size: tuple[int, int],
-    rate: float | None,
-    choice: StreamChoice,
-) -> SourceInfo:
-    duration_s: float | None = None
-    if stream.duration and stream.time_base:
-        duration_s = float(stream.duration * stream.time_base)
-    elif container.duration:
-        duration_s = container.duration / av.time_base
-        start_s = (container.start_time or 0) / av.time_base
-        if "matroska" in container.format.name and 0 < start_s < duration_s:
-            duration_s -= start_s  # its duration is the time of its end
-    return SourceInfo(
-        source_name(path), SourceKind.VIDEO, *size, stream.frames or None, duration_s, rate, False, choice
-    )
+def _mark_of(path: Path) -> tuple[int, int, int, int] | None:
+    """What differs once a name leads to another file, or the file was written to; None where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return None

@@ -70,6 +70,8 @@ QUOTED = (
     ("au12_happiness_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("au4_anger_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("au25_26_surprise_auroc_ferplus", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
+    ("camera_cycles_recovered_of_100", ("docs/reliability.md",), "{0} of 100"),
+    ("mutated_videos_handled_of_200", ("docs/reliability.md",), "{0} of 200"),
     ("websocket_latency_p95_ms", ("docs/live-outputs.md",), "{0:.1f} ms ({1:.1f} to {2:.1f})"),
     ("mqtt_latency_p95_ms", ("docs/live-outputs.md",), "{0:.1f} ms ({1:.1f} to {2:.1f})"),
     ("lsl_latency_p95_ms", ("docs/live-outputs.md",), "{0:.1f} ms ({1:.1f} to {2:.1f})"),

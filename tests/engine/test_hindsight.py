@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,9 +14,13 @@ from hypothesis import strategies as st
 
 from engine import hindsight
 from engine.capture.video_file import VideoFileSource
+from engine.config import RuntimeConfig
 from engine.engine import Engine
-from engine.hindsight import Hindsight
-from engine.types import Frame, FrameResult, TrackState
+from engine.errors import BackendError
+from engine.hindsight import GROUP_FRAMES, Hindsight
+from engine.runtime import Runtime
+from engine.types import Analysis, Frame, FrameResult, TrackState
+from tests.fakes.engines import FakeSource
 from tests.fakes.faces import fake_face, fake_result
 
 CONFIRM_S = 0.15
@@ -28,8 +34,8 @@ def frames_of(times_s: list[float], width: int = 4) -> list[Frame]:
 
 
 def pipeline_of(script: Script):
-    def process_all(frames: Sequence[Frame]) -> list[FrameResult]:
-        return [process(frame) for frame in frames]
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        return lambda: [process(frame) for frame in frames]
 
     def process(frame: Frame) -> FrameResult:
         faces = []
@@ -38,13 +44,29 @@ def pipeline_of(script: Script):
             faces.append(dataclasses.replace(face, track=dataclasses.replace(face.track, state=state)))
         return fake_result(frame, *faces, snapshot=f"state after {frame.index}")
 
-    return process_all
+    return track_all
 
 
 def run(script: Script, frames: list[Frame], first: int = 0, group: int = 1) -> list[FrameResult]:
     delayed = Hindsight(pipeline_of(script), CONFIRM_S, group)
     results = [result for frame in frames[first:] for result in delayed.feed(frame)]
-    return [*results, *delayed.flush()]
+    results += delayed.flush()
+    delayed.end()
+    return results
+
+
+@pytest.fixture
+def delayed_of() -> Iterator[Callable[..., Hindsight]]:
+    """Makes a Hindsight whose thread ends with the test."""
+    made: list[Hindsight] = []
+
+    def make(track_all: Callable[[Sequence[Frame]], Analysis], group: int = GROUP_FRAMES) -> Hindsight:
+        made.append(Hindsight(track_all, CONFIRM_S, group))
+        return made[-1]
+
+    yield make
+    for delayed in made:
+        delayed.end()
 
 
 def shown(results: list[FrameResult]) -> list[list[int]]:
@@ -72,20 +94,20 @@ def test_a_face_that_is_tentative_at_the_end_has_no_row() -> None:
     assert shown(run([{1: C}, {1: C, 2: T}], every(0.04, 2))) == [[1], [1]]
 
 
-def test_results_come_at_once_while_nobody_is_tentative() -> None:
-    delayed = Hindsight(pipeline_of([{1: C}] * 3), CONFIRM_S, 1)
-    assert [len(delayed.feed(frame)) for frame in every(0.04, 3)] == [1, 1, 1]
-    assert delayed.flush() == []
+def test_results_come_with_the_next_group_while_nobody_is_tentative(delayed_of) -> None:
+    delayed = delayed_of(pipeline_of([{1: C}] * 4), 1)
+    assert [[result.frame.index for result in delayed.feed(frame)] for frame in every(0.04, 3)] == [[], [0], [1]]
+    assert [result.frame.index for result in delayed.flush()] == [2]
 
 
-def test_results_are_held_for_twice_the_confirmation_time_at_most() -> None:
+def test_results_are_held_for_twice_the_confirmation_time_at_most(delayed_of) -> None:
     count = 40
-    delayed = Hindsight(pipeline_of([{1: T}] * count), CONFIRM_S, 1)
+    delayed = delayed_of(pipeline_of([{1: T}] * count), 1)
     held = 0
     for frame in every(0.02, count):
         held += 1 - len(delayed.feed(frame))
-        assert held <= 2 * CONFIRM_S / 0.02 + 1
-    assert held == len(delayed.flush()) == 2 * CONFIRM_S / 0.02 + 1
+        assert held <= 2 * CONFIRM_S / 0.02 + 2  # one of them is in the analysis
+    assert held == len(delayed.flush()) == 2 * CONFIRM_S / 0.02 + 2
 
 
 def test_a_face_confirmed_late_has_the_rows_that_are_still_held() -> None:
@@ -106,15 +128,15 @@ def test_large_frames_are_held_less_long(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shown(run(script, frames)) == [[], [], [1], [1], [1]]
 
 
-def test_frames_are_processed_in_groups_that_large_frames_make_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_processed_in_groups_that_large_frames_make_smaller(monkeypatch, delayed_of) -> None:
     groups: list[int] = []
 
-    def process_all(frames: Sequence[Frame]) -> list[FrameResult]:
+    def track_all(frames: Sequence[Frame]) -> Analysis:
         groups.append(len(frames))
-        return [fake_result(frame) for frame in frames]
+        return lambda: [fake_result(frame) for frame in frames]
 
     def run_all() -> list[int]:
-        delayed = Hindsight(process_all, CONFIRM_S)
+        delayed = delayed_of(track_all)
         for frame in every(0.04, 19):
             delayed.feed(frame)
         delayed.flush()
@@ -177,10 +199,139 @@ def test_a_run_resumed_after_any_frame_gives_the_same_results(
 @pytest.mark.parametrize(
     "clip", ["pyfeat_mit/single_face.mp4", "pyfeat_mit/WolfgangLanger_Pexels.mp4", "ccby_intel/yes.mkv"]
 )
-def test_the_first_row_of_a_face_in_a_clip_is_frame_0(shared, face_models, clip) -> None:
+def test_the_first_row_of_a_face_in_a_clip_is_frame_0(shared, face_models, delayed_of, clip) -> None:
     """With the real networks: these clips show a face from the start."""
     with Engine.open() as engine, VideoFileSource(shared / "media" / clip) as source:
-        delayed = Hindsight(lambda frames: engine.process_all(frames, tentative=True), engine.config.tracking.confirm_s)
+        delayed = delayed_of(lambda frames: engine.track_all(frames, tentative=True))
         results = [result for frame, _ in zip(source, range(16), strict=False) for result in delayed.feed(frame)]
     assert [result.frame.index for result in results][:1] == [0]
     assert results[0].faces
+
+
+def test_a_group_is_tracked_while_the_one_before_is_analysed(delayed_of) -> None:
+    """Each waits for the other: in turn, neither would end."""
+    tracked, analysed = threading.Event(), threading.Event()
+
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        index = frames[0].index
+        if index == 1:
+            assert analysed.wait(10)
+            tracked.set()
+
+        def analyse() -> list[FrameResult]:
+            if index == 0:
+                analysed.set()
+                assert tracked.wait(10)
+            return [fake_result(frame) for frame in frames]
+
+        return analyse
+
+    delayed = delayed_of(track_all, 1)
+    results = [result for frame in every(0.04, 3) for result in delayed.feed(frame)]
+    assert [result.frame.index for result in [*results, *delayed.flush()]] == [0, 1, 2]
+
+
+def test_an_error_of_the_analysis_comes_with_the_next_group(delayed_of) -> None:
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        def analyse() -> list[FrameResult]:
+            raise BackendError("the network cannot run")
+
+        return analyse
+
+    delayed = delayed_of(track_all, 1)
+    first, second = every(0.04, 2)
+    assert delayed.feed(first) == []
+    with pytest.raises(BackendError, match="cannot run"):
+        delayed.feed(second)
+
+
+def test_the_end_waits_for_the_analysis(delayed_of) -> None:
+    done = []
+    delayed = delayed_of(lambda frames: lambda: [done.append(frame.index) or fake_result(frame) for frame in frames], 1)
+    delayed.feed(every(0.04, 1)[0])
+    delayed.end()
+    assert done == [0]
+
+
+def test_results_are_those_of_one_group_after_the_other(shared, face_models, delayed_of) -> None:
+    """With the real networks: to the last bit, states included."""
+    clip = shared / "media" / "pyfeat_mit" / "WolfgangLanger_Pexels.mp4"
+    with Engine.open() as engine, VideoFileSource(clip) as source:
+        frames = [frame for frame, _ in zip(source, range(20), strict=False)]
+        delayed = delayed_of(lambda group: engine.track_all(group, tentative=True, snapshot=True))
+        found = [result for frame in frames for result in delayed.feed(frame)]
+        found += delayed.flush()
+        engine.reset()
+        delayed = Hindsight(lambda group: _finished(engine, group), CONFIRM_S)
+        wanted = [result for frame in frames for result in delayed.feed(frame)]
+        wanted += delayed.flush()
+        delayed.end()
+    assert len(found) == len(wanted) == 20
+    for each, other in zip(found, wanted, strict=True):
+        assert each.snapshot == other.snapshot
+        for face, same in zip(each.faces, other.faces, strict=True):
+            assert dataclasses.astuple(face.decision) == dataclasses.astuple(same.decision)
+            assert np.array_equal(face.expression.members, same.expression.members)
+            assert np.array_equal(face.action_units.occurrence, same.action_units.occurrence)
+    assert found[7].snapshot
+    assert found[-1].snapshot
+
+
+def _finished(engine: Engine, group: Sequence[Frame]) -> Analysis:
+    """The group tracked and analysed before the next one is tracked."""
+    results = engine.track_all(group, tentative=True, snapshot=True)()
+    return lambda: results
+
+
+@pytest.mark.parametrize("ending", ["end", "stop", "tracking fails", "analysis fails"])
+def test_a_run_ends_the_thread_of_the_analysis_however_it_ends(ending) -> None:
+    """No thread is left, nothing runs after the end, and no result is lost that was in progress."""
+    reached, left = threading.Event(), threading.Event()
+
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        if ending == "tracking fails" and frames[0].index == 3:
+            raise BackendError("made to fail")
+        return partial(analyse, frames)
+
+    def analyse(frames: Sequence[Frame]) -> list[FrameResult]:
+        assert not left.is_set()
+        if frames[0].index == 2:
+            reached.set()
+            if ending == "analysis fails":
+                raise BackendError("made to fail")
+        return [fake_result(frame) for frame in frames]
+
+    sink = FakeSink()
+    runtime = Runtime(FakeSource(40), Hindsight(track_all, CONFIRM_S, 1), [sink], RuntimeConfig())
+    runtime.start()
+    assert reached.wait(10)
+    if ending == "stop":
+        runtime.stop()
+    elif ending == "end":
+        assert runtime.wait(10)
+    else:
+        with pytest.raises(BackendError, match="made to fail"):
+            runtime.wait(10)
+    left.set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien-analysis"]
+    indices = [result.frame.index for result in sink.results]
+    assert indices == list(range(len(indices)))
+    wanted = {"end": 40, "tracking fails": 3, "analysis fails": 2}
+    assert len(indices) == wanted.get(ending, len(indices))
+
+
+class FakeSink:
+    """Keeps the results."""
+
+    def __init__(self) -> None:
+        self.results: list[FrameResult] = []
+
+    def open(self) -> None:
+        """Do nothing."""
+
+    def write(self, result: FrameResult) -> None:
+        """Keep it."""
+        self.results.append(result)
+
+    def close(self, completed: bool) -> None:
+        """Do nothing."""

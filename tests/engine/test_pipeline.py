@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS
 from engine.backends.contract import ExpressionCalibration
 from engine.config import EngineConfig
-from engine.errors import OutputError, Remedy
+from engine.errors import BackendError, OutputError, Remedy
 from engine.facs import EXPRESSIONS
 from engine.pipeline import Pipeline
 from engine.routing import Router
@@ -285,7 +286,19 @@ def _slow_pipeline(script, face_ms):
     expression = SlowExpressions(clock, face_ms)
     router = Router(CALIBRATION, CONFIG.routing)
     pipeline = Pipeline(ScriptedTracker(*script), expression, Units(), router, CONFIG, (), clock)
+    _OPEN.append(pipeline)
     return pipeline, expression, router
+
+
+_OPEN = []
+
+
+@pytest.fixture(autouse=True)
+def _all_closed():
+    """The thread of a live pipeline ends with it."""
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 def _four(count=4):
@@ -297,6 +310,58 @@ def test_live_every_face_of_every_frame_is_analysed_while_they_fit():
     results = [pipeline.process_live(_frame(index)) for index in range(4)]
     assert [len(faces) for faces in expression.given] == [4] * 4
     assert not any(face.carried for result in results for face in result.faces)
+
+
+def test_live_both_networks_run_at_the_same_time():
+    """Each waits for the other: in turn, neither would end."""
+    expression_runs, units_run = threading.Event(), threading.Event()
+
+    class MeetingExpressions(Expressions):
+        def estimate(self, faces):
+            expression_runs.set()
+            assert units_run.wait(10)
+            return super().estimate(faces)
+
+    class MeetingUnits(Units):
+        def estimate(self, faces):
+            units_run.set()
+            assert expression_runs.wait(10)
+            return super().estimate(faces)
+
+    pipeline = Pipeline(
+        ScriptedTracker(_four()), MeetingExpressions(), MeetingUnits(), Router(CALIBRATION, CONFIG.routing), CONFIG
+    )
+    _OPEN.append(pipeline)
+    assert len(pipeline.process_live(_frame(0)).faces) == 4
+
+
+def test_live_an_error_of_either_network_is_raised_and_the_next_frame_is_processed():
+    class FailingOnce:
+        def __init__(self, stage):
+            self._stage, self._failed = stage, False
+
+        def estimate(self, faces):
+            if not self._failed:
+                self._failed = True
+                raise BackendError("the network cannot run")
+            return self._stage.estimate(faces)
+
+    for parts in ((FailingOnce(Expressions()), Units()), (Expressions(), FailingOnce(Units()))):
+        pipeline = Pipeline(ScriptedTracker(_four()), *parts, Router(CALIBRATION, CONFIG.routing), CONFIG)
+        _OPEN.append(pipeline)
+        with pytest.raises(BackendError):
+            pipeline.process_live(_frame(0))
+        assert len(pipeline.process_live(_frame(1)).faces) == 4
+
+
+def test_the_state_in_a_result_is_that_after_its_frame_though_later_frames_are_tracked():
+    frames = [_frame(index) for index in range(4)]
+    ahead, alone = _pipeline([_track(1)]), _pipeline([_track(1)])
+    first, second = (ahead.track_all(frames[start : start + 2], snapshot=True) for start in (0, 2))
+    found = [*first(), *second()]
+    for frame, result in zip(frames, found, strict=True):
+        alone.process(frame)
+        assert result.snapshot in ((None,) if frame.index % 2 == 0 else (alone.snapshot(),))
 
 
 def test_live_faces_take_turns_under_load_and_all_are_tracked():

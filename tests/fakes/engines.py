@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.facs import BP4D_UNITS, EXPRESSIONS, unit_code
-from engine.types import FaceQuality, Frame, FrameResult, ModelRecord, QualityReason, Reason, Route
+from engine.types import Analysis, FaceQuality, Frame, FrameResult, ModelRecord, QualityReason, Reason, Route
 from tests.fakes.faces import UNITS, fake_face, fake_frame, fake_result
 
 #: Subset of BP4D_UNITS that the fake model is trusted with.
@@ -87,6 +88,12 @@ class FakePipeline:
 
     def process_all(self, frames: Sequence[Frame], tentative: bool = False) -> list[FrameResult]:
         return [self.process(frame, tentative) for frame in frames]
+
+    def track_all(self, frames: Sequence[Frame], tentative: bool = False, snapshot: bool = False) -> Analysis:
+        results = self.process_all(frames, tentative)
+        if snapshot:
+            results[-1] = dataclasses.replace(results[-1], snapshot=self.snapshot())
+        return lambda: results
 
     def process_live(self, frame: Frame) -> FrameResult:
         return self.process(frame)

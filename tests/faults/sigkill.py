@@ -8,7 +8,8 @@ A session is killed up to four times: the resumed run is killed too, and so on, 
   has the table of an undisturbed one, in everything but processing times.
 - sigkill_worst_loss_s: most seconds of video that were in the journal and had to be analysed again.
 
-Every run is a process of its own. It is forked from this one after the imports, which are most of its start.
+Every run is a process of its own. It is forked from this one after the imports, which are most of its start. With
+``--state FILE`` the kills are kept there, and a later call adds to them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import json
 import os
 import random
 import shutil
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -134,20 +136,33 @@ def kill_chain(
     return [Kill(journaled, lost_s, recovered) for journaled, lost_s in found]
 
 
-def campaign(runs: int, seed: int, minutes: float, folder: Path) -> list[Kill]:
-    """Kill ``runs`` runs, or as many as the minutes allow, at random moments."""
+def campaign(runs: int, seed: int, minutes: float, folder: Path, state: Path | None = None) -> list[Kill]:
+    """Kill ``runs`` runs, or as many as the minutes allow, at random moments; those that the state holds count too."""
     film = make_film(folder / "film.mp4", FRAMES, 640, 360, FPS)
     began_s = time.monotonic()
     if not annotate(film, folder / "whole", "--no-video"):
         raise RuntimeError("the undisturbed run failed")
     length_s = time.monotonic() - began_s
     expected = table(folder / "whole" / film.stem)
-    chance, kills = random.Random(seed), list[Kill]()
+    chains = read_chains(state)
+    kills = [kill for chain in chains for kill in chain]
     while len(kills) < runs and time.monotonic() - began_s < minutes * 60:
-        count = min(CHAIN, runs - len(kills))
-        kills += kill_chain(film, folder / "killed", expected, count, chance, length_s)
-        print(f"{len(kills)}/{runs}", *kills[-CHAIN:], flush=True)  # noqa: T201 (a script)
+        count, chance = min(CHAIN, runs - len(kills)), random.Random(f"{seed} {len(chains)}")
+        chains.append(kill_chain(film, folder / "killed", expected, count, chance, length_s))
+        kills += chains[-1]
+        if state is not None:
+            with state.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps([asdict(kill) for kill in chains[-1]]) + "\n")
+        print(f"{len(kills)}/{runs}", *chains[-1], flush=True)  # noqa: T201 (a script)
     return kills
+
+
+def read_chains(state: Path | None) -> list[list[Kill]]:
+    """The kills of each session in a file of ``--state``, one session per line."""
+    if state is None or not state.exists():
+        return []
+    lines = state.read_text(encoding="utf-8").splitlines()
+    return [[Kill(**kill) for kill in json.loads(line)] for line in lines]
 
 
 def main(arguments: list[str]) -> int:
@@ -156,13 +171,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time, with fewer runs")
+    parser.add_argument("--state", type=Path, help="file of the kills so far, to which these are added")
     chosen = parser.parse_args(arguments)
+    state = None if chosen.state is None else chosen.state.absolute()
     with tempfile.TemporaryDirectory(prefix="mien-sigkill-") as scratch, contextlib.chdir(scratch):
-        kills = campaign(chosen.runs, chosen.seed, chosen.minutes, Path(scratch))
+        kills = campaign(chosen.runs, chosen.seed, chosen.minutes, Path(scratch), state)
     recovered = sum(kill.recovered for kill in kills)
     command = f"python -m tests.faults.sigkill --runs {chosen.runs} --seed {chosen.seed}"
-    if len(kills) < chosen.runs:
-        command += f" --minutes {chosen.minutes:g}"
     record("sigkill_runs_recovered_of_200", recovered, len(kills), command)
     record("sigkill_worst_loss_s", round(max(kill.lost_s for kill in kills), 2), len(kills), command)
     return 0 if recovered == len(kills) else 1

@@ -17,6 +17,7 @@ from app.cluster.dispatch import dispatch
 from app.cluster.ray_actors import RayCrew
 from app.cluster.work import ItemWorker
 from engine.capture.source import FrameSource
+from engine.config import CaptureConfig
 from engine.errors import ConfigError
 from tests.app.cluster.conftest import Recorder, items_of, setup_of
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -86,7 +87,7 @@ class FakeRay:
 
             def result() -> str:
                 if number in self.dying:
-                    raise ActorDiedError
+                    raise ActorDiedError("Traceback of the actor")
                 return str(real.annotate(item))
 
             return result
@@ -108,7 +109,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
     monkeypatch.setattr(ray_actors, "_PROGRESS_S", 0.0)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
-    def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
         return FakeSource(5, files=(Path(spec),))
 
     monkeypatch.setattr(work, "open_given", open_given)
@@ -146,6 +147,15 @@ def test_a_lost_actor_is_replaced_and_its_source_taken_up_again(ray: FakeRay, tm
     assert [report.state for report in reports] == [ItemState.DONE] * 6
     assert len(recorder.losses) == 1
     assert len(ray.actors) == 3
+
+
+def test_what_ray_reports_of_a_lost_actor_is_kept(ray: FakeRay, tmp_path: Path) -> None:
+    ray.dying = {1, 2}
+    crew = RayCrew(1, setup_of(), None, 0.0)
+    (report,) = dispatch(items_of(clips(tmp_path / "in", 1), tmp_path / "out"), crew, JobControl(), Recorder())
+    crew.close()
+    assert report.problem.endswith("its worker ended (ActorDiedError)")
+    assert report.traceback == "Traceback of the actor"
 
 
 def test_without_a_number_there_is_a_worker_for_each_cpu(ray: FakeRay) -> None:

@@ -16,6 +16,7 @@ from app.cluster.remote import find_remote, is_remote, session_address
 from app.cluster.work import ItemWorker
 from app.session.metadata import read_metadata
 from engine.capture.source import FrameSource
+from engine.config import CaptureConfig
 from engine.errors import BackendError, SourceError
 from tests.app.cluster.conftest import setup_of, table_of
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -27,7 +28,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Specs of the sources that were opened; all have 35 fake frames and the bytes of their file."""
     specs: list[str] = []
 
-    def open_given(spec: str, file: str | None, recursive: bool) -> FrameSource:
+    def open_given(spec: str, file: str | None, recursive: bool, limits: CaptureConfig) -> FrameSource:
         specs.append(spec)
         return FakeSource(35, files=(Path(spec),))
 
@@ -67,6 +68,7 @@ def test_every_error_is_a_report(
     report = run(Item(0, str(clip), str(tmp_path / "out")), pipeline=FakePipeline(3, lambda: error))
     assert (report.state, report.is_bug, report.blocks) == (ItemState.FAILED, is_bug, blocks)
     assert str(error) in report.problem
+    assert ("in process\n" in report.traceback and "ValueError: odd" in report.traceback) is is_bug
 
 
 def test_a_source_that_is_given_again_continues(clip: Path, tmp_path: Path, opened: list[str]) -> None:
@@ -148,6 +150,34 @@ def test_a_missing_address_is_a_failure_of_its_own(store: str, opened: list[str]
     assert report.state is ItemState.FAILED
     assert not report.is_bug
     assert "none.mp4 cannot be read" in report.problem
+
+
+def test_errors_and_files_name_addresses_not_the_copies(clip: Path, store: str, opened: list[str]) -> None:
+    item = Item(0, f"{store}/in/clip.mp4", f"{store}/out/clip")
+    assert run(item).written == tuple(
+        f"{store}/out/clip/{name}" for name in ("faces.csv", "faces.parquet", "journal.jsonl", "metadata.json")
+    )
+
+    def unreadable() -> SourceError:
+        return SourceError(f"{opened[-1]} is damaged, see {Path(opened[-1]).parent / 'session'}/journal.jsonl")
+
+    report = run(item, setup_of(force=True), FakePipeline(3, unreadable))
+    assert report.problem == f"{store}/in/clip.mp4 is damaged, see {store}/out/clip/journal.jsonl"
+
+
+def test_a_stopped_source_at_an_address_writes_nothing(clip: Path, store: str, opened: list[str]) -> None:
+    control = JobControl()
+    control.stop()
+    with ItemWorker(setup_of(), FakeEngines(FakePipeline())) as worker:
+        report = worker.run(Item(0, f"{store}/in/clip.mp4", f"{store}/out/clip"), SilentListener(), control)
+    assert report == Report(0, ItemState.INTERRUPTED)
+    assert not (clip.parents[1] / "out").exists()
+
+
+def test_a_folder_is_named_as_it_is(clip: Path, store: str, opened: list[str]) -> None:
+    (clip.parent / "file").write_text("")
+    report = run(Item(0, f"{store}/in/clip.mp4", str(clip.parent / "file" / "out")))
+    assert report.problem.startswith(f"{clip.parent / 'file' / 'out'} cannot be ")
 
 
 def test_the_videos_of_an_address_are_found(tmp_path: Path, store: str) -> None:

@@ -147,8 +147,9 @@ def test_every_output_of_the_settings_is_made() -> None:
         web=WebConfig(port=0),
         mqtt=dataclasses.replace(ServeConfig().mqtt, host="localhost"),
         lsl=dataclasses.replace(ServeConfig().lsl, enabled=True),
+        osc=dataclasses.replace(ServeConfig().osc, host="localhost"),
     )
     outputs = make_outputs(settings, fake_service(settings))
-    assert [output.name for output in outputs] == ["websocket", "mqtt", "lsl", "json_lines"]
+    assert [output.name for output in outputs] == ["websocket", "mqtt", "lsl", "osc", "json_lines"]
     assert all(output.address for output in outputs)
     outputs[0]._loop.close()  # type: ignore[attr-defined]

@@ -13,11 +13,13 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from engine.backends.contract import contract_path
+from engine.backends.contract import contract_path, input_shapes
 from engine.backends.model_file import read_model
+from engine.backends.onnx_runtime import OnnxRuntimeBackend
 from engine.backends.registry import open_backend
-from engine.backends.trial import try_model
+from engine.backends.trial import open_with_limits, try_model
 from engine.errors import ModelError
+from engine.types import Float32
 
 ModelMaker = Callable[..., Path]
 
@@ -55,6 +57,20 @@ def test_a_sound_model_of_others_is_opened(expression_model: ModelMaker) -> None
     backend = open_backend(expression_model(), ("onnxruntime",), 1)
     assert backend.name == "onnxruntime"
     backend.close()
+
+
+def test_a_model_is_tried_with_the_faces_of_a_group_of_frames(
+    action_unit_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, runs, run = read_model(action_unit_model()), list[dict[str, tuple[int, ...]]](), OnnxRuntimeBackend.run
+
+    def noted(self: OnnxRuntimeBackend, inputs: dict[str, Float32]) -> dict[str, Float32]:
+        runs.append({name: values.shape for name, values in inputs.items()})
+        return run(self, inputs)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "run", noted)
+    open_with_limits(model, 0, 20.0)
+    assert runs[-1] == input_shapes(model.contract, 8 * 8)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the memory of one process")

@@ -27,7 +27,7 @@ def test_the_text_decides(tmp_path, write_clip, pictures, monkeypatch):
     clip = write_clip("clip.mp4", pictures[:2])
     gif = write_clip("moving.mkv", pictures[:2]).rename(tmp_path / "moving.gif")  # the content decides, not the suffix
     opened: list[object] = []
-    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    monkeypatch.setattr(opening, "CameraSource", lambda device, frozen_s: opened.append(device))
     monkeypatch.setattr(opening, "StreamSource", opened.append)
     for spec, kind in (
         ("demo", SyntheticSource),
@@ -136,7 +136,7 @@ def test_a_clip_in_a_folder_below_dev_is_a_file(write_clip, pictures):
 
 def test_devices_and_missing_paths_below_dev_are_cameras(monkeypatch):
     opened: list[object] = []
-    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    monkeypatch.setattr(opening, "CameraSource", lambda device, frozen_s: opened.append(device))
     for spec in ("/dev/null", "/dev/video99"):
         assert is_live_spec(spec)
         open_source(spec)
@@ -147,7 +147,7 @@ def test_a_camera_can_be_named_where_a_path_has_its_number(tmp_path, monkeypatch
     (tmp_path / "0").mkdir()
     monkeypatch.chdir(tmp_path)
     opened: list[object] = []
-    monkeypatch.setattr(opening, "CameraSource", opened.append)
+    monkeypatch.setattr(opening, "CameraSource", lambda device, frozen_s: opened.append(device))
     open_source("camera:0")
     assert opened == [0]
     assert source_stem("camera:0") == "camera-0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -37,6 +38,11 @@ class CameraServer:
                 camera.connections += 1
                 if self.path.startswith("/forbidden"):
                     self.send_error(403)
+                    return
+                if self.path.startswith("/moved"):
+                    self.send_response(302)
+                    self.send_header("Location", camera.url())
+                    self.end_headers()
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
@@ -142,6 +148,29 @@ def test_a_refusal_is_one_line_without_the_password(server, path):
         StreamSource(server.url(path, login=f"me:{SECRET}@"))
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_redirect_is_not_followed(server):
+    with pytest.raises(SourceError, match="moved cannot be read"):
+        StreamSource(server.url("moved"))
+    assert server.connections == 1
+
+
+def test_pictures_that_cannot_be_decoded_end_at_a_deadline(server, monkeypatch):
+    monkeypatch.setattr(stream, "LOST_S", 0.3)
+    with StreamSource(server.url()) as source:
+        assert source.read() is not None
+        monkeypatch.setattr(stream, "decoded", lambda packet: time.sleep(0.05))  # None: damaged
+        server.pictures *= 1000
+        with pytest.raises(SourceError, match="sent no picture that can be decoded for 0 s: check camera"):
+            source.read()
+
+
+def test_a_playlist_is_not_a_stream(server):
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.2:9/a.ts\n"
+    server.send = lambda write: write(playlist)
+    with pytest.raises(SourceError, match="cannot be read"):
+        StreamSource(server.url("list.m3u8"))
 
 
 def test_nobody_there_is_an_error():

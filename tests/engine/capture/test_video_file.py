@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.capture import video_file
+from engine.capture import video_decoder
 from engine.capture.source import MAX_SIDE_PX, SourceKind, StreamChoice
+from engine.capture.video_decoder import VideoDecoder
 from engine.capture.video_file import VideoFileSource
+from engine.config import CaptureConfig
 from engine.errors import SourceError
 from engine.types import Frame, UInt8
 
@@ -25,6 +29,21 @@ def read_all(source: VideoFileSource) -> list[Frame]:
     while (frame := source.read()) is not None:
         frames.append(frame)
     return frames
+
+
+def times_of(decoder: VideoDecoder) -> list[float]:
+    times = []
+    while decoder.read() is not None:
+        times.append(decoder.now_s)
+    return times
+
+
+@contextlib.contextmanager
+def decoding(path: Path) -> Iterator[VideoDecoder]:
+    """Decode in this process, where a test can reach in."""
+    decoder = VideoDecoder(path, CaptureConfig())
+    yield decoder
+    decoder.close()
 
 
 def test_every_frame_comes_in_order_with_what_the_container_tells(write_clip, pictures):
@@ -180,7 +199,7 @@ def test_sound_without_video_is_refused(tmp_path):
     [
         ("empty.mp4", b"", r"is empty \(0 bytes\): copy it again"),
         ("text.mp4", b"hello\nthis is a letter\n" * 40, "is no video that can be read .*: check"),
-        ("letter.nfo", b"hello\nthis is a letter\n" * 40, "is a text file, not a video: give"),
+        ("letter.nfo", b"hello\nthis is a letter\n" * 40, "is no video of a kind that is read: give"),
         ("zeros.mkv", bytes(5000), "is no video that can be read"),
     ],
 )
@@ -248,11 +267,10 @@ def test_a_file_that_was_cut_off_gives_its_beginning_and_says_so(write_clip, pic
 
 def test_a_whole_file_is_called_neither_damaged_nor_cut_off(shared):
     for path in sorted((shared / "media").rglob("*.mkv")) + [shared / "media" / "pyfeat_mit" / "no_face.mp4"]:
-        with VideoFileSource(path) as source:
-            source.skip_to(20)
-            while source._advance() is not None:
-                pass
-            assert source.fault() is None
+        with decoding(path) as decoder:
+            decoder.skip_to(20)
+            times_of(decoder)
+            assert decoder.fault() is None
 
 
 @pytest.fixture
@@ -269,14 +287,17 @@ def test_a_mangled_file_gives_frames_or_one_clear_error(sound_clip, place, junk,
     data[at : at + len(junk)] = junk
     path.write_bytes(data[: int(cut * len(data))])
     try:
-        with VideoFileSource(path) as source:
-            frames = read_all(source)
+        with decoding(path) as decoder:
+            times, shapes = [], set()
+            while (picture := decoder.read()) is not None:
+                times.append(decoder.now_s)
+                shapes.add(decoder.convert(picture).shape)
     except SourceError as error:
         told = str(error)
     else:
-        told, times = "", [frame.timestamp_s for frame in frames]
+        told = ""
         assert times == sorted(times)
-        assert {frame.image.shape for frame in frames} == {(source.info.height_px, source.info.width_px, 3)}
+        assert shapes == {(decoder.info.height_px, decoder.info.width_px, 3)}
     assert "\n" not in told
 
 
@@ -301,8 +322,8 @@ def test_one_wrong_time_changes_no_other_and_is_reported(write_clip, pictures, m
     path = write_clip("clip.mkv", pictures[:20])
     right = [0.04 * step for step in range(20)]
     _replace_times(monkeypatch, {place: wrong_ms / 1000})
-    with VideoFileSource(path) as source:
-        times = [frame.timestamp_s for frame in read_all(source)]
+    with decoding(path) as source:
+        times = times_of(source)
         fault = source.fault()
     assert times == pytest.approx(right)
     assert "1 time stamp is out of order" in str(fault)
@@ -311,16 +332,16 @@ def test_one_wrong_time_changes_no_other_and_is_reported(write_clip, pictures, m
 def test_a_wrong_first_time_does_not_move_the_others(write_clip, pictures, monkeypatch):
     path = write_clip("clip.mkv", pictures[:10])
     _replace_times(monkeypatch, {0: 500.0})
-    with VideoFileSource(path) as source:
-        times = [frame.timestamp_s for frame in read_all(source)]
+    with decoding(path) as source:
+        times = times_of(source)
     assert times == pytest.approx([0.04 * step for step in range(10)])
 
 
 def test_times_that_begin_anew_continue_after_the_last(write_clip, pictures, monkeypatch):
     path = write_clip("clip.mkv", pictures[:20])
     _replace_times(monkeypatch, {step: 0.04 * (step - 10) for step in range(10, 20)})
-    with VideoFileSource(path) as source:
-        times = [frame.timestamp_s for frame in read_all(source)]
+    with decoding(path) as source:
+        times = times_of(source)
     assert times == pytest.approx([0.04 * step for step in range(20)])
 
 
@@ -339,12 +360,8 @@ def _replace_times(monkeypatch: pytest.MonkeyPatch, times_s: dict[int, float]) -
     def decoded(packet: av.Packet) -> list[Retimed]:
         return [Retimed(frame) for frame in real(packet) or []]
 
-    def convert(rgb: video_file.UprightRgb, frame: Retimed) -> UInt8:
-        return convert_real(rgb, frame._frame)
-
-    real, convert_real = video_file.decoded, video_file.UprightRgb.convert
-    monkeypatch.setattr(video_file, "decoded", decoded)
-    monkeypatch.setattr(video_file.UprightRgb, "convert", convert)
+    real = video_decoder.decoded
+    monkeypatch.setattr(video_decoder, "decoded", decoded)
 
 
 def _raw_stream(path: Path, pictures: list[UInt8], rate: int) -> Path:
@@ -376,9 +393,9 @@ def test_a_raw_stream_that_names_a_clock_instead_of_a_rate_says_what_is_assumed(
 
 
 def test_a_raw_stream_without_a_rate_says_what_is_assumed(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(video_file, "_rate", lambda container, stream: None)
-    with VideoFileSource(_raw_stream(tmp_path / "raw.h264", pictures[:4], 30)) as source:
-        read_all(source)
+    monkeypatch.setattr(video_decoder, "_rate", lambda container, stream: None)
+    with decoding(_raw_stream(tmp_path / "raw.h264", pictures[:4], 30)) as source:
+        times_of(source)
         assert "neither times nor a frame rate: 25 per second are assumed" in str(source.fault())
 
 

@@ -1,0 +1,29 @@
+"""The entry point of ``mien``, which handles signals before anything else is imported."""
+
+from __future__ import annotations
+
+import sys
+
+from app.termination import (
+    INTERRUPTED,
+    end_at_once_on_signals,
+    end_within_limit_of_sigterm,
+    interrupt_on_signals,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    end_at_once_on_signals()
+    end_within_limit_of_sigterm()
+    from app.cli import main as run
+
+    try:
+        try:
+            interrupt_on_signals()
+            run()
+        finally:
+            end_at_once_on_signals()  # while Python ends, an interrupt would end it with another status
+    except KeyboardInterrupt:  # between commands
+        end_at_once_on_signals()
+        sys.exit(INTERRUPTED)
