@@ -15,7 +15,7 @@ from typing import Final
 
 from app.engine_cache import EngineCache
 from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
-from app.overlay.region import WHOLE, Region
+from app.overlay.region import WHOLE
 from app.overlay.thumbnails import face_thumbnails
 from app.session.metadata import session_header
 from app.session.rows import FaceRow, SessionHeader, rows_of

@@ -197,8 +197,9 @@ def _draw_points(canvas: UInt8, mesh: Float32, unit: float) -> None:
 
 
 def _draw_pose(canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
-    """Draw the axes of the head: its direction, as long as the side of the box if it points along the image, its
-    right and its top, half as long.
+    """Draw the axes of the head: its direction, and half as long its right and its top.
+
+    An axis along the image is as long as the side of the box.
     """
     if row.yaw is None or row.pitch is None:
         return
@@ -252,7 +253,7 @@ def present(
     if overlay is not None:
         factors = (size[0] / width, size[1] / height)
         seen = [row for row in rows if row.x is None or _is_inside(row, left, top, right, bottom)]
-        moved = [(mesh - np.float32((left, top))) * np.float32(factors) for mesh in meshes]
+        moved = [((mesh - (left, top)) * factors).astype(np.float32) for mesh in meshes]
         overlay.draw(canvas, [_moved(row, (left, top), factors) for row in seen], moved)
     return canvas
 

@@ -80,7 +80,7 @@ class VideoDecoder:
             check_duration(self._name, self.info.duration_s, limits)
             self._clock = _Clock(rate or _DEFAULT_FPS)
             self._rate_is_guessed = rate is None
-            self._pictures = itertools.chain((first,), pictures)
+            self._pictures: Iterator[VideoFrame] = itertools.chain((first,), pictures)
             self._ahead: deque[VideoFrame] = deque()  # decoded, not yet given out; the clock judges times by them
             self._ready: VideoFrame | None = None  # decoded by `skip_to_time` and not yet read
             undo.pop_all()

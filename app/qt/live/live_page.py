@@ -13,8 +13,8 @@ from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
 from app.overlay.region import WHOLE
 from app.qt.bridge import LiveBridge, LiveState, RecordState
-from app.qt.live.live_bars import LiveBar, LiveTransport
 from app.qt.live.limits_panel import LimitsPanel
+from app.qt.live.live_bars import LiveBar, LiveTransport
 from app.qt.live.performance_view import PerformanceView
 from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
@@ -27,7 +27,7 @@ from app.qt.widgets.page import Page
 from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
-from app.session.rows import FaceRow, SessionHeader
+from app.session.rows import SessionHeader
 from app.settings.limits import Limits
 from app.settings.preferences import chosen_config
 from engine.capture.camera_list import Camera
@@ -226,9 +226,7 @@ class LivePage(Page):
             self.view.toggle_zoom(None)
             return
         height, width = shown.result.frame.image.shape[:2]
-        self.view.toggle_zoom(
-            (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
-        )
+        self.view.toggle_zoom((row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height))
 
     def _set_header(self, header: SessionHeader) -> None:
         same_run = self._header is not None and self._header.au_codes == header.au_codes
@@ -323,7 +321,9 @@ class LivePage(Page):
             *(self.boxes_action, self.labels_action, self.units_action),
             self._make_toggle(tr("Landmarks"), "K", tr("The 468 points of the face mesh"), False),
             self._make_toggle(tr("Pose"), "H", tr("Axes of the head; the white one is its direction"), False),
-            self._make_toggle(tr("Blur"), "X", tr("Blur faces in this view and in snapshots; recordings keep them"), False),
+            self._make_toggle(
+                tr("Blur"), "X", tr("Blur faces in this view and in snapshots; recordings keep them"), False
+            ),
         )
         self.next_face_action = make(
             tr("Next face"), "F", self._choose_next_face, tr("Show the next face beside the picture")

@@ -214,13 +214,13 @@ class ReviewDesk(QWidget):
         """Make the actions that choose what is drawn over the picture."""
         tr = self.tr
         texts = (
-            (tr("Boxes"), tr("Boxes around faces")),
-            (tr("Labels"), tr("Labels and decisions over the picture")),
-            (tr("Units"), tr("Action units over the picture")),
-            (tr("Pose"), tr("Axes of the head; the white one is its direction")),
-            (tr("Blur"), tr("Blur faces in this view; the export writes a video with blurred faces")),
+            (tr("Boxes"), "B", tr("Boxes around faces")),
+            (tr("Labels"), "Shift+L", tr("Labels and decisions over the picture")),
+            (tr("Units"), "U", tr("Action units over the picture")),
+            (tr("Pose"), "H", tr("Axes of the head; the white one is its direction")),
+            (tr("Blur"), "Shift+B", tr("Blur faces in this view; the export writes a video with blurred faces")),
         )
-        chips = tuple(make(text, "", self._follow_chips, tip) for text, tip in texts)
+        chips = tuple(make(text, key, self._follow_chips, tip) for text, key, tip in texts)
         for place, chip in enumerate(chips):
             chip.setCheckable(True)
             chip.setChecked(place < 2)
@@ -238,7 +238,9 @@ class ReviewDesk(QWidget):
         if self.player is not None:
             shown = labels.isChecked()
             self.player.set_parts(
-                OverlayParts(boxes.isChecked(), shown, units.isChecked(), shown, pose.isChecked(), False, blur.isChecked())
+                OverlayParts(
+                    boxes.isChecked(), shown, units.isChecked(), shown, pose.isChecked(), False, blur.isChecked()
+                )
             )
 
     def _toggle_zoom(self) -> None:
@@ -265,6 +267,7 @@ class ReviewDesk(QWidget):
             action.setEnabled(session)
         for action in self._note_actions:
             action.setEnabled(notes)
+        self._follow_chips()
 
     # Playback
 

@@ -106,7 +106,9 @@ class DistributionBars(DrawnPanel):
                 painter.fillRect(bar, colour)
             number = self._number(round(100 * value / _STEPS))
             size = number.size()
-            right, middle = (full.right() + 3.0 * em, full.center().y()) if beside else (full.right(), full.top() - 0.55 * em)
+            right, middle = (
+                (full.right() + 3.0 * em, full.center().y()) if beside else (full.right(), full.top() - 0.55 * em)
+            )
             painter.drawStaticText(QPointF(right - size.width(), middle - size.height() / 2), number)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)

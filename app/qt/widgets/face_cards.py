@@ -8,7 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
 from app.qt.widgets.decision_chip import DecisionChip
@@ -145,6 +145,7 @@ class FaceCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cards: list[FaceCard] = []
+        self._heights: tuple[int, ...] = ()  # that the texts of the cards shown need
         self._needed_s = [0.0]  # time at which each further card was needed last
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -176,6 +177,10 @@ class FaceCards(QWidget):
             card.show_face(face_id, row, picture, face_id is not None and face_id == followed)
         for card in self._cards[len(entries) :]:
             card.show_face(None, _NOBODY, None, False)
+        heights = tuple(card.chip.minimumHeight() for card in self.cards)
+        if heights != self._heights:
+            self._heights = heights
+            self._settle()
 
     def forget(self) -> None:
         """Show one empty card."""
@@ -187,6 +192,20 @@ class FaceCards(QWidget):
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange:
             self.updateGeometry()
+
+    def _settle(self) -> None:
+        """Lay out all parents at once: in the usual way a text would be cut for some turns of the event loop."""
+        for card in self._cards:
+            card.layout().activate()
+        around: QWidget | None = self
+        while around is not None and not around.isWindow():
+            layout = around.layout()
+            if layout is not None:
+                layout.activate()
+            if isinstance(around, QScrollArea):
+                QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
+                return
+            around = around.parentWidget()
 
     def _show_cards(self, count: int) -> None:
         now_s = time.monotonic()

@@ -223,7 +223,10 @@ class Workspace(QWidget):
         em, (width, height) = theme.em(self), size
         side, dock = self.side.minimumSizeHint().width(), self.dock.minimumSizeHint().height()
         if self._chosen is WorkspaceLayout.RESEARCH:
-            side, dock = max(side, round(_SIDE_EM * em)), max(dock, min(round(_DOCK_EM * em), round(_MAX_DOCK * height)))
+            side, dock = (
+                max(side, round(_SIDE_EM * em)),
+                max(dock, min(round(_DOCK_EM * em), round(_MAX_DOCK * height))),
+            )
         if self._narrow:
             dock = max(dock, round(_NARROW_DOCK * height))
         self._columns.setSizes([max(width - side, 1), side])
@@ -260,4 +263,6 @@ def _tabs(name: str) -> QTabWidget:
     tabs.setAccessibleName(name)
     tabs.setDocumentMode(True)
     tabs.setTabBarAutoHide(True)
+    tabs.setFocusProxy(None)  # Tab would stop at a tab bar that is hidden
+    tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return tabs

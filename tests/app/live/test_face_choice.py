@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from app.live.face_choice import FaceChoice
 from app.session.rows import rows_of
 from tests.fakes.faces import fake_face, fake_frame, fake_result

@@ -282,7 +282,7 @@ def test_zoom_and_pan_stay_inside_and_keep_the_point_under_the_pointer(
     region = Region(0.3, 0.3, 0.4).zoomed(factor, x, y)
     for one in (region, region.moved(step, -step)):
         assert MIN_SHARE <= one.share <= 1
-        assert -1e-9 <= min(one.left, one.top)
+        assert min(one.left, one.top) >= -1e-9
         assert max(one.left, one.top) + one.share <= 1 + 1e-9
     if factor >= 1:
         before = Region(0.3, 0.3, 0.4).image_point(x, y)

@@ -235,6 +235,7 @@ def test_a_narrow_panel_has_the_names_above_the_bars(panel: ExpressionPanel) -> 
     screenshot(panel.bars)
     assert all(bar.width() > 0.8 * 170 for bar in panel.bars._full)
 
+
 def test_the_last_of_several_fast_rows_is_painted(chip: DecisionChip, qtbot: QtBot) -> None:
     for share in (0.5, 0.6, 0.7):
         chip.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
