@@ -42,7 +42,7 @@ from engine.capture.thinning import thinned
 from engine.capture.time_range import TimeRange, within
 from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
-from engine.hindsight import GROUP_FRAMES, Hindsight
+from engine.hindsight import GROUP_FRAMES, Hindsight, centring_of
 from engine.runtime import FrameSink, Runtime, RuntimeState
 
 #: Seconds between two checks of a running job.
@@ -315,6 +315,15 @@ def _recorded_source(
     return sha256, path
 
 
+def _pipeline(engine: Engine, info: SourceInfo) -> JournaledPipeline | Hindsight:
+    """The engine with its state in the results; those of a video wait for what comes later in it."""
+    if info.is_live or info.kind is SourceKind.PICTURES:
+        return JournaledPipeline(engine)
+    track_all = JournaledPipeline(engine, tentative=True).track_all
+    centring = centring_of(engine.config, engine.expression.calibration)
+    return Hindsight(track_all, engine.config.tracking.confirm_s, centring=centring)
+
+
 class _Job:
     """One source with an open engine. `run` calls the other methods in the order in which they are written."""
 
@@ -342,6 +351,7 @@ class _Job:
         header = session_header(spec, source, engine, options.app_version, None, options.preset, identity)
         selection = options.selection(source.info)
         self._header = dataclasses.replace(header, settings=header.settings | selection)
+        self._pipeline = _pipeline(engine, source.info)
         self._resume = self._prepare_folder()
         has_video = options.video and options.preset.video
         is_video_file = source.info.kind is SourceKind.VIDEO and len(source.files) == 1
@@ -403,7 +413,8 @@ class _Job:
         if resume is None:
             self._engine.reset()
             return True
-        self._engine.restore(resume.snapshot)
+        stages, snapshot = self._pipeline, resume.snapshot
+        self._engine.restore(stages.restore(snapshot) if isinstance(stages, Hindsight) else snapshot)
         if self._video is None:
             return self._skip_to(resume.frame + 1)
         self._video.open()
@@ -437,7 +448,7 @@ class _Job:
         is_live, lost = self._source.info.is_live, None
         # A file is resumed instead, so that no frame is missing.
         rebuild = self._rebuild if is_live and self.reopen_engine is not None else None
-        config, pipeline = self._engine.config.runtime, self._pipeline()
+        config, pipeline = self._engine.config.runtime, self._pipeline
         if isinstance(pipeline, Hindsight):  # processes a group of frames at once
             config = dataclasses.replace(config, stuck_s=config.stuck_s * GROUP_FRAMES)
         runtime = Runtime(self._source, pipeline, sinks, config, rebuild)
@@ -452,14 +463,6 @@ class _Job:
         if lost is not None:
             raise SourceError(f"{lost} (what came before is in {self._folder.path})") from lost
         return outcome
-
-    def _pipeline(self) -> JournaledPipeline | Hindsight:
-        """The engine with its state in the results; videos are processed in groups, and faces confirmed backwards."""
-        info = self._source.info
-        if info.is_live or info.kind is SourceKind.PICTURES:
-            return JournaledPipeline(self._engine)
-        track_all = JournaledPipeline(self._engine, tentative=True).track_all
-        return Hindsight(track_all, self._engine.config.tracking.confirm_s)
 
     def _rebuild(self) -> JournaledPipeline:
         """Another engine in place of one that is stuck, with its tracks and averages lost; on the inference thread."""

@@ -1,7 +1,8 @@
-"""Confirming faces backwards: in a file, what comes later is known, so a face has rows from its first frame.
+"""Results of a file wait for what comes later: faces are confirmed backwards, and averages are centred.
 
 A new face is tentative until it has been tracked for ``confirm_s`` (engine/tracking). Live, its first frames are shown
 without it. Here the results of these frames are held until it is confirmed, or until they are too old to wait for it.
+All results are held until what follows no longer counts for their averages (engine/centring.py).
 
 Nor do files need each result at once: the networks run once for a group of frames, which takes less time, on a thread
 of their own, while the next group is tracked.
@@ -10,12 +11,17 @@ of their own, while the next group is tracked.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.backends.contract import ExpressionCalibration
+from engine.centring import CentredRouter, Samples, samples_of
+from engine.config import EngineConfig
+from engine.errors import OutputError, Remedy
 from engine.overlap import SideThread
 from engine.types import Analysis, FaceResult, Frame, FrameResult, TrackState
 
@@ -23,7 +29,8 @@ from engine.types import Analysis, FaceResult, Frame, FrameResult, TrackState
 _HOLD_FACTOR: Final = 2.0
 #: ... or, in slow videos, for this many frames including itself; as many as a small face must be detected in.
 _HOLD_FRAMES: Final = 5
-#: Images in memory at most, if the frames are so large that this is reached first.
+#: Images in memory at most, if the frames are so large that this is reached first: 1.4 s of 1080p at 30 frames per
+#: second. Averages of larger or faster videos reach less far ahead.
 _MAX_BYTES: Final = 256 << 20
 #: Frames of a group. One run of both networks for eight faces takes half the time of eight runs.
 GROUP_FRAMES: Final = 8
@@ -40,6 +47,7 @@ class _Held:
     result: FrameResult  # with tentative faces
     number: int  # of frames before it in this run
     pending: set[int]  # ids of its tentative faces
+    samples: Samples  # of its faces, for the averages of the results before it
     confirmed: set[int] = field(default_factory=set)
 
 
@@ -47,9 +55,9 @@ class Hindsight:
     """Delays results until the faces in them are confirmed or given up; a `engine.runtime.DelayedPipeline`.
 
     A tentative face of a frame is part of its result if it is confirmed in a later frame at most
-    ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, so a run that resumes
-    after the last frame of a group gives the same results; after another frame, up to rounding. The results of a group
-    come when the next one has been tracked.
+    ``2 * confirm_s`` or four frames later. This depends on that frame and those after it only, and its decision also on
+    the state that is part of the snapshot, so a run that resumes after the last frame of a group gives the same
+    results; after another frame, up to rounding. The results of a group come when the next one has been tracked.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class Hindsight:
         track_all: Callable[[Sequence[Frame]], Analysis],
         confirm_s: float,
         group_frames: int = GROUP_FRAMES,
+        centring: CentredRouter | None = None,
     ) -> None:
         """Nothing is held.
 
@@ -65,10 +74,12 @@ class Hindsight:
                 ``Engine.track_all(frames, tentative=True)``.
             confirm_s: see `engine.config.TrackingConfig`.
             group_frames: frames that are processed together.
+            centring: decides again on each face; None = the decisions of the analysis are final.
         """
         self._track_all = track_all
         self._group_frames = group_frames
         self._hold_s = _HOLD_FACTOR * confirm_s + _SAME_TIME_S
+        self._centring = centring
         self._group: list[Frame] = []
         self._held: deque[_Held] = deque()
         self._number = 0
@@ -101,7 +112,7 @@ class Hindsight:
         """Hold a result; return those that are final now."""
         frame = result.frame
         pending = {face.track.track_id for face in result.faces if face.track.state is TrackState.TENTATIVE}
-        self._held.append(_Held(result, self._number, pending))
+        self._held.append(_Held(result, self._number, pending, samples_of(result)))
         now_confirmed = {face.track.track_id for face in result.faces} - pending
         for held in self._held:
             if self._may_wait(held, frame):
@@ -109,16 +120,16 @@ class Hindsight:
                 held.pending -= now_confirmed
         self._number += 1
         ready = []
-        while self._held and not (self._held[0].pending and self._may_wait(self._held[0], frame)):
-            ready.append(_final(self._held.popleft()))
+        while self._held and not self._must_wait(self._held[0], frame):
+            ready.append(self._pop())
         return ready
 
     def flush(self) -> Sequence[FrameResult]:
         """Return the results that are still held, without their tentative faces; the source has ended."""
         ready = self._process_group() if self._group else []
         ready += self._analysed()
-        ready += [_final(held) for held in self._held]
-        self._held.clear()
+        while self._held:
+            ready.append(self._pop())
         return ready
 
     def end(self) -> Sequence[FrameResult]:
@@ -128,16 +139,62 @@ class Hindsight:
             self._running = None  # what ended the run came first
         return self._analysed()
 
+    def restore(self, snapshot: str) -> str:
+        """Continue after the frame of a snapshot; returns the part of it that is the state of the pipeline.
+
+        Raises:
+            OutputError: it is damaged or was written by another version.
+        """
+        if self._centring is None:
+            return snapshot
+        try:
+            raw = json.loads(snapshot)
+            self._centring.restore(raw["centring"])
+            return str(raw["pipeline"])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise OutputError(f"saved state cannot be read ({error!r})", Remedy.RESTART) from error
+
+    def _pop(self) -> FrameResult:
+        """The result that was held longest, in its final form."""
+        first = self._held.popleft()
+        result = _confirmed(first)
+        if self._centring is None:
+            return result
+        result = self._centring.decide(result, (held.samples for held in (first, *self._held)))
+        if result.snapshot is None:
+            return result
+        state = json.dumps({"pipeline": result.snapshot, "centring": self._centring.snapshot()})
+        return dataclasses.replace(result, snapshot=state)
+
+    def _must_wait(self, held: _Held, now: Frame) -> bool:
+        """Whether a held frame is not final yet after the frame ``now``, the last one."""
+        if held.pending and self._may_wait(held, now):
+            return True
+        if self._centring is None or self._is_full(held):
+            return False
+        return now.timestamp_s <= held.result.frame.timestamp_s + self._centring.reach_s
+
     def _may_wait(self, held: _Held, now: Frame) -> bool:
         """Whether a face of a held frame counts if it is confirmed in the frame ``now``."""
-        image = held.result.frame.image
-        passed = self._number - held.number
-        if passed and passed >= max(_MAX_BYTES // max(image.nbytes, 1), 1):
+        if self._is_full(held):
             return False
-        return passed < _HOLD_FRAMES or now.timestamp_s - held.result.frame.timestamp_s <= self._hold_s
+        passed_s = now.timestamp_s - held.result.frame.timestamp_s
+        return self._number - held.number < _HOLD_FRAMES or passed_s <= self._hold_s
+
+    def _is_full(self, held: _Held) -> bool:
+        """Whether the images since a held frame are as many as memory allows."""
+        passed = self._number - held.number
+        return passed > 0 and passed >= max(_MAX_BYTES // max(held.result.frame.image.nbytes, 1), 1)
 
 
-def _final(held: _Held) -> FrameResult:
+def centring_of(config: EngineConfig, calibration: ExpressionCalibration) -> CentredRouter | None:
+    """The centring for a file; None if nothing is averaged."""
+    if config.routing.smoothing_s <= 0:
+        return None
+    return CentredRouter(calibration, config.routing, config.tracking.keep_lost_s)
+
+
+def _confirmed(held: _Held) -> FrameResult:
     faces = []
     for face in held.result.faces:
         if face.track.state is not TrackState.TENTATIVE:

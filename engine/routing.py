@@ -4,9 +4,9 @@ The rule (UAR, SPEC 4.1), in this order: low quality -> REJECT; epistemic above 
 limit -> AMBIGUOUS; else ACCEPT.
 
 Before the rule, the two uncertainties and the class probabilities are averaged per track, by an exponential average
-with one time constant that is exact for irregular time steps. Frames of low quality are left out, because the
-calibration does not cover them. After the rule, decisions are categories and cannot be averaged: a change is shown once
-it has persisted, see `Router`.
+with one time constant that is exact for irregular time steps: the steady estimate. Frames of low quality are left out,
+because the calibration does not cover them. After the rule, decisions are categories and cannot be averaged: a change
+is shown once it has persisted, but what is shown never contradicts the steady estimate, see `Router`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
 from engine.facs import EXPRESSIONS
 from engine.records import read_value
-from engine.types import Decision, ExpressionEstimate, FaceQuality, Float64, Reason, Route, Uncertainty
+from engine.types import (
+    Decision,
+    ExpressionEstimate,
+    FaceQuality,
+    Float64,
+    Reason,
+    Route,
+    SteadyEstimate,
+    Uncertainty,
+)
+from engine.uncertainty import ood_score
 
 #: The shown choice is replaced after this many hold times without it, even if the rule keeps changing.
 _LONGEST_HOLD: Final = 2.0
@@ -68,8 +78,13 @@ class Router:
     given it for ``hold_s``, or, if the rule keeps changing, after twice that time without the shown choice. A return to
     the shown choice before that has no effect. Shares and their order follow the averaged probabilities in every frame.
 
-    `FaceResult.uncertainty` is that of the single frame, not the average: tables contain what was measured, decisions
-    what was shown.
+    Meanwhile the shown choice may say less than the rule, never more, and never something else:
+
+    - it always contains the label with the largest averaged probability: where another label takes the lead, both are
+      shown as ambiguous until the new one has persisted;
+    - a face is ambiguous, or not assessed, in the very frame in which its average passes the limit.
+
+    So an accepted face has the steady top label, and both its steady uncertainties are within their limits.
     """
 
     def __init__(self, calibration: ExpressionCalibration, config: RoutingConfig, still: bool = False) -> None:
@@ -99,14 +114,23 @@ class Router:
         )
         if now.size != 2 + len(EXPRESSIONS) or not np.isfinite(now).all():
             raise ValueError(f"track {track_id}: cannot route uncertainties and probabilities {now.tolist()}")
-        track = self._tracks.get(track_id) or _TrackState(timestamp_s)
-        if not self._still:
-            self._tracks[track_id] = track
+        track = self._track(track_id, timestamp_s)
         if not quality.reasons:
             self._average(track, now, timestamp_s)
-        shown = self._hold(track, self._choose(track, quality), max(0.0, timestamp_s - track.time_s))
-        track.time_s = timestamp_s
-        return _decision(shown, track.average)
+        return self._decide(track, quality, timestamp_s)
+
+    def route_average(self, track_id: int, average: Float64, quality: FaceQuality, timestamp_s: float) -> Decision:
+        """Decide on one face whose average is known (engine/centring.py), likewise once per frame and track, in order.
+
+        Args:
+            track_id: of the face.
+            average: (2 + C,) aleatoric, epistemic, probabilities; empty if no frame was of sufficient quality.
+            quality: of the face in this frame, sufficient only with an average.
+            timestamp_s: of this frame.
+        """
+        track = self._track(track_id, timestamp_s)
+        track.average = average
+        return self._decide(track, quality, timestamp_s)
 
     def forget(self, now_s: float, unseen_s: float, kept: Collection[int] = ()) -> None:
         """Drop the tracks last routed more than ``unseen_s`` ago, except those ``kept``, to bound memory."""
@@ -126,6 +150,19 @@ class Router:
         """
         self._tracks = {int(track_id): _unpack(raw) for track_id, raw in json.loads(text).items()}
 
+    def _track(self, track_id: int, timestamp_s: float) -> _TrackState:
+        track = self._tracks.get(track_id) or _TrackState(timestamp_s)
+        if not self._still:
+            self._tracks[track_id] = track
+        return track
+
+    def _decide(self, track: _TrackState, quality: FaceQuality, timestamp_s: float) -> Decision:
+        calibration = self.calibration  # read once: another thread may replace it
+        choice = self._choose(track.average, quality, calibration)
+        shown = self._hold(track, choice, max(0.0, timestamp_s - track.time_s), calibration)
+        track.time_s = timestamp_s
+        return _decision(shown, track.average, calibration)
+
     def _average(self, track: _TrackState, now: Float64, timestamp_s: float) -> None:
         """Average <- x + (average - x) exp(-dt / tau): exact for an input that was x for all of dt, however long."""
         if track.average.size:
@@ -135,17 +172,16 @@ class Router:
         track.average = now
         track.seen_s = timestamp_s
 
-    def _choose(self, track: _TrackState, quality: FaceQuality) -> _Choice:
+    def _choose(self, average: Float64, quality: FaceQuality, calibration: ExpressionCalibration) -> _Choice:
         """Apply the rule to the averages."""
-        calibration = self.calibration  # read once: another thread may replace it
         if quality.reasons:
             return _Choice(Reason.LOW_QUALITY)
-        aleatoric, epistemic = float(track.average[0]), float(track.average[1])
+        aleatoric, epistemic = float(average[0]), float(average[1])
         if epistemic > calibration.epistemic_limit:
             return _Choice(Reason.UNLIKE_TRAINING_DATA)
-        order = np.argsort(-track.average[2:], kind="stable")
+        order = np.argsort(-average[2:], kind="stable")
         if aleatoric > calibration.aleatoric_limit:
-            return _Choice(Reason.COMPETING_LABELS, self._competing(track.average[2:], order.tolist()))
+            return _Choice(Reason.COMPETING_LABELS, self._competing(average[2:], order.tolist()))
         return _Choice(Reason.CLEAR, (int(order[0]),))
 
     def _competing(self, probabilities: Float64, order: list[int]) -> tuple[int, ...]:
@@ -154,7 +190,9 @@ class Router:
         count = int((probabilities >= needed).sum())
         return tuple(sorted(order[: max(2, min(count, self._config.max_labels))]))
 
-    def _hold(self, track: _TrackState, choice: _Choice, passed_s: float) -> _Choice:
+    def _hold(
+        self, track: _TrackState, choice: _Choice, passed_s: float, calibration: ExpressionCalibration
+    ) -> _Choice:
         """Apply hysteresis: return the choice to show when the rule gives ``choice``."""
         if track.shown is None or choice == track.shown:
             track.shown, track.waiting = choice, None
@@ -163,19 +201,49 @@ class Router:
         track.waiting_for_s = track.waiting_for_s + passed_s if choice == track.waiting else 0.0
         track.waiting = choice
         hold_s = self._config.hold_s
-        if track.waiting_for_s >= hold_s or track.left_for_s >= _LONGEST_HOLD * hold_s:
-            track.shown, track.waiting = choice, None
+        # Of two labels that keep taking the lead from each other, both are shown.
+        narrows = choice.reason is Reason.CLEAR and choice.classes[0] in track.shown.classes
+        if track.waiting_for_s >= hold_s or (track.left_for_s >= _LONGEST_HOLD * hold_s and not narrows):
+            track.shown = choice
+        else:
+            track.shown = _held(track.shown, choice, track.average, calibration)
+        if track.shown == choice:
+            track.waiting = None
         return track.shown
 
 
-def _decision(choice: _Choice, average: Float64) -> Decision:
+def _held(shown: _Choice, choice: _Choice, average: Float64, calibration: ExpressionCalibration) -> _Choice:
+    """What of ``shown`` can be kept while the rule gives ``choice``: nothing that the averages contradict."""
+    if not shown.classes:
+        return shown
+    aleatoric, epistemic = float(average[0]), float(average[1])
+    is_accepted = shown.reason is Reason.CLEAR
+    if epistemic > calibration.epistemic_limit or (is_accepted and aleatoric > calibration.aleatoric_limit):
+        return choice
+    top = int(np.argmax(average[2:]))
+    if top in shown.classes:
+        return shown
+    if choice.reason is not Reason.CLEAR:
+        return choice
+    before = max(shown.classes, key=lambda index: average[2 + index])
+    return _Choice(Reason.COMPETING_LABELS, tuple(sorted((top, before))))
+
+
+def _decision(choice: _Choice, average: Float64, calibration: ExpressionCalibration) -> Decision:
     likeliest = sorted(choice.classes, key=lambda index: -average[2 + index])
     return Decision(
         _ROUTES[choice.reason],
         choice.reason,
         tuple(EXPRESSIONS[index] for index in likeliest),
         tuple(float(average[2 + index]) for index in likeliest),
+        _steady(average, calibration) if average.size else None,
     )
+
+
+def _steady(average: Float64, calibration: ExpressionCalibration) -> SteadyEstimate:
+    aleatoric, epistemic = float(average[0]), float(average[1])
+    score = ood_score(epistemic, calibration.epistemic_quantiles)
+    return SteadyEstimate(average[2:], Uncertainty(aleatoric + epistemic, aleatoric, epistemic, score))
 
 
 def _pack(track: _TrackState) -> dict[str, Any]:

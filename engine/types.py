@@ -199,13 +199,25 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SteadyEstimate:
+    """The estimate of a face averaged over time: what a decision rests on, and what is shown."""
+
+    probabilities: Float64  # (C,) order of facs.EXPRESSIONS
+    uncertainty: Uncertainty
+
+    def __post_init__(self) -> None:
+        _freeze(self, "probabilities", (None,), np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """Route of a face, with its labels and their probabilities, largest first; both empty for REJECT."""
 
     route: Route
     reason: Reason
     labels: tuple[str, ...] = ()
-    shares: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()  # of the steady estimate
+    steady: SteadyEstimate | None = None  # None before the first frame of sufficient quality
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.shares):

@@ -96,6 +96,7 @@ def _write_events(job: ExportJob, stem: Path, report: Progress) -> None:
 def _columns(job: ExportJob) -> dict[str, dict[str, str]]:
     """Columns of a recording with their descriptions."""
     columns = {f"p_{name}": {"Description": f"calibrated probability of {name}"} for name in job.header.expressions}
+    columns |= {f"q_{name}": {"Description": f"p_{name}, averaged over time"} for name in job.header.expressions}
     for code in (job.header.au_codes[place] for place in job.unit_places):
         name = UNIT_NAMES.get(code, "action unit")
         columns[unit_value(code)] = {"Description": f"probability that the unit is present: {name}"}
@@ -107,8 +108,10 @@ def _values(job: ExportJob, row: FaceRow) -> tuple[float | None, ...]:
     units = job.unit_values(row)
     return (
         *(row.probabilities or (None,) * len(job.header.expressions)),
+        *(row.steady_probabilities or (None,) * len(job.header.expressions)),
         *(units.get(job.header.au_codes[place]) for place in job.unit_places),
         *(row.shares[0] if row.shares else None, row.ood_score, row.aleatoric, row.epistemic),
+        *(row.steady_ood_score, row.steady_aleatoric, row.steady_epistemic),
         *(row.quality, row.yaw, row.pitch, row.roll),
     )
 
@@ -195,10 +198,13 @@ def _rate(job: ExportJob) -> float:
 
 
 _MEASURES: Final[dict[str, dict[str, str]]] = {
-    "confidence": {"Description": "calibrated probability of the label shown, averaged over half a second"},
+    "confidence": {"Description": "calibrated probability of the label shown, averaged over time"},
     "ood_score": {"Description": "0-1, larger = less like the training data"},
     "aleatoric": {"Description": "aleatoric uncertainty", "Units": "nat"},
     "epistemic": {"Description": "epistemic uncertainty", "Units": "nat"},
+    "q_ood_score": {"Description": "ood_score of the averaged epistemic uncertainty"},
+    "q_aleatoric": {"Description": "aleatoric uncertainty, averaged over time", "Units": "nat"},
+    "q_epistemic": {"Description": "epistemic uncertainty, averaged over time", "Units": "nat"},
     "quality": {"Description": "image quality of the face, 0-1"},
     "yaw": {"Description": "head turned towards the right edge of the frame", "Units": "deg"},
     "pitch": {"Description": "head up", "Units": "deg"},

@@ -46,6 +46,14 @@ def write_jobs(path: Path, jobs: tuple[Job, ...]) -> None:
         write_text(path, json_text(_QueueFile(SCHEMA, jobs)))
 
 
+def peek_jobs(path: Path) -> SavedJobs:
+    """Read the jobs of a queue that another program writes; none if the file cannot be used, which stays as it is."""
+    try:
+        return SavedJobs(read_record(_QueueFile, load_json(path), require_all=True).jobs)
+    except (FileNotFoundError, ValueError):
+        return SavedJobs()
+
+
 def read_jobs(path: Path) -> SavedJobs:
     """Read the jobs; none if there is no file.
 

@@ -119,15 +119,24 @@ class JobQueue:
         RuntimeStateError: the command is not legal in the job's state, or there is no such job; nothing changes.
     """
 
-    def __init__(self, jobs: tuple[Job, ...] = (), save: Callable[[tuple[Job, ...]], None] = _discard) -> None:
+    def __init__(
+        self,
+        jobs: tuple[Job, ...] = (),
+        save: Callable[[tuple[Job, ...]], None] = _discard,
+        *,
+        run_elsewhere: bool = False,
+    ) -> None:
         """Mark jobs that were running when they were saved as interrupted.
 
         Args:
             jobs: saved by an earlier run of the program; their ids differ.
             save: receives all jobs after every change other than of progress.
+            run_elsewhere: another program has the queue, so a job that was running still is.
         """
         self._jobs = tuple(
-            dataclasses.replace(job, state=JobState.INTERRUPTED, afresh=False) if job.state in ACTIVE else job
+            dataclasses.replace(job, state=JobState.INTERRUPTED, afresh=False)
+            if job.state in ACTIVE and not run_elsewhere
+            else job
             for job in jobs
         )
         self._next_id = 1 + max((job.job_id for job in jobs), default=0)

@@ -100,6 +100,7 @@ class Trace:
         place[_TIME], place[_POINT] = time_s, self._points
         place[_NOT_ASSESSED] = row is not None and row.decision in (Route.REJECT.value, LOW_QUALITY)
         if row is not None:
+            row = row.shown()
             place[_ALEATORIC] = np.nan if row.aleatoric is None else row.aleatoric
             place[_OOD] = np.nan if row.ood_score is None else row.ood_score
             if row.probabilities:

@@ -76,6 +76,7 @@ class LiveRecording(QObject):
     """One recording at a time. An error ends the recording, never the run."""
 
     changed = Signal(object)  # RecordState
+    started = Signal(object)  # pathlib.Path of the folder, for a recording that the end of the program ends
     recorded = Signal(object)  # pathlib.Path of a finished recording
     noticed = Signal(object)  # Notice
 
@@ -111,6 +112,7 @@ class LiveRecording(QObject):
             self._on_error(error)
             return
         self._set_state(RecordState.ON)
+        self.started.emit(folder.path)
 
     def stop(self) -> None:
         """End the recording and write its tables in the background; ignored unless the state is ON."""

@@ -81,6 +81,18 @@ class FaceTimeline:
         """Position of the last frame with this face."""
         return int(self.positions[-1])
 
+    def next_uncertain(self, position: int) -> int | None:
+        """Where the next stretch begins in which this face is ambiguous or unlike the training data; None: nowhere.
+
+        Args:
+            position: only later ones count.
+        """
+        uncertain = np.isin(self.states, (FaceState.AMBIGUOUS, FaceState.REJECT))
+        begins = uncertain.copy()
+        begins[1:] &= ~(uncertain[:-1] & (np.diff(self.positions) == 1))
+        later = self.positions[begins & (self.positions > position)]
+        return int(later[0]) if len(later) else None
+
     @property
     def sums_bytes(self) -> int:
         """Memory of the running sums computed so far."""

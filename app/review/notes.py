@@ -122,6 +122,13 @@ class Notes:
         kept = [part for other in self.labels for part in _cut(other, label)]
         return dataclasses.replace(self, labels=_by_time((*kept, label)))
 
+    def _with_label_beside(self, label: HumanLabel) -> Notes:
+        """Add a label where this face has none."""
+        pieces = [label]
+        for other in self.labels:
+            pieces = [part for piece in pieces for part in _cut(piece, other)]
+        return dataclasses.replace(self, labels=_by_time((*self.labels, *pieces)))
+
     def without_label(self, label: HumanLabel) -> Notes:
         """Remove a label."""
         return dataclasses.replace(self, labels=_without(self.labels, label))
@@ -143,6 +150,27 @@ class Notes:
         for exclusion in self.exclusions:
             mask |= (exclusion.start_s <= times_s) & (times_s < exclusion.end_s)
         return mask
+
+
+def merge_notes(base: Notes, mine: Notes, theirs: Notes) -> Notes:
+    """Apply to ``theirs`` what changed from ``base`` to ``mine``, so that neither side loses what it added.
+
+    Where both sides labelled the same face at the same time, the label of ``theirs`` stays, and the one of ``mine``
+    covers the rest of its range.
+    """
+    merged = Notes(
+        theirs.coder if mine.coder == base.coder else mine.coder,
+        tuple(sorted({*_kept(base.markers, mine.markers, theirs.markers), *({*mine.markers} - {*base.markers})})),
+        _kept(base.exclusions, mine.exclusions, theirs.exclusions),
+        _kept(base.labels, mine.labels, theirs.labels),
+    )
+    for exclusion in mine.exclusions:
+        if exclusion not in base.exclusions:
+            merged = merged.with_exclusion(exclusion)
+    for label in mine.labels:
+        if label not in base.labels:
+            merged = merged._with_label_beside(label)
+    return merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +278,11 @@ def _check_range(start_s: float, end_s: float) -> None:
 
 
 _Item = TypeVar("_Item")
+
+
+def _kept(base: tuple[_Item, ...], mine: tuple[_Item, ...], theirs: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    """``theirs`` without what was removed from ``base`` to ``mine``."""
+    return tuple(item for item in theirs if item in mine or item not in base)
 
 
 def _without(items: tuple[_Item, ...], removed: _Item) -> tuple[_Item, ...]:

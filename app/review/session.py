@@ -210,7 +210,8 @@ def _original(folder: SessionFolder, header: SessionHeader, metadata: Metadata |
     name = Path(header.source_id).name
     places = [folder.path / name, folder.path.parent / name]
     if metadata is not None:
-        places.insert(0, Path(metadata.source.source))
+        recorded = (metadata.source.path, metadata.source.source)  # absolute; as the user named it
+        places[:0] = [Path(place) for place in recorded if place]
     for place in places:
         with contextlib.suppress(OSError, ValueError):
             if source_mark(place) == mark:

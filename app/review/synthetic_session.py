@@ -28,7 +28,6 @@ from engine.types import (
     FaceResult,
     FaceTrack,
     Float32,
-    Float64,
     Frame,
     FrameResult,
     HeadPose,
@@ -36,6 +35,7 @@ from engine.types import (
     Reason,
     Route,
     StageTimes,
+    SteadyEstimate,
     TrackState,
     Uncertainty,
 )
@@ -181,8 +181,8 @@ class _SyntheticPerson:
             AlignedFace(self.face_id, _CROP, _POINTS, np.eye(2, 3), quality),
             ExpressionEstimate(probabilities[None], probabilities),
             _units(self._units.astype(np.float32)),
-            Uncertainty(aleatoric + 0.02, aleatoric, 0.02, strange),
-            _decision(reason, shares),
+            uncertainty := Uncertainty(aleatoric + 0.02, aleatoric, 0.02, strange),
+            _decision(reason, SteadyEstimate(shares, uncertainty)),
         )
 
 
@@ -190,7 +190,8 @@ def _units(occurrence: Float32) -> AUEstimate:
     return AUEstimate(_CODES, occurrence, occurrence * np.float32(0.1), _ZEROS, _ZEROS, _SQUARE, _SQUARE, _SQUARE)
 
 
-def _decision(reason: Reason, shares: Float64) -> Decision:
+def _decision(reason: Reason, steady: SteadyEstimate) -> Decision:
+    shares = steady.probabilities
     order = np.argsort(-shares).tolist()
     if reason is Reason.CLEAR:
         chosen, route = order[:1], Route.ACCEPT
@@ -199,7 +200,7 @@ def _decision(reason: Reason, shares: Float64) -> Decision:
     else:
         chosen, route = [], Route.REJECT
     return Decision(
-        route, reason, tuple(EXPRESSIONS[place] for place in chosen), tuple(float(shares[p]) for p in chosen)
+        route, reason, tuple(EXPRESSIONS[place] for place in chosen), tuple(float(shares[p]) for p in chosen), steady
     )
 
 

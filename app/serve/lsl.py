@@ -135,6 +135,8 @@ def expression_channels() -> tuple[tuple[str, str], ...]:
         *((f"p_{_CHANNELS[name]}", _SHARE) for name in _ORDER),
         *(("confidence", _SHARE), ("ood_score", _SHARE), ("valence", "none"), ("arousal", "none")),
         *(("quality", _SHARE), ("aleatoric", "nats"), ("epistemic", "nats")),
+        *((f"q_{_CHANNELS[name]}", _SHARE) for name in _ORDER),
+        *(("q_ood_score", _SHARE), ("q_aleatoric", "nats"), ("q_epistemic", "nats")),
     )
 
 
@@ -158,6 +160,8 @@ def expression_sample(face: FaceMessage | None, slot: int) -> list[float]:
         *(float(slot), float(face_hash), float(DECISION_CODES[face.decision])),
         *(face.p.get(name, math.nan) for name in _ORDER),
         *(math.nan if value is None else value for value in measures),
+        *(face.q.get(name, math.nan) for name in _ORDER),
+        *(math.nan if value is None else value for value in (face.q_ood, face.q_aleatoric, face.q_epistemic)),
     ]
 
 

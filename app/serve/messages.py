@@ -42,10 +42,14 @@ class FaceMessage:
     box: tuple[float, float, float, float] | None  # x0 y0 x1 y1 as shares of the image's width and height, 0-1
     decision: str  # accept, ambiguous, reject, low_quality or no_face
     labels: tuple[str, ...]  # likeliest first
-    shares: tuple[float, ...]  # their calibrated probabilities, smoothed over time like the decision
+    shares: tuple[float, ...]  # their steady probabilities
+    q: dict[str, float]  # steady probabilities of all expressions: averaged over time, like the decision
     p: dict[str, float]  # calibrated probabilities of all expressions in this frame alone
     confidence: float | None  # share of the first label
-    aleatoric: float | None  # nats
+    q_aleatoric: float | None  # nats, steady
+    q_epistemic: float | None  # nats, steady
+    q_ood: float | None  # 0-1, of q_epistemic
+    aleatoric: float | None  # nats, of this frame alone, like the next two
     epistemic: float | None  # nats
     ood: float | None  # 0-1, see Uncertainty.ood_score
     quality: float | None  # 0-1
@@ -169,8 +173,12 @@ class MessageMaker:
             decision=row.decision,
             labels=row.labels,
             shares=row.shares,
+            q=dict(zip(header.expressions, row.steady_probabilities, strict=True)) if row.steady_probabilities else {},
             p=dict(zip(header.expressions, row.probabilities, strict=True)) if row.probabilities else {},
             confidence=row.shares[0] if row.shares else None,
+            q_aleatoric=row.steady_aleatoric,
+            q_epistemic=row.steady_epistemic,
+            q_ood=row.steady_ood_score,
             aleatoric=row.aleatoric,
             epistemic=row.epistemic,
             ood=row.ood_score,

@@ -103,9 +103,11 @@ def face_values(face: FaceMessage) -> Iterator[tuple[str, tuple[Value, ...]]]:
     yield "shares", face.shares
     yield "carried", (face.carried,)
     yield "model", (face.model, face.au_model)
-    for name, share in face.p.items():
-        yield f"p/{name}", (share,)
-    for name in ("confidence", "aleatoric", "epistemic", "ood", "quality"):
+    for letter, shares in (("q", face.q), ("p", face.p)):
+        for name, share in shares.items():
+            yield f"{letter}/{name}", (share,)
+    measures = ("aleatoric", "epistemic", "ood")
+    for name in ("confidence", *measures, *(f"q_{measure}" for measure in measures), "quality"):
         value: float | None = getattr(face, name)
         if value is not None:
             yield name, (value,)

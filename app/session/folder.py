@@ -76,6 +76,11 @@ class SessionFolder:
         """Names the program that writes to the folder now (app/session/lock.py)."""
         return self.path / "session.lock"
 
+    @property
+    def notes_lock(self) -> Path:
+        """Names the window that may change the notes now (app/session/lock.py)."""
+        return self.path / "review.lock"
+
     def state(self) -> SessionState:
         """Determine the state from the files of the folder.
 

@@ -28,6 +28,7 @@ from app.session.journal_lines import (
     header_json,
     parsed_frame,
     read_lines,
+    steady_values,
 )
 from app.session.rows import SessionHeader, rows_of
 from engine.errors import OutputError, Remedy
@@ -152,6 +153,8 @@ class JournalSink:
         rows = rows_of(result)
         if any(row.carried for row in rows):
             line["carried"] = [row.carried for row in rows]
+        if any(row.steady_aleatoric is not None for row in rows):
+            line["steady"] = [steady_values(row) for row in rows]
         line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows]
         with output_errors(self._path):
             self._put(line)

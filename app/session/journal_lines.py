@@ -27,7 +27,8 @@ STAGES: Final = ("tracking", "alignment", "expression", "action_units", "routing
 _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
 #: Order of a row in the journal. What all rows of a frame share, and what few have, is part of the frame's line.
-_SHARED_FIELDS: Final = ("file", "cut", "carried")
+_STEADY_FIELDS: Final = ("steady_ood_score", "steady_aleatoric", "steady_epistemic")
+_SHARED_FIELDS: Final = ("file", "cut", "carried", "steady_probabilities", *_STEADY_FIELDS)
 ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in _SHARED_FIELDS)
 
 #: A frame of a hundred faces takes 100 KB; a longer line is not one of ours.
@@ -164,13 +165,23 @@ def entry_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry:
     carried = line.get("carried", [0] * len(rows))
     if not _is_list_of(carried, {int}) or len(carried) != len(rows):
         raise LineError("its carried is damaged")
+    steady = line.get("steady", [[]] * len(rows))  # sessions of earlier versions have none
+    if not isinstance(steady, list) or len(steady) != len(rows):
+        raise LineError("its steady is damaged")
     made = tuple(
-        _row_of(raw, file, cut, _frame_of(age, "carried"), header) for raw, age in zip(rows, carried, strict=True)
+        _row_of(raw, values, file, cut, _frame_of(age, "carried"), header)
+        for raw, values, age in zip(rows, steady, carried, strict=True)
     )
     entry = JournalEntry(frame, tuple(stage_ms), made, _frame_of(left_out, "left_out"))
     if any(row.frame != frame for row in entry.rows):
         raise LineError("a row belongs to another frame")
     return entry
+
+
+def steady_values(row: FaceRow) -> list[float]:
+    """The steady estimate of a row in a line: ood_score, aleatoric, epistemic, probabilities; empty if it has none."""
+    uncertainties = [getattr(row, name) for name in _STEADY_FIELDS]
+    return [] if None in uncertainties else [*uncertainties, *row.steady_probabilities]
 
 
 def parsed_frame(raw: bytes, header: SessionHeader) -> JournalEntry:
@@ -197,13 +208,19 @@ def _item_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry | Stat
     raise LineError("a second header" if "header" in line or "journal" in line else "it is of no known kind")
 
 
-def _row_of(raw: object, file: str | None, cut: bool, carried: int, header: SessionHeader) -> FaceRow:
+def _row_of(raw: object, steady: Any, file: str | None, cut: bool, carried: int, header: SessionHeader) -> FaceRow:
     if not isinstance(raw, list) or len(raw) != len(ROW_FIELDS):
         raise LineError(f"a row does not have {len(ROW_FIELDS)} values")
     for name, value in zip(ROW_FIELDS, raw, strict=True):
         if not _is_valid(name, value):
             raise LineError(f"a row has a damaged {name}")
-    row = FaceRow(*(*map(_frozen, raw), file, cut, carried))
+    if not _is_list_of(steady, _FLOATS) or not _are_small(steady) or 0 < len(steady) < len(_STEADY_FIELDS):
+        raise LineError("a row has a damaged steady estimate")
+    count = len(_STEADY_FIELDS)
+    row = FaceRow(
+        *(*map(_frozen, raw), file, cut, carried),
+        *(tuple(steady[count:]), *(steady[:count] or (None,) * count)),
+    )
     _check_consistent(row, header)
     return row
 
@@ -235,6 +252,9 @@ def _check_consistent(row: FaceRow, header: SessionHeader) -> None:
     classes, units = (len(header.expressions), len(header.au_codes)) if is_measured else (0, 0)
     if (len(row.probabilities), len(row.occurrence), len(row.occurrence_std)) != (classes, units, units):
         raise LineError(f"a row that is {row.decision} has another number of values than the header has labels")
+    wanted = len(header.expressions) if is_assessed and row.steady_aleatoric is not None else 0
+    if len(row.steady_probabilities) != wanted:
+        raise LineError(f"a row that is {row.decision} has another number of steady values than the header has labels")
     if len(row.labels) != len(row.shares) or bool(row.labels) != is_assessed:
         raise LineError(f"a row that is {row.decision} has the labels {', '.join(row.labels)[:60]}")
     if not set(row.labels) <= set(header.expressions):

@@ -1,8 +1,8 @@
-"""The lock of a session folder: only one program at a time writes to it.
+"""Locks of session folders, of notes and of the job queue: only one program at a time writes to each.
 
-The lock is the operating system's lock on the file ``session.lock``, which ends with the process that holds it, however
-it ends. The file names the holder for the message that another program shows. Where a file system has no locks, the
-named process is looked up instead.
+A lock is the operating system's lock on a file, such as ``session.lock``, which ends with the process that holds it,
+however it ends. The file names the holder for the message that another program shows. Where a file system has no
+locks, the named process is looked up instead.
 """
 
 from __future__ import annotations
@@ -55,15 +55,16 @@ class LockOwner:
         return f"process {self.pid} on {self.host}: {self.command}"
 
 
-class SessionLock:
-    """Reserves a session folder for this process; a context manager.
+class FileLock:
+    """Reserves what a lock file stands for, for this process; a context manager.
 
     The folder is created if it is missing, and removed again on release if nothing was written to it.
     """
 
-    def __init__(self, folder: SessionFolder) -> None:
-        """Nothing is locked yet."""
-        self._folder = folder
+    def __init__(self, path: Path, of: Path) -> None:
+        """Nothing is locked yet; ``of``: what it stands for, for messages."""
+        self._path = path
+        self._of = of
         self._file: int | None = None
         self._created: list[Path] = []  # folders, innermost first
 
@@ -73,19 +74,18 @@ class SessionLock:
         Raises:
             OutputError: another program holds it, or the folder cannot be written to.
         """
-        path = self._folder.lock
         try:
-            with output_errors(self._folder.path):
-                self._created = _make_folders(self._folder.path)
+            with output_errors(self._of):
+                self._created = _make_folders(self._path.parent)
                 for attempt in range(_TRIES):
                     if attempt:
                         time.sleep(_BETWEEN_S)
-                    self._file = _open_locked(path)
+                    self._file = _open_locked(self._path)
                     if self._file is not None:
                         _write_owner(self._file)
                         return
-            owner = _read_owner(path)
-            raise OutputError(f"{self._folder.path} is in use by {owner or 'another program'}", Remedy.IN_USE)
+            owner = _read_owner(self._path)
+            raise OutputError(f"{self._of} is in use by {owner or 'another program'}", Remedy.IN_USE)
         except OutputError:
             self.release()
             raise
@@ -98,7 +98,7 @@ class SessionLock:
             if sys.platform == "win32":
                 os.close(handle)
             with contextlib.suppress(OSError):
-                self._folder.lock.unlink()
+                self._path.unlink()
             if sys.platform != "win32":
                 os.close(handle)
         for path in self._created:
@@ -106,7 +106,7 @@ class SessionLock:
                 path.rmdir()
         self._created = []
 
-    def __enter__(self) -> SessionLock:
+    def __enter__(self) -> FileLock:
         self.acquire()
         return self
 
@@ -116,13 +116,29 @@ class SessionLock:
         self.release()
 
 
+class SessionLock(FileLock):
+    """Reserves a session folder for the program that writes its results."""
+
+    def __init__(self, folder: SessionFolder) -> None:
+        """Nothing is locked yet."""
+        super().__init__(folder.lock, folder.path)
+
+
 def lock_owner(folder: SessionFolder) -> LockOwner | None:
-    """The program that uses a session folder now; None if there is none. Creates nothing.
+    """The program that writes the results of a session folder now; None if there is none. Creates nothing.
 
     Raises:
         OutputError: the lock cannot be tested.
     """
-    path = folder.lock
+    return owner_of(folder.lock)
+
+
+def owner_of(path: Path) -> LockOwner | None:
+    """The program that holds the lock of this file now; None if there is none. Creates nothing.
+
+    Raises:
+        OutputError: the lock cannot be tested.
+    """
     with output_errors(path):
         try:
             handle = os.open(path, os.O_RDWR | _SAFELY)

@@ -3,12 +3,16 @@
 What a row holds depends on its decision. A badly visible face (``low_quality``) has box, quality and head pose only;
 a face unlike the training data (``reject``) also has the uncertainties that led to the rejection. Labels,
 probabilities and action units of both are empty: they are not assessed. A frame without a face has one ``no_face``
-row. A face that was not analysed in a frame, under load, repeats its decision, labels and shares; nothing else of it
-was measured but box, quality and head pose.
+row. A face that was not analysed in a frame, under load, repeats its decision with the steady estimate; nothing else of
+it was measured but box, quality and head pose.
+
+There are two estimates of an expression: that of the single frame, and the steady one, averaged over time, from which
+decision, labels and shares are made and which is shown everywhere.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,9 +57,9 @@ class FaceRow:
     quality: float | None = None
     quality_reasons: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()  # the labels shown, likeliest first: one for accept, two or more for ambiguous
-    shares: tuple[float, ...] = ()  # their calibrated probabilities, smoothed over time like the decision
+    shares: tuple[float, ...] = ()  # their steady probabilities
     probabilities: tuple[float, ...] = ()  # of this frame alone, order of SessionHeader.expressions
-    ood_score: float | None = None
+    ood_score: float | None = None  # of this frame alone, like the next two
     aleatoric: float | None = None  # nats
     epistemic: float | None = None  # nats
     occurrence: tuple[float, ...] = ()  # order of SessionHeader.au_codes
@@ -66,6 +70,22 @@ class FaceRow:
     file: str | None = None  # see Frame.file
     cut: bool = False  # see FrameResult.cut
     carried: int = 0  # see FaceResult.carried
+    steady_probabilities: tuple[float, ...] = ()  # order of SessionHeader.expressions
+    steady_ood_score: float | None = None
+    steady_aleatoric: float | None = None  # nats
+    steady_epistemic: float | None = None  # nats
+
+    def shown(self) -> FaceRow:
+        """The row with the steady estimate in place of that of the frame; itself in sessions that have none."""
+        if self.steady_aleatoric is None:
+            return self
+        return dataclasses.replace(
+            self,
+            probabilities=self.steady_probabilities,
+            ood_score=self.steady_ood_score,
+            aleatoric=self.steady_aleatoric,
+            epistemic=self.steady_epistemic,
+        )
 
 
 def rows_of(result: FrameResult, repeat: bool = False) -> tuple[FaceRow, ...]:
@@ -90,6 +110,9 @@ def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:
     is_visible = decision.reason is not Reason.LOW_QUALITY
     visible = is_visible and measured
     assessed = decision.route is not Route.REJECT and measured
+    steady = decision.steady if is_visible else None
+    has_labels = steady is not None and decision.route is not Route.REJECT
+    averages = None if steady is None else steady.uncertainty
     x0, y0, x1, y1 = (float(value) for value in track.box)
     return FaceRow(
         frame=frame.index,
@@ -119,6 +142,10 @@ def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:
         file=frame.file,
         cut=result.cut,
         carried=face.carried,
+        steady_probabilities=tuple(map(_six_digits, steady.probabilities.tolist())) if steady and has_labels else (),
+        steady_ood_score=_six_digits(averages.ood_score) if averages else None,
+        steady_aleatoric=_six_digits(averages.aleatoric) if averages else None,
+        steady_epistemic=_six_digits(averages.epistemic) if averages else None,
     )
 
 

@@ -64,6 +64,8 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *(f"au_{code:02d}" for code in header.au_codes),
         *(f"au_{code:02d}_sd" for code in header.au_codes),
         *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut", "carried"),
+        *(f"q_{name}" for name in header.expressions),
+        *("q_ood_score", "q_aleatoric", "q_epistemic"),
     )
 
 
@@ -90,6 +92,8 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
             int(row.cut),
             row.carried,
         ),
+        *(row.steady_probabilities or (None,) * len(header.expressions)),
+        *(row.steady_ood_score, row.steady_aleatoric, row.steady_epistemic),
     )
 
 

@@ -57,7 +57,7 @@ class Preferences:
     window: str = ""  # saveGeometry() in base64
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
     page: PageName = "start"
-    sessions: tuple[Path, ...] = ()  # folders opened in Review, newest first
+    sessions: tuple[Path, ...] = ()  # folders recorded, annotated or opened in Review, newest first
     notice_read: bool = False  # whether the notice of the first start was confirmed
 
     def with_session(self, folder: Path) -> Preferences:

@@ -20,8 +20,12 @@ from engine.backends.contract import input_shapes
 from engine.backends.model_file import ModelFile, read_model
 from engine.errors import EngineError, ModelError
 
-#: Seconds for loading and three runs; the released models take 0.5 s.
+#: Seconds of processor time for loading and three runs; the released models take 0.5 s.
 TIME_LIMIT_S: Final = 20.0
+#: A busy machine gives the child a part of the time only; nothing else ends it on Windows.
+_WAIT_FACTOR: Final = 3.0
+#: Signal of a process whose processor time is used up, which Windows does not have.
+_SIGXCPU: Final = 24
 #: Address space of the child: about 1 GiB of it are libraries, the released models need a few hundred MB.
 MEMORY_LIMIT_BYTES: Final = 4 * 2**30
 #: Faces of the trial: as many as a group of eight frames of a file has with eight faces each.
@@ -37,7 +41,7 @@ def try_model(
 
     Args:
         model: checked by `read_model`.
-        time_limit_s: for everything.
+        time_limit_s: processor time of the child; it is given up after three times as long.
         memory_limit_bytes: of the child's address space, where the system can limit it (not on Windows).
 
     Raises:
@@ -51,22 +55,28 @@ def try_model(
             [sys.executable, "-m", "engine.backends.trial", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=time_limit_s,
+            timeout=_WAIT_FACTOR * time_limit_s,
             cwd=root,  # Python looks for modules in the current folder first, which may be a stranger's
             env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ModelError(f"{model.path} did not load and run within {time_limit_s:g} s: {_REMEDY}") from None
+        raise _too_slow(model.path, time_limit_s) from None
     except OSError as error:
         raise ModelError(f"{model.path} cannot be tried in a process of its own ({error.strerror})") from None
     if child.returncode == 0:
         return
+    if child.returncode == -_SIGXCPU:
+        raise _too_slow(model.path, time_limit_s)
     lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
     if child.returncode == _FAILED and lines:
         raise ModelError(lines[-1])
     reason = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
     raise ModelError(f"{model.path} ended the process that tried it ({reason}): {_REMEDY}")
+
+
+def _too_slow(path: Path, time_limit_s: float) -> ModelError:
+    return ModelError(f"{path} did not load and run within {time_limit_s:g} s: {_REMEDY}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -122,8 +132,10 @@ def _limit(memory_bytes: int, time_s: float) -> None:
     for kind, wanted in limits:
         hard = resource.getrlimit(kind)[1]  # which only root may raise
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        # At the hard limit of processor time comes SIGKILL, which does not show the reason.
+        kept = hard if kind == resource.RLIMIT_CPU else limit
         with contextlib.suppress(ValueError, OSError):  # refused by macOS; the parent's time limit remains
-            resource.setrlimit(kind, (limit, limit))
+            resource.setrlimit(kind, (limit, kept))
 
 
 if __name__ == "__main__":

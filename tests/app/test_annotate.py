@@ -161,6 +161,22 @@ def test_a_resumed_session_has_the_same_table_and_as_many_video_frames(
             assert sum(1 for _ in container.decode(video=0)) == FRAMES
 
 
+def test_a_resumed_session_has_the_same_centred_averages(run_annotate: Annotator, tmp_path: Path) -> None:
+    config = EngineConfig()
+    assert config.routing.smoothing_s > 0
+    whole = Annotator(SessionFolder(tmp_path / "whole"))
+    whole(config=config, video=False)
+    lines = whole.folder.journal.read_bytes().splitlines(keepends=True)
+    states = [place for place, line in enumerate(lines) if b'"snapshot"' in line]
+    assert len(states) > 2
+    for place in states:
+        shutil.rmtree(run_annotate.folder.path, ignore_errors=True)
+        run_annotate.folder.path.mkdir()
+        run_annotate.folder.journal.write_bytes(b"".join(lines[: place + 1]))
+        assert run_annotate(config=config, resume=True, video=False).finished
+        assert table_of(run_annotate.folder) == table_of(whole.folder)
+
+
 def test_a_resumed_session_keeps_its_start_time(run_annotate: Annotator) -> None:
     with pytest.raises(RuntimeError):
         run_annotate(FakePipeline(fail_at=20), video=False)
@@ -219,7 +235,7 @@ def test_resuming_with_another_setting_names_it(run_annotate: Annotator) -> None
     changed = EngineConfig(routing=RoutingConfig(smoothing_s=0.25))
     with pytest.raises(
         OutputError,
-        match=r"another routing.smoothing_s \(0.5, now 0.25\)$",
+        match=r"another routing.smoothing_s \(0.0, now 0.25\)$",
         check=lambda error: error.remedy is Remedy.RESTART,
     ):
         run_annotate(config=changed, resume=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from app.session.text_tables import safe_cell
+from app.termination import INTERRUPTED
 from engine.backends.model_file import model_path
 from engine.errors import EngineError
 
@@ -504,7 +505,7 @@ def test_the_window_opens_and_ends_on_sigterm(arguments: tuple[str, ...], tmp_pa
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=30)
-    assert process.returncode == 0, messages
+    assert process.returncode in (0, INTERRUPTED), messages  # the latter by the limit, on a busy machine
     assert "Traceback" not in messages
     saved = json.loads(settings.read_text())
     assert (saved["threads"], saved["page"]) == (3, "live" if arguments else "start")

@@ -28,6 +28,7 @@ from engine.types import (
     TrackState,
 )
 from engine.uncertainty import assess_uncertainty
+from tests.fakes.faces import plain_decision
 
 CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "fake")
 CONFIG = EngineConfig()
@@ -176,7 +177,7 @@ def test_a_restored_pipeline_gives_the_same_results():
     script = [[_track(1, x=10.0 * place, yaw_deg=60.0 * (place in (4, 5, 6))), _track(2, x=180)] for place in range(9)]
 
     def shown(result):
-        return [dataclasses.astuple(face.decision) for face in result.faces]
+        return [plain_decision(face.decision) for face in result.faces]
 
     whole = _pipeline(*script)
     expected = [shown(whole.process(_frame(index))) for index in range(9)]
@@ -254,7 +255,7 @@ def test_several_frames_are_processed_as_one_by_one_with_one_run_of_the_networks
     assert [result.frame.index for result in found] == [0, 1, 2, 3]
     for each, other in zip(found, wanted, strict=True):
         assert [face.track.track_id for face in each.faces] == [face.track.track_id for face in other.faces]
-        decisions = [[dataclasses.astuple(face.decision) for face in result.faces] for result in (each, other)]
+        decisions = [[plain_decision(face.decision) for face in result.faces] for result in (each, other)]
         assert decisions[0] == decisions[1]
     assert together.snapshot() == alone.snapshot()
 

@@ -16,6 +16,7 @@ from engine.config import RoutingConfig
 from engine.facs import EXPRESSIONS
 from engine.routing import Router
 from engine.types import Decision, ExpressionEstimate, FaceQuality, QualityReason, Reason, Route, Uncertainty
+from tests.fakes.faces import plain_decision
 
 CALIBRATION = ExpressionCalibration(1.0, 1.2, 0.1, 0.05, (0.0, 0.1, 0.2), "fake")
 CONFIG = RoutingConfig()
@@ -40,7 +41,7 @@ def _decide(estimate, uncertainty=None, quality=GOOD, config=CONFIG):
 
 
 def _same(first: Decision, second: Decision) -> bool:
-    return dataclasses.astuple(first) == dataclasses.astuple(second)
+    return plain_decision(first) == plain_decision(second)
 
 
 # The rule
@@ -169,20 +170,74 @@ def _unsmoothed():
     return Router(CALIBRATION, dataclasses.replace(CONFIG, smoothing_s=0.0))
 
 
-def test_a_changed_label_is_shown_once_it_has_persisted():
+def test_a_changed_label_is_shown_beside_the_old_one_until_it_has_persisted():
     router = _unsmoothed()
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     times_s = [0.1, 0.1 + CONFIG.hold_s * 0.9, 0.1 + CONFIG.hold_s * 1.01]
-    labels = [router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s).labels for time_s in times_s]
-    assert labels == [("happiness",), ("happiness",), ("anger",)]
+    decisions = [router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s) for time_s in times_s]
+    labels = [decision.labels for decision in decisions]
+    assert labels[0][0] == labels[1][0] == "anger"
+    assert set(labels[0]) == set(labels[1]) == {"anger", "happiness"}
+    assert labels[2] == ("anger",)
+    assert [decision.route for decision in decisions] == [Route.AMBIGUOUS, Route.AMBIGUOUS, Route.ACCEPT]
 
 
-def test_shares_of_a_held_label_follow_the_current_frame():
+def test_a_label_that_returns_before_the_hold_is_over_must_persist_too():
     router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, 0.1)
+    back = [
+        router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.14 + passed_s).route
+        for passed_s in (0.0, CONFIG.hold_s * 0.9, CONFIG.hold_s * 1.01)
+    ]
+    assert back == [Route.AMBIGUOUS, Route.AMBIGUOUS, Route.ACCEPT]
+
+
+def test_two_labels_that_keep_taking_the_lead_from_each_other_are_ambiguous_all_the_time():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    names = ("anger", "happiness")
+    decisions = [
+        router.route(1, _estimate(**{names[place % 2]: 0.8}), _uncertainty(), GOOD, 0.1 + place * 0.04)
+        for place in range(25)
+    ]
+    assert {frozenset(decision.labels) for decision in decisions} == {frozenset(names)}
+
+
+def test_a_face_is_ambiguous_in_the_frame_in_which_it_passes_the_limit_and_accepted_once_that_persists():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.5, surprise=0.4), _uncertainty(1.1), GOOD, 0.0)
+    over = router.route(1, _estimate(happiness=0.5, surprise=0.4), _uncertainty(1.3), GOOD, 0.04)
+    assert over.labels == ("happiness", "surprise")
+    below = [
+        router.route(1, _estimate(happiness=0.5, surprise=0.4), _uncertainty(1.1), GOOD, 0.08 + passed_s).route
+        for passed_s in (0.0, CONFIG.hold_s * 0.9, CONFIG.hold_s * 1.01)
+    ]
+    assert below == [Route.AMBIGUOUS, Route.AMBIGUOUS, Route.ACCEPT]
+
+
+def test_a_face_is_not_assessed_in_the_frame_in_which_it_passes_the_limit():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    assert router.route(1, _estimate(happiness=0.8), _uncertainty(epistemic=0.2), GOOD, 0.04).route is Route.REJECT
+    assert router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.08).route is Route.REJECT
+
+
+def test_lower_limits_apply_at_once_even_while_a_label_is_held_through_a_bad_frame():
+    router = _unsmoothed()
+    router.route(1, _estimate(happiness=0.8), _uncertainty(0.9), GOOD, 0.0)
+    router.calibration = dataclasses.replace(CALIBRATION, aleatoric_limit=0.5)
+    assert router.route(1, _estimate(happiness=0.8), _uncertainty(0.9), BLURRED, 0.04).labels == ()
+
+
+def test_shares_of_a_held_label_follow_the_average():
+    router = Router(CALIBRATION, CONFIG)
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
     held = router.route(1, _estimate(anger=0.6, happiness=0.3), _uncertainty(), GOOD, 0.01)
     assert held.labels == ("happiness",)
-    assert held.shares == pytest.approx((0.3,))
+    assert held.shares == pytest.approx((0.3 + 0.5 * math.exp(-0.01 / CONFIG.smoothing_s),))
+    assert held.steady is not None
+    assert held.shares[0] == held.steady.probabilities[EXPRESSIONS.index("happiness")]
 
 
 def test_the_order_of_competing_labels_changes_at_once():
@@ -195,7 +250,7 @@ def test_the_order_of_competing_labels_changes_at_once():
 
 def test_a_choice_is_not_held_while_its_successors_keep_changing():
     router = _unsmoothed()
-    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    router.route(1, _estimate(happiness=0.8), _uncertainty(epistemic=0.2), GOOD, 0.0)
     successors = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
     routes = [
         (frame / 25, router.route(1, successors[frame % 2], _uncertainty(1.5), GOOD, frame / 25).route)
@@ -211,7 +266,8 @@ def test_a_new_choice_does_not_inherit_the_time_of_the_previous_one():
     for time_s in (0.1, 0.1 + CONFIG.hold_s * 0.9):
         router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s)
     new_choice = router.route(1, _estimate(fear=0.8), _uncertainty(), GOOD, 0.1 + CONFIG.hold_s * 1.1)
-    assert new_choice.labels == ("happiness",)
+    assert new_choice.route is Route.AMBIGUOUS
+    assert new_choice.labels[0] == "fear"
 
 
 def test_a_changed_order_of_labels_is_not_a_new_choice():
@@ -233,7 +289,7 @@ def test_a_time_before_the_previous_one_counts_as_no_time():
     router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 10.0)
     for time_s in (10.1, 3.0, 3.1):
         decision = router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, time_s)
-    assert decision.labels == ("happiness",)
+    assert set(decision.labels) == {"anger", "happiness"}
     assert router.route(1, _estimate(anger=0.8), _uncertainty(), GOOD, 3.2).labels == ("anger",)
 
 
@@ -286,10 +342,62 @@ def test_a_restored_router_decides_exactly_like_an_uninterrupted_one(frames, dat
     assert all(_same(one, other) for one, other in zip(expected, got, strict=True))
 
 
+STEPS = st.lists(
+    st.tuples(
+        st.lists(st.floats(0.001, 1.0), min_size=8, max_size=8),
+        st.floats(0.1, 2.0),
+        st.floats(0.0, 0.2),
+        st.booleans(),
+        st.floats(0.0, 0.3),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(STEPS, st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 0.15, 1.0]))
+def test_no_decision_ever_contradicts_the_steady_estimate(steps, smoothing_s, hold_s):
+    """In every sequence: the top label is among those shown, and what is accepted lies within both limits."""
+    router = Router(CALIBRATION, RoutingConfig(smoothing_s=smoothing_s, hold_s=hold_s))
+    now_s = 0.0
+    for weights, aleatoric, epistemic, blurred, step_s in steps:
+        now_s += step_s
+        probabilities = (np.array(weights) / sum(weights)).astype(np.float32)
+        estimate = ExpressionEstimate(probabilities[np.newaxis], probabilities)
+        quality = BLURRED if blurred else GOOD
+        decision = router.route(1, estimate, _uncertainty(aleatoric, epistemic), quality, now_s)
+        if decision.route is Route.REJECT:
+            continue
+        assert decision.steady is not None
+        steady, uncertainty = decision.steady.probabilities, decision.steady.uncertainty
+        assert decision.labels[0] == EXPRESSIONS[int(np.argmax(steady))]
+        assert decision.shares == tuple(steady[EXPRESSIONS.index(label)] for label in decision.labels)
+        assert uncertainty.epistemic <= CALIBRATION.epistemic_limit
+        if decision.route is Route.ACCEPT:
+            assert len(decision.labels) == 1
+            assert uncertainty.aleatoric <= CALIBRATION.aleatoric_limit
+
+
+def test_a_face_never_seen_well_has_no_steady_estimate():
+    assert _decide(_estimate(happiness=0.8), quality=BLURRED).steady is None
+
+
+def test_the_steady_estimate_has_the_score_of_its_own_epistemic_part():
+    router = Router(CALIBRATION, CONFIG)
+    router.route(1, _estimate(happiness=0.8), _uncertainty(0.2, 0.05), GOOD, 0.0)
+    steady = router.route(1, _estimate(happiness=0.8), _uncertainty(0.4, 0.0), GOOD, 0.3).steady
+    kept = math.exp(-0.3 / CONFIG.smoothing_s)
+    assert steady is not None
+    assert steady.uncertainty.aleatoric == pytest.approx(0.4 + (0.2 - 0.4) * kept)
+    assert steady.uncertainty.epistemic == pytest.approx(0.05 * kept)
+    assert steady.uncertainty.ood_score == pytest.approx(0.05 * kept / 0.2)  # the quantiles rise evenly to 0.2
+    assert steady.uncertainty.total == steady.uncertainty.aleatoric + steady.uncertainty.epistemic
+
+
 def test_a_snapshot_contains_how_long_a_choice_has_been_absent():
     successors = [_estimate(surprise=0.5, fear=0.4), _estimate(surprise=0.5, anger=0.4)]
     router = _unsmoothed()
-    router.route(1, _estimate(happiness=0.8), _uncertainty(), GOOD, 0.0)
+    router.route(1, _estimate(happiness=0.8), _uncertainty(epistemic=0.2), GOOD, 0.0)
     step_s = CONFIG.hold_s / 4
     for place in range(1, 9):
         router.route(1, successors[place % 2], _uncertainty(1.5), GOOD, place * step_s)

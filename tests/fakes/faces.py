@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import numpy as np
 
-from engine.facs import BP4D_UNITS
+from engine.facs import BP4D_UNITS, EXPRESSIONS
 from engine.types import (
     MESH_POINTS,
     AlignedFace,
@@ -22,6 +23,7 @@ from engine.types import (
     Reason,
     Route,
     StageTimes,
+    SteadyEstimate,
     TrackState,
     Uncertainty,
 )
@@ -69,8 +71,23 @@ def fake_face(
         ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities),
         AUEstimate(np.array(units, np.int64), means, means / 10, means, means, square, square, square),
         Uncertainty(0.5, 0.4, 0.1, level),
-        Decision(route, reason, labels, shares),
+        Decision(route, reason, labels, shares, fake_steady(labels, shares, level)),
     )
+
+
+def fake_steady(labels: tuple[str, ...] = (), shares: tuple[float, ...] = (), level: float = 0.25) -> SteadyEstimate:
+    """Probabilities with these shares and the rest spread evenly; 0.45 and 0.1 nats."""
+    given = dict(zip(labels, shares, strict=True))
+    rest = (1.0 - sum(shares)) / (len(EXPRESSIONS) - len(given))
+    probabilities = np.array([given.get(name, rest) for name in EXPRESSIONS])
+    return SteadyEstimate(probabilities, Uncertainty(0.55, 0.45, 0.1, level))
+
+
+def plain_decision(decision: Decision) -> tuple[object, ...]:
+    """A decision as a tuple that can be compared."""
+    steady = decision.steady
+    average = None if steady is None else (steady.probabilities.tolist(), dataclasses.astuple(steady.uncertainty))
+    return (decision.route, decision.reason, decision.labels, decision.shares, average)
 
 
 def fake_result(frame: Frame, *faces: FaceResult, snapshot: str | None = None) -> FrameResult:

@@ -19,7 +19,7 @@ from app.session.rows import SessionHeader
 from app.session.table import write_tables
 from app.settings.presets import BALANCED, Preset
 from engine.capture.source import FrameSource
-from engine.config import EngineConfig, TrackerName
+from engine.config import EngineConfig, RoutingConfig, TrackerName
 from engine.engine import Engine
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
 from engine.types import FaceQuality, FaceResult, Frame, FrameResult, QualityReason, Reason, Route
@@ -191,7 +191,7 @@ class Annotator:
         **options: Any,
     ) -> Outcome:
         opened = source or FakeSource()
-        settings = preset.configured(config or EngineConfig())
+        settings = preset.configured(config or EngineConfig(routing=RoutingConfig(smoothing_s=0.0)))
         return annotate(
             spec,
             self.folder,

@@ -85,7 +85,7 @@ def test_flickering_labels_are_held(scene, changes):
         for place in range(150)
     ]
     raw_changes = 2 * 150 // 3
-    assert len(changes(decisions)) <= 2 < raw_changes
+    assert len(changes(decisions)) <= 3 < raw_changes  # one label, both, the other
 
 
 def test_short_blur_does_not_change_the_decision(scene, changes):
@@ -127,4 +127,4 @@ def test_a_smile_that_fades_changes_its_label_once(scene, changes):
         share = 0.85 - 0.75 * place / 49
         decisions.append(scene.frame(happiness=share, neutral=0.95 - share))
     decisions += scene.play(1.0, happiness=0.1, neutral=0.85)
-    assert changes(decisions) == ["accept happiness", "accept neutral"]
+    assert changes(decisions) == ["accept happiness", "ambiguous neutral happiness", "accept neutral"]

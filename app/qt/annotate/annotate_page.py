@@ -40,6 +40,9 @@ _KEYS: Final[dict[JobCommand, str]] = {
     JobCommand.REMOVE: "Del",
 }
 
+#: Commands that leave the queue as it is.
+_READ_ONLY: Final = (JobCommand.REVIEW, JobCommand.SHOW_FOLDER)
+
 AskFiles = Callable[[QWidget, str], tuple[str, ...]]
 
 
@@ -108,12 +111,18 @@ class AnnotatePage(Page):
 
     def add(self, specs: tuple[str, ...]) -> None:
         """Add files, folders, or ``demo``, with the preset and output folder of the form."""
+        if not self.runner.is_mine:
+            self._report_holder()
+            return
         self.noticed.emit(Notice("", topic=TOPIC))
         self._scanner.add(specs, self.form.out, self.form.preset)
 
     def enter(self) -> None:
-        """Check the disk, whose free space may have changed."""
+        """Check the disk, whose free space may have changed, and whether another window still has the queue."""
         self._scanner.request_disk_check(self.form.out)
+        if not self.runner.is_mine:
+            self.runner.reopen()
+            self._report_holder()
 
     def shutdown(self) -> None:
         """Interrupt the running job, so that it resumes next time, and stop all threads.
@@ -161,6 +170,9 @@ class AnnotatePage(Page):
                 self._do(command, view.job.job_id, view.job.folder)
 
     def _do(self, command: JobCommand, job_id: int, folder: Path) -> None:
+        if not self.runner.is_mine and command not in _READ_ONLY:
+            self._report_holder()
+            return
         match command:
             case JobCommand.PAUSE:
                 self.runner.pause()
@@ -247,6 +259,7 @@ class AnnotatePage(Page):
     def _connect(self) -> None:
         self.runner.changed.connect(self._follow)
         self.runner.noticed.connect(self.noticed)
+        self.runner.finished.connect(self._store.remember_session)
         self._scanner.scanned.connect(self._add_scanned)
         self._scanner.disk_checked.connect(self.form.show_disk)
         self._scanner.busy_changed.connect(self._follow)
@@ -265,12 +278,17 @@ class AnnotatePage(Page):
         self.list.show_views(views)
         self._middle.setCurrentIndex(1 if views else 0)
         self._adding.setVisible(bool(views))  # the empty list shows these buttons itself
+        mine = self.runner.is_mine
+        for action in (self._add_files, self._add_folder, self._add_demo):
+            action.setEnabled(mine)
         running = any(view.job.state is JobState.RUNNING for view in views)
         self._start.setText(self.tr("Pause queue") if running else self.tr("Start queue"))
         can_start = (JobState.WAITING, JobState.INTERRUPTED, *ACTIVE)
-        self._start.setEnabled(any(view.job.state in can_start for view in views) and not self.runner.stopping)
-        self._clear.setEnabled(any(view.job.state is JobState.DONE for view in views))
-        self.interrupted.show_count(sum(view.job.state is JobState.INTERRUPTED for view in views))
+        can_change = mine and not self.runner.stopping
+        self._start.setEnabled(can_change and any(view.job.state in can_start for view in views))
+        self._clear.setEnabled(mine and any(view.job.state is JobState.DONE for view in views))
+        interrupted = sum(view.job.state is JobState.INTERRUPTED for view in views)
+        self.interrupted.show_count(interrupted if mine else 0)
         self.footer.show_state(views, self.runner.eta(), self._scanner.busy)
         ended = sum(view.job.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED) for view in views)
         if ended != self._ended:
@@ -279,14 +297,14 @@ class AnnotatePage(Page):
         self._follow_selection()
 
     def _follow_selection(self) -> None:
-        selected = self.list.selected()
+        selected, mine = self.list.selected(), self.runner.is_mine
         legal = {
             command for view in self.runner.views() if view.job.job_id in selected for command in commands_of(view)
         }
         for command, action in self._commands.items():
-            action.setEnabled(command in legal)
-        self._up.setEnabled(len(selected) == 1)
-        self._down.setEnabled(len(selected) == 1)
+            action.setEnabled(command in legal and (mine or command in _READ_ONLY))
+        self._up.setEnabled(mine and len(selected) == 1)
+        self._down.setEnabled(mine and len(selected) == 1)
 
     def _toggle(self) -> None:
         if any(job.state is JobState.RUNNING for job in self.runner.jobs):
@@ -314,7 +332,7 @@ class AnnotatePage(Page):
         menu.addActions([action for action in self._commands.values() if action.isEnabled()])
         selected = [view.job for view in self.runner.views() if view.job.job_id in self.list.selected()]
         unstarted = tuple(job.job_id for job in selected if job.state is JobState.WAITING and not job.started)
-        if unstarted:
+        if unstarted and self.runner.is_mine:
             presets = menu.addMenu(self.tr("Preset"))
             for preset in PRESETS:
                 entry = presets.addAction(preset_text(preset.name))
@@ -347,10 +365,20 @@ class AnnotatePage(Page):
         if refused or result.left_out:
             self.noticed.emit(Notice(" ".join(problems), Severity.WARNING, TOPIC))
 
+    def _report_holder(self) -> None:
+        """Say which program has the queue, if another one has."""
+        if self.runner.holder is not None:
+            text = self.tr("The queue is read only here, because {holder} has it. Close that window to use it here.")
+            self.noticed.emit(Notice(text.format(holder=self.runner.holder), Severity.WARNING, TOPIC))
+        else:
+            self.noticed.emit(Notice("", topic=TOPIC))
+
     def _show_saved_state(self) -> None:
-        """Report a damaged queue file, or else the interrupted jobs."""
+        """Report that another program has the queue, a damaged queue file, or else the interrupted jobs."""
         count = sum(job.state is JobState.INTERRUPTED for job in self.runner.jobs)
-        if self.runner.fault:
+        if not self.runner.is_mine:
+            self._report_holder()
+        elif self.runner.fault:
             self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
         elif count == 1:
             self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Severity.WARNING, TOPIC))

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from app.annotate import JobControl
 from app.jobs.job_eta import QueueEta, Throughput, job_eta_s, queue_eta
-from app.jobs.job_file import read_jobs, write_jobs
+from app.jobs.job_file import peek_jobs, read_jobs, write_jobs
 from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
 from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_error
 from app.jobs.source_scan import FoundSource
@@ -21,7 +21,8 @@ from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.remedies import window_text
-from engine.errors import OutputError
+from app.session.lock import FileLock, LockOwner, owner_of
+from engine.errors import OutputError, Remedy
 
 #: Topics of notices.
 TOPIC: Final = "annotate"
@@ -79,6 +80,8 @@ class JobRunner(QObject):
     changed = Signal()
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
+    #: The folder (pathlib.Path) of a job that is done.
+    finished = Signal(object)
 
     def __init__(
         self,
@@ -96,8 +99,9 @@ class JobRunner(QObject):
             parent: Qt parent.
         """
         super().__init__(parent)
-        saved = read_jobs(queue_file)
-        self.fault = saved.fault  # a sentence if the file could not be used
+        self.fault = ""  # a sentence if the file could not be used
+        self.holder: LockOwner | None = None  # the program whose queue this is; here it is read only then
+        self._lock = FileLock(lock_path(queue_file), queue_file)
         self._executor = executor
         self._current_engine = current_engine
         self._queue_file = queue_file
@@ -111,7 +115,8 @@ class JobRunner(QObject):
         self._worker: Worker[_Run | None, JobOutcome | None] = Worker(
             "mien-annotate", self._execute, self._finish, lambda error: self._finish(_internal(error))
         )
-        self._queue = JobQueue(saved.jobs, self._saver.submit)
+        self._queue = JobQueue()
+        self._take_queue()
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -147,6 +152,32 @@ class JobRunner(QObject):
     def eta(self) -> QueueEta:
         """Time left for the whole queue."""
         return queue_eta(self.jobs, self.fps(), self._preset_fps)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the queue may be changed here; no command is legal otherwise."""
+        return self.holder is None
+
+    def reopen(self) -> None:
+        """Read the queue of another program again, and take it over if that has ended."""
+        if not self.is_mine:
+            self._take_queue()
+            self.changed.emit()
+
+    def _take_queue(self) -> None:
+        """Lock and read the saved queue; without the lock, read it only."""
+        self.holder = None
+        try:
+            self._lock.acquire()
+        except OutputError as error:
+            if error.remedy is Remedy.IN_USE:  # else the first change reports that it cannot be saved
+                self.holder = _holder_of(self._queue_file)
+        saved = read_jobs(self._queue_file) if self.is_mine else peek_jobs(self._queue_file)
+        self.fault = saved.fault
+        if self.is_mine:
+            self._queue = JobQueue(saved.jobs, self._saver.submit)
+        else:
+            self._queue = JobQueue(saved.jobs, run_elsewhere=True)
 
     def add(self, found: tuple[FoundSource, ...], preset: str) -> None:
         """Append sources to the queue."""
@@ -251,8 +282,10 @@ class JobRunner(QObject):
             run.control.stop()
             self._queue.interrupt(run.job.job_id, touched=run.relay.started)
         self._saver.close()
-        with contextlib.suppress(OutputError):  # already reported with the change before
-            write_jobs(self._queue_file, self.jobs)
+        if self.is_mine:
+            with contextlib.suppress(OutputError):  # already reported with the change before
+                write_jobs(self._queue_file, self.jobs)
+        self._lock.release()
         self._worker.close()
         self._executor.close()  # not reached if the worker is stuck, because it still uses the engine
 
@@ -292,11 +325,12 @@ class JobRunner(QObject):
     def _finish(self, outcome: JobOutcome | None) -> None:
         if outcome is None or self._run is None:
             return  # the engine was closed
-        job_id, touched = self._run.job.job_id, self._run.relay.started
+        job_id, touched, folder = self._run.job.job_id, self._run.relay.started, self._run.job.folder
         self._run = None
         self._throughput.clear()
         if outcome.kind is OutcomeKind.FINISHED:
             self._queue.finish(job_id, outcome.result, outcome.fault)
+            self.finished.emit(folder)
         elif outcome.kind is OutcomeKind.STOPPED:
             self._queue.cancel(job_id, touched=touched)
         elif outcome.kind is OutcomeKind.FAILED:
@@ -333,6 +367,19 @@ class JobRunner(QObject):
     def _not_saved(self, error: Exception) -> None:
         text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=window_text(error))
         self.noticed.emit(Notice(text, Severity.WARNING, _SAVE_TOPIC))
+
+
+def lock_path(queue_file: Path) -> Path:
+    """Names the program that has a queue now."""
+    return queue_file.with_suffix(".lock")
+
+
+def _holder_of(queue_file: Path) -> LockOwner:
+    """The program that has the queue."""
+    owner = None
+    with contextlib.suppress(OutputError):
+        owner = owner_of(lock_path(queue_file))
+    return owner or LockOwner(0, "?", "another window")
 
 
 def _internal(error: Exception) -> JobOutcome:

@@ -365,6 +365,7 @@ class LivePage(Page):
         self.bridge.presented.connect(self._present)
         self.bridge.noticed.connect(self.noticed)
         self.bridge.recording.changed.connect(self._follow_recording)
+        self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)

@@ -1,8 +1,13 @@
-"""The notes of the open session: changed with undo, and saved off the main thread after every change."""
+"""The notes of the open session: changed with undo, and saved off the main thread after every change.
+
+What another window has added meanwhile is kept: every write merges with the file, and every step of undo takes back
+its own change only.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
@@ -11,17 +16,40 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.remedies import window_text
-from app.review.notes import Notes, write_notes
+from app.review.notes import Notes, merge_notes, read_notes, write_notes
 from app.session.folder import SessionFolder
+from app.session.lock import FileLock
 from engine.errors import EngineError
 
 _TOPIC: Final = "review-notes"
 
 
 @dataclass(frozen=True, slots=True)
-class _SaveRequest:
-    folder: SessionFolder
-    notes: Notes
+class _Saved:
+    """Notes as this window has them, and as the file has them now."""
+
+    mine: Notes
+    merged: Notes
+
+
+class _Saver:
+    """Merges notes with the file and writes it."""
+
+    def __init__(self, folder: SessionFolder, notes: Notes) -> None:
+        self._folder = folder
+        self._base = notes  # the last ones of this window that are in the file
+
+    def save(self, mine: Notes) -> _Saved:
+        """Write the changes since the last call into the file.
+
+        Raises:
+            OutputError: the file cannot be read or written; the next call writes these changes too.
+        """
+        theirs = read_notes(self._folder) if self._folder.notes.exists() else self._base
+        merged = merge_notes(self._base, mine, theirs)
+        write_notes(self._folder, merged)
+        self._base = mine
+        return _Saved(mine, merged)
 
 
 class _ChangeCommand(QUndoCommand):
@@ -32,10 +60,10 @@ class _ChangeCommand(QUndoCommand):
         self._store, self._before, self._after = store, before, after
 
     def redo(self) -> None:
-        self._store.restore(self._after)
+        self._store.apply(self._before, self._after)
 
     def undo(self) -> None:
-        self._store.restore(self._before)
+        self._store.apply(self._after, self._before)
 
 
 class NoteStore(QObject):
@@ -43,17 +71,39 @@ class NoteStore(QObject):
 
     #: The notes have changed.
     changed = Signal()
+    #: The notes are in the file; seconds since 1970, as `time.time`.
+    saved = Signal(float)
     #: A Notice for the bar above the pages.
     noticed = Signal(Notice)
 
-    def __init__(self, folder: SessionFolder, notes: Notes, parent: QObject | None = None) -> None:
-        """Start with the notes read from ``folder``; nothing is written before the first change."""
+    def __init__(
+        self,
+        folder: SessionFolder,
+        notes: Notes,
+        parent: QObject | None = None,
+        *,
+        coder: str = "",
+        lock: FileLock | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """Start with the notes read from ``folder``; nothing is written before the first change.
+
+        Args:
+            folder: of the session.
+            notes: as read.
+            parent: Qt parent.
+            coder: used if the notes name none.
+            lock: held already; released by `close`.
+            read_only: no change is accepted.
+        """
         super().__init__(parent)
         self.stack = QUndoStack(self)
-        self._folder = folder
-        self._now = self._saved = notes
+        self.read_only = read_only
+        self._now = self._saved = notes if notes.coder else notes.with_coder(coder)
+        self._lock = lock
         self._save_failed = False
-        self._worker = Worker("mien-notes", _save, self._note_saved, self._note_failure)
+        self._saver = _Saver(folder, notes)
+        self._worker = Worker("mien-notes", self._saver.save, self._note_saved, self._note_failure)
 
     @property
     def now(self) -> Notes:
@@ -67,36 +117,45 @@ class NoteStore(QObject):
 
     def change(self, text: str, notes: Notes) -> None:
         """Replace the notes as one step of undo, named ``text`` (translated). Equal notes are ignored."""
-        if notes != self._now:
+        if notes != self._now and not self.read_only:
             self.stack.push(_ChangeCommand(self, text, self._now, notes))
 
     def set_coder(self, coder: str) -> None:
-        """Set the coder's name, which undo does not affect."""
-        if coder != self._now.coder:
-            self._set(replace(self._now, coder=coder))
+        """Set the coder's name."""
+        self.change(self.tr("coder"), self._now.with_coder(coder))
 
-    def restore(self, notes: Notes) -> None:
-        """Replace the notes without a step of undo, keeping the current coder; for undo and redo."""
-        self._set(replace(notes, coder=self._now.coder))
+    def apply(self, before: Notes, after: Notes) -> None:
+        """Change the notes as from ``before`` to ``after``; for undo and redo."""
+        self._set(merge_notes(before, after, self._now))
 
     def close(self) -> None:
-        """Stop the thread and save what is unsaved; a failure is reported as usual."""
-        self._worker.close()
-        if self.unsaved:
-            try:
-                write_notes(self._folder, self._now)
-            except EngineError as error:
-                self._note_failure(error)
-            else:
-                self._saved = self._now
+        """Stop the thread, save what is unsaved and release the lock; a failure is reported as usual."""
+        try:
+            self._worker.close()
+            if self.unsaved:
+                try:
+                    self._saver.save(self._now)
+                except EngineError as error:
+                    self._note_failure(error)
+                else:
+                    self._saved = self._now
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def _set(self, notes: Notes) -> None:
         self._now = notes
-        self._worker.submit(_SaveRequest(self._folder, notes))
+        self._worker.submit(notes)
         self.changed.emit()
 
-    def _note_saved(self, notes: Notes) -> None:
-        self._saved = notes
+    def _note_saved(self, saved: _Saved) -> None:
+        is_newest = self._now is saved.mine
+        if saved.merged != saved.mine:  # another window has changed the file
+            self._now = saved.merged if is_newest else merge_notes(saved.mine, self._now, saved.merged)
+            self.changed.emit()
+        if is_newest:
+            self._saved = self._now
+            self.saved.emit(time.time())
         if self._save_failed:
             self._save_failed = False
             self.noticed.emit(Notice("", topic=_TOPIC))
@@ -105,8 +164,3 @@ class NoteStore(QObject):
         self._save_failed = True
         text = self.tr("Your notes are not saved yet: {fault} They are saved again with the next change.")
         self.noticed.emit(Notice(text.format(fault=f"{window_text(error)}."), Severity.ERROR, _TOPIC))
-
-
-def _save(request: _SaveRequest) -> Notes:
-    write_notes(request.folder, request.notes)
-    return request.notes

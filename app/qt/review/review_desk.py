@@ -32,6 +32,7 @@ from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session
+from app.session.lock import FileLock
 from engine.facs import EXPRESSIONS
 
 #: As `app.qt.widgets.page.Page.make_action`: text, shortcut, slot and, optionally, tooltip.
@@ -47,6 +48,8 @@ class OpenedSession:
 
     session: Session  # the desk closes it
     notes: Notes | None  # None: review.json cannot be read, so notes are disabled
+    lock: FileLock | None = None  # of the notes; the desk releases it
+    read_only: bool = False  # another window may change the notes, this one may not
 
 
 class ReviewDesk(QWidget):
@@ -77,6 +80,7 @@ class ReviewDesk(QWidget):
         self._out_s: float | None = None
         self.video = VideoView()
         transport, zooms = self._make_playback_actions(make_action)
+        self.overlay_actions = self._make_overlay_actions(make_action)
         labels, exclude, remove = self._make_note_actions(make_action)
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
@@ -84,7 +88,6 @@ class ReviewDesk(QWidget):
         self.face_column, self.units_page = FaceColumn(), UnitsPage()
         self.units = self.units_page.panel
         self.notes_panel = NotesPanel(labels, exclude, remove)
-        self.chips = self._make_chips(make_action)
         self._enable_actions(session=False, notes=False)
         self._lay_out(make_action, layout)
         self._connect()
@@ -120,16 +123,23 @@ class ReviewDesk(QWidget):
         self.player.moved.connect(self._follow_position)
         self.player.playing_changed.connect(self._follow_playing)
         if opened.notes is not None:
-            notes = opened.notes if opened.notes.coder else opened.notes.with_coder(coder)
-            self.note_store = NoteStore(session.folder, notes, self)
-            self.note_store.noticed.connect(self.noticed)
-            self.note_store.changed.connect(self._follow_notes)
-        self._enable_actions(session=True, notes=self.note_store is not None)
+            store = self.note_store = NoteStore(
+                *(session.folder, opened.notes, self),
+                coder=coder,
+                lock=opened.lock,
+                read_only=opened.read_only,
+            )
+            store.noticed.connect(self.noticed)
+            store.changed.connect(self._follow_notes)
+            store.saved.connect(self.notes_panel.show_saved)
+        can_change = self.note_store is not None and not opened.read_only
+        self._enable_actions(session=True, notes=can_change)
+        self._apply_overlay()
         self.notes_panel.show_coder(self.notes.coder)
+        self.notes_panel.allow_changes(can_change)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
         self.face_column.set_header(session.header)
         self.units.set_header(session.header)
-        self._follow_chips()
         self.timeline.set_session(session)
         self.timeline_box.follow_session()
         self.video.show_message(self._message_without_image(""))
@@ -160,7 +170,7 @@ class ReviewDesk(QWidget):
     @property
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (*self._session_actions, *self._note_actions, *self.chips, *self.workspace.actions_of_layout)
+        return (*self._session_actions, *self._note_actions, *self.overlay_actions, *self.workspace.actions_of_layout)
 
     def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
         """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
@@ -168,6 +178,14 @@ class ReviewDesk(QWidget):
         play = make(tr("Play or pause"), "Space", self.toggle)
         back = make(tr("Frame back"), "Left", partial(self._step, -1))
         forward = make(tr("Frame forward"), "Right", partial(self._step, 1))
+        five_back = make(tr("Five frames back"), "Ctrl+Left", partial(self._step, -5))
+        five_forward = make(tr("Five frames forward"), "Ctrl+Right", partial(self._step, 5))
+        uncertain = make(
+            tr("Next uncertain moment"),
+            "N",
+            self.go_to_uncertain,
+            tr("Go to where the chosen face is next ambiguous or not assessed"),
+        )
         second_back = make(tr("Second back"), "Shift+Left", partial(self._skip, -1.0))
         second_forward = make(tr("Second forward"), "Shift+Right", partial(self._skip, 1.0))
         start = make(tr("Go to start"), "Home", partial(self.go_to, 0.0))
@@ -189,7 +207,7 @@ class ReviewDesk(QWidget):
             make(tr("Whole session"), "A", lambda: self.timeline.zoom_out_full()),
         )
         self._session_actions: tuple[QAction, ...] = (
-            *(play, back, forward, second_back, second_forward, start, end),
+            *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
             *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms),
         )
         buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
@@ -210,38 +228,21 @@ class ReviewDesk(QWidget):
         self._note_actions: tuple[QAction, ...] = (marker, exclude, *labels.values(), remove, rename, undo, redo)
         return labels, exclude, remove
 
-    def _make_chips(self, make: MakeAction) -> tuple[QAction, ...]:
-        """Make the actions that choose what is drawn over the picture."""
+    def _make_overlay_actions(self, make: MakeAction) -> tuple[QAction, ...]:
+        """Make the switches of what is drawn over the image, and of the blur."""
         tr = self.tr
         texts = (
             (tr("Boxes"), "B", tr("Boxes around faces")),
-            (tr("Labels"), "Shift+L", tr("Labels and decisions over the picture")),
+            (tr("Labels"), "Shift+B", tr("Labels and decisions over the picture")),
             (tr("Units"), "U", tr("Action units over the picture")),
             (tr("Pose"), "H", tr("Axes of the head; the white one is its direction")),
-            (tr("Blur"), "Shift+B", tr("Blur faces in this view; the export writes a video with blurred faces")),
+            (tr("Blur"), "Shift+X", tr("Blur faces in this view; the export writes a video with blurred faces")),
         )
-        chips = tuple(make(text, key, self._follow_chips, tip) for text, key, tip in texts)
-        for place, chip in enumerate(chips):
-            chip.setCheckable(True)
-            chip.setChecked(place < 2)
-        return chips
-
-    def _follow_chips(self) -> None:
-        """Draw what the chips say; an annotated video has its overlay in the picture already."""
-        video = None if self._session is None else self._session.video
-        drawn = video is not None and video.annotated
-        boxes, labels, units, pose, blur = self.chips
-        for chip in (boxes, labels, units, pose):
-            chip.setEnabled(video is not None and not drawn)
-        blur.setEnabled(video is not None)
-        self.face_column.standing_line.setVisible(not labels.isChecked() or video is None)
-        if self.player is not None:
-            shown = labels.isChecked()
-            self.player.set_parts(
-                OverlayParts(
-                    boxes.isChecked(), shown, units.isChecked(), shown, pose.isChecked(), False, blur.isChecked()
-                )
-            )
+        switches = tuple(make(text, key, self._apply_overlay, tip) for text, key, tip in texts)
+        for place, switch in enumerate(switches):
+            switch.setCheckable(True)
+            switch.setChecked(place < 2)  # the units are shown beside the picture
+        return switches
 
     def _toggle_zoom(self) -> None:
         """Zoom to the selected face, or show all again."""
@@ -265,9 +266,19 @@ class ReviewDesk(QWidget):
     def _enable_actions(self, *, session: bool, notes: bool) -> None:
         for action in self._session_actions:
             action.setEnabled(session)
+        video = self._session.video if session and self._session is not None else None
+        for action in self.overlay_actions:
+            blurs = action is self.overlay_actions[-1]
+            action.setEnabled(video is not None and (blurs or not video.annotated))
         for action in self._note_actions:
             action.setEnabled(notes)
-        self._follow_chips()
+
+    def _apply_overlay(self) -> None:
+        """Draw what the switches say; the standing line is in the picture if labels are, else beside it."""
+        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        self.face_column.standing_line.setVisible(not labels or self._session is None or self._session.video is None)
+        if self.player is not None:
+            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur))
 
     # Playback
 
@@ -285,6 +296,24 @@ class ReviewDesk(QWidget):
         """Show the frame at this time, in seconds of the session."""
         if self.player is not None:
             self.player.go_to_time(time_s)
+
+    def go_to_uncertain(self) -> None:
+        """Go to the next moment at which the chosen face, or any if none is chosen, is ambiguous or not assessed.
+
+        After the last one follows the first.
+        """
+        if self._session is None or self.player is None:
+            return
+        selected = self.timeline.selected
+        faces = [face for face in self._session.faces if selected in (None, face.face_id)]
+        for after in (self.player.position, -1):
+            found = [place for face in faces if (place := face.next_uncertain(after)) is not None]
+            if found:
+                self.player.pause()
+                self.player.go_to(min(found))
+                return
+        hint = self.tr("This face is never ambiguous, and never unlike the training pictures.")
+        self.noticed.emit(Notice(hint, Severity.INFO, _HINT_TOPIC))
 
     def _shuttle(self, direction: int) -> None:
         if self.player is not None:
@@ -354,7 +383,9 @@ class ReviewDesk(QWidget):
 
     def rename_marker(self, marker: Marker, text: str) -> None:
         """Give a marker another text."""
-        if self.note_store is not None:
+        if self.note_store is not None and self.note_store.read_only:
+            self._follow_notes()  # the list shows the new text
+        elif self.note_store is not None:
             renamed = Marker(marker.time_s, text)
             notes = self.notes.without_marker(marker).with_marker(renamed)
             self.note_store.change(self.tr("renamed marker"), notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
 from app.review.timeline_layout import clock_text
-from app.session.folder import dropped_session, is_session
-from engine.errors import OutputError
+from app.session.folder import SessionFolder, dropped_session, is_session
+from app.session.lock import FileLock, owner_of
+from engine.errors import OutputError, Remedy
 
 _TOPIC: Final = "review-session"
 
@@ -52,6 +54,36 @@ class _ReadFault:
 
     folder: Path
     fault: str
+
+
+def _with_lock(read: _ReadSession) -> tuple[_ReadSession, FileLock | None, str]:
+    """Take the lock of the notes, and read them again, since another window may just have changed them.
+
+    Returns:
+        the session, the lock if it could be taken, and the program that holds it instead, if any. A folder that
+        cannot be written to has neither; the first change reports that.
+    """
+    folder = read.session.folder
+    lock = FileLock(folder.notes_lock, folder.path)
+    is_held, holder = True, ""
+    try:
+        lock.acquire()
+    except OutputError as error:
+        is_held = False
+        if error.remedy is Remedy.IN_USE:
+            holder = _holder_of(folder)
+    try:
+        again = dataclasses.replace(read, notes=read_notes(folder), notes_fault="")
+    except OutputError as error:
+        lock.release()
+        return dataclasses.replace(read, notes=None, notes_fault=window_text(error)), None, ""
+    return again, lock if is_held else None, holder
+
+
+def _holder_of(folder: SessionFolder) -> str:
+    with contextlib.suppress(OutputError):
+        return str(owner_of(folder.notes_lock) or "another window")
+    return "another window"
 
 
 class _SessionReader:
@@ -197,12 +229,17 @@ class ReviewPage(Page):
             return
         self._end_opening()
         self._close_export()
-        self.desk.show_session(OpenedSession(read.session, read.notes), self._store.now.coder)
+        self.desk.close_session()  # which may hold the lock that is needed next
+        read, lock, holder = _with_lock(read)
+        opened = OpenedSession(read.session, read.notes, lock, read_only=bool(holder))
+        self.desk.show_session(opened, self._store.now.coder)
         self._export.setEnabled(True)
         self._store.remember_session(read.folder)
         self._title.setText(self._title_of(read.session))
         self._stack.setCurrentIndex(1)
-        self._show_warnings(read)
+        if self.isVisible():
+            self.desk.timeline.setFocus()  # else a key such as Space reaches the button that was focused before
+        self._show_warnings(read, holder)
 
     def _close_export(self) -> None:
         if self._export_dialog is not None:
@@ -210,9 +247,14 @@ class ReviewPage(Page):
             self._export_dialog.deleteLater()
             self._export_dialog = None
 
-    def _show_warnings(self, read: _ReadSession) -> None:
-        """Report unreadable notes or, if there are none, everything the session is missing."""
-        if read.notes_fault:
+    def _show_warnings(self, read: _ReadSession, holder: str) -> None:
+        """Report who else has the notes open, unreadable notes or, else, everything the session is missing."""
+        if holder:
+            text = self.tr(
+                "Notes are read only here, because {holder} has this session open. Close it there and open it again."
+            )
+            self.noticed.emit(Notice(text.format(holder=holder), Severity.WARNING, _TOPIC))
+        elif read.notes_fault:
             text = self.tr("{fault}. Until then notes are disabled.").format(fault=read.notes_fault)
             self.noticed.emit(Notice(text, Severity.ERROR, _TOPIC))
         else:
@@ -237,7 +279,7 @@ class ReviewPage(Page):
     def _lay_out(self) -> None:
         desk_page = QWidget()
         workspace = self.desk.workspace
-        chips = [chip_button(chip) for chip in self.desk.chips]
+        chips = [chip_button(chip) for chip in self.desk.overlay_actions]
         buttons = [ActionButton(action) for action in (self._open, self._export)]
         parts = (self._title, *chips, *buttons, workspace.chooser, *workspace.switches)
         column = QVBoxLayout(desk_page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
@@ -63,6 +64,7 @@ class NotesPanel(QWidget):
         self.coder = QLineEdit()
         self._range = text_label("", "heading")
         self._model = text_label("", "dim")
+        self._saved = text_label("", "dim")
         self.coder.setPlaceholderText(self.tr("Your name or initials"))
         self.coder.setAccessibleName(self.tr("Coder"))
         self.coder.setToolTip(self.tr("Written next to your labels in every export"))
@@ -77,6 +79,11 @@ class NotesPanel(QWidget):
     def range_text(self) -> str:
         """The face and range shown, or how to mark one."""
         return self._range.text()
+
+    @property
+    def saved_text(self) -> str:
+        """When the notes were saved, or that they cannot be changed here."""
+        return self._saved.text()
 
     @property
     def model_text(self) -> str:
@@ -96,6 +103,15 @@ class NotesPanel(QWidget):
         self.notes.show_notes(notes, duration_s)
         if not self.coder.isModified():  # keep what the user is typing
             self.coder.setText(notes.coder)
+
+    def show_saved(self, at_s: float) -> None:
+        """Show when the notes were saved last, in seconds since 1970."""
+        self._saved.setText(self.tr("Saved {time}").format(time=f"{datetime.fromtimestamp(at_s):%H:%M}"))
+
+    def allow_changes(self, allowed: bool) -> None:
+        """Whether notes of the session now open can be changed; nothing was saved yet."""
+        self.coder.setEnabled(allowed)
+        self._saved.setText("" if allowed else self.tr("Read only"))
 
     def show_coder(self, coder: str) -> None:
         """Show the coder of another session, replacing what the user was typing."""
@@ -123,6 +139,7 @@ class NotesPanel(QWidget):
     def _list_card(self, remove: QAction) -> Card:
         card = Card(self.tr("Notes"))
         card.body.addWidget(self.notes, 1)
+        card.body.addWidget(self._saved)
         card.body.addWidget(ActionButton(remove))
         return card
 

@@ -67,7 +67,7 @@ class _FrameRenderer:
 
     def __init__(self, session: Session, open_clip: Callable[[Path], Clip]) -> None:
         self._session = session
-        self._overlay = _overlay_of(session)
+        self._overlay = None if has_own_overlay(session) else Overlay(session.header)
         self._cover = SessionCover(session)
         self._open_clip = open_clip
         self._clip: Clip | None = None
@@ -100,10 +100,9 @@ class _FrameRenderer:
             self._clip = None
 
 
-def _overlay_of(session: Session) -> Overlay | None:
-    """None for a video that already has the overlay."""
-    annotated = session.video is not None and session.video.annotated
-    return None if annotated else Overlay(session.header)
+def has_own_overlay(session: Session) -> bool:
+    """Whether the overlay is part of the only video that was found, so that it cannot be changed."""
+    return session.video is not None and session.video.annotated
 
 
 class ReviewPlayer(QObject):

@@ -350,7 +350,7 @@ class TimelineView(QAbstractScrollArea):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Start to scrub or to mark a range, or choose a face."""
+        """Seek and start to scrub, and choose the face of a lane; with Shift, start to mark a range."""
         if event.button() is not Qt.MouseButton.LeftButton or self._session is None:
             return
         at_s = self._time_at(event.position())
@@ -363,6 +363,9 @@ class TimelineView(QAbstractScrollArea):
             row = self._row_at(event.position().toPoint())
             if row is not None:
                 self.face_chosen.emit(row.face_id)
+            if event.position().x() >= self._names_px():
+                self._drag = _Drag.SCRUB
+                self.seek_requested.emit(at_s)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """Continue the drag, or show the tooltip."""

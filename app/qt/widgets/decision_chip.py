@@ -57,7 +57,7 @@ class DecisionChip(DrawnPanel):
             self._percents = percents
             self._update_text()
             self._grow()
-            self.redraw(static=True)
+            self.redraw(static=True, at_once=True)
         elif percents != self._percents:  # the text is updated by the repaint
             self._percents = percents
             self.redraw()

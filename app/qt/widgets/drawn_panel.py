@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from typing import Final
+from weakref import WeakSet
 
 import numpy as np
 from PySide6.QtCore import QEvent, QRect, QRectF, Qt, QTimer
@@ -23,6 +24,7 @@ from PySide6.QtGui import (
     QResizeEvent,
 )
 from PySide6.QtWidgets import QTabWidget, QWidget
+from shiboken6 import isValid
 
 from app.qt import theme
 
@@ -42,10 +44,55 @@ _STYLE_EVENTS: Final = (
 )
 
 
+class _Beat:
+    """The common rhythm of the panels with one interval: what changes together is painted together.
+
+    A pass begins when a panel is due, and lasts until control returns to the event loop; in it every panel is painted
+    at once, also those that wait. So all panels show the same frame.
+    """
+
+    def __init__(self) -> None:
+        self._began_s = -math.inf
+        self._in_pass = False
+        self._waiting: WeakSet[DrawnPanel] = WeakSet()
+
+    def ask(self, panel: DrawnPanel, every_s: float, at_once: bool) -> None:
+        """Paint a panel and all that wait if they are due, else let it wait."""
+        if self._in_pass:
+            panel.paint_now()
+        elif at_once or time.monotonic() - self._began_s >= every_s:
+            self._waiting.add(panel)
+            self.begin()
+        else:
+            self._waiting.add(panel)
+            panel.wait()
+
+    def begin(self) -> None:
+        """Begin a pass."""
+        self._began_s, self._in_pass = time.monotonic(), True
+        QTimer.singleShot(0, self._end)
+        waiting, self._waiting = self._waiting, WeakSet()
+        for panel in tuple(waiting):
+            if isValid(panel):
+                panel.paint_now()
+
+    def leave(self, panel: DrawnPanel) -> None:
+        """A panel no longer waits."""
+        self._waiting.discard(panel)
+
+    def _end(self) -> None:
+        self._in_pass = False
+
+
+#: One rhythm per interval in milliseconds.
+_BEATS: Final[dict[int, _Beat]] = {}
+
+
 class DrawnPanel(QWidget):
     """A painted widget: `draw_static` goes to a pixmap cached until size or style change, `draw_dynamic` over it.
 
-    Focusable, with a focus frame. Paints at most every ``redraw_ms``, however often `redraw` is called. The plain
+    Focusable, with a focus frame. Paints at most every ``redraw_ms``, however often `redraw` is called, together with
+    all other panels of this interval. The plain
     background below the widget is part of the pixmap: otherwise Qt would paint all parents first, every time.
     """
 
@@ -57,12 +104,12 @@ class DrawnPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.exposed = QRect()  # the part being painted; drawing outside it has no effect
         self._static: QPixmap | None = None
-        self._redrawn_s = -math.inf
+        self._beat = _BEATS.setdefault(redraw_ms, _Beat())
         self._every_s = _EARLY * redraw_ms / 1000
         self._late = QTimer(self)  # paints the last of a series of changes
         self._late.setSingleShot(True)
         self._late.setInterval(round(_LATE * redraw_ms))
-        self._late.timeout.connect(self._redraw_now)
+        self._late.timeout.connect(self._beat.begin)
 
     def draw_static(self, painter: QPainter) -> None:
         """Draw the static layer."""
@@ -74,16 +121,28 @@ class DrawnPanel(QWidget):
     def prepare(self) -> None:
         """Prepare data for `draw_dynamic`: called before a repaint, not at each `redraw`."""
 
-    def redraw(self, static: bool = False) -> None:
-        """Schedule a repaint; ``static``: of the static layer too."""
+    def redraw(self, static: bool = False, at_once: bool = False) -> None:
+        """Schedule a repaint.
+
+        Args:
+            static: of the static layer too.
+            at_once: now, with all panels that wait: for what the picture shows in the same frame.
+        """
         if static:
             self._static = None
-        if not self.isVisible():  # painted in full when shown
-            return
-        if time.monotonic() - self._redrawn_s >= self._every_s:
-            self._redraw_now()
-        elif not self._late.isActive():
+        if self.isVisible():  # otherwise painted in full when shown
+            self._beat.ask(self, self._every_s, at_once)
+
+    def wait(self) -> None:
+        """Be painted a little later, unless that is planned."""
+        if not self._late.isActive():
             self._late.start()
+
+    def paint_now(self) -> None:
+        """Schedule a repaint in this pass of the event loop."""
+        self._late.stop()
+        self.prepare()
+        self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
         """Paint both layers and the focus frame."""
@@ -115,6 +174,7 @@ class DrawnPanel(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (Qt's name)
         """Stop the timer while hidden."""
         self._late.stop()
+        self._beat.leave(self)
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt's name)
         """Show the focus frame."""
@@ -135,12 +195,6 @@ class DrawnPanel(QWidget):
         self.draw_static(painter)
         painter.end()
         return layer
-
-    def _redraw_now(self) -> None:
-        self._late.stop()
-        self._redrawn_s = time.monotonic()
-        self.prepare()
-        self.update()
 
 
 def _background_of(widget: QWidget) -> QColor:

@@ -31,12 +31,14 @@ _STACKED_PITCH: Final = 1.7
 _WIDE_EM: Final = 30.0
 #: Resolution of a bar; a smaller change is not painted.
 _STEPS: Final = 250
+#: Width of the line that shows the single frame; it extends 2 px above and below its bar.
+_TICK_PX: Final = 1.5
 #: Maximum of the aleatoric uncertainty in nats: all labels equally likely.
 MAX_NATS: Final = math.log(len(EXPRESSIONS))
 
 
 class DistributionBars(DrawnPanel):
-    """One bar per expression in fixed order; competing labels are hatched."""
+    """One bar per expression in fixed order; competing labels are hatched. A thin line shows the single frame."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
@@ -44,20 +46,24 @@ class DistributionBars(DrawnPanel):
         self.setToolTip(
             percent_tip()
             + "\n"
-            + self.tr("The bars show this frame alone; the label above follows the last half second.")
+            + self.tr(
+                "The bars show the average over time that the label is made of; the thin lines, this frame alone."
+            )
         )
         self._values: tuple[int, ...] = ()
+        self._ticks: tuple[int, ...] = ()  # of the single frame; empty if it is not known
         self._labels: tuple[str, ...] = ()
         self._numbers: dict[int, QStaticText] = {}
         self._full: list[QRectF] = []  # rectangles of full bars, from the last repaint
 
     def show_row(self, row: FaceRow | None) -> None:
-        """Show the probabilities of a face, or empty bars if it has none."""
-        values = () if row is None else tuple(round(_STEPS * value) for value in row.probabilities)
+        """Show the steady probabilities of a face, or empty bars if it has none."""
+        values = () if row is None else tuple(round(_STEPS * value) for value in row.shown().probabilities)
+        ticks = () if row is None or not values else tuple(round(_STEPS * value) for value in row.probabilities)
         labels = row.labels if row is not None and values else ()
         static = labels != self._labels or bool(values) != bool(self._values)
-        if values != self._values or static:
-            self._values, self._labels = values, labels
+        if values != self._values or ticks != self._ticks or static:
+            self._values, self._ticks, self._labels = values, ticks, labels
             self.redraw(static)
             self._describe()
 
@@ -93,7 +99,7 @@ class DistributionBars(DrawnPanel):
                 painter.drawRect(self._full[row])
 
     def draw_dynamic(self, painter: QPainter) -> None:
-        """Draw bars and percentages."""
+        """Draw bars, percentages and the thin lines of the single frame."""
         colours, em = theme.current(), theme.em(self)
         several, beside = len(self._labels) > 1, self._names_beside()
         painter.setPen(colours.colour("text"))
@@ -110,6 +116,9 @@ class DistributionBars(DrawnPanel):
                 (full.right() + 3.0 * em, full.center().y()) if beside else (full.right(), full.top() - 0.55 * em)
             )
             painter.drawStaticText(QPointF(right - size.width(), middle - size.height() / 2), number)
+        for tick, full in zip(self._ticks, self._full, strict=False):
+            left = full.left() + min(full.width() * tick / _STEPS, full.width() - _TICK_PX)
+            painter.fillRect(QRectF(left, full.top() - 2, _TICK_PX, full.height() + 4), colours.colour("text"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """A narrow panel is higher."""
@@ -273,8 +282,7 @@ class ExpressionPanel(QWidget):
             self.tr("people disagree"),
             self.tr(
                 "Aleatoric uncertainty: how much people disagree about faces like this one. "
-                "Above the mark, the competing labels are shown instead of one. "
-                "The decision follows the last half second, this bar the frame alone."
+                "Above the mark, the competing labels are shown instead of one."
             ),
             MAX_NATS,
             self.tr("{value:.2f} nats"),
@@ -284,8 +292,7 @@ class ExpressionPanel(QWidget):
             self.tr("unlike the training pictures"),
             self.tr(
                 "Epistemic uncertainty: the share of the validation faces that were less unusual to the model. "
-                "Above the mark, no label is given. "
-                "The decision follows the last half second, this bar the frame alone."
+                "Above the mark, no label is given."
             ),
             1.0,
             "{value:.0%}",
@@ -328,7 +335,7 @@ class ExpressionPanel(QWidget):
         self._show_gauges()
 
     def _show_gauges(self) -> None:
-        row, limits = self._row, self._limits
+        row, limits = None if self._row is None else self._row.shown(), self._limits
         aleatoric, ood_score = (None, None) if row is None else (row.aleatoric, row.ood_score)
         aleatoric_limit, ood_limit = (None, None) if limits is None else (limits.aleatoric_limit, limits.ood_limit)
         self.aleatoric.show_value(aleatoric, aleatoric_limit)

@@ -160,3 +160,16 @@ def test_sums_are_computed_only_for_faces_in_view(tmp_path):
     assert first.sums_bytes > counts_bytes
     second.buckets(edges(0, 3))  # this face comes later
     assert second.sums_bytes == 0
+
+
+def test_the_next_uncertain_stretch_begins_after_the_present_one(tmp_path):
+    happy, either, strange = labelled_face(1, "happiness"), labelled_face(1, "happiness", "fear"), labelled_face(1)
+    frames = [(happy,), (either,), (strange,), (happy,), (low_quality_face(1),), (either,), (), (either,), (happy,)]
+    (timeline,) = timelines_of(tmp_path, frames)
+    # absence ends a stretch; low quality begins none
+    assert [timeline.next_uncertain(position) for position in (-1, 0, 1, 4, 5, 7)] == [1, 1, 5, 5, 7, None]
+
+
+def test_a_face_that_is_always_accepted_has_no_uncertain_stretch(tmp_path):
+    (timeline,) = timelines_of(tmp_path, [(labelled_face(1, "happiness"),)] * 3)
+    assert timeline.next_uncertain(-1) is None

@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.review.notes import (
     HUMAN_LABELS,
@@ -14,6 +16,7 @@ from app.review.notes import (
     HumanLabel,
     Marker,
     Notes,
+    merge_notes,
     notes_match_run,
     read_notes,
     write_notes,
@@ -40,6 +43,49 @@ def test_a_new_label_replaces_what_it_overlaps_of_the_same_face():
     notes = notes.with_label(HumanLabel(1, 3.0, 7.0, "sadness"))
     assert labels(notes) == [(0.0, 3.0, "anger"), (3.0, 7.0, "sadness"), (7.0, 10.0, "anger")]
     assert labels(notes.with_label(HumanLabel(1, 0.0, 10.0, "fear"))) == [(0.0, 10.0, "fear")]
+
+
+@st.composite
+def some(draw):
+    """Any notes of two faces."""
+    spans = st.tuples(st.integers(0, 8), st.integers(1, 4)).map(lambda span: (float(span[0]), float(sum(span))))
+    notes = Notes(draw(st.sampled_from(["", "ab", "cd"])))
+    for time_s in draw(st.lists(st.integers(0, 5), max_size=3)):
+        notes = notes.with_marker(Marker(float(time_s), draw(st.sampled_from(["", "x"]))))
+    for span in draw(st.lists(spans, max_size=3)):
+        notes = notes.with_exclusion(Exclusion(*span))
+    for span in draw(st.lists(spans, max_size=4)):
+        label = draw(st.sampled_from(["anger", "fear"]))
+        notes = notes.with_label(HumanLabel(draw(st.integers(1, 2)), *span, label))
+    return notes
+
+
+def covered(notes, face_id):
+    return {
+        half
+        for each in notes.labels
+        if each.face_id == face_id
+        for half in range(round(each.start_s), round(each.end_s))
+    }
+
+
+@given(some(), some(), some())
+def test_merged_notes_hold_what_both_sides_added(base, mine, theirs):
+    merged = merge_notes(base, mine, theirs)
+    assert {*merged.markers} >= ({*mine.markers} | {*theirs.markers}) - {*base.markers}
+    assert not {*merged.markers} & (({*base.markers} - {*mine.markers}) - {*theirs.markers})
+    for exclusion in ({*mine.exclusions} | {*theirs.exclusions}) - {*base.exclusions}:
+        assert any(other.start_s <= exclusion.start_s and exclusion.end_s <= other.end_s for other in merged.exclusions)
+    assert {*merged.labels} >= {*theirs.labels} - {*base.labels}
+    for label in {*mine.labels} - {*base.labels}:
+        assert covered(merged, label.face_id) >= covered(Notes(labels=(label,)), label.face_id)
+
+
+@given(some(), some())
+def test_merging_without_a_second_change_gives_the_first(base, changed):
+    assert merge_notes(base, changed, base) == changed
+    assert merge_notes(base, base, changed) == changed
+    assert merge_notes(base, changed, changed) == changed
 
 
 def test_adjacent_labels_stay_separate():

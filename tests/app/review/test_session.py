@@ -11,6 +11,7 @@ from app.review.notes import Notes, write_notes
 from app.review.session import SessionVideo, open_session
 from app.session.folder import SessionFolder, source_mark
 from app.session.journal import read_journal
+from app.session.metadata import read_metadata, write_metadata
 from engine.errors import OutputError
 from tests.fakes.sessions import labelled_face, low_quality_face, write_session
 
@@ -294,6 +295,16 @@ class TestVideo:
         with open_session(path) as session:
             assert session.video is not None
             assert session.video.path.resolve() == moved.resolve()
+
+    def test_a_source_named_relatively_is_found_from_any_folder(self, tmp_path):
+        original = self.original(tmp_path)
+        path = self.opened(tmp_path / "runs" / "run", source="films/film.mp4", mark=source_mark(original))
+        folder = SessionFolder(path)
+        metadata = read_metadata(folder.metadata)
+        source = dataclasses.replace(metadata.source, path=str(original))
+        write_metadata(folder.metadata, dataclasses.replace(metadata, source=source))
+        with open_session(path) as session:
+            assert session.video == SessionVideo(original, annotated=False)
 
     def test_another_file_of_the_same_name_is_not_used(self, tmp_path):
         original = self.original(tmp_path)

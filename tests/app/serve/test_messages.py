@@ -64,6 +64,9 @@ def test_an_accepted_face_has_distribution_units_and_both_uncertainties(header) 
     assert message.confidence == 0.82
     assert sum(message.p.values()) == pytest.approx(1.0, abs=1e-5)
     assert (message.aleatoric, message.epistemic) == (0.4, 0.1)
+    assert message.q["happiness"] == message.confidence
+    assert sum(message.q.values()) == pytest.approx(1.0, abs=1e-5)
+    assert (message.q_aleatoric, message.q_epistemic, message.q_ood) == (0.45, 0.1, 0.25)
     assert set(message.au) == {"AU1", "AU2", "AU12"}  # the trusted ones
     occurrence, deviation = message.au["AU12"]
     assert deviation == pytest.approx(occurrence / 10, rel=1e-4)

@@ -55,6 +55,8 @@ def test_a_face_is_a_bundle_with_the_time_of_capture(receiver: socket.socket, he
     assert face["labels"] == list(message.labels)
     assert face["shares"] == pytest.approx(message.shares)
     assert {name[2:]: given[0] for name, given in face.items() if name.startswith("p/")} == pytest.approx(message.p)
+    assert {name[2:]: given[0] for name, given in face.items() if name.startswith("q/")} == pytest.approx(message.q)
+    assert face["q_aleatoric"] == pytest.approx([message.q_aleatoric])
     assert face["aleatoric"] == pytest.approx([message.aleatoric])
     assert face["epistemic"] == pytest.approx([message.epistemic])
     assert {name[3:] for name in face if name.startswith("au/")} == set(message.au)
@@ -66,9 +68,12 @@ def test_a_face_is_a_bundle_with_the_time_of_capture(receiver: socket.socket, he
 
 def test_what_was_not_assessed_has_no_message(header) -> None:
     (message,) = live_frame(header, fake_result(fake_frame(), fake_face())).messages
-    empty = dataclasses.replace(message, labels=(), shares=(), p={}, confidence=None, ood=None, au={}, pose_deg=None)
+    empty = dataclasses.replace(
+        message, labels=(), shares=(), q={}, p={}, confidence=None, ood=None, q_ood=None, au={}, pose_deg=None
+    )
     names = [name for name, values in face_values(empty) if values]
-    assert names == ["id", "decision", "carried", "model", "aleatoric", "epistemic", "quality", "box"]
+    measures = ["aleatoric", "epistemic", "q_aleatoric", "q_epistemic"]
+    assert names == ["id", "decision", "carried", "model", *measures, "quality", "box"]
 
 
 def test_only_so_many_faces_are_sent(receiver: socket.socket, header) -> None:

@@ -52,6 +52,27 @@ def test_a_journal_reads_as_it_was_written(path: Path) -> None:
     assert entries[0].stage_ms == (1.0, 0.5, 2.0, 1.25, 0.25)
 
 
+def test_a_journal_of_an_earlier_version_has_no_steady_estimate(path: Path) -> None:
+    write_frames(path, 5)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert any("steady" in line for line in lines)
+    path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "steady"}) + "\n" for line in lines))
+    rows = [row for entry in read_journal(path) for row in entry.rows]
+    assert any(row.labels for row in rows)
+    assert {(row.steady_probabilities, row.steady_aleatoric) for row in rows} == {((), None)}
+
+
+@pytest.mark.parametrize("steady", [7, [], [[0.1]], [[0.1, 0.2, 0.3]], [[0.1, 0.2, "x"]], [[1e300] * 11]])
+def test_a_damaged_steady_estimate_is_an_error(path: Path, steady: object) -> None:
+    write_frames(path, 3)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    place = next(place for place, line in enumerate(lines) if "steady" in line and len(line["rows"]) == 1)
+    lines[place]["steady"] = steady
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(OutputError, match="steady"):
+        list(read_journal(path))
+
+
 def test_the_header_line_names_limits_and_trusted_units(path: Path) -> None:
     """The keys are part of the format: sessions of earlier builds must stay readable."""
     write_frames(path, 1)

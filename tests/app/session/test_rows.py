@@ -78,3 +78,34 @@ def test_rows_for_display_repeat_the_last_values() -> None:
     (row,) = rows_of(result, repeat=True)
     (measured,) = rows_of(fake_result(fake_frame(7), fake_face()))
     assert row == dataclasses.replace(measured, carried=3)
+
+
+def test_the_steady_estimate_stands_beside_that_of_the_frame() -> None:
+    (row,) = rows_of(fake_result(fake_frame(), fake_face()))
+    assert row.steady_probabilities[1] == row.shares[0] == 0.82
+    assert row.probabilities[1] == 0.5
+    assert (row.steady_aleatoric, row.steady_epistemic, row.steady_ood_score) == (0.45, 0.1, 0.25)
+    shown = row.shown()
+    assert (shown.probabilities, shown.aleatoric) == (row.steady_probabilities, 0.45)
+    assert (shown.labels, shown.occurrence) == (row.labels, row.occurrence)
+
+
+def test_a_face_that_is_not_assessed_has_steady_uncertainties_only() -> None:
+    (row,) = rows_of(fake_result(fake_frame(), fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), ())))
+    assert (row.steady_probabilities, row.steady_epistemic) == ((), 0.1)
+    (row,) = rows_of(fake_result(fake_frame(), fake_face(Route.REJECT, Reason.LOW_QUALITY, (), ())))
+    assert (row.steady_probabilities, row.steady_aleatoric, row.steady_ood_score) == ((), None, None)
+
+
+def test_a_carried_face_repeats_its_steady_estimate() -> None:
+    (row,) = rows_of(fake_result(fake_frame(7), dataclasses.replace(fake_face(), carried=3)))
+    assert row.steady_probabilities[1] == 0.82
+    assert row.steady_aleatoric == 0.45
+
+
+def test_a_row_of_an_earlier_version_shows_the_frame() -> None:
+    (row,) = rows_of(fake_result(fake_frame(), fake_face()))
+    old = dataclasses.replace(
+        row, steady_probabilities=(), steady_aleatoric=None, steady_epistemic=None, steady_ood_score=None
+    )
+    assert old.shown() is old

@@ -43,6 +43,7 @@ def test_the_columns_and_their_order() -> None:
     wanted += ["confidence", "ood_score", "tau_accept", "tau_ood", "aleatoric", "epistemic"]
     wanted += [f"au_{number}" for number in NUMBERS] + [f"au_{number}_sd" for number in NUMBERS]
     wanted += ["yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut", "carried"]
+    wanted += [*(f"q_{name}" for name in EXPRESSIONS), "q_ood_score", "q_aleatoric", "q_epistemic"]
     assert list(column_names(HEADER)) == wanted
     assert {"au_01", "au_12", "au_12_sd"} <= set(wanted)
 

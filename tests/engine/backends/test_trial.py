@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,6 +84,16 @@ def test_a_model_that_needs_too_much_memory_is_refused(expression_model: ModelMa
 def test_a_model_that_takes_too_long_is_refused(expression_model: ModelMaker) -> None:
     with pytest.raises(ModelError, match=r"did not load and run within 0\.05 s: use a model from a release"):
         try_model(read_model(expression_model()), time_limit_s=0.05)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="this system does not limit processor time")
+def test_a_model_whose_processor_time_is_used_up_is_refused(
+    expression_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = subprocess.CompletedProcess((), -signal.SIGXCPU, b"", b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(ModelError, match=r"did not load and run within 20 s"):
+        try_model(read_model(expression_model()))
 
 
 def test_a_model_that_cannot_run_is_refused_with_the_reason(expression_model: ModelMaker) -> None:

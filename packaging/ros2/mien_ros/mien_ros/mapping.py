@@ -83,11 +83,11 @@ class RosMapping:
         return message
 
     def distribution(self, face: FaceMessage) -> Any | None:
-        """Probabilities of all expressions in Mien's own words, which include contempt; None if not assessed."""
-        if not face.p:
+        """Steady probabilities of all expressions in Mien's own words, with contempt; None if not assessed."""
+        if not face.q:
             return None
         message = self._stamped(self._types.classification, face.t)
-        message.results = [self._hypothesis(name, share) for name, share in face.p.items()]
+        message.results = [self._hypothesis(name, share) for name, share in face.q.items()]
         return message
 
     def facs(self, face: FaceMessage) -> Any | None:

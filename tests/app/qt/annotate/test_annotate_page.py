@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.jobs.job_queue import Job, JobState
 from app.jobs.job_run import JobExecutor
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
+from app.qt.annotate.job_view import JobCommand
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import ThemeName, apply_theme
 from app.qt.widgets.notice_bar import Notice
@@ -378,3 +380,29 @@ def test_scanning_is_shown(harness: PageHarness, until: Until, monkeypatch: pyte
     assert page.footer.text == "Scanning files"
     gate.set()
     until(lambda: page.footer.text == "0 of 1 done")
+
+
+def test_the_queue_of_another_window_is_read_only(harness: PageHarness) -> None:
+    first = harness.page((fake_job(1, JobState.DONE), fake_job(2)))
+    second = harness.page()
+    assert f"process {os.getpid()} on " in harness.texts()[-1]
+    second.add(("clip.mp4",))
+    second.command(JobCommand.REMOVE, (1, 2))
+    assert not second.scanning
+    assert len(second.runner.jobs) == 2
+    second.command(JobCommand.REVIEW, (1,))
+    assert harness.sessions
+    first.shutdown()
+    second.enter()
+    assert second.runner.is_mine
+    second.command(JobCommand.REMOVE, (1,))
+    assert len(second.runner.jobs) == 1
+
+
+def test_finished_jobs_are_among_the_recent_sessions(harness: PageHarness, until: Until) -> None:
+    page = harness.page()
+    page.add(("clip.mp4",))
+    until(lambda: len(page.runner.jobs) == 1)
+    page.runner.start()
+    until(lambda: states(page) == [JobState.DONE])
+    assert harness.store.now.sessions == (page.runner.jobs[0].folder,)

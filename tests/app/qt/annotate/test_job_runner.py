@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -353,3 +354,40 @@ def test_the_phases_of_a_resumed_job(harness: RunnerHarness, until: Until) -> No
     assert 0 < second.jobs[0].done <= done + 200
     gate.set()
     until(lambda: second.views()[0].phase is Phase.ANALYSING)
+
+
+def test_a_second_runner_reads_the_queue_only_and_names_the_first(harness: RunnerHarness, until: Until) -> None:
+    first = harness.runner(FakePipeline())
+    harness.add(first, "long")
+    first.start()
+    until(lambda: any(job.state is JobState.RUNNING for job in read_jobs(harness.queue_file).jobs))
+    second = harness.runner()
+    assert second.holder is not None
+    assert second.holder.pid == os.getpid()
+    assert states(second) == [JobState.RUNNING]  # not interrupted: it runs in the first
+    before = harness.queue_file.read_bytes()
+    second.shutdown()
+    assert harness.queue_file.read_bytes() == before
+    assert not first.stopping
+
+
+def test_the_queue_is_taken_over_when_its_holder_has_ended(harness: RunnerHarness, until: Until) -> None:
+    first, second = harness.runner(), harness.runner()
+    harness.add(first, "a", "b")
+    assert not second.is_mine
+    first.shutdown()
+    second.reopen()
+    assert second.is_mine
+    assert states(second) == [JobState.WAITING] * 2
+    harness.add(second, "c")
+    until(lambda: len(read_jobs(harness.queue_file).jobs) == 3)
+
+
+def test_a_damaged_queue_of_another_runner_stays_as_it_is(harness: RunnerHarness) -> None:
+    first = harness.runner()
+    harness.queue_file.write_text("no queue")
+    second = harness.runner()
+    assert (second.is_mine, second.jobs) == (False, ())
+    assert harness.queue_file.read_text() == "no queue"
+    second.shutdown()
+    first.shutdown()

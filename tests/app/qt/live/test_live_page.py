@@ -17,6 +17,7 @@ from app.qt.live import source_chooser
 from app.qt.live.live_bars import SPEEDS
 from app.qt.live.live_page import LivePage
 from app.qt.preference_store import PreferenceStore
+from app.session.folder import is_session
 from app.settings.limits import Limits
 from engine.capture.camera_list import Camera
 from engine.capture.pacing import PacedSource
@@ -418,3 +419,52 @@ def test_zoom_shows_a_part_at_full_resolution_and_back(running, until):
 def test_the_layout_is_kept(running):
     running.page.workspace.chooser.activated.emit(1)
     assert running.store.now.layout == "research"
+
+
+@pytest.fixture
+def paused_on_two(running, until):
+    """Paused on a frame with two faces, which the fake pipeline gives in every fifth."""
+
+    def settled() -> bool:
+        """Whether the frame shown is the last that was analysed."""
+        newest = running.bridge._run.renderer.newest
+        QTest.qWait(50)
+        return newest is running.bridge.shown is running.bridge._run.renderer.newest
+
+    running.press(running.page.pause_action)
+    until(settled)
+    while len(running.bridge.shown.rows) < 2:
+        before = running.bridge.shown
+        running.press(running.page.step_action)
+        until(lambda before=before: running.bridge.shown is not before and settled())
+    return running
+
+
+def test_a_face_is_chosen_by_key_while_paused(paused_on_two):
+    page = paused_on_two.page
+    first = page.faces.followed
+    shown = []
+    page.column.expression.show_row = shown.append
+    paused_on_two.press(page.next_face_action)
+    assert page.faces.followed != first
+    assert [row.face_id for row in shown] == [page.faces.followed]
+
+
+def test_a_face_is_chosen_by_click_while_paused(paused_on_two):
+    page = paused_on_two.page
+    picture = paused_on_two.bridge.shown
+    other = next(row for row in picture.rows if row.face_id != page.faces.followed)
+    height, width = picture.result.frame.image.shape[:2]
+    page.view.face_picked.emit((other.x + other.w / 2) / width, (other.y + other.h / 2) / height)
+    assert page.faces.followed == other.face_id
+
+
+def test_a_recording_is_remembered_from_its_start(running, until):
+    """So one that the end of the program ends is among the recent sessions too."""
+    running.press(running.page.record_action)
+    until(lambda: len(running.store.now.sessions) == 1)
+    (folder,) = running.store.now.sessions
+    until(lambda: is_session(folder))
+    running.page.bridge.shutdown()
+    assert is_session(folder)
+    assert running.store.now.sessions == (folder,)

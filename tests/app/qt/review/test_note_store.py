@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.qt.review.note_store import NoteStore
 from app.qt.widgets.notice_bar import Notice, Severity
-from app.review.notes import Marker, Notes, read_notes
+from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.session.folder import SessionFolder
 
 Until = Callable[[Callable[[], bool]], None]
@@ -55,13 +56,87 @@ def test_equal_notes_are_not_a_step_of_undo(store: NoteStore, folder: SessionFol
     assert not folder.notes.exists()
 
 
-def test_undo_keeps_the_coder(store: NoteStore) -> None:
+def test_undo_covers_the_coder_as_a_step_of_its_own(store: NoteStore) -> None:
     store.change("marker", ONE)
     store.set_coder("ab")
     store.stack.undo()
-    assert store.now == Notes("ab")
+    assert store.now == ONE
+    store.stack.undo()
+    assert store.now == Notes()
+    store.stack.redo()
     store.stack.redo()
     assert store.now == ONE.with_coder("ab")
+
+
+def test_a_name_known_from_before_is_written_with_the_first_change(qapp, folder: SessionFolder, until: Until) -> None:
+    store = NoteStore(folder, Notes(), coder="ab")
+    assert not store.unsaved
+    store.change("marker", store.now.with_marker(Marker(1.0, "one")))
+    until(lambda: not store.unsaved)
+    store.close()
+    assert read_notes(folder) == ONE.with_coder("ab")
+
+
+def test_saving_is_reported_with_its_time(store: NoteStore, until: Until) -> None:
+    times_s: list[float] = []
+    store.saved.connect(times_s.append)
+    started_s = time.time()
+    store.change("marker", ONE)
+    until(lambda: bool(times_s))
+    assert started_s <= times_s[0] <= time.time()
+
+
+def test_a_read_only_store_changes_nothing(qapp, folder: SessionFolder) -> None:
+    store = NoteStore(folder, Notes(), read_only=True)
+    store.change("marker", ONE)
+    store.close()
+    assert store.now == Notes()
+    assert not folder.notes.exists()
+
+
+def test_what_another_window_wrote_is_kept_by_saving_and_by_undo(
+    store: NoteStore, folder: SessionFolder, until: Until
+) -> None:
+    """As on a file system without locks."""
+    theirs = Notes("xy", exclusions=(Exclusion(3.0, 4.0),), labels=(HumanLabel(1, 0.0, 9.0, "anger"),))
+    write_notes(folder, theirs)
+    store.change("label", Notes(labels=(HumanLabel(1, 5.0, 12.0, "fear"),), markers=(Marker(2.0, "mine"),)))
+    until(lambda: not store.unsaved)
+    both = Notes(
+        "xy",
+        (Marker(2.0, "mine"),),
+        (Exclusion(3.0, 4.0),),
+        (HumanLabel(1, 0.0, 9.0, "anger"), HumanLabel(1, 9.0, 12.0, "fear")),
+    )
+    assert read_notes(folder) == store.now == both
+    write_notes(folder, both.with_marker(Marker(8.0, "theirs")))
+    store.stack.undo()
+    until(lambda: not store.unsaved)
+    left = read_notes(folder)
+    assert left.markers == (Marker(8.0, "theirs"),)
+    assert left.exclusions == theirs.exclusions
+    assert HumanLabel(1, 0.0, 9.0, "anger") in left.labels
+
+
+def test_two_windows_in_turn_lose_nothing(qapp, folder: SessionFolder, until: Until) -> None:
+    stores = [NoteStore(folder, Notes()) for _ in range(2)]
+    for turn in range(6):
+        store = stores[turn % 2]
+        store.change("marker", store.now.with_marker(Marker(float(turn), str(turn))))
+        until(lambda store=store: not store.unsaved)  # type: ignore[misc]  # mypy cannot infer lambdas with defaults
+    for store in stores:
+        store.close()
+    assert [marker.text for marker in read_notes(folder).markers] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_a_note_removed_at_once_stays_removed(store: NoteStore, folder: SessionFolder, until: Until) -> None:
+    store.change("marker", ONE)
+    until(lambda: not store.unsaved)
+    store.change("more", ONE.with_marker(Marker(2.0, "two")))
+    store.stack.undo()
+    store.change("removed", Notes())
+    until(lambda: not store.unsaved)
+    assert read_notes(folder) == Notes()
 
 
 def test_a_failed_save_is_reported_and_retried_with_the_next_change(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QSplitter
+from PySide6.QtWidgets import QAbstractButton, QSplitter
 
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
@@ -211,6 +213,8 @@ def test_shortcuts_move_by_frames_and_seconds(opened: ReviewPage) -> None:
         ("Left", 1),
         ("Shift+Right", 11),
         ("Shift+Left", 1),
+        ("Ctrl+Right", 6),
+        ("Ctrl+Left", 1),
         ("End", 199),
         ("Home", 0),
     ):
@@ -227,6 +231,81 @@ def test_shortcuts_work_while_the_timeline_has_the_focus(opened: ReviewPage, qtb
     assert position(opened) == 1
     QTest.keyClick(opened.desk.timeline, Qt.Key.Key_M)
     assert opened.desk.notes.markers == (Marker(1 / FPS, ""),)
+
+
+def test_space_plays_after_a_session_was_opened(qtbot, store: PreferenceStore, folder: Path, until: Until) -> None:
+    asked: list[str] = []
+
+    def ask(parent: object, title: str) -> tuple[str, ...]:
+        asked.append(title)
+        return ()
+
+    shown = ReviewPage(store, open_clip=FakeClip, ask_for_session=ask)
+    qtbot.addWidget(shown)
+    shown.show()
+    shown.activateWindow()
+    shown.enter()
+    shown.chooser.findChildren(QAbstractButton)[0].setFocus()  # as after the page was opened by keys
+    shown.open_path(folder)
+    until(lambda: shown.desk.session is not None and shown.desk.shown is not None)
+    focused = shown.focusWidget()
+    assert focused is not None
+    QTest.keyClick(focused, Qt.Key.Key_Space)
+    assert shown.desk.player is not None
+    assert shown.desk.player.playing
+    assert asked == []
+    shown.leave()
+    shown.shutdown()
+
+
+def test_n_goes_to_the_next_uncertain_moment_of_the_chosen_face(opened: ReviewPage, notices: list[Notice]) -> None:
+    session = opened.desk.session
+    assert session is not None
+    face = max(session.faces, key=lambda face: len(face.positions))
+    opened.desk.timeline.select_face(face.face_id)
+    expected = [face.next_uncertain(-1)]
+    assert expected[0] is not None
+    for _ in range(3):
+        later = face.next_uncertain(expected[-1] or 0)
+        expected.append(expected[0] if later is None else later)
+    press(opened, "Home")
+    start = [expected[1]] if expected[0] == 0 else []
+    visited = []
+    for _ in range(3):
+        press(opened, "N")
+        visited.append(position(opened))
+    assert visited == (start + expected[2:] if start else expected[:3])
+
+
+def test_what_is_drawn_over_the_image_can_be_switched(page: ReviewPage, folder: Path, until: Until) -> None:
+    (folder / "video.mp4").write_bytes(b"")  # FakeClip shows it
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None and page.desk.shown is not None)
+    assert [action.isChecked() for action in page.desk.overlay_actions] == [True, True, False, False, False]
+
+    def image_after(keys: str) -> UInt8:
+        before = page.desk.shown
+        press(page, keys)
+        until(lambda: page.desk.shown is not before)
+        assert page.desk.shown is not None
+        assert page.desk.shown.image is not None
+        return page.desk.shown.image
+
+    session = page.desk.session
+    assert session is not None
+    page.desk.go_to(float(session.times_s[session.faces[0].first]))
+    until(lambda: page.desk.shown is not None and page.desk.shown.position == session.faces[0].first)
+    first = image_after("U")
+    assert (image_after("B") != first).any()
+    plain = [image_after("U"), image_after("Shift+B")][-1]
+    assert len(np.unique(plain)) == 1  # nothing is drawn
+
+
+def test_an_overlay_that_is_part_of_the_video_cannot_be_switched(page: ReviewPage, folder: Path, until: Until) -> None:
+    (folder / "annotated.mp4").write_bytes(b"")
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None)
+    assert [action.isEnabled() for action in page.desk.overlay_actions] == [False, False, False, False, True]
 
 
 def test_typing_a_name_triggers_no_shortcut(opened: ReviewPage, store: PreferenceStore) -> None:
@@ -540,3 +619,75 @@ def test_another_session_shows_its_coder_even_while_the_user_types(
     assert coder.text() == "Bob"
     opened.desk.timeline.setFocus()
     assert opened.desk.notes.coder == "Bob"
+
+
+@pytest.fixture
+def second(qtbot, store: PreferenceStore, opened: ReviewPage, folder: Path, until: Until) -> Iterator[ReviewPage]:
+    """Another window with the session of `opened`."""
+    shown = ReviewPage(store, open_clip=FakeClip)
+    qtbot.addWidget(shown)
+    shown.noticed.connect(SECOND_NOTICES.append)
+    shown.open_path(folder)
+    until(lambda: shown.desk.session is not None and shown.desk.shown is not None)
+    yield shown
+    SECOND_NOTICES.clear()
+    shown.shutdown()
+
+
+SECOND_NOTICES: list[Notice] = []
+
+
+def test_a_second_window_reads_the_notes_only_and_names_the_first(opened: ReviewPage, second: ReviewPage) -> None:
+    assert f"process {os.getpid()} on " in SECOND_NOTICES[-1].text
+    assert SECOND_NOTICES[-1].severity is Severity.WARNING
+    assert second.desk.notes_panel.saved_text == "Read only"
+    assert not second.desk.notes_panel.coder.isEnabled()
+    assert not any(action_of(second, keys).isEnabled() for keys in ("M", "X", "1", "Ctrl+Z"))
+    assert action_of(second, "Space").isEnabled()
+    assert action_of(opened, "M").isEnabled()
+
+
+def test_two_windows_on_one_session_lose_no_label_range_or_marker(
+    opened: ReviewPage, second: ReviewPage, folder: Path, until: Until
+) -> None:
+    """The second had the session open before the first changed it, and changes it after the first was closed."""
+    for page, start_s in ((opened, 1.0), (second, 5.0)):
+        if page is second:
+            opened.desk.close_session()
+            second.open_path(folder)
+            until(lambda: second.desk.note_store is not None and not second.desk.note_store.read_only)
+            until(lambda: second.desk.shown is not None)
+        page.desk.timeline.select_face(1)
+        page.desk.mark_range(start_s, start_s + 1.0)
+        page.desk.label_range("anger")
+        page.desk.mark_range(start_s + 2.0, start_s + 2.5)
+        page.desk.exclude_range()
+        page.desk.add_marker()
+        store = page.desk.note_store
+        assert store is not None
+        until(lambda store=store: not store.unsaved)  # type: ignore[misc]  # mypy cannot infer lambdas with defaults
+    notes = read_notes(SessionFolder(folder))
+    assert [label.start_s for label in notes.labels] == [1.0, 5.0]
+    assert [exclusion.start_s for exclusion in notes.exclusions] == [3.0, 7.0]
+    assert notes.markers
+
+
+def test_the_lock_ends_with_the_session(opened: ReviewPage, folder: Path) -> None:
+    lock = SessionFolder(folder).notes_lock
+    assert lock.exists()
+    opened.desk.close_session()
+    assert not lock.exists()
+
+
+def test_opening_the_same_session_again_keeps_it_writable(opened: ReviewPage, folder: Path, until: Until) -> None:
+    before = opened.desk.session
+    opened.open_path(folder)
+    until(lambda: opened.desk.session is not before and opened.desk.shown is not None)
+    assert action_of(opened, "M").isEnabled()
+
+
+def test_the_time_of_the_last_save_is_shown(opened: ReviewPage, until: Until) -> None:
+    assert opened.desk.notes_panel.saved_text == ""
+    press(opened, "M")
+    until(lambda: opened.desk.notes_panel.saved_text.startswith("Saved "))
+    assert re.fullmatch(r"Saved \d\d:\d\d", opened.desk.notes_panel.saved_text)

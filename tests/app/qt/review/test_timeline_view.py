@@ -163,12 +163,33 @@ def test_shift_and_drag_mark_a_range_in_both_directions(view: TimelineView) -> N
     assert marked[-1] == (pytest.approx(12.0, abs=0.1), pytest.approx(30.0, abs=0.1))
 
 
-def test_a_click_chooses_the_face_of_the_row(view: TimelineView, session: Session) -> None:
+def test_a_click_on_a_lane_chooses_its_face_and_seeks(view: TimelineView, session: Session) -> None:
     chosen: list[int] = []
+    requested: list[float] = []
     view.face_chosen.connect(chosen.append)
+    view.seek_requested.connect(requested.append)
     second = session.faces[1].face_id
-    QTest.mouseClick(view.viewport(), LEFT, NONE, QPoint(300, face_y(view, second)))
+    QTest.mouseClick(view.viewport(), LEFT, NONE, QPoint(time_x(view, 30.0), face_y(view, second)))
     assert chosen == [second]
+    assert requested == [pytest.approx(30.0, abs=0.1)]
+
+
+def test_a_click_on_the_name_of_a_lane_does_not_seek(view: TimelineView, session: Session) -> None:
+    chosen: list[int] = []
+    requested: list[float] = []
+    view.face_chosen.connect(chosen.append)
+    view.seek_requested.connect(requested.append)
+    QTest.mouseClick(view.viewport(), LEFT, NONE, QPoint(3, face_y(view, session.faces[1].face_id)))
+    assert (chosen, requested) == ([session.faces[1].face_id], [])
+
+
+def test_a_drag_on_a_lane_scrubs(view: TimelineView, session: Session) -> None:
+    requested: list[float] = []
+    view.seek_requested.connect(requested.append)
+    y = face_y(view, session.faces[0].face_id)
+    QTest.mousePress(view.viewport(), LEFT, NONE, QPoint(time_x(view, 10.0), y))
+    move(view, QPoint(time_x(view, 20.0), y))
+    assert requested == [pytest.approx(10.0, abs=0.1), pytest.approx(20.0, abs=0.1)]
 
 
 def test_up_and_down_choose_faces(view: TimelineView, session: Session) -> None:

@@ -157,6 +157,47 @@ def test_bars_are_described_in_steps_of_ten_percent(panel: ExpressionPanel) -> N
     assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
 
 
+STEADY = dataclasses.replace(
+    ACCEPTED,
+    steady_probabilities=(0.1, 0.824, 0.076, 0.0, 0.0, 0.0, 0.0, 0.0),
+    probabilities=(0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0),
+    steady_ood_score=0.5,
+    ood_score=0.99,
+    steady_aleatoric=0.6,
+    steady_epistemic=0.01,
+    aleatoric=1.9,
+)
+
+
+def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(panel: ExpressionPanel) -> None:
+    panel.show_row(STEADY)
+    assert panel.chip.text.headline == "happy 82%"
+    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+    assert not panel.aleatoric.over
+    assert not panel.ood_score.over
+
+
+def test_a_thin_line_on_each_bar_shows_the_frame_alone(panel: ExpressionPanel) -> None:
+    panel.show_row(STEADY)
+    before = screenshot(panel.bars)
+    panel.show_row(dataclasses.replace(STEADY, probabilities=(0.2, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    QApplication.processEvents()
+    moved = screenshot(panel.bars)
+    assert moved != before
+    panel.show_row(dataclasses.replace(STEADY, probabilities=()))  # not analysed in this frame
+    assert screenshot(panel.bars) not in (before, moved)
+
+
+def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, qtbot: QtBot) -> None:
+    panel.show_row(ACCEPTED)
+    QApplication.processEvents()
+    panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))  # waits
+    gauge = next(timer for timer in panel.aleatoric.findChildren(QTimer))
+    assert gauge.isActive()
+    panel.show_row(dataclasses.replace(AMBIGUOUS, aleatoric=0.9))
+    assert not any(timer.isActive() for timer in panel.findChildren(QTimer))
+
+
 def test_each_uncertainty_has_its_own_limit(panel: ExpressionPanel) -> None:
     panel.show_row(AMBIGUOUS)
     assert panel.aleatoric.over
@@ -217,7 +258,8 @@ def test_a_change_of_theme_redraws_the_chip(chip: DecisionChip) -> None:
 
 def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
-    panel.show_row(AMBIGUOUS)
+    QApplication.processEvents()
+    panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.5,)))
     assert any(timer.isActive() for timer in panel.findChildren(QTimer))
     panel.hide()
     panel.show_row(ACCEPTED)
