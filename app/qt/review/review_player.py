@@ -183,7 +183,7 @@ class ReviewPlayer(QObject):
         self._region = region
         self.refresh()
 
-    def set_parts(self, parts: OverlayParts) -> None:
+    def set_overlay(self, parts: OverlayParts) -> None:
         """Set what is drawn over a video without overlay, and whether faces are blurred."""
         self._parts = parts
         self.refresh()

@@ -170,7 +170,8 @@ class FaceCards(QWidget):
         faces = {row.face_id: row for row in rows if row.face_id is not None}
         ids = sorted({*faces, *([] if followed is None else [followed])})
         nobody = next((row for row in rows if row.decision == NO_FACE), None)
-        entries = [(face_id, faces.get(face_id)) for face_id in ids] or [(None, nobody)]
+        entries: list[tuple[int | None, FaceRow | None]] = [(face_id, faces.get(face_id)) for face_id in ids]
+        entries = entries or [(None, nobody)]
         self._show_cards(len(entries))
         for card, (face_id, row) in zip(self._cards, entries, strict=False):
             picture = None if face_id is None else pictures.get(face_id)
@@ -196,12 +197,10 @@ class FaceCards(QWidget):
     def _settle(self) -> None:
         """Lay out all parents at once: in the usual way a text would be cut for some turns of the event loop."""
         for card in self._cards:
-            card.layout().activate()
+            _activate(card)
         around: QWidget | None = self
         while around is not None and not around.isWindow():
-            layout = around.layout()
-            if layout is not None:
-                layout.activate()
+            _activate(around)
             if isinstance(around, QScrollArea):
                 QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
                 return
@@ -219,6 +218,12 @@ class FaceCards(QWidget):
             if place < count:
                 self._needed_s[place] = now_s
             card.setVisible(place < count or now_s - self._needed_s[place] < _KEEP_S)
+
+
+def _activate(widget: QWidget) -> None:
+    layout = widget.layout()
+    if layout is not None:
+        layout.activate()
 
 
 def pose_text(row: FaceRow | None) -> str:

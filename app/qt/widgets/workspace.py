@@ -199,7 +199,7 @@ class Workspace(QWidget):
 
     def _fill(self, tabs: QTabWidget, pages: Sequence[QWidget]) -> None:
         """Put these pages into the tabs; the current one stays in front if it is among them."""
-        before = [tabs.widget(place) for place in range(tabs.count())]
+        before = [page for place in range(tabs.count()) if (page := tabs.widget(place)) is not None]
         if before == list(pages):
             return
         current = tabs.currentWidget()
@@ -263,6 +263,6 @@ def _tabs(name: str) -> QTabWidget:
     tabs.setAccessibleName(name)
     tabs.setDocumentMode(True)
     tabs.setTabBarAutoHide(True)
-    tabs.setFocusProxy(None)  # Tab would stop at a tab bar that is hidden
+    tabs.setFocusProxy(None)  # type: ignore[arg-type]  # None removes it: Tab would stop at a tab bar that is hidden
     tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return tabs
