@@ -383,6 +383,8 @@ class LivePage(Page):
 
     def _lay_out(self) -> None:
         self._performance_button.setDefaultAction(self.performance_action)
+        self._performance_button.setText(self.tr("{fps} fps").format(fps=999))
+        self._performance_button.setMinimumWidth(self._performance_button.sizeHint().width())  # so that it stays still
         self.transport = LiveTransport(
             {
                 Glyph.PLAY: self.start_action,

@@ -188,11 +188,12 @@ class FaceCards(QWidget):
         self._needed_s = [0.0] * len(self._needed_s)
         self.show_faces((), None, {})
 
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
-        """Adapt to the text size."""
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.FontChange:
-            self.updateGeometry()
+    def event(self, event: QEvent) -> bool:
+        """Give a card the height that its text needs, at once in all parents."""
+        handled = super().event(event)
+        if event.type() is QEvent.Type.LayoutRequest:
+            self._settle()
+        return handled
 
     def _settle(self) -> None:
         """Lay out all parents at once: in the usual way a text would be cut for some turns of the event loop."""

@@ -169,9 +169,12 @@ STEADY = dataclasses.replace(
 )
 
 
-def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(panel: ExpressionPanel) -> None:
+def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(
+    panel: ExpressionPanel, chip: DecisionChip
+) -> None:
     panel.show_row(STEADY)
-    assert panel.chip.text.headline == "happy 82%"
+    chip.show_row(STEADY)
+    assert chip.text.headline == "happy 82%"
     assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
     assert not panel.aleatoric.over
     assert not panel.ood_score.over
@@ -188,13 +191,14 @@ def test_a_thin_line_on_each_bar_shows_the_frame_alone(panel: ExpressionPanel) -
     assert screenshot(panel.bars) not in (before, moved)
 
 
-def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, qtbot: QtBot) -> None:
+def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, chip: DecisionChip) -> None:
     panel.show_row(ACCEPTED)
+    chip.show_row(ACCEPTED)
     QApplication.processEvents()
     panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))  # waits
     gauge = next(timer for timer in panel.aleatoric.findChildren(QTimer))
     assert gauge.isActive()
-    panel.show_row(dataclasses.replace(AMBIGUOUS, aleatoric=0.9))
+    chip.show_row(dataclasses.replace(AMBIGUOUS, aleatoric=0.9))
     assert not any(timer.isActive() for timer in panel.findChildren(QTimer))
 
 
@@ -259,7 +263,7 @@ def test_a_change_of_theme_redraws_the_chip(chip: DecisionChip) -> None:
 def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
     QApplication.processEvents()
-    panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.5,)))
+    panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))
     assert any(timer.isActive() for timer in panel.findChildren(QTimer))
     panel.hide()
     panel.show_row(ACCEPTED)
