@@ -55,6 +55,15 @@ def affects_every_source(error: Exception) -> bool:
     return isinstance(error, EngineError) and isinstance(cause, OSError) and cause.errno in DISK_FULL
 
 
+def state_after(error: Exception, control: JobControl) -> ItemState:
+    """How a source ended with an error: interrupted if its job was stopped and only a thread was late to end.
+
+    On a busy machine a thread may need longer than the limit; the session can be resumed nevertheless.
+    """
+    is_late = isinstance(error, ThreadStuckError) and control.stopped
+    return ItemState.INTERRUPTED if is_late else ItemState.FAILED
+
+
 def run_batch(
     sources: Sequence[tuple[GivenSource, SessionFolder]],
     annotate_one: Callable[[GivenSource, SessionFolder], Outcome],
@@ -78,7 +87,7 @@ def run_batch(
         if is_blocked or control.stopped:
             results.append(ItemResult(source, folder, ItemState.NOT_STARTED))
             continue
-        result = _run_one(source, folder, annotate_one)
+        result = _run_one(source, folder, annotate_one, control)
         is_blocked = result.error is not None and affects_every_source(result.error)
         results.append(result)
         ended(result)
@@ -86,14 +95,17 @@ def run_batch(
 
 
 def _run_one(
-    source: GivenSource, folder: SessionFolder, annotate_one: Callable[[GivenSource, SessionFolder], Outcome]
+    source: GivenSource,
+    folder: SessionFolder,
+    annotate_one: Callable[[GivenSource, SessionFolder], Outcome],
+    control: JobControl,
 ) -> ItemResult:
     outcomes: list[Outcome] = []
     error = error_of(lambda: outcomes.append(annotate_one(source, folder)))  # a bug that one meets costs no other
     if isinstance(error, BrokenPipeError):
         raise error  # the output has no reader any more: see app/cli.py
     if isinstance(error, EngineError):
-        return ItemResult(source, folder, ItemState.FAILED, problem=cli_text(error), error=error)
+        return ItemResult(source, folder, state_after(error, control), problem=cli_text(error), error=error)
     if error is not None:
         problem = f"internal error: {type(error).__name__}: {error}"
         return ItemResult(source, folder, ItemState.FAILED, problem=problem, error=error, is_bug=True)

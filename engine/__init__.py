@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Reason,
         Route,
         StageTimes,
+        SteadyEstimate,
         TrackState,
         Uncertainty,
     )
@@ -90,6 +91,7 @@ __all__ = [
     "SourceInfo",
     "SourceKind",
     "StageTimes",
+    "SteadyEstimate",
     "ThreadStuckError",
     "TrackState",
     "Uncertainty",

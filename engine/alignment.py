@@ -8,6 +8,7 @@ enlarged nor reduced.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,6 +37,8 @@ TEMPLATE: Final[Float64] = np.array(
 CROP_TEMPLATE: Final = "fer-mean-8"
 #: Side of AlignedFace.crop in pixels; for models with a smaller input `view` reduces it.
 CROP_SIDE_PX: Final = 96
+#: Pixels beyond a crop that its interpolation may read.
+_WARP_MARGIN_PX: Final = 2.0
 _GREY_LEVELS: Final = np.arange(256, dtype=np.float32)
 
 
@@ -77,15 +80,35 @@ def align_face(image: UInt8, mesh: Float32, side_px: int = CROP_SIDE_PX) -> tupl
     finer = int(np.clip(np.ceil(0.75 / max(scale, 1e-6)), 1, 8))
     fine_from_frame = crop_from_frame * finer
     fine_from_frame[:, 2] += (finer - 1) / 2  # the middle of a block of fine pixels falls on its crop pixel
-    crop = cv2.warpAffine(
-        image, fine_from_frame, (side_px * finer,) * 2, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    grey = _warped(image, fine_from_frame, side_px * finer)
     if finer > 1:
-        grey = cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(grey, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
     landmarks = (points @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]) / side_px
     frame_from_crop = np.asarray(cv2.invertAffineTransform(crop_from_frame), np.float64)
-    return np.asarray(grey, np.uint8), landmarks.astype(np.float32), frame_from_crop
+    return grey, landmarks.astype(np.float32), frame_from_crop
+
+
+def _warped(image: UInt8, crop_from_frame: Float64, side_px: int) -> UInt8:
+    """An image, grey or RGB, cut out by an affine map (2, 3) to (S, S) grey."""
+    size, border = (side_px, side_px), cv2.BORDER_REPLICATE
+    if image.ndim == 2:
+        return np.asarray(
+            cv2.warpAffine(image, crop_from_frame, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8
+        )
+    # Four channels: warpAffine takes a third of the time, even with the conversion of the part that is needed.
+    part_from_crop = np.asarray(cv2.invertAffineTransform(crop_from_frame), np.float64)
+    corners = part_from_crop @ np.array([[0, side_px, 0, side_px], [0, 0, side_px, side_px], [1, 1, 1, 1]], np.float64)
+    low, high = corners.min(1) - _WARP_MARGIN_PX, corners.max(1) + _WARP_MARGIN_PX
+    ends = image.shape[1], image.shape[0]
+    left, top = (math.floor(min(max(first, 0), end - 1)) for first, end in zip(low.tolist(), ends, strict=True))
+    right, bottom = (math.ceil(max(min(last, end), 1)) for last, end in zip(high.tolist(), ends, strict=True))
+    part = cv2.cvtColor(image[top : max(bottom, top + 1), left : max(right, left + 1)], cv2.COLOR_RGB2RGBA)
+    part_from_crop[:, 2] -= (left, top)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.cvtColor(cv2.warpAffine(part, part_from_crop, size, flags=flags, borderMode=border), cv2.COLOR_RGBA2GRAY),
+        np.uint8,
+    )
 
 
 def view(crop: UInt8, side_px: int) -> UInt8:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from app.annotate import JobControl, Outcome, ProgressListener, annotate
-from app.batch import ItemState, affects_every_source
+from app.batch import ItemState, affects_every_source, state_after
 from app.cluster.records import Item, Report, WorkerSetup
 from app.cluster.remote import RemoteSession, fetch, is_remote, shown
 from app.engine_cache import EngineCache
@@ -53,7 +53,8 @@ class ItemWorker:
         problem = f"internal error: {type(error).__name__}: {error}" if is_bug else cli_text(error)
         trace = without_password("".join(traceback.format_exception(error))) if is_bug else ""
         blocks = affects_every_source(error)
-        return Report(item.place, ItemState.FAILED, problem=problem, is_bug=is_bug, traceback=trace, blocks=blocks)
+        state = state_after(error, control)
+        return Report(item.place, state, problem=problem, is_bug=is_bug, traceback=trace, blocks=blocks)
 
     def _run(self, item: Item, listener: ProgressListener, control: JobControl) -> Report:
         if not is_remote(item.spec) and not is_remote(item.folder):

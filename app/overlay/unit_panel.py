@@ -111,23 +111,30 @@ def draw_panel(canvas: UInt8, row: FaceRow, header: SessionHeader, layout: Panel
     lay(canvas, _panel_patch(layout), x, y)
     hatch = _hatch(layout)
     height, width = hatch.shape
-    x, y = x + layout.bar_x, y + (layout.pitch - height) // 2
-    for code, left, top in layout.lines():
+    thick = max(round(layout.unit), 1)
+    for code, left, top in _bar_places(layout):
         place = header.au_codes.index(code)
         mean, std = row.occurrence[place], row.occurrence_std[place]
         bar = canvas[y + top : y + top + height, x + left : x + left + width + 1]  # a whisker may end at 1
         end = round(width * mean)
         if code in header.au_trusted:
             bar[:, :end] = BAR_PRESENT if mean > header.au_thresholds[place] else BAR_BELOW
-            _whisker(bar, layout.unit, mean, std, WHITE)
+            _whisker(bar, thick, mean, std, WHITE)
         else:
             bar[:, :end][hatch[:, :end]] = BAR_UNTRUSTED
-            _whisker(bar, layout.unit, mean, std, _DIM)
+            _whisker(bar, thick, mean, std, _DIM)
 
 
-def _whisker(bar: UInt8, unit: float, mean: float, std: float, colour: Colour) -> None:
+@functools.lru_cache(maxsize=16)
+def _bar_places(layout: PanelLayout) -> tuple[tuple[int, int, int], ...]:
+    """FACS number and top left corner of every bar; working them out takes as long as drawing them."""
+    down = (layout.pitch - layout.bar_height) // 2
+    return tuple((code, x + layout.bar_x, y + down) for code, x, y in layout.lines())
+
+
+def _whisker(bar: UInt8, thick: int, mean: float, std: float, colour: Colour) -> None:
     """Draw an error bar of one standard deviation to each side, inside the bar (h, w + 1, 3)."""
-    full, thick = bar.shape[1] - 1, max(round(unit), 1)
+    full = bar.shape[1] - 1
     low, high = round(full * max(mean - std, 0.0)), round(full * min(mean + std, 1.0))
     middle = (bar.shape[0] - thick) // 2
     bar[middle : middle + thick, low : high + 1] = colour
@@ -155,8 +162,8 @@ def _panel_patch(layout: PanelLayout) -> Patch:
 
     if layout.others:
         write(CAPTION, *layout.caption_place, _DIM)
-    down = (layout.pitch - layout.bar_height) // 2
     for code, x, y in layout.lines():
         write(unit_code(code), x, y, WHITE if code in layout.trusted else _DIM)
-        sheet.fill(x + layout.bar_x, y + down, layout.bar_width, layout.bar_height, TRACK)
+    for _, x, y in _bar_places(layout):
+        sheet.fill(x, y, layout.bar_width, layout.bar_height, TRACK)
     return sheet.patch()

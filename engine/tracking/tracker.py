@@ -20,7 +20,7 @@ from engine.tracking.mesh import FaceMesh, FaceRoi, is_plausible, roi_from_detec
 from engine.tracking.track_book import MAX_SAVED, Sighting, TrackBook, TrackMemory
 from engine.tracking.view_turns import ViewTurns
 from engine.tracking.views import BORDERED, STILL_MARGIN, TURNED, WHOLE, View, tile_levels, video_tiles
-from engine.types import FaceDetection, FaceTrack, Frame, TrackState, UInt8
+from engine.types import FaceDetection, FaceTrack, Float32, Frame, TrackState, UInt8
 
 #: The detector reports candidates from this score on. Most are not faces; the rule of evidence decides. Later searches
 #: of a video examine those from the second on alone, because clutter costs time there.
@@ -175,9 +175,7 @@ class FaceTracker:
             self._book.end()
             self._detected_s = None
         self._book.forget(now_s)
-        known = self._book.memories
-        seen = [self._follow(frame.image, memory, now_s) for memory in known if memory.state is not TrackState.LOST]
-        sightings = [sighting for sighting in seen if sighting is not None]
+        sightings = self._follow_all(frame)
         views: list[View] = []
         if self._still:
             views, sightings = self._search_still(frame.image)
@@ -229,6 +227,7 @@ class FaceTracker:
     def close(self) -> None:
         """Forget every face. The networks go with the object."""
         self._book = TrackBook(self._config)
+        self._mesh.close()
 
     def _note(self, views: Sequence[View], now_s: float) -> None:
         """Remember what was searched."""
@@ -318,11 +317,23 @@ class FaceTracker:
             sightings = self._search(image, view, sightings)
         return sightings
 
-    def _follow(self, image: UInt8, memory: TrackMemory, now_s: float) -> Sighting | None:
-        """A known face where it should be now, or None."""
-        roi = _expected_roi(memory, now_s)
-        if memory.presence >= self._config.min_presence:
-            mesh, presence = self._mesh.locate(image, roi)
+    def _follow_all(self, frame: Frame) -> list[Sighting]:
+        """The known faces that are where they should be now."""
+        image, now_s = frame.image, frame.timestamp_s
+        memories = [memory for memory in self._book.memories if memory.state is not TrackState.LOST]
+        rois = [_expected_roi(memory, now_s) for memory in memories]
+        large = [memory.presence >= self._config.min_presence for memory in memories]
+        found = iter(self._mesh.locate_all(image, list(itertools.compress(rois, large)), frame.pts_s is None))
+        located = [next(found) if is_large else None for is_large in large]
+        seen = [self._follow(image, *each, now_s) for each in zip(memories, rois, located, strict=True)]
+        return [sighting for sighting in seen if sighting is not None]
+
+    def _follow(
+        self, image: UInt8, memory: TrackMemory, roi: FaceRoi, located: tuple[Float32, float] | None, now_s: float
+    ) -> Sighting | None:
+        """A known face in the square where it should be now, or None; ``located``: its mesh and presence there."""
+        if located is not None:
+            mesh, presence = located
             own = roi_from_mesh(mesh)
             if presence >= self._config.min_presence and is_plausible(mesh, own, roi, image):
                 due = memory.state is TrackState.TENTATIVE and now_s - memory.born_s >= self._config.confirm_s

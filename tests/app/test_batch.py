@@ -98,6 +98,18 @@ def test_after_an_interruption_nothing_else_starts() -> None:
     assert [result.state for result in results] == [ItemState.INTERRUPTED, ItemState.NOT_STARTED]
 
 
+def test_a_thread_that_is_late_to_end_is_an_interruption() -> None:
+    control = JobControl()
+
+    def late(source: GivenSource, folder: SessionFolder) -> Outcome:
+        control.stop()
+        raise ThreadStuckError("mien-inference did not end within 2.0 s")
+
+    pairs = [(GivenSource(f"{place}.mp4"), SessionFolder(Path("out"))) for place in range(2)]
+    results = run_batch(pairs, late, control, lambda result: None)
+    assert [result.state for result in results] == [ItemState.INTERRUPTED, ItemState.NOT_STARTED]
+
+
 def test_an_output_that_nobody_reads_ends_the_batch() -> None:
     with pytest.raises(BrokenPipeError):
         run(BrokenPipeError(), done())

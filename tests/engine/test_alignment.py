@@ -97,6 +97,25 @@ def test_beyond_the_border_the_edge_is_repeated() -> None:
     assert (crop == 200).all()
 
 
+@pytest.mark.parametrize("angle_rad", [0.0, 0.7, math.pi])
+@pytest.mark.parametrize("scale", [20.0, 90.0, 700.0])
+@pytest.mark.parametrize("centre", [(160, 120), (0, 0), (319, 239), (-400, 100), (160, 900)])
+def test_only_the_part_of_a_frame_that_is_needed_is_read_with_the_same_result(
+    angle_rad: float, scale: float, centre: tuple[float, float]
+) -> None:
+    """Inside, across the border and beyond it: but for rounding, the plain transformation of the whole frame."""
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8), (0, 0), 2)
+    points = moved_template(angle_rad, scale, (0, 0))
+    crop, _, frame_from_crop = align_face(image, mesh_at(points - points.mean(0) + centre))
+    finer = min(max(math.ceil(0.75 * scale / CROP_SIDE_PX), 1), 8)
+    linear, shift = frame_from_crop[:, :2] / finer, frame_from_crop[:, 2]
+    frame_from_fine = np.column_stack([linear, shift - linear @ np.full(2, (finer - 1) / 2)])
+    size, flags = (CROP_SIDE_PX * finer,) * 2, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    plain = cv2.warpAffine(image, frame_from_fine, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    wanted = cv2.resize(cv2.cvtColor(plain, cv2.COLOR_RGB2GRAY), crop.shape, interpolation=cv2.INTER_AREA)
+    assert np.abs(crop.astype(int) - wanted).max() <= 1
+
+
 def test_the_view_at_full_size_is_the_crop_itself() -> None:
     crop = np.random.default_rng(0).integers(0, 255, (96, 96), dtype=np.uint8)
     assert view(crop, 96) is crop

@@ -48,6 +48,15 @@ def test_the_end_waits_for_work_and_another_start_begins_another_thread():
     side.end()
 
 
+def test_the_thread_ends_with_the_last_reference():
+    side = SideThread("mien-side")
+    assert side.start(lambda: 5).result() == 5
+    (thread,) = [each for each in threading.enumerate() if each.name == "mien-side"]
+    del side
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_ending_without_work_does_nothing():
     SideThread("mien-side").end()
 

@@ -142,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 folder = Path(root) / f"{state.__name__}-{number}"
                 folder.mkdir()
                 seconds.append(state(folder, clip, chance))
+                print(state.__name__, f"{seconds[-1]:.2f}", flush=True)  # noqa: T201 (a script)
             by_state[state.__name__] = round(max(seconds), 2)
     longest_s = max(by_state.values())
     sys.stdout.write(f"{by_state}, load {os.getloadavg()[0]:.0f}\n")

@@ -108,6 +108,7 @@ def test_four_faces_of_25_pixels_in_a_room_of_480x270_are_found(
     image = _pasted(_room(270, 480), portraits(4), corners, 30)
     tracker = FaceTracker(dataclasses.replace(TrackingConfig(), find_small=find_small))
     tracks = _play(tracker, image, 14, from_file)
+    tracker.close()
     assert sum(_on(tracks, corners, 30)) >= 3
     assert len(tracks) <= 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -101,3 +102,20 @@ def test_the_mesh_settles_on_the_portrait_and_is_denied_beside_it(portrait: UInt
     left_eye, nose, chin = mesh[263], mesh[1], mesh[152]
     assert left_eye[1] < nose[1] < chin[1]
     assert network.locate(portrait, FaceRoi(60, 440, 120, 0.0))[1] < 0.5
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_squares_on_two_threads_give_the_same_meshes_in_the_same_order(portrait: UInt8, count: int) -> None:
+    network = FaceMesh()
+    first = roi_from_detection(FaceDetector().detect(portrait)[0])
+    rois = [dataclasses.replace(first, centre_x_px=first.centre_x_px + 4 * place) for place in range(count)]
+    wanted = network.locate_all(portrait, rois, together=False)
+    found = network.locate_all(portrait, rois, together=True)
+    used = [thread.name for thread in threading.enumerate() if thread.name == "mien-mesh"]
+    network.close()
+    assert len(used) == (count > 1)
+    assert len(found) == len(wanted) == count
+    for (mesh, presence), (other, same) in zip(found, wanted, strict=True):
+        assert np.array_equal(mesh, other)
+        assert presence == same

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -70,6 +70,12 @@ class World:
     def locate(self, image: UInt8, roi: FaceRoi) -> tuple[Float32, float]:
         name = self._near(roi)
         return (self.meshes[name], self.presence[name]) if name else (np.zeros((468, 3), np.float32), 0.01)
+
+    def locate_all(self, image: UInt8, rois: Sequence[FaceRoi], together: bool) -> list[tuple[Float32, float]]:
+        return [self.locate(image, roi) for roi in rois]
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 @pytest.fixture
