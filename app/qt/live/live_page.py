@@ -167,7 +167,9 @@ class LivePage(Page):
             ),
             LiveState.FAILED: self.tr("{source} cannot be shown.").format(source=self._source_name()),
         }.get(state)
-        if message is not None and not self.bridge.seeking:
+        if self.bridge.seeking:
+            self.faces.forget()  # tracks begin anew, with other ids
+        elif message is not None:
             self.view.show_message(message)
             self.view.show_region(WHOLE)
             self.transport.show_file(None)

@@ -23,6 +23,8 @@ _STEP_DEG: Final = 5.0
 _FRONTAL_DEG: Final = 10.0
 #: Seconds for which the place of a face that is gone stays, so that the panels below do not jump.
 _KEEP_S: Final = 3.0
+#: Passes of the layout at most.
+_PASSES: Final = 3
 _NOBODY: Final = FaceRow(0, None, 0.0, NO_FACE, 0.0)
 
 
@@ -178,9 +180,7 @@ class FaceCards(QWidget):
             card.show_face(face_id, row, picture, face_id is not None and face_id == followed)
         for card in self._cards[len(entries) :]:
             card.show_face(None, _NOBODY, None, False)
-        heights = tuple(card.chip.minimumHeight() for card in self.cards)
-        if heights != self._heights:
-            self._heights = heights
+        if self._needed_heights() != self._heights:
             self._settle()
 
     def forget(self) -> None:
@@ -195,17 +195,23 @@ class FaceCards(QWidget):
             self._settle()
         return handled
 
+    def _needed_heights(self) -> tuple[int, ...]:
+        return tuple(card.chip.minimumHeight() for card in self.cards)
+
     def _settle(self) -> None:
         """Lay out all parents at once: in the usual way a text would be cut for some turns of the event loop."""
-        for card in self._cards:
-            _activate(card)
-        around: QWidget | None = self
-        while around is not None and not around.isWindow():
-            _activate(around)
+        for _ in range(_PASSES):
+            self._heights = self._needed_heights()
+            for card in self._cards:
+                _activate(card)
+            around: QWidget | None = self
+            while around is not None and not around.isWindow() and not isinstance(around, QScrollArea):
+                _activate(around)
+                around = around.parentWidget()
             if isinstance(around, QScrollArea):
                 QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
+            if self._needed_heights() == self._heights:  # else a scroll bar came or went, and changed the width
                 return
-            around = around.parentWidget()
 
     def _show_cards(self, count: int) -> None:
         now_s = time.monotonic()

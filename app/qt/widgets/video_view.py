@@ -33,8 +33,10 @@ class VideoView(QWidget):
     face_picked = Signal(float, float)  # click position as a fraction of the image's width and height
     region_changed = Signal(object)  # Region to render
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, zoomable: bool = True) -> None:
+        """``zoomable``: whether the mouse zooms and moves."""
         super().__init__(parent)
+        self._zoomable = zoomable
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(self.tr("Picture"))
@@ -78,7 +80,7 @@ class VideoView(QWidget):
 
     def show_region(self, region: Region) -> None:
         """Show a part of the image."""
-        if region != self._region:
+        if region != self._region and self._zoomable:
             self._region = region
             self.setCursor(Qt.CursorShape.OpenHandCursor if region != WHOLE else Qt.CursorShape.ArrowCursor)
             self.region_changed.emit(region)

@@ -127,3 +127,12 @@ def test_a_click_in_a_part_is_a_point_of_the_whole_image(view):
     view.show_region(Region(0.5, 0.5, 0.5))
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))
     assert picked == [(pytest.approx(0.75, abs=0.01), pytest.approx(0.75, abs=0.01))]
+
+
+def test_the_view_of_a_kiosk_does_not_zoom(qtbot):
+    view = VideoView(zoomable=False)
+    qtbot.addWidget(view)
+    view.resize(400, 200)
+    view.show_image(image_of(200, 200))
+    wheel(view, 200, 100, 3)
+    assert view.region == WHOLE
