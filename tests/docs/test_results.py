@@ -44,6 +44,7 @@ QUOTED = (
     ("runtime_install_headless_mb", ("docs/results.md",), "{0} MB"),
     ("gui_main_thread_ms_per_frame_720p", ("docs/results.md", "docs/desktop.md"), "{0:.1f}"),
     ("review_open_2h_session_s", ("docs/results.md", "docs/desktop.md"), "{0:.2f} s"),
+    ("picture_share_1280x800_live", ("docs/results.md", "docs/desktop.md"), "{0:.1%}"),
     ("label_contradictions_wolfganglanger", ("docs/results.md", "docs/desktop.md"), "472 rows {0} have labels without"),
     ("ferplus_majority_accuracy_edge", ("README.md", "docs/results.md"), "{0:.1%} ({1:.1%} to {2:.1%})"),
     ("ferplus_majority_macro_f1_edge", ("docs/results.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),

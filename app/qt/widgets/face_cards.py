@@ -243,5 +243,5 @@ def pose_text(row: FaceRow | None) -> str:
         if abs(angle) >= _FRONTAL_DEG
     ]
     translate = QCoreApplication.translate
-    form = translate("mien", "head {angles}") if parts else translate("mien", "facing the camera")
+    form = translate("mien", "head {angles}") if parts else translate("mien", "frontal")
     return form.format(angles=", ".join(parts))

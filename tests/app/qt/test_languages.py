@@ -58,7 +58,8 @@ _SAME: Final = (
     r"onnxruntime|openvino",
     r"fake (expression|action_units): fake CPU",  # models, backends and devices
     r"[\w.-]*/\S*",  # folders
-    rf"({FILM}-\d|long)(\.mp4)?",  # a file, or the folder of its results
+    rf"({FILM}-\d|long)\.mp4",
+    rf"{FILM}-\d",  # the session of one
     SESSION,
     r"camera-\d-[\d-]+",  # a recording
 )

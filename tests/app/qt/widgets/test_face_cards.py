@@ -79,7 +79,7 @@ def test_a_click_or_return_chooses_the_face(cards: FaceCards) -> None:
 
 @pytest.mark.parametrize(
     ("yaw", "pitch", "text"),
-    [(0, 0, "facing the camera"), (12, -22, "head → 10°, ↓ 20°"), (None, None, ""), (-47, 9, "head ← 45°")],
+    [(0, 0, "frontal"), (12, -22, "head → 10°, ↓ 20°"), (None, None, ""), (-47, 9, "head ← 45°")],
 )
 def test_the_direction_of_the_head_is_given_in_steps(yaw: float | None, pitch: float | None, text: str) -> None:
     assert pose_text(dataclasses.replace(ONE, yaw=yaw, pitch=pitch)) == text
