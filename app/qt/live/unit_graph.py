@@ -390,11 +390,11 @@ class GraphCanvas(DrawnPanel):
         if not len(self._links):
             return self.tr("The model keeps no link of {least} or more.").format(least=MIN_LINK)
         use = self.tr(
-            "Shows where the model used its links between units otherwise than usual in this session. It explains an "
-            "estimate; it does not measure muscles that work together. In the shipped model links change little."
+            "Shows where the model used its links otherwise than usual in this session. It explains an estimate, and "
+            "measures no muscles. In the shipped model links change little."
         )
         left_out = self.tr("Learned links below {least} are left out.").format(least=MIN_LINK)
-        return f"{use}\n{left_out} " + self.tr("Click a unit, or use the arrow keys, to read its numbers.")
+        return f"{use}\n{left_out} " + self.tr("Click a unit to read its numbers.")
 
     def _describe(self) -> None:
         self.setAccessibleDescription(self._text())
