@@ -483,10 +483,7 @@ class LiveBridge(QObject):
 
     def _end_running(self) -> Exception | None:
         run, self._running = self._running, None
-        error = error_of(run.end) if run is not None else None
-        if isinstance(error, ThreadStuckError):
-            self._engines.abandon()
-        return error
+        return error_of(run.end) if run is not None else None  # an engine that is stuck is dropped there
 
     def _on_changed(self, changed: _Changed) -> None:
         if changed.number != self._number:
