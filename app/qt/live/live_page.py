@@ -151,9 +151,9 @@ class LivePage(Page):
         self.performance.open_below(self._performance_button)
 
     def show_limits(self) -> None:
-        """Show the limits, and focus the first slider."""
+        """Show the limits, and focus their slider."""
         self.workspace.reveal(self.limits)
-        self.limits.accept.setFocus()
+        self.limits.boldness.setFocus()
 
     # Signals of the bridge.
 
@@ -369,6 +369,7 @@ class LivePage(Page):
         self.bridge.recording.changed.connect(self._follow_recording)
         self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
+        self.bridge.recording.open_requested.connect(self.session_requested)
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)
         self.view.region_changed.connect(self.bridge.set_region)

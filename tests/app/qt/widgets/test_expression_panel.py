@@ -75,10 +75,10 @@ def count(widget: QWidget, colour: QColor) -> int:
 def test_an_accepted_face_has_one_label_with_its_percentage(chip: DecisionChip) -> None:
     chip.show_row(ACCEPTED)
     assert chip.text.icon is IconName.ACCEPTED
-    assert chip.text.headline == "happy 82%"
+    assert chip.text.headline == "happy 82 %"
     assert "FERPlus PrivateTest" in chip.toolTip()
     assert "Not measured for your camera" in chip.toolTip()
-    assert chip.accessibleName() == "happy 82%"
+    assert chip.accessibleName() == "happy 82 %"
 
 
 def test_an_ambiguous_face_has_both_labels(chip: DecisionChip) -> None:
@@ -140,8 +140,8 @@ def test_the_percentage_is_updated_while_the_label_stays(chip: DecisionChip) -> 
     before = screenshot(chip)
     chip.show_row(dataclasses.replace(ACCEPTED, shares=(0.55,)))
     assert screenshot(chip) != before
-    assert chip.text.headline == "happy 55%"
-    assert chip.accessibleName() == "happy 55%"
+    assert chip.text.headline == "happy 55 %"
+    assert chip.accessibleName() == "happy 55 %"
 
 
 def test_only_competing_labels_are_hatched(panel: ExpressionPanel) -> None:
@@ -154,7 +154,7 @@ def test_only_competing_labels_are_hatched(panel: ExpressionPanel) -> None:
 
 def test_bars_are_described_in_steps_of_ten_percent(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
-    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+    assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
 
 
 STEADY = dataclasses.replace(
@@ -174,8 +174,8 @@ def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(
 ) -> None:
     panel.show_row(STEADY)
     chip.show_row(STEADY)
-    assert chip.text.headline == "happy 82%"
-    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+    assert chip.text.headline == "happy 82 %"
+    assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
     assert not panel.aleatoric.over
     assert not panel.ood_score.over
 
@@ -192,6 +192,7 @@ def test_a_thin_line_on_each_bar_shows_the_frame_alone(panel: ExpressionPanel) -
 
 
 def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, chip: DecisionChip) -> None:
+    panel.uncertainty.details.open()
     panel.show_row(ACCEPTED)
     chip.show_row(ACCEPTED)
     QApplication.processEvents()
@@ -269,7 +270,7 @@ def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None
     panel.show_row(ACCEPTED)
     assert not any(timer.isActive() for timer in panel.findChildren(QTimer))
     panel.show()
-    assert panel.bars.accessibleDescription() == "about happy 80%, surprised 10%, neutral 10%"
+    assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
 
 
 def test_a_narrow_panel_has_the_names_above_the_bars(panel: ExpressionPanel) -> None:
@@ -285,4 +286,4 @@ def test_a_narrow_panel_has_the_names_above_the_bars(panel: ExpressionPanel) -> 
 def test_the_last_of_several_fast_rows_is_painted(chip: DecisionChip, qtbot: QtBot) -> None:
     for share in (0.5, 0.6, 0.7):
         chip.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
-    qtbot.waitUntil(lambda: chip.text.headline == "happy 70%", timeout=5000)
+    qtbot.waitUntil(lambda: chip.text.headline == "happy 70 %", timeout=5000)
