@@ -8,11 +8,12 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.qt import theme
 from app.qt.widgets.decision_chip import DecisionChip
 from app.qt.widgets.drawn_panel import DrawnPanel, bold
+from app.qt.widgets.page_parts import settle
 from app.session.rows import NO_FACE, FaceRow
 from engine.types import UInt8
 
@@ -203,13 +204,7 @@ class FaceCards(QWidget):
         for _ in range(_PASSES):
             self._heights = self._needed_heights()
             for card in self._cards:
-                _activate(card)
-            around: QWidget | None = self
-            while around is not None and not around.isWindow() and not isinstance(around, QScrollArea):
-                _activate(around)
-                around = around.parentWidget()
-            if isinstance(around, QScrollArea):
-                QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
+                settle(card.chip)
             if self._needed_heights() == self._heights:  # else a scroll bar came or went, and changed the width
                 return
 
@@ -225,12 +220,6 @@ class FaceCards(QWidget):
             if place < count:
                 self._needed_s[place] = now_s
             card.setVisible(place < count or now_s - self._needed_s[place] < _KEEP_S)
-
-
-def _activate(widget: QWidget) -> None:
-    layout = widget.layout()
-    if layout is not None:
-        layout.activate()
 
 
 def pose_text(row: FaceRow | None) -> str:

@@ -15,7 +15,7 @@ from app.qt.translation import translated
 from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.face_cards import FaceCards
 from app.qt.widgets.face_map import FaceMap
-from app.qt.widgets.page_parts import text_label
+from app.qt.widgets.page_parts import settle, text_label
 from app.session.rows import NO_FACE, FaceRow, SessionHeader
 from app.settings.limits import Limits
 from engine.types import UInt8
@@ -33,6 +33,7 @@ class FaceColumn(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.cards, self.expression, self.map = FaceCards(), ExpressionPanel(), FaceMap()
+        self._sentence_height = 0
         self.cards.chosen.connect(self.face_chosen)
         self.standing_line = text_label(translated(DISCLAIMER), "dim")
         left = QWidget()
@@ -72,6 +73,10 @@ class FaceColumn(QWidget):
         row = next((row for row in rows if row.face_id == followed and row.decision != NO_FACE), None)
         self.expression.show_row(row)
         self.map.show_row(row)
+        sentence = self.expression.uncertainty.sentence
+        if sentence.minimumHeight() != self._sentence_height:
+            self._sentence_height = sentence.minimumHeight()
+            settle(sentence)
         return row
 
     def forget(self) -> None:

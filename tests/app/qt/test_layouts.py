@@ -52,7 +52,7 @@ def test_no_page_scrolls_inside_a_scroll_or_cuts_a_text(
     make: Make, until: Until, tmp_path: Path, width: int, height: int, scale: int
 ) -> None:
     write_queue(tmp_path)
-    fixture = make(scale_percent=scale)
+    fixture = make(theme="light", scale_percent=scale)
     window = fixture.window
     window.resize(width, height)
     session, problems = write_session(tmp_path), []

@@ -44,7 +44,7 @@ def test_cards_are_in_the_order_of_the_ids_whichever_face_is_larger(cards: FaceC
     for rows in ((ONE, TWO), (TWO, ONE)):
         cards.show_faces(rows, 3, {3: picture})
         assert [card.face_id for card in cards.cards] == [1, 3]
-        assert [card.chip.text.headline for card in cards.cards] == ["sad 60%", "happy 80%"]
+        assert [card.chip.text.headline for card in cards.cards] == ["sad 60 %", "happy 80 %"]
     assert cards.cards[1].head.pose == "head ← 30°"
     assert "Face 3" in cards.cards[1].head.accessibleName()
 
