@@ -44,13 +44,14 @@ from app.terminal import (
     stop_on_signal,
 )
 from app.termination import INTERRUPTED
-from engine.errors import ThreadStuckError
+from engine.errors import OutputError, ThreadStuckError
 
 if TYPE_CHECKING:
     from app.annotate import AnnotateOptions, JobControl, Outcome
     from app.batch import ItemResult
     from app.cluster.records import Report, WorkerChoice, WorkerSetup
     from app.engine_cache import EngineCache
+    from app.session.folder import SessionFolder
     from engine.capture.source import FrameSource
     from engine.config import EngineConfig
 
@@ -197,6 +198,8 @@ def _annotate_all(
         return outcome
 
     with EngineCache(settings, tracker) as cache:
+        if folders and _needs_video_engine(sources.found[0].spec, folders[0]):
+            cache.prepare()
         pairs = list(zip(sources.found, folders, strict=True))
         results += run_batch(pairs, annotate_one, control, partial(_print_result, cache=cache))
     status = _finish_batch(results, partial(write_failed, out))
@@ -204,6 +207,17 @@ def _annotate_all(
         sys.stdout.flush()
         os._exit(status)  # a normal exit would wait for the stuck thread, which may hold the disk
     return status
+
+
+def _needs_video_engine(spec: str, folder: SessionFolder) -> bool:
+    """Whether a source is a video file whose session is not finished; False if in doubt."""
+    from app.session.folder import SessionState
+    from engine.capture.opening import is_video
+
+    try:
+        return Path(spec).is_file() and is_video(Path(spec)) and folder.state() is not SessionState.FINISHED
+    except (OSError, ValueError, OutputError):  # annotating it tells
+        return False
 
 
 def _annotate_with_workers(
@@ -237,7 +251,8 @@ def _print_ending(result: ItemResult) -> None:
         print_internal_error(result.error)
     elif result.error is not None:
         print_error(result.problem)
-        if result.error.__cause__ is not None:  # of a lost worker, as the cluster reports it
+        # Of a lost worker, as the cluster reports it; what the system says is in the problem.
+        if not isinstance(result.error.__cause__, (OSError, type(None))):
             print_saved_traceback(result.error)
     if result.outcome is not None:
         _print_outcome(result.outcome, result.address)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import TypeAlias
 
 from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig, TrackerName
 from engine.engine import Engine
+from engine.overlap import SideThread
 
 #: Opens an engine for a config and a tracker; the flag is set for unrelated images (`Engine.open`).
 OpenEngine: TypeAlias = Callable[[EngineConfig, TrackerName, bool], Engine]
@@ -32,10 +35,19 @@ class EngineCache:
         self._opened_with = self._wanted
         self._open_engine = open_engine
         self._engines: dict[bool, Engine] = {}  # by whether it is for still images
+        self._side = SideThread[Engine]("mien-open-engine")
+        self._prepared: Future[Engine] | None = None  # for video
 
     def configure(self, config: EngineConfig, tracker: TrackerName) -> None:
         """Use other settings from the next `engine_for` on."""
         self._wanted = (config, tracker)
+
+    def prepare(self) -> None:
+        """Begin to open the engine for video on a thread, while the caller opens the source; for a new cache.
+
+        An error is raised by the `engine_for` that needs the engine.
+        """
+        self._prepared = self._side.start(partial(self._open_engine, *self._opened_with, False))
 
     def engine_for(self, source: FrameSource) -> Engine:
         """Return the engine for a source, opening it if needed; engines with other settings are closed first.
@@ -48,8 +60,9 @@ class EngineCache:
             self.close()
             self._opened_with = wanted
         still = source.info.kind is SourceKind.PICTURES
+        prepared = None if still else self._take_prepared()
         if still not in self._engines:
-            self._engines[still] = self._open_engine(*wanted, still)
+            self._engines[still] = prepared.result() if prepared else self._open_engine(*wanted, still)
         return self._engines[still]
 
     def reopen(self, source: FrameSource) -> Engine:
@@ -67,9 +80,17 @@ class EngineCache:
 
     def close(self) -> None:
         """Close the open engines. No thread may be using one."""
-        engines, self._engines = self._engines, {}
-        for engine in engines.values():
+        engines, self._engines = list(self._engines.values()), {}
+        self._side.end()
+        prepared = self._take_prepared()
+        if prepared is not None and prepared.exception() is None:
+            engines.append(prepared.result())
+        for engine in engines:
             engine.close()
+
+    def _take_prepared(self) -> Future[Engine] | None:
+        prepared, self._prepared = self._prepared, None
+        return prepared
 
     def __enter__(self) -> EngineCache:
         return self

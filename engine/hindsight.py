@@ -115,7 +115,7 @@ class Hindsight:
         self._held.append(_Held(result, self._number, pending, samples_of(result)))
         now_confirmed = {face.track.track_id for face in result.faces} - pending
         for held in self._held:
-            if self._may_wait(held, frame):
+            if held.pending and self._may_wait(held, frame):
                 held.confirmed |= held.pending & now_confirmed
                 held.pending -= now_confirmed
         self._number += 1

@@ -161,10 +161,13 @@ class AUEstimate:
     mask_mean: Float32  # (K, K) mean of the sampled edge mask
     mask_std: Float32  # (K, K) its standard deviation
     adjacency: Float32  # (K, K) learned, normalised
+    intensity: Float32 | None = None  # (K,) 0-5, where the model grades it
 
     def __post_init__(self) -> None:
         units = self.codes.shape[0]
         _freeze(self, "codes", (units,), np.int64)
+        if self.intensity is not None:
+            _freeze(self, "intensity", (units,), np.float32)
         for name in ("occurrence", "occurrence_std", "aleatoric", "epistemic"):
             _freeze(self, name, (units,), np.float32)
         for name in ("mask_mean", "mask_std", "adjacency"):

@@ -7,6 +7,7 @@ works on any number of leading axes, so that training calls the same functions.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,14 +58,21 @@ def ood_score(epistemic: float, quantiles: Sequence[float]) -> float:
     Raises:
         ValueError: a value is NaN or infinite, or there are fewer than two quantiles, or they fall.
     """
-    steps = np.asarray(quantiles, np.float64)
-    if math.isnan(epistemic) or steps.size < 2 or not np.isfinite(steps).all() or (np.diff(steps) < 0).any():
+    steps, shares, rise = _places(tuple(quantiles))
+    if math.isnan(epistemic) or not rise:
         raise ValueError(f"epistemic {epistemic} cannot be placed among {steps.size} quantiles, which must rise")
-    shares = np.linspace(0.0, 1.0, steps.size)
     first = int(np.searchsorted(steps, epistemic, "left"))
     if first < steps.size and steps[first] == epistemic:
         return float(shares[first])  # of equal quantiles the first: faces with the same value are not smaller
     return float(np.interp(epistemic, steps, shares))
+
+
+@functools.lru_cache(maxsize=4)
+def _places(quantiles: tuple[float, ...]) -> tuple[Float64, Float64, bool]:
+    """The quantiles, their shares, and whether they are two or more that rise."""
+    steps = np.asarray(quantiles, np.float64)
+    rise = steps.size > 1 and bool(np.isfinite(steps).all()) and not (np.diff(steps) < 0).any()
+    return steps, np.linspace(0.0, 1.0, steps.size), rise
 
 
 def decompose(members: FloatArray) -> ExpressionUncertainty:

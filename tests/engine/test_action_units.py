@@ -35,6 +35,7 @@ class SampleBackend:
         self.contract = contract
         self.runs: list[dict[str, Float32]] = []
         self._logits = logits
+        self.graded: Float32 | None = None  # (N, K), where the network grades intensity
 
     def run(self, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
         self.runs.append(dict(inputs))
@@ -42,7 +43,8 @@ class SampleBackend:
         square = np.zeros((units, units), np.float32)
         masks = np.broadcast_to(square, (faces, units, units))
         logits = np.broadcast_to(self._logits, (faces, *self._logits.shape))
-        return {"logits": logits, "mask_mean": masks, "mask_std": masks, "adjacency": square}
+        outputs = {"logits": logits, "mask_mean": masks, "mask_std": masks, "adjacency": square}
+        return outputs if self.graded is None else outputs | {"intensity": self.graded}
 
     def close(self) -> None:
         """Nothing to free."""
@@ -116,13 +118,38 @@ def test_all_faces_take_one_run_with_the_noise_bank_of_the_contract(
     assert [tuple(estimate.codes) for estimate in estimator.estimate([face(), face()])] == [(1, 12, 25)] * 2
     (inputs,) = backend.runs
     assert inputs["image"].shape == (2, 1, 96, 96)
-    expected = np.random.default_rng(9).standard_normal((4, 2, 3, 3), dtype=np.float32)
-    np.testing.assert_array_equal(inputs["noise"], expected)
+    np.testing.assert_array_equal(inputs["noise"], noise_bank(4, 3, seed=9))
 
 
 def test_the_noise_bank_depends_only_on_its_seed() -> None:
     np.testing.assert_array_equal(noise_bank(3, 2, seed=1), noise_bank(3, 2, seed=1))
     assert not np.array_equal(noise_bank(3, 2, seed=1), noise_bank(3, 2, seed=2))
+
+
+@pytest.mark.parametrize("samples", [2, 5, 20])
+def test_every_edge_of_the_noise_bank_has_mean_0_and_variance_1(samples: int) -> None:
+    bank = noise_bank(samples, 18, seed=0)
+    assert bank.shape == (samples, 2, 18, 18)
+    assert bank.dtype == np.float32
+    np.testing.assert_allclose(bank.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(bank.var(0), 1, atol=1e-5)
+    half = bank[: samples // 2]
+    np.testing.assert_array_equal(bank[samples // 2 : 2 * (samples // 2)], -half)
+
+
+def test_a_single_sample_is_the_mask_at_the_mean_of_its_logits() -> None:
+    np.testing.assert_array_equal(noise_bank(1, 4, seed=3), np.zeros((1, 2, 4, 4), np.float32))
+
+
+def test_the_intensity_of_a_network_that_grades_it_is_passed_on(action_unit_model: ModelMaker, face: FaceMaker) -> None:
+    contract = read_contract(action_unit_model(units=(1, 12), samples=2))
+    backend = SampleBackend(contract, np.zeros((2, 2), np.float32))
+    (without,) = ActionUnitEstimator(backend).estimate([face()])
+    assert without.intensity is None
+    backend.graded = np.array([[1.5, 4.0], [0.0, 2.0]], np.float32)
+    first, second = ActionUnitEstimator(backend).estimate([face(), face()])
+    np.testing.assert_array_equal(first.intensity, [1.5, 4.0])
+    np.testing.assert_array_equal(second.intensity, [0.0, 2.0])
 
 
 def test_sigmoid_saturates_without_overflow() -> None:

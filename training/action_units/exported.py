@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +40,14 @@ class ExportedActionUnits:
     def logits(self, crops: UInt8, samples: int | None = None) -> Float32:
         """Sampled logits (N, S, K) of crops (N, 96, 96), not yet divided by the temperature.
 
-        S is the contract's unless given. The first samples of a larger bank are those of a smaller one.
+        S is the contract's unless given; every number of samples has a bank of its own.
         """
         return run_logits(self._session, crops, self._bank(samples))
+
+    def sampled(self, crops: UInt8, bank: Float32) -> tuple[Float32, Float32]:
+        """Logits (N, S, K) and mean mask (N, K, K) of crops (N, 96, 96) with a noise bank (S, 2, K, K)."""
+        logits, masks = run_outputs(self._session, ("logits", "mask_mean"), crops, bank)
+        return logits, masks
 
     def latency_ms(self, crop: UInt8, samples: int, runs: int) -> float:
         """Median milliseconds for one crop (96, 96), from grey levels to outputs."""
@@ -68,8 +74,15 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def run_logits(session: onnxruntime.InferenceSession, crops: UInt8, bank: Float32) -> Float32:
     """Logits (N, S, K) of crops (N, 96, 96) with a noise bank (S, 2, K, K)."""
+    return run_outputs(session, ("logits",), crops, bank)[0]
+
+
+def run_outputs(
+    session: onnxruntime.InferenceSession, names: Sequence[str], crops: UInt8, bank: Float32
+) -> list[Float32]:
+    """Named outputs, N first, of crops (N, 96, 96) with a noise bank (S, 2, K, K)."""
     parts = []
     for start in range(0, len(crops), _BATCH):
         image = network_input(crops[start : start + _BATCH]).numpy()
-        parts.append(session.run(["logits"], {"image": image, "noise": bank})[0])
-    return np.concatenate(parts)
+        parts.append(session.run(list(names), {"image": image, "noise": bank}))
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

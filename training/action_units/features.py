@@ -64,6 +64,8 @@ class TrainingFaces:
         self.occurs = torch.from_numpy(faces.occurs)  # (N, K)
         self.known = torch.from_numpy(faces.known)  # (N, K)
         self.targets = torch.from_numpy(faces.targets)  # (N, K)
+        self.graded = torch.from_numpy(faces.graded() / 5)  # (N, K) intensity 0-1, NaN where unknown
+        self.crops = faces.crops
         self._crops = torch.from_numpy(faces.crops)
         self._config, self._device = config, device
 
@@ -96,6 +98,11 @@ class FeatureTask:
         features = self.model.features(self._train.changed(rows, generator))
         targets, known = self._train.targets[rows].to(self._device), self._train.known[rows].to(self._device)
         return weighted_unit_loss(label_terms(self.model.classifier(features).float(), targets, known), self._tau)
+
+    def some_crops(self, count: int) -> UInt8:
+        """At most ``count`` training crops (n, S, S), evenly over all of them."""
+        crops = self._train.crops
+        return crops[:: max(1, len(crops) // count)][:count]
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Validation figures of the stage-1 classifier."""

@@ -16,10 +16,12 @@ from torch import Tensor
 from engine.action_units import noise_bank
 from engine.config import read_toml
 from engine.facs import unit_code
+from engine.tracking.face_models import sha256_of
 from engine.types import Float32, UInt8
 from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, network_input
 from training.action_units.graph import GraphTask, view_features
 from training.action_units.model import UGN, Variant
+from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.trainer import channels_last, fit
@@ -27,7 +29,7 @@ from training.loop.trainer import channels_last, fit
 Report = Callable[[str], None]
 
 #: Facts of a stage that must match, where present, before training resumes in its folder.
-_SAME: Final = ("units", "data", "test_fold", "balanced", "variant", "trunk_sha256")
+_SAME: Final = ("units", "data", "test_fold", "balanced", "variant", "start_sha256", "trunk_sha256")
 #: Settings that must match too: stage 1 depends on these, stage 2 on all.
 _STAGE_1: Final = ("model", "stage1", "augment")
 #: Settings that affect logging and checkpoints, but not the result.
@@ -52,8 +54,11 @@ def fit_action_units(
     device: str = "cpu",
     report: Report = print,
     data_description: str = "",
+    start: Path | None = None,
 ) -> UGN:
     """Train the config's variant, or resume it; RUN receives stage1/ and, for a graph, stage2/.
+
+    ``start`` is an exported model whose trunk is the first stage's initial one.
 
     ``data_description`` goes into the contract; the default lists the sources and their sizes.
 
@@ -67,7 +72,9 @@ def fit_action_units(
     if untaught:
         report(f"no positive training label, so never predicted: {', '.join(map(unit_code, untaught))}")
     report("stage 1: features")
-    trunk = fit_features(split, config, run / "stage1", variant is not Variant.RESNET, where, facts, report)
+    if start is not None:
+        facts["start_sha256"] = sha256_of(start)
+    trunk = fit_features(split, config, run / "stage1", variant is not Variant.RESNET, where, facts, report, start)
     if not variant.has_graph:
         return trunk
     report("stage 2: graph")
@@ -82,6 +89,7 @@ def fit_features(
     device: torch.device,
     facts: dict[str, Any],
     report: Report = print,
+    start: Path | None = None,
 ) -> UGN:
     """Stage 1: the trunk with its classifier, units weighted by rarity where ``balanced``; folder as in `fit`.
 
@@ -93,6 +101,8 @@ def fit_features(
     facts = {**_facts(split, config), "balanced": balanced, **facts}
     _require_same(folder, facts, _STAGE_1)
     task = FeatureTask(split, config, balanced, device)
+    if start is not None:
+        start_from_file(task, start)
     load_weights(fit(task, config.stage1, folder, facts, report), task.model)
     return task.model.eval()
 

@@ -19,9 +19,16 @@ from training.action_units.features import (
     network_input,
     unit_means,
 )
-from training.action_units.loss import adaptive_loss, adaptive_weights, label_terms, marginal_terms, mask_divergence
+from training.action_units.loss import (
+    adaptive_loss,
+    adaptive_weights,
+    intensity_loss,
+    label_terms,
+    marginal_terms,
+    mask_divergence,
+)
 from training.action_units.model import UGN, GraphOutput, UncertainGraphHead, Variant, decompose
-from training.data.action_unit_faces import UnitSplit
+from training.data.action_unit_faces import WEAK, UnitSplit
 from training.loop.trainer import channels_last
 
 #: Noise bank of validation during training; the contract's own seed is set at export.
@@ -33,7 +40,7 @@ _BATCH: Final = 128
 class GraphTask:
     """Stage 2 of a variant: the graph head, faces weighted by their epistemic uncertainty for UGN-B.
 
-    Targets are occurrences, as in the paper, so the probabilities are of occurrence.
+    Targets are occurrences, as in the paper, so the probabilities are of occurrence; weak labels are shares already.
     """
 
     def __init__(
@@ -52,6 +59,9 @@ class GraphTask:
         train = TrainingFaces(split.training, config.augment, device)
         self.samples = train.samples
         self._occurs, self._known = train.occurs.to(device), train.known.to(device)
+        weak = torch.from_numpy(split.training.sources == WEAK)[:, None]
+        self._graded = train.graded.to(device)
+        self._targets = torch.where(weak, train.targets, train.occurs.float()).to(device)
         self._features = view_features(model, train, config, device) if features is None else features
         if config.model.centred:
             self.model.set_rest(resting_features(self._features, self._known & ~self._occurs))
@@ -64,7 +74,7 @@ class GraphTask:
         """The variant's loss of the training faces with these row numbers (B,), and the prior on the masks."""
         views = torch.randint(len(self._features), rows.shape, generator=generator)
         features = self._features[views, rows].float()
-        targets, known = self._occurs[rows].float(), self._known[rows]
+        targets, known = self._targets[rows], self._known[rows]
         samples = max(1, self._config.marginal_samples)
         with torch.autocast(self._device.type, enabled=False):  # the head is small and its differences are fine-grained
             output = self.model(features, self._noise(len(rows), samples, generator))
@@ -72,7 +82,10 @@ class GraphTask:
                 terms = marginal_terms(output.logits, targets, known)
             else:
                 terms = label_terms(output.logits[:, 0], targets, known)
-            return adaptive_loss(terms, self._weights(features, generator)) + self._prior(output)
+            loss = adaptive_loss(terms, self._weights(features, generator)) + self._prior(output)
+            if output.intensity is None:
+                return loss
+            return loss + intensity_loss(output.intensity, self._graded[rows])
 
     def _weights(self, features: Tensor, generator: torch.Generator) -> Tensor:
         config = self._config

@@ -71,6 +71,13 @@ def weighted_unit_loss(terms: Tensor, tau: Tensor) -> Tensor:
     return (tau * terms).sum(1).mean()
 
 
+def intensity_loss(logits: Tensor, graded: Tensor) -> Tensor:
+    """Mean over the labelled faces of sum_i BCE of intensity 0-1 (N, K), NaN where unknown; 0 if none is known."""
+    known = ~graded.isnan()
+    terms = label_terms(logits, graded.nan_to_num(), known)
+    return terms.sum() / known.any(1).sum().clamp(min=1)
+
+
 def adaptive_weights(epistemic: Tensor, group: int = WEIGHTING_GROUP, temperature: float = 0.0) -> Tensor:
     """w_k = 1 + softmax(U)_k over each group of faces, U_k the sum of the face's epistemic parts (N, K) in nats.
 

@@ -32,6 +32,7 @@ faces128, 12 units with the labels of the first model).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -40,6 +41,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.layers.residual import ResidualBlock, conv_norm, fan_out
+
+#: Intensity of a unit at its maximum, grade E of FACS.
+HIGHEST_INTENSITY = 5.0
 
 
 class Variant(str, Enum):
@@ -72,14 +76,19 @@ class UGNConfig:
     projection: int = 64  # width of g
     mask: str = "sampled"  # or "none": M = 1, which is GN-D
     centred: bool = True
-    initial_edge: float = 0.1  # B starts uniform in 0..this: at 0 its gradient through relu would be 0
+    links: str = "relu"  # of Eq. b; with "softplus" an edge that has faded can return
+    self_noise: bool = True  # whether the mask of a unit's own loop is sampled too; False: only those of edges
+    initial_edge: float = 0.1  # A starts uniform in 0..twice this: at 0 its gradient through relu would be 0
     initial_sigma: float = 1.0
+    intensity: bool = False  # an output 0-5 per unit, from its own vector alone
 
     def __post_init__(self) -> None:
         if self.pooling not in ("attention", "linear"):
             raise ValueError(f"pooling must be 'attention' or 'linear', not {self.pooling!r}")
         if self.mask not in ("sampled", "none"):
             raise ValueError(f"mask must be 'sampled' or 'none', not {self.mask!r}")
+        if self.links not in ("relu", "softplus"):
+            raise ValueError(f"links must be 'relu' or 'softplus', not {self.links!r}")
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths {self.widths} and blocks {self.blocks} must have the same length")
 
@@ -99,6 +108,7 @@ class GraphOutput:
 
     logits: Tensor  # (N, S, K)
     layers: tuple[MaskSample, MaskSample]
+    intensity: Tensor | None  # (N, K) logits of intensity 0-1, where the model grades it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +178,11 @@ class UncertainGraphLayer(nn.Module):
         super().__init__()
         units = config.units
         self.sampled = config.mask == "sampled"
-        self.edges = nn.Parameter(torch.rand(units, units) * config.initial_edge)  # B
+        self.rectify: Callable[[Tensor], Tensor] = torch.relu if config.links == "relu" else functional.softplus
+        self.edges = nn.Parameter(_initial_edges(config))  # B
+        self.noisy: Tensor  # (K, K) 1 where the mask is sampled
+        own = 1.0 if config.self_noise else 0.0
+        self.register_buffer("noisy", 1 - (1 - own) * torch.eye(units), persistent=False)
         self.project = nn.Linear(width_in, config.projection, bias=False)  # P
         # Halves of a_mu and a_sg: the first meets node i, the second node j. The dot product with [g_i ; g_j] is their
         # sum, so no (K, K, 2 d') tensor is needed.
@@ -182,7 +196,7 @@ class UncertainGraphLayer(nn.Module):
 
     def adjacency(self) -> Tensor:
         """The learned adjacency (K, K), symmetric, normalised."""
-        edges = torch.relu(self.edges + self.edges.T) + torch.eye(len(self.edges), device=self.edges.device)  # Eq. b
+        edges = self.rectify(self.edges + self.edges.T) + torch.eye(len(self.edges), device=self.edges.device)  # Eq. b
         scale = edges.sum(1).rsqrt()
         return scale.unsqueeze(1) * edges * scale  # Eq. b
 
@@ -200,13 +214,24 @@ class UncertainGraphLayer(nn.Module):
     def forward(self, nodes: Tensor, noise: Tensor) -> tuple[Tensor, MaskSample]:
         """Nodes (N, S or 1, K, D) and eps (S, K, K) or (N, S, K, K) to nodes (N, S, K, D') and their mask."""
         mu, sigma = self.mask_parameters(nodes)
-        mask = torch.sigmoid(mu + sigma * noise)  # (N, S, K, K) Eq. d
+        mask = torch.sigmoid(mu + sigma * (noise * self.noisy))  # (N, S, K, K) Eq. d
         hidden = torch.relu((mask * self.adjacency()) @ self.weight(nodes) + self.bias)  # (N, S, K, D') Eq. 3
         return hidden, MaskSample(mask, mu, sigma)
 
 
+def _initial_edges(config: UGNConfig) -> Tensor:
+    """B (K, K) from which the rectified B + B^T is uniform-like in 0..2 initial_edge, whatever rectifies it."""
+    start = torch.rand(config.units, config.units) * config.initial_edge
+    if config.links == "relu":
+        return start
+    return torch.expm1((2 * start).clamp(min=1e-3)).log() / 2  # softplus^-1, half of it for each of B and B^T
+
+
 class UncertainGraphHead(nn.Module):
-    """Two uncertain graph layers and a logistic regression per unit (stage 2); `rest` stays 0 where not centred."""
+    """Two uncertain graph layers and a logistic regression per unit (stage 2); `rest` stays 0 where not centred.
+
+    Intensity, where the model has it, is another regression on the unit's own vector.
+    """
 
     def __init__(self, config: UGNConfig) -> None:
         super().__init__()
@@ -215,13 +240,16 @@ class UncertainGraphHead(nn.Module):
         self.first = UncertainGraphLayer(config, config.widths[-1])
         self.second = UncertainGraphLayer(config, config.graph_width)
         self.classifier = UnitClassifier(config.units, config.graph_width)
+        self.intensity = UnitClassifier(config.units, config.widths[-1]) if config.intensity else None
 
     def forward(self, features: Tensor, noise: Tensor) -> GraphOutput:
         """Features (N, K, D) and eps (S, 2, K, K), one bank for all faces, or (N, S, 2, K, K), one for each."""
-        nodes = (features - self.rest).unsqueeze(1)  # (N, 1, K, D)
+        centred = features - self.rest
+        nodes = centred.unsqueeze(1)  # (N, 1, K, D)
         hidden, first = self.first(nodes, noise[..., 0, :, :])  # (N, S, K, D')
         hidden, second = self.second(hidden, noise[..., 1, :, :])  # (N, S, K, D')
-        return GraphOutput(self.classifier(hidden), (first, second))
+        intensity = None if self.intensity is None else self.intensity(centred)
+        return GraphOutput(self.classifier(hidden), (first, second), intensity)
 
     def set_rest(self, rest: Tensor) -> None:
         """Set the mean features (K, D) of faces without each unit."""
@@ -255,16 +283,20 @@ class UGNExport(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """Image (N, 1, S, S) and eps (S, 2, K, K).
 
         Returns logits (N, S, K); mean and standard deviation of the mask over the samples (N, K, K), each the mean over
-        both layers; the adjacency (K, K), likewise.
+        both layers; the adjacency (K, K), likewise; and intensities (N, K) 0-5 where the model has them.
         """
         output = self.model(image, noise)
         means = [layer.mask.mean(1) for layer in output.layers]
         stds = [_std(layer.mask, mean) for layer, mean in zip(output.layers, means, strict=True)]
-        return output.logits, (means[0] + means[1]) / 2, (stds[0] + stds[1]) / 2, self.model.head.adjacency()
+        masks = (means[0] + means[1]) / 2, (stds[0] + stds[1]) / 2
+        graph = (output.logits, *masks, self.model.head.adjacency())
+        if output.intensity is None:
+            return graph
+        return (*graph, HIGHEST_INTENSITY * torch.sigmoid(output.intensity))
 
 
 def _std(samples: Tensor, mean: Tensor) -> Tensor:

@@ -62,9 +62,10 @@ _TIES: Final = (
     (15, "sadness"),
     (17, "sadness"),
     (10, "disgust"),
+    (20, "fear"),
 )
 #: Units whose blendshape also rises with an expression unrelated to the unit.
-_CONTRARY: Final = {10: "happiness"}
+_CONTRARY: Final = {10: "happiness", 20: "happiness"}
 #: From this AUROC for the tied expression, against all others, photographs keep a unit that rendered faces mask, if at
 #: least this many faces have the expression.
 _CONFIRMED, _CONFIRMING_FACES = 0.70, 100

@@ -41,6 +41,7 @@ from training.evaluation.faces import FacesConfig, evaluate_faces
 from training.evaluation.head_pose import compare_head_pose
 from training.evaluation.swapped_landmarks import evaluate_landmarks
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
+from training.evaluation.unit_reference import evaluate_reference
 from training.loop.json_report import write_report
 from training.reports.action_units import write_action_units_report
 from training.reports.expression import write_expression_report
@@ -163,6 +164,21 @@ def evaluate_au_command(
     """Figures per unit on held-out people, and whether units separate the expressions that FACS ties them to."""
     configure_torch(threads)
     measure_file(model, read_faces_of(data, cache, workers), test_fold, out, fer, split, cache, threads, echo)
+
+
+@commands.command("au-reference")
+def evaluate_au_reference_command(
+    model: Model,
+    media: Annotated[Path, typer.Option(help="Folder of clips.")],
+    reference: Annotated[Path, typer.Option(help="Folder with <clip>.csv as OpenFace writes them.")],
+    out: Out,
+    threads: Threads = 1,
+) -> None:
+    """Units against an independent program on clips; for measuring only, never to train or choose on."""
+    configure_torch(threads)
+    found = evaluate_reference(model, media, reference)
+    write_report(found, out)
+    echo(f"{found.clips} clips, {found.frames} frames: within-clip r {found.within_clip_r_mean7.text(2)}")
 
 
 def measure_file(

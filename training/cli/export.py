@@ -11,10 +11,11 @@ import typer
 from engine.alignment import CROP_SIDE_PX
 from engine.files import write_text
 from engine.records import json_text
-from training.action_units.export import export_action_units
+from training.action_units.export import calibrate_again, export_action_units
 from training.cli.options import CACHE, Cache, Fer, Model, Out, Run, TestFold, UnitSets, Workers, echo, read_unit_split
 from training.data.fer2013 import read_faces
 from training.evaluation.precision_files import write_precisions
+from training.evaluation.unit_reference import agreeing_units, evaluate_reference
 from training.expression.export import export_expression
 
 commands = typer.Typer(no_args_is_help=True, help="Calibrate a finished run and write its ONNX file and contract.")
@@ -47,6 +48,12 @@ def export_variants_command(
         write_text(report, json_text([asdict(figures) for figures in found]))
 
 
+Clips = Annotated[Path | None, typer.Option(help="Folder of clips, with --reference.")]
+Reference = Annotated[
+    Path | None, typer.Option(help="Folder with <clip>.csv as OpenFace writes them; only for which units are trusted.")
+]
+
+
 @commands.command("au")
 def export_au_command(
     data: UnitSets,
@@ -54,7 +61,7 @@ def export_au_command(
     out: Out,
     test_fold: TestFold = 1,
     fer: Annotated[
-        Path | None, typer.Option(help="FER2013 folder: PublicTest then counts in the choice of trusted units.")
+        Path | None, typer.Option(help="FER2013 folder: PublicTest then counts for thresholds and trusted units.")
     ] = None,
     precision: OnlyPrecision = None,
     workers: Workers = 2,
@@ -67,3 +74,25 @@ def export_au_command(
     export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, echo, tied)
     if fer is not None:
         write_precisions(out, fer, run / "cache", (precision,) if precision else (), echo)
+
+
+@commands.command("au-calibration")
+def export_au_calibration_command(
+    model: Model,
+    data: UnitSets,
+    test_fold: TestFold = 1,
+    fer: Annotated[Path | None, typer.Option(help="FER2013 folder, as in `export au`.")] = None,
+    media: Clips = None,
+    reference: Reference = None,
+    cache: Cache = CACHE,
+    workers: Workers = 2,
+) -> None:
+    """Calibrate an exported action-unit model again; its weights stay.
+
+    With --media and --reference, units that the reference contradicts or does not code are not trusted.
+    """
+    tied = read_faces(fer, "PublicTest", cache, CROP_SIDE_PX) if fer else None
+    agreeing = None
+    if media is not None and reference is not None:
+        agreeing = agreeing_units(evaluate_reference(model, media, reference))
+    calibrate_again(model, read_unit_split(data, test_fold, cache, workers), echo, tied, agreeing)

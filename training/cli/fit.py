@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from training import CONFIGS
+from training.action_units.exported import ExportedActionUnits
+from training.action_units.expression_prior import read_weak_faces
 from training.action_units.fit import fit_action_units, read_action_units_config
 from training.cli.options import (
     Device,
@@ -22,6 +25,7 @@ from training.cli.options import (
     echo,
     read_unit_split,
 )
+from training.data.action_unit_faces import joined
 from training.data.sources import Source
 from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
@@ -129,14 +133,23 @@ def fit_au_command(
     run: Run,
     test_fold: TestFold = 1,
     config: Settings = CONFIGS / "action_units.toml",
+    start: Annotated[Path | None, typer.Option(help="Exported model whose trunk is the initial one.")] = None,
+    fer: Annotated[
+        Path | None, typer.Option(help="FER2013 folder: its Training faces are added, weakly labelled with --start.")
+    ] = None,
     threads: Threads = 2,
     device: Device = "cpu",
     workers: Workers = 2,
 ) -> None:
     """Train an action-unit model (UGN or one of its baselines) on two folds of people."""
     configure_torch(threads)
+    if fer is not None and start is None:
+        raise typer.BadParameter("--fer needs --start MODEL, which labels its faces")
     settings = read_action_units_config(config)
     with process_group(device) as where:
         with rank_0_first():
             split = read_unit_split(data, test_fold, run / "cache", workers)
-        fit_action_units(split, settings, run, str(where), echo)
+            if fer is not None and start is not None:
+                weak = read_weak_faces(fer, run / "cache", ExportedActionUnits(start))
+                split = replace(split, training=joined([split.training, weak]))
+        fit_action_units(split, settings, run, str(where), echo, start=start)

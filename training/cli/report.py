@@ -61,8 +61,9 @@ def figures_expression_command(
 @figures_commands.command("au")
 def figures_au_command(
     report: Annotated[Path, typer.Argument(help="report.json of `evaluate au` with the open set and --fer.")],
+    reference: Annotated[Path | None, typer.Option(help="Report of `evaluate au-reference`.")] = None,
     out: Out = Path("docs/results/action_units.json"),
 ) -> None:
-    """Collect the figures of the action-unit model from its report; nothing is measured."""
-    write_figures(action_unit_figures(report), out)
+    """Collect the figures of the action-unit model from its reports; nothing is measured."""
+    write_figures(action_unit_figures(report, reference), out)
     echo(f"wrote {out}")

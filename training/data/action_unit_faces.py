@@ -17,6 +17,8 @@ import numpy.typing as npt
 from engine.types import Float32, Int64, UInt8
 
 FOLDS: Final = (1, 2, 3)
+#: Source of faces whose labels are probabilities, from expressions that people named; they are in no fold.
+WEAK: Final = "ferplus"
 #: Share of the people of the training folds used to choose thresholds and temperature, not for training.
 VALIDATION_SHARE: Final = 0.1
 
@@ -33,6 +35,7 @@ class UnitFaces:
     people: npt.NDArray[np.str_]  # (N,)
     folds: Int64  # (N,) each in FOLDS
     sources: npt.NDArray[np.str_]  # (N,) name of the data set
+    intensities: Float32 | None = None  # (N, K) 0-5, NaN where not labelled; None: nowhere
 
     def where(self, chosen: npt.NDArray[np.bool_] | Int64) -> UnitFaces:
         """The faces under a mask (N,) or at row numbers (n,)."""
@@ -45,7 +48,14 @@ class UnitFaces:
             self.people[chosen],
             self.folds[chosen],
             self.sources[chosen],
+            None if self.intensities is None else self.intensities[chosen],
         )
+
+    def graded(self) -> Float32:
+        """Intensities (N, K) 0-5, NaN where not labelled."""
+        if self.intensities is None:
+            return np.full(self.occurs.shape, np.nan, np.float32)
+        return self.intensities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +86,7 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
         np.concatenate([part.people for part in parts]),
         np.concatenate([part.folds for part in parts]),
         np.concatenate([part.sources for part in parts]),
+        np.concatenate([part.graded() for part in parts]),
     )
 
 

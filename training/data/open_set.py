@@ -124,6 +124,7 @@ def read_open_au(folder: Path) -> UnitFaces:
         people=np.array([rows[number].person for number in kept]),
         folds=np.array([rows[number].fold for number in kept], np.int64),
         sources=np.full(len(kept), NAME),
+        intensities=5 * intensities,
     )
 
 

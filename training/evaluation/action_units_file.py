@@ -18,6 +18,7 @@ from training.action_units.expression_check import ExpressionCheck, check_expres
 from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation.action_units import RESAMPLES, UnitReport, f1_half, judge, unit_report
+from training.evaluation.mask_noise import MaskNoise, measure_mask_noise
 from training.metrics.bootstrap import Figure
 
 #: Numbers of sampled masks that are compared (SPEC 3.3).
@@ -25,6 +26,8 @@ SAMPLE_COUNTS: Final = (1, 5, 20, 50)
 #: Samples of the measured time.
 TIMED_SAMPLES: Final = 20
 TIMED_RUNS: Final = 200
+#: Faces, evenly over the test faces, on which the bank is compared with many samples.
+NOISE_FACES: Final = 330
 _TIMED_THREADS: Final = (1, 2)
 
 
@@ -81,6 +84,7 @@ class UnitFileReport:
     sources: tuple[SourceReport, ...]
     by_samples: tuple[SamplesFigures, ...]
     fer: ExpressionCheck | None
+    noise: MaskNoise | None  # of at most NOISE_FACES test faces; None where no mask is sampled
     latency: tuple[Latency, ...]
 
 
@@ -110,15 +114,12 @@ def evaluate_units_file(
     network = ExportedActionUnits(model, threads)
     places = _places(network, test.units)
     calibration = network.calibration
-    most = max(*SAMPLE_COUNTS, calibration.mask_samples)
-    report(f"{len(test.people)} faces with {most} samples each")
-    logits = network.logits(test.crops, most)[..., places]
+    report(f"{len(test.people)} faces with {calibration.mask_samples} samples each")
+    logits = network.logits(test.crops)[..., places]
 
     def measured(faces: UnitFaces, sampled: Float32) -> UnitReport:
         thresholds = [calibration.thresholds[place] for place in places]
-        return unit_report(
-            faces, sampled[:, : calibration.mask_samples], calibration.temperature, thresholds, resamples
-        )
+        return unit_report(faces, sampled, calibration.temperature, thresholds, resamples)
 
     whole = measured(test, logits)
     chosen = {str(name): test.sources == name for name in np.unique(test.sources)}
@@ -131,8 +132,12 @@ def evaluate_units_file(
             SourceReport(name, whole if rows.all() else measured(test.where(rows), logits[rows]))
             for name, rows in chosen.items()
         ),
-        by_samples=tuple(_with_samples(test, logits, calibration.temperature, count) for count in SAMPLE_COUNTS),
+        by_samples=tuple(
+            _with_samples(test, network.logits(test.crops, count)[..., places], calibration.temperature)
+            for count in SAMPLE_COUNTS
+        ),
         fer=None if fer is None else _check(network, fer, resamples),
+        noise=_noise(network, test),
         latency=tuple(_latency(model, count, test) for count in _TIMED_THREADS),
     )
 
@@ -165,9 +170,16 @@ def _facts(network: ExportedActionUnits) -> UnitModelFacts:
     )
 
 
-def _with_samples(test: UnitFaces, logits: Float32, temperature: float, count: int) -> SamplesFigures:
-    judged = judge(logits[:, :count], temperature)
-    return SamplesFigures(count, f1_half(test, judged), float(judged.epistemic[test.known].mean()))
+def _with_samples(test: UnitFaces, logits: Float32, temperature: float) -> SamplesFigures:
+    judged = judge(logits, temperature)
+    return SamplesFigures(logits.shape[1], f1_half(test, judged), float(judged.epistemic[test.known].mean()))
+
+
+def _noise(network: ExportedActionUnits, test: UnitFaces) -> MaskNoise | None:
+    if network.calibration.mask_samples == 1:
+        return None
+    step = max(1, len(test.crops) // NOISE_FACES)
+    return measure_mask_noise(network, test.crops[::step][:NOISE_FACES])
 
 
 def _check(network: ExportedActionUnits, fer: FerSplit, resamples: int) -> ExpressionCheck:

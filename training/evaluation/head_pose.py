@@ -7,7 +7,6 @@ left out (`MAX_YAW_GAP_DEG`), as are those of which it is not confident.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,18 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from engine.capture.video_file import VideoFileSource
-from engine.config import TrackingConfig
 from engine.errors import SourceError
-from engine.tracking.tracker import FaceTracker
 from engine.types import Float64
+from training.evaluation.reference_clips import clips_with_reference, reference_frames
 
-MIN_CONFIDENCE: Final = 0.7
 #: Yaw agrees within a few degrees where both follow the face; the reference's failures are 15 to 25 off.
 MAX_YAW_GAP_DEG: Final = 12.0
 _MIN_FRAMES: Final = 10
-_SUFFIXES: Final = (".mkv", ".mp4", ".gif")
-_BOX: Final = ("bx0", "by0", "bx1", "by1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +57,8 @@ def compare_head_pose(media: Path, reference: Path) -> HeadPoseAgreement:
         FaceModelError: a face network is not on this machine.
     """
     pairs, left_out = [], 0
-    for path in sorted(each for each in media.rglob("*") if each.suffix in _SUFFIXES):
-        table = reference / f"{path.stem}.csv"
-        both = np.array(list(_both(path, table))).reshape(-1, 2, 3) if table.is_file() else np.empty((0, 2, 3))
+    for clip, table in clips_with_reference(media, reference):
+        both = np.array(list(_both(clip, table))).reshape(-1, 2, 3)
         together = np.abs(both[:, 1, 0] - both[:, 0, 0]) <= MAX_YAW_GAP_DEG
         left_out += int((~together).sum())
         if together.sum() >= _MIN_FRAMES:
@@ -78,21 +71,9 @@ def compare_head_pose(media: Path, reference: Path) -> HeadPoseAgreement:
 
 def _both(clip: Path, table: Path) -> Iterator[Float64]:
     """Angles (2, 3) yaw pitch roll in degrees of reference and ours, for each frame in which both see the same face."""
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = {int(row["frame"]): row for row in csv.DictReader(file)}
-    tracker = FaceTracker(TrackingConfig())
-    with VideoFileSource(clip) as source:
-        while (frame := source.read()) is not None:
-            tracks, row = tracker.track(frame), rows.get(frame.index)
-            if row is None or row["success"] != "1" or float(row["confidence"]) < MIN_CONFIDENCE:
-                continue
-            box = np.array([float(row[name]) for name in _BOX])
-            for track in tracks:
-                size = math.sqrt(float(np.prod(track.box[2:] - track.box[:2])))
-                if np.abs(box[:2] + box[2:] - track.box[:2] - track.box[2:]).max() / 2 < 0.4 * size:
-                    pose = track.pose
-                    yield np.array([_reference_angles(row), (pose.yaw_deg, pose.pitch_deg, pose.roll_deg)])
-                    break
+    for both in reference_frames(clip, table):
+        pose = both.track.pose
+        yield np.array([_reference_angles(both.row), (pose.yaw_deg, pose.pitch_deg, pose.roll_deg)])
 
 
 def _reference_angles(row: dict[str, str]) -> tuple[float, float, float]:

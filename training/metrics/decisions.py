@@ -6,6 +6,7 @@ person, so the sums of each person are enough. A figure that a resample leaves u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,27 @@ def best_f1_threshold(labels: Flags, probabilities: npt.NDArray[np.floating]) ->
     best = int(f1.argmax())
     below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
     return float((ranked[best] + below) / 2)
+
+
+def shared_f1_threshold(
+    sources: Sequence[tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]], step: float = 0.005
+) -> float:
+    """The threshold t, a multiple of ``step``, whose decisions p >= t have the highest mean F1 over several sources.
+
+    A source is labels (N,), which may be probabilities, and the probabilities (N,) that are decided on; with soft
+    labels, F1 is that of the expected counts.
+
+    >>> shared_f1_threshold([(np.array([0.0, 0.9, 0.8]), np.array([0.1, 0.3, 0.8]))])
+    0.105
+    """
+    limits = np.arange(step, 1.0, step)
+    total = np.zeros(len(limits))
+    for labels, probabilities in sources:
+        order = np.argsort(probabilities, kind="stable")
+        above = len(order) - np.searchsorted(probabilities[order], limits, "left")
+        hits = np.append(np.cumsum(labels[order][::-1].astype(np.float64))[::-1], 0.0)[len(order) - above]
+        total += 2 * hits / np.maximum(above + labels.sum(), 1e-9)
+    return round(float(limits[int(total.argmax())]), 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

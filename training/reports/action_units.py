@@ -28,7 +28,7 @@ from training.reports.sections import (
     write_card,
 )
 
-_KEYS: Final = ("model", "test", "all", "sources", "by_samples", "fer", "latency")
+_KEYS: Final = ("model", "test", "all", "sources", "by_samples", "fer", "noise", "latency")
 _STUDY_KEYS: Final = ("sources", "units", "config", "code", "points")
 #: Columns of the table of units for each source: heading, and the key of the scores.
 _COLUMNS: Final = (("F1 at 0.5", "f1_half"), ("F1", "f1"), ("AUROC", "auroc"), ("ECE", "ece"))
@@ -98,7 +98,10 @@ def action_units_sections(report: Report) -> list[Section]:
     sections = [_model(report), _units(report), _means(report)]
     if report["fer"] is not None:
         sections.append(_expressions(report["fer"]))
-    return [*sections, _uncertainty(report), _reliability(report), _samples(report), _latency(report)]
+    sections += [_uncertainty(report), _reliability(report), _samples(report)]
+    if report["noise"] is not None:
+        sections.append(_noise(report["noise"]))
+    return [*sections, _latency(report)]
 
 
 def _sets(report: Report) -> list[tuple[str, Report]]:
@@ -229,6 +232,24 @@ def _samples(report: Report) -> Section:
     note = "Means over all units, F1 at probability 0.5. A single sample has no epistemic part."
     head = ("sampled masks", "F1 at 0.5", "mean epistemic (nats)")
     return Section("Number of sampled masks", note, (Table(head, rows),))
+
+
+def _noise(noise: Report) -> Section:
+    rows = (
+        ("correlation of a face's mean mask, edges between units", figure_text(noise["mask_correlation"])),
+        ("error of the occurrence", figure_text(noise["occurrence_error"], 4)),
+        ("decisions that differ", figure_text(noise["decisions_that_differ"], 4)),
+        ("spread of the mean mask over edges", number_text(noise["mask_spread_over_edges"], 4)),
+        ("spread of the mean mask over faces", number_text(noise["mask_spread_over_faces"], 4)),
+        ("epistemic with noise on edges between units alone (nats)", number_text(noise["epistemic_edges_nats"], 4)),
+        ("epistemic with noise on the units' own loops alone (nats)", number_text(noise["epistemic_self_nats"], 4)),
+        ("share of the edges in the epistemic part", figure_text(noise["epistemic_share_of_edges"])),
+    )
+    note = (
+        f"The bank of {noise['samples']} samples against 2,000 samples of another seed, on {noise['faces']:,} test "
+        "faces. Intervals are over faces."
+    )
+    return Section("The noise bank", note, (Table((), rows),))
 
 
 def _latency(report: Report) -> Section:

@@ -17,6 +17,7 @@ from training.studies.student_comparison import TIMED_RUNS
 
 _OVER_FACES: Final = "95 %, bootstrap over faces"
 _OVER_PEOPLE: Final = "95 %, bootstrap over people"
+_OVER_CLIPS: Final = "95 %, bootstrap over clips"
 #: Sets of natural shift that may be half-covered news photographs.
 _NEWS_HALVES: Final = "faces128 few: "
 #: Rejected share of the corrupted faces at which the retention ratio is quoted.
@@ -26,7 +27,9 @@ _QUOTED_SPLIT: Final = "PrivateTest"
 #: Figures of the check on FERPlus, by expression and units.
 _TIES: Final = {
     "au12_happiness_auroc_ferplus": ("happiness", ("AU12",)),
+    "au6_happiness_auroc_ferplus": ("happiness", ("AU6",)),
     "au4_anger_auroc_ferplus": ("anger", ("AU4",)),
+    "au15_17_sadness_auroc_ferplus": ("sadness", ("AU15", "AU17")),
     "au25_26_surprise_auroc_ferplus": ("surprise", ("AU25", "AU26")),
 }
 
@@ -70,8 +73,10 @@ def expression_figures(reports: Reports) -> tuple[Row, ...]:
     )
 
 
-def action_unit_figures(report: Path) -> tuple[Row, ...]:
+def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Row, ...]:
     """The figures of docs/results/action_units.json, from report.json of `evaluate au` on PrivateTest and the open set.
+
+    ``reference`` is the report of `evaluate au-reference`.
 
     Raises:
         FileNotFoundError: the report is missing.
@@ -89,7 +94,12 @@ def action_unit_figures(report: Path) -> tuple[Row, ...]:
         f"mien-train evaluate au assets/models/action_units.onnx {sources} --test-fold {found['test_fold']} --fer FER "
         f"--split {split} --out DIR"
     )
-    return (*_unit_scores(found, report, command), *_unit_ties(found["fer"], report, command))
+    return (
+        *_unit_scores(found, report, command),
+        *_unit_ties(found["fer"], report, command),
+        *_mask_noise(found, command),
+        *_if_given(reference, "within_clip_r_mean7", _unit_reference),
+    )
 
 
 def write_figures(rows: Sequence[Row], out: Path) -> None:
@@ -253,6 +263,31 @@ def _unit_scores(report: Report, path: Path, command: str) -> tuple[Row, ...]:
         _copied("epistemic_decile_accuracy_gap", _gap(report["all"]), command, note, _OVER_PEOPLE),
         _figure("au_edge_ms_s20_cpu2", timed["median_ms"], timed["runs"], command, time),
     )
+
+
+def _mask_noise(report: Report, command: str) -> tuple[Row, ...]:
+    """What the noise bank does, where masks are sampled, and the number of trusted units."""
+    model, noise = report["model"], report["noise"]
+    trusted = len(model["units"]) - len(model["not_trusted"])
+    counted = _figure("units_trusted_of_18", trusted, len(model["units"]), command, model["fitted_on"])
+    if noise is None:
+        return (counted,)
+    against = f"{noise['samples']} samples against 2,000 of another seed, edges between units, mean over faces"
+    edges, own = noise["epistemic_edges_nats"], noise["epistemic_self_nats"]
+    parts = f"{edges:.5f} nats with noise on edges between units alone, {own:.5f} on the units' own loops alone"
+    return (
+        counted,
+        _copied("mask_correlation_with_s2000", noise["mask_correlation"], command, against),
+        _copied("epistemic_share_of_edges", noise["epistemic_share_of_edges"], command, parts),
+    )
+
+
+def _unit_reference(report: Report) -> tuple[Row, ...]:
+    options = "--media MEDIA --reference REFERENCE --out FILE"
+    command = f"mien-train evaluate au-reference assets/models/action_units.onnx {options}"
+    each = ", ".join(f"{unit['unit']} {unit['within_clip_r']['value']:.2f}" for unit in report["units"])
+    note = f"mean of AU1 2 4 6 12 25 26, {report['clips']} clips; each: {each}"
+    return (_copied("au_reference_within_clip_r_mean7", report["within_clip_r_mean7"], command, note, _OVER_CLIPS),)
 
 
 def _gap(part: Report) -> Report:

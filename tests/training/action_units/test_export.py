@@ -17,20 +17,18 @@ from engine.tracking.face_models import sha256_of
 from tests.training.fakes.action_units import STAGE, TINY, UNITS, fake_unit_faces
 from tests.training.fakes.expression import fake_faces, quiet
 from training import CONFIGS
-from training.action_units.export import (
+from training.action_units.calibration import (
     TIE_CONFIRMS,
     TIE_CONTRADICTS,
     TIED_FACES,
     calibrate,
-    export_action_units,
     expression_ties,
     fit_temperature,
     fit_thresholds,
-    held_out_fold,
     mean_occurrence,
     trusted_units,
-    write_model,
 )
+from training.action_units.export import export_action_units, held_out_fold, write_model
 from training.action_units.exported import ExportedActionUnits, open_session, run_logits
 from training.action_units.features import load_action_units, network_input
 from training.action_units.fit import (

@@ -143,8 +143,8 @@ def test_figures_are_collected_and_written(monkeypatch: pytest.MonkeyPatch) -> N
     collected = _recorded(monkeypatch, report, "action_unit_figures", gives=("figures",))
     written = _recorded(monkeypatch, report, "write_figures")
     assert "wrote out.json" in _run("figures", "au", "report.json", "--out", "out.json")
-    _run("figures", "au", "report.json")
-    assert collected == [(Path("report.json"),)] * 2
+    _run("figures", "au", "report.json", "--reference", "clips.json")
+    assert collected == [(Path("report.json"), None), (Path("report.json"), Path("clips.json"))]
     assert [out for _, out in written] == [Path("out.json"), Path("docs/results/action_units.json")]
     assert all(figures == ("figures",) for figures, _ in written)
 
@@ -216,7 +216,7 @@ def test_from_training_to_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     report = tmp_path / "report" / "report.json"
     _run("figures", "au", report, "--out", tmp_path / "figures.json")
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
-    assert len(figures) == 6
+    assert len(figures) == 11
     assert all("--test-fold 2 --fer FER --split PrivateTest" in figure["command"] for figure in figures)
     report.write_text(report.read_text().replace('"PrivateTest"', '"PublicTest"'))
     with pytest.raises(ValueError, match="is of PublicTest of FERPlus: evaluate with --split PrivateTest"):

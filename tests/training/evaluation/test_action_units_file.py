@@ -36,11 +36,6 @@ def test_logits_use_the_noise_bank_of_the_contract(tmp_path: Path) -> None:
     assert found == pytest.approx(level[:, np.newaxis, np.newaxis] + shift, abs=1e-4)
 
 
-def test_larger_bank_begins_with_the_smaller_one(tmp_path: Path) -> None:
-    model, crops = ExportedActionUnits(brightness_model(tmp_path)), faulty_faces(17).crops  # more than one batch
-    assert model.logits(crops, 50)[:, :20] == pytest.approx(model.logits(crops), abs=1e-5)
-
-
 def test_report_has_all_faces_and_each_source(tmp_path: Path) -> None:
     faces = faulty_faces()
     report = evaluated(brightness_model(tmp_path), faces)

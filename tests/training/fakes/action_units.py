@@ -88,19 +88,26 @@ def faulty_faces(people: int = 30, units: tuple[int, ...] = BP4D_UNITS) -> UnitF
 
 
 def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted: tuple[int, ...] = ()) -> Path:
-    """A model whose logits are the mean of the normalised image plus the mean noise of sample and unit."""
+    """A model whose logits are the mean of the normalised image plus the mean noise of sample and unit.
+
+    Its mean mask is that level plus the mean size of the noise of each edge.
+    """
     k = len(units)
-    inputs, outputs = {"image": ("N", 1, 96, 96), "noise": ("S", 2, k, k)}, {"logits": ("N", "S", k)}
+    inputs = {"image": ("N", 1, 96, 96), "noise": ("S", 2, k, k)}
+    outputs = {"logits": ("N", "S", k), "mask_mean": ("N", k, k)}
     infos = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in part.items()]
         for part in (inputs, outputs)
     ]
-    axes = {"pixels": [1, 2, 3], "edges": [1, 2], "last": [3]}
+    axes = {"pixels": [1, 2, 3], "edges": [1, 2], "last": [3], "samples": [0, 1]}
     nodes = [
         helper.make_node("ReduceMean", ["image", "pixels"], ["level"], keepdims=1),  # (N, 1, 1, 1)
         helper.make_node("Squeeze", ["level", "last"], ["grey"]),  # (N, 1, 1)
         helper.make_node("ReduceMean", ["noise", "edges"], ["shift"], keepdims=0),  # (S, K)
         helper.make_node("Add", ["grey", "shift"], ["logits"]),  # (N, S, K)
+        helper.make_node("Abs", ["noise"], ["size"]),
+        helper.make_node("ReduceMean", ["size", "samples"], ["mean_size"], keepdims=0),  # (K, K)
+        helper.make_node("Add", ["grey", "mean_size"], ["mask_mean"]),  # (N, K, K)
     ]
     constants = [numpy_helper.from_array(np.array(places), name) for name, places in axes.items()]
     graph = helper.make_graph(nodes, "brightness", infos[0], infos[1], constants)

@@ -191,7 +191,7 @@ def test_every_row_has_a_cell_per_column(report: UnitFileReport) -> None:
     text = f"{unit_tables(as_read(report))}\n\n{study_tables(as_read(fake_study()))}"
     tables = [[line for line in part.splitlines() if line.startswith("|")] for part in text.split("\n\n")]
     found = [{line.count("|") for line in rows} for rows in tables if rows]
-    assert len(found) == 8 + 4
+    assert len(found) == 9 + 4
     assert all(len(counts) == 1 for counts in found)
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 120
 

@@ -162,13 +162,35 @@ def test_action_unit_figures_are_those_of_the_report(report: UnitFileReport, tmp
     assert found["au_edge_ms_s20_cpu2"]["value"] == pytest.approx(report.latency[1].median_ms, abs=1e-4)
     assert report.fer is not None
     ties = {tie.units: tie.auroc.value for tie in report.fer.ties}
-    for name, units in (("au12_happiness", ("AU12",)), ("au4_anger", ("AU4",)), ("au25_26_surprise", ("AU25", "AU26"))):
+    quoted = {
+        "au12_happiness": ("AU12",),
+        "au6_happiness": ("AU6",),
+        "au4_anger": ("AU4",),
+        "au15_17_sadness": ("AU15", "AU17"),
+        "au25_26_surprise": ("AU25", "AU26"),
+    }
+    for name, units in quoted.items():
         assert found[f"{name}_auroc_ferplus"]["value"] == pytest.approx(ties[units], abs=1e-4)
-    assert len(found) == 6
+    assert found["units_trusted_of_18"]["value"] == 2
+    assert report.noise is not None
+    wanted = report.noise.mask_correlation.value
+    assert found["mask_correlation_with_s2000"]["value"] == pytest.approx(wanted, abs=1e-4, nan_ok=True)
+    assert len(found) == 11
     fold = report.test_fold
     assert (
         f"--data faces128=FACES128 --data open=OPEN --test-fold {fold} --fer FER --split PrivateTest" in f1["command"]
     )
+
+
+def test_agreement_with_the_reference_is_added_where_given(report: UnitFileReport, tmp_path: Path) -> None:
+    path, clips = tmp_path / "report.json", tmp_path / "clips.json"
+    path.write_text(json.dumps(plain(report)))
+    units = [{"unit": "AU1", "within_clip_r": figure(0.23)}, {"unit": "AU12", "within_clip_r": figure(0.85)}]
+    clips.write_text(json.dumps({"within_clip_r_mean7": figure(0.49, 1132), "clips": 12, "units": units}))
+    found = {item["name"]: item for item in action_unit_figures(path, clips)}
+    row = found["au_reference_within_clip_r_mean7"]
+    assert (row["value"], row["n"], row["interval"]) == (0.49, 1132, "95 %, bootstrap over clips")
+    assert row["note"].endswith("12 clips; each: AU1 0.23, AU12 0.85")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""A training that starts from an exported model, grades intensity and keeps its links alive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.action_units import noise_bank
+from engine.backends.contract import read_contract
+from engine.backends.registry import open_backend
+from tests.training.fakes.action_units import TINY, UNITS, fake_unit_faces
+from tests.training.fakes.expression import quiet
+from training.action_units.export import export_action_units
+from training.action_units.exported import ExportedActionUnits
+from training.action_units.features import FeatureTask, load_action_units, network_input
+from training.action_units.fit import fit_action_units
+from training.action_units.loss import intensity_loss
+from training.action_units.model import UGNExport, UncertainGraphHead
+from training.action_units.start import start_from_file
+from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
+
+GRADED = replace(TINY, model=replace(TINY.model, links="softplus", self_noise=False, intensity=True))
+
+
+def graded_faces() -> UnitFaces:
+    faces = fake_unit_faces()
+    return replace(faces, intensities=5 * faces.targets)
+
+
+@pytest.fixture(scope="module")
+def split() -> UnitSplit:
+    torch.set_num_threads(1)
+    return split_people(graded_faces(), 1)
+
+
+@pytest.fixture(scope="module")
+def run(split: UnitSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    fit_action_units(split, GRADED, folder / "run", report=quiet)
+    export_action_units(folder / "run", split, folder / "units.onnx", quiet)
+    return folder
+
+
+def test_a_task_that_starts_from_a_file_has_its_features_and_logits(run: Path, split: UnitSplit) -> None:
+    model, _ = load_action_units(run / "run")
+    config = replace(GRADED, model=replace(GRADED.model, units=len(UNITS)))
+    task = FeatureTask(split, config, True, torch.device("cpu"))
+    start_from_file(task, run / "units.onnx")
+    images = network_input(split.validation.crops)
+    with torch.no_grad():
+        started, own = task.model.eval().features(images), model.features(images)
+        assert started.numpy() == pytest.approx(own.numpy(), abs=0.02 * own.abs().max().item())
+        logits = task.model.classifier(started).numpy()
+    wanted = ExportedActionUnits(run / "units.onnx").logits(split.validation.crops).mean(1)
+    assert np.corrcoef(logits.ravel(), wanted.ravel())[0, 1] > 0.9
+
+
+def test_a_file_of_another_shape_is_refused(run: Path, split: UnitSplit) -> None:
+    config = replace(GRADED, model=replace(GRADED.model, units=len(UNITS), widths=(4, 16)))
+    with pytest.raises(ValueError, match="does not have the shape of this configuration"):
+        start_from_file(FeatureTask(split, config, True, torch.device("cpu")), run / "units.onnx")
+
+
+def test_training_from_a_file_is_not_resumed_from_another_start(run: Path, split: UnitSplit, tmp_path: Path) -> None:
+    fit_action_units(split, GRADED, tmp_path, report=quiet, start=run / "units.onnx")
+    other = run / "units.json"  # any other file: its hash differs
+    with pytest.raises(ValueError, match="trained with start_sha256"):
+        fit_action_units(split, GRADED, tmp_path, report=quiet, start=other)
+
+
+def test_the_intensity_of_the_file_is_read_by_the_engine(run: Path, split: UnitSplit) -> None:
+    contract = read_contract(run / "units.onnx")
+    assert contract.outputs[-1].name == "intensity"
+    model, _ = load_action_units(run / "run")
+    backend = open_backend(run / "units.onnx", ("onnxruntime",), threads=1)
+    image, noise = network_input(split.test.crops[:4]).numpy(), noise_bank(20, len(UNITS), 0)
+    found = backend.run({"image": image, "noise": noise})["intensity"]
+    with torch.no_grad():
+        wanted = UGNExport(model)(torch.from_numpy(image), torch.from_numpy(noise))[-1].numpy()
+    assert found.shape == (4, len(UNITS))
+    assert found == pytest.approx(wanted, abs=0.05)
+    assert ((found >= 0) & (found <= 5)).all()
+
+
+def test_unknown_intensities_add_no_loss() -> None:
+    graded = torch.tensor([[0.2, float("nan")], [float("nan"), float("nan")]])
+    logits = torch.tensor([[0.3, 9.0], [-9.0, 9.0]], requires_grad=True)
+    loss = intensity_loss(logits, graded)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == pytest.approx(-(0.2 * np.log(1 / (1 + np.exp(-0.3))) + 0.8 * np.log(1 / (1 + np.exp(0.3)))))
+    assert gradient.ravel()[1:].tolist() == [0.0, 0.0, 0.0]
+    assert intensity_loss(logits, torch.full((2, 2), float("nan"))).item() == 0.0
+
+
+def test_softplus_links_have_a_gradient_however_faint() -> None:
+    torch.manual_seed(0)
+    head = UncertainGraphHead(replace(GRADED.model, units=4))
+    with torch.no_grad():
+        head.first.edges.fill_(-4.0)
+    off = ~torch.eye(4, dtype=torch.bool)
+    adjacency = head.first.adjacency()
+    assert bool((adjacency[off] > 0).all())
+    (gradient,) = torch.autograd.grad(adjacency[off].sum(), head.first.edges)
+    assert bool((gradient[off] != 0).all())
+
+
+def test_links_start_as_strong_whatever_rectifies_them() -> None:
+    for links in ("relu", "softplus"):
+        torch.manual_seed(0)
+        layer = UncertainGraphHead(replace(GRADED.model, units=18, links=links)).first
+        rectified = layer.rectify(layer.edges + layer.edges.T)
+        assert 0.05 < rectified[~torch.eye(18, dtype=torch.bool)].mean().item() < 0.15
+
+
+def test_noise_on_a_units_own_loop_has_no_effect_without_self_noise() -> None:
+    torch.manual_seed(0)
+    head = UncertainGraphHead(replace(GRADED.model, units=4)).eval()
+    features, noise = torch.rand(3, 4, 8), torch.randn(5, 2, 4, 4)
+    silent = noise * (1 - torch.eye(4))
+    with torch.no_grad():
+        assert torch.equal(head(features, noise).logits, head(features, silent).logits)
+        assert not torch.equal(head(features, noise).logits, head(features, 0 * noise).logits)

@@ -1,0 +1,119 @@
+"""A new training that starts from the trunk of an exported model instead of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from engine.types import Float32
+from training.action_units.exported import ExportedActionUnits
+from training.action_units.features import FeatureTask, network_input
+from training.action_units.model import UGN
+from training.layers.residual import ResidualBlock
+
+#: Images whose activations set the batch norms and the classifier.
+_IMAGES: Final = 1024
+_RIDGE: Final = 1.0
+
+
+def start_from_file(task: FeatureTask, file: Path) -> None:
+    """Give a stage-1 task the trunk of an exported model, whose batch norms were folded into its convolutions.
+
+    The norms take the statistics of training images as they are, so that the network computes what the file does and
+    its norms work as usual; the classifier is fitted to the file's logits by least squares.
+
+    Raises:
+        ValueError: the file's trunk has another shape.
+        ContractError: it is not an action-unit model.
+    """
+    model, crops = task.model, task.some_crops(_IMAGES)
+    pairs, filters = list(_layers(model)), list(_filters(file))
+    shapes = [tuple(convolution.weight.shape) for convolution, _ in pairs]
+    if shapes != [weight.shape for weight, _ in filters]:
+        raise ValueError(f"the trunk of {file} does not have the shape of this configuration: choose another file")
+    with torch.no_grad():
+        for (convolution, norm), (weight, bias) in zip(pairs, filters, strict=True):
+            convolution.weight.copy_(torch.from_numpy(weight))
+            if norm is None:
+                assert convolution.bias is not None
+                convolution.bias.copy_(torch.from_numpy(bias))
+            else:
+                _pass_through(norm, torch.from_numpy(bias))
+        images = network_input(crops)
+        model.eval()
+        _take_statistics(model, images)
+        features = model.features(images)  # (N, K, D)
+        logits = torch.from_numpy(ExportedActionUnits(file).logits(crops).mean(1))
+        _fit_classifier(model, features, logits)
+
+
+def _layers(model: UGN) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
+    """Convolutions and their norms in the order of execution; the attention has no norm."""
+    for part in model.features.trunk:
+        groups = [part.first, part.second, part.shortcut] if isinstance(part, ResidualBlock) else [part]
+        for group in groups:
+            if isinstance(group, nn.Sequential):
+                convolution, norm = group
+                assert isinstance(convolution, nn.Conv2d)
+                assert isinstance(norm, nn.BatchNorm2d)
+                yield convolution, norm
+    assert model.features.attention is not None
+    yield model.features.attention, None
+
+
+def _filters(file: Path) -> Iterator[tuple[Float32, Float32]]:
+    """Weight and bias of each convolution of a file, in the order of execution."""
+    graph = onnx.load(str(file)).graph
+    stored = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
+    casts = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in stored]
+    stored |= {cast.output[0]: stored[cast.input[0]] for cast in casts}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            yield stored[node.input[1]], stored[node.input[2]]
+
+
+def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)
+    norm.weight.fill_(1)
+    norm.bias.copy_(bias)
+
+
+def _take_statistics(model: UGN, images: Tensor) -> None:
+    """Make each norm one that subtracts and divides by what these images have before it, and restores it after."""
+    seen: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
+
+    def keep(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        seen[norm] = (inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3)))
+
+    hooks = [part.register_forward_hook(keep) for part in model.features.modules() if isinstance(part, nn.BatchNorm2d)]
+    model.features(images)
+    for hook in hooks:
+        hook.remove()
+    for norm, (mean, variance) in seen.items():
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
+
+
+def _fit_classifier(model: UGN, features: Tensor, logits: Tensor) -> None:
+    """Ridge regression of each unit's logit (N, K) on its own features (N, K, D)."""
+    for unit in range(features.shape[1]):
+        x = torch.cat([features[:, unit], torch.ones(len(features), 1)], 1).double()
+        penalty = _RIDGE * torch.eye(x.shape[1], dtype=torch.float64)
+        found = torch.linalg.solve(x.T @ x + penalty, x.T @ logits[:, unit].double())
+        model.classifier.weight[unit] = found[:-1].float()
+        model.classifier.bias[unit] = found[-1].float()
