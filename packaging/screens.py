@@ -221,10 +221,10 @@ class Screens:
         self.take_widget(self.window, name)
 
     def clear_notice(self) -> None:
-        """Hide the notice bar."""
-        from app.qt.widgets.notice_bar import NoticeBar
+        """Close all notices."""
+        from app.qt.widgets.toasts import Toasts
 
-        self.window.findChild(NoticeBar).clear()
+        self.window.findChild(Toasts).clear()
 
     def take_widget(self, widget: object, name: str) -> None:
         """Save a screenshot of one widget."""

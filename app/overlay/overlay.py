@@ -224,7 +224,7 @@ def _chip_of(row: FaceRow, tag: str) -> _Chip:
     if row.decision == Route.ACCEPT.value:
         percent = round(100 * row.shares[0])
         label = row.labels[0]
-        return _Chip("check", f"{_ADJECTIVES[label]} {percent}%", ((EXPRESSION_COLOURS[label], percent),), tag)
+        return _Chip("check", f"{_ADJECTIVES[label]} {percent} %", ((EXPRESSION_COLOURS[label], percent),), tag)
     if row.decision == Route.AMBIGUOUS.value:
         words = [_ADJECTIVES[label] for label in row.labels]
         shares = zip(row.labels, row.shares, strict=True)

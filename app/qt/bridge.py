@@ -26,7 +26,8 @@ from app.live.routing_history import RouteShares, RoutingHistory, with_decisions
 from app.live.snapshot import Snapshot, save_snapshot
 from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
 from app.qt.background import Worker
-from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
+from app.qt.widgets.toasts import folder_action
 from app.remedies import window_text
 from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader, rows_of
@@ -77,6 +78,7 @@ class LiveRecording(QObject):
     started = Signal(object)  # pathlib.Path of the folder, for a recording that the end of the program ends
     recorded = Signal(object)  # pathlib.Path of a finished recording
     noticed = Signal(object)  # Notice
+    open_requested = Signal(object)  # pathlib.Path of a recording to review
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -134,11 +136,13 @@ class LiveRecording(QObject):
     def _on_finished(self, folder: Path | None) -> None:
         self._release()
         if folder is None:
-            text, severity = self.tr("Nothing was recorded: no frame came."), Severity.WARNING
-        else:
-            text, severity = self.tr("Recording saved in {folder}.").format(folder=folder), Severity.INFO
-            self.recorded.emit(folder)
-        self.noticed.emit(Notice(text, severity, "record"))
+            text = self.tr("Nothing was recorded: no frame came.")
+            self.noticed.emit(Notice(text, Severity.WARNING, "record"))
+            return
+        self.recorded.emit(folder)
+        text = self.tr("Recording saved in {folder}.").format(folder=folder)
+        open_it = NoticeAction(self.tr("Open"), lambda: self.open_requested.emit(folder))
+        self.noticed.emit(Notice(text, Severity.INFO, "record", (open_it, folder_action(folder))))
 
     def _on_error(self, error: Exception) -> None:
         self._release()
@@ -484,7 +488,8 @@ class LiveBridge(QObject):
         self._notify(text, Severity.ERROR, "source")
 
     def _on_saved(self, path: Path) -> None:
-        self._notify(self.tr("Picture saved: {path}").format(path=path), topic="snapshot")
+        text = self.tr("Picture saved: {path}").format(path=path)
+        self.noticed.emit(Notice(text, Severity.INFO, "snapshot", (folder_action(path.parent),)))
 
     def _report(self, error: Exception) -> None:
         self._notify(window_text(error), Severity.ERROR)

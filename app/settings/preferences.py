@@ -55,6 +55,7 @@ class Preferences:
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
     page: PageName = "start"
     sessions: tuple[Path, ...] = ()  # folders recorded, annotated or opened in Review, newest first
+    hints_seen: tuple[PageName, ...] = ()  # pages whose keys were shown at their first use
     notice_read: bool = False  # whether the notice of the first start was confirmed
 
     def with_session(self, folder: Path) -> Preferences:

@@ -161,9 +161,9 @@ class LivePage(Page):
         self.performance.open_below(self._performance_button)
 
     def show_limits(self) -> None:
-        """Show the limits, and focus the first slider."""
+        """Show the limits, and focus their slider."""
         self.chart_tabs.setCurrentIndex(1)
-        self.limits.accept.setFocus()
+        self.limits.boldness.setFocus()
 
     # Signals of the bridge.
 
@@ -340,6 +340,7 @@ class LivePage(Page):
         self.bridge.recording.changed.connect(self._follow_recording)
         self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
+        self.bridge.recording.open_requested.connect(self.session_requested)
         self.faces.chosen_changed.connect(self._show_chosen_face)
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)

@@ -360,7 +360,7 @@ class StripChart(QWidget):
     def _describe(self) -> None:
         names = ", ".join(map(expression_name, self.key.labels))
         text = (
-            self.tr("Expressions that reached 15%: {names}").format(names=names)
+            self.tr("Expressions that reached 15 %: {names}").format(names=names)
             if names
             else self.tr("No expression in the last 60 seconds")
         )

@@ -19,7 +19,7 @@ from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
 from app.qt.start.action_card import LinkButton
-from app.qt.start.start_page import Ask, ask_session
+from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
@@ -121,12 +121,12 @@ class ReviewPage(Page):
         store: PreferenceStore,
         parent: QWidget | None = None,
         *,
-        ask_for_session: Ask = ask_session,
+        ask_for_session: Ask | None = None,
         open_clip: Callable[[Path], Clip] = ClipReader,
     ) -> None:
         super().__init__(parent)
         self._store = store
-        self._ask = ask_for_session
+        self._ask = ask_for_session or session_dialog(store)
         self._requested: Path | None = None
         self._export_dialog: ExportDialog | None = None
         self._reader = _SessionReader()

@@ -18,6 +18,7 @@ from app.qt.translation import expression_name
 from app.qt.widgets.decision_chip import DecisionChip, percent_tip
 from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
 from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.uncertainty_view import UncertaintyView
 from app.session.rows import FaceRow, SessionHeader
 from app.settings.limits import Limits
 from engine.facs import EXPRESSIONS
@@ -118,7 +119,7 @@ class DistributionBars(DrawnPanel):
 
     def _number(self, percent: int) -> QStaticText:
         if percent not in self._numbers:
-            text = QStaticText(f"{percent}%")
+            text = QStaticText(f"{percent} %")
             text.setTextFormat(Qt.TextFormat.PlainText)
             text.prepare(font=self.font())
             self._numbers[percent] = text
@@ -129,7 +130,7 @@ class DistributionBars(DrawnPanel):
         rounded = [
             (round(10 * value / _STEPS) * 10, label) for value, label in zip(self._values, EXPRESSIONS, strict=False)
         ]
-        shares = [f"{expression_name(label)} {tens}%" for tens, label in sorted(rounded, reverse=True) if tens]
+        shares = [f"{expression_name(label)} {tens} %" for tens, label in sorted(rounded, reverse=True) if tens]
         text = self.tr("about {shares}").format(shares=", ".join(shares)) if shares else self.tr("not assessed")
         if text != self.accessibleDescription():
             self.setAccessibleDescription(text)
@@ -229,19 +230,22 @@ class LimitGauge(DrawnPanel):
 
     def _bar(self) -> QRectF:
         em = theme.em(self)
-        number = QFontMetricsF(bold(self.font())).horizontalAdvance(self._form.format(value=self._maximum)) + 0.9 * em
+        number = QFontMetricsF(bold(self.font())).horizontalAdvance(self._text(self._maximum)) + 0.9 * em
         return QRectF(0.3 * em, 1.65 * em, max(self.width() - 0.3 * em - number, em), 0.7 * em)
 
+    def _text(self, value: float) -> str:
+        return self._form.format(value=value).replace("%", " %")
+
     def _number(self) -> str:
-        return "" if self._value is None else self._form.format(value=self._value)
+        return "" if self._value is None else self._text(self._value)
 
     def _description(self) -> str:
         if self._value is None:
             return self.tr("not assessed")
-        tens = self._form.format(value=round(10 * self._value / self._maximum) / 10 * self._maximum)
+        tens = self._text(round(10 * self._value / self._maximum) / 10 * self._maximum)
         if self._limit is None:
             return self.tr("about {value}").format(value=tens)
-        limit = self._form.format(value=self._limit)
+        limit = self._text(self._limit)
         form = (
             self.tr("about {value}, above the limit {limit}")
             if self.over
@@ -279,7 +283,8 @@ class ExpressionPanel(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self.chip, self.bars, self.aleatoric, self.ood_score):
+        self.uncertainty = UncertaintyView((self.aleatoric, self.ood_score))
+        for part in (self.chip, self.bars, self.uncertainty):
             layout.addWidget(part)
         layout.addStretch(1)
         self._limits: Limits | None = None
@@ -306,5 +311,6 @@ class ExpressionPanel(QWidget):
         row, limits = None if self._row is None else self._row.shown(), self._limits
         aleatoric, ood_score = (None, None) if row is None else (row.aleatoric, row.ood_score)
         aleatoric_limit, ood_limit = (None, None) if limits is None else (limits.aleatoric_limit, limits.ood_limit)
+        self.uncertainty.show_row(row, limits)
         self.aleatoric.show_value(aleatoric, aleatoric_limit)
         self.ood_score.show_value(ood_score, ood_limit)

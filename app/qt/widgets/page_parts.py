@@ -30,6 +30,34 @@ def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
     return label
 
 
+class GrowingLabel(QLabel):
+    """A wrapped label for a text that changes often: its height grows with the text and shrinks only with the width."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+
+    def setText(self, text: str) -> None:  # noqa: N802 (Qt's name)
+        """Show a text, and make room for it."""
+        super().setText(text)
+        if self.isVisible():
+            self.setMinimumHeight(max(self.minimumHeight(), self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another width."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(self.heightForWidth(self.width()))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another size of text."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self.setMinimumHeight(self.heightForWidth(self.width()))
+
+
 def breakable(text: str) -> str:
     """Insert zero-width spaces where long paths and names may wrap."""
     return text.replace("_", "_\u200b").replace("/", "/\u200b").replace("\\", "\\\u200b")
@@ -89,10 +117,10 @@ class Column(QWidget):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        side = max(round(1.2 * em), round((self.width() - _COLUMN_EM * em) / 2))
-        self.body.setContentsMargins(side, round(1.2 * em), side, round(1.5 * em))
-        self.body.setSpacing(round(0.9 * em))
+        top = theme.grid_px(self, 1.2)
+        side = max(top, round((self.width() - _COLUMN_EM * theme.em(self)) / 2))
+        self.body.setContentsMargins(side, top, side, theme.grid_px(self, 1.5))
+        self.body.setSpacing(theme.grid_px(self, 0.9))
 
 
 class ActionButton(QPushButton):
@@ -133,10 +161,9 @@ class Card(QFrame):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        pad = round(_CARD_PAD_EM * em)
+        pad = theme.grid_px(self, _CARD_PAD_EM)
         self.body.setContentsMargins(pad, pad, pad, pad)
-        self.body.setSpacing(round(0.5 * em))
+        self.body.setSpacing(theme.grid_px(self, 0.5))
 
 
 class ReflowRow(QWidget):
@@ -163,7 +190,7 @@ class ReflowRow(QWidget):
         return super().event(event)
 
     def _reflow(self) -> None:
-        spacing = round(0.7 * theme.em(self))
+        spacing = theme.grid_px(self, 0.7)
         if spacing != self._row.spacing():  # setting it requests a layout, which would recurse
             self._row.setSpacing(spacing)
         widest = max(widget.minimumSizeHint().width() for widget in self._widgets)

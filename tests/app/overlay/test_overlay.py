@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.overlay.overlay import DISCLAIMER, Overlay, OverlayParts, present
-from app.overlay.palette import EXPRESSION_COLOURS
+from app.overlay.palette import BAR_PRESENT, EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
@@ -98,8 +98,7 @@ def test_without_a_face_there_is_a_text_and_no_box(header: SessionHeader) -> Non
 
 def test_unit_bars_are_as_long_as_the_occurrence(header: SessionHeader) -> None:
     picture = drawn(header, rows("accept"))
-    blue = (picture[:, 300:] == (86, 180, 233)).all(-1)
-    lengths = blue.sum(1)
+    lengths = (picture[:, 300:] == BAR_PRESENT).all(-1).sum(1)
     assert lengths.max() > 20
     tops = [row for row in range(1, 360) if lengths[row] and not lengths[row - 1]]
     values = np.linspace(0, 0.9, 12)

@@ -29,6 +29,7 @@ from app.qt.review.review_page import ReviewPage
 from app.qt.widgets.page import ShortcutSheet
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from app.settings.preferences import PAGES
 from engine.capture.camera_list import Camera
 from engine.capture.source import FrameSource
 from engine.config import EngineConfig, TrackerName
@@ -138,7 +139,9 @@ def open_windows(qtbot: QtBot, folder: Path) -> Iterator[Make]:
     def make(**changes: object) -> WindowFixture:
         store = PreferenceStore(folder / "desktop.json")
         results = folder / "out"
-        store.change(**{"notice_read": True, "recordings": results, "annotations": results, **changes})
+        store.change(
+            **{"notice_read": True, "hints_seen": PAGES, "recordings": results, "annotations": results, **changes}
+        )
         windows.append(WindowFixture(folder, store))
         window = windows[-1].window
         qtbot.addWidget(window)

@@ -72,6 +72,17 @@ def test_training_from_a_file_is_not_resumed_from_another_start(run: Path, split
         fit_action_units(split, GRADED, tmp_path, report=quiet, start=other)
 
 
+def test_without_epochs_of_stage_1_only_the_head_is_trained(run: Path, split: UnitSplit, tmp_path: Path) -> None:
+    config = replace(GRADED, stage1=replace(GRADED.stage1, epochs=0))
+    model = fit_action_units(split, config, tmp_path, report=quiet, start=run / "units.onnx")
+    trunk, _ = load_action_units(run / "run")
+    images = network_input(split.test.crops[:6])
+    with torch.no_grad():
+        own, started = trunk.features(images), model.features(images)
+    assert started.numpy() == pytest.approx(own.numpy(), abs=0.02 * own.abs().max().item())
+    assert not torch.equal(model.head.classifier.weight, trunk.head.classifier.weight)
+
+
 def test_the_intensity_of_the_file_is_read_by_the_engine(run: Path, split: UnitSplit) -> None:
     contract = read_contract(run / "units.onnx")
     assert contract.outputs[-1].name == "intensity"
