@@ -247,12 +247,13 @@ def _print_result(result: ItemResult, cache: EngineCache) -> None:
 
 
 def _print_ending(result: ItemResult) -> None:
+    from app.batch import WorkerTracebackError
+
     if result.is_bug and result.error is not None:
         print_internal_error(result.error)
     elif result.error is not None:
         print_error(result.problem)
-        # Of a lost worker, as the cluster reports it; what the system says is in the problem.
-        if not isinstance(result.error.__cause__, (OSError, type(None))):
+        if isinstance(result.error.__cause__, WorkerTracebackError):  # of a lost worker, as the cluster reports it
             print_saved_traceback(result.error)
     if result.outcome is not None:
         _print_outcome(result.outcome, result.address)

@@ -33,6 +33,13 @@ class ItemState(str, Enum):
     NOT_STARTED = "not started"
 
 
+class WorkerTracebackError(Exception):
+    """Cause of an error that a worker met: the text is its traceback there."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
 @dataclass(frozen=True, slots=True)
 class ItemResult:
     """One source of a batch, and how it ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.annotate import JobControl, Outcome, check_start
-from app.batch import FAILED_FILE, ItemResult, ItemState, write_failed
+from app.batch import FAILED_FILE, ItemResult, ItemState, WorkerTracebackError, write_failed
 from app.cluster.batch_progress import BatchProgress
 from app.cluster.dispatch import Crew, dispatch
 from app.cluster.processes import ProcessCrew
@@ -185,13 +185,6 @@ class _Listener:
     def close(self) -> None:
         """Show the last state."""
         self._progress.close()
-
-
-class WorkerTracebackError(Exception):
-    """Cause of an error that a worker met: the text is its traceback there."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
 
 
 def _result(source: GivenSource, item: Item, report: Report) -> ItemResult:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from app.overlay.palette import EXPRESSION_COLOURS, GREY, Colour
+from app.overlay.palette import EXPRESSION_COLOURS_ON_LIGHT, GREY, Colour
 
 #: Width of a plot in its own units; it scales with the page.
 _WIDTH: Final = 900.0
@@ -90,8 +90,8 @@ def clock(seconds: float) -> str:
 
 
 def expression_colour(label: str) -> Colour:
-    """Colour of an expression; grey for one that the overlay does not know."""
-    return EXPRESSION_COLOURS.get(label, GREY)
+    """Colour of an expression on a white page; grey for one that the overlay does not know."""
+    return EXPRESSION_COLOURS_ON_LIGHT.get(label, GREY)
 
 
 def _hex(colour: Colour) -> str:

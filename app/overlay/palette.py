@@ -17,26 +17,48 @@ GREY: Final[Colour] = (153, 153, 153)
 #: Empty part of a bar.
 TRACK: Final[Colour] = (58, 58, 64)
 #: Occurrence of an action unit above its threshold, below it, and of a unit that is not trusted.
-BAR_PRESENT: Final[Colour] = (86, 180, 233)
+BAR_PRESENT: Final[Colour] = (170, 184, 204)
 BAR_BELOW: Final[Colour] = (90, 104, 116)
 BAR_UNTRUSTED: Final[Colour] = (136, 136, 140)
-#: Okabe and Ito, "Color Universal Design", 2008, in the order of facs.EXPRESSIONS.
+#: Colours of the expressions on images and dark backgrounds, in the order of facs.EXPRESSIONS. Found by searching for
+#: the largest smallest distance in Oklab (Ottosson, "A perceptual color space for image processing", 2020) for normal
+#: sight and three simulated deficiencies (Machado et al., 2009); tests/app/overlay/test_palette.py computes it.
 EXPRESSION_COLOURS: Final[dict[str, Colour]] = dict(
     zip(
         EXPRESSIONS,
         (
-            (200, 200, 200),  # neutral: lighter than their grey, which marks "not assessed"
-            (230, 159, 0),
-            (86, 180, 233),
-            (0, 114, 178),
-            (213, 94, 0),
-            (0, 158, 115),
-            (204, 121, 167),
-            (240, 228, 66),
+            (222, 222, 222),  # neutral: lighter than their grey, which marks "not assessed"
+            (248, 194, 29),
+            (214, 136, 24),
+            (64, 100, 254),
+            (192, 74, 38),
+            (85, 182, 116),
+            (149, 74, 195),
+            (230, 81, 166),
         ),
         strict=True,
     )
 )
+#: The same hues for light backgrounds, where each has a contrast of 3 : 1.
+EXPRESSION_COLOURS_ON_LIGHT: Final[dict[str, Colour]] = dict(
+    zip(
+        EXPRESSIONS,
+        (
+            (102, 102, 102),
+            (173, 143, 19),
+            (182, 93, 47),
+            (45, 72, 185),
+            (166, 37, 41),
+            (24, 93, 12),
+            (64, 23, 119),
+            (231, 76, 175),
+        ),
+        strict=True,
+    )
+)
+#: Selection and focus, on dark and on light backgrounds: colours of no expression.
+ACCENT: Final[Colour] = (56, 201, 209)
+ACCENT_ON_LIGHT: Final[Colour] = (13, 118, 126)
 
 Point = tuple[float, float]  # x, y in the unit square, y downwards
 

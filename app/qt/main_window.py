@@ -8,8 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QByteArray, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtCore import QByteArray, QEvent, Signal
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -17,24 +26,33 @@ from PySide6.QtWidgets import (
     QMenu,
     QSplitter,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
+from app.qt import theme
 from app.qt.navigation import NavigationRail
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import Appearance
+from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.icons import IconName
-from app.qt.widgets.notice_bar import Notice, NoticeBar, Severity
-from app.qt.widgets.page import Page, ShortcutGroup, ShortcutSheet
+from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
+from app.qt.widgets.page import Page, ShortcutGroup, ShortcutSheet, key_text
+from app.qt.widgets.toasts import Toasts
 from app.session.folder import dropped_session, dropped_sources
 from engine.errors import EngineError
 
 #: Initial and minimum size in logical pixels.
 _FIRST_SIZE: Final = (1280, 800)
 _MIN_SIZE: Final = (960, 600)
+#: Height of the title bar, which the first window leaves to the desktop.
+_TITLE_PX: Final = 40
+#: In a narrower window, in em, the navigation has icons alone.
+_NAMES_EM: Final = 100.0
 #: A stored position is restored if this much of the window is on a screen, in logical pixels.
 _VISIBLE_PX: Final = 100
+#: Pages whose keys are shown at their first use, and how many keys.
+_HINTED: Final = ("live", "annotate", "review")
+_HINT_KEYS: Final = 6
 _ICONS: Final = {
     "start": IconName.HOME,
     "live": IconName.CAMERA,
@@ -63,10 +81,10 @@ class MainWindow(QMainWindow):
         self._errors: list[EngineError] = []
         self.setWindowTitle("Mien")
         self.setAcceptDrops(True)
-        self._appearance = Appearance(store, self)
-        self._notices = NoticeBar()
-        self._stack = QStackedWidget()
         self._rail = NavigationRail()
+        self._appearance = Appearance(store, self)
+        self._stack = QStackedWidget()
+        self._notices = Toasts(self._stack)
         self._lay_out()
         self._page_menu = QMenu(self)
         self._page_entries: list[QAction] = []
@@ -91,9 +109,14 @@ class MainWindow(QMainWindow):
         return self._shown
 
     @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The notices shown, oldest first."""
+        return self._notices.notices
+
+    @property
     def notice(self) -> Notice | None:
-        """The notice in the notice bar, if any."""
-        return self._notices.notice
+        """The newest of them, if any."""
+        return self.notices[-1] if self.notices else None
 
     def show_page(self, name: str) -> None:
         """Switch to a page.
@@ -108,14 +131,27 @@ class MainWindow(QMainWindow):
             self._pages[self._shown].leave()
         self._shown = name
         self._stack.setCurrentWidget(page)
+        self._notices.raise_()
         self._rail.mark(list(self._pages).index(name))
         self._page_entries[list(self._pages).index(name)].setChecked(True)
         self._fill_page_menu(page)
         self._store.change(page=name)
         page.enter()
+        self._hint(name, page)
+
+    def _hint(self, name: str, page: Page) -> None:
+        """The first time that a page is used, show its most important keys."""
+        now = self._store.now
+        if name not in _HINTED or name in now.hints_seen or not now.notice_read:
+            return
+        self._store.change(hints_seen=(*now.hints_seen, name))
+        keyed = [action for action in page.page_actions() if action.shortcuts()][:_HINT_KEYS]
+        keys = [f"{key_text(action)}: {action.text().replace('&', '').rstrip('…')}" for action in keyed]
+        text = self.tr("Keys. {keys} · ?: all keys").format(keys=" · ".join(keys))
+        self._notices.show_notice(Notice(text, Severity.INFO, "hint", (NoticeAction(self.tr("Got it"), lambda: None),)))
 
     def show_notice(self, notice: Notice) -> None:
-        """Show a notice above the pages."""
+        """Show a notice in the corner of the page."""
         self._notices.show_notice(notice)
 
     def shortcut_groups(self) -> tuple[ShortcutGroup, ...]:
@@ -123,6 +159,20 @@ class MainWindow(QMainWindow):
         groups = [ShortcutGroup(self.tr("Everywhere"), tuple(self._window_actions))]
         groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in self._pages.values()]
         return tuple(groups)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave the names out of the navigation of a small window."""
+        super().resizeEvent(event)
+        self._follow_width()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Adapt to the text size."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._follow_width()
+
+    def _follow_width(self) -> None:
+        self._rail.set_compact(self.width() < _NAMES_EM * theme.em(self))
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
         """Save the layout and shut down every page, even if one fails."""
@@ -151,17 +201,12 @@ class MainWindow(QMainWindow):
             self.live_requested.emit(sources[0])
 
     def _lay_out(self) -> None:
-        right = QVBoxLayout()
-        right.setContentsMargins(0, 0, 0, 0)
-        right.setSpacing(0)
-        right.addWidget(self._notices)
-        right.addWidget(self._stack, 1)
         whole = QWidget()
         row = QHBoxLayout(whole)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self._rail)
-        row.addLayout(right, 1)
+        row.addWidget(self._stack, 1)
         self.setCentralWidget(whole)
         for index, (name, page) in enumerate(self._pages.items()):
             page.setAccessibleName(page.page_title())
@@ -211,7 +256,7 @@ class MainWindow(QMainWindow):
 
     def _choose_session(self) -> None:
         folder = QFileDialog.getExistingDirectory(
-            self, self.tr("Open session"), str(self._store.now.recordings), QFileDialog.Option.ShowDirsOnly
+            self, self.tr("Open session"), nearest_folder(self._store.now.recordings), QFileDialog.Option.ShowDirsOnly
         )
         if folder:
             self.session_requested.emit(Path(folder))
@@ -232,7 +277,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(min(_MIN_SIZE[0], screen.width()), min(_MIN_SIZE[1], screen.height()))
         kept = self._store.now.window
         if not (kept and self.restoreGeometry(_bytes_of(kept)) and self._is_on_a_screen()):
-            self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height()))
+            self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height() - _TITLE_PX))
             self.move(screen.center() - self.rect().center())
         for name, splitter in self._splitters():
             state = self._store.now.splitters.get(name)

@@ -22,7 +22,7 @@ class PreferenceStore(QObject):
 
     #: `now` was replaced.
     changed = Signal()
-    #: For the notice bar.
+    #: For the toasts of the window.
     noticed = Signal(Notice)
 
     def __init__(self, path: Path | None, parent: QObject | None = None, **this_run: Any) -> None:

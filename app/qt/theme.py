@@ -24,15 +24,26 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from app.overlay.palette import BAR_BELOW, BAR_PRESENT, BAR_UNTRUSTED, EXPRESSION_COLOURS, TRACK, Colour
+from app.overlay.palette import (
+    ACCENT,
+    ACCENT_ON_LIGHT,
+    BAR_BELOW,
+    BAR_PRESENT,
+    BAR_UNTRUSTED,
+    EXPRESSION_COLOURS,
+    EXPRESSION_COLOURS_ON_LIGHT,
+    TRACK,
+    Colour,
+)
 from app.qt.preference_store import PreferenceStore
 from app.settings.preferences import SCALE_RANGE
-from engine.facs import EXPRESSIONS
 
 #: Scales offered in the settings, in percent.
 SCALES: Final = (100, 125, 150, 175, 200)
 #: Size of plain text in points at 100 %.
 _POINTS: Final = 10.0
+#: Distances between and inside widgets are multiples of so many pixels.
+_GRID_PX: Final = 4
 #: Change of scale by one press of its key, in percent.
 _STEP_PERCENT: Final = 25
 
@@ -73,30 +84,27 @@ class Theme:
         return QColor(getattr(self, name))
 
     def expression(self, label: str) -> QColor:
-        """The Okabe-Ito colour of an expression as in the overlay; darker on a light background.
+        """The colour of an expression as in the overlay; its darker counterpart on a light background.
 
         Raises:
             KeyError: unknown label.
         """
-        colour = QColor(*EXPRESSION_COLOURS[label])
-        return colour.darker(_DARKER[label]) if QColor(self.panel).lightness() > 128 else colour
+        is_light = QColor(self.panel).lightness() > 128
+        return QColor(*(EXPRESSION_COLOURS_ON_LIGHT if is_light else EXPRESSION_COLOURS)[label])
 
 
 def _hex(colour: Colour) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-#: QColor.darker factor (percent) on a light background, so that each colour has 3 : 1 there.
-_DARKER: Final[dict[str, int]] = dict(zip(EXPRESSIONS, (165, 135, 140, 100, 105, 110, 115, 190), strict=True))
-
 _LIGHT: Final = Theme(
     ThemeName.LIGHT,
-    *("#f4f4f2", "#ffffff", "#ffffff", "#1b1b1f", "#5a5a62", "#c6c6cc", "#84848c", "#0067a8", "#ffffff"),
-    *("#e3e3e6", "#0072b2", "#94a3b3", "#8b8b90", "#fff0c2", "#ffdcd2", "#c43b00"),
+    *("#f4f4f2", "#ffffff", "#ffffff", "#1b1b1f", "#5a5a62", "#c6c6cc", "#84848c", _hex(ACCENT_ON_LIGHT), "#ffffff"),
+    *("#e3e3e6", "#3c4a5c", "#94a3b3", "#8b8b90", "#fff0c2", "#ffdcd2", "#c43b00"),
 )
 _DARK: Final = Theme(
     ThemeName.DARK,
-    *("#17171a", "#212126", "#43434b", "#f0f0f2", "#a9a9b2", "#43434b", "#7c7c86", "#56b4e9", "#0d0d10"),
+    *("#17171a", "#212126", "#43434b", "#f0f0f2", "#a9a9b2", "#43434b", "#7c7c86", _hex(ACCENT), "#0d0d10"),
     *(_hex(TRACK), _hex(BAR_PRESENT), _hex(BAR_BELOW), _hex(BAR_UNTRUSTED)),
     *("#4a3b08", "#54220f", "#ff7d47"),
 )
@@ -120,6 +128,11 @@ def em(widget: QWidget) -> float:
     return QFontMetricsF(widget.font()).height()
 
 
+def grid_px(widget: QWidget, ems: float) -> int:
+    """A distance in ems of the widget's text, to the nearest four pixels."""
+    return max(_GRID_PX, round(ems * em(widget) / _GRID_PX) * _GRID_PX)
+
+
 def theme_names() -> dict[ThemeName, str]:
     """Translated names of all themes."""
     translate = QCoreApplication.translate
@@ -141,8 +154,7 @@ def apply_theme(application: QApplication, name: ThemeName, scale_percent: int) 
     application.setFont(font)
     application.setPalette(_palette(_current))
     em_px = QFontMetricsF(font).height()
-    outlines = _outlines(_current, em_px) if _current.colour("window").lightness() < 128 else ""
-    application.setStyleSheet(outlines + _sheet(_current, em_px))
+    application.setStyleSheet(_outlines(_current, em_px) + _sheet(_current, em_px))
 
 
 class Appearance(QObject):
@@ -242,6 +254,7 @@ def _palette(theme: Theme) -> QPalette:
         "on_accent": (role.HighlightedText,),
         "line": (role.Mid, role.Midlight, role.Light),
         "dim": (role.PlaceholderText,),
+        "edge": (role.Dark, role.Shadow),  # edges that Fusion draws inside of controls
     }.items():
         for one in roles:
             palette.setColor(one, theme.colour(name))
@@ -257,7 +270,7 @@ def _mixed(a: str, b: str) -> QColor:
 
 
 def _outlines(theme: Theme, em_px: float) -> str:
-    """Borders for dark themes, where Fusion's own are darker than the background and cannot be seen."""
+    """Borders of controls, the same in every theme; Fusion's own cannot be seen on dark backgrounds."""
     edge, round_px, pad = f"1px solid {theme.edge}", round(0.2 * em_px), round(0.25 * em_px)
     box, handle = round(0.75 * em_px), round(0.5 * em_px)
     return f"""
@@ -302,6 +315,7 @@ def _sheet(theme: Theme, em_px: float) -> str:
     QToolTip {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; padding: 3px; }}
     *[role="info"] {{ background: {theme.panel}; }} *[role="warning"] {{ background: {theme.warning}; }}
     *[role="error"] {{ background: {theme.error}; }}
+    Toast {{ border: 1px solid {theme.edge}; border-radius: {pad}px; }}
     *[role="card"] {{ background: {theme.panel}; border: 1px solid {theme.line}; border-radius: {pad}px; }}
     QLabel[role="heading"] {{ font-weight: 600; }}
     QLabel[role="title"] {{ font-size: {round(1.5 * em_px)}px; font-weight: 600; }}

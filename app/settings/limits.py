@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from engine.backends.contract import ExpressionCalibration
+
+#: Largest share of validation faces that the most careful limits assess.
+_CAREFUL_OOD: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,35 @@ def are_valid(limits: Limits) -> bool:
 def limits_of(calibration: ExpressionCalibration) -> Limits:
     """Return the model's own limits."""
     return Limits(calibration.aleatoric_limit, 1.0 - calibration.false_rejection)
+
+
+def bold_limits(model: Limits, boldness: float, most_nats: float) -> Limits:
+    """Both limits from one number: 0 = the most careful ones, 0.5 = the model's own, 1 = the boldest.
+
+    The most careful ones give no single label and assess half of the validation faces; the boldest ones always give a
+    single label.
+
+    Args:
+        model: the model's own limits.
+        boldness: 0-1; in between, both limits change in proportion to it.
+        most_nats: largest aleatoric uncertainty.
+    """
+    careful, bold = Limits(0.0, min(_CAREFUL_OOD, model.ood_limit)), Limits(most_nats, 1.0)
+    other, share = (bold, 2 * boldness - 1) if boldness > 0.5 else (careful, 1 - 2 * boldness)
+    return Limits(
+        model.aleatoric_limit + share * (other.aleatoric_limit - model.aleatoric_limit),
+        model.ood_limit + share * (other.ood_limit - model.ood_limit),
+    )
+
+
+def boldness_of(model: Limits, limits: Limits, most_nats: float) -> float:
+    """The boldness whose limits are nearest: the mean of those that either limit alone has."""
+    careful, bold = bold_limits(model, 0.0, most_nats), bold_limits(model, 1.0, most_nats)
+    pairs = (
+        (limits.aleatoric_limit, careful.aleatoric_limit, model.aleatoric_limit, bold.aleatoric_limit),
+        (limits.ood_limit, careful.ood_limit, model.ood_limit, bold.ood_limit),
+    )
+    return sum(float(np.interp(now, (low, own, high), (0.0, 0.5, 1.0))) for now, low, own, high in pairs) / 2
 
 
 def recalibrated(calibration: ExpressionCalibration, limits: Limits) -> ExpressionCalibration:

@@ -18,11 +18,12 @@ from app.qt import theme
 from app.qt.annotate.annotate_panels import AskFolder, InterruptedBar, OutputForm, ProgressFooter, ask_folder
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_list import JobList
-from app.qt.annotate.job_runner import TOPIC, JobRunner
+from app.qt.annotate.job_runner import INTERRUPTED_TOPIC, TOPIC, JobRunner
 from app.qt.annotate.job_view import JobCommand, command_text, commands_of, preset_text
 from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
-from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.file_dialogs import videos_folder
+from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import ActionButton, scrolled
 from app.session.folder import dropped_session
@@ -48,7 +49,7 @@ AskFiles = Callable[[QWidget, str], tuple[str, ...]]
 
 def ask_files(parent: QWidget, title: str) -> tuple[str, ...]:
     """Let the user choose files of any kind; empty if cancelled."""
-    return tuple(QFileDialog.getOpenFileNames(parent, title)[0])
+    return tuple(QFileDialog.getOpenFileNames(parent, title, videos_folder())[0])
 
 
 def show_folder(folder: Path) -> None:
@@ -241,21 +242,25 @@ class AnnotatePage(Page):
         self._column.addWidget(self.form)
         self._column.addWidget(self.interrupted)
         self._column.addWidget(self._middle, 1)
-        self._column.addWidget(self.footer)
+        self._bottom = QVBoxLayout()
+        self._bottom.addWidget(self.footer)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(inside))
+        outer.addWidget(scrolled(inside), 1)
+        outer.addLayout(self._bottom)  # in reach however long the list is
         self._measure()
 
     def _measure(self) -> None:
         em = theme.em(self)
         self._column.setContentsMargins(*(round(1.2 * em),) * 4)
         self._column.setSpacing(round(0.8 * em))
+        self._bottom.setContentsMargins(round(1.2 * em), 0, round(1.2 * em), round(0.8 * em))
         self._middle.setMinimumHeight(round(12 * em))
 
     def _connect(self) -> None:
         self.runner.changed.connect(self._follow)
         self.runner.noticed.connect(self.noticed)
+        self.runner.open_requested.connect(self.session_requested)
         self.runner.finished.connect(self._store.remember_session)
         self._scanner.scanned.connect(self._add_scanned)
         self._scanner.disk_checked.connect(self.form.show_disk)
@@ -371,17 +376,17 @@ class AnnotatePage(Page):
             self.noticed.emit(Notice("", topic=TOPIC))
 
     def _show_saved_state(self) -> None:
-        """Report that another program has the queue, a damaged queue file, or else the interrupted jobs."""
+        """Report that another program has the queue, or a damaged queue file; and the interrupted jobs."""
         count = sum(job.state is JobState.INTERRUPTED for job in self.runner.jobs)
         if not self.runner.is_mine:
             self._report_holder()
         elif self.runner.fault:
             self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
-        elif count == 1:
-            self.noticed.emit(Notice(self.tr("1 job was interrupted: resume it in Annotate."), Severity.WARNING, TOPIC))
-        elif count:
-            text = self.tr("{count} jobs were interrupted: resume them in Annotate.").format(count=count)
-            self.noticed.emit(Notice(text, Severity.WARNING, TOPIC))
+        if count and self.runner.is_mine:
+            one, many = self.tr("1 job was interrupted."), self.tr("{count} jobs were interrupted.")
+            resume = NoticeAction(self.tr("Resume"), self.runner.start)
+            text = one if count == 1 else many.format(count=count)
+            self.noticed.emit(Notice(text, Severity.INFO, INTERRUPTED_TOPIC, (resume,)))
 
 
 def _paths_of(event: QDropEvent) -> tuple[str, ...]:

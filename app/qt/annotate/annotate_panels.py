@@ -30,6 +30,7 @@ from app.qt import theme
 from app.qt.annotate.job_row import draw_progress
 from app.qt.annotate.job_view import JobView, eta_text, preset_text, progress_of, size_text, translate
 from app.qt.preference_store import PreferenceStore
+from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.form import Choice, choice_box, select, typed_folder
 from app.qt.widgets.page_parts import ActionButton, WheelGuard, text_label
 from app.settings.presets import PRESETS, preset_of
@@ -42,7 +43,7 @@ AskFolder = Callable[[QWidget, str, Path], str]
 
 def ask_folder(parent: QWidget, title: str, start: Path) -> str:
     """Let the user choose a folder; "" if cancelled."""
-    return QFileDialog.getExistingDirectory(parent, title, str(start))
+    return QFileDialog.getExistingDirectory(parent, title, nearest_folder(start))
 
 
 class OutputForm(QWidget):

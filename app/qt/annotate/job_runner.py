@@ -19,13 +19,16 @@ from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_erro
 from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
-from app.qt.widgets.notice_bar import Notice, Severity
+from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
+from app.qt.widgets.toasts import folder_action
 from app.remedies import window_text
 from app.session.lock import FileLock, LockOwner, owner_of
 from engine.errors import OutputError, Remedy
 
 #: Topics of notices.
 TOPIC: Final = "annotate"
+#: Topic of the notice on jobs that an earlier run left.
+INTERRUPTED_TOPIC: Final = "annotate-interrupted"
 _SAVE_TOPIC: Final = "annotate-queue"
 #: Seconds between two progress reports.
 _REPORT_EVERY_S: Final = 0.1
@@ -78,8 +81,10 @@ class JobRunner(QObject):
 
     #: The jobs or their progress have changed.
     changed = Signal()
-    #: A Notice for the bar above the pages.
+    #: For the toasts of the window.
     noticed = Signal(Notice)
+    #: The folder (pathlib.Path) of a finished job to review.
+    open_requested = Signal(object)
     #: The folder (pathlib.Path) of a job that is done.
     finished = Signal(object)
 
@@ -188,7 +193,8 @@ class JobRunner(QObject):
     def start(self) -> None:
         """Run the queue: requeue interrupted jobs, and resume the paused job or start the next."""
         self._running = True
-        self.noticed.emit(Notice("", topic=TOPIC))
+        for topic in (TOPIC, INTERRUPTED_TOPIC):
+            self.noticed.emit(Notice("", topic=topic))
         for job in self.jobs:
             if job.state is JobState.INTERRUPTED:
                 self._queue.requeue(job.job_id)
@@ -345,11 +351,18 @@ class JobRunner(QObject):
 
     def _report_end(self) -> None:
         done, failed = self._queue.count_of(JobState.DONE), self._queue.count_of(JobState.FAILED)
+        finished = [job for job in self.jobs if job.state is JobState.DONE]
+        actions: tuple[NoticeAction, ...] = ()
+        if finished:
+            folder = finished[-1].folder
+            open_it = NoticeAction(self.tr("Open"), lambda: self.open_requested.emit(folder))
+            actions = (open_it, folder_action(folder))
         if failed:
             text = self.tr("The queue is finished. Done: {done}. Failed: {failed}; the list shows the reasons.")
-            self.noticed.emit(Notice(text.format(done=done, failed=failed), Severity.WARNING, TOPIC))
+            self.noticed.emit(Notice(text.format(done=done, failed=failed), Severity.WARNING, TOPIC, actions))
         elif done:
-            self.noticed.emit(Notice(self.tr("The queue is finished. Done: {done}.").format(done=done), topic=TOPIC))
+            text = self.tr("The queue is finished. Done: {done}.").format(done=done)
+            self.noticed.emit(Notice(text, topic=TOPIC, actions=actions))
 
     def _phase(self, job: Job) -> Phase:
         run = self._run

@@ -100,7 +100,7 @@ class HoldRing(QWidget):
     def show_share(self, share: float) -> None:
         """Show the ring, filled by this fraction (0-1)."""
         self.share = share
-        self.setAccessibleDescription(f"{share:.0%}")
+        self.setAccessibleDescription(f"{round(100 * share)} %")
         self.show()
         self.raise_()
         self.update()

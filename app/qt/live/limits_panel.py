@@ -1,4 +1,4 @@
-"""Sliders of the two routing limits, and their effect on the faces of the last half minute."""
+"""How careful the decisions are: one slider, its effect on the faces of the last half minute, and the two limits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 
 from app.live.routing_history import RouteShares
 from app.qt import theme
+from app.qt.widgets.disclosure import Disclosure
 from app.qt.widgets.expression_panel import MAX_NATS
-from app.qt.widgets.page_parts import ReflowRow, text_label
-from app.settings.limits import Limits
+from app.qt.widgets.page_parts import GrowingLabel, ReflowRow, text_label
+from app.settings.limits import Limits, bold_limits, boldness_of
 
 #: Slider steps per nat, or per 1 of the epistemic scale (a share of the validation faces).
 _STEPS_PER_UNIT: Final = 100
+#: Steps of the slider from careful to bold; the middle one means the model's own limits.
+_BOLD_STEPS: Final = 100
 #: Start of the epistemic slider in percent; it ends at 100.
 _MIN_PERCENT: Final = 50
 
@@ -70,6 +73,7 @@ class LimitsPanel(QWidget):
         super().__init__(parent)
         self._model: Limits | None = None
         self._now = Limits(0.0, 0.0)
+        self.boldness = self._bold_slider()
         self.accept = self._slider(
             "aleatoric_limit", 0, round(MAX_NATS * _STEPS_PER_UNIT), self.tr("Limit of one label")
         )
@@ -85,10 +89,10 @@ class LimitsPanel(QWidget):
                 "faces is not assessed."
             )
         )
-        self.accept_value, self.ood_value = text_label(""), text_label("")
+        self.accept_value, self.ood_value, self.bold_value = text_label(""), text_label(""), text_label("")
+        self.advanced = Disclosure(self.tr("Advanced"), self.tr("Show the two limits that the slider moves together"))
         self.bar = SharesBar()
-        self.shares_text = QLabel(self.tr("No face in the last 30 s."))
-        self.shares_text.setWordWrap(True)
+        self.shares_text = GrowingLabel(self.tr("No face in the last 30 s."))
         self.reset = QPushButton(self.tr("Back to the model's own limits"))
         self.reset.clicked.connect(self.reset_to_model)
         self.lock_reason = QLabel()
@@ -105,19 +109,13 @@ class LimitsPanel(QWidget):
     def set_limits(self, model: Limits, now: Limits) -> None:
         """Show the current limits, and enable the reset to the model's; does not emit `changed`."""
         self._model, self._now = model, now
-        for slider, value in (
-            (self.accept, round(now.aleatoric_limit * _STEPS_PER_UNIT)),
-            (self.ood, round(now.ood_limit * _STEPS_PER_UNIT)),
-        ):
-            slider.blockSignals(True)
-            slider.setValue(value)
-            slider.blockSignals(False)
+        self._place_sliders()
         self._update_values()
         self.setEnabled(True)
 
     def lock(self, reason: str) -> None:
         """Disable the sliders and show the reason; an empty reason unlocks them."""
-        for part in (self.accept, self.ood, self.reset):
+        for part in (self.boldness, self.accept, self.ood, self.reset):
             part.setEnabled(not reason)
         self.lock_reason.setText(reason)
         self.lock_reason.setVisible(bool(reason))
@@ -143,6 +141,20 @@ class LimitsPanel(QWidget):
             self.shares_text.setText(text)
             self.bar.setAccessibleDescription(text)
 
+    def _bold_slider(self) -> QSlider:
+        slider = QSlider(Qt.Orientation.Horizontal)
+        slider.setRange(0, _BOLD_STEPS)
+        slider.setPageStep(10)
+        slider.setAccessibleName(self.tr("Careful or bold"))
+        slider.setToolTip(
+            self.tr(
+                "Careful: fewer faces get a label, and those are right more often. Bold: more faces get a single "
+                "label, and more of those are wrong. In the middle: as the model was calibrated."
+            )
+        )
+        slider.valueChanged.connect(self._moved_boldness)
+        return slider
+
     def _slider(self, field: str, low: int, high: int, name: str) -> QSlider:
         slider = QSlider(Qt.Orientation.Horizontal)
         slider.setRange(low, high)
@@ -162,20 +174,45 @@ class LimitsPanel(QWidget):
             ),
         )
         layout = QVBoxLayout(self)
-        layout.addWidget(ReflowRow([_titled(*part) for part in parts]))
+        layout.addWidget(_titled(self.boldness, self.bold_value, self.tr("Careful"), self.tr("Bold")))
         for part in (self.bar, self.shares_text, self.lock_reason):
             layout.addWidget(part)
         layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
+        self.advanced.body.addWidget(ReflowRow([_titled(*part) for part in parts]))
+        layout.addWidget(self.advanced)
         layout.addStretch(1)
+
+    def _place_sliders(self) -> None:
+        """Move the sliders to the limits, without a signal."""
+        now, model = self._now, self._model or self._now
+        for slider, value in (
+            (self.boldness, round(boldness_of(model, now, MAX_NATS) * _BOLD_STEPS)),
+            (self.accept, round(now.aleatoric_limit * _STEPS_PER_UNIT)),
+            (self.ood, round(now.ood_limit * _STEPS_PER_UNIT)),
+        ):
+            slider.blockSignals(True)
+            slider.setValue(value)
+            slider.blockSignals(False)
+
+    def _moved_boldness(self, step: int) -> None:
+        """Change both limits."""
+        if self._model is None:
+            return
+        own = 2 * step == _BOLD_STEPS
+        self._change(self._model if own else bold_limits(self._model, step / _BOLD_STEPS, MAX_NATS))
+
+    def _change(self, limits: Limits) -> None:
+        self._now = limits
+        self._place_sliders()
+        self._update_values()
+        self.changed.emit(None if limits == self._model else limits)
 
     def _moved(self, field: str, step: int) -> None:
         """Change one limit; the other keeps its exact value, even between two steps or beyond its slider's range."""
         own = getattr(self._model, field, None)
         # at the step nearest to the model's value, the slider means that value, not its rounding
         value = own if own is not None and round(own * _STEPS_PER_UNIT) == step else step / _STEPS_PER_UNIT
-        self._now = dataclasses.replace(self._now, **{field: value})
-        self._update_values()
-        self.changed.emit(None if self._now == self._model else self._now)
+        self._change(dataclasses.replace(self._now, **{field: value}))
 
     def reset_to_model(self) -> None:
         """Use the model's own limits again."""
@@ -187,7 +224,9 @@ class LimitsPanel(QWidget):
         now = self.limits
         self.accept_value.setText(self.tr("{value} nats").format(value=f"{now.aleatoric_limit:.2f}"))
         self.ood_value.setText(self.tr("more unusual than {value} %").format(value=round(100 * now.ood_limit)))
-        self.reset.setEnabled(self._model is not None and now != self._model)
+        is_own = now == self._model
+        self.bold_value.setText(self.tr("as calibrated") if is_own else self.tr("changed"))
+        self.reset.setEnabled(self._model is not None and not is_own)
 
 
 def _titled(slider: QSlider, value: QLabel, low: str, high: str) -> QWidget:

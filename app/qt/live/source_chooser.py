@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QFileSystemWatcher, Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
+from app.qt.widgets.file_dialogs import videos_folder
 from engine.capture.camera_list import NOT_LISTED, Camera, list_cameras, listable, watch_folders
 from engine.capture.stream import redact_url
 from engine.capture.synthetic import DEMO
@@ -84,7 +85,7 @@ class SourceChooser(QWidget):
 
     def open_file(self) -> None:
         """Ask for a video and open it."""
-        here = str(Path(self._spec).parent) if self._spec and Path(self._spec).is_file() else ""
+        here = str(Path(self._spec).parent) if self._spec and Path(self._spec).is_file() else videos_folder()
         path, _ = QFileDialog.getOpenFileName(self, self.tr("Open video"), here)
         if path:
             self._choose(path)

@@ -71,7 +71,7 @@ class AgreementBox(Card):
             missing = "" if agreement.interval_missing is None else translated(agreement.interval_missing.value)
             return self.tr("Cohen's kappa {kappa}. {why}").format(kappa=f"{agreement.kappa:.2f}", why=missing)
         low, high = agreement.interval
-        form = self.tr("Cohen's kappa {kappa} (95% interval {low} to {high})")
+        form = self.tr("Cohen's kappa {kappa} (95 % interval {low} to {high})")
         return form.format(kappa=f"{agreement.kappa:.2f}", low=f"{low:.2f}", high=f"{high:.2f}")
 
     def _count_text(self, agreement: Agreement) -> str:

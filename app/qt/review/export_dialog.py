@@ -28,6 +28,7 @@ from app.export.job import ExportChoice
 from app.qt import theme
 from app.qt.background import Worker
 from app.qt.translation import translated
+from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
 from app.remedies import window_text
@@ -180,7 +181,7 @@ class ExportDialog(QDialog):
         self._target.setEnabled(not self._running)
 
     def _choose_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder"), self.folder.text())
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder"), nearest_folder(Path(self.folder.text())))
         if chosen:
             self.folder.setText(chosen)
 

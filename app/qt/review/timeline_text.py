@@ -76,7 +76,7 @@ def _unit_text(session: Session, occurrence: Float32, line: float) -> str:
     probability = float(occurrence[place])
     if math.isnan(probability):
         return QCoreApplication.translate("mien", "{unit}: not computed").format(unit=name)
-    percent = f"{100 * probability:.0f}%"
+    percent = f"{100 * probability:.0f} %"
     if number not in header.au_trusted:
         form = QCoreApplication.translate("mien", "{unit}: {percent}, not a trusted unit")
     elif probability > header.au_thresholds[place]:

@@ -24,6 +24,7 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.theme import SCALES, theme_names
 from app.qt.translation import installed_languages
 from app.qt.widgets.expression_panel import MAX_NATS
+from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.form import Choice, add_field, choice_box, select
 from app.qt.widgets.page_parts import Card, breakable, text_label
 from app.settings.limits import Limits
@@ -36,7 +37,7 @@ AskFolder = Callable[[QWidget, str, Path], Path | None]
 
 def ask_folder(parent: QWidget, title: str, first: Path) -> Path | None:
     """Choose a folder in a dialog; None if cancelled."""
-    chosen = QFileDialog.getExistingDirectory(parent, title, str(first))
+    chosen = QFileDialog.getExistingDirectory(parent, title, nearest_folder(first))
     return Path(chosen) if chosen else None
 
 

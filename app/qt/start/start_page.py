@@ -1,19 +1,21 @@
-"""The page Start: first notice, three actions, two drop zones, recent sessions, and the privacy statement."""
+"""The page Start: first notice, four actions, two drop zones, recent sessions, and the privacy statement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QStandardPaths, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.overlay.overlay import DISCLAIMER
 from app.qt.about.about_page import intended_use
 from app.qt.preference_store import PreferenceStore
-from app.qt.start.action_card import ActionCard, DropZone, LinkButton
+from app.qt.start.action_card import ActionCard, DropZone
+from app.qt.start.recent_list import RecentList
 from app.qt.translation import translated
+from app.qt.widgets.file_dialogs import nearest_folder, videos_folder
 from app.qt.widgets.icons import IconName, IconView
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page, key_text
@@ -26,16 +28,19 @@ Ask = Callable[[QWidget, str], tuple[str, ...]]
 
 def ask_videos(parent: QWidget, title: str) -> tuple[str, ...]:
     """Choose videos in a dialog; () if cancelled."""
-    where = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
     patterns = "*.mp4 *.m4v *.mov *.mkv *.webm *.avi *.mpg *.mpeg *.ts *.wmv"
     kinds = QCoreApplication.translate("mien", "Videos ({patterns});;All files (*)").format(patterns=patterns)
-    return tuple(QFileDialog.getOpenFileNames(parent, title, where, kinds)[0])
+    return tuple(QFileDialog.getOpenFileNames(parent, title, videos_folder(), kinds)[0])
 
 
-def ask_session(parent: QWidget, title: str) -> tuple[str, ...]:
-    """Choose a session folder in a dialog; () if cancelled."""
-    folder = QFileDialog.getExistingDirectory(parent, title)
-    return (folder,) if folder else ()
+def session_dialog(store: PreferenceStore) -> Ask:
+    """A dialog to choose a session folder, which opens where recordings are."""
+
+    def ask(parent: QWidget, title: str) -> tuple[str, ...]:
+        folder = QFileDialog.getExistingDirectory(parent, title, nearest_folder(store.now.recordings))
+        return (folder,) if folder else ()
+
+    return ask
 
 
 class FirstNotice(Card):
@@ -69,20 +74,21 @@ class StartPage(Page):
         parent: QWidget | None = None,
         *,
         ask_for_videos: Ask = ask_videos,
-        ask_for_session: Ask = ask_session,
+        ask_for_session: Ask | None = None,
     ) -> None:
         super().__init__(parent)
         self._store = store
         self._ask_videos = ask_for_videos
-        self._ask_session = ask_for_session
+        self._ask_session = ask_for_session or session_dialog(store)
+        self._demo = self.make_action(self.tr("Try the demo"), "D", lambda: self.live_requested.emit("demo"))
         self._camera = self.make_action(self.tr("Use my camera"), "C", self._use_camera)
         self._video = self.make_action(self.tr("Open video"), "V", self._open_video)
         self._session = self.make_action(self.tr("Open session"), "S", self._open_session)
         self._notice = FirstNotice()
         self._notice.read.connect(lambda: self._store.change(notice_read=True))
-        self._recent = Card(self.tr("Recent sessions"))
-        self._links: list[QWidget] = []
-        self._listed: tuple[Path, ...] | None = None
+        self._recent = RecentList()
+        self._recent.chosen.connect(self._request_session)
+        self._shown = False
         self._lay_out()
         store.changed.connect(self._follow)
         self._follow()
@@ -92,13 +98,22 @@ class StartPage(Page):
         return self.tr("Start")
 
     def page_actions(self) -> tuple[QAction, ...]:
-        """The three actions."""
-        return (self._camera, self._video, self._session)
+        """The four actions."""
+        return (self._demo, self._camera, self._video, self._session)
 
     def enter(self) -> None:
         """List the sessions that still exist, and scroll to the top, whatever has the focus."""
-        self._list_sessions()
+        self._shown = True
+        self._look()
         QTimer.singleShot(0, self, lambda: self._area.verticalScrollBar().setValue(0))
+
+    def leave(self) -> None:
+        """Look for sessions no more."""
+        self._shown = False
+
+    def shutdown(self) -> None:
+        """End the thread that reads the sessions."""
+        self._recent.shutdown()
 
     def _lay_out(self) -> None:
         column = Column()
@@ -128,6 +143,7 @@ class StartPage(Page):
 
     def _buttons(self) -> tuple[ActionCard, ...]:
         lines = (
+            (IconName.PLAY, self._demo, self.tr("A short clip that comes with Mien. Needs no camera.")),
             (IconName.CAMERA, self._camera, self.tr("Live, at once. Nothing is recorded.")),
             (IconName.FILM, self._video, self.tr("Watch a file as if it were live.")),
             (IconName.FOLDER, self._session, self.tr("Review what was recorded or annotated.")),
@@ -183,25 +199,12 @@ class StartPage(Page):
 
     def _follow(self) -> None:
         self._notice.setVisible(not self._store.now.notice_read)
-        if self._listed != self._store.now.sessions:
-            self._list_sessions()
+        if self._shown:
+            self._look()
 
-    def _list_sessions(self) -> None:
-        self._listed = self._store.now.sessions
-        for link in self._links:
-            link.setParent(None)
-            link.deleteLater()
-        self._links = [self._link(folder) for folder in self._listed if is_session(folder)]
-        if not self._links:
-            self._links = [text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim")]
-        for link in self._links:
-            self._recent.body.addWidget(link)
-            link.show()
-
-    def _link(self, folder: Path) -> LinkButton:
-        link = LinkButton(folder.name, str(folder.parent))
-        link.clicked.connect(lambda checked=False: self._request_session(folder))
-        return link
+    def _look(self) -> None:
+        now = self._store.now
+        self._recent.look(now.sessions, (now.recordings, now.annotations))
 
 
 def _privacy_line(text: str) -> QWidget:

@@ -18,7 +18,7 @@ from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 
 #: Minimum height in lines of plain text, so that the height seldom changes.
-_MIN_LINES: Final = 6.0
+_MIN_LINES: Final = 2.6
 #: Between edge and text, in em.
 _SIDE: Final = 0.8
 
@@ -70,11 +70,13 @@ class DecisionChip(DrawnPanel):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """The same height, as narrow as is readable."""
         em = theme.em(self)
-        return QSize(round(12 * em), round((_MIN_LINES + 1) * em))
+        return QSize(round(10 * em), round((_MIN_LINES + 1) * em))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Another width may need more lines."""
+        """Another width needs another number of lines."""
         super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(0)
         self._grow()
 
     def draw_static(self, painter: QPainter) -> None:
@@ -193,7 +195,7 @@ def chip_text(row: FaceRow | None) -> ChipText:
     parts = tuple((label, _percent(share)) for label, share in zip(row.labels, row.shares, strict=True))
     if row.decision == Route.ACCEPT.value:
         label, percent = parts[0]
-        headline = tr("mien", "{label} {percent}%").format(label=expression_name(label), percent=percent)
+        headline = tr("mien", "{label} {percent} %").format(label=expression_name(label), percent=percent)
         return ChipText(IconName.ACCEPTED, headline, parts, tip=percent_tip())
     if row.decision == Route.AMBIGUOUS.value:
         return _ambiguous(parts)
@@ -213,7 +215,7 @@ def percent_tip() -> str:
     """Tooltip on the meaning of a percentage."""
     return QCoreApplication.translate(
         "mien",
-        "Of faces given 80%, about 80 in 100 agreed with the raters in our test set FERPlus PrivateTest. "
+        "Of faces given 80 %, about 80 in 100 agreed with the raters in our test set FERPlus PrivateTest. "
         "Not measured for your camera.",
     )
 
@@ -222,7 +224,7 @@ def _ambiguous(parts: tuple[tuple[str, int], ...]) -> ChipText:
     tr = QCoreApplication.translate
     names = [expression_name(label) for label, _ in parts]
     headline = tr("mien", "{first} or {last}").format(first=", ".join(names[:-1]), last=names[-1])
-    note = ", ".join(f"{name} {percent}%" for name, (_, percent) in zip(names, parts, strict=True))
+    note = ", ".join(f"{name} {percent} %" for name, (_, percent) in zip(names, parts, strict=True))
     fits = (
         tr("mien", "Both labels fit. In pictures like this, people disagree too.")
         if len(parts) == 2

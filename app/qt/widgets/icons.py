@@ -32,6 +32,7 @@ class IconName(str, Enum):
     FOLDER = "folder"
     DROP = "drop"
     SHIELD = "shield"
+    PLAY = "play"
     ACCEPTED = "accepted"
     AMBIGUOUS = "ambiguous"
     NOT_ASSESSED = "not assessed"
@@ -154,6 +155,12 @@ def _drop() -> QPainterPath:
     )
 
 
+def _play() -> QPainterPath:
+    path = _lines(((9.6, 7.8), (16.6, 12), (9.6, 16.2), (9.6, 7.8)))
+    path.addEllipse(QPointF(12, 12), 9.2, 9.2)
+    return path
+
+
 def _shield() -> QPainterPath:
     path = QPainterPath(QPointF(12, 2.8))
     path.lineTo(20, 5.6)
@@ -181,4 +188,5 @@ _PATHS: Final[dict[IconName, Callable[[], QPainterPath]]] = {
     IconName.FOLDER: _folder,
     IconName.DROP: _drop,
     IconName.SHIELD: _shield,
+    IconName.PLAY: _play,
 } | {icon: partial(_decision, name) for icon, name in _DECISIONS.items()}

@@ -17,7 +17,7 @@ from app.qt.widgets.page_parts import scrolled, text_label
 class Page(QWidget):
     """A page of the main window. Its shortcuts work while it is shown; each belongs to an action of the menu."""
 
-    #: For the notice bar above the pages.
+    #: For the toasts of the window.
     noticed = Signal(Notice)
     #: A session folder (pathlib.Path) to open on the review page.
     session_requested = Signal(object)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -28,6 +28,34 @@ def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return label
+
+
+class GrowingLabel(QLabel):
+    """A wrapped label for a text that changes often: its height grows with the text and shrinks only with the width."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+
+    def setText(self, text: str) -> None:  # noqa: N802 (Qt's name)
+        """Show a text, and make room for it."""
+        super().setText(text)
+        if self.isVisible():
+            self.setMinimumHeight(max(self.minimumHeight(), self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another width."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(self.heightForWidth(self.width()))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Measure again at another size of text."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self.setMinimumHeight(self.heightForWidth(self.width()))
 
 
 def breakable(text: str) -> str:
@@ -69,6 +97,21 @@ class SideArea(QScrollArea):
         return super().eventFilter(watched, event)
 
 
+def settle(widget: QWidget) -> None:
+    """Lay out all parents of a widget that needs another size, up to their scroll area, at once.
+
+    In the usual way a text would be cut for some turns of the event loop, one for each parent.
+    """
+    around = widget.parentWidget()
+    while around is not None and not around.isWindow() and not isinstance(around, QScrollArea):
+        layout = around.layout()
+        if layout is not None:
+            layout.activate()
+        around = around.parentWidget()
+    if isinstance(around, QScrollArea):
+        QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
+
+
 class Column(QWidget):
     """A centred column of readable width; fill ``body``."""
 
@@ -89,10 +132,10 @@ class Column(QWidget):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        side = max(round(1.2 * em), round((self.width() - _COLUMN_EM * em) / 2))
-        self.body.setContentsMargins(side, round(1.2 * em), side, round(1.5 * em))
-        self.body.setSpacing(round(0.9 * em))
+        top = theme.grid_px(self, 1.2)
+        side = max(top, round((self.width() - _COLUMN_EM * theme.em(self)) / 2))
+        self.body.setContentsMargins(side, top, side, theme.grid_px(self, 1.5))
+        self.body.setSpacing(theme.grid_px(self, 0.9))
 
 
 class ActionButton(QPushButton):
@@ -133,10 +176,9 @@ class Card(QFrame):
         super().changeEvent(event)
 
     def _measure(self) -> None:
-        em = theme.em(self)
-        pad = round(_CARD_PAD_EM * em)
+        pad = theme.grid_px(self, _CARD_PAD_EM)
         self.body.setContentsMargins(pad, pad, pad, pad)
-        self.body.setSpacing(round(0.5 * em))
+        self.body.setSpacing(theme.grid_px(self, 0.5))
 
 
 class ReflowRow(QWidget):
@@ -163,7 +205,7 @@ class ReflowRow(QWidget):
         return super().event(event)
 
     def _reflow(self) -> None:
-        spacing = round(0.7 * theme.em(self))
+        spacing = theme.grid_px(self, 0.7)
         if spacing != self._row.spacing():  # setting it requests a layout, which would recurse
             self._row.setSpacing(spacing)
         widest = max(widget.minimumSizeHint().width() for widget in self._widgets)

@@ -54,6 +54,7 @@ _SAME: Final = (
     r"Mien",
     r"AU\d+",
     r"REC",
+    r"(American )?English|Deutsch",
     r"Scroll (Left|Right)",  # Qt's buttons of tab bars
     r"onnxruntime|openvino",
     r"fake (expression|action_units): fake CPU",  # models, backends and devices

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QSplitter, QVBoxLayout
+from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QPushButton, QSplitter, QVBoxLayout
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
@@ -149,12 +149,33 @@ def test_an_unknown_page_is_an_error(window: MainWindow) -> None:
     assert window.shown == "start"
 
 
-def test_notices_of_pages_are_shown_above_them(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
+def test_notices_of_pages_are_shown_over_them(window: MainWindow, pages: Pages, tmp_path: Path) -> None:
     pages["live"].noticed.emit(Notice("Camera lost", Severity.ERROR, "camera"))
     assert window.notice is not None
     assert window.notice.text == "Camera lost"
     pages["live"].noticed.emit(Notice("", topic="camera"))
     assert window.notice is None
+
+
+def test_the_keys_of_a_page_are_shown_at_its_first_use(window: MainWindow, store: PreferenceStore) -> None:
+    window.show_page("settings")
+    assert window.notices == ()
+    window.show_page("live")
+    assert [notice.text for notice in window.notices] == ["Keys. Space: Do Space in Live · ?: all keys"]
+    assert store.now.hints_seen == ("live",)
+    window.show_page("start")
+    window.findChild(QPushButton, "", Qt.FindChildOption.FindChildrenRecursively).click()  # "Got it"
+    assert window.notices == ()
+    window.show_page("live")
+    assert window.notices == ()
+
+
+def test_no_keys_are_shown_before_the_first_notice_is_read(qtbot: QtBot, pages: Pages) -> None:
+    window = MainWindow(PreferenceStore(None), pages)
+    qtbot.addWidget(window)
+    window.show_page("live")
+    assert window.notices == ()
+    window.close()
 
 
 def test_unreadable_settings_give_a_notice(qtbot: QtBot, tmp_path: Path) -> None:
@@ -227,7 +248,7 @@ def test_an_invalid_stored_position_gives_the_default_size(qtbot: QtBot, kept: s
     window = MainWindow(PreferenceStore(None, window=kept), {"start": FakePage("Start")})
     qtbot.addWidget(window)
     screen = QGuiApplication.primaryScreen().availableGeometry()
-    assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height()))
+    assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height() - 40))
     window.close()
 
 

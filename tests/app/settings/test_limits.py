@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings.limits import Limits, limits_of, recalibrated
+from app.settings.limits import Limits, bold_limits, boldness_of, limits_of, recalibrated
 from engine.backends.contract import ExpressionCalibration
 
 QUANTILES = tuple(float(value) for value in np.linspace(0.0, 0.5, 11))
@@ -55,3 +55,25 @@ def test_a_larger_share_never_rejects_more(a, b):
 def test_invalid_limits_are_refused(wrong):
     with pytest.raises(ValueError, match="cannot be used"):
         recalibrated(CALIBRATION, wrong)
+
+
+MODEL = Limits(0.9, 0.95)
+MOST_NATS = math.log(8)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_bolder_limits_are_never_stricter(a, b):
+    careful, bold = (bold_limits(MODEL, boldness, MOST_NATS) for boldness in sorted((a, b)))
+    assert careful.aleatoric_limit <= bold.aleatoric_limit + 1e-12
+    assert careful.ood_limit <= bold.ood_limit + 1e-12
+
+
+def test_boldness_has_the_models_own_limits_in_the_middle():
+    assert bold_limits(MODEL, 0.5, MOST_NATS) == MODEL
+    assert bold_limits(MODEL, 0.0, MOST_NATS) == Limits(0.0, 0.5)
+    assert bold_limits(MODEL, 1.0, MOST_NATS) == Limits(MOST_NATS, 1.0)
+
+
+@given(st.floats(0, 1))
+def test_the_boldness_of_limits_on_the_line_is_found_again(boldness):
+    assert boldness_of(MODEL, bold_limits(MODEL, boldness, MOST_NATS), MOST_NATS) == pytest.approx(boldness, abs=1e-9)

@@ -42,6 +42,7 @@ CHANGED = Preferences(
     splitters={"live-columns": "AAAA"},
     page="review",
     sessions=(Path("/data/recordings/a"), Path("/data/recordings/b")),
+    hints_seen=("live", "review"),
     notice_read=True,
 )
 

@@ -21,7 +21,7 @@ from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_view import JobCommand
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import ThemeName, apply_theme
-from app.qt.widgets.notice_bar import Notice
+from app.qt.widgets.notice_bar import Notice, Severity
 from engine.capture.source import FrameSource
 from engine.errors import SourceError
 from tests.app.qt.annotate.test_job_runner import LONG
@@ -270,7 +270,9 @@ def test_an_interrupted_job_is_reported_and_resumed(harness: PageHarness, until:
     until(lambda: first.runner.jobs[0].done > 0)
     first.shutdown()
     second = harness.page()
-    until(lambda: "1 job was interrupted: resume it in Annotate." in harness.texts())
+    until(lambda: "1 job was interrupted." in harness.texts())
+    assert harness.notices[-1].severity is Severity.INFO  # a fault of the queue stays beside it
+    assert [action.text for action in harness.notices[-1].actions] == ["Resume"]
     assert second.interrupted.isVisible()
     assert second.interrupted.text == "1 job was interrupted. Its progress is kept."
     second.interrupted.findChildren(QPushButton)[0].click()

@@ -18,7 +18,7 @@ from app.qt.application import make_application
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk import kiosk_window
 from app.qt.kiosk.kiosk_window import KioskWindow, run_kiosk
-from app.qt.theme import ThemeName, apply_theme
+from app.qt.theme import ThemeName, apply_theme, current
 from app.qt.widgets.notice_bar import Notice, Severity
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
@@ -447,7 +447,7 @@ def test_the_ring_fills_while_held(open_kiosk):
     counts = []
     for _ in range(3):
         image = kiosk.window.ring.grab().toImage()
-        accent = "#56b4e9"
+        accent = current().accent
         at = [QPointF(x, y) for x in range(image.width()) for y in range(image.height())]
         counts.append(sum(image.pixelColor(point.toPoint()).name() == accent for point in at))
         hold(kiosk, 1.0)
@@ -463,7 +463,7 @@ def test_all_parts_have_accessible_names(open_kiosk):
     QTest.keyPress(kiosk.window, Qt.Key.Key_Escape)
     hold(kiosk, 1.5)
     assert kiosk.window.ring.accessibleName() == "Keep holding to leave"
-    assert kiosk.window.ring.accessibleDescription() == "50%"
+    assert kiosk.window.ring.accessibleDescription() == "50 %"
     assert kiosk.window.accessibleName()
 
 

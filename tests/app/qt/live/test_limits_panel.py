@@ -7,7 +7,8 @@ from PySide6.QtCore import Qt
 
 from app.live.routing_history import RouteShares
 from app.qt.live.limits_panel import LimitsPanel, SharesBar
-from app.settings.limits import Limits
+from app.qt.widgets.expression_panel import MAX_NATS
+from app.settings.limits import Limits, bold_limits
 
 MODEL = Limits(0.9075789344327557, 0.95)
 
@@ -110,3 +111,37 @@ def test_an_unmoved_slider_keeps_a_limit_between_its_steps_or_beyond_its_range(p
     qtbot.keyClick(panel.accept, Qt.Key.Key_Right)
     qtbot.keyClick(panel.ood, Qt.Key.Key_Right)
     assert changes == [Limits(0.13, 0.3), Limits(0.13, 0.51)]
+
+
+def test_one_slider_moves_both_limits_from_careful_to_bold(panel, qtbot):
+    changes = emitted(panel)
+    panel.boldness.setValue(0)
+    assert panel.limits == Limits(0.0, 0.5)
+    panel.boldness.setValue(75)
+    assert panel.limits.aleatoric_limit == pytest.approx((MODEL.aleatoric_limit + MAX_NATS) / 2)
+    assert panel.limits.ood_limit == pytest.approx((0.95 + 1) / 2)
+    panel.boldness.setValue(50)
+    assert panel.limits == MODEL
+    assert changes[-1] is None
+    assert panel.bold_value.text() == "as calibrated"
+
+
+def test_the_slider_follows_limits_set_elsewhere(panel):
+    for boldness in (0.0, 0.2, 0.5, 0.8, 1.0):
+        panel.set_limits(MODEL, bold_limits(MODEL, boldness, MAX_NATS))
+        assert panel.boldness.value() == round(100 * boldness)
+    panel.set_limits(MODEL, Limits(MODEL.aleatoric_limit, 1.0))  # bold in one limit only
+    assert panel.boldness.value() == 75
+
+
+def test_the_two_limits_are_behind_advanced(panel, qtbot):
+    panel.show()
+    assert not panel.accept.isVisible()
+    qtbot.mouseClick(panel.advanced.button, Qt.MouseButton.LeftButton)
+    assert panel.accept.isVisible()
+    assert panel.ood.isVisible()
+
+
+def test_a_lock_disables_the_slider_too(panel):
+    panel.lock("Fixed while recording.")
+    assert not panel.boldness.isEnabled()

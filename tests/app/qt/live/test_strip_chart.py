@@ -69,7 +69,7 @@ def test_only_expressions_above_15_percent_have_a_line(chart: StripChart) -> Non
     chart.refresh()
     assert chart.key.labels == ("happiness", "surprise")
     assert set(chart.plots.plots[0].lines) == {"happiness", "surprise"}
-    assert chart.accessibleDescription() == "Expressions that reached 15%: happy, surprised"
+    assert chart.accessibleDescription() == "Expressions that reached 15 %: happy, surprised"
 
 
 def test_expressions_of_the_past_are_dropped(chart: StripChart) -> None:

@@ -178,7 +178,7 @@ def box(qtbot) -> AgreementBox:
 
 def test_agreement_shows_kappa_interval_counts_and_caveat(box: AgreementBox) -> None:
     box.show_agreement(agreement())
-    assert "kappa 0.61 (95% interval 0.40 to 0.81)" in box.text
+    assert "kappa 0.61 (95 % interval 0.40 to 0.81)" in box.text
     assert "42 frames in 5 labelled ranges" in box.text
     assert "not assessed by the model: 9, excluded: 4" in box.text
     assert "unclear to you" not in box.text  # its count is 0

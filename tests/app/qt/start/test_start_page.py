@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from pytestqt.qtbot import QtBot
 
 from app.overlay.overlay import DISCLAIMER
 from app.qt.preference_store import PreferenceStore
-from app.qt.start.action_card import ActionCard, DropZone, LinkButton
+from app.qt.start.action_card import ActionCard, DropZone
+from app.qt.start.recent_list import SessionRow
 from app.qt.start.start_page import FirstNotice, StartPage
 from app.qt.widgets.notice_bar import Notice
+from tests.fakes.sessions import labelled_face
+from tests.fakes.sessions import write_session as write_fake_session
 
 
 class FakeDialog:
@@ -49,7 +53,7 @@ def write_session(folder: Path) -> Path:
 
 
 def shown(qtbot: QtBot, page: StartPage) -> Requests:
-    qtbot.addWidget(page)
+    qtbot.addWidget(page, before_close_func=lambda widget: widget.shutdown())
     page.resize(1000, 700)
     page.show()
     page.enter()
@@ -62,6 +66,26 @@ def text_of(page: QWidget) -> str:
 
 def card(page: StartPage, name: str) -> ActionCard:
     return next(card for card in page.findChildren(ActionCard) if card.accessibleName() == name)
+
+
+@pytest.fixture(autouse=True)
+def no_sessions_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The folders of recordings and annotations are those of the test."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+
+
+def rows(page: StartPage) -> list[SessionRow]:
+    return [row for row in page.findChildren(SessionRow) if row.parent() is not None]
+
+
+def test_the_demo_is_first_and_needs_one_key(qtbot: QtBot) -> None:
+    page = StartPage(PreferenceStore(None))
+    requests = shown(qtbot, page)
+    assert page.findChildren(ActionCard)[0].accessibleName() == "Try the demo"
+    assert QTest.qWaitForWindowActive(page)
+    QTest.keyClick(page, Qt.Key.Key_D)
+    qtbot.mouseClick(card(page, "Try the demo"), Qt.MouseButton.LeftButton)
+    assert requests.live == ["demo", "demo"]
 
 
 def test_the_three_actions_work_by_mouse_and_key(qtbot: QtBot, tmp_path: Path) -> None:
@@ -90,7 +114,7 @@ def test_the_camera_used_last_is_opened(qtbot: QtBot, source: str, camera: str) 
 def test_a_cancelled_dialog_opens_nothing(qtbot: QtBot) -> None:
     page = StartPage(PreferenceStore(None), ask_for_videos=FakeDialog(), ask_for_session=FakeDialog())
     requests = shown(qtbot, page)
-    for action in page.page_actions()[1:]:
+    for action in page.page_actions()[2:]:
         action.trigger()
     page.findChildren(DropZone)[1].click()
     assert (requests.live, requests.queue, requests.sessions, requests.notices) == ([], [], [], [])
@@ -142,24 +166,33 @@ def test_a_click_on_the_queue_zone_opens_a_dialog(qtbot: QtBot) -> None:
     assert requests.queue == [("a.mp4", "b.mp4")]
 
 
-def test_recent_sessions_are_links_while_they_exist(qtbot: QtBot, tmp_path: Path) -> None:
-    store = PreferenceStore(None)
+def test_sessions_that_were_opened_recorded_or_annotated_are_listed(qtbot: QtBot, tmp_path: Path, until) -> None:
+    recordings, annotations = tmp_path / "recordings", tmp_path / "annotations"
+    store = PreferenceStore(None, recordings=recordings, annotations=annotations)
     page = StartPage(store)
     requests = shown(qtbot, page)
     assert "None yet." in text_of(page)
-    folders = [write_session(tmp_path / name) for name in ("a", "b")]
-    for folder in folders:
-        store.remember_session(folder)
-    links = page.findChildren(LinkButton)
-    assert [link.text() for link in links] == ["b", "a"]
+    folders = [tmp_path / "opened", recordings / "killed", annotations / "job"]
+    for age, folder in enumerate(folders):
+        os.utime(write_session(folder) / "journal.jsonl", (1000 - age, 1000 - age))
+    store.remember_session(folders[0])
+    until(lambda: [row.text() for row in rows(page)] == ["opened", "killed", "job"])
     assert "None yet." not in text_of(page)
-    qtbot.mouseClick(links[1], Qt.MouseButton.LeftButton)
-    assert requests.sessions == [folders[0]]
+    qtbot.mouseClick(rows(page)[1], Qt.MouseButton.LeftButton)
+    assert requests.sessions == [folders[1]]
     (folders[0] / "journal.jsonl").unlink()
-    qtbot.mouseClick(links[1], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(rows(page)[0], Qt.MouseButton.LeftButton)
     assert len(requests.notices) == 1
     page.enter()
-    assert [link.text() for link in page.findChildren(LinkButton) if link.parent() is not None] == ["b"]
+    until(lambda: [row.text() for row in rows(page)] == ["killed", "job"])
+
+
+def test_a_row_says_what_is_in_its_session(qtbot: QtBot, tmp_path: Path, until) -> None:
+    write_fake_session(tmp_path / "home" / "Mien" / "talk", [(labelled_face(1, "happiness"),), (labelled_face(1),)])
+    page = StartPage(PreferenceStore(None))
+    shown(qtbot, page)
+    until(lambda: len(rows(page)) == 1)
+    assert rows(page)[0].accessibleDescription().startswith("0:00 · 1 face · 50 % assessed · ")
 
 
 def test_the_notice_stays_until_it_is_confirmed(qtbot: QtBot) -> None:
@@ -183,19 +216,21 @@ def test_privacy_statement_and_disclaimer_are_always_shown(qtbot: QtBot) -> None
     assert DISCLAIMER in text_of(page)
 
 
-def test_all_controls_are_named_and_reached_by_tab(qtbot: QtBot, tmp_path: Path) -> None:
+def test_all_controls_are_named_and_reached_by_tab(qtbot: QtBot, tmp_path: Path, until) -> None:
     page = StartPage(PreferenceStore(None, sessions=(write_session(tmp_path / "a"),)))
     shown(qtbot, page)
+    until(lambda: len(rows(page)) == 1)
     assert QTest.qWaitForWindowActive(page)
     reached = []
     widget = page.findChild(FirstNotice).findChild(QPushButton)
     widget.setFocus()
-    for _ in range(7):
+    for _ in range(8):
         focused = page.focusWidget()
         reached.append(focused.accessibleName() or focused.property("text"))
         QTest.keyClick(focused, Qt.Key.Key_Tab)
     assert reached == [
         "I have read this",
+        "Try the demo",
         "Use my camera",
         "Open video",
         "Open session",
