@@ -1,7 +1,7 @@
 """Make docs/screens/*.webp: every screen of the program on the built-in demo, with the real engine and no display.
 
 .venv/bin/python packaging/screens.py
-.venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200    # another theme and scale
+.venv/bin/python packaging/screens.py --out DIR --theme dark --scale 200 --size 1920x1080    # another look
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screens")
     parser.add_argument("--theme", default="light", choices=("light", "dark", "high-contrast"))
     parser.add_argument("--scale", type=int, default=100)
+    parser.add_argument("--size", default=f"{SIZE[0]}x{SIZE[1]}", help="of the window, in logical pixels")
     parser.add_argument("--only", default="", help="make only screens whose name starts with this")
     arguments = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -37,7 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mien-screens-") as home:
         os.environ.setdefault("MIEN_MODELS", str(cache_folder()))
         os.environ["HOME"] = home  # no folder of this machine shows
-        Screens(arguments.out, arguments.theme, arguments.scale, arguments.only).make_all()
+        width, height = map(int, arguments.size.split("x"))
+        Screens(arguments.out, arguments.theme, arguments.scale, arguments.only, (width, height)).make_all()
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Screens:
     theme: str
     scale: int
     only: str
+    size: tuple[int, int]
 
     def make_all(self) -> None:
         """Take all screenshots: one window for all pages, and one for the kiosk."""
@@ -63,7 +66,7 @@ class Screens:
         self.store = PreferenceStore(None, theme=self.theme, scale_percent=self.scale, source="demo")
         queue = Path(os.environ["HOME"]) / "queue.json"
         self.window = build_window(self.store, EngineConfig(), "0.1.0", queue)
-        self.window.resize(*SIZE)
+        self.window.resize(*self.size)
         self.window.show()
         self.live = self.window.findChild(LivePage)
         self.annotate = self.window.findChild(AnnotatePage)
@@ -91,7 +94,9 @@ class Screens:
         self.take("start")
 
     def make_live(self) -> Path:
-        """Live: idle, recording, ambiguous, graph, poor image, performance; return the recording."""
+        """Live: idle, recording, research, ambiguous, graph, poor image, performance; return the recording."""
+        from app.qt.widgets.workspace import WorkspaceLayout
+
         live = self.live
         self.window.show_page("live")
         self.take("live_idle")
@@ -104,21 +109,23 @@ class Screens:
         self.until(lambda: self.decision() == "accept" and live.bridge.recording.duration_s > 9)
         self.wait(0.4)
         self.take("live")
+        live.workspace.choose(WorkspaceLayout.RESEARCH)
+        self.take("live_research")
         live.toggle_recording()
         self.until(lambda: bool(recorded))
-        live.chart_tabs.setCurrentIndex(1)
+        live.workspace.reveal(live.limits)
         live.limits.accept.setValue(2)
         self.clear_notice()
         self.wait(1.0)  # the shares of the new limit are shown
         self.until_steady(lambda: self.decision() == "ambiguous" and live.bridge.shown.result.frame.image.mean() > 100)
         self.take("live_ambiguous", wait_s=0.0)
         live.limits.reset.click()
-        live.chart_tabs.setCurrentIndex(0)
-        live.side_tabs.setCurrentWidget(live.graph)
+        live.workspace.reveal(live.graph)
         self.until(lambda: self.decision() == "low_quality")
         self.until(lambda: self.paused_with("accept"))
         self.take_widget(live.graph, "live_graph")
         live.toggle_pause()
+        live.workspace.choose(WorkspaceLayout.SIMPLE)
         self.until(lambda: self.decision() == "low_quality" and bool(live.bridge.shown.rows[0].quality_reasons))
         self.take("live_not_assessed", wait_s=0.0)
         live.show_performance()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from app.export.blur import FaceCover, blur_faces
 from app.export.job import ExportJob, Progress
+from app.overlay.blur import FaceCover, blur_faces
 from app.review.clip import ClipReader
 from app.session.rows import SessionHeader
 from app.session.video import VideoSink

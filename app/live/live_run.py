@@ -7,27 +7,34 @@ thread of the window.
 from __future__ import annotations
 
 import dataclasses
+import math
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.engine_cache import EngineCache
 from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
+from app.overlay.region import WHOLE
+from app.overlay.thumbnails import face_thumbnails
 from app.session.metadata import session_header
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.settings.limits import Limits, recalibrated
 from engine.backends.contract import ExpressionCalibration
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
-from engine.capture.source import FrameSource, SourceInfo
+from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import CaptureConfig
 from engine.engine import Engine
 from engine.errors import ThreadStuckError
 from engine.runtime import Attachment, FrameSink, Runtime
-from engine.types import FrameResult, UInt8
+from engine.types import Float32, Frame, FrameResult, UInt8
 
 #: Time limit for a recorder to write the tables of a session of hours; a slower one waits for a disk that is gone.
 _CLOSE_S: Final = 90.0
+#: Seconds between two pictures of a face, and their side in pixels.
+_THUMBNAIL_S: Final = 0.5
+THUMBNAIL_PX: Final = 96
 
 SourceOpener = Callable[[str], FrameSource]
 _LIMITS: Final = CaptureConfig()
@@ -50,35 +57,68 @@ class RenderedFrame:
     result: FrameResult
     rows: tuple[FaceRow, ...]
     image: UInt8  # (h, w, 4) BGRX, scaled to the view, with the overlay
+    thumbnails: dict[int, UInt8] = field(default_factory=dict)  # by face id, see app/overlay/thumbnails.py
 
 
 class RenderSink:
     """Renders frames on its own thread, so that the window only paints them. Keeps the newest."""
 
     def __init__(self, header: SessionHeader, parts: OverlayParts, space_px: tuple[int, int]) -> None:
-        self.header = header  # these three may be replaced at any time, from any thread
+        self.header = header  # these four may be replaced at any time, from any thread
         self.parts = parts
         self.space_px = space_px  # width and height of the view
+        self.region = WHOLE
         self.newest: RenderedFrame | None = None
         self.failed = False  # closed before the last result
+        self._lock = threading.Lock()  # while paused, the window renders on its own thread
         self._overlay = Overlay(header, parts)
         self._overlay_of = (header, parts)
+        self._thumbnails: dict[int, UInt8] = {}
+        self._cut_s = -math.inf  # time of the frame that the thumbnails come from
 
     def open(self) -> None:
         """Do nothing."""
 
     def write(self, result: FrameResult) -> None:
         """Render a result."""
-        wanted = (self.header, self.parts)
-        if wanted != self._overlay_of:
-            self._overlay, self._overlay_of = Overlay(*wanted), wanted
+        self.newest = self.render(result)
+
+    def render(self, result: FrameResult) -> RenderedFrame:
+        """Render a result as the window wants it now."""
         rows = rows_of(result, repeat=True)
-        image = present(result.frame.image, rows, self._overlay, self.space_px)
-        self.newest = RenderedFrame(result, rows, bgrx(image))
+        with self._lock:
+            wanted = (self.header, self.parts)
+            if wanted != self._overlay_of:
+                self._overlay.change(*wanted)
+                self._overlay_of = wanted
+            meshes = meshes_of(result) if self.parts.landmarks else ()
+            image = present(result.frame.image, rows, self._overlay, self.space_px, self.region, meshes)
+            return RenderedFrame(result, rows, bgrx(image), self._pictures(result, rows))
+
+    def covered(self, result: FrameResult) -> Frame:
+        """The frame shown, with its faces blurred if they are in the view."""
+        with self._lock:
+            image = self._overlay.blurred(result.frame.image, rows_of(result, repeat=True))
+        return dataclasses.replace(result.frame, image=image)
+
+    def _pictures(self, result: FrameResult, rows: tuple[FaceRow, ...]) -> dict[int, UInt8]:
+        """Pictures of the faces, renewed twice a second, and at once for another face; none while blurred."""
+        if self.parts.blur:
+            return {}
+        now_s = result.frame.timestamp_s
+        ids = {row.face_id for row in rows if row.face_id is not None}
+        if not ids <= set(self._thumbnails) or not 0 <= now_s - self._cut_s < _THUMBNAIL_S:
+            self._thumbnails, self._cut_s = face_thumbnails(result.frame.image, rows, THUMBNAIL_PX), now_s
+        return self._thumbnails
 
     def close(self, completed: bool) -> None:
         """Keep the newest frame."""
         self.failed = not completed
+
+
+def meshes_of(result: FrameResult) -> tuple[Float32, ...]:
+    """The points (468, 2) of each face in pixels of the frame."""
+    return tuple(face.track.mesh[:, :2] for face in result.faces)
 
 
 class LiveRun:
@@ -127,6 +167,16 @@ class LiveRun:
             self.header, aleatoric_limit=limits.aleatoric_limit, ood_limit=limits.ood_limit
         )
         return calibration
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length of a file that `open_run` can start at any time; None for other sources."""
+        return None if self.info.is_live or self.info.kind is not SourceKind.VIDEO else self.info.duration_s
+
+    def set_speed(self, speed: float) -> None:
+        """Play a file faster or slower; ignored for other sources."""
+        if isinstance(self._source, PacedSource):
+            self._source.set_speed(speed)
 
     def damaged(self) -> int:
         """Number of packets or frames that could not be decoded so far."""
@@ -195,8 +245,11 @@ def open_run(
     limits: Limits | None,
     parts: OverlayParts,
     space_px: tuple[int, int],
+    start_s: float = 0.0,
 ) -> LiveRun:
     """Open source and engine without starting threads. Blocks for up to several seconds.
+
+    ``start_s``: where to start in a video file.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -204,6 +257,8 @@ def open_run(
     """
     source = open_it(spec)
     try:
+        if start_s > 0:
+            source.jump_to_time(start_s)
         engine = engines.engine_for(source)
         engine.reset()
         header = session_header(spec, source, engine, app_version, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ class Snapshot:
     """A frame to be saved."""
 
     folder: Path
-    frame: Frame
+    frame: Frame  # already blurred if faces are to be blurred
     rows: tuple[FaceRow, ...]  # of the frame
     header: SessionHeader
     parts: OverlayParts
@@ -35,7 +36,7 @@ def save_snapshot(snapshot: Snapshot) -> Path:
         OutputError: the folder cannot be written.
     """
     image = snapshot.frame.image
-    parts = OverlayParts(snapshot.parts.boxes, snapshot.parts.chips, snapshot.parts.units, disclaimer=True)
+    parts = dataclasses.replace(snapshot.parts, disclaimer=True, blur=False)
     annotated = present(image, snapshot.rows, Overlay(snapshot.header, parts), (image.shape[1], image.shape[0]))
     encoded = cv2.imencode(".png", cv2.cvtColor(annotated, cv2.COLOR_RGB2BGR))[1]
     path = snapshot.folder / f"mien-{snapshot.taken:%Y%m%d-%H%M%S-%f}.png"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from typing import Final
 import cv2
 import numpy as np
 
+from app.overlay.blur import LiveCover, blur_faces
 from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
+from app.overlay.region import WHOLE, Region
 from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
-from engine.types import QualityReason, Route, UInt8
+from engine.types import Float32, QualityReason, Route, UInt8
 
 #: Must be shown wherever labels are.
 DISCLAIMER: Final = (
@@ -43,6 +46,10 @@ REASON_TEXTS: Final[dict[str, str]] = {
 }
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 _TAG: Final[Colour] = (170, 170, 176)
+#: The points of the mesh, and the axes of the head that lead to its right and to its top.
+_POINT: Final[Colour] = (120, 230, 200)
+_RIGHT: Final[Colour] = (255, 120, 110)
+_TOP: Final[Colour] = (120, 220, 120)
 #: Number of faces with a panel of action units; more would hide the image.
 _MAX_PANELS: Final = 3
 
@@ -67,7 +74,9 @@ class OverlayParts:
     chips: bool = True
     units: bool = True  # panels of action units beside the faces
     disclaimer: bool = True  # switch it off only if it is shown beside the image, or if `chips` is off
-    pose: bool = False  # a line from the middle of each face in the direction in which the head points
+    pose: bool = False  # three axes from the middle of each face; the white one is the direction of the head
+    landmarks: bool = False  # the points of the face mesh, where `present` is given them
+    blur: bool = False  # make faces unrecognisable; a frame without a known face is blurred whole
 
 
 class Overlay:
@@ -77,24 +86,40 @@ class Overlay:
         self._header = header
         self._parts = parts or OverlayParts()
         self._measured: dict[int | None, FaceRow] = {}  # last row with units of each face of the last frame
+        self._cover = LiveCover()
 
-    def draw(self, canvas: UInt8, rows: Sequence[FaceRow]) -> None:
-        """Draw over the image (H, W, 3) RGB in place."""
+    def change(self, header: SessionHeader, parts: OverlayParts) -> None:
+        """Draw with other limits or other parts; faces that were lost stay covered."""
+        self._header, self._parts = header, parts
+
+    def blurred(self, image: UInt8, rows: Sequence[FaceRow]) -> UInt8:
+        """The image (H, W, 3), with its faces blurred if the parts ask for it; call it once per frame, in order."""
+        return blur_faces(image, self._cover.boxes(rows)) if self._parts.blur else image
+
+    def draw(self, canvas: UInt8, rows: Sequence[FaceRow], meshes: Sequence[Float32] = ()) -> None:
+        """Draw over the image (H, W, 3) RGB in place.
+
+        Args:
+            canvas: the image.
+            rows: its faces, or the row that says there is none; empty if all faces are outside.
+            meshes: (N, 2) points of each face in pixels of the image.
+        """
         unit = max(min(canvas.shape[:2]) / 360.0, 0.5) ** 0.85
         faces = [row for row in rows if row.decision != NO_FACE]
+        if self._parts.landmarks:
+            for mesh in meshes:
+                _draw_points(canvas, mesh, unit)
         if not self._parts.disclaimer:
             self._draw_faces(canvas, faces, unit, canvas.shape[0])
+            self._draw_absence(canvas, rows, unit)
             return
         line, left, floor = _disclaimer(canvas.shape[1], canvas.shape[0], unit)
         self._draw_faces(canvas, faces, unit, max(floor, 0))
+        self._draw_absence(canvas, rows, unit)
         lay(canvas, line, left, floor)  # last, so that no face hides it
 
     def _draw_faces(self, canvas: UInt8, faces: Sequence[FaceRow], unit: float, floor: int) -> None:
         """Draw boxes anywhere, chips and panels only above ``floor``, the top of the disclaimer."""
-        if not faces:
-            if self._parts.chips:
-                lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
-            return
         boxes = [_box(row) for row in faces]
         for row, box in zip(faces, boxes, strict=True):
             self._draw_box(canvas, row, box, unit)
@@ -109,6 +134,11 @@ class Overlay:
         panels = [(row, box) for row, box in zip(with_units, boxes, strict=True) if row.occurrence][:_MAX_PANELS]
         for row, box in panels:
             self._draw_panel(above, row, box, unit, taken)
+
+    def _draw_absence(self, canvas: UInt8, rows: Sequence[FaceRow], unit: float) -> None:
+        """Say that there is no face; nothing if all faces are outside the part shown."""
+        if self._parts.chips and any(row.decision == NO_FACE for row in rows):
+            lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
 
     def _with_units(self, row: FaceRow) -> FaceRow:
         """A carried row with the units of the frame in which its face was analysed last."""
@@ -157,20 +187,47 @@ class Overlay:
                 return
 
 
+def _draw_points(canvas: UInt8, mesh: Float32, unit: float) -> None:
+    """Draw each point of a mesh (N, 2) as a small square."""
+    side = max(round(1.2 * unit), 1)
+    places = np.round(mesh).astype(np.int64)
+    inside = ((places >= 0) & (places < (canvas.shape[1] - side, canvas.shape[0] - side))).all(axis=1)
+    for x, y in itertools.product(range(side), range(side)):
+        canvas[places[inside, 1] + y, places[inside, 0] + x] = _POINT
+
+
 def _draw_pose(canvas: UInt8, row: FaceRow, box: Box, unit: float) -> None:
-    """Draw the direction of the head: a line as long as the side of the box if the head points along the image."""
+    """Draw the axes of the head: its direction, and half as long its right and its top.
+
+    An axis along the image is as long as the side of the box.
+    """
     if row.yaw is None or row.pitch is None:
         return
     x, y, side = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
-    yaw, pitch = math.radians(row.yaw), math.radians(row.pitch)
-    tip = (round(x + side * math.sin(yaw) * math.cos(pitch)), round(y - side * math.sin(pitch)))
+    yaw, pitch, roll = (math.radians(angle or 0.0) for angle in (row.yaw, row.pitch, row.roll))
+    across, over = (math.cos(yaw), 0.0), (-math.sin(yaw) * math.sin(pitch), -math.cos(pitch))  # without roll
+    right, top = (
+        tuple(one * part + two * other for part, other in zip(across, over, strict=True))
+        for one, two in ((math.cos(roll), -math.sin(roll)), (math.sin(roll), math.cos(roll)))
+    )
+    ahead = (math.sin(yaw) * math.cos(pitch), -math.sin(pitch))
     thick = max(round(1.5 * unit), 1)
-    for colour, more in ((PLATE, 2), (WHITE, 0)):
-        cv2.line(canvas, (round(x), round(y)), tip, colour, thick + more, cv2.LINE_AA)
-        cv2.circle(canvas, (round(x), round(y)), thick + more, colour, -1, cv2.LINE_AA)
+    for length, axis, colour in ((0.5, right, _RIGHT), (0.5, top, _TOP), (1.0, ahead, WHITE)):
+        tip = (round(x + length * side * axis[0]), round(y + length * side * axis[1]))
+        for ink, more in ((PLATE, 2), (colour, 0)):
+            cv2.line(canvas, (round(x), round(y)), tip, ink, thick + more, cv2.LINE_AA)
+    for ink, more in ((PLATE, 2), (WHITE, 0)):
+        cv2.circle(canvas, (round(x), round(y)), thick + more, ink, -1, cv2.LINE_AA)
 
 
-def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, space_px: tuple[int, int]) -> UInt8:
+def present(
+    image: UInt8,
+    rows: Sequence[FaceRow],
+    overlay: Overlay | None,
+    space_px: tuple[int, int],
+    region: Region = WHOLE,
+    meshes: Sequence[Float32] = (),
+) -> UInt8:
     """Scale an image to the largest size (h, w, 3) that fits into a space, then draw over it, so that text is sharp.
 
     Args:
@@ -178,7 +235,13 @@ def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, spac
         rows: of the same frame, in its pixels.
         overlay: None = the image alone.
         space_px: width and height, 1 or more.
+        region: the part to show.
+        meshes: (N, 2) points of each face, in pixels of the frame.
     """
+    if overlay is not None:
+        image = overlay.blurred(image, rows)
+    left, top, right, bottom = region.pixels(image.shape[1], image.shape[0])
+    image = image[top:bottom, left:right]
     height, width = image.shape[:2]
     scale = min(space_px[0] / width, space_px[1] / height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -188,7 +251,10 @@ def present(image: UInt8, rows: Sequence[FaceRow], overlay: Overlay | None, spac
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         canvas = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
     if overlay is not None:
-        overlay.draw(canvas, [_scaled(row, size[0] / width, size[1] / height) for row in rows])
+        factors = (size[0] / width, size[1] / height)
+        seen = [row for row in rows if row.x is None or _is_inside(row, left, top, right, bottom)]
+        moved = [((mesh - (left, top)) * factors).astype(np.float32) for mesh in meshes]
+        overlay.draw(canvas, [_moved(row, (left, top), factors) for row in seen], moved)
     return canvas
 
 
@@ -209,10 +275,18 @@ def _holds(row: FaceRow, x: float, y: float) -> bool:
     return row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h
 
 
-def _scaled(row: FaceRow, x: float, y: float) -> FaceRow:
+def _is_inside(row: FaceRow, left: int, top: int, right: int, bottom: int) -> bool:
+    """Whether a part of the box is inside."""
+    box = _box(row)
+    return box[0] < right and left < box[2] and box[1] < bottom and top < box[3]
+
+
+def _moved(row: FaceRow, origin: tuple[int, int], factors: tuple[float, float]) -> FaceRow:
+    """The row in pixels of a part of the frame that begins at ``origin``, scaled by ``factors``."""
     if row.x is None or row.y is None or row.w is None or row.h is None:
         return row
-    return dataclasses.replace(row, x=row.x * x, y=row.y * y, w=row.w * x, h=row.h * y)
+    x, y = (row.x - origin[0]) * factors[0], (row.y - origin[1]) * factors[1]
+    return dataclasses.replace(row, x=x, y=y, w=row.w * factors[0], h=row.h * factors[1])
 
 
 def _box(row: FaceRow) -> Box:

@@ -8,6 +8,7 @@ imports the running engine.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ from app.live.performance import Performance, PerformanceMeter
 from app.live.recorder import Recorder, recording_folder
 from app.live.routing_history import RouteShares, RoutingHistory, with_decisions
 from app.live.snapshot import Snapshot, save_snapshot
-from app.overlay.overlay import Overlay, OverlayParts, bgrx, present
+from app.overlay.overlay import OverlayParts
+from app.overlay.region import WHOLE, Region
 from app.qt.background import Worker
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
 from app.remedies import window_text
 from app.session.metadata import first_metadata
-from app.session.rows import SessionHeader, rows_of
+from app.session.rows import SessionHeader
 from app.settings.limits import Limits, limits_of
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName, for_live
@@ -176,6 +178,7 @@ class _Change:
 
     number: int
     spec: str | None
+    start_s: float  # where to start in a file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +212,9 @@ class LiveBridge(QObject):
         self._engines = engines or EngineCache(for_live(config), tracker)
         self._parts = OverlayParts()
         self._view_px = (960, 540)
+        self._region = WHOLE
+        self._speed = 1.0
+        self._seeking = self._stay_paused = False
         self._limits: Limits | None = None  # None = the model's own
         self._state = LiveState.IDLE
         self._number = 0
@@ -260,6 +266,16 @@ class LiveBridge(QObject):
         return tuple(f"{model.name}: {model.backend} {model.device}" for model in self._run.engine.models)
 
     @property
+    def duration_s(self) -> float | None:
+        """Length of the file in seconds; None for sources without `seek`."""
+        return self._run.duration_s if self._run is not None else None
+
+    @property
+    def seeking(self) -> bool:
+        """Whether the source is being opened again at another time."""
+        return self._seeking
+
+    @property
     def shown(self) -> RenderedFrame | None:
         """The frame presented last."""
         return self._shown
@@ -280,6 +296,7 @@ class LiveBridge(QObject):
     def open(self, spec: str) -> None:
         """End the current run, open this source and start it."""
         self._retry.stop()
+        self._seeking = self._stay_paused = False
         self._spec = spec
         self._request(spec)
         self._set_state(LiveState.OPENING)
@@ -287,6 +304,7 @@ class LiveBridge(QObject):
     def stop(self) -> None:
         """End the run and release the source."""
         self._retry.stop()
+        self._seeking = False
         if self._state is not LiveState.IDLE:
             self._request(None)
             self._set_state(LiveState.IDLE)
@@ -351,6 +369,29 @@ class LiveBridge(QObject):
             self._run.renderer.parts = parts
         self._present_again()
 
+    def set_region(self, region: Region) -> None:
+        """Set the part of the image to render."""
+        self._region = region
+        if self._run is not None:
+            self._run.renderer.region = region
+        self._present_again()
+
+    def set_speed(self, speed: float) -> None:
+        """Play files at ``speed`` seconds per second, above 0."""
+        self._speed = speed
+        if self._run is not None:
+            self._run.set_speed(speed)
+
+    def seek(self, time_s: float) -> None:
+        """Go to a time of a file, in seconds; ignored for other sources, and while recording."""
+        if self._spec is None or self.duration_s is None or self.recording.state is not RecordState.OFF:
+            return
+        if not self._seeking:
+            self._stay_paused = self._state is LiveState.PAUSED
+        self._seeking = True
+        self._request(self._spec, min(max(time_s, 0.0), self.duration_s))
+        self._set_state(LiveState.OPENING)
+
     def set_limits(self, limits: Limits | None) -> None:
         """Route by these limits (None = the model's own) from the next frame on, and reroute the last half minute.
 
@@ -370,10 +411,10 @@ class LiveBridge(QObject):
 
     def save_snapshot(self, folder: Path) -> None:
         """Save the frame shown with its overlay at the resolution of the source; ignored without a frame."""
-        header = self.header
-        if self._shown is not None and header is not None:
-            result = self._shown.result
-            self._saver.submit(Snapshot(folder, result.frame, self._shown.rows, header, self._parts, datetime.now()))
+        run = self._run
+        if self._shown is not None and run is not None:
+            frame = run.renderer.covered(self._shown.result)
+            self._saver.submit(Snapshot(folder, frame, self._shown.rows, run.header, self._parts, datetime.now()))
 
     # Called by timers and workers.
 
@@ -413,9 +454,7 @@ class LiveBridge(QObject):
         run, shown = self._run, self._shown
         if run is None or shown is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
             return
-        rows = rows_of(shown.result, repeat=True)
-        picture = present(shown.result.frame.image, rows, Overlay(run.header, self._parts), self._view_px)
-        self._shown = run.renderer.newest = RenderedFrame(shown.result, rows, bgrx(picture))
+        self._shown = run.renderer.newest = run.renderer.render(shown.result)
         self.presented.emit(self._shown)
 
     def _reroute(self) -> None:
@@ -425,33 +464,30 @@ class LiveBridge(QObject):
         self._history.reroute(run.set_limits(self._limits or limits_of(run.calibration)))
         if self._shown is not None and self._state in (LiveState.PAUSED, LiveState.ENDED):
             result = with_decisions(self._shown.result, self._history.decisions())
-            self._shown = RenderedFrame(result, self._shown.rows, self._shown.image)
+            self._shown = dataclasses.replace(self._shown, result=result)
             self._present_again()
 
-    def _request(self, spec: str | None) -> None:
+    def _request(self, spec: str | None, start_s: float = 0.0) -> None:
         self._number += 1
         self._display.stop()
         self.recording.stop()
-        self._opener.submit(_Change(self._number, spec))
+        self._opener.submit(_Change(self._number, spec, start_s))
 
     def _change(self, change: _Change) -> _Changed:
         """End the current run, then open; runs on the opener's thread."""
         error = self._end_running()
         if change.spec is not None:
             spec = change.spec
-            error = error_of(lambda: self._open_run(spec))
+            error = error_of(lambda: self._open_run(spec, change.start_s))
         return _Changed(change.number, self._running, error)
 
-    def _open_run(self, spec: str) -> None:
-        settings = (self._app_version, self._limits, self._parts, self._view_px)
+    def _open_run(self, spec: str, start_s: float) -> None:
+        settings = (self._app_version, self._limits, self._parts, self._view_px, start_s)
         self._running = open_run(spec, self._open_source, self._engines, *settings)
 
     def _end_running(self) -> Exception | None:
         run, self._running = self._running, None
-        error = error_of(run.end) if run is not None else None
-        if isinstance(error, ThreadStuckError):
-            self._engines.abandon()
-        return error
+        return error_of(run.end) if run is not None else None  # an engine that is stuck is dropped there
 
     def _on_changed(self, changed: _Changed) -> None:
         if changed.number != self._number:
@@ -468,13 +504,20 @@ class LiveBridge(QObject):
         self._run, self._shown = run, None
         self._history.clear()
         self._meter = PerformanceMeter()
+        run.renderer.region = self._region
+        run.set_speed(self._speed)
         run.start()
+        if self._seeking and self._stay_paused:
+            run.runtime.pause()
+            run.runtime.step()
         self._display.start()
-        self._set_state(LiveState.RUNNING)
+        self._set_state(LiveState.PAUSED if self._seeking and self._stay_paused else LiveState.RUNNING)
+        self._seeking = False
         text = self.tr("{source} is back.").format(source=run.info.source_id) if reconnected else ""
         self._notify(text, topic="source")
 
     def _fail(self, error: Exception) -> None:
+        self._seeking = False
         kind = self._run.info.kind if self._run is not None and self._run.spec == self._spec else None
         if isinstance(error, SourceError) and kind in _RECONNECTED:
             self._retry.start()

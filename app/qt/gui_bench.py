@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QAbstractEventDispatcher, QEventLoop
+import numpy as np
+from PySide6.QtCore import QAbstractEventDispatcher, QEventLoop, QRectF
 from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
@@ -100,6 +101,7 @@ class WindowFigures:
 
     live: LiveFigures
     review: ReviewFigures
+    picture_share: float  # of a window of 1280x800, that a picture of 16:9 has in Live
     machine: str
     cores: int
 
@@ -120,7 +122,8 @@ def measure_window(
     """
     live = measure_live(seconds, config, progress)
     machine = f"{platform.machine()} {platform.system()}"
-    return WindowFigures(live, measure_review(hours, progress), machine, os.cpu_count() or 1)
+    review = measure_review(hours, progress)
+    return WindowFigures(live, review, measure_picture(config), machine, os.cpu_count() or 1)
 
 
 def show_figures(figures: WindowFigures, console: Console) -> None:
@@ -133,6 +136,7 @@ def show_figures(figures: WindowFigures, console: Console) -> None:
         ("frames shown", f"{live.frames} in {live.seconds:.0f} s"),
         ("one turn of the event loop", f"95 % under {live.turn_p95_ms:.1f} ms, worst {live.turn_worst_ms:.1f} ms"),
         (f"opening {length}", f"{review.open_s:.2f} s, worst {review.open_worst_s:.2f} s"),
+        ("picture in Live, 1280x800", f"{figures.picture_share:.1%} of the window"),
         ("scrolling, one step", f"{review.scroll_ms:.1f} ms, 95 % under {review.scroll_p95_ms:.1f} ms"),
     ):
         table.add_row(what, value)
@@ -215,6 +219,26 @@ def measure_review(hours: float, progress: Callable[[str], None] = lambda line: 
         scroll_ms=round(statistics.median(steps_ms), 2),
         scroll_p95_ms=round(steps_ms[int(0.95 * len(steps_ms))], 2),
     )
+
+
+def measure_picture(config: EngineConfig) -> float:
+    """Share of a window of 1280x800, with menu and navigation, that a picture of 16:9 has in Live as first shown."""
+    application = offscreen_application()
+    store = PreferenceStore(None)
+    page = LivePage(store, config, LiveBridge(config, "litert", "bench"))
+    window = MainWindow(store, {"live": page})
+    try:
+        window.resize(*_SIZE)
+        window.show()
+        window.show_page("live")
+        for _ in range(5):
+            application.processEvents()
+        page.view.show_image(np.zeros((720, 1280, 3), np.uint8))
+        box = page.view.image_box() or QRectF()
+        return round(box.width() * box.height() / (window.width() * window.height()), 3)
+    finally:
+        window.close()
+        window.deleteLater()
 
 
 def offscreen_application() -> QApplication:

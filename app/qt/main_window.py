@@ -8,8 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QByteArray, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtCore import QByteArray, QEvent, Signal
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -20,6 +29,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.qt import theme
 from app.qt.navigation import NavigationRail
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import Appearance
@@ -34,6 +44,10 @@ from engine.errors import EngineError
 #: Initial and minimum size in logical pixels.
 _FIRST_SIZE: Final = (1280, 800)
 _MIN_SIZE: Final = (960, 600)
+#: Height of the title bar, which the first window leaves to the desktop.
+_TITLE_PX: Final = 40
+#: In a narrower window, in em, the navigation has icons alone.
+_NAMES_EM: Final = 100.0
 #: A stored position is restored if this much of the window is on a screen, in logical pixels.
 _VISIBLE_PX: Final = 100
 #: Pages whose keys are shown at their first use, and how many keys.
@@ -67,10 +81,10 @@ class MainWindow(QMainWindow):
         self._errors: list[EngineError] = []
         self.setWindowTitle("Mien")
         self.setAcceptDrops(True)
+        self._rail = NavigationRail()
         self._appearance = Appearance(store, self)
         self._stack = QStackedWidget()
         self._notices = Toasts(self._stack)
-        self._rail = NavigationRail()
         self._lay_out()
         self._page_menu = QMenu(self)
         self._page_entries: list[QAction] = []
@@ -145,6 +159,20 @@ class MainWindow(QMainWindow):
         groups = [ShortcutGroup(self.tr("Everywhere"), tuple(self._window_actions))]
         groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in self._pages.values()]
         return tuple(groups)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave the names out of the navigation of a small window."""
+        super().resizeEvent(event)
+        self._follow_width()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Adapt to the text size."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._follow_width()
+
+    def _follow_width(self) -> None:
+        self._rail.set_compact(self.width() < _NAMES_EM * theme.em(self))
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
         """Save the layout and shut down every page, even if one fails."""
@@ -249,7 +277,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(min(_MIN_SIZE[0], screen.width()), min(_MIN_SIZE[1], screen.height()))
         kept = self._store.now.window
         if not (kept and self.restoreGeometry(_bytes_of(kept)) and self._is_on_a_screen()):
-            self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height()))
+            self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height() - _TITLE_PX))
             self.move(screen.center() - self.rect().center())
         for name, splitter in self._splitters():
             state = self._store.now.splitters.get(name)

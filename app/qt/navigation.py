@@ -1,4 +1,7 @@
-"""The navigation rail at the left edge of the window: one button per page, an icon above its name."""
+"""The navigation rail at the left edge of the window: one button per page, an icon above its name.
+
+In a small window the rail has icons alone, to leave the room to the picture; tooltips and the menu have the names.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class NavigationButton(QAbstractButton):
         """``name`` of the page, ``keys`` its shortcut."""
         super().__init__(parent)
         self._icon = icon
+        self._compact = False
         self.setText(name)
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -31,9 +35,18 @@ class NavigationButton(QAbstractButton):
         self.setAccessibleName(name)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
 
+    def set_compact(self, compact: bool) -> None:
+        """Show the icon alone, or with the name."""
+        if compact != self._compact:
+            self._compact = compact
+            self.updateGeometry()
+            self.update()
+
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Icon above bold text."""
+        """Icon above bold text, or the icon alone."""
         em = theme.em(self)
+        if self._compact:
+            return QSize(round(2.5 * em), round(2.7 * em))
         width = QFontMetricsF(bold(self.font())).horizontalAdvance(self.text()) + 2.4 * _PAD_EM * em
         return QSize(round(max(width, 4.6 * em)), round((_ICON_EM + 1.2 + 2 * _PAD_EM) * em))
 
@@ -54,10 +67,11 @@ class NavigationButton(QAbstractButton):
         text = colours.colour("text")
         index = QRectF(whole.center().x() - _ICON_EM * em / 2, _PAD_EM * em, _ICON_EM * em, _ICON_EM * em)
         draw_icon(painter, self._icon, index, colours.colour("accent") if self.isChecked() else text)
-        painter.setFont(bold(self.font()) if self.isChecked() else self.font())
-        painter.setPen(text)
-        below = QRectF(QPointF(0, index.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
-        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
+        if not self._compact:
+            painter.setFont(bold(self.font()) if self.isChecked() else self.font())
+            painter.setPen(text)
+            below = QRectF(QPointF(0, index.bottom()), whole.bottomRight() - QPointF(0, 0.5 * _PAD_EM * em))
+            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
         if self.hasFocus():
             painter.setPen(QPen(colours.colour("text"), max(1.0, 0.1 * em)))
             inset = 0.15 * em
@@ -95,6 +109,13 @@ class NavigationRail(QScrollArea):
         index = len(self._group.buttons())
         self._group.addButton(button, index)
         self._column.insertWidget(index, button)
+
+    def set_compact(self, compact: bool) -> None:
+        """Show icons alone, or with the names of the pages."""
+        for button in self._group.buttons():
+            if isinstance(button, NavigationButton):
+                button.set_compact(compact)
+        self.updateGeometry()
 
     def mark(self, index: int) -> None:
         """Mark the current page."""

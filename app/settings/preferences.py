@@ -23,6 +23,8 @@ Theme = Literal["system", "light", "dark", "high-contrast"]
 SCALE_RANGE: Final = (100, 200)
 #: Values of ``page``, in the order of the window's navigation.
 PageName = Literal["start", "live", "annotate", "review", "settings", "about"]
+#: Values of ``layout``.
+LayoutName = Literal["simple", "research", "presentation"]
 PAGES: Final[tuple[PageName, ...]] = get_args(PageName)
 #: Number of recent sessions.
 MAX_SESSIONS: Final = 8
@@ -51,6 +53,7 @@ class Preferences:
     limits: Limits | None = None  # None = the model's own
     preset: str = "balanced"  # of Annotate, see app/settings/presets.py
     coder: str = ""  # name or initials of the person who labels in Review
+    layout: LayoutName = "simple"  # of Live and Review, see app/qt/widgets/workspace.py
     window: str = ""  # saveGeometry() in base64
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
     page: PageName = "start"

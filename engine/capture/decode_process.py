@@ -110,9 +110,13 @@ class _Server:
         pts_s = math.nan if picture.time is None else picture.time
         self._connection.send_bytes(FRAME + FRAME_FIELDS.pack(decoder.next_index - 1, decoder.now_s, pts_s))
 
-    def _skip(self, decoder: VideoDecoder, frame: int | None = None, time_s: float | None = None) -> None:
+    def _skip(
+        self, decoder: VideoDecoder, frame: int | None = None, time_s: float | None = None, jump: bool = False
+    ) -> None:
         if frame is not None:
             decoder.skip_to(frame)
+        elif time_s is not None and jump:
+            decoder.jump_to_time(time_s)
         elif time_s is not None:
             decoder.skip_to_time(time_s)
         self._send_faults(decoder)

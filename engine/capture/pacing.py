@@ -37,19 +37,25 @@ class PacedSource(WrappedSource):
         self._now = now
         self._wait = wait or self._interrupted.wait
         self._start_s: float | None = None  # when the recording's second 0 would have been shown
+        self._speed = self._paced = 1.0  # wanted, and that of _start_s
 
     def read(self) -> Frame | None:
         """The next frame, when its time has come; None at the end or after `interrupt`."""
         frame = super().read()
         if frame is None or self._interrupted.is_set():
             return None
-        now_s = self._now()
-        if self._start_s is None or now_s - self._start_s - frame.timestamp_s > MAX_LATE_S:
-            self._start_s = now_s - frame.timestamp_s
-        early_s = self._start_s + frame.timestamp_s - now_s
+        now_s, speed = self._now(), self._speed
+        due_s = frame.timestamp_s / speed
+        if self._start_s is None or speed != self._paced or now_s - self._start_s - due_s > MAX_LATE_S:
+            self._start_s, self._paced = now_s - due_s, speed
+        early_s = self._start_s + due_s - now_s
         if early_s > 0:
             self._wait(early_s)
         return None if self._interrupted.is_set() else frame
+
+    def set_speed(self, speed: float) -> None:
+        """Play at ``speed`` seconds of the recording per second, above 0. May be called from any thread."""
+        self._speed = speed
 
     def skip_to(self, frame_index: int) -> None:
         """Go on at this frame, at once; see the base."""

@@ -106,6 +106,13 @@ class FrameSource(ABC):
         """
         raise SourceError(f"{self.info.source_id} has no times to start at: leave the start out")
 
+    def jump_to_time(self, time_s: float) -> None:
+        """As `skip_to_time`, as fast as the source can; the indices of the frames may then be estimates.
+
+        For viewing only: a table needs exact indices.
+        """
+        self.skip_to_time(time_s)
+
     def interrupt(self) -> None:
         """Make `read` return None soon, now and from now on. May be called from any thread."""
         self._interrupted.set()
@@ -157,6 +164,11 @@ class WrappedSource(FrameSource):
     def skip_to_time(self, time_s: float) -> None:
         """Go on at this time; see the base."""
         self._source.skip_to_time(time_s)
+        self.damaged = self._source.damaged
+
+    def jump_to_time(self, time_s: float) -> None:
+        """Go on near this time; see the base."""
+        self._source.jump_to_time(time_s)
         self.damaged = self._source.damaged
 
     def interrupt(self) -> None:

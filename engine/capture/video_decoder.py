@@ -80,7 +80,7 @@ class VideoDecoder:
             check_duration(self._name, self.info.duration_s, limits)
             self._clock = _Clock(rate or _DEFAULT_FPS)
             self._rate_is_guessed = rate is None
-            self._pictures = itertools.chain((first,), pictures)
+            self._pictures: Iterator[VideoFrame] = itertools.chain((first,), pictures)
             self._ahead: deque[VideoFrame] = deque()  # decoded, not yet given out; the clock judges times by them
             self._ready: VideoFrame | None = None  # decoded by `skip_to_time` and not yet read
             undo.pop_all()
@@ -135,6 +135,23 @@ class VideoDecoder:
             if self._clock.now_s >= time_s - SAME_TIME_S:
                 self._ready = picture
                 return
+
+    def jump_to_time(self, time_s: float) -> None:
+        """As `skip_to_time`, from the last key frame before this time on; indices then follow from the mean rate.
+
+        To be called before the first `read`; a file that cannot be sought is decoded up to there.
+        """
+        origin_s = self._clock.origin_s if self._advance() is not None else None
+        tick_s = float(self._stream.time_base or 0)
+        if origin_s is None or not tick_s or not self.info.fps:
+            self.skip_to_time(time_s)
+            return
+        with contextlib.suppress(av.FFmpegError):
+            self._container.seek(math.floor((origin_s + time_s) / tick_s), stream=self._stream)
+            self._pictures = self._decode()
+            self._ahead.clear()
+        self.skip_to_time(time_s)
+        self.next_index = max(round(self._clock.now_s * self.info.fps) + 1, 1)
 
     @property
     def truncated(self) -> bool:
@@ -213,6 +230,11 @@ class _Clock:
         self.end_s = 0.0  # when the last frame stops being shown
         self.corrected = 0  # times that were replaced
         self.untimed = 0  # frames without a time
+
+    @property
+    def origin_s(self) -> float | None:
+        """Presentation time of second 0; None before the first frame, or if frames carry no time."""
+        return self._first_s
 
     def show(self, picture: VideoFrame, later_s: Sequence[float | None] = ()) -> None:
         """Move on to a frame; ``later_s`` are the presentation times of the frames after it."""

@@ -122,6 +122,13 @@ class VideoFileSource(FrameSource):
                 return
         self._surviving(lambda: self._skip(time_s=time_s))
 
+    def jump_to_time(self, time_s: float) -> None:
+        """Decode from the last key frame before this time on; see the base. Indices follow from the mean rate."""
+        if self._next_index or self._requested or self._ready is not None:
+            self.skip_to_time(time_s)
+        else:
+            self._surviving(lambda: self._skip(time_s=time_s, jump=True))
+
     def fault(self) -> str | None:
         """What was lost; see the base."""
         restart = f"{self._name}: its decoder {self._restart} and was started again" if self._restart else None

@@ -15,8 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 #: Every entry point: the two commands, a worker that unpickles a function of the engine, a backend by itself.
 ENTRY_MODULES = (
-    "app.__main__",
-    "app.cli",
+    "app.cli",  # imported by app.entry once signals are handled
     "training.cli.main",
     "engine",
     "engine.backends.onnx_runtime",

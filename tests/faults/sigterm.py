@@ -123,8 +123,8 @@ STATES: Final[tuple[Callable[[Path, Path, random.Random], float], ...]] = (
     while_starting,
     while_connecting,
     while_analysing,
-    while_resuming,
     while_serving,
+    while_resuming,
 )
 
 

@@ -242,16 +242,19 @@ class AnnotatePage(Page):
         self._column.addWidget(self.form)
         self._column.addWidget(self.interrupted)
         self._column.addWidget(self._middle, 1)
-        self._column.addWidget(self.footer)
+        self._bottom = QVBoxLayout()
+        self._bottom.addWidget(self.footer)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolled(inside))
+        outer.addWidget(scrolled(inside), 1)
+        outer.addLayout(self._bottom)  # in reach however long the list is
         self._measure()
 
     def _measure(self) -> None:
         em = theme.em(self)
         self._column.setContentsMargins(*(round(1.2 * em),) * 4)
         self._column.setSpacing(round(0.8 * em))
+        self._bottom.setContentsMargins(round(1.2 * em), 0, round(1.2 * em), round(0.8 * em))
         self._middle.setMinimumHeight(round(12 * em))
 
     def _connect(self) -> None:

@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
-from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QListView, QScrollArea, QWidget
 
 from app.qt.annotate.job_row import MENU, VIEW_ROLE, AnyIndex, JobDelegate
 from app.qt.annotate.job_view import JobCommand, JobView, buttons_of, command_text, state_text, translate
@@ -82,7 +82,10 @@ class JobModel(QAbstractListModel):
 
 
 class JobList(QListView):
-    """Shows the jobs. Rows are selected with arrows, Shift and Ctrl; Enter presses a row's first button."""
+    """Shows the jobs. Rows are selected with arrows, Shift and Ctrl; Enter presses a row's first button.
+
+    As high as all rows: the page around it scrolls, so the list must not.
+    """
 
     #: A button of a row was pressed: job id and JobCommand.
     command_chosen = Signal(int, object)
@@ -100,15 +103,18 @@ class JobList(QListView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setUniformItemSizes(True)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Files to annotate"))
         self.selectionModel().selectionChanged.connect(lambda selected, deselected: self.selection_changed.emit())
         self.activated.connect(self._press_first)
+        self.selectionModel().currentChanged.connect(lambda now, before: self._reveal(now))
 
     def show_views(self, views: tuple[JobView, ...]) -> None:
         """Show these jobs."""
         self._model.show_views(views)
+        self._fit()
 
     def selected(self) -> tuple[int, ...]:
         """Ids of the selected jobs in list order."""
@@ -126,6 +132,25 @@ class JobList(QListView):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self.scheduleDelayedItemsLayout()
+            self._fit()
+
+    def _fit(self) -> None:
+        rows = self._model.rowCount()
+        height = rows * self.sizeHintForRow(0) + 2 * self.frameWidth() if rows else 0
+        if height != self.minimumHeight():
+            self.setMinimumHeight(height)
+
+    def _reveal(self, index: QModelIndex) -> None:
+        """Scroll the page to a row."""
+        around = self.parentWidget()
+        while around is not None and not isinstance(around, QScrollArea):
+            around = around.parentWidget()
+        inside = around.widget() if isinstance(around, QScrollArea) else None
+        if isinstance(around, QScrollArea) and inside is not None and index.isValid():
+            row = self.visualRect(index)
+            for edge in (row.bottomLeft(), row.topLeft()):
+                place = self.viewport().mapTo(inside, edge)
+                around.ensureVisible(place.x(), place.y(), 0, 4)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """Highlight the button under the pointer."""

@@ -58,7 +58,7 @@ class KioskWindow(QWidget):
         self._held_s: float | None = None  # start of the present hold
         self._cameras: tuple[Camera, ...] = ()  # connected at the time of the failure
         self._leaving = False
-        self.view, self.page, self.ring = VideoView(), RecoveryPage(), HoldRing(self)
+        self.view, self.page, self.ring = VideoView(zoomable=False), RecoveryPage(), HoldRing(self)
         disclaimer = translated(DISCLAIMER) if options.labels else ""
         self.band = NoticeBand(
             translated(options.notice_shown), disclaimer, IconName.CAMERA if options.is_live else IconName.FILM

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QSplitter,
-    QTabWidget,
-    QToolBar,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
+from app.live.face_choice import FaceChoice
 from app.live.live_run import RenderedFrame
-from app.overlay.overlay import DISCLAIMER, OverlayParts
-from app.qt import theme
+from app.overlay.overlay import OverlayParts
+from app.overlay.region import WHOLE
 from app.qt.bridge import LiveBridge, LiveState, RecordState
-from app.qt.live.face_chooser import FaceChooser
 from app.qt.live.limits_panel import LimitsPanel
+from app.qt.live.live_bars import LiveBar, LiveTransport
 from app.qt.live.performance_view import PerformanceView
 from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.preference_store import PreferenceStore
-from app.qt.translation import translated
-from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.qt.widgets.expression_panel import ExpressionPanel
+from app.qt.widgets.face_column import FaceColumn
+from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import SideArea, scrolled, text_label
+from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
-from app.session.rows import NO_FACE, FaceRow, SessionHeader
+from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
+from app.session.rows import SessionHeader
 from app.settings.limits import Limits
 from app.settings.preferences import chosen_config
 from engine.capture.camera_list import Camera
@@ -43,9 +35,6 @@ from engine.config import EngineConfig
 
 #: Milliseconds between two updates of values that need not follow every frame.
 _SLOW_MS: Final = 500
-#: Initial width of the side column in ems, and of both columns in a window of 1280 pixels.
-_SIDE_EM: Final = 22.0
-_COLUMNS_PX: Final = 1090
 #: States in which Start is offered, in which a source runs, and in which a frame is shown.
 _STOPPED: Final = (LiveState.IDLE, LiveState.ENDED, LiveState.FAILED)
 _ACTIVE: Final = (LiveState.RUNNING, LiveState.PAUSED)
@@ -66,13 +55,13 @@ class LivePage(Page):
         self._header: SessionHeader | None = None
         self.chooser = SourceChooser()
         self.view = VideoView()
-        self.faces = FaceChooser()
-        self.expression = ExpressionPanel()
-        self.units = ActionUnitPanel()
+        self.faces = FaceChoice()
+        self.column = FaceColumn()
+        self.units_page = UnitsPage()
+        self.units = self.units_page.panel
         self.graph = UnitGraphView()
         self.chart = StripChart()
         self.limits = LimitsPanel()
-        self.side_tabs, self.chart_tabs = QTabWidget(), QTabWidget()
         self.performance = PerformanceView(self)
         self.rec_label = QLabel()
         self.rec_label.setAccessibleName(self.tr("Recording"))
@@ -99,8 +88,9 @@ class LivePage(Page):
         """All actions in menu order."""
         return (
             *(self.open_action, self.start_action, self.pause_action, self.step_action),
-            *(self.snapshot_action, self.record_action, self.boxes_action, self.labels_action, self.units_action),
-            *(self.next_face_action, self.performance_action, self.limits_action, self.reset_action),
+            *(self.snapshot_action, self.record_action, self.loop_action, *self._chips),
+            *(self.next_face_action, self.zoom_action, self.performance_action, self.limits_action),
+            *(self.reset_action, *self.workspace.actions_of_layout),
         )
 
     def enter(self) -> None:
@@ -162,7 +152,7 @@ class LivePage(Page):
 
     def show_limits(self) -> None:
         """Show the limits, and focus their slider."""
-        self.chart_tabs.setCurrentIndex(1)
+        self.workspace.reveal(self.limits)
         self.limits.boldness.setFocus()
 
     # Signals of the bridge.
@@ -177,11 +167,17 @@ class LivePage(Page):
             ),
             LiveState.FAILED: self.tr("{source} cannot be shown.").format(source=self._source_name()),
         }.get(state)
-        if message is not None:
+        if self.bridge.seeking:
+            self.faces.forget()  # tracks begin anew, with other ids
+        elif message is not None:
             self.view.show_message(message)
-            self.faces.forget()
-            self._show_row(None)
-            self.graph.show_estimate(None)
+            self.view.show_region(WHOLE)
+            self.transport.show_file(None)
+            self._forget_face()
+        if state in (LiveState.RUNNING, LiveState.PAUSED) and self.bridge.duration_s != self.transport.duration_s:
+            self.transport.show_file(self.bridge.duration_s)
+        if state is LiveState.ENDED and self.loop_action.isChecked() and self.bridge.duration_s is not None:
+            self.bridge.seek(0.0)
         if state is LiveState.RUNNING:
             self._slow.start()
         elif state is not LiveState.PAUSED:
@@ -198,21 +194,41 @@ class LivePage(Page):
         row = self.faces.choose(presented.rows)
         if before not in (None, self.faces.followed):
             self.chart.clear()  # it shows one face
-        first = presented.rows[0]
-        self._show_row(row or FaceRow(first.frame, first.pts_s, first.time_s, NO_FACE, first.latency_ms))
+        self.column.show_faces(presented.rows, self.faces.followed, presented.thumbnails)
+        self.units.show_row(row)
         face = next((face for face in presented.result.faces if row and face.track.track_id == row.face_id), None)
         self.graph.show_estimate(face.action_units if face is not None and row and row.occurrence else None)
         self.chart.add(presented.result.frame.timestamp_s, row)
+        self.transport.show_time(presented.result.frame.timestamp_s)
 
-    def _show_chosen_face(self) -> None:
-        """Show another face in the frame shown, if no new frame will come."""
+    def _forget_face(self) -> None:
+        self.faces.forget()
+        self.column.forget()
+        self.units.show_row(None)
+        self.graph.show_estimate(None)
+
+    def _choose_face(self, face_id: int) -> None:
+        """Show another face, at once in a frame that stays."""
+        self.faces.choose_id(face_id)
+        self._present_again()
+
+    def _choose_next_face(self) -> None:
+        self.faces.next_face()
+        self._present_again()
+
+    def _present_again(self) -> None:
+        if self.bridge.shown is not None and self.bridge.state in (LiveState.PAUSED, LiveState.ENDED):
+            self._present(self.bridge.shown)
+
+    def _toggle_zoom(self) -> None:
+        """Zoom to the followed face, or show all again."""
         shown = self.bridge.shown
-        if shown is not None and self.bridge.state in (LiveState.PAUSED, LiveState.ENDED):
-            self._present(shown)
-
-    def _show_row(self, row: FaceRow | None) -> None:
-        self.expression.show_row(row)
-        self.units.show_row(row)
+        row = next((row for row in shown.rows if row.face_id == self.faces.followed), None) if shown else None
+        if shown is None or row is None or row.x is None or row.y is None or row.w is None or row.h is None:
+            self.view.toggle_zoom(None)
+            return
+        height, width = shown.result.frame.image.shape[:2]
+        self.view.toggle_zoom((row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height))
 
     def _set_header(self, header: SessionHeader) -> None:
         same_run = self._header is not None and self._header.au_codes == header.au_codes
@@ -221,10 +237,10 @@ class LivePage(Page):
         model = self.bridge.model_limits
         if model is not None:
             self.limits.set_limits(model, now)
-        self.expression.set_limits(now)
+        self.column.set_limits(now)
         self.chart.set_limits(now)
         if not same_run:
-            for panel in (self.expression, self.units, self.graph, self.chart):
+            for panel in (self.column, self.units, self.graph, self.chart):
                 panel.set_header(header)
 
     def _update_slowly(self) -> None:
@@ -273,9 +289,9 @@ class LivePage(Page):
         self.bridge.open(spec)
 
     def _apply_overlay(self) -> None:
-        labels = self.labels_action.isChecked()  # the standing line is shown whenever labels are
-        boxes = self.boxes_action.isChecked()
-        self.bridge.set_overlay(OverlayParts(boxes, labels, self.units_action.isChecked(), labels, pose=boxes))
+        boxes, labels, units, points, pose, blur = (chip.isChecked() for chip in self._chips)
+        self.column.standing_line.setVisible(not labels)  # otherwise in the picture
+        self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur))
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")
@@ -285,6 +301,7 @@ class LivePage(Page):
         if shown is not None:
             height, width = shown.result.frame.image.shape[:2]
             self.faces.pick(shown.rows, x * width, y * height)
+            self._present_again()
 
     # Actions.
 
@@ -298,12 +315,23 @@ class LivePage(Page):
         self.record_action = make(
             tr("Record"), "R", self.toggle_recording, tr("Record video and table into a new folder")
         )
+        self.loop_action = self._make_toggle(tr("Loop"), "O", tr("Begin a file again at its end"), False)
         self.boxes_action = self._make_toggle(tr("Boxes"), "B", tr("Boxes around faces"))
         self.labels_action = self._make_toggle(tr("Labels"), "L", tr("Labels and decisions over the picture"))
-        self.units_action = self._make_toggle(tr("Units"), "U", tr("Action units over the picture"))
-        self.units_action.setChecked(False)  # shown in the side column
+        self.units_action = self._make_toggle(tr("Units"), "U", tr("Action units over the picture"), False)
+        self._chips = (
+            *(self.boxes_action, self.labels_action, self.units_action),
+            self._make_toggle(tr("Landmarks"), "K", tr("The 468 points of the face mesh"), False),
+            self._make_toggle(tr("Pose"), "H", tr("Axes of the head; the white one is its direction"), False),
+            self._make_toggle(
+                tr("Blur"), "X", tr("Blur faces in this view and in snapshots; recordings keep them"), False
+            ),
+        )
         self.next_face_action = make(
-            tr("Next face"), "F", self.faces.next_face, tr("Show the next face beside the picture")
+            tr("Next face"), "F", self._choose_next_face, tr("Show the next face beside the picture")
+        )
+        self.zoom_action = make(
+            tr("Zoom"), "Z", self._toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves")
         )
         self.performance_action = make(tr("Performance"), "P", self.show_performance, tr("Rates and times of this run"))
         self.limits_action = make(
@@ -313,10 +341,10 @@ class LivePage(Page):
             tr("The model's own limits"), "Ctrl+0", self.limits.reset_to_model, tr("Use the model's own limits again")
         )
 
-    def _make_toggle(self, text: str, keys: str, tip: str) -> QAction:
+    def _make_toggle(self, text: str, keys: str, tip: str, on: bool = True) -> QAction:
         action = self.make_action(text, keys, self._apply_overlay, tip)
         action.setCheckable(True)
-        action.setChecked(True)
+        action.setChecked(on)
         return action
 
     def _update_actions(self) -> None:
@@ -330,6 +358,7 @@ class LivePage(Page):
         off = recording is RecordState.OFF
         self.record_action.setText(self.tr("Record") if off else self.tr("Stop recording"))
         self.record_action.setEnabled(recording is RecordState.ON or (off and state in _ACTIVE))
+        self.transport.show_state(state not in _STOPPED, not off)
 
     # Construction.
 
@@ -341,70 +370,55 @@ class LivePage(Page):
         self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
         self.bridge.recording.open_requested.connect(self.session_requested)
-        self.faces.chosen_changed.connect(self._show_chosen_face)
         self.view.resized_px.connect(self.bridge.set_view_size)
         self.view.face_picked.connect(self._pick)
+        self.view.region_changed.connect(self.bridge.set_region)
+        self.units_page.all_units.connect(self.column.map.show_all_units)
+        self.units_page.all_units.connect(self.graph.show_all_units)
+        self.column.face_chosen.connect(self._choose_face)
+        self.transport.seek_requested.connect(self.bridge.seek)
+        self.transport.speed_chosen.connect(self.bridge.set_speed)
+        self.workspace.layout_chosen.connect(lambda layout: self._store.change(layout=layout.value))
         self.chooser.chosen.connect(self._open)
         self.chooser.cameras_changed.connect(self._follow_cameras)
         self.limits.changed.connect(lambda limits: self._store.change(limits=limits))
         self._store.changed.connect(self._follow_store)
 
     def _lay_out(self) -> None:
-        rows, columns = QSplitter(Qt.Orientation.Vertical), QSplitter(Qt.Orientation.Horizontal)
-        rows.setObjectName("live-rows")  # the main window stores the state of named splitters
-        columns.setObjectName("live-columns")
-        rows.addWidget(self.view)
-        rows.addWidget(self._below())
-        rows.setStretchFactor(0, 1)
-        rows.setSizes([430, 290])
-        rows.setCollapsible(0, False)
-        columns.addWidget(rows)
-        columns.addWidget(self._side())
-        columns.setStretchFactor(0, 1)
-        columns.setChildrenCollapsible(False)
-        side = min(round(_SIDE_EM * theme.em(self)), _COLUMNS_PX * 9 // 20)
-        columns.setSizes([_COLUMNS_PX - side, side])
-        layout = QVBoxLayout(self)
-        layout.addLayout(self._bars())
-        layout.addWidget(columns, 1)
-
-    def _bars(self) -> QVBoxLayout:
         self._performance_button.setDefaultAction(self.performance_action)
-        first = QHBoxLayout()
-        first.addWidget(self.chooser, 1)
-        first.addWidget(self.rec_label)
-        first.addWidget(self._performance_button)
-        bar = QToolBar()
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.setIconSize(QSize(round(theme.em(self)), round(theme.em(self))))
-        bar.addActions([self.start_action, self.pause_action, self.step_action])
-        bar.addSeparator()
-        bar.addActions([self.snapshot_action, self.record_action])
-        bar.addSeparator()
-        bar.addActions([self.boxes_action, self.labels_action, self.units_action])
-        bars = QVBoxLayout()
-        bars.addLayout(first)
-        bars.addWidget(bar)
-        return bars
-
-    def _side(self) -> QWidget:
-        tabs = self.side_tabs
-        tabs.addTab(self.units, self.tr("Action units"))
-        tabs.addTab(self.graph, self.tr("AU graph"))
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        for part in (self.faces, self.expression, tabs):
-            layout.addWidget(part)
-        layout.addStretch(1)
-        side = QWidget()
-        whole = QVBoxLayout(side)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(SideArea(column), 1)
-        whole.addWidget(text_label(translated(DISCLAIMER), "dim"))
-        return side
-
-    def _below(self) -> QTabWidget:
-        """Chart and limits, below the video so that their effect is visible."""
-        self.chart_tabs.addTab(scrolled(self.chart), self.tr("Last minute"))
-        self.chart_tabs.addTab(scrolled(self.limits), self.tr("Limits"))
-        return self.chart_tabs
+        self._performance_button.setText(self.tr("{fps} fps").format(fps=999))
+        self._performance_button.setMinimumWidth(self._performance_button.sizeHint().width())  # so that it stays still
+        self.transport = LiveTransport(
+            {
+                Glyph.PLAY: self.start_action,
+                Glyph.PAUSE: self.pause_action,
+                Glyph.NEXT: self.step_action,
+                Glyph.RECORD: self.record_action,
+                Glyph.SNAPSHOT: self.snapshot_action,
+            },
+            self.loop_action,
+        )
+        picture = QWidget()
+        column = QVBoxLayout(picture)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.view, 1)
+        column.addWidget(self.transport)
+        self.workspace = Workspace(
+            "live",
+            picture,
+            (
+                Panel(self.tr("Faces"), self.column),
+                Panel(self.tr("Action units"), self.units_page),
+                Panel(self.tr("Links"), self.graph),
+            ),
+            (Panel(self.tr("Last minute"), self.chart, scrolls=True), Panel(self.tr("Limits"), self.limits)),
+            self.make_action,
+            WorkspaceLayout(self._store.now.layout),
+        )
+        self.bar = LiveBar(self.chooser, self._chips, (self.rec_label, self._performance_button), self.workspace)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.workspace, 1)

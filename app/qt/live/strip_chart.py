@@ -45,6 +45,8 @@ _POINTS: Final = 240
 _MIN_PROBABILITY: Final = 0.15
 #: Font size of the axes relative to the window's.
 _SMALL: Final = 0.85
+#: A lower panel, in em, shows the first plot alone, without the key.
+_ALL_PLOTS_EM: Final = 14.0
 #: Name of the line of an uncertainty.
 _VALUE: Final = "value"
 #: Line sample with the gap after it, and line height of the key, in em.
@@ -191,7 +193,7 @@ class PlotStack(DrawnPanel):
         painter.setFont(small)
         line = QFontMetricsF(small).height()
         areas = self.plot_areas()
-        for (title, marks), area in zip(self._axes, areas, strict=True):
+        for (title, marks), area in zip(self._axes, areas, strict=False):
             painter.setPen(colours.colour("text"))
             above = QRectF(area.left() + 0.3 * em, area.top() - 1.05 * line, area.width(), line)
             painter.drawText(above, _AT_LEFT, title)
@@ -215,20 +217,21 @@ class PlotStack(DrawnPanel):
         """Draw the plot areas."""
         ratio = self.devicePixelRatioF()
         looks = _looks(theme.em(self) * ratio)
-        for plot, area in zip(self._plots, self.plot_areas(), strict=True):
+        for plot, area in zip(self._plots, self.plot_areas(), strict=False):
             width, height = round(area.width() * ratio), round(area.height() * ratio)
             pixels = plot_image(plot, looks, width, height)
             painter.drawImage(area, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888))
 
     def plot_areas(self) -> tuple[QRect, ...]:
-        """The three plot areas in logical pixels."""
+        """The plot areas in logical pixels: all three, or the first one where they would be too low."""
         em = theme.em(self)
         metrics = QFontMetricsF(_small(self.font()))
         left = round(metrics.horizontalAdvance("100") + 0.9 * em)
         title, foot = 1.15 * metrics.height(), metrics.height() + 0.5 * em
         width = max(self.width() - left - round(0.6 * em), 1)
-        pitch = max((self.height() - foot) / 3, title + 1)
-        return tuple(QRect(left, round(row * pitch + title), width, round(pitch - title - 3)) for row in range(3))
+        count = 3 if self.height() >= _ALL_PLOTS_EM * em else 1
+        pitch = max((self.height() - foot) / count, title + 1)
+        return tuple(QRect(left, round(row * pitch + title), width, round(pitch - title - 3)) for row in range(count))
 
 
 def _small(font: QFont) -> QFont:
@@ -333,9 +336,14 @@ class StripChart(QWidget):
         return QSize(round(22 * em), round(20 * em))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """The smallest size with readable axes."""
+        """One plot with readable axes."""
         em = theme.em(self)
-        return QSize(round(15 * em), round(17 * em))
+        return QSize(round(15 * em), round(5.5 * em))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave the key out of a low panel."""
+        super().resizeEvent(event)
+        self.key.setVisible(self.height() >= (_ALL_PLOTS_EM + 3) * theme.em(self))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Show the rows added while hidden."""

@@ -1,8 +1,8 @@
-"""The graph of action units: a node per unit at its position on a face, and the links that the model learned.
+"""The graph of action units: a node per trusted unit at its position on a face, and the links that the model learned.
 
 A link is drawn in two halves because the sampled mask is directed: the half at a unit is what that unit receives from
-the other one (training/action_units/model.py, Eq. 3). Width and dashes show the mask's mean and standard deviation for
-this face.
+the other one (training/action_units/model.py, Eq. 3). Halves that are as usual in this session are thin; one that
+differs from its average is strong, as wide as it differs: solid if it is stronger than usual, dashed if weaker.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
+from app.live.link_average import MIN_FRAMES, LinkAverage
 from app.live.unit_layout import MIN_LINK, links_of, neighbour, row_count, unit_positions
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import full_name
@@ -27,12 +28,15 @@ from engine.types import AUEstimate, Float64, Int64
 
 #: Milliseconds between two repaints; a graph is read slowly.
 _REDRAW_MS: Final = 200
-#: Width of a link of 1 whose mask is 1, in em.
-_LINK_EM: Final = 2.2
-#: Dash period, in em; the gap is twice the mask's standard deviation of it.
+#: Width of a half link per unit of its difference from the average, in em, and the largest width.
+_LINK_EM: Final = 6.0
+_MAX_LINK_EM: Final = 0.7
+#: Dash period, in em.
 _DASH_EM: Final = 0.6
+#: The mask's standard deviation at which a strong half is as pale as it gets.
+_UNSURE: Final = 0.3
 #: Lines of text below the graph.
-_TEXT_LINES: Final = 6
+_TEXT_LINES: Final = 7
 #: Radius of a node with occurrence 1, in em; its code takes one em below it.
 _RADIUS_EM: Final = 0.95
 #: Minimum distance between rows of nodes, in em.
@@ -60,6 +64,10 @@ class GraphCanvas(DrawnPanel):
         self.setAccessibleName(self.tr("Graph of action units"))
         self._header: SessionHeader | None = None
         self._estimate: AUEstimate | None = None
+        self._average: LinkAverage | None = None
+        self._difference: Float64 = np.zeros((0, 0))
+        self._shown: tuple[int, ...] = ()  # indices of the units drawn
+        self._all = False
         self._links: Int64 = np.zeros((0, 2), np.int64)
         self._places: Float64 = np.zeros((0, 2))
         self._points: list[QPointF] = []
@@ -76,6 +84,8 @@ class GraphCanvas(DrawnPanel):
         """Show the units of a session; None: no session."""
         self._header = header
         self._places = unit_positions(header.au_codes if header is not None else ())
+        self._average = LinkAverage(len(header.au_codes)) if header is not None else None
+        self._choose_units()
         self._selected = None
         self._estimate = None
         self._lay_out()
@@ -85,17 +95,42 @@ class GraphCanvas(DrawnPanel):
 
     def show_estimate(self, estimate: AUEstimate | None) -> None:
         """Show an estimate with the units in header order; None: not assessed."""
-        if self._header is None:
+        if self._header is None or self._average is None:
             return
+        if estimate is not None:
+            self._average.add(estimate)
+            self._difference = self._average.difference(estimate)
         if (estimate is None) != (self._estimate is None):
             self._estimate = estimate
             if estimate is not None:
-                self._links = links_of(estimate.adjacency)
+                self._links = self._links_of(estimate)
             self._describe()
             self.redraw(static=True)
         elif estimate is not None:
             self._estimate = estimate
             self.redraw()
+
+    def show_all_units(self, everything: bool) -> None:
+        """Draw the units that are not trusted too."""
+        self._all = everything
+        self._choose_units()
+        self._select(None)
+        self.redraw(static=True)
+
+    @property
+    def unusual(self) -> int:
+        """Number of directed links drawn strong."""
+        visible = [(to, source) for pair in self._links.tolist() for to, source in (pair, pair[::-1])]
+        return sum(bool(self._difference[to, source]) for to, source in visible) if len(self._difference) else 0
+
+    def _choose_units(self) -> None:
+        codes, trusted = ((), ()) if self._header is None else (self._header.au_codes, self._header.au_trusted)
+        self._shown = tuple(index for index, code in enumerate(codes) if self._all or code in trusted)
+
+    def _links_of(self, estimate: AUEstimate) -> Int64:
+        """The links between units drawn."""
+        pairs = links_of(estimate.adjacency)
+        return np.asarray(pairs[np.isin(pairs, self._shown).all(axis=1)])
 
     def node_centre(self, index: int) -> QPointF:
         """Centre of the node of a unit, in widget coordinates."""
@@ -161,9 +196,9 @@ class GraphCanvas(DrawnPanel):
         painter.drawRoundedRect(background, 0.4 * em, 0.4 * em)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         codes = () if self._header is None else self._header.au_codes
-        for point, code in zip(self._points, codes, strict=True):
-            painter.setPen(self._outline(code))
-            painter.drawEllipse(point, self._radius, self._radius)
+        for index in self._shown:
+            painter.setPen(self._outline(codes[index]))
+            painter.drawEllipse(self._points[index], self._radius, self._radius)
 
     def draw_dynamic(self, painter: QPainter) -> None:
         """Draw links, nodes and the text below."""
@@ -171,11 +206,11 @@ class GraphCanvas(DrawnPanel):
         if header is None:
             return
         if estimate is not None:
-            self._links = links_of(estimate.adjacency)
+            self._links = self._links_of(estimate)
             for first, second in self._links.tolist():
                 self._draw_link(painter, estimate, first, second)
                 self._draw_link(painter, estimate, second, first)
-            for index in range(len(self._points)):
+            for index in self._shown:
                 self._draw_node(painter, header, estimate, index)
         self._draw_codes(painter, header)
         if self._selected is not None:
@@ -197,8 +232,10 @@ class GraphCanvas(DrawnPanel):
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
         """Select the next unit in the arrow's direction; Escape clears the selection."""
         step = _ARROWS.get(Qt.Key(event.key()))
-        if step is not None and self._points:
-            self._select(0 if self._selected is None else neighbour(self._places, self._selected, *step))
+        if step is not None and self._shown:
+            now = self._shown.index(self._selected) if self._selected in self._shown else None
+            near = 0 if now is None else neighbour(self._places[list(self._shown)], now, *step)
+            self._select(self._shown[near])
         elif event.key() == Qt.Key.Key_Escape and self._selected is not None:
             self._select(None)
         else:
@@ -240,17 +277,23 @@ class GraphCanvas(DrawnPanel):
 
     def _draw_link(self, painter: QPainter, estimate: AUEstimate, to: int, source: int) -> None:
         """Draw the half of a link that ends at ``to``."""
-        em = theme.em(self)
+        em, colours = theme.em(self), theme.current()
         near, far = self._points[to], self._points[source]
         line = QLineF((near + far) / 2, near)
         line.setLength(max(line.length() - self._radius, 1.0))
-        width = max(_LINK_EM * em * float(estimate.adjacency[to, source] * estimate.mask_mean[to, source]), 1.0)
-        gap = min(2.0 * float(estimate.mask_std[to, source]), 0.9)
+        change = float(self._difference[to, source])
         selected = self._selected in (to, source)
-        pen = QPen(theme.current().colour("accent" if selected else "dim"), width)
+        if not change:
+            painter.setPen(QPen(colours.colour("accent" if selected else "line"), 1.0))
+            painter.drawLine(line)
+            return
+        width = min(max(_LINK_EM * abs(change), 0.15), _MAX_LINK_EM) * em
+        colour = colours.colour("accent" if selected else "text")
+        colour.setAlphaF(1.0 - 0.7 * min(float(estimate.mask_std[to, source]) / _UNSURE, 1.0))
+        pen = QPen(colour, width)
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        if gap > 0.02:
-            pen.setDashPattern([(1 - gap) * _DASH_EM * em / width, gap * _DASH_EM * em / width])
+        if change < 0:
+            pen.setDashPattern([0.5 * _DASH_EM * em / width, 0.5 * _DASH_EM * em / width])
         painter.setPen(pen)
         painter.drawLine(line)
 
@@ -290,7 +333,8 @@ class GraphCanvas(DrawnPanel):
     def _draw_codes(self, painter: QPainter, header: SessionHeader) -> None:
         """Draw each unit's code below its node, over the links."""
         colours, em = theme.current(), theme.em(self)
-        for point, code in zip(self._points, header.au_codes, strict=True):
+        for index in self._shown:
+            point, code = self._points[index], header.au_codes[index]
             box = QRectF(point.x() - 1.25 * em, point.y() + self._radius + 1, 2.5 * em, em)
             painter.fillRect(box, colours.colour("panel"))
             painter.setPen(
@@ -300,8 +344,8 @@ class GraphCanvas(DrawnPanel):
 
     def _node_at(self, point: QPointF) -> int | None:
         reach = self._radius + theme.em(self)
-        for index, node in enumerate(self._points):
-            if QLineF(point, node).length() <= reach:
+        for index in self._shown:
+            if QLineF(point, self._points[index]).length() <= reach:
                 return index
         return None
 
@@ -318,16 +362,23 @@ class GraphCanvas(DrawnPanel):
         return None
 
     def _link_text(self, header: SessionHeader, estimate: AUEstimate, to: int, source: int) -> str:
-        return self.tr(
+        average, link = self._average, estimate.adjacency[to, source]
+        text = self.tr(
             "{unit}, {link:.2f}\nmask from it {mean:.2f} ± {std:.2f}, to it {back:.2f} ± {back_std:.2f}"
         ).format(
             unit=unit_code(header.au_codes[source]),
-            link=estimate.adjacency[to, source],
+            link=link,
             mean=estimate.mask_mean[to, source],
             std=estimate.mask_std[to, source],
             back=estimate.mask_mean[source, to],
             back_std=estimate.mask_std[source, to],
         )
+        if average is None or average.frames < MIN_FRAMES:
+            return text
+        usual = (average.mean[to, source], average.deviation[to, source], average.mean[source, to])
+        form = self.tr("link × mask: from it {now:.3f}, usually {usual:.3f} ± {spread:.3f}; to it usually {back:.3f}")
+        now = link * estimate.mask_mean[to, source]
+        return f"{text}\n" + form.format(now=now, usual=usual[0], spread=usual[1], back=usual[2])
 
     def _text(self) -> str:
         if self._header is None:
@@ -338,8 +389,12 @@ class GraphCanvas(DrawnPanel):
             return self.tr("Action units: not assessed")
         if not len(self._links):
             return self.tr("The model keeps no link of {least} or more.").format(least=MIN_LINK)
-        hint = self.tr("Click a unit, or use the arrow keys, to read its numbers.")
-        return f"{hint}\n" + self.tr("Learned links below {least} are left out.").format(least=MIN_LINK)
+        use = self.tr(
+            "Shows where the model used its links otherwise than usual in this session. It explains an estimate, and "
+            "measures no muscles. In the shipped model links change little."
+        )
+        left_out = self.tr("Learned links below {least} are left out.").format(least=MIN_LINK)
+        return f"{use}\n{left_out} " + self.tr("Click a unit to read its numbers.")
 
     def _describe(self) -> None:
         self.setAccessibleDescription(self._text())
@@ -361,8 +416,8 @@ class GraphLegend(DrawnPanel):
             _Entry(_sizes, self.tr("size: occurrence")),
             _Entry(_ring, self.tr("ring: ± one std. deviation")),
             _Entry(_hollow, self.tr("not trusted")),
-            _Entry(_widths, self.tr("width: link × mean mask")),
-            _Entry(_broken, self.tr("gaps: deviation of the mask")),
+            _Entry(_widths, self.tr("thin: as usual; wide: stronger than usual")),
+            _Entry(_broken, self.tr("dashed: weaker than usual; pale: uncertain")),
         )
         self.setAccessibleName("; ".join(entry.text for entry in self._entries))
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
@@ -465,6 +520,10 @@ class UnitGraphView(QWidget):
     def set_header(self, header: SessionHeader | None) -> None:
         """Show the units of a session; None: no session."""
         self.canvas.set_header(header)
+
+    def show_all_units(self, everything: bool) -> None:
+        """Draw the units that are not trusted too."""
+        self.canvas.show_all_units(everything)
 
     def show_estimate(self, estimate: AUEstimate | None) -> None:
         """Show the units of a face; None for a face that is not assessed, even if it has an estimate."""

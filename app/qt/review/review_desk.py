@@ -9,23 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.overlay.overlay import OverlayParts, face_at
-from app.qt import theme
+from app.overlay.region import WHOLE, Region
 from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.note_store import NoteStore
-from app.qt.review.review_panels import FacePanel, NotesPanel
-from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame, has_own_overlay
+from app.qt.review.review_panels import NotesPanel
+from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
-from app.qt.review.transport_bar import Glyph, TransportBar
+from app.qt.review.transport_bar import TransportBar
+from app.qt.widgets.face_column import FaceColumn
+from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
-from app.qt.widgets.page_parts import SideArea
+from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
+from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.session import Session
@@ -37,9 +40,6 @@ MakeAction = Callable[..., QAction]
 
 _VIDEO_TOPIC: Final = "review-video"
 _HINT_TOPIC: Final = "review-hint"
-#: Initial width of the side panels in em, and of the whole desk in pixels in a window 1280 pixels wide.
-_SIDE_EM: Final = 24.0
-_INITIAL_PX: Final = 1060
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class ReviewDesk(QWidget):
         parent: QWidget | None = None,
         *,
         open_clip: Callable[[Path], Clip] = ClipReader,
+        layout: WorkspaceLayout = WorkspaceLayout.SIMPLE,
     ) -> None:
         """``make_action`` registers an action with the page, so that its shortcut works there."""
         super().__init__(parent)
@@ -84,11 +85,11 @@ class ReviewDesk(QWidget):
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
         self.timeline = self.timeline_box.timeline
-        self.face_panel = FacePanel(self._next_face)
+        self.face_column, self.units_page = FaceColumn(), UnitsPage()
+        self.units = self.units_page.panel
         self.notes_panel = NotesPanel(labels, exclude, remove)
-        self.tabs = QTabWidget()
         self._enable_actions(session=False, notes=False)
-        self._lay_out()
+        self._lay_out(make_action, layout)
         self._connect()
 
     # Session
@@ -137,7 +138,8 @@ class ReviewDesk(QWidget):
         self.notes_panel.show_coder(self.notes.coder)
         self.notes_panel.allow_changes(can_change)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
-        self.face_panel.set_header(session.header)
+        self.face_column.set_header(session.header)
+        self.units.set_header(session.header)
         self.timeline.set_session(session)
         self.timeline_box.follow_session()
         self.video.show_message(self._message_without_image(""))
@@ -152,7 +154,9 @@ class ReviewDesk(QWidget):
         parts, session = (self.note_store, self._scorer, self.player), self._session
         self.player = self.note_store = self._scorer = self._shown = self._session = None
         self.timeline.set_session(None)
-        self.face_panel.set_header(None)
+        self.face_column.set_header(None)
+        self.units.set_header(None)
+        self.video.show_region(WHOLE)
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
             if session is not None:
                 cleanup.callback(session.close)
@@ -166,7 +170,7 @@ class ReviewDesk(QWidget):
     @property
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (*self._session_actions, *self.overlay_actions, *self._note_actions)
+        return (*self._session_actions, *self._note_actions, *self.overlay_actions, *self.workspace.actions_of_layout)
 
     def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
         """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
@@ -194,6 +198,9 @@ class ReviewDesk(QWidget):
         mark_in = make(tr("Start of range"), "I", self.mark_in)
         mark_out = make(tr("End of range"), "O", self.mark_out)
         self._next_face = make(tr("Next face"), "F", self._choose_next_face)
+        zoom = make(
+            tr("Zoom"), "Z", self._toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves")
+        )
         zooms = (
             make(tr("Zoom in"), "+", lambda: self.timeline.zoom(1), tr("Show less time on the timeline")),
             make(tr("Zoom out"), "-", lambda: self.timeline.zoom(-1), tr("Show more time on the timeline")),
@@ -201,23 +208,10 @@ class ReviewDesk(QWidget):
         )
         self._session_actions: tuple[QAction, ...] = (
             *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
-            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, *zooms),
+            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms),
         )
         buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
         return buttons, zooms
-
-    def _make_overlay_actions(self, make: MakeAction) -> tuple[QAction, ...]:
-        """Make the switches of what is drawn over the image: boxes, labels and action units."""
-        tr = self.tr
-        switches = (
-            make(tr("Boxes"), "B", self._apply_overlay, tr("Boxes around faces")),
-            make(tr("Labels"), "Shift+B", self._apply_overlay, tr("Labels and decisions over the picture")),
-            make(tr("Units"), "U", self._apply_overlay, tr("Action units over the picture")),
-        )
-        for switch in switches:
-            switch.setCheckable(True)
-            switch.setChecked(switch is not switches[-1])  # the units are shown beside the picture
-        return switches
 
     def _make_note_actions(self, make: MakeAction) -> tuple[dict[str, QAction], QAction, QAction]:
         """Make the actions that change notes; return those with buttons in the panels."""
@@ -234,6 +228,36 @@ class ReviewDesk(QWidget):
         self._note_actions: tuple[QAction, ...] = (marker, exclude, *labels.values(), remove, rename, undo, redo)
         return labels, exclude, remove
 
+    def _make_overlay_actions(self, make: MakeAction) -> tuple[QAction, ...]:
+        """Make the switches of what is drawn over the image, and of the blur."""
+        tr = self.tr
+        texts = (
+            (tr("Boxes"), "B", tr("Boxes around faces")),
+            (tr("Labels"), "Shift+B", tr("Labels and decisions over the picture")),
+            (tr("Units"), "U", tr("Action units over the picture")),
+            (tr("Pose"), "H", tr("Axes of the head; the white one is its direction")),
+            (tr("Blur"), "Shift+X", tr("Blur faces in this view; the export writes a video with blurred faces")),
+        )
+        switches = tuple(make(text, key, self._apply_overlay, tip) for text, key, tip in texts)
+        for place, switch in enumerate(switches):
+            switch.setCheckable(True)
+            switch.setChecked(place < 2)  # the units are shown beside the picture
+        return switches
+
+    def _toggle_zoom(self) -> None:
+        """Zoom to the selected face, or show all again."""
+        shown, box = self._shown, None
+        if shown is not None and shown.frame_size_px[0]:
+            width, height = shown.frame_size_px
+            row = next((row for row in shown.rows if row.face_id == self.timeline.selected), None)
+            if row is not None and row.x is not None and row.y is not None and row.w and row.h:
+                box = (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
+        self.video.toggle_zoom(box)
+
+    def _set_region(self, region: Region) -> None:
+        if self.player is not None:
+            self.player.set_region(region)
+
     def _make_label_action(self, make: MakeAction, label: str) -> QAction:
         key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
         text = self.tr("Label as {label}").format(label=label_text(label))
@@ -242,17 +266,19 @@ class ReviewDesk(QWidget):
     def _enable_actions(self, *, session: bool, notes: bool) -> None:
         for action in self._session_actions:
             action.setEnabled(session)
-        can_switch = session and self._session is not None and not has_own_overlay(self._session)
+        video = self._session.video if session and self._session is not None else None
         for action in self.overlay_actions:
-            action.setEnabled(can_switch)
+            blurs = action is self.overlay_actions[-1]
+            action.setEnabled(video is not None and (blurs or not video.annotated))
         for action in self._note_actions:
             action.setEnabled(notes)
 
     def _apply_overlay(self) -> None:
-        """Draw what the switches say; the standing line is drawn with the labels."""
-        boxes, labels, units = (action.isChecked() for action in self.overlay_actions)
+        """Draw what the switches say; the standing line is in the picture if labels are, else beside it."""
+        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        self.face_column.standing_line.setVisible(not labels or self._session is None or self._session.video is None)
         if self.player is not None:
-            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose=boxes))
+            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur))
 
     # Playback
 
@@ -377,7 +403,7 @@ class ReviewDesk(QWidget):
             self.note_store.change(self.tr("deleted label"), self.notes.without_label(note))
 
     def _edit_marker(self) -> None:
-        self.tabs.setCurrentIndex(1)
+        self.workspace.reveal(self.notes_panel)
         self.notes_panel.notes.edit_current()
 
     def _undo(self) -> None:
@@ -446,8 +472,9 @@ class ReviewDesk(QWidget):
         return ""
 
     def _show_face(self) -> None:
-        rows = () if self._shown is None else self._shown.rows
-        self.face_panel.show_face(self.timeline.selected, rows)
+        shown = self._shown
+        rows, thumbnails = ((), {}) if shown is None else (shown.rows, shown.thumbnails)
+        self.units.show_row(self.face_column.show_faces(rows, self.timeline.selected, thumbnails))
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
@@ -486,6 +513,9 @@ class ReviewDesk(QWidget):
     def _connect(self) -> None:
         self.video.resized_px.connect(self._resize)
         self.video.face_picked.connect(self._pick_face)
+        self.video.region_changed.connect(self._set_region)
+        self.units_page.all_units.connect(self.face_column.map.show_all_units)
+        self.face_column.face_chosen.connect(self._choose_face)
         self.timeline.seek_requested.connect(self.go_to)
         self.timeline.range_marked.connect(self.mark_range)
         self.timeline.face_chosen.connect(self._choose_face)
@@ -495,28 +525,26 @@ class ReviewDesk(QWidget):
         self.notes_panel.coder_changed.connect(self._set_coder)
         self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
-    def _lay_out(self) -> None:
-        upper = QWidget()
-        column = QVBoxLayout(upper)
+    def _lay_out(self, make: MakeAction, layout: WorkspaceLayout) -> None:
+        picture = QWidget()
+        column = QVBoxLayout(picture)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
         column.addWidget(self.video, 1)
         column.addWidget(self.transport)
-        rows = QSplitter(Qt.Orientation.Vertical)
-        rows.setObjectName("review-rows")
-        rows.addWidget(upper)
-        rows.addWidget(self.timeline_box)
-        rows.setSizes([430, 260])
-        self.tabs.addTab(SideArea(self.face_panel), self.tr("Face"))
-        self.tabs.addTab(SideArea(self.notes_panel), self.tr("Notes"))
-        columns = QSplitter(Qt.Orientation.Horizontal)
-        columns.setObjectName("review-columns")
-        columns.addWidget(rows)
-        columns.addWidget(self.tabs)
-        columns.setStretchFactor(0, 1)
-        side = min(round(_SIDE_EM * theme.em(self)), _INITIAL_PX * 9 // 20)
-        columns.setSizes([_INITIAL_PX - side, side])
-        for splitter in (rows, columns):
-            splitter.setChildrenCollapsible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(columns)
+        self.workspace = Workspace(
+            "review",
+            picture,
+            (
+                Panel(self.tr("Faces"), self.face_column),
+                Panel(self.tr("Notes"), self.notes_panel),
+                Panel(self.tr("Action units"), self.units_page),
+            ),
+            (Panel(self.tr("Timeline"), self.timeline_box, scrolls=True),),
+            make,
+            layout,
+            simple=2,
+        )
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.workspace)

@@ -21,9 +21,11 @@ from app.qt.review.review_player import Clip
 from app.qt.start.action_card import LinkButton
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
+from app.qt.widgets.flow_row import FlowRow, chip_button
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text_label
+from app.qt.widgets.workspace import WorkspaceLayout
 from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
@@ -136,13 +138,14 @@ class ReviewPage(Page):
             self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
         )
         self._export.setEnabled(False)
-        self.desk = ReviewDesk(self.make_action, open_clip=open_clip)
+        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, layout=WorkspaceLayout(store.now.layout))
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
         self._stack = QStackedWidget()
         self._lay_out()
         self.setAcceptDrops(True)
         self.desk.noticed.connect(self.noticed)
+        self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
         self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
         self.chooser.session_chosen.connect(self.open_path)
 
@@ -275,12 +278,14 @@ class ReviewPage(Page):
 
     def _lay_out(self) -> None:
         desk_page = QWidget()
-        head = QHBoxLayout()
-        head.addWidget(self._title, 1)
-        for action in (self._open, self._export):
-            head.addWidget(ActionButton(action))
+        workspace = self.desk.workspace
+        chips = [chip_button(chip) for chip in self.desk.overlay_actions]
+        buttons = [ActionButton(action) for action in (self._open, self._export)]
+        parts = (self._title, *chips, *buttons, workspace.chooser, *workspace.switches)
         column = QVBoxLayout(desk_page)
-        column.addLayout(head)
+        column.setContentsMargins(4, 2, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(FlowRow(parts, (self._title,)))
         column.addWidget(self.desk, 1)
         self._stack.addWidget(self.chooser)
         self._stack.addWidget(desk_page)

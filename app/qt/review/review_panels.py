@@ -1,4 +1,4 @@
-"""The side panels of the review desk: the model's results for one face, and the notes of the coder."""
+"""The notes of the coder at the side of the review desk."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QSizePolicy,
@@ -23,17 +22,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.overlay.overlay import DISCLAIMER
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementBox
 from app.qt.review.timeline_painter import label_text
-from app.qt.translation import translated
-from app.qt.widgets.action_unit_panel import ActionUnitPanel
-from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
 from app.review.timeline_layout import clock_text
-from app.session.rows import FaceRow, SessionHeader
 
 Note = Marker | Exclusion | HumanLabel
 
@@ -41,49 +35,6 @@ Note = Marker | Exclusion | HumanLabel
 _MAX_COLUMNS: Final = 3
 #: Lines that the list of notes shows without scrolling, at least.
 _MIN_LINES: Final = 6
-
-
-class FacePanel(QWidget):
-    """Expression and action units of the selected face in the current frame."""
-
-    def __init__(self, next_face: QAction, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.expression = ExpressionPanel()
-        self.units = ActionUnitPanel()
-        policy = self.expression.chip.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
-        self.expression.chip.setSizePolicy(policy)
-        self._name = text_label("", "heading")
-        head = QHBoxLayout()
-        head.addWidget(self._name, 1)
-        head.addWidget(ActionButton(next_face))
-        layout = QVBoxLayout(self)
-        layout.addLayout(head)
-        layout.addWidget(self.expression)
-        layout.addWidget(self.units)
-        layout.addWidget(text_label(translated(DISCLAIMER), "dim"))
-        layout.addStretch(1)
-
-    def set_header(self, header: SessionHeader | None) -> None:
-        """Use the labels and limits of a session; None: no session."""
-        self.expression.set_header(header)
-        self.units.set_header(header)
-        self.show_face(None, ())
-
-    def show_face(self, face_id: int | None, rows: Sequence[FaceRow]) -> None:
-        """Show one face from the rows of a frame, or that it is not in the frame."""
-        row = next((row for row in rows if row.face_id == face_id and face_id is not None), None)
-        if face_id is None:
-            text = self.tr("No face selected")
-        elif row is None and rows:
-            text = self.tr("Face {number}: not in this frame").format(number=face_id)
-        else:
-            text = self.tr("Face {number}").format(number=face_id)
-        if text != self._name.text():
-            self._name.setText(text)
-        self.expression.chip.setVisible(row is not None)
-        self.expression.show_row(row)
-        self.units.show_row(row)
 
 
 class NotesPanel(QWidget):
@@ -254,6 +205,10 @@ class _LabelGrid(QWidget):
         self._columns = 0
         self._arrange(1)
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One column, so that the panel can become narrow again."""
+        return QSize(max(button.sizeHint().width() for button in self._buttons), self._grid.minimumSize().height())
+
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Use the available width."""
         super().resizeEvent(event)
@@ -288,6 +243,8 @@ class NoteList(QTreeWidget):
         self.setHeaderLabels([self.tr("Time"), self.tr("Note")])
         self.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.header().setStretchLastSection(True)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setItemsExpandable(False)
         self.setRootIsDecorated(False)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # F2 is an action of the page
@@ -313,7 +270,20 @@ class NoteList(QTreeWidget):
         self._filling = False
         if selected is not None:
             self.choose(selected)
-        self.setMinimumHeight(round(_MIN_LINES * 1.4 * theme.em(self)))
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Adapt to the text size."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._fit()
+
+    def _fit(self) -> None:
+        """As high as all lines: the panel around it scrolls, so the list must not."""
+        lines = 3 + len(self._items)  # groups and notes
+        row = max(self.sizeHintForRow(0), round(1.3 * theme.em(self)))
+        head = self.header().sizeHint().height()
+        self.setFixedHeight(head + max(lines, _MIN_LINES) * (row + 1) + 2 * self.frameWidth() + 2)
 
     def choose(self, note: Note) -> None:
         """Select a note without seeking to it."""

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.overlay.blur import blur_faces
 from app.overlay.overlay import Overlay, OverlayParts, present
+from app.overlay.region import WHOLE, Region
+from app.overlay.thumbnails import face_thumbnails
 from app.qt.background import Worker
 from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.session import Session
+from app.review.session_cover import SessionCover
 from app.session.rows import FaceRow
 from engine.errors import EngineError
 from engine.types import UInt8
 
 #: Milliseconds between two updates while playing.
 _TICK_MS: Final = 15
+#: Side of the pictures of faces in pixels.
+_THUMBNAIL_PX: Final = 96
 #: Playback rates on offer.
 RATES: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 
@@ -45,12 +51,14 @@ class ShownFrame:
     image: UInt8 | None  # (h, w, 3) RGB, scaled to the view, with the overlay
     frame_size_px: tuple[int, int]  # width and height of the source frame, to which the rows refer; 0, 0 if no image
     fault: str = ""  # why there is no image
+    thumbnails: dict[int, UInt8] = field(default_factory=dict)  # by face id, see app/overlay/thumbnails.py
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     position: int
     space_px: tuple[int, int]
+    region: Region
     parts: OverlayParts
 
 
@@ -59,8 +67,8 @@ class _FrameRenderer:
 
     def __init__(self, session: Session, open_clip: Callable[[Path], Clip]) -> None:
         self._session = session
-        self._parts: OverlayParts | None = None
-        self._overlay: Overlay | None = None  # of these parts
+        self._overlay = None if has_own_overlay(session) else Overlay(session.header)
+        self._cover = SessionCover(session)
         self._open_clip = open_clip
         self._clip: Clip | None = None
 
@@ -75,17 +83,15 @@ class _FrameRenderer:
             image = self._clip.image_at(self._session.video_time_at(request.position))
         except (EngineError, OSError) as error:
             return ShownFrame(request.position, rows, None, (0, 0), window_text(error))
-        size = (image.shape[1], image.shape[0])
-        overlay = self._overlay_of(request.parts)
-        return ShownFrame(request.position, rows, present(image, rows, overlay, request.space_px), size)
-
-    def _overlay_of(self, parts: OverlayParts) -> Overlay | None:
-        """None for a video that already has the overlay."""
-        if has_own_overlay(self._session):
-            return None
-        if self._overlay is None or parts != self._parts:
-            self._parts, self._overlay = parts, Overlay(self._session.header, parts)
-        return self._overlay
+        size, thumbnails = (image.shape[1], image.shape[0]), {}
+        if request.parts.blur:
+            image = blur_faces(image, self._cover.boxes_at(request.position))
+        else:
+            thumbnails = face_thumbnails(image, rows, _THUMBNAIL_PX)
+        if self._overlay is not None:  # blurred above, where later frames are known too
+            self._overlay.change(self._session.header, replace(request.parts, blur=False))
+        shown = present(image, rows, self._overlay, request.space_px, request.region)
+        return ShownFrame(request.position, rows, shown, size, thumbnails=thumbnails)
 
     def close(self) -> None:
         """Close the file; call it after the thread has ended."""
@@ -135,8 +141,8 @@ class ReviewPlayer(QObject):
         self._times: Sequence[float] = session.times_s.tolist()
         self._position_at = session.position_at
         self._clock = clock
-        self._parts = parts or OverlayParts()
         self._renderer = _FrameRenderer(session, open_clip)
+        self._parts, self._region = parts or OverlayParts(), WHOLE
         self._worker = Worker("mien-review-frame", self._renderer.show, self.shown.emit, self._fail)
         self._space_px = (640, 360)
         self._position = 0
@@ -172,14 +178,19 @@ class ReviewPlayer(QObject):
         self._space_px = (max(width_px, 1), max(height_px, 1))
         self.refresh()
 
+    def set_region(self, region: Region) -> None:
+        """Set the part of the image to show."""
+        self._region = region
+        self.refresh()
+
     def set_overlay(self, parts: OverlayParts) -> None:
-        """Set what is drawn over the image; no effect on a video that already has the overlay."""
+        """Set what is drawn over a video without overlay, and whether faces are blurred."""
         self._parts = parts
         self.refresh()
 
     def refresh(self) -> None:
         """Render the current position again."""
-        self._worker.submit(_Request(self._position, self._space_px, self._parts))
+        self._worker.submit(_Request(self._position, self._space_px, self._region, self._parts))
 
     def go_to(self, position: int) -> None:
         """Go to a position, clipped to the session."""

@@ -6,8 +6,8 @@ from enum import Enum
 from typing import Final
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.qt import theme
 from app.qt.review.timeline_painter import draw_excluded, draw_state_sample
@@ -17,6 +17,8 @@ from app.review.face_timeline import FaceState
 
 #: With a larger font than this (pixels) the legend is hidden at first, to leave room for the video.
 _LEGEND_MAX_EM_PX: Final = 24.0
+#: A lower box, in em, shows the timeline alone.
+_ALL_EM: Final = 14.5
 
 
 class _Pattern(Enum):
@@ -122,20 +124,35 @@ class TimelineBox(QWidget):
         self.short = QCheckBox()
         self.short.setToolTip(self.tr("Faces present for less than a second"))
         self.short.toggled.connect(self.timeline.set_with_short)
-        legend = TimelineLegend()
         self.legend = QCheckBox(self.tr("Legend"))
         self.legend.setToolTip(self.tr("What the patterns of the timeline mean"))
-        self.legend.toggled.connect(legend.setVisible)
-        self.legend.setChecked(True)
         self.legend.setChecked(theme.em(self) < _LEGEND_MAX_EM_PX)
         buttons = [_zoom_button(action, text) for action, text in zip(zooms, ("+", "−", self.tr("All")), strict=True)]
-        switches = ReflowRow((_row(*buttons, self.units), _row(self.short, None, self.legend)))
+        self._switches = ReflowRow((_row(*buttons, self.units), _row(self.short, None, self.legend)))
+        self._legend = TimelineLegend()
+        self.legend.toggled.connect(self._fit)
         layout = QVBoxLayout(self)
+        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # a low box hides parts, see `_fit`
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(switches)
+        layout.addWidget(self._switches)
         layout.addWidget(self.timeline, 1)
-        layout.addWidget(legend)
+        layout.addWidget(self._legend)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave switches and legend out of a low box."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """The timeline alone."""
+        inside = self.timeline.minimumSizeHint().expandedTo(self.timeline.minimumSize())
+        return QSize(inside.width(), inside.height() + 4)
+
+    def _fit(self) -> None:
+        roomy = self.height() >= _ALL_EM * theme.em(self)
+        self._switches.setVisible(roomy)
+        self._legend.setVisible(roomy and self.legend.isChecked())
 
     def follow_session(self) -> None:
         """Update the switch for short faces, which is hidden if there are none."""

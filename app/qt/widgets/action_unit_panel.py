@@ -1,6 +1,7 @@
 """The action units of one face: a bar of occurrence per unit, whiskers of one standard deviation, a threshold mark.
 
-Trusted units come first. The others follow under a caption, greyed and hatched, and never look present.
+Trusted units come first. The others are hidden; if asked for, they follow under a caption, greyed and hatched, and
+never look present.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class ActionUnitPanel(DrawnPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
         self.setAccessibleName(self.tr("Action units"))
+        self._header: SessionHeader | None = None
+        self._all = False
         self._units: tuple[_Unit, ...] = ()
         self._trusted = 0  # number of trusted units
         self._row: FaceRow | None = None
@@ -75,10 +78,12 @@ class ActionUnitPanel(DrawnPanel):
 
     def set_header(self, header: SessionHeader | None) -> None:
         """Show the units of a session; None: no session."""
+        self._header = header
         units = () if header is None else zip(header.au_codes, header.au_thresholds, strict=True)
         listed = [
             _Unit(index, number, threshold, header is not None and number in header.au_trusted)
             for index, (number, threshold) in enumerate(units)
+            if header is not None and (self._all or number in header.au_trusted)
         ]
         self._units = tuple(sorted(listed, key=lambda unit: not unit.trusted))
         self._trusted = sum(unit.trusted for unit in listed)
@@ -86,6 +91,12 @@ class ActionUnitPanel(DrawnPanel):
         self.show_row(None)
         self.updateGeometry()
         self.redraw(static=True)
+
+    def show_all_units(self, everything: bool) -> None:
+        """List the units that are not trusted too."""
+        row, self._all = self._row, everything
+        self.set_header(self._header)
+        self.show_row(row)
 
     def show_row(self, row: FaceRow | None) -> None:
         """Show a face; one that is not assessed, and None, get empty bars."""

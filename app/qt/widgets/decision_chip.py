@@ -18,7 +18,7 @@ from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 
 #: Minimum height in lines of plain text, so that the height seldom changes.
-_MIN_LINES: Final = 6.0
+_MIN_LINES: Final = 2.6
 #: Between edge and text, in em.
 _SIDE: Final = 0.8
 
@@ -70,11 +70,13 @@ class DecisionChip(DrawnPanel):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """The same height, as narrow as is readable."""
         em = theme.em(self)
-        return QSize(round(12 * em), round((_MIN_LINES + 1) * em))
+        return QSize(round(10 * em), round((_MIN_LINES + 1) * em))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Another width may need more lines."""
+        """Another width needs another number of lines."""
         super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(0)
         self._grow()
 
     def draw_static(self, painter: QPainter) -> None:

@@ -1,4 +1,4 @@
-"""The expression of one face: decision, distribution over the labels, aleatoric and epistemic uncertainty.
+"""The expression of one face: distribution over the labels, aleatoric and epistemic uncertainty.
 
 The two uncertainties are shown separately: aleatoric = people disagree about such a face, epistemic = the face is
 unlike the training data. A face that is not assessed has empty bars, which differ from bars of zero.
@@ -10,12 +10,12 @@ import math
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF, QStaticText
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF, QResizeEvent, QStaticText
+from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
 from app.qt import theme
 from app.qt.translation import expression_name
-from app.qt.widgets.decision_chip import DecisionChip, percent_tip
+from app.qt.widgets.decision_chip import percent_tip
 from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.uncertainty_view import UncertaintyView
@@ -25,6 +25,11 @@ from engine.facs import EXPRESSIONS
 
 #: Line height of the distribution, in em.
 _PITCH: Final = 1.4
+#: In a narrower panel, in em, each name is above its bar, and a line is so high.
+_BESIDE_EM: Final = 14.0
+_STACKED_PITCH: Final = 1.7
+#: From this width on, in em, the uncertainties are beside the distribution.
+_WIDE_EM: Final = 30.0
 #: Resolution of a bar; a smaller change is not painted.
 _STEPS: Final = 250
 #: Width of the line that shows the single frame; it extends 2 px above and below its bar.
@@ -70,21 +75,23 @@ class DistributionBars(DrawnPanel):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Eight lines with short bars."""
         em = theme.em(self)
-        return QSize(round(self._bar_left() + 7 * em), round(len(EXPRESSIONS) * _PITCH * em) + 4)
+        return QSize(round(10.5 * em), round(len(EXPRESSIONS) * self._pitch()) + 4)
 
     def draw_static(self, painter: QPainter) -> None:
         """Draw names and empty bars."""
-        colours, em = theme.current(), theme.em(self)
-        left, pitch = self._bar_left(), _PITCH * em
-        width = max(self.width() - left - 3.4 * em, em)
-        self._full = [QRectF(left, 2 + (row + 0.24) * pitch, width, 0.52 * pitch) for row in range(len(EXPRESSIONS))]
+        colours, em, pitch = theme.current(), theme.em(self), self._pitch()
+        beside = self._names_beside()
+        left, right = (self._bar_left(), 3.4 * em) if beside else (0.3 * em, 0.4 * em)
+        width, name = max(self.width() - left - right, em), self._bar_left() - 0.8 * em
+        top, high, line_high = (0.24 * pitch, 0.52 * pitch, pitch) if beside else (1.1 * em, 0.4 * em, 1.1 * em)
+        self._full = [QRectF(left, 2 + row * pitch + top, width, high) for row in range(len(EXPRESSIONS))]
         self._numbers.clear()
         heavy = bold(self.font())
         for row, label in enumerate(EXPRESSIONS):
             chosen = label in self._labels
             painter.setFont(heavy if chosen else self.font())
             painter.setPen(colours.colour("text" if self._values else "dim"))
-            line = QRectF(0.3 * em, 2 + row * pitch, left - 0.8 * em, pitch)
+            line = QRectF(0.3 * em, 2 + row * pitch, name, line_high)
             painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, expression_name(label))
             if self._values:
                 painter.fillRect(self._full[row], colours.colour("track"))
@@ -95,7 +102,7 @@ class DistributionBars(DrawnPanel):
     def draw_dynamic(self, painter: QPainter) -> None:
         """Draw bars, percentages and the thin lines of the single frame."""
         colours, em = theme.current(), theme.em(self)
-        several = len(self._labels) > 1
+        several, beside = len(self._labels) > 1, self._names_beside()
         painter.setPen(colours.colour("text"))
         for label, value, full in zip(EXPRESSIONS, self._values, self._full, strict=False):
             colour = colours.expression(label)
@@ -106,11 +113,25 @@ class DistributionBars(DrawnPanel):
                 painter.fillRect(bar, colour)
             number = self._number(round(100 * value / _STEPS))
             size = number.size()
-            right = full.right() + 3.0 * em - size.width()
-            painter.drawStaticText(QPointF(right, full.center().y() - size.height() / 2), number)
+            right, middle = (
+                (full.right() + 3.0 * em, full.center().y()) if beside else (full.right(), full.top() - 0.55 * em)
+            )
+            painter.drawStaticText(QPointF(right - size.width(), middle - size.height() / 2), number)
         for tick, full in zip(self._ticks, self._full, strict=False):
             left = full.left() + min(full.width() * tick / _STEPS, full.width() - _TICK_PX)
             painter.fillRect(QRectF(left, full.top() - 2, _TICK_PX, full.height() + 4), colours.colour("text"))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """A narrow panel is higher."""
+        super().resizeEvent(event)
+        self.updateGeometry()
+
+    def _names_beside(self) -> bool:
+        return self.width() >= _BESIDE_EM * theme.em(self)
+
+    def _pitch(self) -> float:
+        """Distance of two lines in pixels."""
+        return (_PITCH if self._names_beside() else _STACKED_PITCH) * theme.em(self)
 
     def _bar_left(self) -> float:
         metrics = QFontMetricsF(bold(self.font()))
@@ -185,7 +206,7 @@ class LimitGauge(DrawnPanel):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Title and a short bar."""
         em = theme.em(self)
-        return QSize(round(12 * em), round(2.7 * em))
+        return QSize(round(10.5 * em), round(2.7 * em))
 
     def draw_static(self, painter: QPainter) -> None:
         """Draw icon, title, empty scale and limit mark."""
@@ -255,11 +276,10 @@ class LimitGauge(DrawnPanel):
 
 
 class ExpressionPanel(QWidget):
-    """Decision, distribution and uncertainties of one face."""
+    """Distribution and uncertainties of one face; side by side where there is room."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.chip = DecisionChip()
         self.bars = DistributionBars()
         self.aleatoric = LimitGauge(
             IconName.AMBIGUOUS,
@@ -281,14 +301,26 @@ class ExpressionPanel(QWidget):
             1.0,
             "{value:.0%}",
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         self.uncertainty = UncertaintyView((self.aleatoric, self.ood_score))
-        for part in (self.chip, self.bars, self.uncertainty):
-            layout.addWidget(part)
-        layout.addStretch(1)
+        side = QWidget()
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.uncertainty)
+        column.addStretch(1)
+        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(self.bars, 1)
+        self._layout.addWidget(side, 1)
         self._limits: Limits | None = None
         self._row: FaceRow | None = None
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Choose the direction."""
+        super().resizeEvent(event)
+        wide = self.width() >= _WIDE_EM * theme.em(self)
+        direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
+        if direction is not self._layout.direction():
+            self._layout.setDirection(direction)
 
     def set_header(self, header: SessionHeader | None) -> None:
         """Show the limits of a session; None: no session."""
@@ -303,7 +335,6 @@ class ExpressionPanel(QWidget):
     def show_row(self, row: FaceRow | None) -> None:
         """Show a face; None before the first frame."""
         self._row = row
-        self.chip.show_row(row)
         self.bars.show_row(row)
         self._show_gauges()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -95,6 +95,21 @@ class SideArea(QScrollArea):
         if event.type() is QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
+
+
+def settle(widget: QWidget) -> None:
+    """Lay out all parents of a widget that needs another size, up to their scroll area, at once.
+
+    In the usual way a text would be cut for some turns of the event loop, one for each parent.
+    """
+    around = widget.parentWidget()
+    while around is not None and not around.isWindow() and not isinstance(around, QScrollArea):
+        layout = around.layout()
+        if layout is not None:
+            layout.activate()
+        around = around.parentWidget()
+    if isinstance(around, QScrollArea):
+        QCoreApplication.sendEvent(around, QEvent(QEvent.Type.LayoutRequest))
 
 
 class Column(QWidget):

@@ -1,31 +1,55 @@
-"""The video view: paints an already scaled image, or a message where there is none."""
+"""The video view: paints an already scaled image, or a message where there is none. Zoomed and moved by the mouse."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from app.overlay.region import WHOLE, Region, around
 from app.qt import theme
 from engine.types import UInt8
 
 _BACKGROUND = QColor(12, 12, 14)
 _TEXT = QColor(225, 225, 230)
+#: Zoom factor of one notch of the wheel (120 eighths of a degree), and of the key.
+_NOTCH: Final = 120
+_STEP: Final = 1.25
+_KEY_SHARE: Final = 0.4
+#: A press that moves further, in pixels, is a drag and chooses no face.
+_DRAG_PX: Final = 4.0
 
 
 class VideoView(QWidget):
-    """Shows an image centred on a dark background, or a message."""
+    """Shows an image centred on a dark background, or a message.
+
+    The wheel zooms in at the pointer, a drag moves the part shown, a double click shows the whole image again. The
+    view only announces the region: whoever renders the image cuts it out, at full resolution.
+    """
 
     resized_px = Signal(int, int)  # size of the view in device pixels
     face_picked = Signal(float, float)  # click position as a fraction of the image's width and height
+    region_changed = Signal(object)  # Region to render
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, zoomable: bool = True) -> None:
+        """``zoomable``: whether the mouse zooms and moves."""
         super().__init__(parent)
+        self._zoomable = zoomable
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(self.tr("Picture"))
         self._image: UInt8 | None = None
         self._message = ""
+        self._region = WHOLE
+        self._pressed: QPointF | None = None  # where the button went down
+        self._dragged = False
+
+    @property
+    def region(self) -> Region:
+        """The part of the image shown."""
+        return self._region
 
     @property
     def image(self) -> UInt8 | None:
@@ -53,6 +77,17 @@ class VideoView(QWidget):
         self._image, self._message = None, message
         self.setAccessibleDescription(message)
         self.update()
+
+    def show_region(self, region: Region) -> None:
+        """Show a part of the image."""
+        if region != self._region and self._zoomable:
+            self._region = region
+            self.setCursor(Qt.CursorShape.OpenHandCursor if region != WHOLE else Qt.CursorShape.ArrowCursor)
+            self.region_changed.emit(region)
+
+    def toggle_zoom(self, box: tuple[float, float, float, float] | None) -> None:
+        """Zoom to a box (left, top, right, bottom in shares of the image; None = its middle), or show all again."""
+        self.show_region(around(box or (0.0, 0.0, 1.0, 1.0), _KEY_SHARE) if self._region == WHOLE else WHOLE)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Aspect ratio 16:9."""
@@ -82,12 +117,47 @@ class VideoView(QWidget):
         self.resized_px.emit(*self.space_px)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Emit the click position inside the image."""
-        box = self.image_box()
-        if box is not None and event.button() is Qt.MouseButton.LeftButton and box.contains(event.position()):
-            at: QPointF = event.position() - box.topLeft()
-            self.face_picked.emit(at.x() / box.width(), at.y() / box.height())
+        """Begin a click or a drag."""
+        if event.button() is Qt.MouseButton.LeftButton:
+            self._pressed, self._dragged = event.position(), False
         super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
+        """Move the part shown."""
+        box = self.image_box()
+        if self._pressed is None or box is None:
+            return
+        moved = event.position() - self._pressed
+        self._dragged = self._dragged or moved.manhattanLength() > _DRAG_PX
+        if self._dragged:
+            self._pressed = event.position()
+            self.show_region(self._region.moved(-moved.x() / box.width(), -moved.y() / box.height()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
+        """Emit the position of a click inside the image."""
+        at = self._share_at(event.position())
+        if self._pressed is not None and not self._dragged and at is not None:
+            self.face_picked.emit(*self._region.image_point(*at))
+        self._pressed = None
+        super().mouseReleaseEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
+        """Show the whole image."""
+        self.show_region(WHOLE)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt's name)
+        """Zoom at the pointer."""
+        at = self._share_at(event.position())
+        if at is not None and event.angleDelta().y():
+            self.show_region(self._region.zoomed(_STEP ** (event.angleDelta().y() / _NOTCH), *at))
+        event.accept()
+
+    def _share_at(self, point: QPointF) -> tuple[float, float] | None:
+        """A point in shares of the image drawn; None outside it."""
+        box = self.image_box()
+        if box is None or not box.contains(point):
+            return None
+        return (point.x() - box.left()) / box.width(), (point.y() - box.top()) / box.height()
 
     def image_box(self) -> QRectF | None:
         """Where the image is drawn, in logical pixels."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.overlay.overlay import DISCLAIMER, Overlay, OverlayParts, present
 from app.overlay.palette import BAR_PRESENT, EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
+from app.overlay.region import MIN_SHARE, Region
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
 from tests.fakes.faces import fake_face, fake_frame, fake_result
@@ -202,7 +203,7 @@ def test_the_line_of_the_head_pose_points_where_the_head_does(
         canvas = np.full((360, 640, 3), GROUND, np.uint8)
         Overlay(header, OverlayParts(chips=False, units=False, disclaimer=False, pose=pose)).draw(canvas, [face])
         pictures.append(canvas)
-    y, x = np.nonzero((pictures[0] != pictures[1]).any(-1))
+    y, x = np.nonzero((pictures[0] != pictures[1]).any(-1) & (pictures[1] == 255).all(-1))  # white: the direction
     assert {"right": x.max() > 320, "left": x.min() < 280, "up": y.min() < 140, "down": y.max() > 260}[side]
     assert {"right": x.min(), "left": 600 - x.max(), "up": 400 - y.max(), "down": y.min()}[side] > 190 - 100 * (
         pitch != 0
@@ -228,3 +229,60 @@ def test_a_carried_face_keeps_its_units() -> None:
     Overlay(fake_header()).draw(alone, [carried])
     assert np.array_equal(first, second)
     assert not np.array_equal(first, alone)  # nothing is known yet: no panel
+
+
+# Landmarks, blur, zoom.
+
+
+def test_landmarks_are_drawn_where_the_points_are_and_left_out_at_the_edge(header: SessionHeader) -> None:
+    parts = OverlayParts(boxes=False, chips=False, units=False, disclaimer=False, landmarks=True)
+    canvas = np.full((360, 640, 3), GROUND, np.uint8)
+    Overlay(header, parts).draw(canvas, rows("accept"), [np.float32([[250, 180], [-5, 20], [639, 359], [700, 10]])])
+    y, x = np.nonzero((canvas != GROUND).any(-1))
+    assert len(x) > 0
+    assert (abs(x - 250) <= 2).all()
+    assert (abs(y - 180) <= 2).all()
+
+
+def test_blur_covers_the_face_and_without_a_face_all(header: SessionHeader) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (360, 640, 3)).astype(np.uint8)
+    overlay = Overlay(header, OverlayParts(boxes=False, chips=False, units=False, disclaimer=False, blur=True))
+    shown = present(image, rows("accept"), overlay, (640, 360))
+    assert shown[140:220, 220:280].std() < 0.3 * image.std()
+    assert (shown[:, 400:] == image[:, 400:]).all()
+    nobody = present(image, rows_of(fake_result(fake_frame())), overlay, (640, 360))
+    assert nobody.std() < 0.3 * image.std()
+
+
+def test_a_region_shows_its_part_with_its_faces(header: SessionHeader) -> None:
+    image = np.zeros((360, 640, 3), np.uint8)
+    image[180:, 320:] = 60
+    overlay = Overlay(header, OverlayParts(chips=False, units=False, disclaimer=False))
+    lower_right = Region(0.5, 0.5, 0.5)
+    shown = present(image, rows("accept"), overlay, (640, 360), lower_right)
+    assert shown.shape == (360, 640, 3)
+    assert (shown == 60).all(), "the face is outside"
+    upper_left = present(image, rows("accept"), overlay, (640, 360), Region(0.2, 0.2, 0.5))
+    y, x = np.nonzero((upper_left == 255).all(-1))
+    assert abs(x.min() - 2 * (200 - 128)) <= 3
+    assert abs(y.min() - 2 * (120 - 72)) <= 3
+
+
+def test_a_face_outside_the_region_is_not_reported_as_absent(header: SessionHeader) -> None:
+    labels = Overlay(header, OverlayParts(disclaimer=False))
+    image = np.zeros((360, 640, 3), np.uint8)
+    assert not present(image, rows("accept"), labels, (640, 360), Region(0.75, 0.75, 0.25)).any()
+
+
+@given(st.floats(0.2, 8), st.floats(0, 1), st.floats(0, 1), st.floats(-3, 3))
+def test_zoom_and_pan_stay_inside_and_keep_the_point_under_the_pointer(
+    factor: float, x: float, y: float, step: float
+) -> None:
+    region = Region(0.3, 0.3, 0.4).zoomed(factor, x, y)
+    for one in (region, region.moved(step, -step)):
+        assert MIN_SHARE <= one.share <= 1
+        assert min(one.left, one.top) >= -1e-9
+        assert max(one.left, one.top) + one.share <= 1 + 1e-9
+    if factor >= 1:
+        before = Region(0.3, 0.3, 0.4).image_point(x, y)
+        assert region.image_point(x, y) == pytest.approx(before)

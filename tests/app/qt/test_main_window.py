@@ -248,7 +248,7 @@ def test_an_invalid_stored_position_gives_the_default_size(qtbot: QtBot, kept: s
     window = MainWindow(PreferenceStore(None, window=kept), {"start": FakePage("Start")})
     qtbot.addWidget(window)
     screen = QGuiApplication.primaryScreen().availableGeometry()
-    assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height()))
+    assert window.size().toTuple() == (min(1280, screen.width()), min(800, screen.height() - 40))
     window.close()
 
 

@@ -27,6 +27,7 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
 from app.qt.widgets.page import ShortcutSheet
+from app.qt.widgets.workspace import WorkspaceLayout
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
 from app.settings.preferences import PAGES
@@ -220,8 +221,11 @@ def _walk_live(fixture: WindowFixture, until: Until) -> Iterator[tuple[str, QWid
     yield "live, address field", window
     fixture.run_live(until)
     until(lambda: bool(live.bridge.shares().known))
-    for words in _walk_tabs(live):
-        yield f"live, {words}", window
+    for layout in WorkspaceLayout:
+        live.workspace.choose(layout)
+        for words in _walk_tabs(live):
+            yield f"live, {layout.value}, {words}", window
+    live.workspace.choose(WorkspaceLayout.SIMPLE)
     live.show_performance()
     yield "live, performance", live.performance
     live.performance.hide()
@@ -262,8 +266,10 @@ def _walk_review(fixture: WindowFixture, until: Until, session: Path) -> Iterato
     yield "review, empty", window
     fixture.open_session(until, session)
     until(lambda: "labelled ranges" in review.desk.notes_panel.agreement.text)
-    for words in _walk_tabs(review):
-        yield f"review, {words}", window
+    for layout in (WorkspaceLayout.SIMPLE, WorkspaceLayout.RESEARCH):
+        review.desk.workspace.choose(layout)
+        for words in _walk_tabs(review):
+            yield f"review, {layout.value}, {words}", window
     review.export()
     dialog = window.findChild(ExportDialog)
     assert dialog is not None

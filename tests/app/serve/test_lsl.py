@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -118,5 +119,7 @@ def joined_groups(environment: dict[str, str]) -> str:
 def test_streams_are_announced_on_this_machine_only_unless_liblsl_is_configured(tmp_path: Path) -> None:
     link = "B70000E0"  # 224.0.0.183, the group of the scope link; bytes reversed
     assert link not in joined_groups({})
+    if [name for _, name in socket.if_nameindex()] == ["lo"]:
+        pytest.skip("liblsl joins no group without a network device")
     (tmp_path / "lsl.cfg").write_text("[multicast]\nResolveScope = link\n")
     assert link in joined_groups({"LSLAPICFG": str(tmp_path / "lsl.cfg")})

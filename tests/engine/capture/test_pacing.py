@@ -178,3 +178,24 @@ def test_the_demo_is_played_in_real_time():
     with PacedSource(SyntheticSource(duration_s=0.2, fps=25.0, size=(32, 18)), clock.now, clock.wait) as source:
         assert [frame.index for frame in iter(source.read, None)] == [0, 1, 2, 3, 4]
     assert clock.now_s - 50.0 == pytest.approx(4 / 25)
+
+
+def test_the_speed_scales_the_times_and_may_change_while_playing():
+    clock = Clock()
+    source = PacedSource(Clip([0.0, 1.0, 2.0, 3.0, 4.0]), clock.now, clock.wait)
+    source.set_speed(2.0)
+    at = []
+    for speed in (2.0, 2.0, 0.5, 0.5, 0.5):
+        source.set_speed(speed)
+        assert source.read() is not None
+        at.append(clock.now_s - 50.0)
+    # the frame after a change is shown at once, and the clock is set anew there
+    assert at == pytest.approx([0.0, 0.5, 0.5, 2.5, 4.5])
+
+
+def test_a_jump_goes_to_the_source():
+    jumps = []
+    clip = Clip([0.0, 1.0])
+    clip.jump_to_time = jumps.append
+    PacedSource(clip).jump_to_time(0.7)
+    assert jumps == [0.7]

@@ -429,3 +429,21 @@ def test_the_stream_flagged_as_default_is_read(tmp_path, pictures):
         assert (source.info.width_px, source.info.height_px) == (96, 64)
         assert source.info.stream == StreamChoice(1, 2, "h264")
         assert len(read_all(source)) == 3
+
+
+# Jumping, as a viewer does.
+
+
+@pytest.mark.parametrize("time_s", [0.2, 1.0, 1.9])
+def test_a_jump_starts_at_the_frame_shown_at_that_time(write_clip, pictures, time_s: float) -> None:
+    path = write_clip("clip.mp4", pictures)
+    with VideoFileSource(path) as source:
+        every = read_all(source)
+    wanted = next(frame for frame in every if frame.timestamp_s >= time_s - 1e-6)
+    with VideoFileSource(path) as source:
+        source.jump_to_time(time_s)
+        rest = read_all(source)
+    assert rest[0].timestamp_s == pytest.approx(wanted.timestamp_s)
+    assert np.abs(rest[0].image.astype(int) - wanted.image).mean() < 1
+    assert len(rest) == len(every) - wanted.index
+    assert rest[0].index == wanted.index

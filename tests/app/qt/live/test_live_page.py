@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from PySide6.QtWidgets import QLabel
 
 from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live import source_chooser
+from app.qt.live.live_bars import SPEEDS
 from app.qt.live.live_page import LivePage
 from app.qt.preference_store import PreferenceStore
 from app.session.folder import is_session
 from app.settings.limits import Limits
 from engine.capture.camera_list import Camera
-from engine.capture.source import FrameSource
+from engine.capture.pacing import PacedSource
+from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig
 from engine.errors import SourceError
 from tests.app.qt.window_fixture import FakeCamera
@@ -110,6 +113,7 @@ def test_nothing_is_stored_unless_it_is_asked_for(rig, until, tmp_path):
 def test_start_shows_video_and_face_and_becomes_stop(running, until):
     assert running.page.start_action.text() == "Stop"
     assert enabled(running) == {"start", "pause", "step", "snapshot", "record"}
+    assert running.page.transport.duration_s is None, "a camera has no seek bar"
     running.press(running.page.start_action)
     assert running.page.view.image is None
     assert running.page.start_action.text() == "Start"
@@ -119,7 +123,7 @@ def test_start_shows_video_and_face_and_becomes_stop(running, until):
 def test_image_and_panels_belong_to_the_same_frame(running, until):
     seen = []
     panel_rows = []
-    running.page.expression.show_row = panel_rows.append
+    running.page.column.expression.show_row = panel_rows.append
     running.bridge.presented.connect(lambda presented: seen.append((presented, running.page.view.image)))
     until(lambda: len(seen) > 25)
     for (presented, image), row in zip(seen, panel_rows, strict=False):
@@ -149,8 +153,9 @@ def test_space_pauses_and_resumes(running, until):
 def test_space_presses_a_focused_button_and_does_not_pause(running, until):
     running.page.activateWindow()
     button = running.page.limits.reset
+    running.page.workspace.reveal(running.page.limits)
+    until(button.isVisible)
     running.page.limits.set_limits(Limits(1.2, 0.95), Limits(0.5, 0.8))
-    running.page.chart_tabs.setCurrentIndex(1)
     button.setFocus()
     QTest.keyClick(button, Qt.Key.Key_Space)
     assert running.bridge.state is LiveState.RUNNING
@@ -310,6 +315,112 @@ def test_the_performance_popover_shows_rates_and_models(running, until):
     assert not sheet.isVisible()
 
 
+class Clip(FakeCamera):
+    """A file of ten seconds that starts where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(live=False)
+        self.info = dataclasses.replace(self.info, kind=SourceKind.VIDEO, duration_s=10.0)
+        self.jumps: list[float] = []
+
+    def jump_to_time(self, time_s: float) -> None:
+        self.jumps.append(time_s)
+
+
+@pytest.fixture
+def clip(rig, until):
+    rig.make_source = Clip
+    rig.page.open_source("talk.mp4")
+    until(lambda: rig.page.view.image is not None)
+    return rig
+
+
+def test_a_file_has_a_seek_bar_and_a_move_of_it_starts_there(clip, until):
+    transport = clip.page.transport
+    assert transport.duration_s == 10.0
+    transport.seek.setValue(40)
+    until(lambda: len(clip.sources) == 2 and clip.bridge.state is LiveState.RUNNING)
+    assert clip.sources[1].jumps == [4.0]
+    assert clip.page.view.image is not None, "the last picture stays meanwhile"
+
+
+def test_seeking_while_paused_shows_the_frame_and_stays_paused(clip, until):
+    clip.press(clip.page.pause_action)
+    until(lambda: clip.bridge.state is LiveState.PAUSED)
+    before = clip.bridge.shown
+    clip.page.transport.seek.setValue(25)
+    until(lambda: clip.bridge.state is LiveState.PAUSED and clip.bridge.shown not in (None, before))
+    assert clip.sources[1].jumps == [2.5]
+
+
+def test_a_recording_cannot_be_sought(clip, until):
+    clip.press(clip.page.record_action)
+    until(lambda: clip.bridge.recording.duration_s > 0.1)
+    assert not clip.page.transport.seek.isEnabled()
+    clip.bridge.seek(5.0)
+    assert len(clip.sources) == 1
+
+
+def test_the_speed_reaches_the_file(clip, until):
+    paced = PacedSource(clip.sources[0])
+    clip.bridge._run._source = paced
+    clip.page.transport.speed.setCurrentIndex(SPEEDS.index(2.0))
+    clip.page.transport.speed.activated.emit(SPEEDS.index(2.0))
+    assert paced._speed == 2.0
+
+
+def test_loop_starts_a_file_again_at_its_end(rig, until):
+    def short() -> FrameSource:
+        source = FakeSource(5)
+        source.info = dataclasses.replace(source.info, kind=SourceKind.VIDEO, duration_s=0.5)
+        return source
+
+    rig.make_source = short
+    rig.page.loop_action.trigger()
+    rig.page.open_source("talk.mp4")
+    until(lambda: len(rig.sources) >= 3)
+    rig.page.loop_action.trigger()
+
+
+def test_each_face_has_a_card_with_its_picture_and_a_click_on_it_works_while_paused(rig, until):
+    rig.press(rig.page.start_action)
+    until(lambda: rig.bridge.shown is not None and len(rig.bridge.shown.rows) == 2)
+    rig.press(rig.page.pause_action)
+    until(lambda: rig.bridge.state is LiveState.PAUSED)
+    while len(rig.bridge.shown.rows) != 2:
+        before = rig.bridge.shown
+        rig.bridge.step()
+        until(lambda before=before: rig.bridge.shown is not before)
+    cards = rig.page.column.cards.cards
+    other = next(card for card in cards if card.face_id not in (None, rig.page.faces.followed))
+    assert {card.face_id for card in cards} >= {row.face_id for row in rig.bridge.shown.rows}
+    assert set(rig.bridge.shown.thumbnails) == {row.face_id for row in rig.bridge.shown.rows}
+    QTest.mouseClick(other, Qt.MouseButton.LeftButton)
+    assert rig.page.faces.followed == other.face_id
+
+
+def test_blur_hides_the_pictures_of_the_cards_and_reaches_snapshots(running, until, tmp_path):
+    until(lambda: bool(running.bridge.shown.thumbnails))
+    blur = running.page._chips[-1]
+    assert blur.text() == "Blur"
+    blur.trigger()
+    until(lambda: not running.bridge.shown.thumbnails)
+    frame = running.bridge._run.renderer.covered(running.bridge.shown.result)
+    assert frame.image is not running.bridge.shown.result.frame.image
+
+
+def test_zoom_shows_a_part_at_full_resolution_and_back(running, until):
+    running.press(running.page.zoom_action)
+    assert running.bridge._run.renderer.region.share < 1
+    running.press(running.page.zoom_action)
+    assert running.bridge._run.renderer.region.share == 1
+
+
+def test_the_layout_is_kept(running):
+    running.page.workspace.chooser.activated.emit(1)
+    assert running.store.now.layout == "research"
+
+
 @pytest.fixture
 def paused_on_two(running, until):
     """Paused on a frame with two faces, which the fake pipeline gives in every fifth."""
@@ -333,7 +444,7 @@ def test_a_face_is_chosen_by_key_while_paused(paused_on_two):
     page = paused_on_two.page
     first = page.faces.followed
     shown = []
-    page.expression.show_row = shown.append
+    page.column.expression.show_row = shown.append
     paused_on_two.press(page.next_face_action)
     assert page.faces.followed != first
     assert [row.face_id for row in shown] == [page.faces.followed]

@@ -41,6 +41,7 @@ def view(qtbot: QtBot) -> UnitGraphView:
     qtbot.addWidget(view)
     view.resize(380, 600)
     view.set_header(HEADER)
+    view.show_all_units(True)
     view.show()
     QApplication.processEvents()
     return view
@@ -74,16 +75,44 @@ def test_a_larger_occurrence_is_a_larger_node(view: UnitGraphView) -> None:
     assert painted_pixels(view, box) > 2 * small
 
 
-def test_half_of_a_link_is_as_wide_as_the_mask_towards_its_unit(view: UnitGraphView) -> None:
-    view.show_estimate(estimate(deviation=0.0))
-    assert painted_pixels(view, half(view, A, B)) > 2 * painted_pixels(view, half(view, B, A)) > 0
+def settle(view: UnitGraphView, frames: int = 40) -> None:
+    """A session in which the links hardly change."""
+    for _ in range(frames):
+        view.show_estimate(estimate(deviation=0.0))
 
 
-def test_a_mask_with_high_deviation_is_drawn_dashed(view: UnitGraphView) -> None:
-    view.show_estimate(estimate(deviation=0.0))
-    whole = painted_pixels(view, half(view, A, B))
-    view.show_estimate(estimate(deviation=0.3))
-    assert 0 < painted_pixels(view, half(view, A, B)) < 0.7 * whole
+def test_links_as_usual_are_thin_and_one_that_differs_is_wide(view: UnitGraphView) -> None:
+    settle(view)
+    usual = painted_pixels(view, half(view, A, B))
+    assert view.canvas.unusual == 0
+    view.show_estimate(estimate(mask=0.9, deviation=0.0))
+    assert view.canvas.unusual == 2
+    assert painted_pixels(view, half(view, A, B)) > 2 * usual > 0
+
+
+def test_a_link_weaker_than_usual_is_dashed(view: UnitGraphView) -> None:
+    settle(view)
+    view.show_estimate(estimate(mask=0.9, deviation=0.0))
+    solid = painted_pixels(view, half(view, A, B))
+    settle(view)
+    view.show_estimate(estimate(mask=0.3, deviation=0.0))
+    assert 0 < painted_pixels(view, half(view, A, B)) < 0.8 * solid
+
+
+def test_nothing_is_unusual_in_the_first_frames(view: UnitGraphView) -> None:
+    settle(view, 5)
+    view.show_estimate(estimate(mask=0.9))
+    assert view.canvas.unusual == 0
+
+
+def test_units_that_are_not_trusted_are_hidden_unless_asked_for(view: UnitGraphView) -> None:
+    view.show_all_units(False)
+    view.show_estimate(estimate())
+    spot = view.canvas.node_centre(A)
+    assert painted_pixels(view, QRectF(spot.x() - 8, spot.y() - 8, 16, 16)) == 0
+    assert view.canvas.text_at(spot) == ""
+    view.show_all_units(True)
+    assert painted_pixels(view, QRectF(spot.x() - 8, spot.y() - 8, 16, 16)) > 0
 
 
 def test_weak_links_are_not_drawn_and_the_text_mentions_it(view: UnitGraphView) -> None:
@@ -113,6 +142,9 @@ def test_the_text_of_a_node_has_all_its_numbers(view: UnitGraphView) -> None:
         "strongest link: AU43, 0.40",
         "mask from it 0.60 ± 0.10, to it 0.15 ± 0.10",
     ]
+    settle(view)
+    view.show_estimate(estimate(deviation=0.0))
+    assert view.canvas.text_at(view.canvas.node_centre(A)).endswith("usually 0.240 ± 0.000; to it usually 0.060")
 
 
 def test_the_text_of_a_link_starts_with_the_nearer_unit(view: UnitGraphView) -> None:

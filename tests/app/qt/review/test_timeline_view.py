@@ -399,7 +399,7 @@ def test_the_switches_keep_their_texts_in_narrow_windows(box: TimelineBox, sessi
     box.follow_session()
     box.short.show()
     for width in (1200, 480):
-        box.resize(width, 400)
+        box.resize(width, 520)
         box.show()
         qapp.processEvents()
         switches = (box.units, box.short, box.legend)

@@ -28,6 +28,7 @@ def row(**occurrence: float) -> FaceRow:
 def panel(qtbot: QtBot) -> ActionUnitPanel:
     panel = ActionUnitPanel()
     qtbot.addWidget(panel)
+    panel.show_all_units(True)
     panel.set_header(HEADER)
     panel.resize(340, panel.sizeHint().height())
     panel.show()
@@ -45,6 +46,19 @@ def coloured(panel: ActionUnitPanel, line: int, name: str) -> int:
     wanted = theme.current().colour(name).rgb()
     y = bar.top() + 2  # clear of the whisker's line
     return sum(image.pixel(x, y) == wanted for x in range(bar.left(), bar.right()))
+
+
+def test_units_that_are_not_trusted_are_hidden_unless_asked_for(qtbot: QtBot) -> None:
+    panel = ActionUnitPanel()
+    qtbot.addWidget(panel)
+    panel.set_header(HEADER)
+    panel.show_row(row(AU12=0.9))
+    low = panel.sizeHint().height()
+    panel.show_all_units(True)
+    assert panel.sizeHint().height() > 2 * low
+    assert panel.present == (12,), "the row stays"
+    panel.show_all_units(False)
+    assert panel.sizeHint().height() == low
 
 
 def test_present_trusted_units_are_named(panel: ActionUnitPanel) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt import theme
+from app.qt.widgets.decision_chip import DecisionChip
 from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.icons import IconName
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
@@ -53,6 +54,15 @@ def panel(qtbot: QtBot, header: SessionHeader) -> ExpressionPanel:
     return panel
 
 
+@pytest.fixture
+def chip(qtbot: QtBot) -> DecisionChip:
+    chip = DecisionChip()
+    qtbot.addWidget(chip)
+    chip.resize(320, 100)
+    chip.show()
+    return chip
+
+
 def screenshot(widget: QWidget) -> QImage:
     return widget.grab().toImage()
 
@@ -62,69 +72,76 @@ def count(widget: QWidget, colour: QColor) -> int:
     return sum(image.pixel(x, y) == colour.rgb() for x in range(image.width()) for y in range(image.height()))
 
 
-def test_an_accepted_face_has_one_label_with_its_percentage(panel: ExpressionPanel) -> None:
-    panel.show_row(ACCEPTED)
-    assert panel.chip.text.icon is IconName.ACCEPTED
-    assert panel.chip.text.headline == "happy 82 %"
-    assert "FERPlus PrivateTest" in panel.chip.toolTip()
-    assert "Not measured for your camera" in panel.chip.toolTip()
-    assert panel.chip.accessibleName() == "happy 82 %"
+def test_an_accepted_face_has_one_label_with_its_percentage(chip: DecisionChip) -> None:
+    chip.show_row(ACCEPTED)
+    assert chip.text.icon is IconName.ACCEPTED
+    assert chip.text.headline == "happy 82 %"
+    assert "FERPlus PrivateTest" in chip.toolTip()
+    assert "Not measured for your camera" in chip.toolTip()
+    assert chip.accessibleName() == "happy 82 %"
 
 
-def test_an_ambiguous_face_has_both_labels(panel: ExpressionPanel) -> None:
-    panel.show_row(AMBIGUOUS)
-    assert panel.chip.text.icon is IconName.AMBIGUOUS
-    assert panel.chip.text.headline == "happy or surprised"
-    assert panel.chip.text.parts == (("happiness", 48), ("surprise", 41))
-    assert panel.chip.toolTip().startswith("Both labels fit. In pictures like this, people disagree too.")
+def test_an_ambiguous_face_has_both_labels(chip: DecisionChip) -> None:
+    chip.show_row(AMBIGUOUS)
+    assert chip.text.icon is IconName.AMBIGUOUS
+    assert chip.text.headline == "happy or surprised"
+    assert chip.text.parts == (("happiness", 48), ("surprise", 41))
+    assert chip.toolTip().startswith("Both labels fit. In pictures like this, people disagree too.")
 
 
-def test_an_ambiguous_face_may_have_three_labels(panel: ExpressionPanel) -> None:
+def test_an_ambiguous_face_may_have_three_labels(chip: DecisionChip) -> None:
     labels, shares = ("contempt", "disgust", "anger"), (0.34, 0.3, 0.25)
-    panel.show_row(dataclasses.replace(AMBIGUOUS, labels=labels, shares=shares))
-    assert panel.chip.text.headline == "contemptuous, disgusted or angry"
-    assert "Both" not in panel.chip.toolTip()
+    chip.show_row(dataclasses.replace(AMBIGUOUS, labels=labels, shares=shares))
+    assert chip.text.headline == "contemptuous, disgusted or angry"
+    assert "Both" not in chip.toolTip()
+
+
+def test_a_rejected_face_says_why(chip: DecisionChip) -> None:
+    chip.show_row(REJECTED)
+    assert chip.text.icon is IconName.NOT_ASSESSED
+    assert chip.text.headline.startswith("Not assessed: unlike")
 
 
 def test_a_rejected_face_has_empty_bars_unlike_zero_bars(panel: ExpressionPanel) -> None:
     panel.show_row(dataclasses.replace(ACCEPTED, probabilities=(0.0,) * 8))
     zero = screenshot(panel.bars)
     panel.show_row(REJECTED)
-    assert panel.chip.text.icon is IconName.NOT_ASSESSED
-    assert panel.chip.text.headline.startswith("Not assessed: unlike")
     assert screenshot(panel.bars) != zero
     assert panel.bars.accessibleDescription() == "not assessed"
     assert "above the limit" in panel.ood_score.accessibleDescription()
 
 
 @pytest.mark.parametrize("reason", list(QualityReason))
-def test_every_quality_reason_comes_with_advice(panel: ExpressionPanel, reason: QualityReason) -> None:
-    panel.show_row(dataclasses.replace(POOR_IMAGE, quality_reasons=(reason.value,)))
-    assert panel.chip.text.icon is IconName.POOR_IMAGE
-    assert panel.chip.text.headline.startswith("Can't see well: ")
-    assert panel.chip.text.note.endswith(".")
+def test_every_quality_reason_comes_with_advice(
+    panel: ExpressionPanel, chip: DecisionChip, reason: QualityReason
+) -> None:
+    for part in (panel, chip):
+        part.show_row(dataclasses.replace(POOR_IMAGE, quality_reasons=(reason.value,)))
+    assert chip.text.icon is IconName.POOR_IMAGE
+    assert chip.text.headline.startswith("Can't see well: ")
+    assert chip.text.note.endswith(".")
     assert panel.aleatoric.accessibleDescription() == "not assessed"
 
 
-def test_at_most_two_quality_reasons_are_shown(panel: ExpressionPanel) -> None:
-    panel.show_row(POOR_IMAGE)
-    assert panel.chip.text.headline == "Can't see well: too dark, blurred"
+def test_at_most_two_quality_reasons_are_shown(chip: DecisionChip) -> None:
+    chip.show_row(POOR_IMAGE)
+    assert chip.text.headline == "Can't see well: too dark, blurred"
 
 
-def test_no_face_and_no_frame_have_different_texts(panel: ExpressionPanel) -> None:
-    panel.show_row(FaceRow(0, None, 0.0, NO_FACE, 5.0))
-    assert panel.chip.text.headline == "No face in view"
-    panel.show_row(None)
-    assert panel.chip.text.headline == "Waiting for a picture"
+def test_no_face_and_no_frame_have_different_texts(chip: DecisionChip) -> None:
+    chip.show_row(FaceRow(0, None, 0.0, NO_FACE, 5.0))
+    assert chip.text.headline == "No face in view"
+    chip.show_row(None)
+    assert chip.text.headline == "Waiting for a picture"
 
 
-def test_the_percentage_is_updated_while_the_label_stays(panel: ExpressionPanel) -> None:
-    panel.show_row(ACCEPTED)
-    before = screenshot(panel.chip)
-    panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.55,)))
-    assert screenshot(panel.chip) != before
-    assert panel.chip.text.headline == "happy 55 %"
-    assert panel.chip.accessibleName() == "happy 55 %"
+def test_the_percentage_is_updated_while_the_label_stays(chip: DecisionChip) -> None:
+    chip.show_row(ACCEPTED)
+    before = screenshot(chip)
+    chip.show_row(dataclasses.replace(ACCEPTED, shares=(0.55,)))
+    assert screenshot(chip) != before
+    assert chip.text.headline == "happy 55 %"
+    assert chip.accessibleName() == "happy 55 %"
 
 
 def test_only_competing_labels_are_hatched(panel: ExpressionPanel) -> None:
@@ -152,9 +169,12 @@ STEADY = dataclasses.replace(
 )
 
 
-def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(panel: ExpressionPanel) -> None:
+def test_bars_and_gauges_show_the_estimate_that_the_label_is_made_of(
+    panel: ExpressionPanel, chip: DecisionChip
+) -> None:
     panel.show_row(STEADY)
-    assert panel.chip.text.headline == "happy 82 %"
+    chip.show_row(STEADY)
+    assert chip.text.headline == "happy 82 %"
     assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
     assert not panel.aleatoric.over
     assert not panel.ood_score.over
@@ -171,14 +191,15 @@ def test_a_thin_line_on_each_bar_shows_the_frame_alone(panel: ExpressionPanel) -
     assert screenshot(panel.bars) not in (before, moved)
 
 
-def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, qtbot: QtBot) -> None:
+def test_a_new_label_is_painted_at_once_with_all_that_waits(panel: ExpressionPanel, chip: DecisionChip) -> None:
     panel.uncertainty.details.open()
     panel.show_row(ACCEPTED)
+    chip.show_row(ACCEPTED)
     QApplication.processEvents()
     panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))  # waits
     gauge = next(timer for timer in panel.aleatoric.findChildren(QTimer))
     assert gauge.isActive()
-    panel.show_row(dataclasses.replace(AMBIGUOUS, aleatoric=0.9))
+    chip.show_row(dataclasses.replace(AMBIGUOUS, aleatoric=0.9))
     assert not any(timer.isActive() for timer in panel.findChildren(QTimer))
 
 
@@ -204,56 +225,65 @@ def test_marks_follow_the_limits(panel: ExpressionPanel, header: SessionHeader) 
 def test_without_a_session_there_are_no_limits(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
     panel.set_header(None)
-    assert panel.chip.text.headline == "Waiting for a picture"
     panel.show_row(ACCEPTED)
     assert not panel.aleatoric.over
 
 
-def test_a_long_text_makes_the_chip_higher(panel: ExpressionPanel) -> None:
-    low = panel.chip.minimumHeight()
-    panel.resize(170, 700)
-    panel.show_row(dataclasses.replace(AMBIGUOUS, labels=("contempt", "disgust", "surprise"), shares=(0.3, 0.3, 0.3)))
-    assert panel.chip.minimumHeight() > low
+def test_a_long_text_makes_the_chip_higher(chip: DecisionChip) -> None:
+    low = chip.minimumHeight()
+    chip.resize(170, 700)
+    chip.show_row(dataclasses.replace(AMBIGUOUS, labels=("contempt", "disgust", "surprise"), shares=(0.3, 0.3, 0.3)))
+    assert chip.minimumHeight() > low
 
 
 def test_every_part_is_reached_by_tab(panel: ExpressionPanel, qtbot: QtBot) -> None:
     panel.activateWindow()
-    panel.chip.setFocus()
+    panel.bars.setFocus()
     reached = []
-    for _ in range(4):
+    for _ in range(3):
         focused = QApplication.focusWidget()
         assert focused is not None
         reached.append(focused.accessibleName())
         plain = screenshot(focused)
         panel.focusNextChild()
         assert screenshot(focused) != plain  # the focus frame is gone
-    assert len(set(reached)) == 4
+    assert len(set(reached)) == 3
 
 
-def test_a_change_of_theme_redraws_the_chip(panel: ExpressionPanel) -> None:
-    panel.show_row(AMBIGUOUS)
-    light = screenshot(panel.chip).pixelColor(40, 20)
+def test_a_change_of_theme_redraws_the_chip(chip: DecisionChip) -> None:
+    chip.show_row(AMBIGUOUS)
+    light = screenshot(chip).pixelColor(40, 20)
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     theme.apply_theme(application, theme.ThemeName.DARK, 100)
     QApplication.processEvents()
-    dark = screenshot(panel.chip).pixelColor(40, 20)
+    dark = screenshot(chip).pixelColor(40, 20)
     assert dark.lightness() < 100 < light.lightness()
 
 
 def test_no_timer_runs_while_the_panel_is_hidden(panel: ExpressionPanel) -> None:
     panel.show_row(ACCEPTED)
     QApplication.processEvents()
-    panel.show_row(dataclasses.replace(ACCEPTED, shares=(0.5,)))
+    panel.show_row(dataclasses.replace(ACCEPTED, aleatoric=0.9))
     assert any(timer.isActive() for timer in panel.findChildren(QTimer))
     panel.hide()
     panel.show_row(ACCEPTED)
     assert not any(timer.isActive() for timer in panel.findChildren(QTimer))
     panel.show()
-    assert panel.chip.text.headline == "happy 82 %"
+    assert panel.bars.accessibleDescription() == "about happy 80 %, surprised 10 %, neutral 10 %"
 
 
-def test_the_last_of_several_fast_rows_is_painted(panel: ExpressionPanel, qtbot: QtBot) -> None:
+def test_a_narrow_panel_has_the_names_above_the_bars(panel: ExpressionPanel) -> None:
+    panel.show_row(ACCEPTED)
+    panel.bars.resize(400, 300)
+    beside = panel.bars.minimumSizeHint().height()
+    panel.bars.resize(170, 300)
+    assert panel.bars.minimumSizeHint().height() > beside
+    screenshot(panel.bars)
+    assert all(bar.width() > 0.8 * 170 for bar in panel.bars._full)
+
+
+def test_the_last_of_several_fast_rows_is_painted(chip: DecisionChip, qtbot: QtBot) -> None:
     for share in (0.5, 0.6, 0.7):
-        panel.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
-    qtbot.waitUntil(lambda: panel.chip.text.headline == "happy 70 %", timeout=5000)
+        chip.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
+    qtbot.waitUntil(lambda: chip.text.headline == "happy 70 %", timeout=5000)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from app.overlay.overlay import bgrx
+from app.overlay.region import WHOLE, Region
 from app.qt.widgets.video_view import VideoView
 
 
@@ -70,10 +74,65 @@ def test_a_new_size_is_emitted_in_device_pixels(view, qtbot):
 def test_a_click_inside_the_image_is_emitted_as_fractions_of_it(view):
     clicks: list[tuple[float, float]] = []
     view.face_picked.connect(lambda x, y: clicks.append((x, y)))
-    from PySide6.QtTest import QTest
-
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))  # no image
     view.show_image(image_of(200, 200))
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(50, 100))  # the border
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(150, 50))
     assert clicks == [(pytest.approx(0.25, abs=0.01), pytest.approx(0.25, abs=0.01))]
+
+
+# Zoom and pan.
+
+
+def wheel(view, x: int, y: int, notches: int) -> None:
+    at = QPointF(x, y)
+    none, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    event = QWheelEvent(at, at, QPoint(), QPoint(0, 120 * notches), Qt.MouseButton.NoButton, none, phase, False)
+    QApplication.sendEvent(view, event)
+
+
+def test_the_wheel_zooms_at_the_pointer_and_a_double_click_shows_all_again(view):
+    regions = []
+    view.region_changed.connect(regions.append)
+    view.show_image(image_of(200, 200))
+    wheel(view, 50, 100, 1)
+    assert regions == [], "beside the image"
+    wheel(view, 150, 50, 3)
+    assert regions[-1].share < 0.6
+    assert regions[-1].image_point(0.25, 0.25) == (pytest.approx(0.25), pytest.approx(0.25))
+    QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))
+    assert regions[-1] == WHOLE
+    wheel(view, 150, 50, -3)
+    assert regions[-1] == WHOLE
+
+
+def test_a_drag_moves_the_part_shown_and_picks_no_face(view):
+    picked = []
+    view.face_picked.connect(lambda x, y: picked.append((x, y)))
+    view.show_image(image_of(200, 200))
+    view.toggle_zoom((0.4, 0.4, 0.6, 0.6))
+    before = view.region
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))
+    QTest.mouseMove(view, QPoint(150, 100))
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(150, 100))
+    assert view.region.left > before.left
+    assert view.region.top == before.top
+    assert picked == []
+
+
+def test_a_click_in_a_part_is_a_point_of_the_whole_image(view):
+    picked = []
+    view.face_picked.connect(lambda x, y: picked.append((x, y)))
+    view.show_image(image_of(200, 200))
+    view.show_region(Region(0.5, 0.5, 0.5))
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 100))
+    assert picked == [(pytest.approx(0.75, abs=0.01), pytest.approx(0.75, abs=0.01))]
+
+
+def test_the_view_of_a_kiosk_does_not_zoom(qtbot):
+    view = VideoView(zoomable=False)
+    qtbot.addWidget(view)
+    view.resize(400, 200)
+    view.show_image(image_of(200, 200))
+    wheel(view, 200, 100, 3)
+    assert view.region == WHOLE

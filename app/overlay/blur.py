@@ -1,4 +1,4 @@
-"""Which parts of a frame to blur so that no face found in a session stays recognisable, and the blur itself.
+"""Which parts of a frame to blur so that no face stays recognisable, and the blur itself.
 
 Errors are on the safe side. Between two frames of a track its box is interpolated. A track that ends and one that
 starts nearby within a few seconds count as one. Beyond both ends of a track its box stays for a while and grows. A
@@ -143,6 +143,35 @@ class FaceCover:
         if 0.0 < late_s <= AFTER_S:
             return _grown(track.boxes[-1], _margin_after(late_s))
         return None
+
+
+class LiveCover:
+    """Boxes to blur in frames as they come, when later frames are not known.
+
+    A face that is lost stays covered for a while by its last box, which grows. A frame without a face is blurred whole.
+    A face that has just come into view beside another one is uncovered until it is reported, after 0.15 s.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Box, float]] = {}  # last box of each face, and its time
+        self._now_s = -math.inf
+
+    def boxes(self, rows: Iterable[FaceRow]) -> tuple[Box, ...] | None:
+        """Boxes of one frame with their margins; None = blur the whole frame."""
+        faces = [row for row in rows if row.face_id is not None]
+        if not faces:
+            return None
+        now_s = faces[0].time_s
+        if now_s < self._now_s:
+            self._seen.clear()
+        self._now_s = now_s
+        for row in faces:
+            box = _box_of(row)
+            if box is None or row.face_id is None:
+                return None
+            self._seen[row.face_id] = (box, now_s)
+        self._seen = {face: (box, at_s) for face, (box, at_s) in self._seen.items() if now_s - at_s <= AFTER_S}
+        return tuple(_grown(box, _margin_after(now_s - at_s)) for box, at_s in self._seen.values())
 
 
 def blur_faces(image: UInt8, boxes: tuple[Box, ...] | None) -> UInt8:

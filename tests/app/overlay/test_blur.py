@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.export.blur import AFTER_S, BEFORE_S, LINK_S, MARGIN, FaceCover, blur_faces
-from app.review.clip import ClipReader
+from app.overlay.blur import AFTER_S, BEFORE_S, LINK_S, MARGIN, FaceCover, LiveCover, blur_faces
 from app.session.rows import FaceRow
-from tests.app.export.conftest import FRAMES
 
 
 def row(face_id: int, x: float = 100.0, y: float = 100.0, size: float | None = 40.0) -> FaceRow:
@@ -151,39 +151,32 @@ def test_a_box_at_the_edge_is_cut(noise) -> None:
     assert (blurred[40:, 40:] == noise[40:, 40:]).all()
 
 
-def test_the_video_has_every_face_blurred_and_its_other_parts_unchanged(recorded, write) -> None:
-    path = write("blurred", opened=recorded) / "blurred.mp4"
-    blurred, original = ClipReader(path), ClipReader(recorded.folder.recording)
-    try:
-        for position, faces in enumerate(FRAMES):
-            image = blurred.image_at(position / 10)
-            clean = original.image_at(position / 10)
-            face, corner = np.s_[30:100, 40:100], np.s_[105:, 130:]  # of all faces; outside their margins
-            assert detail(image[face]) < 0.4 * detail(clean[face])
-            share = detail(image[corner]) / detail(clean[corner])
-            if not faces:
-                assert share < 0.4
-            elif position < 15:  # a second before the second face, whose box is held from there
-                assert share > 0.8
-    finally:
-        blurred.close()
-        original.close()
+# Frames as they come.
 
 
-def test_the_video_has_no_sound(recorded, write) -> None:
-    import av
-
-    with av.open(str(write("blurred", opened=recorded) / "blurred.mp4")) as container:
-        assert [stream.type for stream in container.streams] == ["video"]
+def at(time_s: float, *faces: FaceRow) -> list[FaceRow]:
+    return [dataclasses.replace(face, time_s=time_s) for face in faces]
 
 
-def test_a_session_without_a_clean_video_is_refused(session, write) -> None:
-    from engine.errors import OutputError
+def test_live_a_frame_without_a_face_is_blurred_whole() -> None:
+    live = LiveCover()
+    assert live.boxes(at(0.0, FaceRow(0, None, 0.0, "no_face", 1.0))) is None
+    assert live.boxes(at(0.1, row(1, size=None))) is None, "a face without a box"
 
-    with pytest.raises(OutputError, match="Video with blurred faces needs the original video"):
-        write("blurred")
-    session.folder.video.write_bytes(b"x")
-    from app.review.session import open_session
 
-    with open_session(session.folder.path) as annotated, pytest.raises(OutputError, match="needs the original video"):
-        write("blurred", opened=annotated)
+def test_live_a_lost_face_stays_covered_by_a_growing_box_beside_another() -> None:
+    live = LiveCover()
+    live.boxes(at(0.0, row(1), row(2, x=300.0)))
+    soon, later = (live.boxes(at(time_s, row(2, x=300.0))) for time_s in (0.2, AFTER_S))
+    assert soon is not None
+    assert later is not None
+    assert any(holds(box, 100.0) for box in soon)
+    lost = [next(box for box in boxes if holds(box, 100.0)) for boxes in (soon, later)]
+    assert lost[1][2] - lost[1][0] > lost[0][2] - lost[0][0]
+    assert len(live.boxes(at(AFTER_S + 0.1, row(2, x=300.0))) or ()) == 1
+
+
+def test_live_a_jump_back_forgets_what_was_lost() -> None:
+    live = LiveCover()
+    live.boxes(at(5.0, row(1), row(2)))
+    assert len(live.boxes(at(1.0, row(2))) or ()) == 1
