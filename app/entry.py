@@ -7,6 +7,7 @@ import sys
 from app.termination import (
     INTERRUPTED,
     end_at_once_on_signals,
+    end_now_after_sigterm,
     end_within_limit_of_sigterm,
     interrupt_on_signals,
 )
@@ -26,4 +27,9 @@ def main() -> None:
             end_at_once_on_signals()  # while Python ends, an interrupt would end it with another status
     except KeyboardInterrupt:  # between commands
         end_at_once_on_signals()
+        end_now_after_sigterm(INTERRUPTED)
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            end_now_after_sigterm(ended.code)
+        raise

@@ -6,6 +6,7 @@ it is whole. So after SIGTERM, which service managers follow by SIGKILL, the pro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from typing import Final
 INTERRUPTED: Final = 130
 #: Seconds between SIGTERM and the end of the program.
 TERMINATE_S: Final = 2.5
+#: Set once SIGTERM has come.
+_terminated: Final = threading.Event()
 
 
 def end_at_once_on_signals() -> None:
@@ -47,6 +50,20 @@ def end_within_limit_of_sigterm() -> None:
     threading.Thread(target=_end_after_sigterm, args=(arrived,), name="mien-termination", daemon=True).start()
 
 
+def end_now_after_sigterm(status: int) -> None:
+    """End here if SIGTERM has come; otherwise do nothing. Call it when everything of ours is closed.
+
+    Python would still free every network and module, which takes seconds on a busy machine, and the thread that ends
+    the program within its limit no longer runs then.
+    """
+    if not _terminated.is_set():
+        return
+    with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -54,6 +71,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _end_after_sigterm(arrived: int) -> None:
     while os.read(arrived, 1)[0] != signal.SIGTERM:
         pass
+    _terminated.set()
     time.sleep(TERMINATE_S)
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"mien: ended; unfinished sessions can be resumed\n")
     os._exit(INTERRUPTED)

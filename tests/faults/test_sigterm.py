@@ -99,3 +99,25 @@ def test_skipping_in_a_resume_stops_soon(tmp_path):
     source = Skipping(500)
     outcome = run_annotate(source=source, control=control, video=False, resume=True)
     assert (outcome.finished, source.skips) == (False, 3)
+
+
+def test_what_python_frees_at_its_end_does_not_delay_the_end():
+    code = (
+        f"import atexit, sys, time, types; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from app.terminal import stop_on_signal\n"
+        "def run():\n"
+        "    with stop_on_signal() as control:\n"
+        "        print('ready', flush=True)\n"
+        "        while not control.stopped: time.sleep(0.01)\n"
+        "    print('closed')\n"
+        "    sys.exit(3)\n"
+        "fake = types.ModuleType('app.cli'); fake.main = run; sys.modules['app.cli'] = fake\n"
+        "atexit.register(time.sleep, 60)\n"
+        "from app.entry import main\n"
+        "main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        status = ended(process)
+        assert process.stdout is not None
+        assert process.stdout.read() == "closed\n"
+    assert status == 3
