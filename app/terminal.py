@@ -18,6 +18,7 @@ from rich.console import Console
 from app.printable import printable, without_password
 from engine.errors import ConfigError, EngineError
 from engine.files import cache_folder, write_text
+from engine.native_log import message_on_stderr
 
 if TYPE_CHECKING:  # these import the video libraries
     from app.annotate import JobControl, ProgressListener
@@ -50,7 +51,8 @@ def print_error(message: str) -> None:
 
 def print_note(message: str) -> None:
     """Print a message, without passwords and without control characters of file names."""
-    errors.print(printable(without_password(message)), markup=False, highlight=False, soft_wrap=True)
+    with message_on_stderr():
+        errors.print(printable(without_password(message)), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_result(text: object) -> None:

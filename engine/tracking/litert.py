@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from engine.errors import FaceModelError
+from engine.native_log import without_native_log
 from engine.types import Float32, UInt8
-
-
-@contextlib.contextmanager
-def _quiet_native_log() -> Iterator[None]:
-    """Keep LiteRT's C++ start-up lines out of the user's terminal."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as sink:  # noqa: PTH123 (a device, not a path of ours)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 class LiteRTNetwork:
     """A network with one float32 input of shape (1, S, S, 3). Not thread-safe: one instance per thread."""
 
     def __init__(self, path: Path, threads: int = 2) -> None:
-        with _quiet_native_log():
+        with without_native_log():  # C++ start-up lines do not belong in the user's terminal
             from ai_edge_litert.interpreter import Interpreter  # here, so that no other stage pays for the import
 
             try:

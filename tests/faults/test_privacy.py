@@ -17,7 +17,7 @@ from tests.fakes.sessions import Annotator, fake_header
 #: Outputs of the released networks and the values of each that do not depend on the number of faces and samples.
 #: ``mask_mean`` and ``mask_std`` say which pairs of action units the network linked; they are not written.
 OUTPUTS = {
-    ("expression.onnx", "logits"): 3 * 8,
+    ("expression.onnx", "logits"): 4 * 8,
     ("action_units.onnx", "logits"): 18,
     ("action_units.onnx", "mask_mean"): 18 * 18,
     ("action_units.onnx", "mask_std"): 18 * 18,

@@ -38,6 +38,7 @@ CHANGED = Preferences(
     limits=Limits(0.8, 0.9),
     preset="speed",
     coder="B",
+    layout="research",
     window="AAEC",
     splitters={"live-columns": "AAAA"},
     page="review",

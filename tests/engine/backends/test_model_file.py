@@ -82,7 +82,7 @@ def test_a_valid_model_is_read(expression_model: ModelMaker, action_unit_model: 
         (lambda raw: raw["calibration"].update(false_rejection=1.5), "false_rejection 1.5"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2, 0.1]), "epistemic_quantiles"),
         (lambda raw: raw["calibration"].update(epistemic_quantiles=[0.2]), "epistemic_quantiles"),
-        (lambda raw: raw["inputs"].pop(), "inputs image; this engine needs image, landmarks"),
+        (lambda raw: raw["inputs"].pop(0), "inputs landmarks; this engine needs image, landmarks"),
         (lambda raw: raw["inputs"][0].update(name="pixels"), "inputs landmarks, pixels"),
         (lambda raw: raw["inputs"][0].update(dtype="uint8"), "input image of uint8"),
         (lambda raw: raw["inputs"][0].update(shape=[1, 1, 48, 48]), "input image of shape"),
