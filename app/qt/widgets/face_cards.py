@@ -26,7 +26,6 @@ _FRONTAL_DEG: Final = 10.0
 _KEEP_S: Final = 3.0
 #: Passes of the layout at most.
 _PASSES: Final = 3
-_NOBODY: Final = FaceRow(0, None, 0.0, NO_FACE, 0.0)
 
 
 class FaceHead(DrawnPanel):
@@ -97,9 +96,10 @@ class FaceCard(QFrame):
         self.head, self.chip = FaceHead(), DecisionChip()
         self.face_id: int | None = None
         self._followed = False
-        policy = self.chip.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
-        self.chip.setSizePolicy(policy)
+        for part in (self.head, self.chip):
+            policy = part.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
+            part.setSizePolicy(policy)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 2, 2)
@@ -112,11 +112,18 @@ class FaceCard(QFrame):
         if (face_id, followed) != (self.face_id, self._followed):
             self.face_id, self._followed = face_id, followed
             self.update()
+        self.head.show()
         name = self.tr("No face") if face_id is None else self.tr("Face {id}").format(id=face_id)
         pose = self.tr("out of view") if face_id is not None and row is None else pose_text(row)
         self.head.show_face(name, pose, picture)
         self.chip.setVisible(row is not None or face_id is None)
         self.chip.show_row(row)
+
+    def keep_place(self) -> None:
+        """Show nothing, at the same size: the face is gone, others are in view."""
+        self.face_id, self._followed = None, False
+        self.head.hide()
+        self.chip.hide()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
         """Return chooses the face."""
@@ -180,7 +187,7 @@ class FaceCards(QWidget):
             picture = None if face_id is None else pictures.get(face_id)
             card.show_face(face_id, row, picture, face_id is not None and face_id == followed)
         for card in self._cards[len(entries) :]:
-            card.show_face(None, _NOBODY, None, False)
+            card.keep_place()
         if self._needed_heights() != self._heights:
             self._settle()
 

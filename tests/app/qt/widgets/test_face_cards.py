@@ -56,6 +56,17 @@ def test_the_followed_face_keeps_its_card_while_it_is_out_of_view(cards: FaceCar
     assert cards.cards[1].head.pose == "out of view"
 
 
+def test_the_place_of_a_face_that_is_gone_says_nothing_while_another_is_in_view(cards: FaceCards) -> None:
+    cards.show_faces((ONE, TWO), None, {})
+    cards.show_faces((TWO,), None, {})
+    kept = cards.cards[1]
+    assert (kept.face_id, kept.head.isHidden(), kept.chip.isHidden()) == (None, True, True)
+    assert kept.height() > 0
+    cards.show_faces((ONE, TWO), None, {})
+    assert not cards.cards[1].head.isHidden()
+    assert cards.cards[1].chip.text.headline == "happy 80 %"
+
+
 def test_the_place_of_a_face_that_is_gone_closes_after_a_while(cards: FaceCards, monkeypatch) -> None:
     now = [100.0]
     monkeypatch.setattr(face_cards.time, "monotonic", lambda: now[0])
