@@ -143,13 +143,13 @@ class Screens:
         self.take("annotate_empty")
         picture = Path(os.environ["HOME"]) / "portrait.jpg"
         shutil.copy(ROOT / "assets" / "demo" / "portrait.jpg", picture)
-        annotate.add(("demo", "demo", str(picture)))
+        annotate.add(("demo", str(picture)))
         self.wait(1.0)
         annotate.runner.start()
         self.until(lambda: self.finished_jobs() >= 1)
         self.wait(1.0)
         self.take("annotate")
-        self.until(lambda: self.finished_jobs() >= 3)
+        self.until(lambda: self.finished_jobs() >= 2)
 
     def make_review(self, session: Path) -> None:
         """The empty page, and the recording with some notes."""
