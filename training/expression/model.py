@@ -8,7 +8,7 @@ losses (3.4) are in loss.py. SPEC is docs/spec.md. The official code carries no 
 Where we differ, and why (SPEC 2):
 
 - Landmark features are heat maps of the tracker's mesh (landmark_maps.py), not a pretrained MobileFaceNet; their query
-  is a learned projection.
+  is a learned projection. The shipped size reads no landmarks: its levels are the maps of the trunk (`landmarks`).
 - The shipped size (training/configs/student.toml) reads 96 px grey. Its trunk is pretrained on identities, as the
   published one is (trunk_levels.py). The defaults here are the size of 0.1.0: 48 px, shrunk to 32, and a small ResNet
   trained on the votes alone first (trunk.py).

@@ -17,7 +17,7 @@ from training.expression import lessons as lessons_module
 from training.expression.degrade import DegradeConfig, degrade, exposed_targets
 from training.expression.faces import FaceSet
 from training.expression.fit import load_members, member_folder
-from training.expression.fit_teacher import TeacherRunConfig, load_teachers
+from training.expression.fit_teacher import TeacherRunConfig, load_teachers, read_teacher_config
 from training.expression.lessons import VersionsConfig, make_lessons
 from training.expression.student import StudentConfig, fit_student, make_student_lessons, read_student_config
 from training.expression.teacher import Teacher, TeacherConfig
@@ -110,6 +110,8 @@ def test_branches_that_do_not_match_the_teachers_are_refused(teachers: Path) -> 
 def test_the_shipped_settings_fit_the_trunk() -> None:
     config = read_student_config(CONFIGS / "student.toml")
     assert config.model == StudentConfig().model
+    teachers = read_teacher_config(CONFIGS / "teacher.toml").members
+    assert config.model.branches == teachers + config.raters_branch, "reproduce trains both"
     with torch.no_grad():
         maps = PretrainedLevels().eval()(torch.zeros(1, 1, 96, 96))
     assert [tuple(level.shape[1:]) for level in maps] == [(64, 11, 11), (128, 5, 5), (256, 2, 2)]
