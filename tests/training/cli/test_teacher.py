@@ -32,7 +32,7 @@ def test_the_weights_go_to_the_users_cache_or_to_a_given_file(monkeypatch: pytes
     )
 
 
-@pytest.mark.parametrize(("options", "members"), [([], [0, 1]), (["--member", "1", "--member", "4"], [1, 4])])
+@pytest.mark.parametrize(("options", "members"), [([], [0, 1, 2]), (["--member", "1", "--member", "4"], [1, 4])])
 def test_fit_trains_all_members_or_the_named_ones(
     monkeypatch: pytest.MonkeyPatch, options: list[str], members: list[int]
 ) -> None:

@@ -66,7 +66,7 @@ def fit(run: Path, members: list[int], config: TeacherRunConfig = SMALL) -> None
 
 def test_the_shipped_settings_are_those_of_the_study_and_keep_blur_out_of_training() -> None:
     config = read_teacher_config(CONFIGS / "teacher.toml")
-    assert config.members == 2
+    assert config.members == 3
     assert config.model.input_side_px == 128
     assert config.augment.soften_share == 0.0
     steps_per_epoch = 27_867 // config.trainer.batch_size
