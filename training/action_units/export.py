@@ -94,9 +94,10 @@ def calibrate_again(
     units = tuple(unit_code(unit) for unit in split.validation.units)
     fold = int(split.test.folds[0])
     if contract.labels != units:
-        raise ValueError(f"{model} has the units {contract.labels}, the data {units}")
+        raise ValueError(f"{model} has the units {contract.labels}, the data {units}: give the sets of its training")
     if held_out_fold(contract.data) != fold:
-        raise ValueError(f"{model} held out fold {held_out_fold(contract.data)}, not {fold}")
+        held_out = held_out_fold(contract.data)
+        raise ValueError(f"{model} held out fold {held_out}, not {fold}: give --test-fold {held_out}")
     calibration = calibrate(model, split.validation, contract.calibration.mask_samples, fer, agreeing)
     _report_calibration(calibration, split, report)
     write_contract(replace(contract, calibration=calibration), model)

@@ -29,6 +29,7 @@ from training.data.fer2013 import read_faces
 
 #: Units of each expression: Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014, table 1. Units
 #: shown by most people (70 % or more) have 1, those in brackets their share. Contempt: EMFACS. Neutral has none.
+#: Not checked against the paper: check before relying on single numbers.
 PRIOR: Final[dict[str, dict[int, float]]] = {
     "neutral": {},
     "happiness": {12: 1, 25: 1, 6: 0.51},

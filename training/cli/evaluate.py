@@ -174,7 +174,7 @@ def evaluate_au_reference_command(
     out: Out,
     threads: Threads = 1,
 ) -> None:
-    """Units against an independent program on clips; for measuring only, never to train or choose on."""
+    """Units against an independent program on clips; for measuring, and for which units are trusted."""
     configure_torch(threads)
     found = evaluate_reference(model, media, reference)
     write_report(found, out)
@@ -269,11 +269,12 @@ def evaluate_fer2013_command(
     run: Run,
     out: Out,
     split: Split = "PublicTest",
+    cache: Cache = CACHE,
     threads: Threads = 2,
 ) -> None:
     """Networks of `fit fer2013` against FER2013's own seven labels."""
     configure_torch(threads)
-    write_report(evaluate_fer2013(run, data, run / "cache", split, echo), out)
+    write_report(evaluate_fer2013(run, data, cache, split, echo), out)
     echo(f"wrote {out}")
 
 

@@ -91,6 +91,8 @@ def export_au_calibration_command(
 
     With --media and --reference, units that the reference contradicts or does not code are not trusted.
     """
+    if (media is None) != (reference is None):
+        raise typer.BadParameter("--media and --reference belong together: give both, or neither")
     tied = read_faces(fer, "PublicTest", cache, CROP_SIDE_PX) if fer else None
     agreeing = None
     if media is not None and reference is not None:

@@ -86,6 +86,8 @@ def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Ro
     found = _read(report, "by_samples")
     if found["fer"] is None:
         raise ValueError(f"{report} has no check on FERPlus: evaluate with --fer")
+    if "noise" not in found:
+        raise ValueError(f"{report} is of an earlier version: run 'mien-train evaluate au' again")
     split = found["fer"]["split"]
     if split != _QUOTED_SPLIT:
         raise ValueError(f"{report} is of {split} of FERPlus: evaluate with --split {_QUOTED_SPLIT}")
