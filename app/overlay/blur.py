@@ -162,7 +162,7 @@ class LiveCover:
         if not faces:
             return None
         now_s = faces[0].time_s
-        if now_s < self._now_s:
+        if now_s < self._now_s - AFTER_S:  # another part of the source; a snapshot is of a frame a little older
             self._seen.clear()
         self._now_s = now_s
         for row in faces:
@@ -171,7 +171,7 @@ class LiveCover:
                 return None
             self._seen[row.face_id] = (box, now_s)
         self._seen = {face: (box, at_s) for face, (box, at_s) in self._seen.items() if now_s - at_s <= AFTER_S}
-        return tuple(_grown(box, _margin_after(now_s - at_s)) for box, at_s in self._seen.values())
+        return tuple(_grown(box, _margin_after(max(now_s - at_s, 0.0))) for box, at_s in self._seen.values())
 
 
 def blur_faces(image: UInt8, boxes: tuple[Box, ...] | None) -> UInt8:

@@ -94,7 +94,8 @@ class Overlay:
 
     def blurred(self, image: UInt8, rows: Sequence[FaceRow]) -> UInt8:
         """The image (H, W, 3), with its faces blurred if the parts ask for it; call it once per frame, in order."""
-        return blur_faces(image, self._cover.boxes(rows)) if self._parts.blur else image
+        boxes = self._cover.boxes(rows)  # also without blur: faces lost just before it is switched on are covered
+        return blur_faces(image, boxes) if self._parts.blur else image
 
     def draw(self, canvas: UInt8, rows: Sequence[FaceRow], meshes: Sequence[Float32] = ()) -> None:
         """Draw over the image (H, W, 3) RGB in place.

@@ -447,7 +447,8 @@ class LiveBridge(QObject):
             self._display.stop()
             self.recording.stop()
             self._set_state(LiveState.ENDED)
-            self._notify(self.tr("{source} has ended.").format(source=run.info.source_id), topic="source")
+            if self.state is LiveState.ENDED:  # else the page plays it again
+                self._notify(self.tr("{source} has ended.").format(source=run.info.source_id), topic="source")
 
     def _present_again(self) -> None:
         """Redraw the frame shown if no new one will come."""
@@ -504,7 +505,9 @@ class LiveBridge(QObject):
         self._run, self._shown = run, None
         self._history.clear()
         self._meter = PerformanceMeter()
-        run.renderer.region = self._region
+        # What was chosen while it was opened: blur above all.
+        run.renderer.parts, run.renderer.space_px, run.renderer.region = self._parts, self._view_px, self._region
+        run.set_limits(self._limits or limits_of(run.calibration))
         run.set_speed(self._speed)
         run.start()
         if self._seeking and self._stay_paused:

@@ -20,7 +20,7 @@ from engine.types import UInt8
 
 #: Without a table, a longer journal is not read for the list: that takes seconds.
 _MAX_JOURNAL_BYTES: Final = 16 << 20
-#: Folders looked at below one root, newest names last in the order of the file system.
+#: Folders looked at below one root, in the order of the file system; further ones are not listed.
 _MAX_FOLDERS: Final = 2000
 #: Width and height of thumbnails in pixels.
 THUMBNAIL_PX: Final = (160, 90)

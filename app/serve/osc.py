@@ -51,8 +51,11 @@ class OscOutput:
         """
         try:
             found = socket.getaddrinfo(self._config.host, self._config.port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise ConfigError(f"osc.host {self._config.host!r} is not known ({error.strerror})") from None
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(
+                f"osc.host {self._config.host!r} is not known ({reason}): check the name and the network"
+            ) from None
         family, kind, protocol, _, target = found[0]
         self._target = str(target[0]), int(target[1])
         self._socket = socket.socket(family, kind, protocol)

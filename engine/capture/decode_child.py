@@ -62,7 +62,12 @@ class DecodeChild:
             theirs.close()
         # A source that is dropped without being closed leaves no process behind either.
         self._end = weakref.finalize(self, _end, self._connection, self._process, self.memory)
-        self.send(path=str(path), folder=str(Path.cwd()), limits=asdict(limits), descriptor=self.memory.descriptor)
+        self.send(
+            path=str(path),
+            folder="" if Path(path).is_absolute() else str(Path.cwd()),
+            limits=asdict(limits),
+            descriptor=self.memory.descriptor,
+        )
 
     @property
     def pid(self) -> int:

@@ -75,7 +75,8 @@ class _Server:
         self.send(alive=True)
         request = self._receive()
         limits = read_record(CaptureConfig, request["limits"])
-        os.chdir(request["folder"])  # the path may be relative; libraries were imported before
+        if request["folder"]:  # of a relative path; libraries were imported before
+            os.chdir(request["folder"])
         filtered = confine(limits.decode_memory_mb)
         decoder = VideoDecoder(Path(request["path"]), limits, self._sign_of_life)
         width_px, height_px = decoder.info.width_px, decoder.info.height_px

@@ -291,9 +291,11 @@ class JobRunner(QObject):
         if self.is_mine:
             with contextlib.suppress(OutputError):  # already reported with the change before
                 write_jobs(self._queue_file, self.jobs)
-        self._lock.release()
-        self._worker.close()
-        self._executor.close()  # not reached if the worker is stuck, because it still uses the engine
+        try:
+            self._worker.close()
+            self._executor.close()  # not reached if the worker is stuck, because it still uses the engine
+        finally:
+            self._lock.release()  # last: another window may then resume the job
 
     def _execute(self, run: _Run | None) -> JobOutcome | None:
         """Run a job on the worker thread; None closes the engine."""

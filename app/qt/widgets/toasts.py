@@ -119,8 +119,8 @@ class Toasts(QWidget):
             if same_topic or toast.notice.text == notice.text:
                 self._remove(toast)
         if notice.text:
-            self._make_room()
             self._add(notice)
+            self._make_room()
         self._place()
 
     def clear(self) -> None:
@@ -155,7 +155,7 @@ class Toasts(QWidget):
         QAccessible.updateAccessibility(QAccessibleEvent(toast, QAccessible.Event.Alert))
 
     def _make_room(self) -> None:
-        while len(self._toasts) >= _MOST:
+        while len(self._toasts) > _MOST:
             self._remove(min(self._toasts, key=lambda toast: _RANK[toast.notice.severity]))
 
     def _close(self, toast: Toast) -> None:

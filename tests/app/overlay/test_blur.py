@@ -176,6 +176,16 @@ def test_live_a_lost_face_stays_covered_by_a_growing_box_beside_another() -> Non
     assert len(live.boxes(at(AFTER_S + 0.1, row(2, x=300.0))) or ()) == 1
 
 
+def test_live_a_snapshot_of_the_frame_before_uncovers_nothing() -> None:
+    live = LiveCover()
+    live.boxes(at(0.0, row(1), row(2, x=300.0)))
+    live.boxes(at(0.2, row(2, x=300.0)))
+    for time_s in (0.16, 0.24):  # the snapshot, and the frame after it
+        boxes = live.boxes(at(time_s, row(2, x=300.0)))
+        assert boxes is not None
+        assert len(boxes) == 2, "the lost face stays covered"
+
+
 def test_live_a_jump_back_forgets_what_was_lost() -> None:
     live = LiveCover()
     live.boxes(at(5.0, row(1), row(2)))

@@ -68,6 +68,13 @@ def test_information_makes_room_for_errors_and_never_the_other_way_round(toasts)
     assert [notice.text for notice in toasts.notices] == ["error 1", "error 2", "error 3", "error 4"]
 
 
+def test_information_never_pushes_out_an_error(toasts):
+    errors = tuple(Notice(f"Fault {number}.", Severity.ERROR, f"topic-{number}") for number in range(4))
+    for notice in (*errors, INFO):
+        toasts.show_notice(notice)
+    assert toasts.notices == errors
+
+
 def test_information_disappears_and_errors_stay(toasts, monkeypatch, until, qtbot):
     monkeypatch.setattr(module, "_INFO_MS", 30)
     toasts.show_notice(ERROR)
