@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from app.cli_options import engine_settings
-from app.terminal import app_version, no_window, print_note
+from app.terminal import print_note
+from app.version import app_version
+from app.window import no_window
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def bench_command(
     Each run is a process of its own. Sizes, faces, parts, backends and precisions are lists separated by commas; all
     combinations are measured, and the figures are medians, with the lowest and highest of the repeats.
 
-    With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
+    With --gui: time from the start of mien to the painted window, time per live frame on its main thread, and time to
+    open a two-hour session.
     """
     if gui:
         _measure_window(seconds or 20.0, hours, engine_settings(None, backend or None, threads), json_file)

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from app.overlay.blur import LiveCover, blur_faces
+from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
 from app.overlay.region import WHOLE, Region
@@ -29,11 +30,6 @@ from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.types import Float32, QualityReason, Route, UInt8
 
-#: Must be shown wherever labels are.
-DISCLAIMER: Final = (
-    "Shows what a face looks like to a model trained on labelled pictures. "
-    "It does not show what a person feels, means or intends."
-)
 NO_FACE_TEXT: Final = "No face in view"
 REJECT_TEXT: Final = "Not assessed: unlike training data"
 LOW_QUALITY_TEXT: Final = "Can't see well"

@@ -384,7 +384,7 @@ def test_the_default_source_is_a_camera_whatever_lies_in_the_folder(
     from app import cli
 
     opened: list[object] = []
-    monkeypatch.setattr(cli, "_open_window", lambda source, *_, **__: opened.append(source))
+    monkeypatch.setattr(cli, "open_window", lambda source, *_, **__: opened.append(source))
     monkeypatch.chdir(tmp_path)
     cli.app(["live"], standalone_mode=False)
     (tmp_path / "0").mkdir()

@@ -18,7 +18,7 @@ import pytest
 
 from app.session.journal import read_header, read_journal
 from app.settings.preferences import Preferences, save_preferences
-from app.system.doctor import X11_LIBRARIES, is_installed
+from app.system.libraries import X11_LIBRARIES, is_installed
 from engine.tracking.face_models import models_folder
 
 pytestmark = pytest.mark.skipif(

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.kiosk import RETRY_S, STUCK_S, KioskOptions, RecoveryRule
 from app.live.live_run import RenderedFrame
-from app.overlay.overlay import DISCLAIMER, OverlayParts
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
 from app.qt.bridge import LiveBridge, LiveState

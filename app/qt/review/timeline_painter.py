@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, 
 
 from app.qt import theme
 from app.qt.translation import expression_name
-from app.qt.widgets.drawn_panel import hatch
+from app.qt.widgets.patterns import hatch
 from app.review.face_timeline import FaceBuckets, FaceState, bucket_edges
 from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session

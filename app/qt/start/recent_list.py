@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
@@ -15,8 +15,10 @@ from app.qt import theme
 from app.qt.background import Worker
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.recent import RecentSession, find_recent, read_recent
 from app.settings.preferences import MAX_SESSIONS
+
+if TYPE_CHECKING:
+    from app.review.recent import RecentSession
 
 #: Height of a row and of its thumbnail.
 _ROW_EM: Final = 3.4
@@ -148,16 +150,18 @@ class _Reader:
         self._known: dict[Path, RecentSession] = {}
 
     def read(self, places: Places) -> tuple[RecentSession, ...]:
+        from app.review.recent import find_recent, read_recent  # the video library, once the window is painted
+
         opened, roots = places
         folders = find_recent(opened, roots, MAX_SESSIONS)
-        self._known = {folder: self._one(folder) for folder in folders}
+        self._known = {folder: self._unchanged(folder) or read_recent(folder) for folder in folders}
         return tuple(self._known.values())
 
-    def _one(self, folder: Path) -> RecentSession:
+    def _unchanged(self, folder: Path) -> RecentSession | None:
         before = self._known.get(folder)
         if before is not None and before.completed and _changed_s(folder) == before.changed_s:
             return before
-        return read_recent(folder)
+        return None
 
 
 def _changed_s(folder: Path) -> float | None:

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from app.overlay.unit_panel import CAPTION
 from app.qt import theme
 from app.qt.translation import translated
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
+from app.qt.widgets.patterns import hatch
 from app.session.rows import FaceRow, SessionHeader
 from engine.facs import UNIT_NAMES, unit_code
 

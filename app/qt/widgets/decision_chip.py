@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QWidget
 from app.overlay.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt import theme
 from app.qt.translation import expression_name, translated
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.patterns import hatch
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 

@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.translation import expression_name
 from app.qt.widgets.decision_chip import percent_tip
-from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.patterns import hatch
 from app.qt.widgets.uncertainty_view import UncertaintyView
 from app.session.rows import FaceRow, SessionHeader
 from app.settings.limits import Limits

@@ -52,6 +52,14 @@ class Page(QWidget):
         return action
 
 
+@dataclass(frozen=True, slots=True)
+class DeferredPage:
+    """A page that the window creates once it is painted, or when the page is needed before."""
+
+    title: str  # as `Page.page_title`
+    create: Callable[[], Page]
+
+
 def key_text(action: QAction) -> str:
     """The first two shortcuts of an action as printed on the keyboard."""
     return " / ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts()[:2])

@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.translation import expression_name
 from app.qt.widgets.disclosure import Disclosure
-from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.page_parts import GrowingLabel
+from app.qt.widgets.patterns import hatch
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from app.settings.limits import Limits
 from engine.types import Route

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.overlay.overlay import DISCLAIMER, Overlay, OverlayParts, present
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import Overlay, OverlayParts, present
 from app.overlay.palette import BAR_PRESENT, EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
 from app.overlay.region import MIN_SHARE, Region

@@ -11,7 +11,8 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QLocale
 from PySide6.QtWidgets import QApplication, QLabel
 
-from app.overlay.overlay import DISCLAIMER, LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.start_page import StartPage
 from app.qt.translation import (
