@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 from app.live.face_choice import FaceChoice
 from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
-from app.overlay.region import WHOLE
+from app.overlay.region import WHOLE, face_box
 from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live.limits_panel import LimitsPanel
 from app.qt.live.live_bars import LiveBar, LiveTransport
@@ -222,13 +222,11 @@ class LivePage(Page):
 
     def _toggle_zoom(self) -> None:
         """Zoom to the followed face, or show all again."""
-        shown = self.bridge.shown
-        row = next((row for row in shown.rows if row.face_id == self.faces.followed), None) if shown else None
-        if shown is None or row is None or row.x is None or row.y is None or row.w is None or row.h is None:
-            self.view.toggle_zoom(None)
-            return
-        height, width = shown.result.frame.image.shape[:2]
-        self.view.toggle_zoom((row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height))
+        shown, box = self.bridge.shown, None
+        if shown is not None:
+            height, width = shown.result.frame.image.shape[:2]
+            box = face_box(shown.rows, self.faces.followed, (width, height))
+        self.view.toggle_zoom(box)
 
     def _set_header(self, header: SessionHeader) -> None:
         same_run = self._header is not None and self._header.au_codes == header.au_codes
@@ -265,8 +263,9 @@ class LivePage(Page):
         self._update_slowly()
 
     def _follow_store(self) -> None:
-        """Apply limits changed here or in the settings; not while recording."""
+        """Apply limits and layout changed here or on another page; limits not while recording."""
         limits = self._store.now.limits
+        self.workspace.follow(WorkspaceLayout(self._store.now.layout))  # it may have been chosen in Review
         if limits != self.bridge.limits:
             self.bridge.set_limits(limits)
             self.limits.show_shares(self.bridge.shares())
@@ -398,15 +397,9 @@ class LivePage(Page):
             },
             self.loop_action,
         )
-        picture = QWidget()
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.view, 1)
-        column.addWidget(self.transport)
         self.workspace = Workspace(
             "live",
-            picture,
+            (self.view, self.transport),
             (
                 Panel(self.tr("Faces"), self.column),
                 Panel(self.tr("Action units"), self.units_page),

@@ -14,7 +14,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.overlay.overlay import OverlayParts, face_at
-from app.overlay.region import WHOLE, Region
+from app.overlay.region import WHOLE, Region, face_box
 from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.note_store import NoteStore
 from app.qt.review.review_panels import NotesPanel
@@ -246,12 +246,8 @@ class ReviewDesk(QWidget):
 
     def _toggle_zoom(self) -> None:
         """Zoom to the selected face, or show all again."""
-        shown, box = self._shown, None
-        if shown is not None and shown.frame_size_px[0]:
-            width, height = shown.frame_size_px
-            row = next((row for row in shown.rows if row.face_id == self.timeline.selected), None)
-            if row is not None and row.x is not None and row.y is not None and row.w and row.h:
-                box = (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
+        shown = self._shown
+        box = face_box(shown.rows, self.timeline.selected, shown.frame_size_px) if shown is not None else None
         self.video.toggle_zoom(box)
 
     def _set_region(self, region: Region) -> None:
@@ -526,15 +522,9 @@ class ReviewDesk(QWidget):
         self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
     def _lay_out(self, make: MakeAction, layout: WorkspaceLayout) -> None:
-        picture = QWidget()
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.video, 1)
-        column.addWidget(self.transport)
         self.workspace = Workspace(
             "review",
-            picture,
+            (self.video, self.transport),
             (
                 Panel(self.tr("Faces"), self.face_column),
                 Panel(self.tr("Notes"), self.notes_panel),

@@ -145,7 +145,9 @@ class ReviewPage(Page):
         self._lay_out()
         self.setAcceptDrops(True)
         self.desk.noticed.connect(self.noticed)
-        self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
+        workspace = self.desk.workspace
+        workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
+        store.changed.connect(lambda: workspace.follow(WorkspaceLayout(store.now.layout)))  # also chosen in Live
         self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
         self.chooser.session_chosen.connect(self.open_path)
 

@@ -14,7 +14,7 @@ from app.qt import theme
 from app.qt.translation import expression_name, translated
 from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
-from app.qt.widgets.patterns import hatch
+from app.qt.widgets.patterns import expression_brush, hatch
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 
@@ -144,10 +144,12 @@ class DecisionChip(DrawnPanel):
         left = box.left()
         for label, percent in self._text.parts:
             part = QRectF(left, box.top(), box.width() * percent / 100, box.height()) & box
-            colour = colours.expression(label)
+            colour = colours.expression(label).name()
             several = len(self._text.parts) > 1
-            lighter = colours.track if several else colour.name()
-            painter.fillRect(part, hatch(colour.name(), lighter, round(0.18 * em)) if several else colour)
+            painter.setBrushOrigin(box.topLeft())
+            painter.fillRect(
+                part, hatch(colour, colours.track, round(0.18 * em)) if several else expression_brush(label, em)
+            )
             left += part.width()
             painter.fillRect(QRectF(left - 1, box.top(), 2, box.height()), colours.colour("panel"))
 

@@ -18,7 +18,7 @@ from app.qt.translation import expression_name
 from app.qt.widgets.decision_chip import percent_tip
 from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
-from app.qt.widgets.patterns import hatch
+from app.qt.widgets.patterns import expression_brush, hatch
 from app.qt.widgets.uncertainty_view import UncertaintyView
 from app.session.rows import FaceRow, SessionHeader
 from app.settings.limits import Limits
@@ -111,7 +111,8 @@ class DistributionBars(DrawnPanel):
             if several and label in self._labels:
                 painter.fillRect(bar, hatch(colour.name(), colours.track, round(0.18 * em)))
             else:
-                painter.fillRect(bar, colour)
+                painter.setBrushOrigin(full.topLeft())
+                painter.fillRect(bar, expression_brush(label, em))
             number = self._number(round(100 * value / _STEPS))
             size = number.size()
             right, middle = (
