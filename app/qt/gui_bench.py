@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
 
-from app.bench.window_start import STARTS, StartFigures, can_measure_start, measure_start
+from app.bench.window_start import StartFigures, can_measure_start, measure_start
 from app.engine_cache import EngineCache
 from app.live.live_run import RenderedFrame
 from app.live.trace import SPAN_S
@@ -110,13 +110,18 @@ class WindowFigures:
 
 
 def measure_window(
-    seconds: float, hours: float, config: EngineConfig, progress: Callable[[str], None] = lambda line: None
+    seconds: float,
+    hours: float,
+    starts: int,
+    config: EngineConfig,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> WindowFigures:
     """Run all benchmarks.
 
     Args:
         seconds: duration of the live run.
         hours: duration of the session to open.
+        starts: of the window.
         config: settings of the engine.
         progress: called with a line per step.
 
@@ -125,8 +130,8 @@ def measure_window(
     """
     start = None
     if can_measure_start():
-        progress(f"starting the window {STARTS + 1} times")
-        start = measure_start()
+        progress(f"starting the window {starts + 1} times")
+        start = measure_start(starts)
     live = measure_live(seconds, config, progress)
     machine = f"{platform.machine()} {platform.system()}"
     review = measure_review(hours, progress)
