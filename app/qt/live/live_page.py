@@ -13,6 +13,7 @@ from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
 from app.overlay.region import WHOLE, face_box
 from app.qt.bridge import LiveBridge, LiveState, RecordState
+from app.qt.live.example_faces import EXAMPLES
 from app.qt.live.limits_panel import LimitsPanel
 from app.qt.live.live_bars import LiveBar, LiveTransport
 from app.qt.live.performance_view import PerformanceView
@@ -249,11 +250,17 @@ class LivePage(Page):
             self.rec_label.setText(f"● REC {seconds // 60}:{seconds % 60:02d}")
         else:
             self.rec_label.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
-        self.limits.show_shares(self.bridge.shares())
+        self._show_effect()
         figures = self.bridge.performance()
         self._performance_button.setText(self.tr("{fps} fps").format(fps=f"{figures.fps_out:.0f}"))
         if self.performance.isVisible():
             self.performance.show_performance(figures, self.bridge.models)
+
+    def _show_effect(self) -> None:
+        """Show what the limits do to the last half minute."""
+        self.limits.show_shares(self.bridge.shares())
+        if self.limits.isVisible():
+            self.limits.examples.show_examples(self.bridge.examples(EXAMPLES))
 
     def _follow_recording(self, state: RecordState) -> None:
         self._update_actions()
@@ -268,7 +275,6 @@ class LivePage(Page):
         self.workspace.follow(WorkspaceLayout(self._store.now.layout))  # it may have been chosen in Review
         if limits != self.bridge.limits:
             self.bridge.set_limits(limits)
-            self.limits.show_shares(self.bridge.shares())
         model = self.bridge.model_limits
         if model is not None and limits == self.bridge.limits:
             self.limits.set_limits(model, limits or model)
@@ -365,6 +371,7 @@ class LivePage(Page):
         self.bridge.state_changed.connect(self._follow_state)
         self.bridge.presented.connect(self._present)
         self.bridge.noticed.connect(self.noticed)
+        self.bridge.rerouted.connect(self._show_effect)
         self.bridge.recording.changed.connect(self._follow_recording)
         self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
