@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
 
 from app.qt.application import make_application, run_until_closed
 from app.qt.main_window import MainWindow
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _QUEUE_NAME: Final = "queue.json"
 
 
-class Program:
-    """The window and its pages, each of which is created when it is first needed."""
+class Program(QObject):
+    """The window and its pages, each of which is created when it is first needed. Lives as long as the window."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Program:
             app_version: of the program, for metadata and the page About.
             queue_file: the queue of Annotate.
         """
+        super().__init__()
         self._store, self._given, self._app_version, self._queue_file = store, config, app_version, queue_file
         # Before the pages are created, since some of them measure in em on creation.
         apply_theme(make_application(), ThemeName(store.now.theme), store.now.scale_percent)
@@ -69,6 +70,7 @@ class Program:
             },
         )
         store.setParent(self.window)
+        self.setParent(self.window)
         self.window.session_requested.connect(self.open_session)
         self.window.live_requested.connect(self.open_live)
 
