@@ -21,6 +21,7 @@ from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.preference_store import PreferenceStore
+from app.qt.translation import picture_words
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -296,7 +297,7 @@ class LivePage(Page):
     def _apply_overlay(self) -> None:
         boxes, labels, units, points, pose, blur = (chip.isChecked() for chip in self._chips)
         self.column.standing_line.setVisible(not labels)  # otherwise in the picture
-        self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur))
+        self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur, picture_words()))
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")

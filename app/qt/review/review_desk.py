@@ -24,6 +24,7 @@ from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
 from app.qt.review.transport_bar import TransportBar
+from app.qt.translation import picture_words
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -311,7 +312,7 @@ class ReviewDesk(QWidget):
         boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
         self.face_column.standing_line.setVisible(not labels or self._session is None or self._session.video is None)
         if self.player is not None:
-            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur))
+            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur, picture_words()))
 
     # Playback
 
