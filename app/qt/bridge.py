@@ -28,9 +28,9 @@ from app.live.snapshot import Snapshot, save_snapshot
 from app.overlay.overlay import OverlayParts
 from app.overlay.region import WHOLE, Region
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
-from app.remedies import window_text
 from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader
 from app.settings.limits import Limits, limits_of
@@ -169,7 +169,7 @@ def _finish(recording: tuple[Attachment, Recorder]) -> Path | None:
 
 
 def _message(error: Exception) -> str:
-    return window_text(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+    return fault_text(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,7 +546,7 @@ class LiveBridge(QObject):
         self.noticed.emit(Notice(text, Severity.INFO, "snapshot", (folder_action(path.parent),)))
 
     def _report(self, error: Exception) -> None:
-        self._notify(window_text(error), Severity.ERROR)
+        self._notify(fault_text(error), Severity.ERROR)
 
     def _notify(self, text: str, severity: Severity = Severity.INFO, topic: str = "") -> None:
         self.noticed.emit(Notice(text, severity, topic))

@@ -8,9 +8,9 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.translation import translated
 from app.qt.widgets.page_parts import Card, text_label
-from app.remedies import window_text
 from app.review.agreement import Agreement, measure_agreement
 from app.review.notes import Notes
 from app.review.session import Session
@@ -128,4 +128,4 @@ class AgreementScorer(QObject):
             self._box.show_agreement(score.agreement)
 
     def _fail(self, error: Exception) -> None:
-        self._box.show_fault(window_text(error))
+        self._box.show_fault(fault_text(error))

@@ -18,6 +18,7 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
+from app.qt.sentences import fault_text
 from app.qt.start.action_card import LinkButton
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
@@ -26,7 +27,6 @@ from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text_label
 from app.qt.widgets.workspace import WorkspaceLayout
-from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
@@ -76,7 +76,7 @@ def _with_lock(read: _ReadSession) -> tuple[_ReadSession, FileLock | None, str]:
         again = dataclasses.replace(read, notes=read_notes(folder), notes_fault="")
     except OutputError as error:
         lock.release()
-        return dataclasses.replace(read, notes=None, notes_fault=window_text(error)), None, ""
+        return dataclasses.replace(read, notes=None, notes_fault=fault_text(error)), None, ""
     return again, lock if is_held else None, holder
 
 
@@ -97,12 +97,12 @@ class _SessionReader:
         try:
             session = open_session(folder)
         except OutputError as error:
-            return _ReadFault(folder, window_text(error))
+            return _ReadFault(folder, fault_text(error))
         self._unclaimed.append(session)
         try:
             return _ReadSession(folder, session, read_notes(session.folder), "")
         except OutputError as error:
-            return _ReadSession(folder, session, None, window_text(error))
+            return _ReadSession(folder, session, None, fault_text(error))
 
     def claim(self, session: Session) -> None:
         """Leave closing this session to the caller."""
@@ -272,7 +272,7 @@ class ReviewPage(Page):
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
-        self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:
         self._requested = None
