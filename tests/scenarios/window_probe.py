@@ -53,12 +53,13 @@ class Probe:
             return
         self.frames += 1
         labels = {label for label, _ in card.chip.text.parts}
-        values = self.live.column.expression.bars._values
-        longest = {label for label, value in zip(header.expressions, values, strict=True) if value == max(values)}
+        bars = dict(zip(header.expressions, self.live.column.expression.bars.percents, strict=True))
+        longest = {label for label, percent in bars.items() if percent == max(bars.values())}
         shown = row.shown()
         over = shown.aleatoric is not None and shown.aleatoric > header.aleatoric_limit
-        if not labels & longest or (row.decision == Route.ACCEPT.value and over):
-            self.contradictions.append(f"frame {row.frame}: {sorted(labels)} over {sorted(longest)}, {row.decision}")
+        others = [label for label, percent in card.chip.text.parts if bars[label] != percent]
+        if not labels & longest or others or (row.decision == Route.ACCEPT.value and over):
+            self.contradictions.append(f"frame {row.frame}: {card.chip.text.parts} over {bars}, {row.decision}")
 
     def write(self) -> None:
         """Write the present state."""

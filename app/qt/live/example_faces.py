@@ -17,9 +17,10 @@ from engine.types import Decision, Reason
 
 #: Faces shown at most.
 EXAMPLES: Final = 6
-#: Side of a picture, width of a place and height of the row, in em.
+#: Side of a picture, least and largest width of a place, and height of the row, in em.
 _PICTURE_EM: Final = 3.2
 _PLACE_EM: Final = 6.6
+_WIDE_EM: Final = 10.0
 _HEIGHT_EM: Final = 4.9
 
 
@@ -70,9 +71,11 @@ class ExampleFaces(DrawnPanel):
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         places = min(max(int(self.width() // (_PLACE_EM * em)), 1), len(self._examples))
+        wide = min(self.width() / EXAMPLES if places == len(self._examples) else self.width() / places, _WIDE_EM * em)
+        wide = max(wide, _PLACE_EM * em)
         for place in range(places):
             example = self._examples[place * (len(self._examples) - 1) // max(places - 1, 1)]
-            box = QRectF(place * _PLACE_EM * em, 0.2 * em, _PLACE_EM * em, _HEIGHT_EM * em - 0.2 * em)
+            box = QRectF(place * wide, 0.2 * em, wide, _HEIGHT_EM * em - 0.2 * em)
             self._draw_one(painter, example, box)
 
     def _draw_one(self, painter: QPainter, example: ExampleFace, box: QRectF) -> None:

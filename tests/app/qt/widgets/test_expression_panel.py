@@ -298,3 +298,14 @@ def test_a_bar_has_the_pattern_of_its_expression(panel: ExpressionPanel) -> None
     assert count(panel.bars, plain) > count(panel.bars, marks) > 0
     neutral = theme.current().expression("neutral")
     assert count(panel.bars, QColor(*shade(neutral.red(), neutral.green(), neutral.blue()))) == 0
+
+
+@pytest.mark.parametrize("share", [0.985, 0.9851, 0.4949, 0.5051, 0.0149])
+def test_bars_and_card_show_the_same_number(panel: ExpressionPanel, chip: DecisionChip, share: float) -> None:
+    rest = (1 - share) / 7
+    row = dataclasses.replace(
+        ACCEPTED, shares=(share,), probabilities=(rest, share, rest, rest, rest, rest, rest, rest)
+    )
+    panel.show_row(row)
+    chip.show_row(row)
+    assert chip.text.parts == (("happiness", panel.bars.percents[1]),)
