@@ -57,9 +57,11 @@ class Probe:
         longest = {label for label, percent in bars.items() if percent == max(bars.values())}
         shown = row.shown()
         over = shown.aleatoric is not None and shown.aleatoric > header.aleatoric_limit
-        others = [label for label, percent in card.chip.text.parts if bars[label] != percent]
+        numbers = zip((label for label, _ in card.chip.text.parts), card.chip.percents, strict=True)
+        others = [label for label, percent in numbers if bars[label] != percent]
         if not labels & longest or others or (row.decision == Route.ACCEPT.value and over):
-            self.contradictions.append(f"frame {row.frame}: {card.chip.text.parts} over {bars}, {row.decision}")
+            shown = f"{sorted(labels)} {card.chip.percents} over {bars}"
+            self.contradictions.append(f"frame {row.frame}: {shown}, {row.decision}")
 
     def write(self) -> None:
         """Write the present state."""

@@ -50,6 +50,11 @@ class DecisionChip(DrawnPanel):
         """The content shown."""
         return self._text
 
+    @property
+    def percents(self) -> tuple[int, ...]:
+        """The number of each label, as the next repaint shows it."""
+        return self._percents
+
     def show_row(self, row: FaceRow | None) -> None:
         """Show the decision on a face; None before the first frame."""
         before, self._row = self._row, row
