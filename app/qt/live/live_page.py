@@ -253,7 +253,8 @@ class LivePage(Page):
             self.rec_label.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
         self._show_effect()
         figures = self.bridge.performance()
-        self._performance_button.setText(self.tr("{fps} fps").format(fps=f"{figures.fps_out:.0f}"))
+        rate = f"{figures.fps_out:.0f}" if self.bridge.state is LiveState.RUNNING else "–"
+        self._performance_button.setText(self.tr("{fps} fps").format(fps=rate))
         if self.performance.isVisible():
             self.performance.show_performance(figures, self.bridge.models)
 

@@ -184,6 +184,15 @@ def test_examples_follow_the_limits_also_while_paused_and_are_forgotten_with_blu
     assert running.bridge.examples(3) == ()
 
 
+def test_no_rate_is_shown_unless_a_source_runs(running, until):
+    button = running.page._performance_button
+    until(lambda: button.text().split()[0].isdecimal())
+    running.press(running.page.pause_action)
+    until(lambda: button.text() == "– fps")
+    running.press(running.page.start_action)
+    assert button.text() == "– fps"
+
+
 def test_limits_of_the_settings_reach_the_current_run(running, until):
     running.store.change(limits=Limits(0.25, 0.8))
     until(lambda: running.page.limits.limits == Limits(0.25, 0.8))
