@@ -26,7 +26,7 @@ from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, C
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
 from app.overlay.region import WHOLE, Region
 from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
-from app.overlay.words import CAPTION, ENGLISH, NO_FACE_TEXT, REJECT_TEXT, Words
+from app.overlay.words import CAPTION, ENGLISH, NO_FACE_TEXT, Words
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from engine.types import Float32, Route, UInt8
 
@@ -299,7 +299,7 @@ def _chip_of(row: FaceRow, tag: str, words: Words) -> _Chip:
         return _Chip("or", words.either(row.labels), bar, tag)
     if row.decision == LOW_QUALITY:
         return _Chip("camera", words.poor_image(row.quality_reasons), (), tag)
-    return _Chip("crossed", words.of(REJECT_TEXT), (), tag)
+    return _Chip("crossed", words.not_assessed(row.quality_reasons), (), tag)
 
 
 @functools.lru_cache(maxsize=512)

@@ -11,6 +11,7 @@ from engine.types import QualityReason
 
 NO_FACE_TEXT: Final = "No face in view"
 REJECT_TEXT: Final = "Not assessed: unlike training data"
+COVERED_TEXT: Final = "Not assessed: {reasons}"
 LOW_QUALITY_TEXT: Final = "Can't see well"
 REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.TOO_SMALL.value: "too small",
@@ -18,6 +19,9 @@ REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.BLURRED.value: "blurred",
     QualityReason.DARK.value: "too dark",
     QualityReason.CUT_OFF.value: "cut off",
+    QualityReason.MOUTH_COVERED.value: "mouth covered",
+    QualityReason.EYES_COVERED.value: "eyes covered",
+    QualityReason.SIDE_COVERED.value: "one side covered",
 }
 #: Heading of the units without sufficient evidence.
 CAPTION: Final = "not trusted"
@@ -27,7 +31,7 @@ BECAUSE: Final = "{problem}: {reasons}"
 #: All of them, for a translator.
 TEXTS: Final = (
     *(*EXPRESSION_ADJECTIVES, NO_FACE_TEXT, REJECT_TEXT, LOW_QUALITY_TEXT, *REASON_TEXTS.values()),
-    *(CAPTION, EITHER, BECAUSE, DISCLAIMER),
+    *(COVERED_TEXT, CAPTION, EITHER, BECAUSE, DISCLAIMER),
 )
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 
@@ -57,8 +61,16 @@ class Words:
 
     def poor_image(self, reasons: tuple[str, ...]) -> str:
         """Why a face is not seen well; at most two reasons."""
-        problem, why = self.of(LOW_QUALITY_TEXT), ", ".join(self.of(REASON_TEXTS[reason]) for reason in reasons[:2])
+        problem, why = self.of(LOW_QUALITY_TEXT), self._reasons(reasons)
         return self.of(BECAUSE).format(problem=problem, reasons=why) if why else problem
+
+    def not_assessed(self, reasons: tuple[str, ...]) -> str:
+        """That a face gets no label, and which part of it is covered, if that is known."""
+        why = self._reasons(reasons)
+        return self.of(COVERED_TEXT).format(reasons=why) if why else self.of(REJECT_TEXT)
+
+    def _reasons(self, reasons: tuple[str, ...]) -> str:
+        return ", ".join(self.of(REASON_TEXTS[reason]) for reason in reasons[:2])
 
 
 ENGLISH: Final = Words()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.types import Float64, Int64
+from engine.uncertainty import entropy
 from training.corruptions.catalogue import FAMILIES
 from training.data.fer2013 import majority_labels, vote_shares
 from training.evaluation.uncertainty_tables import Scores, ShiftedScores
@@ -23,6 +24,8 @@ from training.metrics.bootstrap import Draws, Figure, drawn_mean, figure_of, rat
 
 #: Recall of the faces that the raters find ambiguous at which precision is quoted.
 _RECALL: Final = 0.75
+
+_PANELS: Final = 50
 
 Flags = npt.NDArray[np.bool_]
 
@@ -57,6 +60,7 @@ class AmbiguityFigures:
     recall: Figure
     precision_at_recall_75: Figure  # of aleatoric uncertainty at any limit
     rejected_but_ambiguous: Figure  # among the rejected clean faces
+    panel_precision_at_recall_75: float  # of the raters themselves, see `panel_precision`
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,25 @@ def ambiguity_figures(clean: Scores, votes: Int64, limits: RouteLimits, draws: D
         recall=figure_of(_share(draws, called & truth, truth), int(truth.sum())),
         precision_at_recall_75=figure_of(at_recall, n),
         rejected_but_ambiguous=figure_of(_share(draws, rejected & truth, rejected), int(rejected.sum())),
+        panel_precision_at_recall_75=panel_precision(votes),
     )
+
+
+def panel_precision(votes: Int64, seed: int = 0) -> float:
+    """How well the votes (N, 10) of one panel of raters find the faces that a second one finds ambiguous.
+
+    The second panel is drawn, with as many votes, from the shares of the first, fifty times; the score is the entropy
+    of the first one's votes. A model that knew how the votes are distributed would do about as well.
+    """
+    shares = vote_shares(votes).astype(np.float64)
+    shares /= shares.sum(1, keepdims=True)
+    counts, random = votes[:, : shares.shape[1]].sum(1), np.random.default_rng(seed)
+    found = []
+    for _ in range(_PANELS):
+        second = random.multinomial(counts, shares)
+        ambiguous = second.max(1) / second.sum(1) <= AMBIGUOUS_TOP_SHARE
+        found.append(precision_at_recall(entropy(shares), ambiguous))
+    return float(np.mean(found))
 
 
 def precision_at_recall(scores: Float64, truth: Flags, counts: Float64 | None = None, recall: float = _RECALL) -> float:

@@ -299,3 +299,11 @@ def test_the_words_can_be_translated_and_are_drawn(decision: str) -> None:
     Overlay(header, OverlayParts(units=False, disclaimer=False, words=words)).draw(other, [row])
     assert (english != other).any()
     assert ENGLISH.of(REJECT_TEXT) == REJECT_TEXT
+
+
+def test_a_covered_part_changes_the_text_of_a_rejected_face(header: SessionHeader) -> None:
+    (plain,) = rows("reject")
+    texts = [
+        drawn(header, (dataclasses.replace(plain, quality_reasons=reasons),)) for reasons in ((), ("mouth_covered",))
+    ]
+    assert not np.array_equal(*texts)

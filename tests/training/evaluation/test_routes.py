@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from training.corruptions.catalogue import CORRUPTIONS, FAMILIES
 from training.evaluation.routes import (
     RouteLimits,
     ambiguity_figures,
+    panel_precision,
     precision_at_recall,
     route_row,
     route_table,
@@ -61,6 +64,22 @@ def test_ambiguity_is_measured_against_the_raters() -> None:
     assert figures.precision.value == 0.5
     assert figures.recall.value == 0.5
     assert figures.rejected_but_ambiguous.value == 1.0
+
+
+def test_raters_who_all_agree_or_divide_evenly_find_each_others_ambiguous_faces() -> None:
+    votes = np.zeros((40, 10), np.int64)
+    votes[:30, 0] = 10  # never ambiguous, whoever is asked
+    votes[30:, :5] = 2
+    assert panel_precision(votes) > 0.9
+
+
+def test_close_calls_keep_raters_from_finding_each_others_ambiguous_faces() -> None:
+    votes = np.zeros((300, 10), np.int64)
+    votes[:, 0], votes[:, 1] = 6, 4  # a second panel finds a part of them ambiguous, and nothing says which
+    found = panel_precision(votes)
+    chance = math.comb(10, 5) * 0.6**5 * 0.4**5  # five votes each
+    assert found == pytest.approx(chance, abs=0.03)
+    assert found == panel_precision(votes)
 
 
 def test_precision_at_recall_counts_resampled_faces() -> None:
