@@ -41,8 +41,8 @@ LIMIT_S = 60.0
 class User:
     """The window under test and its keyboard."""
 
-    def __init__(self, display: str, folder: Path, *arguments: str, probed: bool = True) -> None:
-        """Open the window with these arguments; ``probed`` ones write what they show, see window_probe.py."""
+    def __init__(self, display: str, folder: Path, *arguments: str) -> None:
+        """Open the window with these arguments; it writes what it shows, see window_probe.py."""
         self.recordings = folder / "Mien"
         preferences = folder / "desktop.json"
         save_preferences(
@@ -59,9 +59,7 @@ class User:
         self.state_file = folder / "state.json"
         self.output = folder / "output.txt"
         with self.output.open("w") as output:
-            command = [sys.executable, "-m", "app", *arguments]
-            if probed:
-                command[1:3] = [str(PROBE), str(self.state_file)]
+            command = [sys.executable, str(PROBE), str(self.state_file), *arguments]
             self.program = subprocess.Popen(command, env=self.environment, cwd=folder, stderr=output, stdout=output)
         self.focus()
 
@@ -74,6 +72,12 @@ class User:
     def focus(self, title: str = "^Mien") -> None:
         """Give a window the keyboard focus."""
         self.xdotool("windowfocus", "--sync", self.window(title))
+
+    def focus_after(self, title: str) -> None:
+        """Give the main window the focus once a dialog is closed, which would take it back."""
+        search = ("search", "--all", "--onlyvisible", "--pid", str(self.program.pid), "--name", title)
+        self.until(lambda: not self.xdotool(*search).split(), f"the end of {title}")
+        self.focus()
 
     def window(self, title: str = "^Mien") -> str:
         """The number that X gave a window of this program."""
@@ -98,7 +102,7 @@ class User:
         end_s = time.monotonic() + LIMIT_S
         while not (found := poll()):
             assert self.program.poll() is None, f"the program ended: {self.output.read_text()}"
-            assert time.monotonic() < end_s, f"timed out waiting for {what}: {self.output.read_text()}"
+            assert time.monotonic() < end_s, f"timed out waiting for {what}: {self.state()} {self.output.read_text()}"
             if keys:
                 self.press(*keys)
             time.sleep(0.3 if keys else 0.1)
@@ -113,6 +117,12 @@ class User:
         image = cv2.imread(str(path))
         assert image is not None
         return image
+
+    def pause(self) -> None:
+        """Pause Live, and let the frame on its way arrive."""
+        self.press("space")
+        self.until(lambda: self.state()["live"]["state"] == "paused", "a pause")
+        time.sleep(0.5)
 
     def record(self, frames: int) -> Path:
         """Record at least so many frames; returns the finished folder."""
@@ -160,10 +170,10 @@ def open_window(face_models: None, tmp_path: Path) -> Iterator[Open]:
         display = f":{number.readline().strip()}"
     users: list[User] = []
 
-    def make(*arguments: str, probed: bool = True) -> User:
+    def make(*arguments: str) -> User:
         folder = tmp_path / str(len(users))
         folder.mkdir()
-        users.append(User(display, folder, *arguments, probed=probed))
+        users.append(User(display, folder, *arguments))
         return users[-1]
 
     try:
@@ -177,11 +187,10 @@ def open_window(face_models: None, tmp_path: Path) -> Iterator[Open]:
 
 
 def test_watch_a_clip_move_a_limit_record_review_and_export(open_window: Open) -> None:
-    user = open_window("live", "demo", probed=False)
+    user = open_window("live", "demo")
     # Pause freezes the image, a step advances it.
     user.until(lambda: list(user.recordings.glob("mien-*.png")), "the first image", keys=("s",))
-    user.press("space")
-    user.snapshot()  # the current frame is still shown
+    user.pause()
     first, second = user.snapshot(), user.snapshot()
     np.testing.assert_array_equal(first, second)
     for _ in range(60):  # the demo is motionless now and then
@@ -207,9 +216,11 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(open_window: Open) -
     results = (plain / "faces.csv").read_bytes()
     user.press("ctrl+shift+o")
     user.focus("^Open session")
-    user.xdotool("type", "--delay", "20", str(plain))
+    time.sleep(1.0)  # until the field for the name has the focus
+    user.xdotool("type", "--delay", "40", plain.name)  # the dialog opens where recordings are
+    time.sleep(1.0)  # the dialog completes the name while it reads the folder
     user.press("Return")
-    user.focus()
+    user.focus_after("^Open session")
     notes = plain / "review.json"
     user.until(notes.exists, "a marker", keys=("m",))
     user.press("Home", "i", *(10 * ["Right"]), "o", "2")
@@ -227,7 +238,7 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(open_window: Open) -
     assert (plain / "faces.csv").read_bytes() == results
 
     user.press("Escape")
-    user.focus()
+    user.focus_after("^Export")
     user.press("ctrl+q")
     assert user.program.wait(LIMIT_S) == 0
     assert "Traceback" not in user.output.read_text()
@@ -288,9 +299,7 @@ def test_faces_are_chosen_while_paused_labels_agree_with_bars_and_all_fits_a_sma
     user = open_window("live", str(write_two_faces(tmp_path / "two faces.mp4")))
     user.until(lambda: len(user.state()["live"]["faces"]) == 2, "two faces")
     user.focus()
-    user.press("space")
-    user.until(lambda: user.state()["live"]["state"] == "paused", "a pause")
-    time.sleep(0.5)  # for the frame on its way
+    user.pause()
     before, places = user.state()["live"]["followed"], user.state()["live"]["faces"]
     other = next(int(face) for face in places if int(face) != before)
     user.press("f")

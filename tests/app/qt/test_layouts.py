@@ -93,5 +93,5 @@ def test_a_layout_chosen_in_live_is_that_of_review_too(make: Make) -> None:
     live.chooser.activated.emit(1)
     assert (live.chosen, review.chosen) == (WorkspaceLayout.RESEARCH, WorkspaceLayout.RESEARCH)
     fixture.window.show_page("review")
-    QTest.keyClick(fixture.window, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    review.actions_of_layout[2].trigger()
     assert (live.chosen, review.chosen) == (WorkspaceLayout.PRESENTATION, WorkspaceLayout.PRESENTATION)
