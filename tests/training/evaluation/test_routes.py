@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from training.corruptions.catalogue import CORRUPTIONS, FAMILIES
 from training.evaluation.routes import (
     RouteLimits,
     ambiguity_figures,
+    blurred_images,
     panel_precision,
     precision_at_recall,
     route_row,
@@ -46,6 +49,21 @@ def test_without_labels_nothing_is_right_or_wrong() -> None:
     found = scores([0.1], [0.1], [0])
     assert route_row("news", [found], LIMITS, draw(1, 5)).accepted_right is None
     assert route_row("news", [found], LIMITS, draw(1, 5), np.array([-1])).accepted_right is None
+
+
+def test_blurred_images_are_not_assessed_whatever_the_model_thinks() -> None:
+    sure = replace(scores([0.1, 0.1, 0.9], [0.0, 0.0, 0.0], [0, 1, 0]), blurred=np.array([False, True, False]))
+    row = route_row("blur", [sure], LIMITS, draw(3, 20), np.array([0, 0, 0]))
+    assert row.rejected.value == pytest.approx(2 / 3)
+    assert row.accepted.value == pytest.approx(1 / 3)
+    assert row.accepted_right is not None
+    assert (row.accepted_right.value, row.accepted_right.n) == (1.0, 1)
+
+
+def test_blur_is_what_the_engine_calls_blur() -> None:
+    sharp = np.kron(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8), np.ones((6, 6), np.uint8))
+    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 4), np.uint8)
+    assert blurred_images(np.stack([sharp, soft])).tolist() == [False, True]
 
 
 def test_versions_of_one_face_count_together() -> None:
