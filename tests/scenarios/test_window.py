@@ -237,6 +237,7 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(open_window: Open) -
     assert {row["excluded"] for row in rows} == {"0", "1"}
     assert (plain / "faces.csv").read_bytes() == results
 
+    user.focus("^Export")
     user.press("Escape")
     user.focus_after("^Export")
     user.press("ctrl+q")
