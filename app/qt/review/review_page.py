@@ -15,9 +15,12 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
+from app.qt.review.codes_dialog import CodesDialog
 from app.qt.review.export_dialog import ExportDialog
+from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
+from app.qt.review.summary_maker import SummaryMaker, show_in_browser
 from app.qt.start.action_card import LinkButton
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
@@ -33,6 +36,7 @@ from app.review.session import Session, open_session
 from app.review.timeline_layout import clock_text
 from app.session.folder import SessionFolder, dropped_session, is_session
 from app.session.lock import FileLock, owner_of
+from app.settings.codes import EventCode
 from engine.errors import OutputError, Remedy
 
 _TOPIC: Final = "review-session"
@@ -125,9 +129,13 @@ class ReviewPage(Page):
         *,
         ask_for_session: Ask | None = None,
         open_clip: Callable[[Path], Clip] = ClipReader,
+        show_page: Callable[[Path], object] = show_in_browser,
+        ask_name: AskName = ask_for_name,
     ) -> None:
         super().__init__(parent)
         self._store = store
+        self._show_page = show_page
+        self._summary_maker: SummaryMaker | None = None
         self._ask = ask_for_session or session_dialog(store)
         self._requested: Path | None = None
         self._export_dialog: ExportDialog | None = None
@@ -137,8 +145,16 @@ class ReviewPage(Page):
         self._export = self.make_action(
             self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
         )
-        self._export.setEnabled(False)
-        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, layout=WorkspaceLayout(store.now.layout))
+        self._summary = self.make_action(
+            self.tr("Summary"),
+            "Ctrl+P",
+            self.show_summary,
+            self.tr("Shares, counts, episodes and the longest ambiguous stretches on one page that can be printed"),
+        )
+        for action in (self._export, self._summary):
+            action.setEnabled(False)
+        layout = WorkspaceLayout(store.now.layout)
+        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
         self._stack = QStackedWidget()
@@ -147,7 +163,12 @@ class ReviewPage(Page):
         self.desk.noticed.connect(self.noticed)
         self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
         self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
+        self.desk.codes_requested.connect(self.edit_codes)
         self.chooser.session_chosen.connect(self.open_path)
+        self._taken_keys = frozenset(
+            key for action in self.page_actions() if len(key := action.shortcut().toString()) == 1
+        )
+        self.desk.event_keys.set_codes(store.now.codes, self._taken_keys)
 
     @property
     def session_title(self) -> str:
@@ -160,7 +181,7 @@ class ReviewPage(Page):
 
     def page_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (self._open, self._export, *self.desk.desk_actions)
+        return (self._open, self._export, self._summary, *self.desk.desk_actions)
 
     def enter(self) -> None:
         """Update the recent sessions."""
@@ -199,10 +220,31 @@ class ReviewPage(Page):
         if session is None:
             return
         self.desk.pause()
-        self._close_export()
+        self._close_dialog()
         self._export_dialog = ExportDialog(session, self.desk.notes, self)
-        self._export_dialog.finished.connect(self._close_export)
+        self._export_dialog.finished.connect(self._close_dialog)
         self._export_dialog.open()
+
+    def show_summary(self) -> None:
+        """Write the summary page of the session, and open it in the browser."""
+        session = self.desk.session
+        if session is None:
+            return
+        if self._summary_maker is None:
+            self._summary_maker = SummaryMaker(self, show=self._show_page)
+            self._summary_maker.noticed.connect(self.noticed)
+        self._summary_maker.make(session, self.desk.notes)
+
+    def edit_codes(self) -> None:
+        """Let the user change the codes of events."""
+        dialog = CodesDialog(self._store.now.codes, self._taken_keys, self)
+        dialog.accepted.connect(lambda: self._use_codes(dialog.codes))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _use_codes(self, codes: tuple[EventCode, ...]) -> None:
+        self._store.change(codes=codes)
+        self.desk.event_keys.set_codes(codes, self._taken_keys)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
         """Accept session folders."""
@@ -233,7 +275,8 @@ class ReviewPage(Page):
         read, lock, holder = _with_lock(read)
         opened = OpenedSession(read.session, read.notes, lock, read_only=bool(holder))
         self.desk.show_session(opened, self._store.now.coder)
-        self._export.setEnabled(True)
+        for action in (self._export, self._summary):
+            action.setEnabled(True)
         self._store.remember_session(read.folder)
         self._title.setText(self._title_of(read.session))
         self._stack.setCurrentIndex(1)
@@ -242,6 +285,14 @@ class ReviewPage(Page):
         self._show_warnings(read, holder)
 
     def _close_export(self) -> None:
+        """Stop all that writes files of the session."""
+        if self._summary_maker is not None:
+            self._summary_maker.close()
+            self._summary_maker.deleteLater()
+            self._summary_maker = None
+        self._close_dialog()
+
+    def _close_dialog(self) -> None:
         if self._export_dialog is not None:
             self._export_dialog.shutdown()
             self._export_dialog.deleteLater()
@@ -280,7 +331,7 @@ class ReviewPage(Page):
         desk_page = QWidget()
         workspace = self.desk.workspace
         chips = [chip_button(chip) for chip in self.desk.overlay_actions]
-        buttons = [ActionButton(action) for action in (self._open, self._export)]
+        buttons = [ActionButton(action) for action in (self._open, self._export, self._summary)]
         parts = (self._title, *chips, *buttons, workspace.chooser, *workspace.switches)
         column = QVBoxLayout(desk_page)
         column.setContentsMargins(4, 2, 0, 0)

@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QSplitter
 
 from app.qt.preference_store import PreferenceStore
+from app.qt.review.codes_dialog import CodesDialog
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
 from app.qt.start.action_card import LinkButton
@@ -25,6 +26,7 @@ from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, w
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
@@ -722,3 +724,135 @@ def test_time_series_and_timeline_show_the_same_face_time_range_and_notes(opened
     assert desk.timeline.scale.span_s == pytest.approx(20.0)
     press(opened, "M")
     assert desk.series.axis.notes == desk.notes
+
+
+def test_the_summary_page_is_written_and_opened(qtbot, store: PreferenceStore, folder: Path, until: Until) -> None:
+    pages: list[Path] = []
+    shown = ReviewPage(store, open_clip=FakeClip, show_page=pages.append)
+    qtbot.addWidget(shown)
+    notices: list[Notice] = []
+    shown.noticed.connect(notices.append)
+    shown.show()
+    try:
+        shown.open_path(folder)
+        until(lambda: shown.desk.session is not None)
+        for _ in range(2):  # the second replaces the first
+            pages.clear()
+            press(shown, "Ctrl+P")
+            until(lambda: bool(pages))
+            assert pages == [folder / "review" / "summary.html"]
+            assert "ambiguous" in pages[0].read_text(encoding="utf-8")
+        assert [action.text for action in notices[-1].actions] == ["Open", "Show folder"]
+        (folder / "review" / "summary.html").unlink()
+        (folder / "review" / "summary.html").mkdir()
+        press(shown, "Ctrl+P")
+        until(lambda: notices[-1].severity is Severity.ERROR)
+    finally:
+        shown.shutdown()
+
+
+@pytest.fixture
+def named(
+    qtbot, store: PreferenceStore, folder: Path, until: Until
+) -> Iterator[tuple[ReviewPage, list[str | None], list[Notice]]]:
+    """A page with an open session, which takes names from a list, and its notices."""
+    names: list[str | None] = []
+    shown = ReviewPage(store, open_clip=FakeClip, ask_name=lambda parent, face_id, now, known: names.pop(0))
+    qtbot.addWidget(shown)
+    notices: list[Notice] = []
+    shown.noticed.connect(notices.append)
+    shown.resize(1080, 740)
+    shown.show()
+    shown.open_path(folder)
+    until(lambda: shown.desk.session is not None and shown.desk.shown is not None)
+    yield shown, names, notices
+    shown.shutdown()
+
+
+def test_a_face_gets_a_name_that_all_panels_show(named: tuple[ReviewPage, list[str | None], list[Notice]]) -> None:
+    page, names, _ = named
+    desk = page.desk
+    face_id = desk.timeline.selected
+    names += [" Ada ", None, ""]
+    press(page, "Shift+F")
+    assert desk.notes.name_of(face_id) == "Ada"
+    assert any(card.head.name == f"Ada · Face {face_id}" for card in desk.face_column.cards.cards)
+    desk.mark_range(1.0, 2.0)
+    assert desk.notes_panel.range_text.startswith(f"Ada · Face {face_id}")
+    press(page, "Shift+F")  # cancelled
+    assert desk.notes.name_of(face_id) == "Ada"
+    press(page, "Shift+F")  # an empty name removes it
+    assert desk.notes.names == ()
+    press(page, "Ctrl+Z")
+    assert desk.notes.name_of(face_id) == "Ada"
+
+
+def test_two_faces_in_one_frame_are_not_one_person(
+    named: tuple[ReviewPage, list[str | None], list[Notice]],
+) -> None:
+    page, names, notices = named
+    desk = page.desk
+    assert desk.session is not None
+    first, second = (face.face_id for face in desk.session.faces[:2])
+    shared = np.intersect1d(desk.session.faces[0].positions, desk.session.faces[1].positions)
+    assert len(shared)
+    names += ["Ada", "Ada", "Bo"]
+    desk.timeline.face_chosen.emit(first)
+    press(page, "Shift+F")
+    desk.timeline.face_chosen.emit(second)
+    press(page, "Shift+F")
+    assert desk.notes.name_of(second) == ""
+    assert "is in view together" in notices[-1].text
+    press(page, "Shift+F")
+    assert desk.notes.name_of(second) == "Bo"
+
+
+def test_codes_have_keys_that_mark_moments_and_stretches(opened: ReviewPage, store: PreferenceStore) -> None:
+    desk = opened.desk
+    press(opened, "Ctrl+K")
+    dialog = opened.findChild(CodesDialog)
+    assert dialog is not None
+    dialog.add.click()
+    dialog.accept()
+    assert dialog.isVisible()  # a code needs a name
+    assert dialog.fault.isVisible()
+    for row, (key, name) in enumerate((("s", "stimulus"), ("D", "blink"))):
+        if row:
+            dialog.add.click()
+        dialog.table.item(row, 0).setText(key)
+        dialog.table.item(row, 1).setText(name)
+    dialog.table.item(0, 2).setCheckState(Qt.CheckState.Checked)
+    dialog.accept()
+    stimulus, blink = desk.event_keys.codes
+    assert store.now.codes == (stimulus, blink) == (EventCode("S", "stimulus", True), EventCode("D", "blink"))
+    desk.go_to(3.0)
+    desk.event_keys.action_of(stimulus).trigger()
+    desk.go_to(1.0)
+    desk.event_keys.action_of(blink).trigger()
+    assert desk.event_keys.action_of(stimulus).isChecked()
+    assert desk.notes.markers == (Marker(1.0, "blink"),)
+    desk.event_keys.action_of(stimulus).trigger()  # ended before its start: the order does not matter
+    assert not desk.event_keys.action_of(stimulus).isChecked()
+    event = desk.notes.events[0]
+    assert (event.start_s, event.end_s, event.code) == (pytest.approx(1.0), pytest.approx(3.1), "stimulus")
+    press(opened, "Ctrl+Z")
+    assert desk.notes.events == ()
+    press(opened, "Ctrl+Shift+Z")
+    desk.notes_panel.notes.choose(event)
+    press(opened, "Del")
+    assert desk.notes.events == ()
+
+
+def test_a_key_of_review_cannot_be_a_code(opened: ReviewPage) -> None:
+    press(opened, "Ctrl+K")
+    dialog = opened.findChild(CodesDialog)
+    assert dialog is not None
+    dialog.add.click()
+    assert dialog.table.item(0, 0).text() == "C"  # A and B do something else
+    dialog.table.item(0, 0).setText("N")
+    dialog.table.item(0, 1).setText("nod")
+    dialog.accept()
+    assert "used by Review" in dialog.fault.text()
+    dialog.remove.click()
+    dialog.accept()
+    assert opened.desk.event_keys.codes == ()

@@ -37,7 +37,7 @@ def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
         action.triggered.connect(lambda: triggered.append(text))
         return action
 
-    notes_panel = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    notes_panel = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"), QWidget())
     qtbot.addWidget(notes_panel)
     yield notes_panel
     owner.close()

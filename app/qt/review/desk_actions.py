@@ -1,0 +1,91 @@
+"""The actions of the review desk that need only a session: playback, range, faces and zoom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtGui import QAction
+
+from app.qt.widgets.glyph_button import Glyph
+
+if TYPE_CHECKING:
+    from app.qt.review.review_desk import ReviewDesk
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackActions:
+    """The actions, and where they have buttons."""
+
+    all: tuple[QAction, ...]  # in menu order
+    buttons: dict[Glyph, QAction]  # of the transport bar
+    zooms: tuple[QAction, QAction, QAction, QAction]  # in, out, whole session, marked range
+    large_series: QAction  # checkable
+
+
+def playback_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> PlaybackActions:
+    """Make the actions of a desk; ``make`` registers each with the page."""
+    tr = desk.tr
+    play = make(tr("Play or pause"), "Space", desk.toggle)
+    back = make(tr("Frame back"), "Left", partial(desk.step, -1))
+    forward = make(tr("Frame forward"), "Right", partial(desk.step, 1))
+    five_back = make(tr("Five frames back"), "Ctrl+Left", partial(desk.step, -5))
+    five_forward = make(tr("Five frames forward"), "Ctrl+Right", partial(desk.step, 5))
+    uncertain = make(
+        tr("Next uncertain moment"),
+        "N",
+        desk.go_to_uncertain,
+        tr("Go to where the chosen face is next ambiguous or not assessed"),
+    )
+    second_back = make(tr("Second back"), "Shift+Left", partial(desk.skip, -1.0))
+    second_forward = make(tr("Second forward"), "Shift+Right", partial(desk.skip, 1.0))
+    start = make(tr("Go to start"), "Home", partial(desk.go_to, 0.0))
+    end = make(tr("Go to end"), "End", desk.go_to_end)
+    backwards = partial(desk.shuttle, -1)
+    reverse = make(tr("Play backwards"), "J", backwards, tr("Play backwards; press again to double the speed"))
+    stop = make(tr("Pause"), "K", desk.pause)
+    forwards = partial(desk.shuttle, 1)
+    shuttle = make(tr("Play forwards"), "L", forwards, tr("Play forwards; press again to double the speed"))
+    mark_in = make(tr("Start of range"), "I", desk.mark_in)
+    mark_out = make(tr("End of range"), "O", desk.mark_out)
+    next_face = make(tr("Next face"), "F", desk.choose_next_face)
+    zoom = make(tr("Zoom"), "Z", desk.toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves"))
+    zooms = (
+        make(tr("Zoom in"), "+", lambda: desk.timeline.zoom(1), tr("Show less time on the timeline")),
+        make(tr("Zoom out"), "-", lambda: desk.timeline.zoom(-1), tr("Show more time on the timeline")),
+        make(tr("Whole session"), "A", lambda: desk.timeline.zoom_out_full()),
+        make(tr("Zoom to range"), "Shift+A", lambda: desk.timeline.zoom_to_range(), tr("Show the marked range alone")),
+    )
+    large_series = make(
+        tr("Time series"),
+        "T",
+        desk.toggle_series,
+        tr("Plots of expressions, uncertainties, units and pose over time; again: as before"),
+    )
+    large_series.setCheckable(True)
+    actions = (
+        *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
+        *(reverse, stop, shuttle, mark_in, mark_out, next_face, zoom, *zooms, large_series),
+    )
+    buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
+    return PlaybackActions(actions, buttons, zooms, large_series)
+
+
+def overlay_actions(make: Callable[..., QAction], apply: Callable[[], None]) -> tuple[QAction, ...]:
+    """Make the switches of what is drawn over the image, and of the blur, which call ``apply``."""
+    tr = partial(QCoreApplication.translate, "mien")
+    texts = (
+        (tr("Boxes"), "B", tr("Boxes around faces")),
+        (tr("Labels"), "Shift+B", tr("Labels and decisions over the picture")),
+        (tr("Units"), "U", tr("Action units over the picture")),
+        (tr("Pose"), "H", tr("Axes of the head; the white one is its direction")),
+        (tr("Blur"), "Shift+X", tr("Blur faces in this view; the export writes a video with blurred faces")),
+    )
+    switches = tuple(make(text, key, apply, tip) for text, key, tip in texts)
+    for place, switch in enumerate(switches):
+        switch.setCheckable(True)
+        switch.setChecked(place < 2)  # the units are shown beside the picture
+    return switches
