@@ -281,6 +281,23 @@ def read_notes(folder: SessionFolder) -> Notes:
         raise _damaged(folder.notes, str(error)) from error
 
 
+def read_other_notes(path: Path, folder: SessionFolder) -> Notes:
+    """Read notes that another person made on the run in a folder.
+
+    Raises:
+        OutputError: there are none, they cannot be read, or belong to another run.
+    """
+    content = _read(path)
+    if content is None:
+        raise OutputError(f"{path} does not exist: choose the review.json of the other person")
+    if content.run not in (None, run_mark(folder)):
+        raise OutputError(f"{path} belongs to another run: both must label the same results of this source")
+    try:
+        return content.notes()
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+
+
 def write_notes(folder: SessionFolder, notes: Notes) -> None:
     """Write review.json atomically.
 

@@ -1,4 +1,4 @@
-"""The actions of the review desk that need only a session: playback, range, faces and zoom."""
+"""The actions of the review desk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
 
+from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.glyph_button import Glyph
+from app.review.notes import HUMAN_LABELS, UNCLEAR
+from engine.facs import EXPRESSIONS
 
 if TYPE_CHECKING:
     from app.qt.review.review_desk import ReviewDesk
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackActions:
-    """The actions, and where they have buttons."""
+    """The actions that need only a session, and where they have buttons."""
 
     all: tuple[QAction, ...]  # in menu order
     buttons: dict[Glyph, QAction]  # of the transport bar
@@ -72,6 +75,48 @@ def playback_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> Playback
     )
     buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
     return PlaybackActions(actions, buttons, zooms, large_series)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteActions:
+    """The actions that change notes, or use them."""
+
+    all: tuple[QAction, ...]  # in menu order
+    labels: dict[str, QAction]  # by label, for each of notes.HUMAN_LABELS
+    exclude: QAction
+    remove: QAction
+    codes: QAction
+    compare: QAction
+
+
+def note_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> NoteActions:
+    """Make the actions of a desk that change notes; ``make`` registers each with the page."""
+    tr = desk.tr
+    marker = make(tr("Add marker"), "M", desk.add_marker, tr("Mark this moment"))
+    exclude = make(
+        tr("Exclude range"), "X", desk.exclude_range, tr("Leave the range out of agreement and reviewed tables")
+    )
+    labels = {}
+    for label in HUMAN_LABELS:
+        key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
+        text = tr("Label as {label}").format(label=label_text(label))
+        labels[label] = make(text, key, partial(desk.label_range, label))
+    remove = make(tr("Delete selected note"), "Del", desk.remove_note)
+    rename = make(tr("Rename selected marker"), "F2", desk.edit_marker)
+    name = make(
+        tr("Name face…"), "Shift+F", desk.name_face, tr("Name the chosen face; faces of one name are one person")
+    )
+    codes = make(tr("Event codes…"), "Ctrl+K", desk.codes_requested.emit, tr("Your own keys for events"))
+    compare = make(
+        tr("Compare with a person…"),
+        "Ctrl+M",
+        desk.coder_requested.emit,
+        tr("Kappa with the labels of another person"),
+    )
+    undo = make(tr("Undo"), "Ctrl+Z", desk.undo)
+    redo = make(tr("Redo"), "Ctrl+Shift+Z", desk.redo)
+    actions = (marker, exclude, *labels.values(), remove, rename, name, codes, compare, undo, redo)
+    return NoteActions(actions, labels, exclude, remove, codes, compare)
 
 
 def overlay_actions(make: Callable[..., QAction], apply: Callable[[], None]) -> tuple[QAction, ...]:

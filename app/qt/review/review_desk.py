@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.overlay.overlay import OverlayParts, face_at
 from app.overlay.region import WHOLE, Region
 from app.qt.review.agreement_box import AgreementScorer
-from app.qt.review.desk_actions import overlay_actions, playback_actions
+from app.qt.review.desk_actions import note_actions, overlay_actions, playback_actions
 from app.qt.review.event_keys import EventKeys
 from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.note_store import NoteStore
@@ -33,13 +32,12 @@ from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
-from app.review.notes import HUMAN_LABELS, UNCLEAR, Event, Exclusion, FaceName, HumanLabel, Marker, Notes
+from app.review.notes import Event, Exclusion, FaceName, HumanLabel, Marker, Notes
 from app.review.people import clash_s, names_in_use
 from app.review.session import Session
 from app.review.timeline_layout import clock_text
 from app.session.lock import FileLock
 from app.settings.codes import EventCode
-from engine.facs import EXPRESSIONS
 
 #: As `app.qt.widgets.page.Page.make_action`: text, shortcut, slot and, optionally, tooltip.
 MakeAction = Callable[..., QAction]
@@ -69,6 +67,8 @@ class ReviewDesk(QWidget):
     coder_changed = Signal(str)
     #: The user wants to change the codes of events.
     codes_requested = Signal()
+    #: The user wants to compare with the notes of another person.
+    coder_requested = Signal()
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class ReviewDesk(QWidget):
         self.video = VideoView()
         self._playback = playback_actions(self, make_action)
         self.overlay_actions = overlay_actions(make_action, self._apply_overlay)
-        labels, exclude, remove = self._make_note_actions(make_action)
-        self.event_keys = EventKeys(make_action, self._edit_codes)
+        self._noting = note_actions(self, make_action)
+        self.event_keys = EventKeys(make_action, self._noting.codes)
         self.transport = TransportBar(self._playback.buttons)
         self.timeline_box = TimelineBox(self._playback.zooms[:3])
         self.timeline = self.timeline_box.timeline
@@ -103,7 +103,7 @@ class ReviewDesk(QWidget):
         self.series = self.series_box.series
         self.face_column, self.units_page = FaceColumn(), UnitsPage()
         self.units = self.units_page.panel
-        self.notes_panel = NotesPanel(labels, exclude, remove, self.event_keys)
+        self.notes_panel = NotesPanel(self._noting, self.event_keys)
         self._enable_actions(session=False, notes=False)
         self._lay_out(make_action, layout)
         self._connect()
@@ -153,6 +153,7 @@ class ReviewDesk(QWidget):
         self._apply_overlay()
         self.notes_panel.show_coder(self.notes.coder)
         self.notes_panel.allow_changes(can_change)
+        self.notes_panel.agreement.show_coders(None)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
         self.face_column.set_header(session.header)
         self.units.set_header(session.header)
@@ -193,28 +194,7 @@ class ReviewDesk(QWidget):
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
         layout = self.workspace.actions_of_layout
-        return (*self._playback.all, *self._note_actions, *self.overlay_actions, *layout)
-
-    def _make_note_actions(self, make: MakeAction) -> tuple[dict[str, QAction], QAction, QAction]:
-        """Make the actions that change notes; return those with buttons in the panels."""
-        tr = self.tr
-        marker = make(tr("Add marker"), "M", self.add_marker, tr("Mark this moment"))
-        exclude = make(
-            tr("Exclude range"), "X", self.exclude_range, tr("Leave the range out of agreement and reviewed tables")
-        )
-        labels = {label: self._make_label_action(make, label) for label in HUMAN_LABELS}
-        remove = make(tr("Delete selected note"), "Del", self._remove_note)
-        rename = make(tr("Rename selected marker"), "F2", self._edit_marker)
-        name = make(
-            tr("Name face…"), "Shift+F", self.name_face, tr("Name the chosen face; faces of one name are one person")
-        )
-        self._edit_codes = make(tr("Event codes…"), "Ctrl+K", self.codes_requested.emit, tr("Your own keys for events"))
-        undo = make(tr("Undo"), "Ctrl+Z", self._undo)
-        redo = make(tr("Redo"), "Ctrl+Shift+Z", self._redo)
-        self._note_actions: tuple[QAction, ...] = (
-            *(marker, exclude, *labels.values(), remove, rename, name, self._edit_codes, undo, redo),
-        )
-        return labels, exclude, remove
+        return (*self._playback.all, *self._noting.all, *self.overlay_actions, *layout)
 
     def toggle_series(self) -> None:
         """Enlarge the time series, or restore the layout, as the action says."""
@@ -248,11 +228,6 @@ class ReviewDesk(QWidget):
         if self.player is not None:
             self.player.set_region(region)
 
-    def _make_label_action(self, make: MakeAction, label: str) -> QAction:
-        key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
-        text = self.tr("Label as {label}").format(label=label_text(label))
-        return make(text, key, partial(self.label_range, label))
-
     def _enable_actions(self, *, session: bool, notes: bool) -> None:
         for action in self._playback.all:
             action.setEnabled(session)
@@ -260,7 +235,7 @@ class ReviewDesk(QWidget):
         for action in self.overlay_actions:
             blurs = action is self.overlay_actions[-1]
             action.setEnabled(video is not None and (blurs or not video.annotated))
-        for action in self._note_actions:
+        for action in self._noting.all:
             action.setEnabled(notes)
         self.event_keys.allow(notes)
 
@@ -418,7 +393,8 @@ class ReviewDesk(QWidget):
             self.note_store.change(self.tr("renamed marker"), notes)
             self.notes_panel.notes.choose(renamed)
 
-    def _remove_note(self) -> None:
+    def remove_note(self) -> None:
+        """Delete the note selected in the list."""
         note = self.notes_panel.notes.current_note
         if self.note_store is None or note is None:
             return
@@ -433,15 +409,18 @@ class ReviewDesk(QWidget):
         else:
             self.note_store.change(self.tr("deleted label"), self.notes.without_label(note))
 
-    def _edit_marker(self) -> None:
+    def edit_marker(self) -> None:
+        """Edit the text of the selected marker."""
         self.workspace.reveal(self.notes_panel)
         self.notes_panel.notes.edit_current()
 
-    def _undo(self) -> None:
+    def undo(self) -> None:
+        """Take the last change of the notes back."""
         if self.note_store is not None:
             self.note_store.stack.undo()
 
-    def _redo(self) -> None:
+    def redo(self) -> None:
+        """Repeat the change that was taken back last."""
         if self.note_store is not None:
             self.note_store.stack.redo()
 
@@ -449,6 +428,12 @@ class ReviewDesk(QWidget):
         if self.note_store is not None:
             self.note_store.set_coder(coder)
         self.coder_changed.emit(coder)
+
+    def compare_with(self, other: Notes) -> None:
+        """Show the agreement with the labels of another person."""
+        if self._scorer is not None:
+            self._scorer.compare_with(other)
+            self.workspace.reveal(self.notes_panel)
 
     def _set_range(self, start_s: float | None, end_s: float | None) -> None:
         self._in_s, self._out_s = start_s, end_s

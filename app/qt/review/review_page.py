@@ -11,7 +11,7 @@ from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
@@ -31,6 +31,7 @@ from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text
 from app.qt.widgets.workspace import WorkspaceLayout
 from app.remedies import window_text
 from app.review.clip import ClipReader
+from app.review.coders import read_coder
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
 from app.review.timeline_layout import clock_text
@@ -90,6 +91,11 @@ def _holder_of(folder: SessionFolder) -> str:
     return "another window"
 
 
+def notes_dialog(parent: QWidget, title: str) -> Sequence[str]:
+    """Ask for a file of notes."""
+    return (QFileDialog.getOpenFileName(parent, title, "", "review.json (*.json)")[0],)
+
+
 class _SessionReader:
     """Opens sessions on the worker thread, and closes any left unclaimed."""
 
@@ -131,12 +137,14 @@ class ReviewPage(Page):
         open_clip: Callable[[Path], Clip] = ClipReader,
         show_page: Callable[[Path], object] = show_in_browser,
         ask_name: AskName = ask_for_name,
+        ask_for_coder: Ask | None = None,
     ) -> None:
         super().__init__(parent)
         self._store = store
         self._show_page = show_page
         self._summary_maker: SummaryMaker | None = None
         self._ask = ask_for_session or session_dialog(store)
+        self._ask_coder = ask_for_coder or notes_dialog
         self._requested: Path | None = None
         self._export_dialog: ExportDialog | None = None
         self._reader = _SessionReader()
@@ -164,6 +172,7 @@ class ReviewPage(Page):
         self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
         self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
         self.desk.codes_requested.connect(self.edit_codes)
+        self.desk.coder_requested.connect(self.compare_with_coder)
         self.chooser.session_chosen.connect(self.open_path)
         self._taken_keys = frozenset(
             key for action in self.page_actions() if len(key := action.shortcut().toString()) == 1
@@ -241,6 +250,17 @@ class ReviewPage(Page):
         dialog.accepted.connect(lambda: self._use_codes(dialog.codes))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def compare_with_coder(self) -> None:
+        """Let the user choose the notes of another person, and show the agreement with them."""
+        session = self.desk.session
+        chosen = self._ask_coder(self, self.tr("Notes of another person")) if session is not None else ()
+        if session is None or not chosen or not chosen[0]:
+            return
+        try:
+            self.desk.compare_with(read_coder(Path(chosen[0]), session))
+        except OutputError as error:
+            self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
 
     def _use_codes(self, codes: tuple[EventCode, ...]) -> None:
         self._store.change(codes=codes)

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementBox
+from app.qt.review.desk_actions import NoteActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Event, Exclusion, FaceName, HumanLabel, Marker, Notes
@@ -43,26 +44,11 @@ class NotesPanel(QWidget):
     #: The coder's name as the user changed it.
     coder_changed = Signal(str)
 
-    def __init__(
-        self,
-        labels: Mapping[str, QAction],
-        exclude: QAction,
-        remove: QAction,
-        events: QWidget,
-        parent: QWidget | None = None,
-    ) -> None:
-        """Make the panel.
-
-        Args:
-            labels: an action for each of notes.HUMAN_LABELS.
-            exclude: excludes the range.
-            remove: deletes the selected note.
-            events: the keys of the coder's own codes.
-            parent: owner.
-        """
+    def __init__(self, actions: NoteActions, events: QWidget, parent: QWidget | None = None) -> None:
+        """``events``: the keys of the coder's own codes."""
         super().__init__(parent)
         self.notes = NoteList()
-        self.agreement = AgreementBox()
+        self.agreement = AgreementBox(actions.compare)
         self.coder = QLineEdit()
         self._range = text_label("", "heading")
         self._model = text_label("", "dim")
@@ -72,11 +58,11 @@ class NotesPanel(QWidget):
         self.coder.setToolTip(self.tr("Written next to your labels in every export"))
         self.coder.editingFinished.connect(self._finish_coder)
         layout = QVBoxLayout(self)
-        layout.addWidget(self._label_card(labels, exclude))
+        layout.addWidget(self._label_card(actions.labels, actions.exclude))
         card = Card(self.tr("Events"))
         card.body.addWidget(events)
         layout.addWidget(card)
-        layout.addWidget(self._list_card(remove), 1)
+        layout.addWidget(self._list_card(actions.remove), 1)
         layout.addWidget(self.agreement)
         self.show_range("", "")
 

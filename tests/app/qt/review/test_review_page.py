@@ -856,3 +856,41 @@ def test_a_key_of_review_cannot_be_a_code(opened: ReviewPage) -> None:
     dialog.remove.click()
     dialog.accept()
     assert opened.desk.event_keys.codes == ()
+
+
+def test_the_labels_of_another_person_are_compared_with_mine(
+    qtbot, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
+) -> None:
+    with open_session(folder) as session:
+        face = session.faces[0]
+        first_s = float(session.times_s[face.first])
+    copy = SessionFolder(Path(shutil.copytree(folder, tmp_path / "copy")))
+    theirs = Notes("Bo").with_label(HumanLabel(face.face_id, first_s, first_s + 1.0, "anger"))
+    write_notes(copy, theirs.with_label(HumanLabel(face.face_id, first_s + 1.0, first_s + 2.0, "fear")))
+    answers = [(), (str(tmp_path),), (str(copy.notes),)]
+    page = ReviewPage(store, open_clip=FakeClip, ask_for_coder=lambda parent, title: answers.pop(0))
+    qtbot.addWidget(page)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
+    page.show()
+    try:
+        page.open_path(folder)
+        until(lambda: page.desk.session is not None and page.desk.shown is not None)
+        notices.clear()
+        press(page, "Ctrl+M")  # cancelled
+        assert not notices
+        press(page, "Ctrl+M")
+        assert "does not exist" in notices[-1].text
+        page.desk.timeline.face_chosen.emit(face.face_id)
+        page.desk.mark_range(first_s, first_s + 0.9)
+        press(page, "5")
+        press(page, "Ctrl+M")
+        box = page.desk.notes_panel.agreement
+        until(lambda: "Agreement with Bo" in box.text)
+        assert "10 frames labelled by both, identical in 10" in box.text
+        page.desk.mark_range(first_s + 1.0, first_s + 1.9)
+        press(page, "5")  # updated with every change
+        until(lambda: "20 frames labelled by both, identical in 10" in box.text)
+        assert "Cohen's kappa 0.00" in box.text
+    finally:
+        page.shutdown()
