@@ -21,13 +21,13 @@ from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
 from app.qt.review.summary_maker import SummaryMaker, show_in_browser
-from app.qt.start.action_card import LinkButton
+from app.qt.start.recent_list import RecentList
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
 from app.qt.widgets.flow_row import FlowRow, chip_button
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text_label
+from app.qt.widgets.page_parts import ActionButton, Column, scrolled, text_label
 from app.qt.widgets.workspace import WorkspaceLayout
 from app.remedies import window_text
 from app.review.clip import ClipReader
@@ -35,7 +35,7 @@ from app.review.coders import read_coder
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
 from app.review.timeline_layout import clock_text
-from app.session.folder import SessionFolder, dropped_session, is_session
+from app.session.folder import SessionFolder, dropped_session
 from app.session.lock import FileLock, owner_of
 from app.settings.codes import EventCode
 from engine.errors import OutputError, Remedy
@@ -194,7 +194,8 @@ class ReviewPage(Page):
 
     def enter(self) -> None:
         """Update the recent sessions."""
-        self.chooser.show_sessions(self._store.now.sessions)
+        now = self._store.now
+        self.chooser.look(now.sessions, (now.recordings, now.annotations))
         if self.desk.session is not None:
             self.desk.timeline.setFocus()
 
@@ -206,7 +207,13 @@ class ReviewPage(Page):
         """Stop all threads and save unwritten notes."""
         self._requested = None
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
-            for close in (self.desk.close_session, self._close_export, self._reader.close, self._worker.close):
+            for close in (
+                self.desk.close_session,
+                self._close_export,
+                self._reader.close,
+                self._worker.close,
+                self.chooser.shutdown,
+            ):
                 cleanup.callback(close)
 
     def open_path(self, path: Path) -> None:
@@ -390,8 +397,8 @@ class SessionChooser(QWidget):
         row.addSpacing(10)
         row.addWidget(self._hint, 1, Qt.AlignmentFlag.AlignVCenter)
         column.body.addLayout(row)
-        self._recent = Card(self.tr("Recent sessions"))
-        self._links: list[QWidget] = []
+        self._recent = RecentList(searchable=True)
+        self._recent.chosen.connect(self.session_chosen)
         column.body.addWidget(self._recent)
         column.body.addWidget(
             text_label(
@@ -406,26 +413,16 @@ class SessionChooser(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scrolled(column))
-        self.show_sessions(())
 
-    def show_sessions(self, folders: Sequence[Path]) -> None:
-        """List the sessions that still exist."""
-        for link in self._links:
-            link.setParent(None)
-            link.deleteLater()
-        existing = [folder for folder in folders if is_session(folder)]
-        self._links = [self._link_to(folder) for folder in existing]
-        if not existing:
-            self._links.append(text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim"))
-        for link in self._links:
-            self._recent.body.addWidget(link)
+    def look(self, opened: tuple[Path, ...], roots: tuple[Path, ...]) -> None:
+        """List the sessions of these places soon; see `app.review.recent.find_recent`."""
+        self._recent.look(opened, roots)
+
+    def shutdown(self) -> None:
+        """End the thread of the list."""
+        self._recent.shutdown()
 
     def show_opening(self, folder: Path | None) -> None:
         """Show that a session is being read; None: none is."""
         opening = self.tr("Opening {name} …")
         self._hint.setText(self.tr("or drop its folder here") if folder is None else opening.format(name=folder.name))
-
-    def _link_to(self, folder: Path) -> LinkButton:
-        link = LinkButton(folder.name, str(folder.parent))
-        link.clicked.connect(lambda checked=False, folder=folder: self.session_chosen.emit(folder))
-        return link

@@ -20,7 +20,7 @@ from app.qt.preference_store import PreferenceStore
 from app.qt.review.codes_dialog import CodesDialog
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
-from app.qt.start.action_card import LinkButton
+from app.qt.start.recent_list import SessionRow
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session
@@ -120,12 +120,12 @@ def test_without_a_session_only_opening_one_is_enabled(page: ReviewPage) -> None
 def test_recent_sessions_can_be_opened(
     page: ReviewPage, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
 ) -> None:
+    store.change(recordings=tmp_path / "none", annotations=tmp_path / "none")
     store.remember_session(tmp_path / "gone")
     store.remember_session(folder)
     page.enter()
-    links = page.chooser.findChildren(LinkButton)
-    assert [link.text() for link in links] == ["session"]
-    links[0].click()
+    until(lambda: [row.text() for row in page.chooser.findChildren(SessionRow)] == ["session"])
+    page.chooser.findChildren(SessionRow)[0].click()
     until(lambda: page.desk.session is not None)
     assert page.desk.isVisible()
 
