@@ -62,7 +62,7 @@ class PartDialog(QDialog):
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         about = self.tr(
-            "For {count} selected files. Times are seconds, mm:ss or hh:mm:ss; pictures are always read whole."
+            "Selected files: {count}. Times are seconds, mm:ss or hh:mm:ss; pictures are always read whole."
         )
         column.addWidget(text_label(about.format(count=jobs)))
         column.addLayout(form)

@@ -69,6 +69,10 @@ class ReviewDesk(QWidget):
     codes_requested = Signal()
     #: The user wants to compare with the notes of another person.
     coder_requested = Signal()
+    #: The time of the frame shown has changed, in seconds of the session.
+    moved_s = Signal(float)
+    #: What is drawn over the picture (OverlayParts) has changed.
+    overlay_changed = Signal(object)
 
     def __init__(
         self,
@@ -241,10 +245,17 @@ class ReviewDesk(QWidget):
 
     def _apply_overlay(self) -> None:
         """Draw what the switches say; the standing line is in the picture if labels are, else beside it."""
-        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        labels = self.overlay_parts.chips
         self.face_column.standing_line.setVisible(not labels or self._session is None or self._session.video is None)
         if self.player is not None:
-            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur))
+            self.player.set_overlay(self.overlay_parts)
+        self.overlay_changed.emit(self.overlay_parts)
+
+    @property
+    def overlay_parts(self) -> OverlayParts:
+        """What is drawn over the picture."""
+        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        return OverlayParts(boxes, labels, units, labels, pose, False, blur)
 
     # Playback
 
@@ -498,8 +509,10 @@ class ReviewDesk(QWidget):
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
+            time_s = float(self._session.times_s[position])
             for view in (self.timeline, self.series):
-                view.set_time(float(self._session.times_s[position]), reveal=not self.player.playing)
+                view.set_time(time_s, reveal=not self.player.playing)
+            self.moved_s.emit(time_s)
 
     def _follow_playing(self, playing: bool) -> None:
         if self.player is not None:

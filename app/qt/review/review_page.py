@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from app.qt import theme
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.codes_dialog import CodesDialog
+from app.qt.review.companion import Companion
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
@@ -41,6 +43,8 @@ from app.settings.codes import EventCode
 from engine.errors import OutputError, Remedy
 
 _TOPIC: Final = "review-session"
+#: Width of the page in em from which all buttons fit beside the title.
+_ROOMY_EM: Final = 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +163,19 @@ class ReviewPage(Page):
             self.show_summary,
             self.tr("Shares, counts, episodes and the longest ambiguous stretches on one page that can be printed"),
         )
-        for action in (self._export, self._summary):
+        self._beside = self.make_action(
+            self.tr("Session beside…"),
+            "Ctrl+Shift+O",
+            self.choose_second,
+            self.tr("Show a second session beside this one, which moves with it"),
+        )
+        for action in (self._export, self._summary, self._beside):
             action.setEnabled(False)
         layout = WorkspaceLayout(store.now.layout)
         self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
+        self.companion = Companion(open_clip=open_clip)
+        self._second_reader = _SessionReader()
+        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
         self._stack = QStackedWidget()
@@ -171,6 +184,10 @@ class ReviewPage(Page):
         self.desk.noticed.connect(self.noticed)
         self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
         self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
+        self.desk.moved_s.connect(self.companion.follow)
+        self.desk.overlay_changed.connect(self.companion.set_overlay)
+        self.companion.seek_requested.connect(self.desk.go_to)
+        self.companion.close_requested.connect(self.companion.close_session)
         self.desk.codes_requested.connect(self.edit_codes)
         self.desk.coder_requested.connect(self.compare_with_coder)
         self.chooser.session_chosen.connect(self.open_path)
@@ -190,7 +207,7 @@ class ReviewPage(Page):
 
     def page_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (self._open, self._export, self._summary, *self.desk.desk_actions)
+        return (self._open, self._beside, self._export, self._summary, *self.desk.desk_actions)
 
     def enter(self) -> None:
         """Update the recent sessions."""
@@ -212,6 +229,9 @@ class ReviewPage(Page):
                 self._close_export,
                 self._reader.close,
                 self._worker.close,
+                self.companion.close_session,
+                self._second_reader.close,
+                self._second.close,
                 self.chooser.shutdown,
             ):
                 cleanup.callback(close)
@@ -229,6 +249,25 @@ class ReviewPage(Page):
         chosen = self._ask(self, self.tr("Open session"))
         if chosen:
             self.open_path(Path(chosen[0]))
+
+    def choose_second(self) -> None:
+        """Let the user choose a session to show beside the open one."""
+        chosen = self._ask(self, self.tr("Session beside")) if self.desk.session is not None else ()
+        if chosen:
+            self._second.submit(Path(chosen[0]))
+
+    def _take_second(self, read: _ReadSession | _ReadFault) -> None:
+        if isinstance(read, _ReadFault):
+            self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
+            return
+        self._second_reader.claim(read.session)
+        player = self.desk.player
+        if player is None:  # the first one was closed meanwhile
+            read.session.close()
+            return
+        self.companion.show_session(read.session, read.notes or Notes(), player.time_s, self.desk.overlay_parts)
+        width = self._sides.width()
+        self._sides.setSizes([width // 2, width // 2])
 
     def export(self) -> None:
         """Open the export dialog."""
@@ -273,6 +312,11 @@ class ReviewPage(Page):
         self._store.change(codes=codes)
         self.desk.event_keys.set_codes(codes, self._taken_keys)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave the summary to the menu where its button would cut the title."""
+        super().resizeEvent(event)
+        self._summary_button.setVisible(self.width() >= _ROOMY_EM * theme.em(self))
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
         """Accept session folders."""
         if dropped_session(url.toLocalFile() for url in event.mimeData().urls()) is not None:
@@ -298,11 +342,12 @@ class ReviewPage(Page):
             return
         self._end_opening()
         self._close_export()
+        self.companion.close_session()
         self.desk.close_session()  # which may hold the lock that is needed next
         read, lock, holder = _with_lock(read)
         opened = OpenedSession(read.session, read.notes, lock, read_only=bool(holder))
         self.desk.show_session(opened, self._store.now.coder)
-        for action in (self._export, self._summary):
+        for action in (self._export, self._summary, self._beside):
             action.setEnabled(True)
         self._store.remember_session(read.folder)
         self._title.setText(self._title_of(read.session))
@@ -359,12 +404,17 @@ class ReviewPage(Page):
         workspace = self.desk.workspace
         chips = [chip_button(chip) for chip in self.desk.overlay_actions]
         buttons = [ActionButton(action) for action in (self._open, self._export, self._summary)]
+        self._summary_button = buttons[-1]
         parts = (self._title, *chips, *buttons, workspace.chooser, *workspace.switches)
         column = QVBoxLayout(desk_page)
         column.setContentsMargins(4, 2, 0, 0)
         column.setSpacing(2)
         column.addWidget(FlowRow(parts, (self._title,)))
-        column.addWidget(self.desk, 1)
+        self._sides = QSplitter()
+        self._sides.setChildrenCollapsible(False)
+        self._sides.addWidget(self.desk)
+        self._sides.addWidget(self.companion)
+        column.addWidget(self._sides, 1)
         self._stack.addWidget(self.chooser)
         self._stack.addWidget(desk_page)
         layout = QVBoxLayout(self)

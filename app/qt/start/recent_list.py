@@ -174,7 +174,7 @@ class RecentList(Card):
     def _show(self, found: _Found) -> None:
         """List the sessions; the rows of those that have not changed stay, with their focus."""
         before = {row.session: row for row in self._rows}  # sessions are compared by identity
-        self._rows = [before.pop(session, None) or self._row(session) for session in found.sessions]
+        self._rows = [before.pop(session) if session in before else self._row(session) for session in found.sessions]
         for row in before.values():
             row.setParent(None)
             row.deleteLater()

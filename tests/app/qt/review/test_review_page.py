@@ -30,6 +30,7 @@ from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
+from tests.fakes.sessions import labelled_face, write_session
 
 Until = Callable[[Callable[[], bool]], None]
 FPS = 10.0
@@ -894,3 +895,68 @@ def test_the_labels_of_another_person_are_compared_with_mine(
         assert "Cohen's kappa 0.00" in box.text
     finally:
         page.shutdown()
+
+
+@pytest.fixture
+def pair(
+    qtbot, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
+) -> Iterator[tuple[ReviewPage, list[Notice]]]:
+    """A page with two sessions side by side; the third that is asked for is none."""
+    second = write_session(tmp_path / "second", [(labelled_face(7, "anger"),)] * 100)
+    answers = [(), (str(tmp_path / "none"),), (str(second.path),)]
+    page = ReviewPage(store, open_clip=FakeClip, ask_for_session=lambda parent, title: answers.pop())
+    qtbot.addWidget(page)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
+    page.resize(1200, 740)
+    page.show()
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None and page.desk.shown is not None)
+    page.desk.go_to(4.0)
+    press(page, "Ctrl+Shift+O")
+    until(lambda: page.companion.session is not None)
+    yield page, notices
+    page.shutdown()
+
+
+def test_a_second_session_moves_with_the_first(pair: tuple[ReviewPage, list[Notice]]) -> None:
+    page, _ = pair
+    desk, second = page.desk, page.companion
+    assert second.isVisible()
+    assert second.width() > 0.3 * page.width()
+    assert second.time_s == 0.0  # its start is beside the moment that was shown
+    desk.go_to(6.0)
+    assert second.time_s == pytest.approx(2.0)
+    second.series.seek_requested.emit(3.0)
+    assert position(page) == 70
+    assert second.time_s == pytest.approx(3.0)
+    second.link.setChecked(False)
+    desk.go_to(0.0)
+    assert second.time_s == pytest.approx(3.0)
+    second.timeline.seek_requested.emit(5.0)
+    assert position(page) == 0
+    second.link.setChecked(True)  # from now on 5 s beside 0 s
+    desk.go_to(1.0)
+    assert second.time_s == pytest.approx(6.0)
+    assert second.series.values_text() != ""
+
+
+def test_the_second_session_is_blurred_with_the_first_and_closed_with_it(
+    pair: tuple[ReviewPage, list[Notice]], until: Until
+) -> None:
+    page, notices = pair
+    seen = []
+    page.desk.overlay_changed.connect(seen.append)
+    blur = page.desk.overlay_actions[-1]
+    blur.setEnabled(True)  # which it is with a video
+    blur.trigger()
+    assert seen[-1].blur
+    notices.clear()
+    press(page, "Ctrl+Shift+O")  # no session there: the second one stays
+    until(lambda: bool(notices))
+    assert notices[-1].severity is Severity.ERROR
+    assert page.companion.session is not None
+    press(page, "Ctrl+Shift+O")  # cancelled
+    page.companion.close_requested.emit()
+    assert page.companion.session is None
+    assert not page.companion.isVisible()
