@@ -153,6 +153,24 @@ class ReviewPage(Page):
         self._export_dialog: ExportDialog | None = None
         self._reader = _SessionReader()
         self._worker = Worker("mien-open-session", self._reader.read, self._take, self._fail)
+        self._make_actions()
+        layout = WorkspaceLayout(store.now.layout)
+        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
+        self.companion = Companion(open_clip=open_clip)
+        self._second_reader = _SessionReader()
+        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail)
+        self.chooser = SessionChooser(self._open)
+        self._title = text_label("", "heading")
+        self._stack = QStackedWidget()
+        self._lay_out()
+        self.setAcceptDrops(True)
+        self._connect()
+        self._taken_keys = frozenset(
+            key for action in self.page_actions() if len(key := action.shortcut().toString()) == 1
+        )
+        self.desk.event_keys.set_codes(store.now.codes, self._taken_keys)
+
+    def _make_actions(self) -> None:
         self._open = self.make_action(self.tr("Open session…"), "Ctrl+O", self.choose_session)
         self._export = self.make_action(
             self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
@@ -171,19 +189,11 @@ class ReviewPage(Page):
         )
         for action in (self._export, self._summary, self._beside):
             action.setEnabled(False)
-        layout = WorkspaceLayout(store.now.layout)
-        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
-        self.companion = Companion(open_clip=open_clip)
-        self._second_reader = _SessionReader()
-        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail)
-        self.chooser = SessionChooser(self._open)
-        self._title = text_label("", "heading")
-        self._stack = QStackedWidget()
-        self._lay_out()
-        self.setAcceptDrops(True)
+
+    def _connect(self) -> None:
         self.desk.noticed.connect(self.noticed)
-        self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
-        self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
+        self.desk.workspace.layout_chosen.connect(lambda layout: self._store.change(layout=layout.value))
+        self.desk.coder_changed.connect(lambda coder: self._store.change(coder=coder))
         self.desk.moved_s.connect(self.companion.follow)
         self.desk.overlay_changed.connect(self.companion.set_overlay)
         self.companion.seek_requested.connect(self.desk.go_to)
@@ -191,10 +201,6 @@ class ReviewPage(Page):
         self.desk.codes_requested.connect(self.edit_codes)
         self.desk.coder_requested.connect(self.compare_with_coder)
         self.chooser.session_chosen.connect(self.open_path)
-        self._taken_keys = frozenset(
-            key for action in self.page_actions() if len(key := action.shortcut().toString()) == 1
-        )
-        self.desk.event_keys.set_codes(store.now.codes, self._taken_keys)
 
     @property
     def session_title(self) -> str:
