@@ -174,6 +174,7 @@ class Companion(QWidget):
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.addWidget(self.video)
         parts.addWidget(tabs)
+        parts.setObjectName("review-second-rows")  # the main window stores the state of named splitters
         parts.setSizes([400, 300])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -417,6 +417,7 @@ class ReviewPage(Page):
         column.setSpacing(2)
         column.addWidget(FlowRow(parts, (self._title,)))
         self._sides = QSplitter()
+        self._sides.setObjectName("review-sessions")
         self._sides.setChildrenCollapsible(False)
         self._sides.addWidget(self.desk)
         self._sides.addWidget(self.companion)

@@ -537,7 +537,7 @@ def test_every_action_has_a_text_a_unique_shortcut_and_a_tooltip_with_it(page: R
 
 def test_splitters_have_object_names_for_saving_their_state(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
-    assert names == ["review-columns", "review-rows"]
+    assert names == ["review-columns", "review-rows", "review-second-rows", "review-sessions"]
 
 
 def test_a_folder_that_fails_late_does_not_block_the_next_one(
