@@ -92,7 +92,7 @@ class Companion(QWidget):
             view.set_notes(notes)
         if self.timeline.faces:
             self._choose_face(self.timeline.faces[0].face_id)
-        self.video.show_message("" if session.video else self.tr("This session has no video."))
+        self.video.setVisible(session.video is not None)
         self.link.setChecked(True)
         self._show_time()
         self.show()
