@@ -183,7 +183,7 @@ class ReviewPage(Page):
         )
         self._beside = self.make_action(
             self.tr("Session beside…"),
-            "Ctrl+Shift+O",
+            "Ctrl+Shift+S",
             self.choose_second,
             self.tr("Show a second session beside this one, which moves with it"),
         )

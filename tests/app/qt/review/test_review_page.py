@@ -913,7 +913,7 @@ def pair(
     page.open_path(folder)
     until(lambda: page.desk.session is not None and page.desk.shown is not None)
     page.desk.go_to(4.0)
-    press(page, "Ctrl+Shift+O")
+    press(page, "Ctrl+Shift+S")
     until(lambda: page.companion.session is not None)
     yield page, notices
     page.shutdown()
@@ -952,11 +952,11 @@ def test_the_second_session_is_blurred_with_the_first_and_closed_with_it(
     blur.trigger()
     assert seen[-1].blur
     notices.clear()
-    press(page, "Ctrl+Shift+O")  # no session there: the second one stays
+    press(page, "Ctrl+Shift+S")  # no session there: the second one stays
     until(lambda: bool(notices))
     assert notices[-1].severity is Severity.ERROR
     assert page.companion.session is not None
-    press(page, "Ctrl+Shift+O")  # cancelled
+    press(page, "Ctrl+Shift+S")  # cancelled
     page.companion.close_requested.emit()
     assert page.companion.session is None
     assert not page.companion.isVisible()
