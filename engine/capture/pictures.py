@@ -27,7 +27,7 @@ from engine.capture.source import (
     path_text,
     source_name,
 )
-from engine.errors import SourceError
+from engine.errors import SourceError, error_of
 from engine.types import Frame, UInt8
 
 #: Suffixes that file dialogs offer. What a file is, its content decides (engine/capture/file_type.py).
@@ -291,12 +291,19 @@ def _decode_heif(path: Path) -> UInt8:
         SourceError: it is not, or the image cannot be decoded.
     """
     try:
-        open_heif = cast(Callable[[str], object], importlib.import_module("pillow_heif").open_heif)
+        open_heif = cast(Callable[[str], Any], importlib.import_module("pillow_heif").open_heif)
     except ImportError:
         raise SourceError(f"{path} {_HEIF_HINT}") from None
-    try:
-        image = np.asarray(open_heif(str(path)))[:, :, :3]
-    except Exception as error:  # noqa: BLE001 (whatever the package raises, the image cannot be decoded)
-        raise SourceError(f"{path} cannot be decoded ({error}): convert it to JPEG") from None
-    check_size(str(path), image.shape[1], image.shape[0])
-    return np.ascontiguousarray(image, np.uint8)
+    images: list[UInt8] = []
+
+    def decode() -> None:
+        opened = open_heif(str(path))  # reads the header only
+        check_size(str(path), *opened.size)
+        images.append(np.ascontiguousarray(np.asarray(opened)[:, :, :3], np.uint8))
+
+    error = error_of(decode)  # whatever the package raises
+    if isinstance(error, SourceError):
+        raise error
+    if error is not None:
+        raise SourceError(f"{path} cannot be decoded ({error}): convert it to JPEG")
+    return images[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -353,3 +354,22 @@ def test_the_pages_of_a_tiff_are_decoded_one_by_one(tmp_path: Path, monkeypatch)
     with PictureSource(path) as source:
         assert [int(frame.image.mean()) for frame in source] == [10, 100, 200]
     assert set(together) == {1}
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((30_000, 20), "30000 x 20 pixels, the limit is 8192"), ((40, 30), r"cannot be decoded \(damaged\): convert it")],
+)
+def test_a_heic_image_is_refused_by_its_header_or_with_the_reason(tmp_path: Path, monkeypatch, size, message) -> None:
+    class Opened:
+        def __init__(self) -> None:
+            self.size = size
+
+        def __array__(self, *arguments, **options):
+            raise ValueError("damaged")
+
+    path = tmp_path / "phone.heic"
+    path.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(64))
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(open_heif=lambda name: Opened()))
+    with pytest.raises(SourceError, match=message):
+        PictureSource(path)
