@@ -171,7 +171,7 @@ def fit_au_command(
         with rank_0_first():
             split = read_unit_split(data, test_fold, run / "cache", workers)
             if fer is not None and start is not None:
-                labeller = ExportedActionUnits(start)
+                labeller = ExportedActionUnits(start, threads)
                 weak = read_weak_faces(fer, run / "cache", labeller)
                 split = replace(split, training=joined([with_weak_units(split.training, labeller), weak]))
         fit_action_units(split, settings, run, str(where), echo, start=start)
