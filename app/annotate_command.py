@@ -251,9 +251,11 @@ def _print_ending(result: ItemResult) -> None:
 
     if result.is_bug and result.error is not None:
         print_internal_error(result.error)
-    elif result.error is not None:
+    elif result.problem:
         print_error(result.problem)
-        if isinstance(result.error.__cause__, WorkerTracebackError):  # of a lost worker, as the cluster reports it
+        if result.error is not None and isinstance(
+            result.error.__cause__, WorkerTracebackError
+        ):  # of a lost worker, as the cluster reports it
             print_saved_traceback(result.error)
     if result.outcome is not None:
         _print_outcome(result.outcome, result.address)

@@ -133,10 +133,12 @@ class Hindsight:
         return ready
 
     def end(self) -> Sequence[FrameResult]:
-        """End the thread; return the results of the analysis that was running that are final."""
+        """End the thread; return the results of the analysis that was running that are final.
+
+        Raises:
+            Exception: the error of that analysis.
+        """
         self._analyses.end()
-        if self._running is not None and self._running.exception() is not None:
-            self._running = None  # what ended the run came first
         return self._analysed()
 
     def restore(self, snapshot: str) -> str:

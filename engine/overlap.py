@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeAlias, TypeVar
 
-from engine.errors import error_of
+from engine.errors import RuntimeStateError, error_of
 from engine.handover import BlockingQueue
 
 T = TypeVar("T")
@@ -30,19 +30,25 @@ class SideThread(Generic[T]):
         """``name``: of the thread."""
         self._name = name
         self._thread: threading.Thread | None = None
+        self._abandoned: weakref.finalize[[], SideThread[T]] | None = None  # ends the thread with this object
         self._jobs: BlockingQueue[_Job[T]] = BlockingQueue(1)
 
     def start(self, work: Callable[[], T]) -> Future[T]:
-        """Start work; the future has its value or its error. Waits while another piece of work is queued."""
+        """Start work; the future has its value or its error. Waits while another piece of work is queued.
+
+        Raises:
+            RuntimeStateError: the thread was ended meanwhile.
+        """
         if self._thread is None:
             self._jobs = BlockingQueue(1)
             # A daemon, unlike the threads of an executor: work that is stuck, as in a driver that hangs, must not keep
             # the program alive. It refers to the queue alone.
             self._thread = threading.Thread(target=_serve, args=(self._jobs,), name=self._name, daemon=True)
             self._thread.start()
-            weakref.finalize(self, self._jobs.end)
+            self._abandoned = weakref.finalize(self, self._jobs.end)
         future = Future[T]()
-        self._jobs.put((work, future))
+        if not self._jobs.put((work, future)):
+            raise RuntimeStateError(f"{self._name} was ended while it was given work: start anew")
         return future
 
     def end(self) -> None:
@@ -51,6 +57,9 @@ class SideThread(Generic[T]):
             self._jobs.end()
             self._thread.join()
             self._thread = None
+        if self._abandoned is not None:
+            self._abandoned.detach()  # one is left behind for each thread otherwise
+            self._abandoned = None
 
 
 def _serve(jobs: BlockingQueue[_Job[T]]) -> None:

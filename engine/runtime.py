@@ -65,7 +65,10 @@ class DelayedPipeline(Protocol):
         """Return all other results; called once, after the last frame of a source that was read to its end."""
 
     def end(self) -> Sequence[FrameResult]:
-        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run."""
+        """End threads of its own; return what they had in progress. Called once, last, whatever ended the run.
+
+        An error counts if nothing failed before.
+        """
 
 
 class _Immediate:
@@ -494,17 +497,22 @@ class Runtime:
             self._pipeline = pipeline
         pipeline = self._pipeline
         self._busy_s = None
-        try:
-            while (frame := self._next_frame()) is not None:
-                results = self._watched(number, partial(pipeline.feed, frame))
-                if results is None:
-                    return
-                self._processed += 1
-                self._deliver(results)
-            if self._completed():
-                self._deliver(self._watched(number, pipeline.flush) or ())
-        finally:
-            self._deliver(self._watched(number, pipeline.end) or ())
+        first = error_of(partial(self._feed, number, pipeline))
+        last = error_of(lambda: self._deliver(self._watched(number, pipeline.end) or ()))
+        error = first or last
+        if error is not None:
+            raise error
+
+    def _feed(self, number: int, pipeline: DelayedPipeline) -> None:
+        """Process frames until there are no more, or the thread was abandoned."""
+        while (frame := self._next_frame()) is not None:
+            results = self._watched(number, partial(pipeline.feed, frame))
+            if results is None:
+                return
+            self._processed += 1
+            self._deliver(results)
+        if self._completed():
+            self._deliver(self._watched(number, pipeline.flush) or ())
 
     def _watched(self, number: int, work: Callable[[], Sequence[FrameResult]]) -> Sequence[FrameResult] | None:
         """Results of the pipeline; None if the thread was abandoned meanwhile."""

@@ -203,4 +203,6 @@ def _result(source: GivenSource, item: Item, report: Report) -> ItemResult:
         return result
     is_finished = report.state is not ItemState.INTERRUPTED
     skipped = report.state is ItemState.FINISHED_BEFORE
-    return dataclasses.replace(result, outcome=Outcome(folder, is_finished, skipped, report.counts, report.fault))
+    return dataclasses.replace(
+        result, problem=report.problem, outcome=Outcome(folder, is_finished, skipped, report.counts, report.fault)
+    )

@@ -57,15 +57,28 @@ def plot_image(plot: Plot, style: PlotStyle, width_px: int, height_px: int) -> U
     x = (plot.times_s / SPAN_S + 1) * (width_px - 1)
     for name, values in plot.lines.items():
         y = np.clip((1 - values) * (height_px - 1), 0.5, height_px - 1.5)
-        known = np.isfinite(y)
-        points = np.stack([x, np.where(known, y, 0.0)], axis=1) * (1 << _SHIFT)
-        ends = np.flatnonzero(np.diff(known, prepend=False, append=False)).tolist()
-        # a wide line is drawn as several thin ones, which OpenCV draws six times as fast
-        for step in range(style.line_px):
-            moved = (points + (0, (step - (style.line_px - 1) / 2) * (1 << _SHIFT))).astype(np.int32)
-            pieces = [moved[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)]
-            cv2.polylines(image, pieces, False, style.lines[name], 1, cv2.LINE_AA, _SHIFT)
+        draw_line(image, x, y, style.lines[name], style.line_px)
     return image
+
+
+def draw_line(image: UInt8, x: Float64, y: Float64, colour: Colour, line_px: int) -> None:
+    """Draw a line through N points of an image (H, W, 3), in place.
+
+    Args:
+        image: RGB.
+        x: (N,) columns, ascending.
+        y: (N,) rows; NaN breaks the line.
+        colour: RGB.
+        line_px: width of the line.
+    """
+    known = np.isfinite(y)
+    points = np.stack([x, np.where(known, y, 0.0)], axis=1) * (1 << _SHIFT)
+    ends = np.flatnonzero(np.diff(known, prepend=False, append=False)).tolist()
+    # a wide line is drawn as several thin ones, which OpenCV draws six times as fast
+    for step in range(line_px):
+        moved = (points + (0, (step - (line_px - 1) / 2) * (1 << _SHIFT))).astype(np.int32)
+        pieces = [moved[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)]
+        cv2.polylines(image, pieces, False, colour, 1, cv2.LINE_AA, _SHIFT)
 
 
 @functools.lru_cache(maxsize=4)

@@ -34,6 +34,8 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
+from app.qt.review.time_axis_view import TimeAxisView
+from app.qt.widgets.workspace import WorkspaceLayout
 from app.remedies import output_errors
 from app.review.synthetic_session import synthetic_results, write_synthetic_session
 from app.session.folder import SessionFolder
@@ -58,6 +60,8 @@ _CLIP_S: Final = 300.0
 _LIMIT_S: Final = 120.0
 _OPENS: Final = 5
 _SCROLL_STEPS: Final = 120
+#: Zoom before scrolling, in steps of 1.5.
+_SCROLL_ZOOM: Final = 6.0
 #: Period of the synthetic estimates in seconds.
 _PERIOD_S: Final = 30.0
 _FPS: Final = 30.0
@@ -93,6 +97,9 @@ class ReviewFigures:
     opens: int
     scroll_ms: float  # main-thread milliseconds of one step with its painting; median
     scroll_p95_ms: float
+    series_ms: float  # the same for the time series
+    series_p95_ms: float
+    series_whole_ms: float  # painting the whole session
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,9 @@ def show_figures(figures: WindowFigures, console: Console) -> None:
         ("one turn of the event loop", f"95 % under {live.turn_p95_ms:.1f} ms, worst {live.turn_worst_ms:.1f} ms"),
         (f"opening {length}", f"{review.open_s:.2f} s, worst {review.open_worst_s:.2f} s"),
         ("picture in Live, 1280x800", f"{figures.picture_share:.1%} of the window"),
-        ("scrolling, one step", f"{review.scroll_ms:.1f} ms, 95 % under {review.scroll_p95_ms:.1f} ms"),
+        ("scrolling the timeline, one step", f"{review.scroll_ms:.1f} ms, 95 % under {review.scroll_p95_ms:.1f} ms"),
+        ("scrolling the time series", f"{review.series_ms:.1f} ms, 95 % under {review.series_p95_ms:.1f} ms"),
+        ("time series of the whole session", f"{review.series_whole_ms:.1f} ms"),
     ):
         table.add_row(what, value)
     console.print(table)
@@ -207,9 +216,25 @@ def measure_review(hours: float, progress: Callable[[str], None] = lambda line: 
         folder = SessionFolder(Path(scratch) / "session")
         progress(f"writing a session of {hours:g} h (half a minute per hour)")
         write_synthetic_session(folder, hours * 3600, 25.0, 2, 1)
-        opens = [_open(application, folder.path, scroll=False)[0] for _ in range(_OPENS)]
+        opens = [_open(application, folder.path, lambda page: None)[0] for _ in range(_OPENS)]
         progress("scrolling")
-        _, steps_ms, frames = _open(application, folder.path, scroll=True)
+        steps_ms: list[float] = []
+        series_ms: list[float] = []
+        whole_ms: list[float] = []
+
+        def scroll(page: ReviewPage) -> None:
+            steps_ms.extend(_scroll(application, page.desk.timeline))
+            page.desk.workspace.choose(WorkspaceLayout.RESEARCH)
+            page.desk.show_series(True)
+            series = page.desk.series
+            series.zoom_out_full()
+            application.processEvents()
+            for _ in range(_OPENS):
+                series.redraw()
+                whole_ms.append(_repaint_ms(series))
+            series_ms.extend(_scroll(application, series))
+
+        _, frames = _open(application, folder.path, scroll)
     return ReviewFigures(
         hours=hours,
         frames=frames,
@@ -218,6 +243,9 @@ def measure_review(hours: float, progress: Callable[[str], None] = lambda line: 
         opens=_OPENS,
         scroll_ms=round(statistics.median(steps_ms), 2),
         scroll_p95_ms=round(steps_ms[int(0.95 * len(steps_ms))], 2),
+        series_ms=round(statistics.median(series_ms), 2),
+        series_p95_ms=round(series_ms[int(0.95 * len(series_ms))], 2),
+        series_whole_ms=round(statistics.median(whole_ms), 2),
     )
 
 
@@ -332,8 +360,8 @@ def _live_figures(seconds: float, frames: int, turns_ms: list[float], cpu_s: flo
     )
 
 
-def _open(application: QApplication, folder: Path, scroll: bool) -> tuple[float, list[float], int]:
-    """Open a session: seconds until painted, sorted milliseconds of the scroll steps if any, number of frames."""
+def _open(application: QApplication, folder: Path, then: Callable[[ReviewPage], None]) -> tuple[float, int]:
+    """Open a session: seconds until painted, and number of frames; ``then`` works with the page."""
     store = PreferenceStore(None)
     page = ReviewPage(store)
     window = MainWindow(store, {"review": page})
@@ -349,25 +377,31 @@ def _open(application: QApplication, folder: Path, scroll: bool) -> tuple[float,
         open_s = time.perf_counter() - start_s
         session = page.desk.session
         frames = len(session.frames) if session is not None else 0
-        return open_s, _scroll(application, page) if scroll else [], frames
+        then(page)
+        return open_s, frames
     finally:
         window.close()
         window.deleteLater()
         application.processEvents()
 
 
-def _scroll(application: QApplication, page: ReviewPage) -> list[float]:
-    timeline = page.desk.timeline
-    timeline.zoom(6.0)
-    bar = timeline.horizontalScrollBar()
+def _scroll(application: QApplication, view: TimeAxisView) -> list[float]:
+    """Sorted milliseconds of the steps through a session of which a tenth is in view."""
+    view.zoom(_SCROLL_ZOOM)
+    bar = view.horizontalScrollBar()
     steps_ms = []
     for step in range(_SCROLL_STEPS):
-        start_s = time.perf_counter()
         bar.setValue(bar.minimum() + (bar.maximum() - bar.minimum()) * step // _SCROLL_STEPS)
-        timeline.viewport().repaint()
-        steps_ms.append((time.perf_counter() - start_s) * 1000)
+        steps_ms.append(_repaint_ms(view))
         application.processEvents()
     return sorted(steps_ms)
+
+
+def _repaint_ms(view: TimeAxisView) -> float:
+    """Milliseconds of one painting."""
+    start_s = time.perf_counter()
+    view.viewport().repaint()
+    return (time.perf_counter() - start_s) * 1000
 
 
 def _run_for(seconds: float) -> list[float]:

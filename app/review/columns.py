@@ -7,7 +7,7 @@ needed columns are kept. The journal takes ten times as long; it is read where n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,6 +32,9 @@ FACE_STATES: Final[dict[str, FaceState]] = {
 }
 _ROWS_AT_ONCE: Final = 8192
 _NO_FACE_ID: Final = -1
+#: Columns of RowColumns.uncertainties and RowColumns.pose.
+_UNCERTAINTIES: Final = ("aleatoric", "epistemic", "ood_score")
+_POSE: Final = ("yaw", "pitch", "roll")
 _PARQUET_MAGIC: Final = b"PAR1"
 
 
@@ -108,6 +111,9 @@ class _Parts:
         self._states: list[UInt8] = []
         self._label_sets: list[Int16] = []
         self._occurrences: list[Float32] = []  # (R, K)
+        self._probabilities: list[Float32] = []  # (R, C)
+        self._uncertainties: list[Float32] = []  # (R, 3)
+        self._poses: list[Float32] = []  # (R, 3)
 
     def add_batch(self, batch: Any) -> None:
         """Add an arro3 RecordBatch; its columns convert to numpy only without nulls."""
@@ -120,32 +126,45 @@ class _Parts:
         some = np.flatnonzero(state != FaceState.ABSENT)
         face_id[some] = batch.column("face_id").take(Array.from_numpy(some)).to_numpy()
         label_set = np.full(count, -1, np.int16)
-        occurrence = np.full((count, self._units), np.nan, np.float32)
+        occurrence = _gaps(count, self._units)
+        probabilities, uncertainties, pose = _gaps(count, len(self._expressions)), _gaps(count, 3), _gaps(count, 3)
+        steady = "q_" if "q_aleatoric" in batch.column_names else ""  # sessions before the steady estimate have none
+        _fill(pose, batch, _POSE, some)
+        _fill(
+            uncertainties,
+            batch,
+            [f"{steady}{name}" for name in _UNCERTAINTIES],
+            np.flatnonzero((state != FaceState.ABSENT) & (state != FaceState.LOW_QUALITY)),
+        )
         assessed = np.flatnonzero((state == FaceState.ACCEPT) | (state == FaceState.AMBIGUOUS))
         if len(assessed):
-            chosen = batch.select(["set", *self._unit_names]).take(Array.from_numpy(assessed))
-            texts, codes = _encoded(chosen.column("set"))
+            texts, codes = _encoded(batch.column("set").take(Array.from_numpy(assessed)))
             label_set[assessed] = np.array([self._set_of(text.split("|")) for text in texts], np.int16)[codes]
-            for place, name in enumerate(self._unit_names):
-                occurrence[assessed, place] = _with_gaps(chosen.column(name))  # carried rows have none
+            _fill(occurrence, batch, self._unit_names, assessed)  # carried rows have none
+            _fill(probabilities, batch, [f"{steady or 'p_'}{name}" for name in self._expressions], assessed)
         numbers = (
             batch.column("frame").to_numpy(),
             batch.column("time_s").to_numpy(),
             _with_gaps(batch.column("pts_s")),
         )
-        self._add(np.stack(numbers, axis=1), face_id, state, label_set, occurrence)
+        self._add(np.stack(numbers, axis=1), face_id, state, label_set)
+        self._add_measures(occurrence, probabilities, uncertainties, pose)
 
     def add_rows(self, rows: list[FaceRow]) -> None:
         """Add rows of a journal."""
-        nothing = (np.nan,) * self._units
-        gap = float("nan")
-        numbers = [(row.frame, row.time_s, gap if row.pts_s is None else row.pts_s) for row in rows]
+        rows = [row.shown() for row in rows]
+        numbers = [(row.frame, row.time_s, row.pts_s) for row in rows]
         self._add(
-            np.array(numbers, np.float64).reshape(-1, 3),
+            np.array(numbers, np.float64).reshape(-1, 3),  # None becomes NaN
             np.array([_NO_FACE_ID if row.face_id is None else row.face_id for row in rows], np.int64),
             np.array([FACE_STATES[row.decision] for row in rows], np.uint8),
             np.array([self._set_of(row.labels) if row.labels else -1 for row in rows], np.int16),
-            np.array([row.occurrence or nothing for row in rows], np.float32).reshape(-1, self._units),
+        )
+        self._add_measures(
+            _table([row.occurrence for row in rows], self._units),
+            _table([row.probabilities for row in rows], len(self._expressions)),
+            _table([(row.aleatoric, row.epistemic, row.ood_score) for row in rows], 3),
+            _table([(row.yaw, row.pitch, row.roll) for row in rows], 3),
         )
 
     def joined(self) -> SessionColumns:
@@ -159,19 +178,25 @@ class _Parts:
             face_id=_joined(self._face_ids, np.int64),
             state=_joined(self._states, np.uint8),
             label_set=_joined(self._label_sets, np.int16),
-            occurrence=np.concatenate(self._occurrences)
-            if self._occurrences
-            else np.zeros((0, self._units), np.float32),
+            occurrence=np.concatenate([_gaps(0, self._units), *self._occurrences]),
+            probabilities=np.concatenate([_gaps(0, len(self._expressions)), *self._probabilities]),
+            uncertainties=np.concatenate([_gaps(0, 3), *self._uncertainties]),
+            pose=np.concatenate([_gaps(0, 3), *self._poses]),
             label_sets=tuple(self._sets),
         )
         return SessionColumns(frame[begins], numbers[begins, 1], numbers[begins, 2], rows)
 
-    def _add(self, numbers: Float64, face_id: Int64, state: UInt8, label_set: Int16, occurrence: Float32) -> None:
+    def _add(self, numbers: Float64, face_id: Int64, state: UInt8, label_set: Int16) -> None:
         self._numbers.append(numbers)
         self._face_ids.append(face_id)
         self._states.append(state)
         self._label_sets.append(label_set)
+
+    def _add_measures(self, occurrence: Float32, probabilities: Float32, uncertainties: Float32, pose: Float32) -> None:
         self._occurrences.append(occurrence)
+        self._probabilities.append(probabilities)
+        self._uncertainties.append(uncertainties)
+        self._poses.append(pose)
 
     def _set_of(self, names: Iterable[str]) -> int:
         places = tuple(self._expressions[name] for name in names)
@@ -184,6 +209,27 @@ def _encoded(column: Any) -> tuple[list[str], Int64]:
 
     encoded = column.cast(DataType.dictionary(DataType.int64(), DataType.utf8()))
     return dictionary_dictionary(encoded).to_pylist(), dictionary_indices(encoded).to_numpy()
+
+
+def _gaps(rows: int, columns: int) -> Float32:
+    """(rows, columns) of NaN."""
+    return np.full((rows, columns), np.nan, np.float32)
+
+
+def _table(values: Sequence[tuple[float | None, ...]], columns: int) -> Float32:
+    """(rows, columns); NaN for None, and for a row that is empty."""
+    nothing = (None,) * columns
+    return np.array([row or nothing for row in values], np.float32).reshape(-1, columns)
+
+
+def _fill(table: Float32, batch: Any, names: Sequence[str], rows: Int64) -> None:
+    """Copy columns of a RecordBatch into these rows of a table: selecting rows without nulls first is fast."""
+    from arro3.core import Array
+
+    if len(rows):
+        chosen = batch.select(list(names)).take(Array.from_numpy(rows))
+        for place, name in enumerate(names):
+            table[rows, place] = _with_gaps(chosen.column(name))
 
 
 def _with_gaps(column: Any) -> Float64:

@@ -9,6 +9,7 @@ when a face is first shown: in a long session most faces never are.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from app.review.face_series import FaceSeries, SeriesGroup
 from engine.types import Float32, Float64, Int64, UInt8
 
 Int8 = npt.NDArray[np.int8]
@@ -49,6 +51,9 @@ class RowColumns:
     state: UInt8  # (R,) FaceState; ABSENT where there is no face
     label_set: Int16  # (R,) index into label_sets; -1 = not assessed
     occurrence: Float32  # (R, K), order of SessionHeader.au_codes; NaN = not computed
+    probabilities: Float32  # (R, C), steady, order of SessionHeader.expressions; NaN = not assessed
+    uncertainties: Float32  # (R, 3), steady: aleatoric and epistemic in nats, ood_score; NaN = not computed
+    pose: Float32  # (R, 3) yaw, pitch, roll in degrees; NaN = not computed
     label_sets: tuple[tuple[int, ...], ...]  # indices into SessionHeader.expressions, most probable first
 
 
@@ -70,6 +75,7 @@ class FaceTimeline:
     states: UInt8  # (R,) FaceState
     sets: Int16  # (R,) indices into Session.label_sets; -1 = not assessed
     _sums: _Sums
+    series: FaceSeries
 
     @property
     def first(self) -> int:
@@ -219,15 +225,22 @@ def face_timelines(rows: RowColumns, classes: int) -> tuple[FaceTimeline, ...]:
     order = np.lexsort((rows.position, rows.face_id))  # by face, then by time
     order = order[rows.face_id[order] >= 0]
     cuts = np.flatnonzero(np.diff(rows.face_id[order])) + 1
-    faces = [_face_timeline(rows, part, classes) for part in np.split(order, cuts) if len(part)]
+    tables = {
+        SeriesGroup.EXPRESSIONS: rows.probabilities,
+        SeriesGroup.UNITS: rows.occurrence,
+        SeriesGroup.UNCERTAINTIES: rows.uncertainties,
+        SeriesGroup.POSE: rows.pose,
+    }
+    faces = [_face_timeline(rows, part, classes, tables) for part in np.split(order, cuts) if len(part)]
     return tuple(sorted(faces, key=lambda face: (face.first, face.face_id)))
 
 
-def _face_timeline(rows: RowColumns, order: Int64, classes: int) -> FaceTimeline:
+def _face_timeline(rows: RowColumns, order: Int64, classes: int, tables: Mapping[SeriesGroup, Float32]) -> FaceTimeline:
     return FaceTimeline(
         int(rows.face_id[order[0]]),
         rows.position[order],
         rows.state[order],
         rows.label_set[order],
         _Sums(rows, order, classes),
+        FaceSeries(rows.position[order], order, tables),
     )

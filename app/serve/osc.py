@@ -17,6 +17,8 @@ from app.serve.state import OutputCounters, ServiceStatus
 from engine.errors import ConfigError
 
 Value = str | int | float
+#: IPv4: host and port; IPv6 also flow label and scope, without which a link-local address (fe80::) has no interface.
+SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 #: Seconds from 1900, where time tags begin, to 1970.
 _EPOCH_S: Final = 2_208_988_800
@@ -35,7 +37,7 @@ class OscOutput:
         self._config = config
         self._prefix = f"/mien/{camera}"
         self._socket: socket.socket | None = None
-        self._target: tuple[str, int] = ("", 0)
+        self._target: SocketAddress = ("", 0)
         self._sent = self._dropped = 0
 
     @property
@@ -56,8 +58,7 @@ class OscOutput:
             raise ConfigError(
                 f"osc.host {self._config.host!r} is not known ({reason}): check the name and the network"
             ) from None
-        family, kind, protocol, _, target = found[0]
-        self._target = str(target[0]), int(target[1])
+        family, kind, protocol, _, self._target = found[0]
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)
 

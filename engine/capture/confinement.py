@@ -75,8 +75,12 @@ _CLONE3: Final = 435
 _OPENAT2: Final = 437
 
 
-def confine(memory_mb: int) -> bool:
+def confine(memory_mb: int, shared_mb: int = 0) -> bool:
     """Restrict this process for good, and every thread that it starts later.
+
+    Args:
+        memory_mb: address space.
+        shared_mb: by which `allow_shared` may raise it.
 
     Returns:
         Whether system calls are filtered.
@@ -86,12 +90,23 @@ def confine(memory_mb: int) -> bool:
     import resource
 
     with contextlib.suppress(OSError, ValueError):  # macOS knows the limit and refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb + shared_mb << 20))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold pictures
     allow_cpu()
     machine = platform.machine()
     return sys.platform == "linux" and machine in _ARCHITECTURES and _install(_first_filter(machine))
+
+
+def allow_shared(size_bytes: int) -> None:
+    """Leave room in the address space for memory that is shared with the parent, as far as `confine` permits it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (min(soft + size_bytes, hard), hard))
 
 
 def forbid_opening() -> None:

@@ -20,6 +20,8 @@ JSON: Final = b"J"
 FRAME_FIELDS: Final = struct.Struct("<qdd")
 #: Seconds between two signs of life while no picture comes.
 ALIVE_S: Final = 1.0
+#: Megabytes of frames that both processes share at most: two of the largest pictures that any setting allows.
+SHARED_MB: Final = 512
 
 
 @dataclass(frozen=True, slots=True)

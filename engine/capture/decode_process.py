@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engine.capture.confinement import allow_cpu, confine, forbid_opening
-from engine.capture.decode_messages import ALIVE_S, FRAME, FRAME_FIELDS, JSON, READ
+from engine.capture.confinement import allow_cpu, allow_shared, confine, forbid_opening
+from engine.capture.decode_messages import ALIVE_S, FRAME, FRAME_FIELDS, JSON, READ, SHARED_MB
 from engine.capture.frame_memory import open_memory
 from engine.capture.video_decoder import VideoDecoder
 from engine.config import CaptureConfig
@@ -77,7 +77,7 @@ class _Server:
         limits = read_record(CaptureConfig, request["limits"])
         if request["folder"]:  # of a relative path; libraries were imported before
             os.chdir(request["folder"])
-        filtered = confine(limits.decode_memory_mb)
+        filtered = confine(limits.decode_memory_mb, SHARED_MB)
         decoder = VideoDecoder(Path(request["path"]), limits, self._sign_of_life)
         width_px, height_px = decoder.info.width_px, decoder.info.height_px
         forbid_opening()
@@ -85,6 +85,7 @@ class _Server:
         room = self._receive()
         size = height_px * width_px * 3
         slots = room["slots"]
+        allow_shared(slots * size)
         memory = open_memory(room["name"], request["descriptor"], slots * size)
         pictures = [memory[slot * size :][:size].reshape(height_px, width_px, 3) for slot in range(slots)]
         self.send(ready=True)

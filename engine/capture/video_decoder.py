@@ -141,7 +141,11 @@ class VideoDecoder:
 
         To be called before the first `read`; a file that cannot be sought is decoded up to there.
         """
-        origin_s = self._clock.origin_s if self._advance() is not None else None
+        first = self._advance()
+        if first is not None and self._clock.now_s >= time_s - SAME_TIME_S:
+            self._ready = first
+            return
+        origin_s = self._clock.origin_s if first is not None else None
         tick_s = float(self._stream.time_base or 0)
         if origin_s is None or not tick_s or not self.info.fps:
             self.skip_to_time(time_s)

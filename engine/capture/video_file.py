@@ -223,7 +223,10 @@ class VideoFileSource(FrameSource):
         try:
             name = child.memory.reserve(slots, size)
         except OSError as error:
-            raise SourceError(f"{self._name} needs {slots * size >> 20} MB for its frames ({error.strerror})") from None
+            raise SourceError(
+                f"{self._name} needs {slots * size >> 20} MB for its frames ({error.strerror}): "
+                "end other programs, or shrink the video"
+            ) from None
         child.send(name=name, slots=slots)
         child.receive()
         child.memory.forget_name()

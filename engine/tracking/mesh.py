@@ -111,11 +111,16 @@ class FaceMesh:
         half = len(rois) // 2 if together else 0
         if not half:
             return [self.locate(image, roi) for roi in rois]
-        if self._twin is None:
-            self._twin = FaceMesh(self._threads)
+        self.load_twin()
+        assert self._twin is not None
         others = self._side.start(partial(self._twin.locate_all, image, rois[-half:], together=False))
         own = [self.locate(image, roi) for roi in rois[:-half]]
         return own + others.result()
+
+    def load_twin(self) -> None:
+        """Load the network of the second thread, which takes about 10 ms; otherwise the first use does."""
+        if self._twin is None:
+            self._twin = FaceMesh(self._threads)
 
     def close(self) -> None:
         """End the second thread."""

@@ -249,6 +249,8 @@ class FaceTracker:
     def _search_shot(self, frame: Frame) -> tuple[list[View], list[Sighting]]:
         """The first frame of a shot: the whole image, and its tiles if they may show more and there is time for it."""
         self._candidates_left, self._least_score = _MAX_FIRST_CANDIDATES, _CANDIDATE_SCORE
+        if not _is_from_file(frame):
+            self._mesh.load_twin()  # this frame takes long anyway; the first one with two faces must not
         self._turns.restart(self._cuts.thumbnail)
         views = [WHOLE, BORDERED]
         sightings = self._search_all(frame.image, views, [])
@@ -257,7 +259,7 @@ class FaceTracker:
         explained = least >= _EXPLAINING_SIZE * max(width, height)
         self._detected_s = self._shot_s = frame.timestamp_s
         self._first_left, self._first_every_s = 0, self._config.detect_every_s if explained else 0.0
-        if self._config.find_small or (frame.pts_s is not None and not explained):
+        if self._config.find_small or (_is_from_file(frame) and not explained):
             tiles = video_tiles(width, height)
             sightings = self._search_all(frame.image, tiles, sightings)
             views += tiles
@@ -273,7 +275,7 @@ class FaceTracker:
             boxes = [shape_of(sighting.mesh).box for sighting in sightings]
             return self._turns.next(width, height, self._cuts.thumbnail, count, alternate, boxes)
 
-        now_s, from_file = frame.timestamp_s, frame.pts_s is not None
+        now_s, from_file = frame.timestamp_s, _is_from_file(frame)
         if self._config.find_small:
             share = (now_s - self._now_s) / _ROUND_S
             return [WHOLE, *in_turn(math.ceil(share * self._turns.count(width, height)), alternate=True)]
@@ -323,7 +325,8 @@ class FaceTracker:
         memories = [memory for memory in self._book.memories if memory.state is not TrackState.LOST]
         rois = [_expected_roi(memory, now_s) for memory in memories]
         large = [memory.presence >= self._config.min_presence for memory in memories]
-        found = iter(self._mesh.locate_all(image, list(itertools.compress(rois, large)), frame.pts_s is None))
+        together = not _is_from_file(frame)
+        found = iter(self._mesh.locate_all(image, list(itertools.compress(rois, large)), together))
         located = [next(found) if is_large else None for is_large in large]
         seen = [self._follow(image, *each, now_s) for each in zip(memories, rois, located, strict=True)]
         return [sighting for sighting in seen if sighting is not None]
@@ -415,6 +418,11 @@ class FaceTracker:
         check = self._detector.check(image, sighting.roi, _MIN_CHECK, scale)
         evidence = evidence_of(sighting.mesh, sighting.presence, check)
         return dataclasses.replace(sighting, detection=evidence.check, evidence=evidence.value)
+
+
+def _is_from_file(frame: Frame) -> bool:
+    """Whether the result of a frame may wait: files have presentation times, live sources and stills have none."""
+    return frame.pts_s is not None
 
 
 def _expected_roi(memory: TrackMemory, now_s: float) -> FaceRoi:

@@ -6,14 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis_rate import AnalysisRate
+from engine.analysis_rate import FIXED_FACES, AnalysisRate
 
 
 def _rate(target_ms=30.0, cost_ms=10.0):
-    """A rate that has measured the cost of a face."""
-    rate = AnalysisRate(target_ms)
-    rate.measured([1], cost_ms)
+    """A rate that has measured the cost of a face; ``target_ms`` without the fixed cost of a run."""
+    rate = AnalysisRate(target_ms + FIXED_FACES * 10.0 + 1e-6 if target_ms else 0.0)  # not by a rounding too little
+    rate.measured([1], 1000.0)  # the first counts for nothing
+    _measure(rate, [1], cost_ms)
     return rate
+
+
+def _measure(rate, faces, cost_ms):
+    """A run that takes so long for each face, and the fixed part."""
+    rate.measured(faces, cost_ms * (len(faces) + FIXED_FACES))
 
 
 def test_all_faces_are_analysed_while_they_fit():
@@ -64,9 +70,31 @@ def test_the_cost_follows_the_machine():
     rate.choose([1, 2], 0.0)
     assert len(rate.choose([1, 2], 0.0)) == 1
     for _ in range(60):
-        rate.measured([1], 5.0)
+        _measure(rate, [1], 5.0)
     assert rate.choose([1, 2], 0.0) == {1, 2}
     rate.measured([], 1000.0)  # a frame without analysed faces says nothing
+    assert rate.choose([1, 2], 0.0) == {1, 2}
+
+
+def test_a_slow_frame_lowers_the_rate_for_a_while_only():
+    """Four faces fit, also as measured with one; per frame without its fixed part, one face would cost too much."""
+    rate, faces = _rate(target_ms=45.0), [1, 2, 3, 4]
+    rate.choose(faces, 0.0)
+    rate.measured(faces, 2000.0)
+    analysed = []
+    for _ in range(60):
+        chosen = rate.choose(faces, 0.0)
+        _measure(rate, chosen, 10.0)
+        analysed.append(len(chosen))
+    assert analysed[0] == 1
+    assert analysed[-20:] == [4] * 20
+
+
+def test_the_first_frame_with_faces_says_nothing():
+    rate = AnalysisRate(30.0)
+    rate.measured([], 1.0)
+    rate.choose([1, 2], 0.0)
+    rate.measured([1, 2], 5000.0)
     assert rate.choose([1, 2], 0.0) == {1, 2}
 
 

@@ -18,7 +18,7 @@ from engine.config import RuntimeConfig
 from engine.engine import Engine
 from engine.errors import BackendError
 from engine.hindsight import GROUP_FRAMES, Hindsight
-from engine.runtime import Runtime
+from engine.runtime import Runtime, RuntimeState
 from engine.types import Analysis, Frame, FrameResult, TrackState
 from tests.fakes.engines import FakeSource
 from tests.fakes.faces import fake_face, fake_result, plain_decision
@@ -204,6 +204,7 @@ def test_the_first_row_of_a_face_in_a_clip_is_frame_0(shared, face_models, delay
     with Engine.open() as engine, VideoFileSource(shared / "media" / clip) as source:
         delayed = delayed_of(lambda frames: engine.track_all(frames, tentative=True))
         results = [result for frame, _ in zip(source, range(16), strict=False) for result in delayed.feed(frame)]
+        delayed.end()
     assert [result.frame.index for result in results][:1] == [0]
     assert results[0].faces
 
@@ -253,6 +254,19 @@ def test_the_end_waits_for_the_analysis(delayed_of) -> None:
     assert done == [0]
 
 
+def test_the_error_of_the_last_analysis_is_raised_at_the_end(delayed_of) -> None:
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        def analyse() -> list[FrameResult]:
+            raise BackendError("the network cannot run")
+
+        return analyse
+
+    delayed = delayed_of(track_all, 1)
+    delayed.feed(every(0.04, 1)[0])
+    with pytest.raises(BackendError, match="cannot run"):
+        delayed.end()
+
+
 def test_results_are_those_of_one_group_after_the_other(shared, face_models, delayed_of) -> None:
     """With the real networks: to the last bit, states included."""
     clip = shared / "media" / "pyfeat_mit" / "WolfgangLanger_Pexels.mp4"
@@ -281,6 +295,27 @@ def _finished(engine: Engine, group: Sequence[Frame]) -> Analysis:
     """The group tracked and analysed before the next one is tracked."""
     results = engine.track_all(group, tentative=True, snapshot=True)()
     return lambda: results
+
+
+def test_a_run_that_is_stopped_reports_the_error_of_its_last_group() -> None:
+    reached, stopped = threading.Event(), threading.Event()
+
+    def track_all(frames: Sequence[Frame]) -> Analysis:
+        return partial(analyse, frames)
+
+    def analyse(frames: Sequence[Frame]) -> list[FrameResult]:
+        reached.set()
+        assert stopped.wait(10)
+        raise BackendError("made to fail")
+
+    source = FakeSource(1000)
+    source.interrupt = stopped.set  # the first thing that a stop does to a source
+    runtime = Runtime(source, Hindsight(track_all, CONFIRM_S, 1), [], RuntimeConfig())
+    runtime.start()
+    assert reached.wait(10)
+    with pytest.raises(BackendError, match="made to fail"):
+        runtime.stop()
+    assert runtime.state is RuntimeState.FAILED
 
 
 @pytest.mark.parametrize("ending", ["end", "stop", "tracking fails", "analysis fails"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
+from engine.errors import RuntimeStateError
 from engine.overlap import SideThread
 
 
@@ -67,4 +70,24 @@ def test_stuck_work_does_not_keep_the_program_alive():
     (thread,) = [each for each in threading.enumerate() if each.name == "mien-side"]
     assert thread.daemon
     leave.set()
+    side.end()
+
+
+def test_a_thread_that_ended_leaves_nothing_behind():
+    side = SideThread("mien-side")
+    side.start(lambda: 1).result()
+    first = weakref.ref(side._jobs)
+    side.end()
+    assert side.start(lambda: 2).result() == 2
+    side.end()
+    gc.collect()
+    assert first() is None
+
+
+def test_work_that_is_refused_is_an_error_and_not_waited_for():
+    side = SideThread("mien-side")
+    side.start(lambda: 1).result()
+    side._jobs.end()  # as another thread that closes the engine
+    with pytest.raises(RuntimeStateError, match="mien-side was ended"):
+        side.start(lambda: 2)
     side.end()

@@ -1,50 +1,93 @@
 """Peak memory of ``annotate`` on a film of hours against one of two minutes, both 1080p and made on the spot.
 
 ``python -m tests.faults.long_file --hours 2 --fps 30`` writes long_file_peak_memory_ratio to docs/results/trust.json,
-and prints the processing time per frame of the first and the last tenth. Fewer frames per second make it faster; the
-short film has the same rate, so with few of them its tables are shorter than one block of the writer.
+and with it the processor time per frame of the first and of the last tenth, without the start, as other programs change
+wall times. Fewer frames per second make it faster; the short film has the same rate, so with few of them its tables are
+shorter than one block of the writer.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from itertools import islice
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from app.session.folder import SessionFolder
-from app.session.journal import read_journal
 from tests.faults.figures import ROOT, record
 from tests.faults.films import make_film
 
 #: Length of the part that is encoded; the film repeats it.
 _PART_S: Final = 120
 _SIZE: Final = (1920, 1080)
+#: Share of the film before the first tenth that is measured: start and warm-up.
+_START: Final = 0.01
 
 
-def peak_mb(film: Path, out: Path) -> float:
-    """Largest resident memory of annotate and its processes, without the video that it writes."""
+@dataclass(slots=True)
+class Run:
+    """One run of annotate."""
+
+    peak_mb: float = 0.0  # largest resident memory of the program
+    frames: list[int] = field(default_factory=list)  # in the journal, read every second ...
+    cpu_s: list[float] = field(default_factory=list)  # ... and the processor time so far, of the decoder too
+
+    def cpu_ms(self, begin: float, end: float) -> float:
+        """Processor time per frame between two shares of the film."""
+        first, last = begin * self.frames[-1], end * self.frames[-1]
+        from_s, to_s = np.interp((first, last), self.frames, self.cpu_s)
+        return float(1000 * (to_s - from_s) / (last - first))
+
+
+def annotated(film: Path, out: Path) -> Run:
+    """Run annotate without the video that it writes."""
+    run, done = Run(), threading.Event()
     child = subprocess.Popen(
         [sys.executable, "-m", "app", "annotate", str(film), "--out", str(out), "--no-video"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    watcher = threading.Thread(target=_watch, args=(child.pid, SessionFolder(out / film.stem).journal, run, done))
+    watcher.start()
     _, status, usage = os.wait4(child.pid, 0)
+    done.set()
+    watcher.join()
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"annotate failed with exit status {child.returncode}")
-    return usage.ru_maxrss / 1024  # KiB on Linux
+    run.peak_mb = usage.ru_maxrss / 1024  # KiB on Linux
+    return run
 
 
-def mean_ms(journal: Path, begin: int, end: int) -> float:
-    """Mean processing time of frames from ``begin`` to ``end``."""
-    times = [sum(entry.stage_ms) for entry in islice(read_journal(journal), begin, end)]
-    return sum(times) / len(times)
+def _watch(pid: int, journal: Path, run: Run, done: threading.Event) -> None:
+    """Count the lines of the journal and the processor time while it grows."""
+    lines = position = 0
+    while not done.wait(1.0):
+        with contextlib.suppress(OSError, IndexError):  # not started, or ended meanwhile
+            with journal.open("rb") as file:
+                file.seek(position)
+                new = file.read()
+            children = " ".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")).split()
+            cpu_s = sum(_cpu_s(int(each)) for each in (pid, *children))
+            position, lines = position + len(new), lines + new.count(b'{"frame":')
+            if new:  # not while tables are written
+                run.frames.append(lines)
+                run.cpu_s.append(cpu_s)
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process, as in proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main(arguments: list[str]) -> int:
@@ -58,13 +101,13 @@ def main(arguments: list[str]) -> int:
         folder = Path(scratch)
         short = make_film(folder / "short.mp4", _PART_S * chosen.fps, *_SIZE, chosen.fps)
         long = make_film(folder / "long.mp4", _PART_S * chosen.fps, *_SIZE, chosen.fps, repeat)
-        peaks = [peak_mb(film, folder / "out") for film in (short, long)]
-        journal = SessionFolder(folder / "out" / "long").journal
-        frames = sum(1 for _ in read_journal(journal))
-        tenth = frames // 10
-        first, last = mean_ms(journal, 0, tenth), mean_ms(journal, frames - tenth, frames)
-    print(f"{frames} frames, {peaks[0]:.0f} and {peaks[1]:.0f} MB, {first:.1f} and {last:.1f} ms per frame")  # noqa: T201
-    command = f"python -m tests.faults.long_file --hours {chosen.hours:g} --fps {chosen.fps}"
+        runs = [annotated(film, folder / "out") for film in (short, long)]
+    peaks = [run.peak_mb for run in runs]
+    frames = chosen.fps * _PART_S * repeat
+    first, last = runs[1].cpu_ms(_START, _START + 0.1), runs[1].cpu_ms(0.9, 1.0)
+    note = f"{peaks[0]:.0f} and {peaks[1]:.0f} MB; processor time {first:.1f} then {last:.1f} ms per frame"
+    print(f"{frames} frames, {note}")  # noqa: T201 (a script)
+    command = f"python -m tests.faults.long_file --hours {chosen.hours:g} --fps {chosen.fps} ({note})"
     record("long_file_peak_memory_ratio", round(peaks[1] / peaks[0], 3), frames, command)
     return 0
 

@@ -235,6 +235,24 @@ def test_memory_is_limited_in_the_other_process_only(tmp_path):
     assert np.zeros(1 << 27, np.uint8).nbytes  # this process has no such limit
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+def test_shared_frames_do_not_count_against_the_memory_and_nothing_else_does_so():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import mmap\n"
+        "from engine.capture.confinement import allow_shared, confine\n"
+        "def maps(mb):\n"
+        "    try: mmap.mmap(-1, mb << 20).close()\n"
+        "    except OSError: return False\n"
+        "    return True\n"
+        "confine(int(open('/proc/self/statm').read().split()[0]) * mmap.PAGESIZE // 2**20 + 64, 512)\n"
+        "print(maps(256)); allow_shared(256 << 20); print(maps(256), maps(400))\n"
+        "allow_shared(1 << 40); print(maps(500), maps(1000))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "True", "False", "True", "False"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux filters system calls")
 def test_the_confined_process_reaches_no_network_and_changes_no_file(clip, tmp_path):
     tests = {

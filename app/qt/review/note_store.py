@@ -25,6 +25,14 @@ _TOPIC: Final = "review-notes"
 
 
 @dataclass(frozen=True, slots=True)
+class _Change:
+    """Notes to save, and the content of the file from which they were made."""
+
+    base: Notes
+    mine: Notes
+
+
+@dataclass(frozen=True, slots=True)
 class _Saved:
     """Notes as this window has them, and as the file has them now."""
 
@@ -37,19 +45,22 @@ class _Saver:
 
     def __init__(self, folder: SessionFolder, notes: Notes) -> None:
         self._folder = folder
-        self._base = notes  # the last ones of this window that are in the file
+        self._last = _Saved(notes, notes)
 
-    def save(self, mine: Notes) -> _Saved:
-        """Write the changes since the last call into the file.
+    def save(self, change: _Change) -> _Saved:
+        """Write what this window has changed into the file.
 
         Raises:
             OutputError: the file cannot be read or written; the next call writes these changes too.
         """
-        theirs = read_notes(self._folder) if self._folder.notes.exists() else self._base
-        merged = merge_notes(self._base, mine, theirs)
+        last, mine = self._last, change.mine
+        if change.base is not last.merged:  # made before the window had the result of the last call
+            mine = merge_notes(last.mine, mine, last.merged)
+        theirs = read_notes(self._folder) if self._folder.notes.exists() else last.merged
+        merged = merge_notes(last.merged, mine, theirs)
         write_notes(self._folder, merged)
-        self._base = mine
-        return _Saved(mine, merged)
+        self._last = _Saved(change.mine, merged)
+        return self._last
 
 
 class _ChangeCommand(QUndoCommand):
@@ -73,7 +84,7 @@ class NoteStore(QObject):
     changed = Signal()
     #: The notes are in the file; seconds since 1970, as `time.time`.
     saved = Signal(float)
-    #: A Notice for the bar above the pages.
+    #: A Notice for the toasts of the window.
     noticed = Signal(Notice)
 
     def __init__(
@@ -100,6 +111,7 @@ class NoteStore(QObject):
         self.stack = QUndoStack(self)
         self.read_only = read_only
         self._now = self._saved = notes if notes.coder else notes.with_coder(coder)
+        self._base = notes  # the content of the file from which `now` was made
         self._lock = lock
         self._save_failed = False
         self._saver = _Saver(folder, notes)
@@ -134,7 +146,7 @@ class NoteStore(QObject):
             self._worker.close()
             if self.unsaved:
                 try:
-                    self._saver.save(self._now)
+                    self._saver.save(_Change(self._base, self._now))
                 except EngineError as error:
                     self._note_failure(error)
                 else:
@@ -145,16 +157,14 @@ class NoteStore(QObject):
 
     def _set(self, notes: Notes) -> None:
         self._now = notes
-        self._worker.submit(notes)
+        self._worker.submit(_Change(self._base, notes))
         self.changed.emit()
 
     def _note_saved(self, saved: _Saved) -> None:
-        is_newest = self._now is saved.mine
-        if saved.merged != saved.mine:  # another window has changed the file
-            self._now = saved.merged if is_newest else merge_notes(saved.mine, self._now, saved.merged)
-            self.changed.emit()
-        if is_newest:
-            self._saved = self._now
+        if saved.mine is self._now:  # otherwise what was changed meanwhile is being saved
+            self._base = self._now = self._saved = saved.merged
+            if saved.merged != saved.mine:  # another window has changed the file
+                self.changed.emit()
             self.saved.emit(time.time())
         if self._save_failed:
             self._save_failed = False

@@ -19,6 +19,7 @@ from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.note_store import NoteStore
 from app.qt.review.review_panels import NotesPanel
 from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
+from app.qt.review.series_box import SeriesBox
 from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
@@ -40,6 +41,8 @@ MakeAction = Callable[..., QAction]
 
 _VIDEO_TOPIC: Final = "review-video"
 _HINT_TOPIC: Final = "review-hint"
+#: Share of the height that enlarged time series have.
+_SERIES_SHARE: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class OpenedSession:
 class ReviewDesk(QWidget):
     """Shows one session at a time; without a session its methods do nothing."""
 
-    #: A Notice for the bar above the pages.
+    #: A Notice for the toasts of the window.
     noticed = Signal(Notice)
     #: The coder's name as the user changed it.
     coder_changed = Signal(str)
@@ -76,6 +79,7 @@ class ReviewDesk(QWidget):
         self.note_store: NoteStore | None = None
         self._scorer: AgreementScorer | None = None
         self._shown: ShownFrame | None = None
+        self._layout_before = layout
         self._in_s: float | None = None
         self._out_s: float | None = None
         self.video = VideoView()
@@ -85,6 +89,8 @@ class ReviewDesk(QWidget):
         self.transport = TransportBar(transport)
         self.timeline_box = TimelineBox(zooms)
         self.timeline = self.timeline_box.timeline
+        self.series_box = SeriesBox((*zooms, self._zoom_to_range))
+        self.series = self.series_box.series
         self.face_column, self.units_page = FaceColumn(), UnitsPage()
         self.units = self.units_page.panel
         self.notes_panel = NotesPanel(labels, exclude, remove)
@@ -141,10 +147,12 @@ class ReviewDesk(QWidget):
         self.face_column.set_header(session.header)
         self.units.set_header(session.header)
         self.timeline.set_session(session)
+        self.series.set_session(session)
         self.timeline_box.follow_session()
         self.video.show_message(self._message_without_image(""))
         if self.timeline.faces:
             self.timeline.select_face(self.timeline.faces[0].face_id)
+        self.series.select_face(self.timeline.selected)
         self._follow_notes()
         self._set_range(None, None)
         self.player.set_view_size(*self.video.space_px)
@@ -154,6 +162,7 @@ class ReviewDesk(QWidget):
         parts, session = (self.note_store, self._scorer, self.player), self._session
         self.player = self.note_store = self._scorer = self._shown = self._session = None
         self.timeline.set_session(None)
+        self.series.set_session(None)
         self.face_column.set_header(None)
         self.units.set_header(None)
         self.video.show_region(WHOLE)
@@ -206,9 +215,20 @@ class ReviewDesk(QWidget):
             make(tr("Zoom out"), "-", lambda: self.timeline.zoom(-1), tr("Show more time on the timeline")),
             make(tr("Whole session"), "A", lambda: self.timeline.zoom_out_full()),
         )
+        self._zoom_to_range = make(
+            tr("Zoom to range"), "Shift+A", lambda: self.timeline.zoom_to_range(), tr("Show the marked range alone")
+        )
+        self._large_series = make(
+            tr("Time series"),
+            "T",
+            self._toggle_series,
+            tr("Plots of expressions, uncertainties, units and pose over time; again: as before"),
+        )
+        self._large_series.setCheckable(True)
         self._session_actions: tuple[QAction, ...] = (
             *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
-            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms),
+            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms, self._zoom_to_range),
+            self._large_series,
         )
         buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
         return buttons, zooms
@@ -243,6 +263,23 @@ class ReviewDesk(QWidget):
             switch.setCheckable(True)
             switch.setChecked(place < 2)  # the units are shown beside the picture
         return switches
+
+    def _toggle_series(self) -> None:
+        self.show_series(self._large_series.isChecked())
+
+    def show_series(self, large: bool) -> None:
+        """Give the time series most of the page, or restore the layout that was shown before."""
+        workspace = self.workspace
+        self._large_series.setChecked(large)
+        if large:
+            self._layout_before = workspace.chosen
+            workspace.reveal(self.series_box)
+            workspace.enlarge_dock(_SERIES_SHARE)
+            self.series.setFocus()
+        else:
+            workspace.choose(self._layout_before)
+            workspace.layout_chosen.emit(self._layout_before)
+            workspace.enlarge_dock(0.0)
 
     def _toggle_zoom(self) -> None:
         """Zoom to the selected face, or show all again."""
@@ -421,7 +458,8 @@ class ReviewDesk(QWidget):
 
     def _set_range(self, start_s: float | None, end_s: float | None) -> None:
         self._in_s, self._out_s = start_s, end_s
-        self.timeline.set_range(None if start_s is None or end_s is None else (start_s, end_s))
+        for view in (self.timeline, self.series):
+            view.set_range(None if start_s is None or end_s is None else (start_s, end_s))
         self._describe_range()
 
     def _required_range(self) -> tuple[float, float] | None:
@@ -442,6 +480,7 @@ class ReviewDesk(QWidget):
         session = self._session
         if session is not None and self._scorer is not None:
             self.timeline.set_notes(self.notes)
+            self.series.set_notes(self.notes)
             self.notes_panel.show_notes(self.notes, session.duration_s)
             self._scorer.score(self.notes)
 
@@ -478,7 +517,8 @@ class ReviewDesk(QWidget):
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
-            self.timeline.set_time(float(self._session.times_s[position]), reveal=not self.player.playing)
+            for view in (self.timeline, self.series):
+                view.set_time(float(self._session.times_s[position]), reveal=not self.player.playing)
 
     def _follow_playing(self, playing: bool) -> None:
         if self.player is not None:
@@ -486,6 +526,7 @@ class ReviewDesk(QWidget):
 
     def _choose_face(self, face_id: int) -> None:
         self.timeline.select_face(face_id)
+        self.series.select_face(face_id)
         self.timeline_box.follow_session()
         self._show_face()
         self._describe_range()
@@ -516,8 +557,10 @@ class ReviewDesk(QWidget):
         self.video.region_changed.connect(self._set_region)
         self.units_page.all_units.connect(self.face_column.map.show_all_units)
         self.face_column.face_chosen.connect(self._choose_face)
-        self.timeline.seek_requested.connect(self.go_to)
-        self.timeline.range_marked.connect(self.mark_range)
+        for view, other in ((self.timeline, self.series), (self.series, self.timeline)):
+            view.seek_requested.connect(self.go_to)
+            view.range_marked.connect(self.mark_range)
+            view.scale_changed.connect(other.follow_scale)
         self.timeline.face_chosen.connect(self._choose_face)
         self.transport.rate_chosen.connect(self._set_rate)
         self.notes_panel.notes.seek_requested.connect(self.go_to)
@@ -540,7 +583,10 @@ class ReviewDesk(QWidget):
                 Panel(self.tr("Notes"), self.notes_panel),
                 Panel(self.tr("Action units"), self.units_page),
             ),
-            (Panel(self.tr("Timeline"), self.timeline_box, scrolls=True),),
+            (
+                Panel(self.tr("Timeline"), self.timeline_box, scrolls=True),
+                Panel(self.tr("Time series"), self.series_box, scrolls=True),
+            ),
             make,
             layout,
             simple=2,

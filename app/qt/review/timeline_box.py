@@ -10,7 +10,8 @@ from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.review.timeline_painter import draw_excluded, draw_state_sample
+from app.qt.review.axis_painter import draw_excluded
+from app.qt.review.timeline_painter import draw_state_sample
 from app.qt.review.timeline_view import TimelineView
 from app.qt.widgets.page_parts import ReflowRow
 from app.review.face_timeline import FaceState
@@ -127,7 +128,7 @@ class TimelineBox(QWidget):
         self.legend = QCheckBox(self.tr("Legend"))
         self.legend.setToolTip(self.tr("What the patterns of the timeline mean"))
         self.legend.setChecked(theme.em(self) < _LEGEND_MAX_EM_PX)
-        buttons = [_zoom_button(action, text) for action, text in zip(zooms, ("+", "−", self.tr("All")), strict=True)]
+        buttons = [zoom_button(action, text) for action, text in zip(zooms, ("+", "−", self.tr("All")), strict=True)]
         self._switches = ReflowRow((_row(*buttons, self.units), _row(self.short, None, self.legend)))
         self._legend = TimelineLegend()
         self.legend.toggled.connect(self._fit)
@@ -177,7 +178,8 @@ def _row(*parts: QWidget | None) -> QWidget:
     return row
 
 
-def _zoom_button(action: QAction, text: str) -> QToolButton:
+def zoom_button(action: QAction, text: str) -> QToolButton:
+    """A button with a short text for an action of the time axis."""
     button = QToolButton()
     button.setText(text)
     button.setToolTip(action.toolTip())

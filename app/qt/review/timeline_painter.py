@@ -1,4 +1,4 @@
-"""Drawing of the timeline: ruler, faces and notes as one static image, then the marked range and the playhead."""
+"""Drawing of the timeline: faces and notes below the time axis, as one static image."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap
 
 from app.qt import theme
+from app.qt.review.axis_painter import (
+    AT_LEFT,
+    SMALL,
+    AxisFrame,
+    draw_exclusions,
+    draw_head,
+    overlaps,
+    scaled,
+    time_rect,
+)
 from app.qt.translation import expression_name
-from app.qt.widgets.drawn_panel import hatch
 from app.review.face_timeline import FaceBuckets, FaceState, bucket_edges
-from app.review.notes import UNCLEAR, HumanLabel, Notes
+from app.review.notes import UNCLEAR, HumanLabel
 from app.review.session import Session
-from app.review.timeline_layout import Row, RowKind, TimeScale, clock_text, ruler_marks_s, ruler_step_s, unit_order
+from app.review.timeline_layout import Row, RowKind, unit_order
 from app.review.timeline_pixels import Pixels, Run, TimelineColours, packed, ramp, runs, state_pixels, unit_pixels
 from engine.facs import EXPRESSIONS, unit_code
 from engine.types import Int64
 
-#: Font size on the timeline, relative to that of the window.
-_SMALL: Final = 0.85
-_AT_LEFT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
 _AT_RIGHT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 
 
 @dataclass(frozen=True, slots=True)
-class TimelineFrame:
-    """What to draw; sizes in logical pixels."""
+class TimelineFrame(AxisFrame):
+    """What to draw."""
 
-    scale: TimeScale  # its width excludes the names
     rows: tuple[Row, ...]
-    scroll_px: int  # how far the rows are scrolled
     selected: int | None
-    notes: Notes
-    names_px: int  # width of the names on the left
-    ruler_px: int  # height of the ruler
-    head_px: int  # height of ruler and markers
-    size: QSize
-    ratio: float  # device pixels per logical pixel
 
 
 def label_text(label: str) -> str:
@@ -67,8 +65,8 @@ class TimelinePainter:
         painter = QPainter(image)
         painter.setFont(font)
         self._draw_body(painter, frame, font)
-        self._draw_exclusions(painter, frame)
-        self._draw_head(painter, frame, font)
+        draw_exclusions(painter, frame)
+        draw_head(painter, frame, font)
         painter.end()
         return image
 
@@ -104,7 +102,7 @@ class TimelinePainter:
         phase = round(frame.scale.start_s / frame.scale.span_s * frame.scale.width_px * frame.ratio)
         pixels = state_pixels(view, colours, height, phase, _pitch(height))
         _draw_pixels(painter, pixels, rect)
-        small = scaled(painter.font(), _SMALL)
+        small = scaled(painter.font(), SMALL)
         min_width = QFontMetricsF(small).horizontalAdvance("x") * 4 * frame.ratio
         for run in runs(view, round(min_width)):
             self._draw_run_text(painter, frame, row, run, small)
@@ -171,9 +169,9 @@ class TimelinePainter:
             QRectF(frame.names_px, row.top_px - 1, frame.scale.width_px, row.height_px + 2),
             Qt.ClipOperation.IntersectClip,
         )
-        painter.setFont(scaled(painter.font(), _SMALL))
+        painter.setFont(scaled(painter.font(), SMALL))
         for label in frame.notes.labels:
-            if label.face_id == row.face_id and _overlaps(frame.scale, label.start_s, label.end_s):
+            if label.face_id == row.face_id and overlaps(frame.scale, label.start_s, label.end_s):
                 _draw_label(painter, frame, row, label)
         painter.restore()
 
@@ -189,88 +187,21 @@ class TimelinePainter:
             chosen = row.face_id == frame.selected
             own = QFont(font)
             own.setBold(chosen and row.kind is RowKind.FACE)
-            painter.setFont(own if row.kind is RowKind.FACE else scaled(font, _SMALL))
+            painter.setFont(own if row.kind is RowKind.FACE else scaled(font, SMALL))
             painter.setPen(theme.current().colour("text" if row.kind is RowKind.FACE else "dim"))
             text = QFontMetricsF(painter.font()).elidedText(_name_of(row), Qt.TextElideMode.ElideRight, rect.width())
-            painter.drawText(rect, _AT_LEFT, text)
+            painter.drawText(rect, AT_LEFT, text)
         painter.restore()
 
     def _draw_unit_names(self, painter: QPainter, rect: QRectF, font: QFont) -> None:
         """Draw unit codes right-aligned, untrusted ones in brackets."""
         pitch = rect.height() / len(self._order)
-        painter.setFont(scaled(font, min(_SMALL, pitch / QFontMetricsF(font).height())))
+        painter.setFont(scaled(font, min(SMALL, pitch / QFontMetricsF(font).height())))
         for line, number in enumerate(self._order):
             code, trusted = unit_code(self._session.header.au_codes[number]), self._trusted[line]
             painter.setPen(theme.current().colour("text" if trusted else "dim"))
             text_rect = QRectF(rect.left(), rect.top() + line * pitch, rect.width(), pitch)
             painter.drawText(text_rect, _AT_RIGHT, code if trusted else f"({code})")
-
-    def _draw_exclusions(self, painter: QPainter, frame: TimelineFrame) -> None:
-        """Shade excluded ranges over all rows."""
-        for exclusion in frame.notes.exclusions:
-            if _overlaps(frame.scale, exclusion.start_s, exclusion.end_s):
-                height = frame.size.height() - frame.ruler_px
-                rect = time_rect(frame, exclusion.start_s, exclusion.end_s, frame.ruler_px, height)
-                draw_excluded(painter, rect, max(frame.ruler_px // 5, 3))
-
-    def _draw_head(self, painter: QPainter, frame: TimelineFrame, font: QFont) -> None:
-        colours = theme.current()
-        painter.setFont(scaled(font, _SMALL))
-        metrics = QFontMetricsF(painter.font())
-        duration = frame.scale.duration_s
-        painter.fillRect(QRectF(0, 0, frame.size.width(), frame.ruler_px), colours.colour("window"))
-        room = metrics.horizontalAdvance(clock_text(duration, duration, 1)) * 1.6
-        step = ruler_step_s(frame.scale, room)
-        painter.setPen(colours.colour("dim"))
-        for time_s in ruler_marks_s(frame.scale, step):
-            x = round(frame.names_px + frame.scale.x_of(time_s)) + 0.5
-            painter.drawLine(QPointF(x, frame.ruler_px - 5), QPointF(x, frame.ruler_px))
-            text = clock_text(time_s, duration, 0 if step >= 1 else 1)
-            width = metrics.horizontalAdvance(text)
-            left = min(max(x - width / 2, frame.names_px), frame.size.width() - width - 1)
-            painter.drawText(QPointF(left, frame.ruler_px - 7), text)
-        painter.setPen(colours.colour("line"))
-        for y in (frame.ruler_px, frame.head_px):
-            painter.drawLine(QPointF(0, y - 0.5), QPointF(frame.size.width(), y - 0.5))
-        painter.drawLine(QPointF(frame.names_px - 0.5, 0), QPointF(frame.names_px - 0.5, frame.size.height()))
-        self._draw_markers(painter, frame, metrics)
-
-    def _draw_markers(self, painter: QPainter, frame: TimelineFrame, metrics: QFontMetricsF) -> None:
-        """Draw a flag with its text below the ruler, and a dashed line over all rows."""
-        colours = theme.current()
-        middle, half = (frame.ruler_px + frame.head_px) / 2, (frame.head_px - frame.ruler_px) * 0.32
-        painter.setPen(colours.colour("dim"))
-        name = QRectF(8, frame.ruler_px, frame.names_px - 14, frame.head_px - frame.ruler_px)
-        title = QCoreApplication.translate("mien", "Markers")
-        fitted = metrics.elidedText(title, Qt.TextElideMode.ElideRight, name.width())
-        painter.drawText(name, _AT_LEFT, fitted)
-        shown = [marker for marker in frame.notes.markers if _overlaps(frame.scale, marker.time_s, marker.time_s)]
-        places = [frame.names_px + frame.scale.x_of(marker.time_s) for marker in shown] + [float(frame.size.width())]
-        for marker, x, following in zip(shown, places, places[1:], strict=False):
-            painter.setPen(QPen(colours.colour("text"), 1, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(x, frame.ruler_px), QPointF(x, frame.size.height()))
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colours.colour("text"))
-            flag = [QPointF(x, middle - half), QPointF(x + 2 * half, middle), QPointF(x, middle + half)]
-            painter.drawPolygon(QPolygonF(flag))
-            painter.setPen(colours.colour("text"))
-            room = following - x - 2 * half - 8
-            if marker.text and room > metrics.horizontalAdvance("mm"):
-                text_rect = QRectF(x + 2 * half + 4, frame.ruler_px, room, frame.head_px - frame.ruler_px)
-                text = metrics.elidedText(marker.text, Qt.TextElideMode.ElideRight, room)
-                painter.drawText(text_rect, _AT_LEFT, text)
-
-
-def draw_excluded(painter: QPainter, rect: QRectF, step_px: int) -> None:
-    """Draw the tint and stripes of an excluded range over what is there."""
-    colour = theme.current().colour("recording")
-    tint = QColor(colour)
-    tint.setAlpha(46)
-    painter.fillRect(rect, tint)
-    painter.fillRect(rect, hatch(_with_alpha(colour, 120), "#00000000", step_px))
-    painter.setPen(QPen(colour, 1))
-    painter.drawLine(rect.topLeft(), rect.bottomLeft())
-    painter.drawLine(rect.topRight(), rect.bottomRight())
 
 
 def draw_state_sample(painter: QPainter, rect: QRectF, state: FaceState) -> None:
@@ -294,20 +225,6 @@ def visible_rows(frame: TimelineFrame) -> tuple[Row, ...]:
     """The rows that are at min_width partly in view."""
     low, high = frame.scroll_px, frame.scroll_px + frame.size.height() - frame.head_px
     return tuple(row for row in frame.rows if row.bottom_px > low and row.top_px < high)
-
-
-def time_rect(frame: TimelineFrame, start_s: float, end_s: float, top: float, height: float) -> QRectF:
-    """The visible part of a time range."""
-    left = max(frame.scale.x_of(start_s), 0.0)
-    right = min(max(frame.scale.x_of(end_s), left + 1), float(frame.scale.width_px))
-    return QRectF(frame.names_px + left, top, max(right - left, 0.0), height)
-
-
-def scaled(font: QFont, factor: float) -> QFont:
-    """The font in another size."""
-    other = QFont(font)
-    other.setPointSizeF(max(font.pointSizeF() * factor, 1.0))
-    return other
 
 
 def text_colour_on(background: QColor) -> QColor:
@@ -349,20 +266,12 @@ def _name_of(row: Row) -> str:
     return QCoreApplication.translate("mien", "Face {number}").format(number=row.face_id)
 
 
-def _overlaps(scale: TimeScale, start_s: float, end_s: float) -> bool:
-    return start_s <= scale.end_s and end_s >= scale.start_s
-
-
 def _background() -> QColor:
     return theme.current().colour("window")
 
 
 def _pixel(colour: QColor) -> int:
     return packed(colour.red(), colour.green(), colour.blue())
-
-
-def _with_alpha(colour: QColor, alpha: int) -> str:
-    return f"#{alpha:02x}{colour.name()[1:]}"
 
 
 def _timeline_colours(expressions: Sequence[str]) -> TimelineColours:
@@ -378,34 +287,3 @@ def _timeline_colours(expressions: Sequence[str]) -> TimelineColours:
         ramp(background, _pixel(colours.colour("below")), 0.0),
         ramp(background, _pixel(colours.colour("hatch")), 0.0),
     )
-
-
-def draw_range(painter: QPainter, frame: TimelineFrame, marked: tuple[float, float] | None) -> None:
-    """Draw the marked range (seconds) over all rows, with a bar at the ruler; nothing for None or out of view."""
-    if marked is None or marked[1] < frame.scale.start_s or marked[0] > frame.scale.end_s:
-        return
-    accent = theme.current().colour("accent")
-    tint = theme.current().colour("accent")
-    tint.setAlpha(40)
-    rect = time_rect(frame, *marked, 0, frame.size.height())
-    painter.fillRect(rect, tint)
-    painter.fillRect(QRectF(rect.left(), frame.ruler_px - 4, rect.width(), 4), accent)
-    painter.setPen(QPen(accent, 1.5))
-    for side, time_s in zip((rect.left(), rect.right()), marked, strict=True):
-        if frame.scale.start_s <= time_s <= frame.scale.end_s:
-            painter.drawLine(QPointF(side, 0), QPointF(side, frame.size.height()))
-
-
-def draw_playhead(painter: QPainter, frame: TimelineFrame, time_s: float) -> None:
-    """Draw the playhead if its time is in view."""
-    if not frame.scale.start_s <= time_s <= frame.scale.end_s:
-        return
-    colours = theme.current()
-    x = round(frame.names_px + frame.scale.x_of(time_s)) + 0.5  # at the centre of a pixel: a sharp line
-    line = QPointF(x, 0), QPointF(x, frame.size.height())
-    painter.setPen(QPen(colours.colour("panel"), 3))
-    painter.drawLine(*line)
-    painter.setPen(QPen(colours.colour("text"), 1))
-    painter.drawLine(*line)
-    painter.setBrush(colours.colour("text"))
-    painter.drawPolygon(QPolygonF([QPointF(x - 5, 0), QPointF(x + 5, 0), QPointF(x, 7)]))

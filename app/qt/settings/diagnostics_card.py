@@ -24,7 +24,7 @@ _TOPIC: Final = "diagnostics"
 class DiagnosticsCard(Card):
     """Runs the checks on a worker, shows them as a table, and copies them as text."""
 
-    #: A Notice for the bar above the pages.
+    #: A Notice for the toasts of the window.
     noticed = Signal(Notice)
 
     def __init__(

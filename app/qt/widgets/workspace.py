@@ -147,6 +147,14 @@ class Workspace(QWidget):
         (self.side_action if tabs is self.side else self.dock_action).setChecked(True)
         tabs.setCurrentWidget(page)
 
+    def enlarge_dock(self, share: float) -> None:
+        """Give the dock this share of the height, or, with 0, its usual one."""
+        if share:
+            height = sum(self._rows.sizes())
+            self._rows.setSizes([round(height * (1 - share)), round(height * share)])
+        else:
+            self._apply_sizes((self.width(), self.height()))
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """From now on a change between wide and narrow resets the sizes; until then stored ones are restored."""
         super().showEvent(event)

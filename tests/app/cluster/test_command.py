@@ -59,6 +59,13 @@ def test_what_a_cluster_reports_of_a_lost_worker_is_kept(error_file: Path, capsy
     assert str(error_file) in capsys.readouterr().err
 
 
+def test_why_a_worker_was_interrupted_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    item = Item(0, "clip.mp4", str(tmp_path / "clip"))
+    report = Report(0, ItemState.INTERRUPTED, problem="mien-sink did not end within 2 s: check the disk")
+    _print_ending(_result(GivenSource(item.spec), item, report))
+    assert "mien-sink did not end within 2 s: check the disk" in capsys.readouterr().err
+
+
 def test_sessions_at_addresses_are_named_by_them(capsys: pytest.CaptureFixture[str]) -> None:
     item = Item(0, "s3://lab/a.mp4", "s3://key:secret@lab/out/a")
     printed(item, Report(0, ItemState.FINISHED_BEFORE))

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from app.review.face_series import SeriesGroup
 from app.review.notes import Notes, write_notes
 from app.review.session import SessionVideo, open_session
 from app.session.folder import SessionFolder, source_mark
@@ -70,6 +71,8 @@ def same(one, other):
         assert np.array_equal(view.label, copy.label)
         assert np.array_equal(view.second, copy.second)
         assert np.array_equal(timeline.occurrence(marks), twin.occurrence(marks), equal_nan=True)
+        for group in SeriesGroup:
+            assert np.array_equal(timeline.series.values(group), twin.series.values(group), equal_nan=True)
 
 
 @pytest.mark.parametrize("pts_from_s", [None, 5.0])

@@ -12,6 +12,7 @@ import pytest
 
 from app.serve.config import OscConfig, ServeConfig
 from app.serve.osc import OscOutput, face_values, osc_bundle, osc_message, osc_time
+from app.serve.state import ServiceState, ServiceStatus
 from engine.errors import ConfigError
 from tests.app.serve.conftest import WAIT_S, fake_service, live_frame, running
 from tests.fakes.faces import fake_face, fake_frame, fake_result
@@ -108,6 +109,32 @@ def test_an_absent_receiver_costs_nothing(header) -> None:
 def test_an_unknown_receiver_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"osc.host 'no\.such\.host\.invalid' is not known"):
         OscOutput(OscConfig("no.such.host.invalid"), "test").open()
+
+
+def test_a_link_local_receiver_keeps_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[Any, ...]] = []
+
+    class Socket:
+        def __init__(self, *kind: int) -> None:
+            assert kind == (socket.AF_INET6, socket.SOCK_DGRAM, 17)
+
+        def setblocking(self, blocking: bool) -> None:
+            assert not blocking
+
+        def sendto(self, datagram: bytes, target: tuple[Any, ...]) -> None:
+            sent.append(target)
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    found = [(socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("fe80::1", 9000, 0, 3))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **options: found)
+    monkeypatch.setattr(socket, "socket", Socket)
+    output = OscOutput(OscConfig("fe80::1%eth0", 9000), "test")
+    output.open()
+    output.report(ServiceStatus(0.0, "test", "demo", ServiceState.RUNNING, None, 0, 0))
+    output.close()
+    assert sent == [("fe80::1", 9000, 0, 3)]
 
 
 def test_the_format_is_that_of_the_specification() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 
 from engine.backends.contract import contract_path
@@ -51,9 +52,11 @@ def test_opening_writes_nothing_to_the_home_folder(expression_model: ModelMaker,
 
 
 @needs_openvino
-def test_a_file_that_is_not_a_network_is_refused(expression_model: ModelMaker) -> None:
+def test_a_graph_with_a_missing_tensor_is_refused(expression_model: ModelMaker) -> None:
     model = expression_model()
-    content = model.read_bytes()[:400]
+    network = onnx.load(str(model))
+    network.graph.node[0].input[0] = "absent"
+    content = network.SerializeToString()
     model.write_bytes(content)
     path = contract_path(model)
     raw = json.loads(path.read_text())

@@ -434,7 +434,7 @@ def test_the_stream_flagged_as_default_is_read(tmp_path, pictures):
 # Jumping, as a viewer does.
 
 
-@pytest.mark.parametrize("time_s", [0.2, 1.0, 1.9])
+@pytest.mark.parametrize("time_s", [0.0, 0.2, 1.0, 1.9])
 def test_a_jump_starts_at_the_frame_shown_at_that_time(write_clip, pictures, time_s: float) -> None:
     path = write_clip("clip.mp4", pictures)
     with VideoFileSource(path) as source:
@@ -447,3 +447,28 @@ def test_a_jump_starts_at_the_frame_shown_at_that_time(write_clip, pictures, tim
     assert np.abs(rest[0].image.astype(int) - wanted.image).mean() < 1
     assert len(rest) == len(every) - wanted.index
     assert rest[0].index == wanted.index
+
+
+@pytest.mark.parametrize(("time_s", "first"), [(0.0, 0), (0.2, 5)])
+def test_a_jump_in_a_file_that_cannot_be_sought_loses_no_frame(write_clip, pictures, time_s: float, first: int) -> None:
+    decoder = VideoDecoder(write_clip("clip.mp4", pictures), CaptureConfig())
+    decoder._container = _Unseekable(decoder._container)
+    decoder.jump_to_time(time_s)
+    assert decoder.upcoming == first
+    decoder.read()
+    assert decoder.next_index == first + 1
+    assert decoder.now_s == pytest.approx(first / 25)
+    decoder.close()
+
+
+class _Unseekable:
+    """A container that cannot be sought."""
+
+    def __init__(self, container):
+        self._container = container
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def seek(self, *where, **options):
+        raise av.error.InvalidDataError(1, "cannot be sought")

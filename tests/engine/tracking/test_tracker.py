@@ -35,6 +35,7 @@ class World:
         self.searches: list[int] = []  # frames in which the detector searched
         self.views: list[View] = []  # what it searched
         self.checks: list[int] = []
+        self.twins: list[int] = []  # frames in which the network of the second thread was loaded
         self.shown_in: dict[float, set[str]] = {}  # share of a view -> the faces that the detector finds in it
         self.now = 0
 
@@ -74,6 +75,9 @@ class World:
     def locate_all(self, image: UInt8, rois: Sequence[FaceRoi], together: bool) -> list[tuple[Float32, float]]:
         return [self.locate(image, roi) for roi in rois]
 
+    def load_twin(self) -> None:
+        self.twins.append(self.now)
+
     def close(self) -> None:
         """Do nothing."""
 
@@ -89,6 +93,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def _step(tracker: FaceTracker, world: World, index: int, from_file: bool = False) -> tuple[FaceTrack, ...]:
     world.now, time_s = index, index / FPS
     return tracker.track(Frame(ROOM, index, time_s, "fake", time_s if from_file else None))
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_the_network_of_the_second_thread_is_loaded_with_the_first_live_frame(world: World, from_file: bool) -> None:
+    tracker = FaceTracker(CONFIG)
+    for index in range(3):
+        _step(tracker, world, index, from_file)
+    assert world.twins == ([] if from_file else [0])
 
 
 #: Coarse noise.

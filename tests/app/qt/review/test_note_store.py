@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from app.qt.review import note_store
 from app.qt.review.note_store import NoteStore
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
@@ -26,9 +28,9 @@ def folder(tmp_path: Path) -> SessionFolder:
 
 @pytest.fixture
 def store(qapp, folder: SessionFolder) -> Iterator[NoteStore]:
-    note_store = NoteStore(folder, Notes())
-    yield note_store
-    note_store.close()
+    opened = NoteStore(folder, Notes())
+    yield opened
+    opened.close()
 
 
 def test_every_change_is_saved(store: NoteStore, folder: SessionFolder, until: Until) -> None:
@@ -127,6 +129,43 @@ def test_two_windows_in_turn_lose_nothing(qapp, folder: SessionFolder, until: Un
     for store in stores:
         store.close()
     assert [marker.text for marker in read_notes(folder).markers] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_a_note_of_another_window_can_be_deleted(store: NoteStore, folder: SessionFolder, until: Until) -> None:
+    theirs = Marker(2.0, "theirs")
+    store.change("marker", ONE)
+    until(lambda: not store.unsaved)
+    write_notes(folder, read_notes(folder).with_marker(theirs))
+    store.change("coder", store.now.with_coder("ab"))
+    until(lambda: theirs in store.now.markers)
+    for _ in range(2):  # deleted, and once more after undo
+        store.change("deleted marker", store.now.without_marker(theirs))
+        until(lambda: not store.unsaved)
+        assert read_notes(folder) == store.now == ONE.with_coder("ab")
+        store.stack.undo()
+        until(lambda: not store.unsaved)
+        assert read_notes(folder).markers == (*ONE.markers, theirs)
+
+
+def test_a_change_made_while_saving_keeps_what_another_window_wrote(
+    store: NoteStore, folder: SessionFolder, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, mine = Marker(2.0, "theirs"), Marker(3.0, "mine")
+    write_notes(folder, Notes(markers=(theirs,)))
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_slowly(session_folder: SessionFolder) -> Notes:
+        reading.set()
+        assert go_on.wait(5.0)
+        return read_notes(session_folder)
+
+    monkeypatch.setattr(note_store, "read_notes", read_slowly)
+    store.change("marker", ONE)
+    assert reading.wait(5.0)
+    store.change("marker", ONE.with_marker(mine))
+    go_on.set()
+    until(lambda: not store.unsaved)
+    assert read_notes(folder).markers == store.now.markers == (*ONE.markers, theirs, mine)
 
 
 def test_a_note_removed_at_once_stays_removed(store: NoteStore, folder: SessionFolder, until: Until) -> None:

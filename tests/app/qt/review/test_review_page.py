@@ -691,3 +691,34 @@ def test_the_time_of_the_last_save_is_shown(opened: ReviewPage, until: Until) ->
     press(opened, "M")
     until(lambda: opened.desk.notes_panel.saved_text.startswith("Saved "))
     assert re.fullmatch(r"Saved \d\d:\d\d", opened.desk.notes_panel.saved_text)
+
+
+def test_the_time_series_take_most_of_the_page_and_give_it_back(opened: ReviewPage) -> None:
+    desk = opened.desk
+    before = desk.workspace.chosen
+    press(opened, "T")
+    QTest.qWait(1)
+    assert desk.series_box.isVisible()
+    assert desk.series_box.height() > 0.55 * desk.height()
+    assert desk.video.height() > 50
+    press(opened, "T")
+    QTest.qWait(1)
+    assert desk.workspace.chosen is before
+    assert not desk.series_box.isVisible()
+    assert desk.video.height() > 0.5 * desk.height()
+
+
+def test_time_series_and_timeline_show_the_same_face_time_range_and_notes(opened: ReviewPage) -> None:
+    desk = opened.desk
+    press(opened, "T")
+    desk.series.seek_requested.emit(5.0)
+    assert position(opened) == 50
+    assert desk.series.values_text() != ""
+    desk.series.range_marked.emit(2.0, 4.0)
+    assert desk.marked_range == (pytest.approx(2.0), pytest.approx(4.1))
+    press(opened, "Shift+A")
+    assert desk.series.scale.start_s == pytest.approx(desk.timeline.scale.start_s) == pytest.approx(2.0)
+    desk.series.zoom_out_full()
+    assert desk.timeline.scale.span_s == pytest.approx(20.0)
+    press(opened, "M")
+    assert desk.series.axis.notes == desk.notes
