@@ -186,7 +186,7 @@ def _noise(network: ExportedActionUnits, test: UnitFaces) -> MaskNoise | None:
 
 
 def _intensity(network: ExportedActionUnits, test: UnitFaces, places: list[int]) -> IntensityReport | None:
-    labelled = test.where(~np.isnan(test.graded()).all(1))
+    labelled = test.where(np.flatnonzero(~np.isnan(test.graded()).all(1)))
     graded = network.intensities(labelled.crops) if len(labelled.people) else None
     return None if graded is None else intensity_report(labelled, graded[:, places])
 
