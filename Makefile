@@ -5,6 +5,8 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 CONSTRAINTS := packaging/constraints.txt
 VIDEO ?= demo
 OUT ?= mien-output
+# A test file runs in one process, and each process loads torch and Qt: about 1.5 GB each.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run live test test-offline check faults soak checksums wheel clean
 
@@ -18,12 +20,12 @@ live: $(VENV)/.window
 
 test: $(VENV)/.test
 	$(VENV)/bin/mien prepare
-	$(VENV)/bin/python -m pytest -q
+	$(VENV)/bin/python -m pytest -q $(PARALLEL)
 
 # The whole suite in a network namespace of its own (Linux).
 test-offline: $(VENV)/.test
 	$(VENV)/bin/mien prepare
-	$(VENV)/bin/python -m tests.faults.offline -q
+	$(VENV)/bin/python -m tests.faults.offline -q $(PARALLEL)
 
 # Long runs, hours each; their figures go to docs/results/trust.json (docs/reliability.md).
 faults: $(VENV)/.test

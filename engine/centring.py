@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
-from engine.routing import Router
+from engine.routing import Router, sample_of
 from engine.types import FaceResult, Float64, FrameResult
 
 #: What follows a frame counts for this many time constants.
@@ -29,7 +29,7 @@ class Samples:
     """What one frame shows of its faces, where it shows them well enough."""
 
     time_s: float
-    values: dict[int, Float64]  # (2 + C,) aleatoric, epistemic, probabilities, by track
+    values: dict[int, Float64]  # of `engine.routing.sample_of`, by track
 
 
 class CentredRouter:
@@ -104,8 +104,7 @@ def samples_of(result: FrameResult) -> Samples:
 
 
 def _values(face: FaceResult) -> Float64:
-    uncertainty = face.uncertainty
-    return np.concatenate([[uncertainty.aleatoric, uncertainty.epistemic], face.expression.probabilities])
+    return sample_of(face.uncertainty, face.expression.probabilities, face.expression.covered)
 
 
 def _past(face: FaceResult) -> Float64 | None:
@@ -113,4 +112,4 @@ def _past(face: FaceResult) -> Float64 | None:
     steady = face.decision.steady
     if steady is None:
         return None
-    return np.concatenate([[steady.uncertainty.aleatoric, steady.uncertainty.epistemic], steady.probabilities])
+    return sample_of(steady.uncertainty, steady.probabilities, steady.covered)

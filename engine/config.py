@@ -81,7 +81,7 @@ class QualityConfig:
     min_eye_distance_px: float = 16.0
     max_yaw_deg: float = 45.0
     max_pitch_deg: float = 35.0
-    min_sharpness: float = 0.35  # 1/pixel; a blur of 2 crop pixels, see engine/tracking/quality.py
+    min_sharpness: float = 0.35  # 1/pixel; a blur of 1.8 crop pixels, see engine/tracking/quality.py
     min_brightness: float = 35.0  # mean grey level of the crop, 0-255
     min_inside: float = 0.8  # share of mesh points inside the frame, 0-1
 

@@ -31,6 +31,7 @@ class ExpressionEstimator:
         self._backend = backend
         self._images = ImageInput(contract.crop)
         self._reads_landmarks = any(spec.name == "landmarks" for spec in contract.inputs)
+        self._names_covered = any(spec.name == "covered" for spec in contract.outputs)
         self._temperature = contract.calibration.temperature
 
     def estimate(self, faces: Sequence[AlignedFace]) -> list[ExpressionEstimate]:
@@ -44,11 +45,23 @@ class ExpressionEstimator:
         inputs = {"image": self._images.batch(faces)}
         if self._reads_landmarks:
             inputs["landmarks"] = np.stack([face.landmarks for face in faces])
-        logits = read_logits(self._backend.run(inputs), self.contract)  # (N, M, C)
+        outputs = self._backend.run(inputs)
+        every = softmax(read_logits(outputs, self.contract), self._temperature)  # (N, M, C)
+        if not self._names_covered:
+            return [ExpressionEstimate(members, members.mean(0)) for members in every]
+        covered = sigmoid(read_logits(outputs, self.contract, "covered"))  # (N, 3)
         return [
-            ExpressionEstimate(members=members, probabilities=members.mean(0))
-            for members in softmax(logits, self._temperature)
+            ExpressionEstimate(members, members.mean(0), parts) for members, parts in zip(every, covered, strict=True)
         ]
+
+
+def sigmoid(logits: Float32) -> Float32:
+    """1 / (1 + exp(-x)) of each value; same shape, float32, without overflow.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0], np.float32)).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return np.asarray((1 + np.tanh(logits / 2)) / 2, np.float32)
 
 
 def softmax(logits: Float32, temperature: float) -> Float32:

@@ -25,10 +25,13 @@ from engine.config import RoutingConfig
 from engine.facs import EXPRESSIONS
 from engine.records import read_value
 from engine.types import (
+    COVERED_PARTS,
     Decision,
     ExpressionEstimate,
     FaceQuality,
+    Float32,
     Float64,
+    QualityReason,
     Reason,
     Route,
     SteadyEstimate,
@@ -47,6 +50,15 @@ _ROUTES: Final = {
     Reason.UNLIKE_TRAINING_DATA: Route.REJECT,
     Reason.LOW_QUALITY: Route.REJECT,
 }
+#: Where the probabilities are in an average, and its length without and with covered parts.
+_PROBABILITIES: Final = slice(2, 2 + len(EXPRESSIONS))
+_SIZES: Final = (_PROBABILITIES.stop, _PROBABILITIES.stop + len(COVERED_PARTS))
+
+
+def sample_of(uncertainty: Uncertainty, probabilities: Float32 | Float64, covered: Float32 | Float64 | None) -> Float64:
+    """What is averaged over time: aleatoric, epistemic, probabilities, and covered parts if there are any."""
+    parts = [np.array([uncertainty.aleatoric, uncertainty.epistemic]), probabilities.astype(np.float64)]
+    return np.concatenate(parts if covered is None else [*parts, covered.astype(np.float64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class _TrackState:
 
     time_s: float  # of the last frame
     seen_s: float = 0.0  # of the last frame in the average
-    #: (2 + C,) aleatoric, epistemic, probabilities; empty before the first frame of sufficient quality
+    #: (2 + C,) or (2 + C + 3,), see `sample_of`; empty before the first frame of sufficient quality
     average: Float64 = field(default_factory=lambda: np.empty(0))
     shown: _Choice | None = None  # None before the first decision
     waiting: _Choice | None = None  # last result of the rule, where it differs from `shown`
@@ -109,10 +121,8 @@ class Router:
         Raises:
             ValueError: the estimate is not over facs.EXPRESSIONS, or a value is not finite.
         """
-        now = np.concatenate(
-            [[uncertainty.aleatoric, uncertainty.epistemic], estimate.probabilities.astype(np.float64)]
-        )
-        if now.size != 2 + len(EXPRESSIONS) or not np.isfinite(now).all():
+        now = sample_of(uncertainty, estimate.probabilities, estimate.covered)
+        if now.size not in _SIZES or not np.isfinite(now).all():
             raise ValueError(f"track {track_id}: cannot route uncertainties and probabilities {now.tolist()}")
         track = self._track(track_id, timestamp_s)
         if not quality.reasons:
@@ -124,7 +134,7 @@ class Router:
 
         Args:
             track_id: of the face.
-            average: (2 + C,) aleatoric, epistemic, probabilities; empty if no frame was of sufficient quality.
+            average: of what `sample_of` gives; empty if no frame was of sufficient quality.
             quality: of the face in this frame, sufficient only with an average.
             timestamp_s: of this frame.
         """
@@ -179,9 +189,10 @@ class Router:
         aleatoric, epistemic = float(average[0]), float(average[1])
         if epistemic > calibration.epistemic_limit:
             return _Choice(Reason.UNLIKE_TRAINING_DATA)
-        order = np.argsort(-average[2:], kind="stable")
+        probabilities = average[_PROBABILITIES]
+        order = np.argsort(-probabilities, kind="stable")
         if aleatoric > calibration.aleatoric_limit:
-            return _Choice(Reason.COMPETING_LABELS, self._competing(average[2:], order.tolist()))
+            return _Choice(Reason.COMPETING_LABELS, self._competing(probabilities, order.tolist()))
         return _Choice(Reason.CLEAR, (int(order[0]),))
 
     def _competing(self, probabilities: Float64, order: list[int]) -> tuple[int, ...]:
@@ -220,7 +231,7 @@ def _held(shown: _Choice, choice: _Choice, average: Float64, calibration: Expres
     is_accepted = shown.reason is Reason.CLEAR
     if epistemic > calibration.epistemic_limit or (is_accepted and aleatoric > calibration.aleatoric_limit):
         return choice
-    top = int(np.argmax(average[2:]))
+    top = int(np.argmax(average[_PROBABILITIES]))
     if top in shown.classes:
         return shown
     if choice.reason is not Reason.CLEAR:
@@ -237,13 +248,23 @@ def _decision(choice: _Choice, average: Float64, calibration: ExpressionCalibrat
         tuple(EXPRESSIONS[index] for index in likeliest),
         tuple(float(average[2 + index]) for index in likeliest),
         _steady(average, calibration) if average.size else None,
+        _covered(average) if choice.reason is Reason.UNLIKE_TRAINING_DATA else (),
     )
 
 
 def _steady(average: Float64, calibration: ExpressionCalibration) -> SteadyEstimate:
     aleatoric, epistemic = float(average[0]), float(average[1])
     score = ood_score(epistemic, calibration.epistemic_quantiles)
-    return SteadyEstimate(average[2:], Uncertainty(aleatoric + epistemic, aleatoric, epistemic, score))
+    uncertainty = Uncertainty(aleatoric + epistemic, aleatoric, epistemic, score)
+    covered = average[_PROBABILITIES.stop :]
+    return SteadyEstimate(average[_PROBABILITIES], uncertainty, covered if covered.size else None)
+
+
+def _covered(average: Float64) -> tuple[QualityReason, ...]:
+    """The parts that are covered more likely than not; empty where the model does not say."""
+    return tuple(
+        part for part, share in zip(COVERED_PARTS, average[_PROBABILITIES.stop :], strict=False) if share > 0.5
+    )
 
 
 def _pack(track: _TrackState) -> dict[str, Any]:
@@ -265,7 +286,7 @@ def _unpack(raw: dict[str, Any]) -> _TrackState:
         KeyError, TypeError, ValueError: a value is missing, of the wrong type or out of range.
     """
     average = np.frombuffer(base64.b64decode(raw["average"], validate=True), "<f8")
-    if average.size not in (0, 2 + len(EXPRESSIONS)) or not np.isfinite(average).all():
+    if average.size not in (0, *_SIZES) or not np.isfinite(average).all():
         raise ValueError(f"an average of {average.size} values, or one that is not finite")
     times = {name: read_value(float, raw[name], field=name) for name in _TIMES}
     return _TrackState(

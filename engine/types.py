@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,13 @@ class QualityReason(str, Enum):
     BLURRED = "blurred"
     DARK = "dark"
     CUT_OFF = "cut_off"
+    MOUTH_COVERED = "mouth_covered"
+    EYES_COVERED = "eyes_covered"
+    SIDE_COVERED = "side_covered"
+
+
+#: What the expression model may say is covered, in the order of its output.
+COVERED_PARTS: Final = (QualityReason.MOUTH_COVERED, QualityReason.EYES_COVERED, QualityReason.SIDE_COVERED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,9 +150,12 @@ class ExpressionEstimate:
 
     members: Float32  # (M, C) probabilities of each member, order of facs.EXPRESSIONS
     probabilities: Float32  # (C,) mean over the members
+    covered: Float32 | None = None  # (3,) of COVERED_PARTS, 0-1, above 0.5 the part is covered; where the model says it
 
     def __post_init__(self) -> None:
         _freeze(self, "members", (None, None), np.float32)
+        if self.covered is not None:
+            _freeze(self, "covered", (len(COVERED_PARTS),), np.float32)
         _freeze(self, "probabilities", (self.members.shape[1],), np.float32)
 
 
@@ -207,9 +217,12 @@ class SteadyEstimate:
 
     probabilities: Float64  # (C,) order of facs.EXPRESSIONS
     uncertainty: Uncertainty
+    covered: Float64 | None = None  # (3,) see ExpressionEstimate
 
     def __post_init__(self) -> None:
         _freeze(self, "probabilities", (None,), np.float64)
+        if self.covered is not None:
+            _freeze(self, "covered", (len(COVERED_PARTS),), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,6 +234,7 @@ class Decision:
     labels: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()  # of the steady estimate
     steady: SteadyEstimate | None = None  # None before the first frame of sufficient quality
+    covered: tuple[QualityReason, ...] = ()  # parts of a face unlike the training data that are hidden
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.shares):

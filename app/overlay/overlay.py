@@ -36,6 +36,7 @@ DISCLAIMER: Final = (
 )
 NO_FACE_TEXT: Final = "No face in view"
 REJECT_TEXT: Final = "Not assessed: unlike training data"
+COVERED_TEXT: Final = "Not assessed: {reasons}"
 LOW_QUALITY_TEXT: Final = "Can't see well"
 REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.TOO_SMALL.value: "too small",
@@ -43,6 +44,9 @@ REASON_TEXTS: Final[dict[str, str]] = {
     QualityReason.BLURRED.value: "blurred",
     QualityReason.DARK.value: "too dark",
     QualityReason.CUT_OFF.value: "cut off",
+    QualityReason.MOUTH_COVERED.value: "mouth covered",
+    QualityReason.EYES_COVERED.value: "eyes covered",
+    QualityReason.SIDE_COVERED.value: "one side covered",
 }
 _ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 _TAG: Final[Colour] = (170, 170, 176)
@@ -305,10 +309,10 @@ def _chip_of(row: FaceRow, tag: str) -> _Chip:
         shares = zip(row.labels, row.shares, strict=True)
         bar = tuple((EXPRESSION_COLOURS[label], round(100 * share)) for label, share in shares)
         return _Chip("or", f"{', '.join(words[:-1])} or {words[-1]}", bar, tag)
+    reasons = ", ".join(REASON_TEXTS[reason] for reason in row.quality_reasons[:2])
     if row.decision == LOW_QUALITY:
-        reasons = ", ".join(REASON_TEXTS[reason] for reason in row.quality_reasons[:2])
         return _Chip("camera", f"{LOW_QUALITY_TEXT}: {reasons}" if reasons else LOW_QUALITY_TEXT, (), tag)
-    return _Chip("crossed", REJECT_TEXT, (), tag)
+    return _Chip("crossed", COVERED_TEXT.format(reasons=reasons) if reasons else REJECT_TEXT, (), tag)
 
 
 @functools.lru_cache(maxsize=512)

@@ -127,7 +127,7 @@ def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:
         h=_six_digits(y1 - y0),
         det_score=_six_digits(track.score),
         quality=_six_digits(quality.score),
-        quality_reasons=tuple(reason.value for reason in quality.reasons),
+        quality_reasons=tuple(reason.value for reason in quality.reasons + decision.covered),
         decision=decision.route.value if is_visible else LOW_QUALITY,
         labels=decision.labels,
         shares=tuple(map(_six_digits, decision.shares)),

@@ -98,16 +98,16 @@ def warm_up(where: Path, backend: InferenceBackend, fixed: Mapping[str, int] | N
             _check_output(where, spec, outputs[spec.name], lengths)
 
 
-def read_logits(outputs: Mapping[str, Float32], contract: ModelContract) -> Float32:
-    """The output ``logits`` of a network.
+def read_logits(outputs: Mapping[str, Float32], contract: ModelContract, name: str = "logits") -> Float32:
+    """An output of a network that holds logits.
 
     Raises:
         ModelError: a value is not finite: its probabilities would exceed every limit or none.
     """
-    logits = outputs["logits"]
+    logits = outputs[name]
     if not np.isfinite(logits).all():
         raise ModelError(
-            f"{contract.name!r} returned logits that are not finite: restore the model, or use another backend"
+            f"{contract.name!r} returned {name} that are not finite: restore the model, or use another backend"
         )
     return logits
 

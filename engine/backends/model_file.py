@@ -30,7 +30,7 @@ from engine.backends.model_graph import check_graph
 from engine.errors import ContractError, ModelError
 from engine.facs import EXPRESSIONS, UNIT_NAMES, unit_code
 from engine.files import read_bytes
-from engine.types import MESH_POINTS
+from engine.types import COVERED_PARTS, MESH_POINTS
 
 #: Folder of the models that come with the program, in a checkout as in an installed wheel.
 MODELS_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "models"
@@ -173,6 +173,8 @@ def check_contract(contract: ModelContract, path: Path) -> None:
         if any(spec.name == "landmarks" for spec in contract.inputs):
             inputs["landmarks"] = ("N", MESH_POINTS, 2)
         outputs = {"logits": ("N", "M", len(EXPRESSIONS))}
+        if any(spec.name == "covered" for spec in contract.outputs):
+            outputs["covered"] = ("N", len(COVERED_PARTS))
     else:
         _check_action_units(contract.labels, contract.calibration, where)
         k = len(contract.labels)

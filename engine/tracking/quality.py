@@ -67,12 +67,13 @@ def eye_distance_px(mesh: Float32) -> float:
 def sharpness(crop: UInt8, upsampled: float = 1.0) -> float:
     """Sharpness of an aligned face: how fast the slope of the grey levels changes, in 1/pixel.
 
-    Per direction the root mean square of the second difference over that of the first, on the middle of the crop; the
-    smaller of the two directions counts, because motion blurs one of them. Contrast and brightness cancel out, only the
-    scale of the detail is left: on the portrait of the tests the value falls from .78 to .51, .34 and .26 under
-    Gaussian blur of 1, 2 and 3 crop pixels, and to .32 under motion over 9. The limit in `QualityConfig` is the value
-    at 2 pixels, where a model that reads the face at half the crop's side has nothing left of its finest detail
-    (amplitude below 1 % at its Nyquist frequency). At half the portrait's size that blur gives .39, at a third .42.
+    Per direction the root mean square of the second difference over that of the first, on the middle of the crop. The
+    smallest of rows, columns and both diagonals counts, because motion blurs one direction. Contrast and brightness
+    cancel out, only the scale of the detail is left: on the portrait of the tests the value falls from .71 to .50, .32
+    and .24 under Gaussian blur of 1, 2 and 3 crop pixels, and to .32 under motion over 9, .31 if it is diagonal. The
+    limit in `QualityConfig` is the value at 1.8 pixels, where a model that reads the face at half the crop's side has
+    nothing left of its finest detail (amplitude below 2 % at its Nyquist frequency). Of 3,000 news photographs 0.2 %
+    are below it, of 3,579 FERPlus faces at their own 48 px none.
 
     A face that is smaller in the frame than in the crop is shrunk to its own pixels first: it is judged by the detail
     that it could have, and what it lacks counts as TOO_SMALL only. Detail finer than the crop's pixels is never seen by
@@ -91,13 +92,26 @@ def sharpness(crop: UInt8, upsampled: float = 1.0) -> float:
     smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), _SMOOTHING_PX)
     edge = round(native * _MARGIN)
     middle = np.asarray(smooth[edge : native - edge, edge : native - edge], np.float32)
-    return min(_relative_change(middle), _relative_change(middle.T))
+    inner = middle[1:-1, 1:-1]
+    return min(
+        _relative_change(middle[1:-1, :-2], inner, middle[1:-1, 2:], 1.0),
+        _relative_change(middle[:-2, 1:-1], inner, middle[2:, 1:-1], 1.0),
+        _relative_change(middle[:-2, :-2], inner, middle[2:, 2:], math.sqrt(2.0)),
+        _relative_change(middle[:-2, 2:], inner, middle[2:, :-2], math.sqrt(2.0)),
+    )
 
 
-def _relative_change(grey: Float32) -> float:
-    """Second difference over first difference along the rows, both as root mean squares; 0 for an even picture."""
-    first = (grey[:, 2:] - grey[:, :-2]) / 2
-    second = grey[:, 2:] + grey[:, :-2] - 2 * grey[:, 1:-1]
+def _relative_change(before: Float32, here: Float32, after: Float32, step_px: float) -> float:
+    """Second difference over first difference, both as root mean squares, in 1/pixel; 0 for an even picture.
+
+    Args:
+        before: neighbours of the pixels in one direction.
+        here: the pixels.
+        after: their neighbours in the other direction.
+        step_px: distance of the neighbours.
+    """
+    first = (after - before) / (2 * step_px)
+    second = (after + before - 2 * here) / step_px**2
     slope = float(np.mean(first * first))
     return math.sqrt(float(np.mean(second * second)) / slope) if slope > _EVEN else 0.0
 

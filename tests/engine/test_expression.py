@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from engine.backends.base import InferenceBackend
-from engine.backends.contract import ModelContract, read_contract
+from engine.backends.contract import ModelContract, TensorSpec, read_contract
 from engine.backends.registry import open_backend
 from engine.errors import ContractError, ModelError
 from engine.expression import ExpressionEstimator, softmax
@@ -44,6 +46,41 @@ class CountingBackend:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+class CoverBackend(CountingBackend):
+    """Also says what is covered."""
+
+    def __init__(self, contract: ModelContract, covered: tuple[float, float, float]) -> None:
+        outputs = (*contract.outputs, TensorSpec("covered", ("batch", 3)))
+        super().__init__(dataclasses.replace(contract, outputs=outputs))
+        self._covered = np.array(covered, np.float32)
+
+    def run(self, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
+        return super().run(inputs) | {"covered": np.tile(self._covered, (len(inputs["image"]), 1))}
+
+
+def test_covered_parts_are_probabilities_that_cross_a_half_at_logit_0(
+    expression_model: ModelMaker, face: FaceMaker
+) -> None:
+    backend = CoverBackend(read_contract(expression_model()), (-50.0, 0.0, math.log(3.0)))
+    estimates = ExpressionEstimator(backend).estimate([face(), face()])
+    assert backend.runs == [2]
+    for estimate in estimates:
+        np.testing.assert_allclose(estimate.covered, [0.0, 0.5, 0.75], atol=1e-6)
+
+
+def test_a_model_that_does_not_say_what_is_covered_leaves_it_unknown(
+    expression_model: ModelMaker, face: FaceMaker
+) -> None:
+    (estimate,) = ExpressionEstimator(open_cpu(expression_model())).estimate([face()])
+    assert estimate.covered is None
+
+
+def test_covered_parts_that_are_not_finite_are_an_error(expression_model: ModelMaker, face: FaceMaker) -> None:
+    backend = CoverBackend(read_contract(expression_model()), (0.0, float("nan"), 0.0))
+    with pytest.raises(ModelError, match="returned covered that are not finite"):
+        ExpressionEstimator(backend).estimate([face()])
 
 
 def test_known_logits_give_their_softmax(expression_model: ModelMaker, face: FaceMaker) -> None:

@@ -420,3 +420,53 @@ def test_a_snapshot_contains_how_long_a_choice_has_been_absent():
 def test_values_that_are_not_finite_and_other_classes_are_refused(estimate, uncertainty):
     with pytest.raises(ValueError, match="track 1: cannot route"):
         Router(CALIBRATION, CONFIG).route(1, estimate, uncertainty, GOOD, 0.0)
+
+
+# What is covered
+
+
+def _covered(mouth=0.0, eyes=0.0, side=0.0, **shares):
+    estimate = _estimate(**(shares or {"happiness": 0.8}))
+    return dataclasses.replace(estimate, covered=np.array([mouth, eyes, side], np.float32))
+
+
+STRANGE = _uncertainty(epistemic=0.2)
+
+
+def test_a_face_that_is_not_assessed_names_what_is_covered():
+    decision = _decide(_covered(mouth=0.9, eyes=0.5, side=0.51), STRANGE)
+    assert decision.reason is Reason.UNLIKE_TRAINING_DATA
+    assert decision.covered == (QualityReason.MOUTH_COVERED, QualityReason.SIDE_COVERED)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "uncertainty", "quality"),
+    [
+        (_covered(mouth=0.9), _uncertainty(), GOOD),
+        (_covered(mouth=0.9), _uncertainty(aleatoric=1.5), GOOD),
+        (_covered(mouth=0.9), STRANGE, BLURRED),
+        (_covered(), STRANGE, GOOD),
+        (_estimate(happiness=0.8), STRANGE, GOOD),
+    ],
+    ids=["accepted", "ambiguous", "not seen well", "nothing covered", "a model that does not say"],
+)
+def test_otherwise_nothing_is_named(estimate, uncertainty, quality):
+    assert _decide(estimate, uncertainty, quality).covered == ()
+
+
+def test_what_is_covered_is_averaged_over_time_like_the_rest():
+    router = Router(CALIBRATION, CONFIG)
+    router.route(1, _covered(mouth=0.9), STRANGE, GOOD, 0.0)
+    blink = router.route(1, _covered(mouth=0.1), STRANGE, GOOD, 0.033)
+    assert blink.covered == (QualityReason.MOUTH_COVERED,)
+    assert router.route(1, _covered(mouth=0.1), STRANGE, GOOD, 5.0).covered == ()
+
+
+def test_a_snapshot_keeps_what_is_covered():
+    router, restored = Router(CALIBRATION, CONFIG), Router(CALIBRATION, CONFIG)
+    router.route(1, _covered(eyes=0.8), STRANGE, GOOD, 0.0)
+    restored.restore(router.snapshot())
+    estimate = _covered(eyes=0.4)
+    first, second = (each.route(1, estimate, STRANGE, GOOD, 0.1) for each in (router, restored))
+    assert first.covered == second.covered == (QualityReason.EYES_COVERED,)
+    assert _same(first, second)

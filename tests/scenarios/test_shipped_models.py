@@ -16,7 +16,7 @@ from engine.capture.synthetic import PASSAGES, SyntheticSource
 from engine.config import EngineConfig
 from engine.engine import Engine
 from engine.expression import ExpressionEstimator
-from engine.types import FaceResult, Frame, Reason, Route, UInt8
+from engine.types import FaceResult, Frame, QualityReason, Reason, Route, UInt8
 from engine.uncertainty import decompose
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "demo" / "portrait.jpg"
@@ -74,6 +74,39 @@ def test_a_half_covered_face_is_unlike_the_training_data(stills: Engine, portrai
     backend.close()
     limit = estimator.contract.calibration.epistemic_limit
     assert float(decompose(own.members).epistemic) < limit < float(decompose(other.members).epistemic)
+
+
+def test_a_masked_face_is_not_assessed_and_its_mouth_is_named(stills: Engine, portrait: UInt8) -> None:
+    bare = only_face(stills, portrait)
+    below_nose = [
+        234,
+        93,
+        132,
+        58,
+        172,
+        136,
+        150,
+        149,
+        176,
+        148,
+        152,
+        377,
+        400,
+        378,
+        379,
+        365,
+        397,
+        288,
+        361,
+        323,
+        454,
+        4,
+    ]
+    outline = np.rint(bare.track.mesh[below_nose, :2]).astype(np.int32)
+    masked = only_face(stills, np.asarray(cv2.fillPoly(portrait.copy(), [outline], (190, 200, 210)), np.uint8))
+    assert bare.decision.covered == ()
+    assert masked.decision.reason is Reason.UNLIKE_TRAINING_DATA
+    assert masked.decision.covered == (QualityReason.MOUTH_COVERED,)
 
 
 def test_a_dark_portrait_is_rejected_as_dark(stills: Engine, portrait: UInt8) -> None:

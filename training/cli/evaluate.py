@@ -35,6 +35,7 @@ from training.corruptions.catalogue import Strength
 from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.fer2013 import read_faces
 from training.evaluation.action_units_file import FerSplit, evaluate_units_file
+from training.evaluation.covered import evaluate_covered
 from training.evaluation.expression import evaluate_expression
 from training.evaluation.face_rule import choose_rule, curve_text
 from training.evaluation.faces import FacesConfig, evaluate_faces
@@ -124,6 +125,20 @@ def evaluate_faces_command(
     found = evaluate_faces(faces128, media, config, echo, out / "parts", only)
     write_faces_report(found, rule, head_pose, out)
     echo(f"wrote {out / 'report.json'} and {out / 'faces.svg'}")
+
+
+@commands.command("covered")
+def evaluate_covered_command(
+    model: Model,
+    data: Fer,
+    out: Out,
+    split: Split = "PublicTest",
+    faces: Annotated[int, typer.Option(help="Number of faces; 0 is all.")] = 0,
+    cache: Cache = CACHE,
+) -> None:
+    """What the routes do with masks, hands, sunglasses and the like, and whether the covered part is named."""
+    write_report(evaluate_covered(model, data, cache, split, faces), out)
+    echo(f"wrote {out}")
 
 
 @commands.command("landmarks")

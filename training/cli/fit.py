@@ -27,6 +27,7 @@ from training.cli.options import (
 )
 from training.data.action_unit_faces import joined
 from training.data.sources import Source
+from training.expression.cover_head import fit_cover_head, read_cover_config
 from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
 from training.expression.fit_fer2013 import fit_fer2013
@@ -114,6 +115,19 @@ def fit_student_command(
         return
     with process_group(device) as where:
         fit_student(settings, data, teacher, run, faces128, str(where), echo)
+
+
+@commands.command("covered")
+def fit_covered_command(
+    data: Fer,
+    run: Annotated[Path, typer.Option(help="Finished run of `fit student`; the head is stored in it.")],
+    config: Settings = CONFIGS / "covered.toml",
+    cache: Annotated[Path | None, typer.Option(help="Folder of the images' meshes; default: RUN/cache.")] = None,
+    threads: Threads = 2,
+) -> None:
+    """Teach the student to name the part of a face that is covered; `export expression` then writes it as an output."""
+    configure_torch(threads)
+    fit_cover_head(read_cover_config(config), data, run, cache, echo)
 
 
 @commands.command("uar")

@@ -12,6 +12,7 @@ import typer
 from training import CONFIGS
 from training.cli.options import Fer, Out, Threads, configure_torch, echo
 from training.evaluation.expression import evaluate_expression
+from training.expression.cover_head import cover_file, fit_cover_head, read_cover_config
 from training.expression.export import export_expression
 from training.expression.fit_teacher import fit_teacher, read_teacher_config
 from training.expression.pretrained_trunk import default_path, fetch_trunk
@@ -47,6 +48,10 @@ def reproduce_expression_command(
     def fit_the_student() -> None:
         fit_student(student, data, teacher_run, student_run, faces128, report=echo)
 
+    def fit_covered() -> None:
+        if not cover_file(student_run).is_file():
+            fit_cover_head(read_cover_config(CONFIGS / "covered.toml"), data, student_run, teacher_run / "cache", echo)
+
     def measure() -> None:
         cache = teacher_run / "cache"
         write_expression_report(evaluate_expression(out, data, cache, "PublicTest"), runs / "report")
@@ -56,6 +61,7 @@ def reproduce_expression_command(
             ("trunk", lambda: fetch_trunk(weights, echo)),
             ("teachers", fit_teachers),
             ("student", fit_the_student),
+            ("covered parts", fit_covered),
             ("export", lambda: export_expression(student_run, data, out, echo, teacher_run / "cache")),
             ("report on PublicTest", measure),
         ),

@@ -2,7 +2,9 @@
 
 How much is rejected, how often what is accepted is right, and whether what is called ambiguous is so to the raters.
 
-Single images, without the averages over time of a video. A face is resampled together with its changed versions.
+Single images, without the averages over time of a video. Low quality comes first in the rule: where it was measured,
+images that the engine finds blurred are not assessed (the corrupted faces; size, pose and light are not judged). A face
+is resampled together with its changed versions.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.types import Float64, Int64
+from engine.config import QualityConfig
+from engine.tracking.quality import sharpness
+from engine.types import Float64, Int64, UInt8
+from engine.uncertainty import entropy
 from training.corruptions.catalogue import FAMILIES
 from training.data.fer2013 import majority_labels, vote_shares
 from training.evaluation.uncertainty_tables import Scores, ShiftedScores
@@ -23,6 +28,8 @@ from training.metrics.bootstrap import Draws, Figure, drawn_mean, figure_of, rat
 
 #: Recall of the faces that the raters find ambiguous at which precision is quoted.
 _RECALL: Final = 0.75
+
+_PANELS: Final = 50
 
 Flags = npt.NDArray[np.bool_]
 
@@ -57,6 +64,7 @@ class AmbiguityFigures:
     recall: Figure
     precision_at_recall_75: Figure  # of aleatoric uncertainty at any limit
     rejected_but_ambiguous: Figure  # among the rejected clean faces
+    panel_precision_at_recall_75: float  # of the raters themselves, see `panel_precision`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,8 @@ def route_row(
     name: str, sets: Sequence[Scores], limits: RouteLimits, draws: Draws, labels: Int64 | None = None
 ) -> RouteRow:
     """Routes of versions of the same faces; ``labels`` (N,) are -1 without a majority."""
-    epistemic, aleatoric = (np.stack([getattr(item, part) for item in sets]) for part in ("epistemic", "aleatoric"))
-    rejected = epistemic > limits.epistemic  # (K, N)
+    aleatoric = np.stack([item.aleatoric for item in sets])
+    rejected = np.stack([item.rejected(limits.epistemic) for item in sets])  # (K, N)
     ambiguous = ~rejected & (aleatoric > limits.aleatoric)
     accepted = ~rejected & ~ambiguous
     n = rejected.shape[1]
@@ -117,7 +125,7 @@ def route_row(
 def ambiguity_figures(clean: Scores, votes: Int64, limits: RouteLimits, draws: Draws) -> AmbiguityFigures:
     """The ambiguous route of clean faces against the raters' votes (N, 10)."""
     truth = vote_shares(votes).max(1) <= AMBIGUOUS_TOP_SHARE
-    rejected = clean.epistemic > limits.epistemic
+    rejected = clean.rejected(limits.epistemic)
     called = ~rejected & (clean.aleatoric > limits.aleatoric)
     n = len(truth)
     at_recall = np.array([precision_at_recall(clean.aleatoric, truth, counts) for counts in draws.counts])
@@ -128,7 +136,31 @@ def ambiguity_figures(clean: Scores, votes: Int64, limits: RouteLimits, draws: D
         recall=figure_of(_share(draws, called & truth, truth), int(truth.sum())),
         precision_at_recall_75=figure_of(at_recall, n),
         rejected_but_ambiguous=figure_of(_share(draws, rejected & truth, rejected), int(rejected.sum())),
+        panel_precision_at_recall_75=panel_precision(votes),
     )
+
+
+def panel_precision(votes: Int64, seed: int = 0) -> float:
+    """How well the votes (N, 10) of one panel of raters find the faces that a second one finds ambiguous.
+
+    The second panel is drawn, with as many votes, from the shares of the first, fifty times; the score is the entropy
+    of the first one's votes. A model that knew how the votes are distributed would do about as well.
+    """
+    shares = vote_shares(votes).astype(np.float64)
+    shares /= shares.sum(1, keepdims=True)
+    counts, random = votes[:, : shares.shape[1]].sum(1), np.random.default_rng(seed)
+    found = []
+    for _ in range(_PANELS):
+        second = random.multinomial(counts, shares)
+        ambiguous = second.max(1) / second.sum(1) <= AMBIGUOUS_TOP_SHARE
+        found.append(precision_at_recall(entropy(shares), ambiguous))
+    return float(np.mean(found))
+
+
+def blurred_images(crops: UInt8, upsampled: float = 1.0) -> Flags:
+    """Which grey crops (N, S, S) the engine finds blurred; ``upsampled``: crop pixels per pixel of the image."""
+    limit = QualityConfig().min_sharpness
+    return np.array([sharpness(crop, upsampled) < limit for crop in crops], np.bool_)
 
 
 def precision_at_recall(scores: Float64, truth: Flags, counts: Float64 | None = None, recall: float = _RECALL) -> float:

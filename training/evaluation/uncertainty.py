@@ -20,7 +20,7 @@ from training.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Strength, co
 from training.data.fer2013 import FerFaces, read_faces
 from training.evaluation.estimates import Estimates, Estimator, file_estimator
 from training.evaluation.natural_shift import NaturalShift, ShiftSet, media_sets, natural_shift, news_sets
-from training.evaluation.routes import RouteLimits, RouteTable, route_table
+from training.evaluation.routes import RouteLimits, RouteTable, blurred_images, route_table
 from training.evaluation.uncertainty_retention import RetentionCurve, retention_curves
 from training.evaluation.uncertainty_tables import (
     CrossTable,
@@ -204,8 +204,9 @@ def _shifted(
     found: dict[str, list[ShiftedScores]] = {name: [] for name in estimators}
     for corruption, severity, rows in plan.steps():
         images = corrupt(faces.crops[rows], corruption, severity, strength, plan.config.seed)
+        blurred = blurred_images(images)
         for name, estimate in estimators.items():
-            scores = scores_of(estimate(images, faces.landmarks[rows]))
+            scores = scores_of(estimate(images, faces.landmarks[rows]), blurred)
             found[name].append(ShiftedScores(corruption, severity, scores))
     return found
 
@@ -300,7 +301,7 @@ def evaluate_uncertainty_report(
     estimate = at_side(read, contract.crop.side_px)
     faces = read_faces(data, split, cache, CROP_SIDE_PX)
     report(f"{split}: {len(faces.rows)} faces")
-    clean = scores_of(estimate(faces.crops, faces.landmarks))
+    clean = scores_of(estimate(faces.crops, faces.landmarks), blurred_images(faces.crops))
     compared = _compared({"model": estimate}, {"model": clean}, faces, config, report, limits)
     tables = compared.reports["model"]
     sets: list[ShiftSet] = []

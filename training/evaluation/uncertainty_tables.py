@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.facs import EXPRESSIONS
 from engine.types import Float64, Int64
@@ -44,6 +45,12 @@ class Scores:
     total: Float64  # entropy of the mean distribution, nats
     one_minus_top: Float64  # 1 - largest probability (max-softmax)
     predicted: Int64
+    blurred: npt.NDArray[np.bool_] | None = None  # (N,) the engine would reject the image as blurred; None: not looked
+
+    def rejected(self, epistemic_limit: float) -> npt.NDArray[np.bool_]:
+        """Faces (N,) that are not assessed: blurred, or unlike the training data."""
+        strange = self.epistemic > epistemic_limit
+        return strange if self.blurred is None else strange | self.blurred
 
     def of(self, rows: Int64) -> Scores:
         """The scores of a subset of the faces."""
@@ -53,13 +60,14 @@ class Scores:
             self.total[rows],
             self.one_minus_top[rows],
             self.predicted[rows],
+            None if self.blurred is None else self.blurred[rows],
         )
 
 
-def scores_of(estimates: Estimates) -> Scores:
-    """The four scores of estimates."""
+def scores_of(estimates: Estimates, blurred: npt.NDArray[np.bool_] | None = None) -> Scores:
+    """The four scores of estimates, and which images (N,) the engine would reject as blurred."""
     p = estimates.probabilities
-    return Scores(estimates.epistemic, estimates.aleatoric, entropy(p), 1 - p.max(1), p.argmax(1))
+    return Scores(estimates.epistemic, estimates.aleatoric, entropy(p), 1 - p.max(1), p.argmax(1), blurred)
 
 
 @dataclass(frozen=True, slots=True)

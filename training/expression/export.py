@@ -26,7 +26,7 @@ from engine.backends.contract import (
 from engine.expression import softmax
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
-from engine.types import MESH_POINTS, Float32, UInt8
+from engine.types import COVERED_PARTS, MESH_POINTS, Float32, UInt8
 from engine.uncertainty import decompose
 from training.data.fer2013 import MEAN, STD, FerFaces, majority_labels, read_faces
 from training.expression.calibration import (
@@ -36,6 +36,7 @@ from training.expression.calibration import (
     fit_logit_adjustment,
     fit_temperature,
 )
+from training.expression.cover_head import CoverHead, load_cover_head
 from training.expression.fit import ExpressionRunConfig, load_members, member_folder
 from training.expression.landmark_maps import LANDMARK_POINTS
 from training.expression.model import Arbex
@@ -58,10 +59,24 @@ class ArbexEnsemble(nn.Module):
     """
 
     def __init__(
-        self, members: Sequence[Arbex], *, stacked: bool = False, adjustment: Sequence[float] | None = None
+        self,
+        members: Sequence[Arbex],
+        *,
+        stacked: bool = False,
+        adjustment: Sequence[float] | None = None,
+        covered: CoverHead | None = None,
     ) -> None:
-        """``adjustment`` (C,) is added to the logits (training/expression/calibration.py)."""
+        """Put networks side by side.
+
+        Args:
+            members: the networks.
+            stacked: see the class.
+            adjustment: (C,), added to the logits (training/expression/calibration.py).
+            covered: head on the tokens of the first network, for a second output (training/expression/cover_head.py).
+        """
         super().__init__()
+        self.covered = covered
+        self.outputs = ("logits",) if covered is None else ("logits", "covered")
         self.register_buffer("adjustment", None if adjustment is None else torch.tensor(adjustment), persistent=False)
         self.adjustment: Tensor | None
         self.members = nn.ModuleList(
@@ -72,24 +87,33 @@ class ArbexEnsemble(nn.Module):
         self._maps_of = members[0].maps_of
         self.inputs = ("image", "landmarks") if members[0].config.landmarks else ("image",)
 
-    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C).
+    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Image (N, 1, S, S) normalised grey, landmarks (N, 468, 2) 0-1, to logits (N, M, C), and covered (N, 3).
 
         Networks without landmarks take the image alone.
         """
         maps = [] if landmarks is None else self._maps_of(landmarks[:, self.points])
-        fused = [_fused(member, image, maps) for member in self.members]
+        tokens = [_network_of(member).features(image, maps) for member in self.members]
+        fused = [_fused(member, part) for member, part in zip(self.members, tokens, strict=True)]
         logits = torch.cat(fused, dim=1).clamp(min=1e-9).log()
-        return logits if self.adjustment is None else logits + self.adjustment
+        if self.adjustment is not None:
+            logits = logits + self.adjustment
+        return logits if self.covered is None else (logits, self.covered(tokens[0]))
 
 
-def _fused(network: nn.Module, image: Tensor, maps: list[Tensor]) -> Tensor:
-    """Fused distributions (N, branches, C) of one network."""
-    if isinstance(network, StackedArbex):
-        return network.fused(image, maps)
-    if isinstance(network, Arbex):
-        return torch.stack([output.fused for output in network.estimate(image, maps)], dim=1)
-    raise TypeError(f"an ARBEx network was expected, not {type(network).__name__}")
+def _network_of(member: nn.Module) -> Arbex:
+    network = member.network if isinstance(member, StackedArbex) else member
+    if not isinstance(network, Arbex):
+        raise TypeError(f"an ARBEx network was expected, not {type(network).__name__}")
+    return network
+
+
+def _fused(member: nn.Module, tokens: Tensor) -> Tensor:
+    """Fused distributions (N, branches, C) of the tokens (N, T, width) of one network."""
+    if isinstance(member, StackedArbex):
+        found: Tensor = member.stacked(tokens)
+        return found
+    return torch.stack([branch(tokens).fused for branch in _network_of(member).each_branch()], dim=1)
 
 
 def export_expression(
@@ -115,16 +139,18 @@ def export_expression(
         "logit adjustment "
         + ", ".join(f"{name} {part:.2f}" for name, part in zip(EXPRESSIONS, adjustment, strict=True))
     )
-    ensemble = ArbexEnsemble(members, adjustment=adjustment)
-    export_network(ArbexEnsemble(members, stacked=True, adjustment=adjustment), sample, model)
+    covered = load_cover_head(run)
+    ensemble = ArbexEnsemble(members, adjustment=adjustment, covered=covered)
+    export_network(ArbexEnsemble(members, stacked=True, adjustment=adjustment, covered=covered), sample, model)
     store_weights_as_half(model)
-    differences = largest_difference(ensemble, dict(zip(ensemble.inputs, sample, strict=True)), model, ("logits",))
+    inputs = dict(zip(ensemble.inputs, sample, strict=True))
+    differences = largest_difference(ensemble, inputs, model, ensemble.outputs)
     require_parity(differences, _PARITY)
     report(f"exported {model} ({model.stat().st_size / 1e6:.1f} MB), logits differ by {differences['logits']:.4f}")
     logits = run_network(open_network(model), validation.crops, validation.landmarks)
     calibration = calibrate(logits, validation)
     facts = read_facts(member_folder(run, 0) / "weights.safetensors")
-    contract = _contract(config, facts, model, calibration)
+    contract = _contract(config, facts, model, calibration, ensemble.outputs)
     write_contract(contract, model)
     report(json.dumps({**asdict(calibration), "epistemic_quantiles": "..."}))
     return contract
@@ -132,21 +158,26 @@ def export_expression(
 
 def export_network(ensemble: ArbexEnsemble, sample: tuple[Tensor, ...], model: Path) -> None:
     """Write networks as ONNX for any batch size, traced with a sample of their inputs."""
-    batch = {name: {0: "batch"} for name in (*ensemble.inputs, "logits")}
-    export_onnx(ensemble, sample, model, ensemble.inputs, ("logits",), batch)
+    batch = {name: {0: "batch"} for name in (*ensemble.inputs, *ensemble.outputs)}
+    export_onnx(ensemble, sample, model, ensemble.inputs, ensemble.outputs, batch)
 
 
 def _contract(
-    config: ExpressionRunConfig, facts: dict[str, Any], model: Path, calibration: ExpressionCalibration
+    config: ExpressionRunConfig,
+    facts: dict[str, Any],
+    model: Path,
+    calibration: ExpressionCalibration,
+    outputs: Sequence[str],
 ) -> ExpressionContract:
     side, now = config.model.input_side_px, datetime.now(timezone.utc)
+    shapes = {"logits": (config.members * config.model.branches, len(EXPRESSIONS)), "covered": (len(COVERED_PARTS),)}
     return ExpressionContract(
         schema=SCHEMA,
         name=f"arbex-{side}px-{_kind(facts)}",
         task="expression",
         sha256=sha256_of(model),
         inputs=_inputs(config),
-        outputs=(TensorSpec("logits", ("batch", config.members * config.model.branches, len(EXPRESSIONS))),),
+        outputs=tuple(TensorSpec(name, ("batch", *shapes[name])) for name in outputs),
         crop=CropSpec(CROP_TEMPLATE, side, "grey", MEAN, STD),
         labels=EXPRESSIONS,
         calibration=calibration,
@@ -229,7 +260,18 @@ def open_network(model: Path) -> onnxruntime.InferenceSession:
 def run_network(
     network: onnxruntime.InferenceSession, crops: UInt8, landmarks: Float32, batch_size: int = 128
 ) -> Float32:
-    """Logits (N, M, C) of an exported file for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1.
+    """Logits (N, M, C) of an exported file; see `run_outputs`."""
+    return run_outputs(network, crops, landmarks, ("logits",), batch_size)[0]
+
+
+def run_outputs(
+    network: onnxruntime.InferenceSession,
+    crops: UInt8,
+    landmarks: Float32,
+    names: Sequence[str],
+    batch_size: int = 128,
+) -> list[Float32]:
+    """Outputs of an exported file, in the order of ``names``, for grey crops (N, S, S) and landmarks (N, 468, 2) 0-1.
 
     A file without an input for landmarks gets none.
     """
@@ -239,5 +281,5 @@ def run_network(
         part = slice(start, start + batch_size)
         image, points = model_inputs(crops[part], landmarks[part])
         inputs = {name: value for name, value in (("image", image), ("landmarks", points)) if name in read}
-        found.append(network.run(["logits"], inputs)[0])
-    return np.concatenate(found)
+        found.append(network.run(list(names), inputs))
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]

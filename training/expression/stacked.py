@@ -138,17 +138,12 @@ class StackedBranches(nn.Module):
 
 
 class StackedArbex(nn.Module):
-    """One network with its branches stacked; it returns the fused distributions alone."""
+    """A network with its branches stacked: ``stacked`` takes the tokens of ``network``."""
 
     def __init__(self, network: Arbex) -> None:
         super().__init__()
         self.network = network
         self.stacked = StackedBranches(network.each_branch())
-
-    def fused(self, image: Tensor, landmark_maps: list[Tensor]) -> Tensor:
-        """Normalised grey (N, 1, S, S) and landmark maps to fused distributions (N, B, C)."""
-        found: Tensor = self.stacked(self.network.features(image, landmark_maps))
-        return found
 
 
 def _class_token(rows: Tensor, tokens: int) -> Tensor:

@@ -199,10 +199,15 @@ def chip_text(row: FaceRow | None) -> ChipText:
         return ChipText(IconName.ACCEPTED, headline, parts, tip=percent_tip())
     if row.decision == Route.AMBIGUOUS.value:
         return _ambiguous(parts)
+    headline, reasons = translated(REJECT_TEXT), _reasons(row)
+    if reasons:
+        headline = tr("mien", "Not assessed: {reasons}").format(reasons=reasons)
     return ChipText(
         IconName.NOT_ASSESSED,
-        translated(REJECT_TEXT),
-        note=tr("mien", "The model was not trained on such faces, so no label is given."),
+        headline,
+        note=tr("mien", "Too much of the face is hidden, so no label is given.")
+        if reasons
+        else tr("mien", "The model was not trained on such faces, so no label is given."),
         tip=tr(
             "mien",
             "This face is unlike the pictures the model was trained on (mask, angle, light, age, drawing ...). "
@@ -233,6 +238,11 @@ def _ambiguous(parts: tuple[tuple[str, int], ...]) -> ChipText:
     return ChipText(IconName.AMBIGUOUS, headline, parts, note, f"{fits}\n{percent_tip()}")
 
 
+def _reasons(row: FaceRow) -> str:
+    """The first two reasons in words; empty if there are none."""
+    return ", ".join(translated(REASON_TEXTS[reason]) for reason in row.quality_reasons[:2])
+
+
 def _poor_image(row: FaceRow) -> ChipText:
     tr = QCoreApplication.translate
     advice = {
@@ -242,7 +252,7 @@ def _poor_image(row: FaceRow) -> ChipText:
         QualityReason.DARK.value: tr("mien", "Put more light on the face."),
         QualityReason.CUT_OFF.value: tr("mien", "Move so that the whole face is in the picture."),
     }
-    reasons = ", ".join(translated(REASON_TEXTS[reason]) for reason in row.quality_reasons[:2])
+    reasons = _reasons(row)
     headline = translated(LOW_QUALITY_TEXT)
     if reasons:
         headline = tr("mien", "{problem}: {reasons}").format(problem=headline, reasons=reasons)

@@ -286,3 +286,11 @@ def test_zoom_and_pan_stay_inside_and_keep_the_point_under_the_pointer(
     if factor >= 1:
         before = Region(0.3, 0.3, 0.4).image_point(x, y)
         assert region.image_point(x, y) == pytest.approx(before)
+
+
+def test_a_covered_part_changes_the_text_of_a_rejected_face(header: SessionHeader) -> None:
+    (plain,) = rows("reject")
+    texts = [
+        drawn(header, (dataclasses.replace(plain, quality_reasons=reasons),)) for reasons in ((), ("mouth_covered",))
+    ]
+    assert not np.array_equal(*texts)

@@ -87,6 +87,11 @@ def test_a_rejected_face_has_no_label_distribution_or_units(header) -> None:
     (message,) = live_frame(header, RESULTS["reject"]).messages
     assert (message.labels, message.p, message.au, message.confidence) == ((), {}, {}, None)
     assert message.reasons == ("unlike_training_data",)
+    face = RESULTS["reject"].faces[0]
+    covered = dataclasses.replace(face.decision, covered=(QualityReason.EYES_COVERED,))
+    named = dataclasses.replace(RESULTS["reject"], faces=(dataclasses.replace(face, decision=covered),))
+    (message,) = live_frame(header, named).messages
+    assert message.reasons == ("unlike_training_data", "eyes_covered")
     (hidden,) = live_frame(header, RESULTS["low_quality"]).messages
     assert (hidden.aleatoric, hidden.epistemic, hidden.ood) == (None, None, None)
     assert hidden.reasons == ("dark",)

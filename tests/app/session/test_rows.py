@@ -35,6 +35,13 @@ def test_reject_has_uncertainties_but_no_label_probability_or_unit() -> None:
     assert (row.aleatoric, row.epistemic, row.ood_score) == (0.4, 0.1, 0.25)
 
 
+def test_reject_names_what_is_covered() -> None:
+    face = fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), ())
+    decision = dataclasses.replace(face.decision, covered=(QualityReason.MOUTH_COVERED,))
+    (row,) = rows_of(fake_result(fake_frame(), dataclasses.replace(face, decision=decision)))
+    assert (row.decision, row.quality_reasons) == ("reject", ("mouth_covered",))
+
+
 def test_low_quality_has_only_box_quality_and_pose() -> None:
     bad = FaceQuality(0.2, (QualityReason.DARK, QualityReason.BLURRED))
     (row,) = rows_of(fake_result(fake_frame(), fake_face(Route.REJECT, Reason.LOW_QUALITY, (), (), quality=bad)))

@@ -38,7 +38,7 @@ def test_a_step_that_fails_ends_the_chain() -> None:
 
 def test_the_chain_goes_from_the_trunk_to_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    names = ("fetch_trunk", "fit_teacher", "fit_student", "export_expression", "evaluate_expression")
+    names = ("fetch_trunk", "fit_teacher", "fit_student", "fit_cover_head", "export_expression", "evaluate_expression")
     for name in (*names, "write_expression_report"):
         monkeypatch.setattr(reproduce, name, lambda *_, called=name, **__: done.append(called))
     arguments = ["reproduce", "expression", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]

@@ -17,7 +17,9 @@ from engine.facs import EXPRESSIONS
 from engine.types import AlignedFace, FaceQuality
 from engine.uncertainty import decompose
 from tests.training.fakes.expression import SHAPE, fake_faces, fake_run
+from training.expression import cover_head
 from training.expression import export as expression
+from training.expression.cover_head import CoverConfig, fit_cover_head
 from training.expression.export import ArbexEnsemble, calibrate, export_expression
 from training.expression.fit import ExpressionRunConfig
 from training.expression.model import Arbex
@@ -71,6 +73,31 @@ def test_a_network_without_landmarks_has_one_input_and_the_engine_gives_it_no_ot
     )
     backend.close()
     assert np.array_equal(own.members, other.members)
+
+
+def test_a_run_with_a_cover_head_says_what_is_covered_and_changes_no_logit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ExpressionRunConfig(members=1, model=replace(SHAPE, landmarks=False, branches=2))
+    run = fake_run(tmp_path / "run", config)
+    faces = fake_faces(40)
+    for module in (expression, cover_head):
+        monkeypatch.setattr(module, "read_faces", lambda *_: faces)
+    plain, model = tmp_path / "plain" / "expression.onnx", tmp_path / "expression.onnx"
+    export_expression(run, run, plain, lambda line: None)
+    fit_cover_head(CoverConfig(pictures=60, hidden=4, epochs=2), run, run, report=lambda line: None)
+    export_expression(run, run, model, lambda line: None)
+    without, both = expression.open_network(plain), expression.open_network(model)
+    logits, covered = expression.run_outputs(both, faces.crops, faces.landmarks, ("logits", "covered"))
+    np.testing.assert_allclose(logits, expression.run_network(without, faces.crops, faces.landmarks), atol=1e-5)
+    assert covered.shape == (40, 3)
+    assert np.all((covered > 0).sum(0) <= 1)  # 1 % of the validation faces
+    backend = open_backend(model, ["onnxruntime"], threads=1)
+    face = AlignedFace(0, faces.crops[0], faces.landmarks[0], np.eye(2, 3), FaceQuality(1.0))
+    (estimate,) = ExpressionEstimator(backend).estimate([face])
+    backend.close()
+    assert estimate.covered is not None
+    np.testing.assert_array_equal(estimate.covered > 0.5, covered[0] > 0)
 
 
 def test_the_contract_names_order_and_calibration(exported: Path) -> None:

@@ -16,7 +16,7 @@ from app.qt.widgets.expression_panel import ExpressionPanel
 from app.qt.widgets.icons import IconName
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
 from app.settings.limits import Limits
-from engine.types import QualityReason, Route
+from engine.types import COVERED_PARTS, QualityReason, Route
 
 ACCEPTED = FaceRow(
     *(0, None, 0.0, Route.ACCEPT.value, 5.0),
@@ -100,6 +100,8 @@ def test_a_rejected_face_says_why(chip: DecisionChip) -> None:
     chip.show_row(REJECTED)
     assert chip.text.icon is IconName.NOT_ASSESSED
     assert chip.text.headline.startswith("Not assessed: unlike")
+    chip.show_row(dataclasses.replace(REJECTED, quality_reasons=("mouth_covered", "side_covered")))
+    assert chip.text.headline == "Not assessed: mouth covered, one side covered"
 
 
 def test_a_rejected_face_has_empty_bars_unlike_zero_bars(panel: ExpressionPanel) -> None:
@@ -111,7 +113,7 @@ def test_a_rejected_face_has_empty_bars_unlike_zero_bars(panel: ExpressionPanel)
     assert "above the limit" in panel.ood_score.accessibleDescription()
 
 
-@pytest.mark.parametrize("reason", list(QualityReason))
+@pytest.mark.parametrize("reason", [reason for reason in QualityReason if reason not in COVERED_PARTS])
 def test_every_quality_reason_comes_with_advice(
     panel: ExpressionPanel, chip: DecisionChip, reason: QualityReason
 ) -> None:
