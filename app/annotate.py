@@ -449,7 +449,7 @@ class _Job:
         # A file is resumed instead, so that no frame is missing.
         rebuild = self._rebuild if is_live and self.reopen_engine is not None else None
         config, pipeline = self._engine.config.runtime, self._pipeline
-        if isinstance(pipeline, Hindsight):  # processes a group of frames at once
+        if not is_live:  # a group of frames of a video at once, or an image in all its parts, with time to wait
             config = dataclasses.replace(config, stuck_s=config.stuck_s * GROUP_FRAMES)
         runtime = Runtime(self._source, pipeline, sinks, config, rebuild)
         try:

@@ -15,11 +15,15 @@ Needs numpy, OpenCV, a face tracker (LiteRT or mediapipe) and an inference backe
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Final
 
 from engine.telemetry import disable_telemetry
 
 disable_telemetry()
+# OpenCV reads it when it is imported: it decodes no image of more pixels, however small the file (8192 x 8192, as
+# engine/capture/source.py has it for the sides).
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(8192 * 8192)
 
 if TYPE_CHECKING:
     from engine.capture.opening import open_source

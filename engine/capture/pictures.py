@@ -17,8 +17,17 @@ import numpy as np
 from engine.capture.file_type import FileType, file_type
 from engine.capture.folder import list_files
 from engine.capture.opencv_log import quiet_opencv
-from engine.capture.source import FrameSource, SourceInfo, SourceKind, UnreadFile, check_size, path_text, source_name
-from engine.errors import SourceError
+from engine.capture.source import (
+    MAX_SIDE_PX,
+    FrameSource,
+    SourceInfo,
+    SourceKind,
+    UnreadFile,
+    check_size,
+    path_text,
+    source_name,
+)
+from engine.errors import SourceError, error_of
 from engine.types import Frame, UInt8
 
 #: Suffixes that file dialogs offer. What a file is, its content decides (engine/capture/file_type.py).
@@ -27,6 +36,11 @@ PICTURE_SUFFIXES: Final = frozenset(
 )
 #: Images have no times. A second apart is far enough that nothing is smoothed from one to the next.
 PICTURE_STEP_S: Final = 1.0
+#: Pages of one file that are decoded together take this much memory at most.
+_MAX_PAGES_BYTES: Final = 1 << 30
+#: What OpenCV's error names if an image has more pixels than engine/__init__.py allows.
+_PIXEL_LIMIT: Final = "CV_IO_MAX_IMAGE_PIXELS"
+_TIFF_STARTS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 #: Images that a message names.
 _MAX_NAMED: Final = 5
 _HEIF_HINT: Final = "is a HEIC image: install pillow-heif, or convert it to JPEG"
@@ -60,7 +74,7 @@ class PictureSource(FrameSource):
         self.files = tuple(dict.fromkeys(page.path for page in self._pages))
         self.names = tuple(_label(page, root) for page in self._pages)
         self._next_index = 0
-        self._open_file: tuple[Path, list[UInt8]] | None = None  # pages of the file that was read last
+        self._open_file: _OpenFile | None = None  # the file with several pages that was read last
         first = self._load_next()
         if first is None:
             reason = self.unread[0].reason if self.unread else "check it, or copy it again"
@@ -146,10 +160,9 @@ class PictureSource(FrameSource):
         """
         if page.pages == 1:
             return _decode_one(page.path)
-        if self._open_file is None or self._open_file[0] != page.path:
-            self._open_file = page.path, _decode_pages(page.path)
-        pages = self._open_file[1]
-        return pages[page.page] if page.page < len(pages) else None
+        if self._open_file is None or self._open_file.path != page.path:
+            self._open_file = _OpenFile(page.path)
+        return self._open_file.image(page)
 
 
 def _label(page: _Page, root: Path) -> str:
@@ -208,13 +221,46 @@ def _decode_one(path: Path) -> UInt8 | None:
     return images[0] if images else None
 
 
-def _decode_pages(path: Path) -> list[UInt8]:
-    data = _bytes_of(path)
-    return _decoded(lambda: cv2.imdecodemulti(data, cv2.IMREAD_COLOR_RGB)[1], path)
+class _OpenFile:
+    """A file with several pages.
+
+    Those of a TIFF are decoded one by one. OpenCV decodes single frames of an animation wrongly (5.0.0: other pixels in
+    WebP, none in PNG), so these are decoded together, within a limit of memory: all have one size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._data = _bytes_of(path)
+        self._is_tiff = self._data[:4].tobytes() in _TIFF_STARTS
+        self._images: list[UInt8] | None = None  # of an animation
+
+    def image(self, page: _Page) -> UInt8 | None:
+        """The image of a page; None if it cannot be decoded.
+
+        Raises:
+            SourceError: it is too large, or the animation is.
+        """
+        if self._is_tiff:
+            only = (page.page, page.page + 1)
+            images = _decoded(lambda: cv2.imdecodemulti(self._data, cv2.IMREAD_COLOR_RGB, range=only)[1], self.path)
+            return images[0] if images else None
+        if self._images is None:
+            self._check_memory(page.pages)
+            self._images = _decoded(lambda: cv2.imdecodemulti(self._data, cv2.IMREAD_COLOR_RGB)[1], self.path)
+        return self._images[page.page] if page.page < len(self._images) else None
+
+    def _check_memory(self, pages: int) -> None:
+        first = _decoded(lambda: [cv2.imdecode(self._data, cv2.IMREAD_COLOR_RGB)], self.path)
+        size_bytes = pages * first[0].nbytes if first else 0
+        if size_bytes > _MAX_PAGES_BYTES:
+            raise SourceError(
+                f"{self.path} has {pages} images that take {size_bytes >> 20} MB, the limit is "
+                f"{_MAX_PAGES_BYTES >> 20} MB: convert it to a video"
+            )
 
 
 def _decoded(decode: Callable[[], Sequence[Any]], path: Path) -> list[UInt8]:
-    """What OpenCV decodes; nothing for no bytes at all, or for more pixels than it allows.
+    """What OpenCV decodes; nothing for no bytes at all.
 
     Raises:
         SourceError: an image is too large.
@@ -222,7 +268,9 @@ def _decoded(decode: Callable[[], Sequence[Any]], path: Path) -> list[UInt8]:
     try:
         with quiet_opencv():
             images = [np.asarray(image, np.uint8) for image in decode() if image is not None]
-    except cv2.error:
+    except cv2.error as error:
+        if _PIXEL_LIMIT in str(error):
+            raise SourceError(f"{path} has more than {MAX_SIDE_PX} x {MAX_SIDE_PX} pixels: shrink it") from None
         return []
     for image in images:
         check_size(str(path), image.shape[1], image.shape[0])
@@ -243,12 +291,19 @@ def _decode_heif(path: Path) -> UInt8:
         SourceError: it is not, or the image cannot be decoded.
     """
     try:
-        open_heif = cast(Callable[[str], object], importlib.import_module("pillow_heif").open_heif)
+        open_heif = cast(Callable[[str], Any], importlib.import_module("pillow_heif").open_heif)
     except ImportError:
         raise SourceError(f"{path} {_HEIF_HINT}") from None
-    try:
-        image = np.asarray(open_heif(str(path)))[:, :, :3]
-    except Exception as error:  # noqa: BLE001 (whatever the package raises, the image cannot be decoded)
-        raise SourceError(f"{path} cannot be decoded ({error}): convert it to JPEG") from None
-    check_size(str(path), image.shape[1], image.shape[0])
-    return np.ascontiguousarray(image, np.uint8)
+    images: list[UInt8] = []
+
+    def decode() -> None:
+        opened = open_heif(str(path))  # reads the header only
+        check_size(str(path), *opened.size)
+        images.append(np.ascontiguousarray(np.asarray(opened)[:, :, :3], np.uint8))
+
+    error = error_of(decode)  # whatever the package raises
+    if isinstance(error, SourceError):
+        raise error
+    if error is not None:
+        raise SourceError(f"{path} cannot be decoded ({error}): convert it to JPEG")
+    return images[0]

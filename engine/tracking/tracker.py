@@ -121,9 +121,10 @@ class FaceTracker:
     ``detect_every_s``, in every frame while a known face is out of sight, and as `_EMPTY_EVERY_S` has it while none is
     known. Every other search covers, instead of the whole image, another part of it in turn
     (engine/tracking/view_turns.py), so that small faces and those that fill the image are found a moment later at no
-    cost. At the start of a shot all parts are searched: of a file at once, from a camera one per frame, and one every
-    ``detect_every_s`` if large faces explain the scene. With ``find_small`` all are searched again every `_ROUND_S`.
-    A candidate becomes a face by the rule in engine/tracking/evidence.py.
+    cost; where the image changed and no known face explains it, the whole image is searched too. At the start of a shot
+    all parts are searched: of a file at once, from a camera one per frame, and one every ``detect_every_s`` if large
+    faces explain the scene. With ``find_small`` all are searched again every `_ROUND_S`. A candidate becomes a face by
+    the rule in engine/tracking/evidence.py.
     """
 
     def __init__(self, config: TrackingConfig, still: bool = False) -> None:
@@ -290,8 +291,9 @@ class FaceTracker:
         if not (turn or arrived or first):
             return views
         others = in_turn(1)
-        if turn and known and self._turns.hurried:  # a face of any size may have come in
-            others += in_turn(_HURRIED_VIEWS - 1) if from_file else []
+        hurried = self._turns.hurried
+        if turn and known and (hurried or self._turns.moving):  # a face of any size may have come in
+            others += in_turn(_HURRIED_VIEWS - 1) if hurried and from_file else []
             views = [WHOLE]
         return views + others
 

@@ -47,8 +47,10 @@ class ViewTurns:
     def __init__(self) -> None:
         self._waited: tuple[int, ...] = ()  # turns since each view was searched
         self._shifted: tuple[bool, ...] = ()  # whether each view is next searched a little further right and down
-        #: Whether the last call of `next` found changes in some part of the image that no known face explains.
+        #: Whether the last call of `next` found changes in some part of the image that no known face explains, ...
         self.hurried = False
+        #: ... or in most of it: the camera moves, or the light changes.
+        self.moving = False
         self._searched: UInt8 | None = None  # thumbnail (h, w), each tile as it was when it was last searched
 
     def count(self, width: int, height: int) -> int:
@@ -85,7 +87,8 @@ class ViewTurns:
         parts = [_part(view, width, height, thumbnail) for view in views]
         pairs = zip(views, parts, strict=True)
         urgent = [view.box is not None and np.count_nonzero(changed[part]) >= _CHANGED_CELLS for view, part in pairs]
-        self.hurried = bool(0 < sum(urgent) <= _MOVING_SHARE * len(views))
+        self.moving = bool(sum(urgent) > _MOVING_SHARE * len(views))
+        self.hurried = any(urgent) and not self.moving
         order = [(waited + 1) * (_URGENCY if hurry else 1) for waited, hurry in zip(self._waited, urgent, strict=True)]
         chosen = sorted(range(len(views)), key=lambda place: (-order[place], place))[:count]
         self._waited = tuple(0 if place in chosen else waited + 1 for place, waited in enumerate(self._waited))

@@ -22,10 +22,12 @@ import pytest
 from app.annotate import AnnotateOptions, JobControl, Outcome, annotate
 from app.session.folder import SessionFolder, SessionState
 from app.session.journal import find_resume_point, read_header, read_journal
+from engine.capture.source import FrameSource, SourceKind
 from engine.capture.time_range import TimeRange
 from engine.config import EngineConfig, RoutingConfig, TrackingConfig
 from engine.errors import ConfigError, OutputError, Remedy, SourceError
 from engine.facs import BP4D_UNITS
+from engine.runtime import Runtime
 from engine.types import Frame, FrameResult, TrackState
 from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
 from tests.fakes.faces import fake_face, fake_frame, fake_result
@@ -68,6 +70,23 @@ def test_a_job_writes_table_video_and_metadata(run_annotate: Annotator) -> None:
     assert metadata["au_codes"] == list(BP4D_UNITS)
     assert metadata["au_trusted"] == list(read_header(folder.journal).au_trusted) == [1, 2, 12]
     assert metadata["note"].endswith("It does not show what a person feels, means or intends.")
+
+
+@pytest.mark.parametrize("kind", [SourceKind.VIDEO, SourceKind.PICTURES, SourceKind.CAMERA])
+def test_only_live_frames_are_given_up_after_ten_seconds(run_annotate: Annotator, monkeypatch, kind) -> None:
+    """A large image is searched in many parts, and on a busy machine each takes long."""
+    limits_s: list[float] = []
+
+    class Recorded(Runtime):
+        def __init__(self, source: FrameSource, pipeline: FakePipeline, *others: Any) -> None:
+            super().__init__(source, pipeline, *others)
+            limits_s.append(self._config.stuck_s)
+
+    monkeypatch.setattr("app.annotate.Runtime", Recorded)
+    source = FakeSource(2, live=kind is SourceKind.CAMERA)
+    source.info = dataclasses.replace(source.info, kind=kind)
+    run_annotate(source=source, video=False)
+    assert limits_s == [10.0 if source.info.is_live else 80.0]
 
 
 def test_the_video_has_all_frames_and_their_times(run_annotate: Annotator) -> None:

@@ -33,6 +33,8 @@ QUOTED = (
     ("sigkill_runs_recovered_of_200", ("docs/reliability.md",), "{0} of 200 killed runs"),
     ("sigkill_worst_loss_s", ("docs/reliability.md",), "{0:.2f} s of video"),
     ("mutated_models_handled_of_2000", ("docs/reliability.md",), "{0:,} of 2,000 damaged models"),
+    ("soak_1h_growth_mb", ("docs/reliability.md",), "at most {0:.1f} MB"),
+    ("live_1h_growth_mb", ("docs/benchmark.md",), "at most {0:.1f} MB"),
     ("tracker_ratio_mediapipe_package_1face", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("tracker_ratio_mediapipe_package_4faces", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),
     ("whole_run_cpu_vs_218eb10_720p_1face", ("docs/tuning.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),

@@ -3,10 +3,11 @@
 The source is live and offers 30 images per second with up to eight faces in four quarters, of which one after the other
 is empty for three seconds. Results are taken as the window takes them. ``python -m tests.faults.soak --minutes 60``
 writes soak_1h_growth_mb to docs/results/trust.json and live_1h_growth_mb to docs/results/speed.json: the median of
-resident memory in the last tenth less that in the first tenth after a warm-up. A shorter run gives the growth of that
-run, and its length is in the command. The rest is printed and becomes part of the command's note: frames that were
-offered, processed and dropped, the processor time of a frame at the beginning and at the end, how old results were, and
-what was left open. Ages of results mean something on a quiet machine only, processor times elsewhere too.
+anonymous memory in the last tenth less that in the first tenth after a warm-up. (Resident memory also has pages of
+files, which the system drops when other programs need the memory.) A shorter run gives the growth of that run, and its
+length is in the command. The rest is printed and becomes part of the command's note: frames offered, processed and
+dropped, the processor time of a frame at the beginning and at the end, how old results were, and what was left open.
+Ages of results mean something on a quiet machine only, processor times elsewhere too.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Samples:
 
     def add(self, frames: int) -> None:
         """Read the process."""
-        self.memory_mb.append(resident_mb())
+        self.memory_mb.append(memory_mb())
         self.frames.append(frames)
         self.cpu_s.append(time.process_time())
         self.open.append((threading.active_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())))
@@ -130,10 +131,11 @@ def _ends(count: int) -> tuple[slice, slice]:
     return slice(start, start + length), slice(count - length, count)
 
 
-def resident_mb() -> float:
-    """Resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
+def memory_mb() -> float:
+    """Anonymous memory of this process, as in proc(5)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("RssAnon:"))
+    return int(line.split()[1]) / 1024
 
 
 def soak(minutes: float) -> tuple[float, int, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from engine.capture import pictures
 from engine.capture.folder import list_files
 from engine.capture.opening import open_source
 from engine.capture.pictures import PICTURE_STEP_S, PictureSource, is_picture
@@ -295,3 +298,78 @@ def test_results_below_a_folder_are_not_sources(tmp_path):
     found = list_files(tmp_path, recursive=True)
     assert found.files == (tmp_path / "1.png",)
     assert found.sessions == (tmp_path / "out" / "clip",)
+
+
+# Small files that would fill the memory.
+
+
+def write_blank_png(path: Path, width: int, height: int) -> Path:
+    """A black one-bit image: about a thousandth of a byte per pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([1, 0, 0, 0, 0])
+    lines = zlib.compress(bytes(height * (1 + -(-width // 8))), 9)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b""))
+    return path
+
+
+def test_an_image_of_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = write_blank_png(tmp_path / "bomb.png", 12_000, 12_000)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(SourceError, match=r"bomb.png has more than 8192 x 8192 pixels: shrink it"):
+        PictureSource(path)
+
+
+def test_a_folder_leaves_out_an_image_of_many_pixels(tmp_path: Path) -> None:
+    write_blank_png(tmp_path / "1.png", 12_000, 12_000)
+    write_picture(tmp_path / "2.png")
+    with PictureSource(tmp_path) as source:
+        assert [frame.file for frame in source] == ["2.png"]
+        assert [each.reason for each in source.unread] == ["has more than 8192 x 8192 pixels: shrink it"]
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".avif"])
+def test_an_animation_that_needs_too_much_memory_is_refused(tmp_path: Path, monkeypatch, suffix: str) -> None:
+    path = write_pages(tmp_path / f"moving{suffix}", [10, 100, 200])
+    image_bytes = PictureSource(path).read().image.nbytes
+    monkeypatch.setattr(pictures, "_MAX_PAGES_BYTES", 3 * image_bytes)
+    assert PictureSource(path).read() is not None
+    monkeypatch.setattr(pictures, "_MAX_PAGES_BYTES", 3 * image_bytes - 1)
+    with pytest.raises(SourceError, match="has 3 images that take .* MB, the limit is .* convert it to a video"):
+        PictureSource(path)
+
+
+def test_the_pages_of_a_tiff_are_decoded_one_by_one(tmp_path: Path, monkeypatch) -> None:
+    path = write_pages(tmp_path / "scan.tif", [10, 100, 200])
+    decode, together = cv2.imdecodemulti, []
+
+    def counting(*arguments, **options):
+        done, images = decode(*arguments, **options)
+        together.append(len(images))
+        return done, images
+
+    monkeypatch.setattr(cv2, "imdecodemulti", counting)
+    with PictureSource(path) as source:
+        assert [int(frame.image.mean()) for frame in source] == [10, 100, 200]
+    assert set(together) == {1}
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((30_000, 20), "30000 x 20 pixels, the limit is 8192"), ((40, 30), r"cannot be decoded \(damaged\): convert it")],
+)
+def test_a_heic_image_is_refused_by_its_header_or_with_the_reason(tmp_path: Path, monkeypatch, size, message) -> None:
+    class Opened:
+        def __init__(self) -> None:
+            self.size = size
+
+        def __array__(self, *arguments, **options):
+            raise ValueError("damaged")
+
+    path = tmp_path / "phone.heic"
+    path.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(64))
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(open_heif=lambda name: Opened()))
+    with pytest.raises(SourceError, match=message):
+        PictureSource(path)

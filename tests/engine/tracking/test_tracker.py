@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import pytest
 
+from engine.capture.synthetic import SyntheticSource
 from engine.config import TrackingConfig
 from engine.tracking import tracker as tracker_module
 from engine.tracking.mesh import FaceRoi, roi_from_mesh
@@ -246,6 +247,22 @@ def test_a_followed_face_is_searched_for_only_now_and_then(world: World, make_me
     # until every tile was searched, one lies beside each search of the whole image
     assert world.views[2:8] == [BORDERED, WHOLE, TILES[0], TILES[1], WHOLE, TILES[2]]
     assert len(world.checks) == 2  # to prove the new face, and to confirm it
+
+
+def test_before_a_moving_camera_each_search_covers_the_whole_image(world: World, make_mesh: MeshMaker) -> None:
+    """Everything changes, so changes do not give a second face away, and it must not wait for the search after next."""
+    tracker = FaceTracker(CONFIG)
+    world.meshes["ann"] = make_mesh(150, 200)
+    for index in range(240):
+        world.now = index
+        image = np.ascontiguousarray(np.roll(ROOM, 8 * (index % 3), axis=1))
+        assert len(tracker.track(Frame(image, index, index / FPS, "fake"))) == 1
+    views: dict[int, list[View]] = defaultdict(list)
+    for frame, view in zip(world.searches, world.views, strict=True):
+        views[frame].append(view)
+    later = {frame: found for frame, found in views.items() if frame >= 160}  # all parts were searched once
+    assert len(later) == 80 // math.ceil(CONFIG.detect_every_s * FPS)
+    assert all(WHOLE in found and len(found) <= 2 for found in later.values())
 
 
 def test_a_second_face_that_comes_in_is_found_at_the_next_search(world: World, make_mesh: MeshMaker) -> None:
@@ -526,3 +543,22 @@ def test_two_real_faces_that_cross_keep_their_ids(read_clip: ClipReader, frames:
         first = first or last
     assert set(first) == set(last) == {1, 2}
     assert all((first[track_id] < 360) == (last[track_id] > 360) for track_id in (1, 2))
+
+
+@pytest.mark.usefixtures("face_models")
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_faces_of_the_demo_keep_their_ids_when_one_passes_in_front_of_the_other(mirrored: bool) -> None:
+    """The copy that passes hides the other for about a third of a second."""
+    tracker, source = FaceTracker(CONFIG), SyntheticSource()
+    places: dict[int, list[float]] = {}
+    for index in range(150, 193):
+        image = source.draw(index)
+        frame = Frame(np.ascontiguousarray(image[:, ::-1]) if mirrored else image, index, index / 25, "demo")
+        for track in tracker.track(frame):
+            x = float(track.box[[0, 2]].mean())
+            places.setdefault(track.track_id, []).append(640 - x if mirrored else x)
+    tracker.close()
+    assert sorted(places) == [1, 2]
+    assert places[1][0] < places[1][-1]  # the first moves right,
+    assert places[2][0] > 400 > 150 > places[2][-1]  # the second left, in front of it
+    assert max(abs(step) for each in places.values() for step in np.diff(each)) < 110  # no jump to the other face
