@@ -127,6 +127,7 @@ def session_header(
         aleatoric_limit=limits.aleatoric_limit,
         ood_limit=limits.ood_limit,
         settings=_settings(spec, source.info, engine, identity) | ({} if preset is None else {"preset": preset.name}),
+        au_intensity=engine.action_units.has_intensity,
     )
 
 

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.annotate import JobControl
 from app.jobs.job_eta import QueueEta, Throughput, job_eta_s, queue_eta
 from app.jobs.job_file import peek_jobs, read_jobs, write_jobs
-from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
+from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobPart, JobQueue, JobState
 from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_error
 from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
@@ -251,6 +251,15 @@ class JobRunner(QObject):
             RuntimeStateError: it has started.
         """
         self._queue.set_preset(job_id, preset)
+        self.changed.emit()
+
+    def set_part(self, job_id: int, part: JobPart) -> None:
+        """Choose what a job analyses that has not started.
+
+        Raises:
+            RuntimeStateError: it has started.
+        """
+        self._queue.set_part(job_id, part)
         self.changed.emit()
 
     def move(self, job_id: int, steps: int) -> None:

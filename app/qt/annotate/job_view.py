@@ -158,6 +158,25 @@ def preset_text(name: str) -> str:
     return known.get(name, name)
 
 
+def choice_text(job: Job) -> str:
+    """Preset and part of a job, such as "Balanced · 0:10 – 1:00 · every 3rd frame"."""
+    part, texts = job.part, [preset_text(job.preset)]
+    if (part.start_s, part.end_s) != (0.0, None):
+        end = "" if part.end_s is None else time_text(part.end_s)
+        texts.append(f"{time_text(part.start_s)} – {end}".strip())
+    if part.every is not None:
+        texts.append(translate("mien", "1 of {count} frames").format(count=part.every))
+    return " · ".join(texts)
+
+
+def time_text(time_s: float) -> str:
+    """A time as it can be typed, without a unit: 1:30, or 1:02:03.5."""
+    minutes, seconds = divmod(round(time_s, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    tail = f"{seconds:06.3f}".rstrip("0").rstrip(".")
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
 def eta_text(eta_s: float) -> str:
     """Time left, rounded to its precision."""
     eta = rounded_eta(eta_s)

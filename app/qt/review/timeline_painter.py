@@ -24,7 +24,7 @@ from app.qt.review.axis_painter import (
 )
 from app.qt.translation import expression_name
 from app.review.face_timeline import FaceBuckets, FaceState, bucket_edges
-from app.review.notes import UNCLEAR, HumanLabel
+from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session
 from app.review.timeline_layout import Row, RowKind, unit_order
 from app.review.timeline_pixels import Pixels, Run, TimelineColours, packed, ramp, runs, state_pixels, unit_pixels
@@ -45,6 +45,13 @@ class TimelineFrame(AxisFrame):
 def label_text(label: str) -> str:
     """A human label, translated."""
     return QCoreApplication.translate("mien", "unclear") if label == UNCLEAR else expression_name(label)
+
+
+def face_title(face_id: int, notes: Notes) -> str:
+    """Number of a face, after the name that it has, if any."""
+    name = notes.name_of(face_id)
+    number = QCoreApplication.translate("mien", "Face {number}").format(number=face_id)
+    return f"{name} · {number}" if name else number
 
 
 class TimelinePainter:
@@ -190,7 +197,9 @@ class TimelinePainter:
             own.setBold(chosen and row.kind is RowKind.FACE)
             painter.setFont(own if row.kind is RowKind.FACE else scaled(font, SMALL))
             painter.setPen(theme.current().colour("text" if row.kind is RowKind.FACE else "dim"))
-            text = QFontMetricsF(painter.font()).elidedText(_name_of(row), Qt.TextElideMode.ElideRight, rect.width())
+            text = QFontMetricsF(painter.font()).elidedText(
+                _name_of(row, frame), Qt.TextElideMode.ElideRight, rect.width()
+            )
             painter.drawText(rect, AT_LEFT, text)
         painter.restore()
 
@@ -261,10 +270,10 @@ def _draw_label(painter: QPainter, frame: TimelineFrame, row: Row, label: HumanL
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def _name_of(row: Row) -> str:
+def _name_of(row: Row, frame: TimelineFrame) -> str:
     if row.kind is RowKind.LABELS:
         return QCoreApplication.translate("mien", "human labels")
-    return QCoreApplication.translate("mien", "Face {number}").format(number=row.face_id)
+    return face_title(row.face_id, frame.notes)
 
 
 def _background() -> QColor:

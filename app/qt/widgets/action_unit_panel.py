@@ -305,7 +305,11 @@ class ActionUnitPanel(DrawnPanel):
             form = self.tr("{unit}: {mean:.2f} ± {std:.2f}, present (above {threshold:.2f})")
         else:
             form = self.tr("{unit}: {mean:.2f} ± {std:.2f}, not present (up to {threshold:.2f})")
-        return form.format(unit=full_name(unit.number), mean=mean, std=std, threshold=unit.threshold)
+        numbers = form.format(unit=full_name(unit.number), mean=mean, std=std, threshold=unit.threshold)
+        if not self._row.intensity:
+            return numbers
+        graded = self.tr("intensity {value:.1f} of 5").format(value=self._row.intensity[unit.index])
+        return f"{numbers}; {graded}"
 
     def _tip(self, unit: _Unit) -> str:
         kind = (

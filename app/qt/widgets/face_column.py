@@ -55,6 +55,10 @@ class FaceColumn(QWidget):
         self.map.set_header(header)
         self.forget()
 
+    def set_names(self, names: Mapping[int, str]) -> None:
+        """Show names beside the numbers of faces, by face id; for the next frame."""
+        self.cards.set_names(names)
+
     def set_limits(self, limits: Limits) -> None:
         """Move the marks of the limits."""
         self.expression.set_limits(limits)
