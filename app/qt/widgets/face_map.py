@@ -5,6 +5,8 @@ Only trusted units are drawn, unless the others are asked for. The drawing is th
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Final
 
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt
@@ -13,6 +15,7 @@ from PySide6.QtGui import (
     QColor,
     QFontMetricsF,
     QHelpEvent,
+    QImage,
     QMouseEvent,
     QPainter,
     QPainterPath,
@@ -31,6 +34,8 @@ from engine.facs import unit_code
 
 #: Resolution of a value; a smaller change is not painted.
 _STEPS: Final = 50
+#: Steps of softness that are drawn.
+_BLURS: Final = 16
 #: A standard deviation of this much blurs a region completely.
 _BLURRED: Final = 0.25
 #: Growth of a region by its blur.
@@ -202,19 +207,40 @@ def _ellipse(square: QRectF, region: FaceRegion, mirrored: bool) -> QRectF:
 
 def _light(painter: QPainter, place: QRectF, colour: QColor, blur: float) -> None:
     """Fill an ellipse; with more blur its edge is softer and wider."""
-    grown = 1.0 + _GROWTH * blur
+    ratio = painter.device().devicePixelRatioF()
+    size = (round(place.width() * ratio), round(place.height() * ratio))
+    light = _soft_ellipse(*size, colour.name(), round(_BLURS * blur))
+    target = QRectF(0, 0, light.width() / ratio, light.height() / ratio)
+    target.moveCenter(place.center())
+    painter.setOpacity(colour.alphaF())
+    painter.drawImage(target, light)
+    painter.setOpacity(1.0)
+
+
+@functools.lru_cache(maxsize=512)
+def _soft_ellipse(width: int, height: int, colour: str, blur: int) -> QImage:
+    """An ellipse of this size in pixels with ``blur`` of `_BLURS`: a gradient is slow to fill, an image is not."""
+    share = blur / _BLURS
+    grown = 1.0 + _GROWTH * share
+    across, down = max(grown * width / 2, 1.0), max(grown * height / 2, 1.0)
+    image = QImage(math.ceil(2 * across), math.ceil(2 * down), QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(Qt.GlobalColor.transparent)
     gradient = QRadialGradient(QPointF(0, 0), 1.0)
-    clear = QColor(colour)
+    plain, clear = QColor(colour), QColor(colour)
     clear.setAlpha(0)
-    gradient.setColorAt(0.0, colour)
-    gradient.setColorAt(max(0.9 * (1.0 - blur), 0.02), colour)
+    gradient.setColorAt(0.0, plain)
+    gradient.setColorAt(max(0.9 * (1.0 - share), 0.02), plain)
     gradient.setColorAt(1.0, clear)
+    middle = QPointF(image.width() / 2, image.height() / 2)
     brush = QBrush(gradient)
-    across, down = grown * place.width() / 2, grown * place.height() / 2
-    brush.setTransform(QTransform(across, 0, 0, down, place.center().x(), place.center().y()))
+    brush.setTransform(QTransform(across, 0, 0, down, middle.x(), middle.y()))
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(brush)
-    painter.drawEllipse(place.center(), across, down)
+    painter.drawEllipse(middle, across, down)
+    painter.end()
+    return image
 
 
 def _features(square: QRectF) -> QPainterPath:
