@@ -18,7 +18,7 @@ import numpy as np
 from app.export.episodes import Episode, Kind, adjectives, episodes_of, unit_value
 from app.export.job import ExportJob, Progress
 from app.export.plots import Bar, Span, bars, clock, expression_colour, timeline
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import BAR_BELOW, BAR_PRESENT, GREY
 from app.session.rows import NO_FACE, FaceRow
 from engine.errors import SourceError

@@ -23,6 +23,7 @@ from app.qt.annotate.job_view import JobCommand, command_text, commands_of, pres
 from app.qt.annotate.part_dialog import PartDialog
 from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
+from app.qt.sentences import translated_fault
 from app.qt.widgets.file_dialogs import videos_folder
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.page import Page
@@ -413,7 +414,7 @@ class AnnotatePage(Page):
         if not self.runner.is_mine:
             self._report_holder()
         elif self.runner.fault:
-            self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
+            self.noticed.emit(Notice(translated_fault(self.runner.fault), Severity.WARNING, TOPIC))
         if count and self.runner.is_mine:
             one, many = self.tr("1 job was interrupted."), self.tr("{count} jobs were interrupted.")
             resume = NoticeAction(self.tr("Resume"), self.runner.start)

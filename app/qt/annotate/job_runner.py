@@ -19,9 +19,9 @@ from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_erro
 from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
+from app.qt.sentences import fault_text, translated_fault
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
-from app.remedies import window_text
 from app.session.lock import FileLock, LockOwner, owner_of
 from engine.errors import OutputError, Remedy
 
@@ -355,7 +355,7 @@ class JobRunner(QObject):
         else:
             self._queue.postpone(job_id, outcome.fault, touched=touched)
             self._running = False
-            text = self.tr("The queue has stopped: {fault}").format(fault=outcome.fault)
+            text = self.tr("The queue has stopped: {fault}").format(fault=translated_fault(outcome.fault))
             self.noticed.emit(Notice(text, Severity.ERROR, TOPIC))
         self._start_next()
         self.changed.emit()
@@ -389,7 +389,7 @@ class JobRunner(QObject):
         self.noticed.emit(Notice("", topic=_SAVE_TOPIC))
 
     def _not_saved(self, error: Exception) -> None:
-        text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=window_text(error))
+        text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=fault_text(error))
         self.noticed.emit(Notice(text, Severity.WARNING, _SAVE_TOPIC))
 
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QCoreApplication, QLocale
 
 from app.jobs.job_eta import rounded_eta
 from app.jobs.job_queue import ACTIVE, Job, JobState
+from app.qt.sentences import translated_fault
 
 #: Texts are literals in the calls, so that translation tools find them.
 translate = QCoreApplication.translate
@@ -112,12 +113,12 @@ def state_text(view: JobView) -> str:
             else translate("mien", "Waiting, resumes after {frames}").format(frames=_frames(job.done))
         )
         extent = "" if job.total is None or job.done else _frames(job.total)
-        return _joined(state, extent, job.fault)
+        return _joined(state, extent, translated_fault(job.fault))
     if job.state is JobState.DONE:
         result = "" if job.result is None else _joined(_frames(job.result.frames), _faces(job.result.faces))
-        return _joined(translate("mien", "Done"), result, job.fault)
+        return _joined(translate("mien", "Done"), result, translated_fault(job.fault))
     if job.state is JobState.FAILED:
-        return _joined(translate("mien", "Failed"), job.fault)
+        return _joined(translate("mien", "Failed"), translated_fault(job.fault))
     state = {
         JobState.PAUSED: translate("mien", "Paused"),
         JobState.CANCELLED: translate("mien", "Cancelled"),

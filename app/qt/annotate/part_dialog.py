@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit,
 from app.jobs.job_queue import JobPart
 from app.qt import theme
 from app.qt.annotate.job_view import time_text
+from app.qt.sentences import fault_text
 from app.qt.widgets.page_parts import text_label
-from app.remedies import window_text
 from engine.capture.time_range import TimeRange, parse_time
 from engine.errors import ConfigError
 
@@ -42,7 +42,7 @@ class PartDialog(QDialog):
             start, end = self.start.text().strip(), self.end.text().strip()
             chosen = TimeRange(parse_time(start) if start else 0.0, parse_time(end) if end else None)
         except ConfigError as error:
-            self.fault.setText(f"⚠ {window_text(error)}")
+            self.fault.setText(f"⚠ {fault_text(error)}")
             self.fault.show()
             return
         self.part = JobPart(chosen.start_s, chosen.end_s, self.step.value() or None)

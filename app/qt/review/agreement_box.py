@@ -9,9 +9,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.translation import translated
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
-from app.remedies import window_text
 from app.review.agreement import Agreement, measure_agreement
 from app.review.coders import CoderAgreement, measure_coders
 from app.review.notes import Notes
@@ -178,4 +178,4 @@ class AgreementScorer(QObject):
             self._box.show_coders(score.coders)
 
     def _fail(self, error: Exception) -> None:
-        self._box.show_fault(window_text(error))
+        self._box.show_fault(fault_text(error))

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from app.qt import theme
-from app.qt.widgets.drawn_panel import hatch
+from app.qt.widgets.patterns import hatch
 from app.review.notes import Notes
 from app.review.timeline_layout import TimeScale, clock_text, ruler_marks_s, ruler_step_s
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.overlay.overlay import OverlayParts, face_at
-from app.overlay.region import WHOLE, Region
+from app.overlay.region import WHOLE, Region, face_box
 from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.desk_actions import note_actions, overlay_actions, playback_actions
 from app.qt.review.event_keys import EventKeys
@@ -26,6 +26,7 @@ from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
 from app.qt.review.transport_bar import TransportBar
+from app.qt.translation import picture_words
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.units_page import UnitsPage
@@ -220,12 +221,8 @@ class ReviewDesk(QWidget):
 
     def toggle_zoom(self) -> None:
         """Zoom to the selected face, or show all again."""
-        shown, box = self._shown, None
-        if shown is not None and shown.frame_size_px[0]:
-            width, height = shown.frame_size_px
-            row = next((row for row in shown.rows if row.face_id == self.timeline.selected), None)
-            if row is not None and row.x is not None and row.y is not None and row.w and row.h:
-                box = (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
+        shown = self._shown
+        box = face_box(shown.rows, self.timeline.selected, shown.frame_size_px) if shown is not None else None
         self.video.toggle_zoom(box)
 
     def _set_region(self, region: Region) -> None:
@@ -255,7 +252,7 @@ class ReviewDesk(QWidget):
     def overlay_parts(self) -> OverlayParts:
         """What is drawn over the picture."""
         boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
-        return OverlayParts(boxes, labels, units, labels, pose, False, blur)
+        return OverlayParts(boxes, labels, units, labels, pose, False, blur, picture_words())
 
     # Playback
 
@@ -564,15 +561,9 @@ class ReviewDesk(QWidget):
         self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
     def _lay_out(self, make: MakeAction, layout: WorkspaceLayout) -> None:
-        picture = QWidget()
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.video, 1)
-        column.addWidget(self.transport)
         self.workspace = Workspace(
             "review",
-            picture,
+            (self.video, self.transport),
             (
                 Panel(self.tr("Faces"), self.face_column),
                 Panel(self.tr("Notes"), self.notes_panel),

@@ -23,6 +23,7 @@ from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
 from app.qt.review.summary_maker import SummaryMaker, show_in_browser
+from app.qt.sentences import fault_text
 from app.qt.start.recent_list import RecentList
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
@@ -31,7 +32,6 @@ from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
 from app.qt.widgets.page_parts import ActionButton, Column, scrolled, text_label
 from app.qt.widgets.workspace import WorkspaceLayout
-from app.remedies import window_text
 from app.review.clip import ClipReader
 from app.review.coders import read_coder
 from app.review.notes import Notes, read_notes
@@ -85,7 +85,7 @@ def _with_lock(read: _ReadSession) -> tuple[_ReadSession, FileLock | None, str]:
         again = dataclasses.replace(read, notes=read_notes(folder), notes_fault="")
     except OutputError as error:
         lock.release()
-        return dataclasses.replace(read, notes=None, notes_fault=window_text(error)), None, ""
+        return dataclasses.replace(read, notes=None, notes_fault=fault_text(error)), None, ""
     return again, lock if is_held else None, holder
 
 
@@ -111,12 +111,12 @@ class _SessionReader:
         try:
             session = open_session(folder)
         except OutputError as error:
-            return _ReadFault(folder, window_text(error))
+            return _ReadFault(folder, fault_text(error))
         self._unclaimed.append(session)
         try:
             return _ReadSession(folder, session, read_notes(session.folder), "")
         except OutputError as error:
-            return _ReadSession(folder, session, None, window_text(error))
+            return _ReadSession(folder, session, None, fault_text(error))
 
     def claim(self, session: Session) -> None:
         """Leave closing this session to the caller."""
@@ -192,7 +192,9 @@ class ReviewPage(Page):
 
     def _connect(self) -> None:
         self.desk.noticed.connect(self.noticed)
-        self.desk.workspace.layout_chosen.connect(lambda layout: self._store.change(layout=layout.value))
+        workspace = self.desk.workspace
+        workspace.layout_chosen.connect(lambda layout: self._store.change(layout=layout.value))
+        self._store.changed.connect(lambda: workspace.follow(WorkspaceLayout(self._store.now.layout)))  # chosen in Live
         self.desk.coder_changed.connect(lambda coder: self._store.change(coder=coder))
         self.desk.moved_s.connect(self.companion.follow)
         self.desk.overlay_changed.connect(self.companion.set_overlay)
@@ -312,7 +314,7 @@ class ReviewPage(Page):
         try:
             self.desk.compare_with(read_coder(Path(chosen[0]), session))
         except OutputError as error:
-            self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
+            self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
 
     def _use_codes(self, codes: tuple[EventCode, ...]) -> None:
         self._store.change(codes=codes)
@@ -399,7 +401,7 @@ class ReviewPage(Page):
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
-        self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:
         self._requested = None

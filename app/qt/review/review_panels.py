@@ -27,6 +27,7 @@ from app.qt.review.agreement_box import AgreementBox
 from app.qt.review.desk_actions import NoteActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
+from app.qt.widgets.patterns import expression_brush
 from app.review.notes import HUMAN_LABELS, UNCLEAR, Event, Exclusion, FaceName, HumanLabel, Marker, Notes
 from app.review.timeline_layout import clock_text
 
@@ -174,7 +175,8 @@ class LabelButton(QToolButton):
             painter.setPen(QPen(colours.colour("dim"), 1.5, Qt.PenStyle.DotLine))
             painter.drawRect(swatch)
         else:
-            painter.fillRect(swatch, colours.expression(self._label))
+            painter.setBrushOrigin(swatch.topLeft())
+            painter.fillRect(swatch, expression_brush(self._label, em))
         painter.setPen(colours.colour("text" if self.isEnabled() else "dim"))
         painter.drawText(inside.adjusted(1.1 * em, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text)
         painter.setPen(colours.colour("dim"))

@@ -14,9 +14,9 @@ from PySide6.QtGui import QDesktopServices
 from app.export.export import export
 from app.export.job import ExportChoice
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
-from app.remedies import window_text
 from app.review.notes import Notes
 from app.review.session import Session
 
@@ -73,4 +73,4 @@ class SummaryMaker(QObject):
         self._show(page)
 
     def _fail(self, error: Exception) -> None:
-        self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))

@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap
 
+from app.overlay.patterns import shade
 from app.qt import theme
 from app.qt.review.axis_painter import (
     AT_LEFT,
@@ -287,11 +288,14 @@ def _timeline_colours(expressions: Sequence[str]) -> TimelineColours:
     """The colours of the current theme."""
     colours = theme.current()
     background = _pixel(_background())
+    labels = [colours.expression(label) for label in expressions]
     return TimelineColours(
         background,
         _pixel(colours.colour("track")),
         _pixel(colours.colour("dim")),
-        np.array([_pixel(colours.expression(label)) for label in expressions], np.uint32),
+        tuple(expressions),
+        np.array([_pixel(colour) for colour in labels], np.uint32),
+        np.array([packed(*shade(colour.red(), colour.green(), colour.blue())) for colour in labels], np.uint32),
         ramp(background, _pixel(colours.colour("present")), 0.3),
         ramp(background, _pixel(colours.colour("below")), 0.0),
         ramp(background, _pixel(colours.colour("hatch")), 0.0),

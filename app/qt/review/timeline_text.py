@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from app.overlay.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
+from app.overlay.words import LOW_QUALITY_TEXT, REJECT_TEXT
 from app.qt.review.timeline_painter import face_title, label_text
 from app.qt.translation import expression_name, translated
 from app.review.face_timeline import FaceBuckets, FaceState

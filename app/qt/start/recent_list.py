@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
@@ -16,8 +16,10 @@ from app.qt import theme
 from app.qt.background import Worker
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.recent import RecentSession, find_recent, matching, read_recent
 from app.settings.preferences import MAX_SESSIONS
+
+if TYPE_CHECKING:
+    from app.review.recent import RecentSession
 
 #: Height of a row and of its thumbnail.
 _ROW_EM: Final = 3.4
@@ -205,6 +207,8 @@ class _Reader:
         self._known: dict[Path, RecentSession] = {}
 
     def read(self, request: _Request) -> _Found:
+        from app.review.recent import find_recent, matching  # the video library, once the window is painted
+
         folders = matching(find_recent(request.opened, request.roots, _SEARCHED), request.words)
         self._known |= {folder: self._one(folder) for folder in folders[:MAX_SESSIONS]}
         return _Found(tuple(self._known[folder] for folder in folders[:MAX_SESSIONS]), len(folders))
@@ -214,6 +218,8 @@ class _Reader:
         before = self._known.get(folder)
         if before is not None and before.completed and _changed_s(folder) == before.changed_s:
             return before
+        from app.review.recent import read_recent
+
         now = read_recent(folder)
         return before if before is not None and _facts(before) == _facts(now) else now
 

@@ -9,8 +9,8 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.overlay.overlay import DISCLAIMER
-from app.qt.about.about_page import intended_use
+from app.overlay.disclaimer import DISCLAIMER
+from app.qt.about.intended_use import intended_use
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone
 from app.qt.start.recent_list import RecentList
