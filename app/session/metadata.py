@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.remedies import output_errors
 from app.session.folder import source_mark
 from app.session.identity import SourceIdentity

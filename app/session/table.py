@@ -23,7 +23,7 @@ _ROWS_AT_ONCE: Final = 1024
 _ROWS_OF_GROUP: Final = 4096
 _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
-    | {"human_label"}
+    | {"human_label", "person"}
 )
 _INTEGERS: Final = frozenset({"frame", "face_id", "cut", "carried", "excluded"})
 

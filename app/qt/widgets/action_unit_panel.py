@@ -13,10 +13,11 @@ from PySide6.QtCore import QEvent, QLineF, QPoint, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from app.overlay.unit_panel import CAPTION
+from app.overlay.words import CAPTION
 from app.qt import theme
 from app.qt.translation import translated
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
+from app.qt.widgets.patterns import hatch
 from app.session.rows import FaceRow, SessionHeader
 from engine.facs import UNIT_NAMES, unit_code
 
