@@ -33,7 +33,6 @@ from app.settings.presets import PresetName
 from app.terminal import (
     INTERNAL_ERROR,
     USER_ERROR,
-    app_version,
     new_progress,
     print_error,
     print_exported,
@@ -44,6 +43,7 @@ from app.terminal import (
     stop_on_signal,
 )
 from app.termination import INTERRUPTED
+from app.version import app_version
 from engine.errors import OutputError, ThreadStuckError
 
 if TYPE_CHECKING:

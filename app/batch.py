@@ -14,8 +14,8 @@ from app.remedies import DISK_FULL, cli_text, output_errors
 from app.session.folder import SessionFolder
 from app.session.identity import source_path
 from app.sources import GivenSource
+from engine.capture.redaction import redact_url
 from engine.capture.source import path_text
-from engine.capture.stream import redact_url
 from engine.errors import BackendError, EngineError, FaceModelError, ModelError, ThreadStuckError, error_of
 from engine.files import write_text
 

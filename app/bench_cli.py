@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from app.cli_options import engine_settings
-from app.terminal import app_version, no_window, print_note
+from app.terminal import print_note
+from app.version import app_version
+from app.window import no_window
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def bench_command(
     warm_up: Annotated[
         float, typer.Option("--warm-up", min=0.0, help="Seconds that the steady figures leave out.")
     ] = 2.0,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each measurement.")] = 3,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each measurement; with --gui: starts.")] = 3,
     fps: Annotated[float, typer.Option("--fps", min=1.0, help="Frames per second of the live source.")] = 30.0,
     no_video: Annotated[bool, typer.Option("--no-video", help="Measure without writing the video.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every run to this file.")] = None,
@@ -55,10 +57,11 @@ def bench_command(
     Each run is a process of its own. Sizes, faces, parts, backends and precisions are lists separated by commas; all
     combinations are measured, and the figures are medians, with the lowest and highest of the repeats.
 
-    With --gui: time per live frame on the main thread of the window, and time to open a two-hour session.
+    With --gui: time from the start of mien to the painted window, time per live frame on its main thread, and time to
+    open a two-hour session.
     """
     if gui:
-        _measure_window(seconds or 20.0, hours, engine_settings(None, backend or None, threads), json_file)
+        _measure_window(seconds or 20.0, hours, repeats, engine_settings(None, backend or None, threads), json_file)
         return
     if not hasattr(os, "wait4"):
         raise ConfigError("mien bench needs Linux or macOS: only 'mien bench --gui' runs here")
@@ -98,13 +101,13 @@ def _measure(plan: BenchPlan, json_file: Path | None, plot: Path | None) -> None
         write_plot(report, plot)
 
 
-def _measure_window(seconds: float, hours: float, settings: EngineConfig, json_file: Path | None) -> None:
+def _measure_window(seconds: float, hours: float, starts: int, settings: EngineConfig, json_file: Path | None) -> None:
     try:
         from app.qt.gui_bench import measure_window, show_figures, write_figures
     except ImportError as error:
         raise no_window(error) from None
 
-    figures = measure_window(seconds, hours, settings, print_note)
+    figures = measure_window(seconds, hours, starts, settings, print_note)
     show_figures(figures, Console())
     if json_file is not None:
         write_figures(figures, json_file)

@@ -21,21 +21,19 @@ from app.purge_command import purge_command
 from app.remedies import cli_text
 from app.serve.command import serve_command
 from app.terminal import (
-    INTERNAL_ERROR,
-    OUTPUT_CLOSED,
     USER_ERROR,
-    app_version,
     errors,
     new_progress,
-    no_window,
     print_error,
     print_exported,
-    print_internal_error,
+    report,
     stop_on_signal,
 )
 from app.termination import INTERRUPTED
 from app.tune_command import tune_command
-from engine.errors import EngineError, ThreadStuckError
+from app.version import app_version
+from app.window import no_window, open_window
+from engine.errors import EngineError
 
 
 class _Commands(TyperGroup):
@@ -45,25 +43,17 @@ class _Commands(TyperGroup):
         """Run the selected command."""
         try:
             return super().invoke(ctx)
-        except ThreadStuckError as error:
-            print_error(cli_text(error))
-            os._exit(USER_ERROR)  # a normal exit would wait for the stuck thread, which may hold the camera
-        except EngineError as error:
-            print_error(cli_text(error))
-            raise typer.Exit(USER_ERROR) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # such as ``mien doctor | head -1``
-            raise typer.Exit(OUTPUT_CLOSED) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:  # noqa: BLE001 (top level: no traceback for the user)
-            if ctx.params.get("debug"):
+            is_expected = isinstance(error, (EngineError, BrokenPipeError))
+            if ctx.params.get("debug") and not is_expected:
                 raise
             if type(error).__module__.startswith(("click", "typer")):
                 raise  # wrong usage; Typer explains it
-            print_internal_error(error)
-            raise typer.Exit(INTERNAL_ERROR) from None
+            raise typer.Exit(report(error)) from None
 
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, add_completion=False)
@@ -76,8 +66,6 @@ app.command("serve", cls=PathCommand)(serve_command)
 
 def main() -> None:
     """Entry point of ``mien``."""
-    # Read by OpenCV when it is imported. On frames of video its second thread costs a third more CPU and saves no time.
-    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     try:
         app(prog_name="mien")
     finally:
@@ -110,7 +98,7 @@ def _options(
         typer.echo(f"mien {app_version()}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        _open_window(None, None)
+        open_window()
 
 
 app.command("annotate", cls=PathCommand)(annotate_command)
@@ -180,7 +168,7 @@ def gui_command(
 
     The options apply to this run only; the window has its own settings.
     """
-    _open_window(source, None, config, backend=backend, tracker=tracker, threads=threads)
+    open_window(source, None, config, backend=backend, tracker=tracker, threads=threads)
 
 
 @app.command("live")
@@ -194,24 +182,12 @@ def live_command(
     threads: Threads = None,
 ) -> None:
     """Open the window on a camera or file. Nothing is stored unless you press Record."""
-    _open_window(source or _first_camera(), "live", config, backend=backend, tracker=tracker, threads=threads)
+    open_window(source or _first_camera(), "live", config, backend=backend, tracker=tracker, threads=threads)
 
 
 def _first_camera() -> str:
     """The first camera, also where a file or folder is called 0, which would win over it."""
     return "camera:0" if path_exists("0") else "0"
-
-
-def _open_window(source: str | None, page: str | None, config: Path | None = None, **this_run: object) -> None:
-    """Show the window until it is closed; options of ``this_run`` that are None keep the window's own setting."""
-    from app.settings.tuning import load_settings
-
-    try:
-        from app.qt.program import run_program
-    except ImportError as error:
-        raise no_window(error) from None
-    given = {name: value for name, value in this_run.items() if value is not None}
-    run_program(load_settings(config), app_version(), source, page, **given)
 
 
 @app.command("kiosk")

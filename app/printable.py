@@ -18,7 +18,7 @@ _VALUE: Final = re.compile(r"([?&](?:pass|pwd|token|key|secret|auth)\w*=)[^\s&]+
 def without_password(text: str) -> str:
     """The text without what may be the password of an address, also of one that is mistyped.
 
-    `engine.capture.stream.redact_url` is for real addresses.
+    `engine.capture.redaction.redact_url` is for real addresses.
 
     >>> without_password("rtsp:/admin:se/c@ret@10.0.0.7 does not exist"), without_password("rtsp//me:pw@cam?token=1")
     ('rtsp:/***@10.0.0.7 does not exist', 'rtsp//***@cam?token=***')

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 
 from app.printable import printable, without_password
-from engine.errors import ConfigError, EngineError
+from app.remedies import cli_text
+from engine.errors import EngineError, ThreadStuckError
 from engine.files import cache_folder, write_text
 from engine.native_log import message_on_stderr
 
@@ -36,12 +37,17 @@ _tracebacks: Final[deque[str]] = deque(maxlen=50)
 errors: Final = Console(stderr=True)
 
 
-def app_version() -> str:
-    """Version of the program; "0" if it is not installed."""
-    try:
-        return metadata.version("mien")
-    except metadata.PackageNotFoundError:
-        return "0"
+def report(error: Exception) -> int:
+    """Print why a command failed, and return its exit status. A thread that is stuck ends the process here."""
+    if isinstance(error, BrokenPipeError):  # such as ``mien doctor | head -1``
+        return OUTPUT_CLOSED
+    if not isinstance(error, EngineError):
+        print_internal_error(error)
+        return INTERNAL_ERROR
+    print_error(cli_text(error))
+    if isinstance(error, ThreadStuckError):
+        os._exit(USER_ERROR)  # a normal exit would wait for the stuck thread, which may hold the camera
+    return USER_ERROR
 
 
 def print_error(message: str) -> None:
@@ -84,14 +90,6 @@ def _save_traceback(error: Exception) -> Path | None:
     except OSError:
         return None
     return path
-
-
-def no_window(error: ImportError) -> EngineError:
-    """The error of a window that cannot be imported."""
-    if error.name is not None and error.name.split(".")[0] == "PySide6":
-        install = 'pip install "PySide6-Essentials<6.12"'
-        return ConfigError(f"the window needs PySide6: run {install} (without a window: see mien --help)")
-    return ConfigError(f"the window cannot start ({error}): run 'mien doctor' to see what is missing")
 
 
 def print_exported(exported: Exported) -> None:

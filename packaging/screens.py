@@ -54,23 +54,20 @@ class Screens:
 
     def make_all(self) -> None:
         """Take all screenshots: one window for all pages, and one for the kiosk."""
-        from app.qt.annotate.annotate_page import AnnotatePage
         from app.qt.application import make_application
-        from app.qt.live.live_page import LivePage
         from app.qt.preference_store import PreferenceStore
-        from app.qt.program import build_window
-        from app.qt.review.review_page import ReviewPage
+        from app.qt.program import Program
         from engine.config import EngineConfig
 
         self.application = make_application()
         self.store = PreferenceStore(None, theme=self.theme, scale_percent=self.scale, source="demo")
         queue = Path(os.environ["HOME"]) / "queue.json"
-        self.window = build_window(self.store, EngineConfig(), "0.1.0", queue)
+        program = Program(self.store, EngineConfig(), lambda: "0.1.0", queue)
+        self.window = program.window
+        self.window.create_pages()
         self.window.resize(*self.size)
         self.window.show()
-        self.live = self.window.findChild(LivePage)
-        self.annotate = self.window.findChild(AnnotatePage)
-        self.review = self.window.findChild(ReviewPage)
+        self.live, self.annotate, self.review = program.live, program.annotate, program.review
         try:
             self.make_start()
             session = self.make_live()

@@ -23,8 +23,9 @@ from app.session.metadata import read_metadata, write_metadata
 from app.sources import GivenSource, GivenSources, SourceFault
 from engine.capture.folder import natural_key
 from engine.capture.opening import VIDEO_SUFFIXES, source_stem
+from engine.capture.redaction import redact_url
 from engine.capture.source import path_text
-from engine.capture.stream import STREAM_SCHEMES, redact_url
+from engine.capture.stream import STREAM_SCHEMES
 from engine.errors import ConfigError, OutputError, Remedy, SourceError
 
 #: Key of the configuration in the metadata that identifies a remote source.

@@ -84,6 +84,10 @@ def _write_events(job: ExportJob, stem: Path, report: Progress) -> None:
         (exclusion.start_s, exclusion.end_s - exclusion.start_s, "excluded", "", None, None)
         for exclusion in notes.exclusions
     ]
+    rows += [
+        (event.start_s, event.end_s - event.start_s, "event", " ".join(event.code.split()), None, None)
+        for event in notes.events
+    ]
     rows += [(marker.time_s, 0.0, "marker", " ".join(marker.text.split()), None, None) for marker in notes.markers]
     with text_table(stem.with_name(f"{stem.name}_events.tsv"), delimiter="\t") as writer:
         writer.writerow(("onset", "duration", "trial_type", "value", "face_id", "mean"))
@@ -221,6 +225,7 @@ _EVENT_COLUMNS: Final[dict[str, Any]] = {
             "human": "label by a person",
             "excluded": "range that a person excluded",
             "marker": "moment that a person marked",
+            "event": "stretch that a person marked with a code of their own; value: the code",
         },
     },
     "value": {"Description": "see trial_type"},

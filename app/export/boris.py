@@ -22,6 +22,7 @@ AMBIGUOUS: Final = "ambiguous"  # its modifiers are the competing labels
 NOT_ASSESSED: Final = {"reject": "not assessed", "low_quality": "not seen well"}
 MARKER: Final = "marker"
 EXCLUDED: Final = "excluded"
+_EVENT: Final = "event "  # before one of the coder's codes
 _HUMAN: Final = "human "  # before a label by a person
 _STATE: Final = "State event"
 _POINT: Final = "Point event"
@@ -72,10 +73,15 @@ def write_ethogram(job: ExportJob, path: Path, report: Progress) -> None:
             _behaviour(f"{_HUMAN}{label}", _STATE, "label by a person", "human")
             for label in sorted({label.label for label in job.notes.labels})
         ),
+        *(
+            _behaviour(f"{_EVENT}{code}", _STATE, "event set in review", "review")
+            for code in sorted({event.code for event in job.notes.events})
+        ),
         _behaviour(MARKER, _POINT, "marker set in review", "review"),
         _behaviour(EXCLUDED, _STATE, "range excluded in review", "review"),
     ]
     faces = sorted({face.face_id for face in job.session.faces} | {label.face_id for label in job.notes.labels})
+    subjects = list(dict.fromkeys(_subject(job, face) for face in faces))
     project: dict[str, Any] = {
         "time_format": "hh:mm:ss",
         "project_date": "" if job.session.metadata is None else job.session.metadata.start[:19],
@@ -83,8 +89,8 @@ def write_ethogram(job: ExportJob, path: Path, report: Progress) -> None:
         "project_description": f"Written by Mien {header.app_version}. Import the events into an observation.",
         "project_format_version": _PROJECT_FORMAT,
         "subjects_conf": {
-            str(place): {"key": "", "name": _subject(face), "description": "track number, not an identity"}
-            for place, face in enumerate(faces)
+            str(place): {"key": "", "name": name, "description": "track number, or name given in review"}
+            for place, name in enumerate(subjects)
         },
         "behaviors_conf": {str(place): behaviour for place, behaviour in enumerate(behaviours)},
         "observations": {},
@@ -124,9 +130,11 @@ def _rows(job: ExportJob, episodes: list[Episode]) -> list[tuple[float, int, str
     for episode in episodes:
         coded = _coded(episode)
         if coded is not None:
-            state(episode.start_s, episode.end_s, _subject(episode.face_id), *coded)
+            state(episode.start_s, episode.end_s, _subject(job, episode.face_id), *coded)
     for label in job.notes.labels:
-        state(label.start_s, label.end_s, _subject(label.face_id), f"{_HUMAN}{label.label}", "", job.notes.coder)
+        state(label.start_s, label.end_s, _subject(job, label.face_id), f"{_HUMAN}{label.label}", "", job.notes.coder)
+    for event in job.notes.events:
+        state(event.start_s, event.end_s, "", f"{_EVENT}{event.code}")
     for exclusion in job.notes.exclusions:
         state(exclusion.start_s, exclusion.end_s, "", EXCLUDED)
     rows += [(marker.time_s, 1, "", MARKER, "", marker.text) for marker in job.notes.markers]
@@ -146,8 +154,9 @@ def _coded(episode: Episode) -> tuple[str, str, str] | None:
     return episode.value, "", comment
 
 
-def _subject(face_id: int) -> str:
-    return f"face {face_id}"
+def _subject(job: ExportJob, face_id: int) -> str:
+    """The name that the coder gave a face, else its number."""
+    return job.notes.name_of(face_id) or f"face {face_id}"
 
 
 def _cell(text: str) -> str | None:

@@ -40,6 +40,8 @@ def write_elan(job: ExportJob, path: Path, report: Progress) -> None:
         _annotate(eaf, f"face{label.face_id}_human", _HUMAN_TYPE, (label.start_s, label.end_s), label.label)
     for start_s, end_s, text in _events(job):
         _annotate(eaf, "events", _EVENT_TYPE, (start_s, end_s), text)
+    for event in job.notes.events:  # a tier per code, since events of different codes may overlap
+        _annotate(eaf, f"event_{event.code}", _EVENT_TYPE, (event.start_s, event.end_s), event.code)
     if "default-lt" in eaf.get_linguistic_type_names():
         eaf.remove_linguistic_type("default-lt")
     # pympi's to_file renames an existing file, here our temporary one, to .bak

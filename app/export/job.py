@@ -21,6 +21,8 @@ from engine.errors import OutputError
 Progress = Callable[[float], None]
 #: Frames between two progress reports.
 _REPORT_EVERY: Final = 25
+#: Highest intensity.
+_LARGEST: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,16 @@ class ExportJob:
         if not row.occurrence:
             return {}
         return {self.header.au_codes[place]: row.occurrence[place] for place in self.unit_places}
+
+    def unit_intensities(self, row: FaceRow) -> dict[int, float]:
+        """Intensity 0-5 by FACS number of the exported units; empty if the face was not assessed.
+
+        Five times the occurrence where the model does not grade intensity.
+        """
+        if self.header.au_intensity:
+            places = self.unit_places if row.intensity else ()
+            return {self.header.au_codes[place]: row.intensity[place] for place in places}
+        return {code: _LARGEST * occurrence for code, occurrence in self.unit_values(row).items()}
 
     def positions(self, report: Progress) -> Iterator[int]:
         """Positions of all frames that are exported, with progress and a check for cancellation every few frames.

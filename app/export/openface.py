@@ -1,7 +1,8 @@
 """CSV with the columns of OpenFace 2 (Baltrusaitis et al., "OpenFace 2.0", FG 2018; RecorderCSV.cpp).
 
-Differences: a value that was not computed is empty, where OpenFace writes 0. ``AUxx_r`` is five times the probability
-that the unit is present, not an intensity. Landmarks, gaze and translation are not stored in a session.
+Differences: a value that was not computed is empty, where OpenFace writes 0. ``AUxx_r`` is the intensity or, where the
+model does not grade it, five times the probability that the unit is present. Landmarks, gaze and translation are not
+stored in a session.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from engine.types import HeadPose, Route
 #: Units of OpenFace with an intensity; its presence columns have AU28 too.
 INTENSITY_UNITS: Final = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 PRESENCE_UNITS: Final = tuple(sorted((*INTENSITY_UNITS, 28)))
-#: Largest intensity.
-_SCALE: Final = 5.0
 _POSE: Final = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
 
 
@@ -42,13 +41,14 @@ def write_openface(job: ExportJob, path: Path, report: Progress) -> None:
         for frame in job.frames(report):
             for row in frame.rows:
                 units = job.unit_values(row)
+                graded = job.unit_intensities(row)
                 success = row.decision in (Route.ACCEPT.value, Route.AMBIGUOUS.value)
                 writer.writerow(
                     (
                         *(row.frame + 1, row.face_id, _text(row.time_s, 3), _text(row.det_score, 2), int(success)),
                         *(None, None, None),
                         *_rotation(row),
-                        *(_text(_SCALE * units[code], 2) if code in units else None for code in intensity),
+                        *(_text(graded[code], 2) if code in graded else None for code in intensity),
                         *(
                             _text(float(units[code] > job.thresholds[code]), 1) if code in units else None
                             for code in presence

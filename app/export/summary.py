@@ -18,7 +18,7 @@ import numpy as np
 from app.export.episodes import Episode, Kind, adjectives, episodes_of, unit_value
 from app.export.job import ExportJob, Progress
 from app.export.plots import Bar, Span, bars, clock, expression_colour, timeline
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import BAR_BELOW, BAR_PRESENT, GREY
 from app.session.rows import NO_FACE, FaceRow
 from engine.errors import SourceError
@@ -180,7 +180,10 @@ def _timeline(job: ExportJob, counts: _Counts, episodes: Sequence[Episode]) -> s
     for face in chosen:
         spans = [span for episode in episodes if episode.face_id == face for span in _spans(episode)]
         longest = sorted(spans, key=lambda span: span.start_s - span.end_s)[:_SPANS]
-        rows.append((f"face {face}", sorted(longest, key=lambda span: span.start_s)))
+        name = job.notes.name_of(face)
+        rows.append(
+            (f"face {face}: {name}" if name else f"face {face}", sorted(longest, key=lambda span: span.start_s))
+        )
     if not rows:
         return "<p>No face was found.</p>"
     left_out = len(counts.seen) - len(chosen)
@@ -290,15 +293,21 @@ def _cut(image: UInt8, row: FaceRow) -> UInt8 | None:
 
 def _notes(job: ExportJob) -> str:
     notes = job.notes
-    if not (notes.labels or notes.markers or notes.exclusions):
+    if not (notes.labels or notes.markers or notes.exclusions or notes.events or notes.names):
         return "<p>No notes.</p>"
     lines = [
         (label.start_s, f"face {label.face_id}: label {label.label}, until {clock(label.end_s)}")
         for label in notes.labels
     ]
     lines += [(marker.time_s, f"marker {marker.text}") for marker in notes.markers]
+    lines += [(event.start_s, f"event {event.code}, until {clock(event.end_s)}") for event in notes.events]
     lines += [(exclusion.start_s, f"excluded until {clock(exclusion.end_s)}") for exclusion in notes.exclusions]
     coder = f"<p>Coder: {escape(notes.coder)}</p>" if notes.coder else ""
+    people: dict[str, list[str]] = {}
+    for name in notes.names:
+        people.setdefault(name.name, []).append(str(name.face_id))
+    named = "; ".join(f"{name}: {', '.join(faces)}" for name, faces in sorted(people.items()))
+    coder += f"<p>Faces by name: {escape(named)}</p>" if named else ""
     items = "".join(f"<li>{clock(time_s)} {escape(text)}</li>" for time_s, text in sorted(lines))
     return f"{coder}<ul>{items}</ul>"
 

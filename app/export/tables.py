@@ -17,17 +17,19 @@ from engine.files import create_part
 from engine.records import json_text
 
 #: Columns after those of faces.csv.
-_REVIEW_COLUMNS: Final = ("human_label", "excluded")
+_REVIEW_COLUMNS: Final = ("human_label", "excluded", "person")
 #: Columns that hold several values joined by "|", lists in JSON.
 _LISTS: Final = frozenset({"quality_reasons", "set"})
 
 
 def _rows(job: ExportJob, report: Progress) -> Iterator[tuple[Any, ...]]:
-    """All columns of faces.csv, the human label, and whether the frame is excluded."""
-    labels = LabelIndex(job.notes)
+    """All columns of faces.csv, the human label, whether the frame is excluded, and the name of the face."""
+    labels, names = LabelIndex(job.notes), {name.face_id: name.name for name in job.notes.names}
     for frame in job.frames(report):
         for row in frame.rows:
-            yield (*cells(row, job.header), labels.label_at(row.face_id, row.time_s), int(frame.excluded))
+            person = None if row.face_id is None else names.get(row.face_id)
+            label = labels.label_at(row.face_id, row.time_s)
+            yield (*cells(row, job.header), label, int(frame.excluded), person)
 
 
 def _names(job: ExportJob) -> tuple[str, ...]:
@@ -67,9 +69,11 @@ def write_jsonl(job: ExportJob, path: Path, report: Progress) -> None:
 
 
 def write_notes(job: ExportJob, path: Path, report: Progress) -> None:
-    """Write one line per marker, excluded range and label, ordered by time."""
+    """Write one line per name, marker, event, excluded range and label, ordered by time."""
     notes = job.notes
     rows: list[tuple[str, float, float | None, int | None, str]] = [
+        *(("name", 0.0, None, name.face_id, name.name) for name in notes.names),
+        *(("event", event.start_s, event.end_s, None, event.code) for event in notes.events),
         *(("marker", marker.time_s, None, None, marker.text) for marker in notes.markers),
         *(("exclusion", exclusion.start_s, exclusion.end_s, None, "") for exclusion in notes.exclusions),
         *(("label", label.start_s, label.end_s, label.face_id, label.label) for label in notes.labels),

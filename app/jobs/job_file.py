@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from app.jobs.job_queue import Job
+from app.jobs.job_queue import Job, JobPart
 from app.remedies import output_errors
 from engine.files import write_text
 from engine.records import json_text, load_json, read_record
@@ -49,7 +50,7 @@ def write_jobs(path: Path, jobs: tuple[Job, ...]) -> None:
 def peek_jobs(path: Path) -> SavedJobs:
     """Read the jobs of a queue that another program writes; none if the file cannot be used, which stays as it is."""
     try:
-        return SavedJobs(read_record(_QueueFile, load_json(path), require_all=True).jobs)
+        return SavedJobs(_read(path).jobs)
     except (FileNotFoundError, ValueError):
         return SavedJobs()
 
@@ -60,11 +61,26 @@ def read_jobs(path: Path) -> SavedJobs:
     A file that cannot be used is renamed to end in ``.damaged``, replacing an earlier one of that name.
     """
     try:
-        return SavedJobs(read_record(_QueueFile, load_json(path), require_all=True).jobs)
+        return SavedJobs(_read(path).jobs)
     except FileNotFoundError:
         return SavedJobs()
     except ValueError as error:
         return SavedJobs(fault=_set_aside(path, str(error)))
+
+
+def _read(path: Path) -> _QueueFile:
+    """Read the file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be used.
+    """
+    raw = load_json(path)
+    if isinstance(raw, dict) and isinstance(raw.get("jobs"), list):
+        for job in raw["jobs"]:
+            if isinstance(job, dict):  # files have a part since jobs can be of a part of their source
+                job.setdefault("part", dataclasses.asdict(JobPart()))
+    return read_record(_QueueFile, raw, require_all=True)
 
 
 def _set_aside(path: Path, reason: str) -> str:

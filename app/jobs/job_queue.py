@@ -6,6 +6,7 @@ For one thread. At most one job is running or paused; the others follow in the o
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -46,6 +47,7 @@ _LEGAL: Final[dict[str, tuple[JobState, ...]]] = {
     "cancel": (JobState.WAITING, *ACTIVE, JobState.INTERRUPTED),
     "requeue": STOPPED,
     "set the preset of": (JobState.WAITING,),
+    "choose the part of": (JobState.WAITING,),
     "remove": (JobState.WAITING, JobState.DONE, *STOPPED),
 }
 
@@ -69,6 +71,20 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
+class JobPart:
+    """What of a source is analysed. ValueError for an empty range or a step below 1."""
+
+    start_s: float = 0.0  # of videos only, like the end
+    end_s: float | None = None  # None = to the end
+    every: int | None = None  # every n-th frame; None = as the preset does
+
+    def __post_init__(self) -> None:
+        end_s = math.inf if self.end_s is None else self.end_s
+        if not 0.0 <= self.start_s < end_s or (self.every is not None and self.every < 1):
+            raise ValueError("a part of a source is empty")
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One source to annotate. ValueError for a negative count."""
 
@@ -84,6 +100,7 @@ class Job:
     engine: EngineChoice | None = None  # settings that it started with
     afresh: bool = False  # overwrite what an earlier run left in its folder
     result: JobResult | None = None  # of a finished job
+    part: JobPart = JobPart()
     fault: str = ""  # why it failed or went back to waiting; of a finished job, what part of the source was lost
 
     def __post_init__(self) -> None:
@@ -104,6 +121,16 @@ class Job:
     def name(self) -> str:
         """File name of the source."""
         return Path(self.spec).name or self.spec
+
+
+def _total_of(job: Job, part: JobPart, preset: str) -> int | None:
+    """Frames to analyse; None = unknown, as for a range: the first run finds out."""
+    if (part.start_s, part.end_s) != (0.0, None):
+        return None
+    if part.every is None:
+        return job.totals.get(preset)
+    counts = [count for count in job.totals.values() if count is not None]
+    return -(-max(counts) // part.every) if counts else None  # some preset analyses every frame
 
 
 def _discard(jobs: tuple[Job, ...]) -> None:
@@ -235,7 +262,16 @@ class JobQueue:
             raise RuntimeStateError(
                 f"job {job_id} ({job.name}) resumes with the preset that it started with: start it again to change that"
             )
-        return self._change(job, preset=preset, total=job.totals.get(preset))
+        return self._change(job, preset=preset, total=_total_of(job, job.part, preset))
+
+    def set_part(self, job_id: int, part: JobPart) -> Job:
+        """Choose what is analysed; legal until the job has started."""
+        job = self._legal("choose the part of", job_id)
+        if job.started:
+            raise RuntimeStateError(
+                f"job {job_id} ({job.name}) resumes with the part that it started with: start it again to change that"
+            )
+        return self._change(job, part=part, total=_total_of(job, part, job.preset))
 
     def move(self, job_id: int, place: int) -> None:
         """Move a job to another index, clipped to the list."""

@@ -16,6 +16,7 @@ from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from app.settings.tuning import tuned
 from engine.capture.opening import open_source
+from engine.capture.time_range import TimeRange
 from engine.config import EngineConfig
 from engine.errors import EngineError
 
@@ -78,7 +79,14 @@ class JobExecutor:
         choice = job.engine or EngineChoice()
         self._engines.configure(preset.configured(config_of(choice)), choice.tracker)
         # a job that has not run before must not resume from what another job left in its folder
-        options = AnnotateOptions(self._app_version, resume=job.resumes, force=job.afresh, preset=preset)
+        options = AnnotateOptions(
+            self._app_version,
+            resume=job.resumes,
+            force=job.afresh,
+            preset=preset,
+            time_range=TimeRange(job.part.start_s, job.part.end_s),
+            every=job.part.every,
+        )
         outcome = annotate(
             job.spec,
             SessionFolder(job.folder),

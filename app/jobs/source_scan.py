@@ -14,8 +14,8 @@ from app.session.naming import new_session_folders
 from app.settings.presets import PRESETS
 from app.sources import find_sources
 from engine.capture.opening import is_live_spec
+from engine.capture.redaction import redact_url
 from engine.capture.source import FrameSource, SourceInfo
-from engine.capture.stream import redact_url
 from engine.capture.synthetic import DEMO
 from engine.errors import SourceError
 

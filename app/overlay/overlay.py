@@ -21,34 +21,15 @@ import cv2
 import numpy as np
 
 from app.overlay.blur import LiveCover, blur_faces
+from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
 from app.overlay.region import WHOLE, Region
 from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
+from app.overlay.words import CAPTION, ENGLISH, NO_FACE_TEXT, Words
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow, SessionHeader
-from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
-from engine.types import Float32, QualityReason, Route, UInt8
+from engine.types import Float32, Route, UInt8
 
-#: Must be shown wherever labels are.
-DISCLAIMER: Final = (
-    "Shows what a face looks like to a model trained on labelled pictures. "
-    "It does not show what a person feels, means or intends."
-)
-NO_FACE_TEXT: Final = "No face in view"
-REJECT_TEXT: Final = "Not assessed: unlike training data"
-COVERED_TEXT: Final = "Not assessed: {reasons}"
-LOW_QUALITY_TEXT: Final = "Can't see well"
-REASON_TEXTS: Final[dict[str, str]] = {
-    QualityReason.TOO_SMALL.value: "too small",
-    QualityReason.TURNED_AWAY.value: "turned away",
-    QualityReason.BLURRED.value: "blurred",
-    QualityReason.DARK.value: "too dark",
-    QualityReason.CUT_OFF.value: "cut off",
-    QualityReason.MOUTH_COVERED.value: "mouth covered",
-    QualityReason.EYES_COVERED.value: "eyes covered",
-    QualityReason.SIDE_COVERED.value: "one side covered",
-}
-_ADJECTIVES: Final = dict(zip(EXPRESSIONS, EXPRESSION_ADJECTIVES, strict=True))
 _TAG: Final[Colour] = (170, 170, 176)
 #: The points of the mesh, and the axes of the head that lead to its right and to its top.
 _POINT: Final[Colour] = (120, 230, 200)
@@ -81,6 +62,7 @@ class OverlayParts:
     pose: bool = False  # three axes from the middle of each face; the white one is the direction of the head
     landmarks: bool = False  # the points of the face mesh, where `present` is given them
     blur: bool = False  # make faces unrecognisable; a frame without a known face is blurred whole
+    words: Words = ENGLISH
 
 
 class Overlay:
@@ -118,7 +100,8 @@ class Overlay:
             self._draw_faces(canvas, faces, unit, canvas.shape[0])
             self._draw_absence(canvas, rows, unit)
             return
-        line, left, floor = _disclaimer(canvas.shape[1], canvas.shape[0], unit)
+        text = self._parts.words.of(DISCLAIMER)
+        line, left, floor = _disclaimer(text, canvas.shape[1], canvas.shape[0], unit)
         self._draw_faces(canvas, faces, unit, max(floor, 0))
         self._draw_absence(canvas, rows, unit)
         lay(canvas, line, left, floor)  # last, so that no face hides it
@@ -143,7 +126,12 @@ class Overlay:
     def _draw_absence(self, canvas: UInt8, rows: Sequence[FaceRow], unit: float) -> None:
         """Say that there is no face; nothing if all faces are outside the part shown."""
         if self._parts.chips and any(row.decision == NO_FACE for row in rows):
-            lay(canvas, _chip_patch(_Chip("", NO_FACE_TEXT), unit), round(8 * unit), round(8 * unit))
+            lay(
+                canvas,
+                _chip_patch(_Chip("", self._parts.words.of(NO_FACE_TEXT)), unit),
+                round(8 * unit),
+                round(8 * unit),
+            )
 
     def _with_units(self, row: FaceRow) -> FaceRow:
         """A carried row with the units of the frame in which its face was analysed last."""
@@ -171,7 +159,7 @@ class Overlay:
         taken: list[Box] = []
         for row, box in zip(faces, boxes, strict=True) if self._parts.chips else ():
             tag = str(row.face_id) if len(faces) > 1 else ""
-            patch = _chip_patch(_chip_of(row, tag), unit)
+            patch = _chip_patch(_chip_of(row, tag, self._parts.words), unit)
             width, height = patch.size
             x = min(max(box[0], 0), max(canvas.shape[1] - width, 0))
             gap = round(4 * unit)
@@ -183,7 +171,7 @@ class Overlay:
 
     def _draw_panel(self, canvas: UInt8, row: FaceRow, box: Box, unit: float, taken: list[Box]) -> None:
         """Draw the unit bars beside the face unless every place hides a face, chip or panel."""
-        for layout in layouts(self._header, unit):
+        for layout in layouts(self._header, unit, self._parts.words.of(CAPTION)):
             place = _free_place(canvas, box, layout, taken)
             if place is not None:
                 x, y = place
@@ -299,20 +287,19 @@ def _box(row: FaceRow) -> Box:
     return round(x), round(y), round(x + w), round(y + h)
 
 
-def _chip_of(row: FaceRow, tag: str) -> _Chip:
+def _chip_of(row: FaceRow, tag: str, words: Words) -> _Chip:
     if row.decision == Route.ACCEPT.value:
         percent = round(100 * row.shares[0])
         label = row.labels[0]
-        return _Chip("check", f"{_ADJECTIVES[label]} {percent} %", ((EXPRESSION_COLOURS[label], percent),), tag)
+        text = f"{words.expression(label)} {percent} %"
+        return _Chip("check", text, ((EXPRESSION_COLOURS[label], percent),), tag)
     if row.decision == Route.AMBIGUOUS.value:
-        words = [_ADJECTIVES[label] for label in row.labels]
         shares = zip(row.labels, row.shares, strict=True)
         bar = tuple((EXPRESSION_COLOURS[label], round(100 * share)) for label, share in shares)
-        return _Chip("or", f"{', '.join(words[:-1])} or {words[-1]}", bar, tag)
-    reasons = ", ".join(REASON_TEXTS[reason] for reason in row.quality_reasons[:2])
+        return _Chip("or", words.either(row.labels), bar, tag)
     if row.decision == LOW_QUALITY:
-        return _Chip("camera", f"{LOW_QUALITY_TEXT}: {reasons}" if reasons else LOW_QUALITY_TEXT, (), tag)
-    return _Chip("crossed", COVERED_TEXT.format(reasons=reasons) if reasons else REJECT_TEXT, (), tag)
+        return _Chip("camera", words.poor_image(row.quality_reasons), (), tag)
+    return _Chip("crossed", words.not_assessed(row.quality_reasons), (), tag)
 
 
 @functools.lru_cache(maxsize=512)
@@ -354,10 +341,10 @@ def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[Colour, int], ...]) 
 
 
 @functools.lru_cache(maxsize=8)
-def _disclaimer(width: int, height: int, unit: float) -> tuple[Patch, int, int]:
+def _disclaimer(text: str, width: int, height: int, unit: float) -> tuple[Patch, int, int]:
     """Wrap the disclaimer to the width of the image; return it with x and y of its top left corner."""
     size = max(round(9.5 * unit), 8)
-    lines = _wrapped(DISCLAIMER, size, width - 8)
+    lines = _wrapped(text, size, width - 8)
     masks = [text_mask(line, size)[:, :width] for line in lines]
     sheet = plate(width, sum(mask.shape[0] for mask in masks) + 2, 0, 0.74)
     y = 1

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+from app.session.rows import FaceRow
+
+#: Left, top, right and bottom in shares of the image.
+Box: TypeAlias = tuple[float, float, float, float]
 #: Strongest zoom: a region has at least this share of each side of the image.
 MIN_SHARE: Final = 1 / 8
 
@@ -44,7 +49,15 @@ class Region:
 WHOLE: Final = Region()
 
 
-def around(box: tuple[float, float, float, float], share: float) -> Region:
-    """A region of this share with a box (left, top, right, bottom in shares of the image) in its middle."""
+def face_box(rows: Iterable[FaceRow], face_id: int | None, size_px: tuple[int, int]) -> Box | None:
+    """The box of one face in an image of this width and height; None where it has none."""
+    (width, height), row = size_px, next((row for row in rows if row.face_id == face_id), None)
+    if row is None or row.x is None or row.y is None or not row.w or not row.h or not width or not height:
+        return None
+    return row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height
+
+
+def around(box: Box, share: float) -> Region:
+    """A region of this share with a box in its middle."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return Region(x - share / 2, y - share / 2, share)._inside()

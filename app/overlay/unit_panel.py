@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from app.overlay.palette import BAR_BELOW, BAR_PRESENT, BAR_UNTRUSTED, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, lay, plate, text_mask, text_width
+from app.overlay.words import CAPTION
 from app.session.rows import FaceRow, SessionHeader
 from engine.facs import unit_code
 from engine.types import UInt8
 
-#: Heading of the units without sufficient evidence.
-CAPTION: Final = "not trusted"
 #: Letters and whiskers of units that are not trusted; 4.5 : 1 on the plate over white.
 _DIM: Final[Colour] = (176, 176, 180)
 
@@ -34,6 +33,7 @@ class PanelLayout:
     others: tuple[int, ...]  # units that are not trusted
     unit: float  # scale: 1 for an image whose short side has 360 pixels
     columns: int = 1  # 2: the others are beside the trusted ones
+    caption: str = CAPTION
 
     @property
     def text(self) -> int:
@@ -68,7 +68,7 @@ class PanelLayout:
     @property
     def column_width(self) -> int:
         """Width of a code with its bar, or of the caption if that is wider."""
-        caption = text_width(CAPTION, self.text) if self.others else 0
+        caption = text_width(self.caption, self.text) if self.others else 0
         return max(self.bar_x + self.bar_width, caption)
 
     @property
@@ -98,12 +98,12 @@ class PanelLayout:
             yield code, x, y + index * self.pitch
 
 
-def layouts(header: SessionHeader, unit: float) -> tuple[PanelLayout, ...]:
+def layouts(header: SessionHeader, unit: float, caption: str = CAPTION) -> tuple[PanelLayout, ...]:
     """Return the possible layouts for the units of a session, the preferred one first."""
     trusted = tuple(code for code in header.au_codes if code in header.au_trusted)
     others = tuple(code for code in header.au_codes if code not in header.au_trusted)
-    one = PanelLayout(trusted, others, unit)
-    return (one, PanelLayout(trusted, others, unit, columns=2)) if trusted and others else (one,)
+    one = PanelLayout(trusted, others, unit, 1, caption)
+    return (one, PanelLayout(trusted, others, unit, 2, caption)) if trusted and others else (one,)
 
 
 def draw_panel(canvas: UInt8, row: FaceRow, header: SessionHeader, layout: PanelLayout, x: int, y: int) -> None:
@@ -161,7 +161,7 @@ def _panel_patch(layout: PanelLayout) -> Patch:
         sheet.ink(mask, x, max(y + (layout.pitch - mask.shape[0]) // 2, 0), colour)
 
     if layout.others:
-        write(CAPTION, *layout.caption_place, _DIM)
+        write(layout.caption, *layout.caption_place, _DIM)
     for code, x, y in layout.lines():
         write(unit_code(code), x, y, WHITE if code in layout.trusted else _DIM)
     for _, x, y in _bar_places(layout):

@@ -12,7 +12,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QSlider, QTabBar, QWidget
 
 from app.qt.theme import ThemeName, apply_theme
-from app.system.doctor import missing_for_window
+from app.system.libraries import missing_for_window
 from engine.errors import ConfigError
 
 #: On Linux one of them must be set.
@@ -78,7 +78,8 @@ def run_until_closed(application: QApplication, window: QWidget) -> None:
     """Run the event loop until the window is closed; SIGINT and SIGTERM close it."""
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
-        signal.signal(number, lambda number, frame: window.close())
+        # By the event loop: a signal may arrive in the middle of the creation of a page.
+        signal.signal(number, lambda number, frame: QTimer.singleShot(0, window, window.close))
     wake = QTimer()  # Python handles signals only while Python code runs
     wake.timeout.connect(lambda: None)
     wake.start(_SIGNAL_MS)

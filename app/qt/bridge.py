@@ -23,14 +23,14 @@ from app.engine_cache import EngineCache
 from app.live.live_run import LiveRun, RenderedFrame, SourceOpener, open_live_source, open_run
 from app.live.performance import Performance, PerformanceMeter
 from app.live.recorder import Recorder, recording_folder
-from app.live.routing_history import RouteShares, RoutingHistory, with_decisions
+from app.live.routing_history import ExampleFace, RouteShares, RoutingHistory, with_decisions
 from app.live.snapshot import Snapshot, save_snapshot
 from app.overlay.overlay import OverlayParts
 from app.overlay.region import WHOLE, Region
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
-from app.remedies import window_text
 from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader
 from app.settings.limits import Limits, limits_of
@@ -169,7 +169,7 @@ def _finish(recording: tuple[Attachment, Recorder]) -> Path | None:
 
 
 def _message(error: Exception) -> str:
-    return window_text(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+    return fault_text(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,7 @@ class LiveBridge(QObject):
 
     state_changed = Signal(object)  # LiveState
     presented = Signal(object)  # RenderedFrame
+    rerouted = Signal()  # the last half minute has other decisions, after `set_limits`
     noticed = Signal(object)  # Notice
 
     def __init__(
@@ -284,6 +285,10 @@ class LiveBridge(QObject):
         """Shares of the decisions of the last half minute at the current limits."""
         return self._history.shares()
 
+    def examples(self, most: int) -> tuple[ExampleFace, ...]:
+        """Faces of the last half minute with their decisions at the current limits, from clear to unclear."""
+        return self._history.examples(most)
+
     def performance(self) -> Performance:
         """Frame rates and stage times of the run."""
         return self._meter.figures()
@@ -365,6 +370,8 @@ class LiveBridge(QObject):
     def set_overlay(self, parts: OverlayParts) -> None:
         """Set what is drawn over the image."""
         self._parts = parts
+        if parts.blur:
+            self._history.forget_pictures()
         if self._run is not None:
             self._run.renderer.parts = parts
         self._present_again()
@@ -426,7 +433,7 @@ class LiveBridge(QObject):
         if newest is not None and newest is not self._shown:
             self._shown = newest
             self._meter.add(newest.result.times)
-            self._history.add(newest.result)
+            self._history.add(newest.result, {} if self._parts.blur else newest.thumbnails)
             self.presented.emit(newest)
         now_s = time.monotonic()
         if now_s - self._metered_s >= _METER_S:
@@ -467,6 +474,7 @@ class LiveBridge(QObject):
             result = with_decisions(self._shown.result, self._history.decisions())
             self._shown = dataclasses.replace(self._shown, result=result)
             self._present_again()
+        self.rerouted.emit()
 
     def _request(self, spec: str | None, start_s: float = 0.0) -> None:
         self._number += 1
@@ -538,7 +546,7 @@ class LiveBridge(QObject):
         self.noticed.emit(Notice(text, Severity.INFO, "snapshot", (folder_action(path.parent),)))
 
     def _report(self, error: Exception) -> None:
-        self._notify(window_text(error), Severity.ERROR)
+        self._notify(fault_text(error), Severity.ERROR)
 
     def _notify(self, text: str, severity: Severity = Severity.INFO, topic: str = "") -> None:
         self.noticed.emit(Notice(text, severity, topic))

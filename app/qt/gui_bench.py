@@ -1,8 +1,9 @@
-"""Benchmark of the window: main-thread cost of a live frame, and time to open a long session.
+"""Benchmark of the window: its start, main-thread cost of a live frame, and time to open a long session.
 
-Runs in this process on Qt's offscreen platform, without the cost of a display driver. The engine does all of its work,
-so that its threads compete with the window as usual. Its estimates on the demo hardly change, which would leave the
-panels nothing to paint: they are replaced by synthetic ones that change with every frame, and the chart starts full.
+Qt's offscreen platform is used, without the cost of a display driver; all but the start run in this process. The engine
+does all of its work, so that its threads compete with the window as usual. Its estimates on the demo hardly change,
+which would leave the panels nothing to paint: they are replaced by synthetic ones that change with every frame, and the
+chart starts full.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
 
+from app.bench.window_start import StartFigures, can_measure_start, measure_start
 from app.engine_cache import EngineCache
 from app.live.live_run import RenderedFrame
 from app.live.trace import SPAN_S
@@ -106,6 +108,7 @@ class ReviewFigures:
 class WindowFigures:
     """All figures, with the machine."""
 
+    start: StartFigures | None  # None: not measured on this system
     live: LiveFigures
     review: ReviewFigures
     picture_share: float  # of a window of 1280x800, that a picture of 16:9 has in Live
@@ -114,23 +117,32 @@ class WindowFigures:
 
 
 def measure_window(
-    seconds: float, hours: float, config: EngineConfig, progress: Callable[[str], None] = lambda line: None
+    seconds: float,
+    hours: float,
+    starts: int,
+    config: EngineConfig,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> WindowFigures:
-    """Run both benchmarks.
+    """Run all benchmarks.
 
     Args:
         seconds: duration of the live run.
         hours: duration of the session to open.
+        starts: of the window.
         config: settings of the engine.
         progress: called with a line per step.
 
     Raises:
-        EngineError: the engine cannot be opened, or the synthetic session cannot be written.
+        EngineError: the window or the engine cannot be opened, or the synthetic session cannot be written.
     """
+    start = None
+    if can_measure_start():
+        progress(f"starting the window {starts + 1} times")
+        start = measure_start(starts)
     live = measure_live(seconds, config, progress)
     machine = f"{platform.machine()} {platform.system()}"
     review = measure_review(hours, progress)
-    return WindowFigures(live, review, measure_picture(config), machine, os.cpu_count() or 1)
+    return WindowFigures(start, live, review, measure_picture(config), machine, os.cpu_count() or 1)
 
 
 def show_figures(figures: WindowFigures, console: Console) -> None:
@@ -138,7 +150,13 @@ def show_figures(figures: WindowFigures, console: Console) -> None:
     live, review = figures.live, figures.review
     length = f"{review.hours:g} h ({review.frames} frames)"
     table = Table(show_edge=False, show_header=False)
+    start = figures.start
+    painted = "not measured on this system"
+    if start is not None:
+        cpu = "" if start.cpu_s is None else f", {start.cpu_s:.2f} s of processor time"
+        painted = f"{start.median_s:.2f} s ({start.lowest_s:.2f} to {start.highest_s:.2f}){cpu}"
     for what, value in (
+        ("start to painted window", painted),
         ("main thread per live frame, 1280x720", f"{live.busy_ms:.2f} ms, {live.cpu_ms:.2f} ms of processor time"),
         ("frames shown", f"{live.frames} in {live.seconds:.0f} s"),
         ("one turn of the event loop", f"95 % under {live.turn_p95_ms:.1f} ms, worst {live.turn_worst_ms:.1f} ms"),

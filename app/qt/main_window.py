@@ -1,4 +1,7 @@
-"""The main window: navigation, notices, menus, and the layout it restores."""
+"""The main window: navigation, notices, menus, and the layout it restores.
+
+Pages may be deferred: the window is painted with one page, then creates the others one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QByteArray, QEvent, Signal
+from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -17,6 +20,7 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
     QKeySequence,
+    QPaintEvent,
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
@@ -36,7 +40,7 @@ from app.qt.theme import Appearance
 from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.icons import IconName
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
-from app.qt.widgets.page import Page, ShortcutGroup, ShortcutSheet, key_text
+from app.qt.widgets.page import DeferredPage, Page, ShortcutGroup, ShortcutSheet, key_text
 from app.qt.widgets.toasts import Toasts
 from app.session.folder import dropped_session, dropped_sources
 from engine.errors import EngineError
@@ -70,14 +74,20 @@ class MainWindow(QMainWindow):
     session_requested = Signal(object)
     #: A source to open in Live, as open_source takes it.
     live_requested = Signal(str)
+    #: The window was painted for the first time.
+    painted = Signal()
 
-    def __init__(self, store: PreferenceStore, pages: Mapping[str, Page], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, store: PreferenceStore, pages: Mapping[str, Page | DeferredPage], parent: QWidget | None = None
+    ) -> None:
         """``pages`` by their names in preferences.PAGES, in navigation order; the window owns them."""
         super().__init__(parent)
         self._store = store
-        self._pages = dict(pages)
+        self._names = tuple(pages)
+        self._pages: dict[str, Page] = {}
+        self._deferred = {name: page for name, page in pages.items() if isinstance(page, DeferredPage)}
         self._shown: str | None = None
-        self._closed = False
+        self._is_painted = self._closed = False
         self._errors: list[EngineError] = []
         self.setWindowTitle("Mien")
         self.setAcceptDrops(True)
@@ -85,15 +95,17 @@ class MainWindow(QMainWindow):
         self._appearance = Appearance(store, self)
         self._stack = QStackedWidget()
         self._notices = Toasts(self._stack)
-        self._lay_out()
+        for name, page in pages.items():
+            if isinstance(page, Page):
+                self._take(name, page)
+        self._creating = QTimer(self)  # one page per turn of the event loop
+        self._creating.timeout.connect(self._create_next)
+        self._lay_out({name: page.title for name, page in self._deferred.items()})
         self._page_menu = QMenu(self)
         self._page_entries: list[QAction] = []
         self._window_actions: list[QAction] = []
         self._fill_menus()
         store.noticed.connect(self._notices.show_notice)
-
-        for page in self._pages.values():
-            page.noticed.connect(self._notices.show_notice)
         self._restore()
         for warning in store.warnings:
             self._notices.show_notice(Notice(warning, Severity.WARNING))
@@ -118,13 +130,30 @@ class MainWindow(QMainWindow):
         """The newest of them, if any."""
         return self.notices[-1] if self.notices else None
 
+    def page(self, name: str) -> Page:
+        """A page, created now if it was deferred.
+
+        Raises:
+            KeyError: unknown page.
+        """
+        if name in self._deferred:
+            page = self._deferred.pop(name).create()
+            self._take(name, page)
+            self._restore_splitters(page)
+        return self._pages[name]
+
+    def create_pages(self) -> None:
+        """Create all pages that are still deferred."""
+        for name in tuple(self._deferred):
+            self.page(name)
+
     def show_page(self, name: str) -> None:
         """Switch to a page.
 
         Raises:
             KeyError: unknown page.
         """
-        page = self._pages[name]
+        page = self.page(name)
         if name == self._shown:
             return
         if self._shown is not None:
@@ -132,12 +161,17 @@ class MainWindow(QMainWindow):
         self._shown = name
         self._stack.setCurrentWidget(page)
         self._notices.raise_()
-        self._rail.mark(list(self._pages).index(name))
-        self._page_entries[list(self._pages).index(name)].setChecked(True)
+        self._rail.mark(self._names.index(name))
+        self._page_entries[self._names.index(name)].setChecked(True)
         self._fill_page_menu(page)
         self._store.change(page=name)
-        page.enter()
-        self._hint(name, page)
+        if self._is_painted:
+            self._enter(name)
+
+    def _enter(self, name: str) -> None:
+        """Let a page begin its work, and explain its keys; the first one when it is painted, which this would delay."""
+        self._pages[name].enter()
+        self._hint(name, self._pages[name])
 
     def _hint(self, name: str, page: Page) -> None:
         """The first time that a page is used, show its most important keys."""
@@ -157,7 +191,8 @@ class MainWindow(QMainWindow):
     def shortcut_groups(self) -> tuple[ShortcutGroup, ...]:
         """All actions: those of the window, then those of each page."""
         groups = [ShortcutGroup(self.tr("Everywhere"), tuple(self._window_actions))]
-        groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in self._pages.values()]
+        pages = [self.page(name) for name in self._names]
+        groups += [ShortcutGroup(page.page_title(), page.page_actions()) for page in pages]
         return tuple(groups)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
@@ -174,10 +209,33 @@ class MainWindow(QMainWindow):
     def _follow_width(self) -> None:
         self._rail.set_compact(self.width() < _NAMES_EM * theme.em(self))
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """After the first one, create the pages that wait for it."""
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            QTimer.singleShot(0, self, self._follow_first_paint)  # by then its children are painted too
+
+    def _follow_first_paint(self) -> None:
+        if self._closed:
+            return
+        self.painted.emit()
+        if self._shown is not None:
+            self._enter(self._shown)
+        if self._deferred:
+            self._creating.start(0)
+
+    def _create_next(self) -> None:
+        if self._deferred:
+            self.page(next(iter(self._deferred)))
+        else:
+            self._creating.stop()
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
         """Save the layout and shut down every page, even if one fails."""
         if not self._closed:
             self._closed = True
+            self._creating.stop()
             self._save_layout()
             self.hide()  # writing the tables of a long recording takes a while, and a frozen window looks broken
             self._shut_down_pages()
@@ -200,7 +258,8 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.live_requested.emit(sources[0])
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, deferred: Mapping[str, str]) -> None:
+        """Arrange navigation and pages; ``deferred``: titles of the pages that are created later."""
         whole = QWidget()
         row = QHBoxLayout(whole)
         row.setContentsMargins(0, 0, 0, 0)
@@ -208,26 +267,32 @@ class MainWindow(QMainWindow):
         row.addWidget(self._rail)
         row.addWidget(self._stack, 1)
         self.setCentralWidget(whole)
-        for index, (name, page) in enumerate(self._pages.items()):
-            page.setAccessibleName(page.page_title())
-            self._stack.addWidget(page)
+        self._titles = {name: deferred.get(name) or self._pages[name].page_title() for name in self._names}
+        for index, (name, title) in enumerate(self._titles.items()):
             keys = QKeySequence(f"Ctrl+{index + 1}").toString(QKeySequence.SequenceFormat.NativeText)
-            self._rail.add(_ICONS[name], page.page_title(), keys)
-        self._rail.requested.connect(lambda index: self.show_page(list(self._pages)[index]))
+            self._rail.add(_ICONS[name], title, keys)
+        self._rail.requested.connect(lambda index: self.show_page(self._names[index]))
+
+    def _take(self, name: str, page: Page) -> None:
+        page.setAccessibleName(page.page_title())
+        page.noticed.connect(self._notices.show_notice)
+        self._pages[name] = page
+        self._stack.addWidget(page)
+        self._notices.raise_()
 
     def _fill_menus(self) -> None:
         bar = self.menuBar()
         file_menu = bar.addMenu(self.tr("&File"))
         self._add(file_menu, self.tr("Open session…"), ("Ctrl+Shift+O",), self._choose_session)
-        if "settings" in self._pages:
+        if "settings" in self._names:
             self._add(file_menu, self.tr("Settings"), ("Ctrl+,",), lambda: self.show_page("settings"))
         file_menu.addSeparator()
         self._add(file_menu, self.tr("Quit"), ("Ctrl+Q",), lambda: self.close())
         bar.addMenu(self._page_menu)
         view_menu = bar.addMenu(self.tr("&View"))
         group = QActionGroup(self)
-        for index, (name, page) in enumerate(self._pages.items()):
-            entry = self._add(view_menu, page.page_title(), (f"Ctrl+{index + 1}",), partial(self.show_page, name))
+        for index, (name, title) in enumerate(self._titles.items()):
+            entry = self._add(view_menu, title, (f"Ctrl+{index + 1}",), partial(self.show_page, name))
             entry.setCheckable(True)
             group.addAction(entry)
             self._page_entries.append(entry)
@@ -236,7 +301,7 @@ class MainWindow(QMainWindow):
         self._add(view_menu, self.tr("Full screen"), ("F11",), self._toggle_full_screen)
         help_menu = bar.addMenu(self.tr("&Help"))
         self._add(help_menu, self.tr("Keys"), ("?", "F1", "Shift+?"), self._show_shortcuts)
-        if "about" in self._pages:
+        if "about" in self._names:
             self._add(help_menu, self.tr("About Mien"), (), lambda: self.show_page("about"))
 
     def _add(self, menu: QMenu, text: str, keys: tuple[str, ...], slot: Callable[[], object]) -> QAction:
@@ -279,12 +344,15 @@ class MainWindow(QMainWindow):
         if not (kept and self.restoreGeometry(_bytes_of(kept)) and self._is_on_a_screen()):
             self.resize(min(_FIRST_SIZE[0], screen.width()), min(_FIRST_SIZE[1], screen.height() - _TITLE_PX))
             self.move(screen.center() - self.rect().center())
-        for name, splitter in self._splitters():
+        self._restore_splitters(self)
+        wanted, first = self._store.now.page, self._names[0]
+        self.show_page(wanted if wanted in self._names and self._store.now.notice_read else first)
+
+    def _restore_splitters(self, parent: QWidget) -> None:
+        for name, splitter in _splitters(parent):
             state = self._store.now.splitters.get(name)
             if state:
                 splitter.restoreState(_bytes_of(state))
-        wanted, first = self._store.now.page, next(iter(self._pages))
-        self.show_page(wanted if wanted in self._pages and self._store.now.notice_read else first)
 
     def _is_on_a_screen(self) -> bool:
         for screen in QGuiApplication.screens():
@@ -293,12 +361,8 @@ class MainWindow(QMainWindow):
                 return True
         return False
 
-    def _splitters(self) -> list[tuple[str, QSplitter]]:
-        """All splitters with an object name, by that name."""
-        return [(splitter.objectName(), splitter) for splitter in self.findChildren(QSplitter) if splitter.objectName()]
-
     def _save_layout(self) -> None:
-        splitters = {name: _text_of(splitter.saveState()) for name, splitter in self._splitters()}
+        splitters = {name: _text_of(splitter.saveState()) for name, splitter in _splitters(self)}
         self._store.change(window=_text_of(self.saveGeometry()), splitters={**self._store.now.splitters, **splitters})
 
     def _shut_down_pages(self) -> None:
@@ -314,6 +378,11 @@ class MainWindow(QMainWindow):
             step()
         except EngineError as error:
             self._errors.append(error)
+
+
+def _splitters(parent: QWidget) -> list[tuple[str, QSplitter]]:
+    """All splitters with an object name, by that name."""
+    return [(splitter.objectName(), splitter) for splitter in parent.findChildren(QSplitter) if splitter.objectName()]
 
 
 def _paths_of(event: QDropEvent) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QObject
@@ -44,6 +45,8 @@ SCALES: Final = (100, 125, 150, 175, 200)
 _POINTS: Final = 10.0
 #: Distances between and inside widgets are multiples of so many pixels.
 _GRID_PX: Final = 4
+#: Images of the style sheet, drawn for this program.
+_ICONS: Final = Path(__file__).resolve().parents[2] / "assets" / "icons"
 #: Change of scale by one press of its key, in percent.
 _STEP_PERCENT: Final = 25
 
@@ -278,6 +281,8 @@ def _outlines(theme: Theme, em_px: float) -> str:
         border: {edge}; border-radius: {round_px}px; background: {theme.panel}; }}
     QPushButton, QToolButton {{ padding: {pad}px {2 * pad}px; }}
     QLineEdit, QComboBox {{ padding: {pad // 2}px {pad}px; }}
+    QComboBox::drop-down {{ border: none; width: {round(1.3 * em_px)}px; }}
+    QComboBox::down-arrow {{ image: url({_icon("arrow", theme.text)}); width: {box}px; height: {box}px; }}
     QPushButton:hover, QToolButton:hover {{ background: {theme.track}; }}
     QPushButton:checked, QToolButton:checked {{ background: {theme.track}; border: 2px solid {theme.accent}; }}
     QPushButton:focus, QToolButton:focus, QLineEdit:focus, QComboBox:focus,
@@ -290,6 +295,7 @@ def _outlines(theme: Theme, em_px: float) -> str:
     QRadioButton::indicator {{ border-radius: {box // 2}px; }}
     QCheckBox::indicator:checked, QRadioButton::indicator:checked, QGroupBox::indicator:checked {{
         background: {theme.accent}; }}
+    QCheckBox::indicator:checked, QGroupBox::indicator:checked {{ image: url({_icon("check", theme.on_accent)}); }}
     QCheckBox:focus, QRadioButton:focus {{ border: 1px dotted {theme.accent}; }}
     QSlider::groove:horizontal {{ border: {edge}; height: {pad}px; border-radius: {pad // 2}px; }}
     QSlider::handle:horizontal {{ border: {edge}; width: {handle}px; margin: -{handle // 2 + 1}px 0;
@@ -306,6 +312,11 @@ def _outlines(theme: Theme, em_px: float) -> str:
     QTabBar::tab:focus {{ border-color: {theme.accent}; }}
     QTabWidget::pane {{ border: {edge}; }}
     """
+
+
+def _icon(name: str, ink: str) -> str:
+    """An image for a style sheet in a light or dark ink."""
+    return (_ICONS / f"{name}-{'light' if QColor(ink).lightness() > 128 else 'dark'}.svg").as_posix()
 
 
 def _sheet(theme: Theme, em_px: float) -> str:

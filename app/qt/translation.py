@@ -7,13 +7,16 @@ code of its language in its name; Qt's compiled form (.qm) is read too. Texts wi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QLocale, QObject, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from engine.facs import EXPRESSION_ADJECTIVES, EXPRESSIONS
 from engine.records import load_json
+
+if TYPE_CHECKING:
+    from app.overlay.words import Words
 
 #: Where translations are packaged.
 TRANSLATIONS_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "translations"
@@ -87,6 +90,13 @@ def use_language(application: QApplication, language: str) -> None:
 def translated(text: str) -> str:
     """Translate a text of the modules that do not import Qt."""
     return QCoreApplication.translate("mien", text)
+
+
+def picture_words() -> Words:
+    """The words over a picture in the language of the window."""
+    from app.overlay.words import TEXTS, Words  # not before the window is painted
+
+    return Words(tuple((text, translated(text)) for text in TEXTS if translated(text) != text))
 
 
 def expression_name(label: str) -> str:

@@ -133,10 +133,13 @@ def _checked_kappa(table: Int64) -> tuple[float | None, KappaMissing | None]:
 
 
 def _interval(tables: Int64) -> tuple[tuple[float, float] | None, KappaMissing | None]:
-    """Percentiles of kappa over resamples of the ranges, tables (R, C, C); resamples without a kappa are ignored."""
+    """Interval of kappa over ranges, tables (R, C, C); it needs at least two."""
+    return (None, KappaMissing.TOO_FEW_RANGES) if len(tables) < 2 else (bootstrap_interval(tables), None)
+
+
+def bootstrap_interval(tables: Int64) -> tuple[float, float]:
+    """95 % interval of kappa over resamples of R ranges, tables (R, C, C); resamples without a kappa are ignored."""
     ranges = len(tables)
-    if ranges < 2:
-        return None, KappaMissing.TOO_FEW_RANGES
     rng = np.random.default_rng(_SEED)
     flat = tables.reshape(ranges, -1).astype(np.float64)
     found = []
@@ -145,4 +148,4 @@ def _interval(tables: Int64) -> tuple[tuple[float, float] | None, KappaMissing |
         found.append(kappas((drawn @ flat).reshape(_AT_ONCE, *tables.shape[1:])))
     outside = (100.0 - _INTERVAL_PERCENT) / 2.0
     low, high = np.nanpercentile(np.concatenate(found), (outside, 100.0 - outside))
-    return (float(low), float(high)), None
+    return float(low), float(high)

@@ -1,4 +1,4 @@
-"""The coder's notes on a session: markers, excluded ranges and labels, stored in review.json.
+"""The coder's notes on a session: markers, excluded ranges, labels, names of faces and events, in review.json.
 
 They are kept apart from the model's results. Ranges are half open, ``start_s <= time < end_s``, on the clock of
 ``FaceRow.time_s``, so that adjacent ranges share no frame.
@@ -71,19 +71,52 @@ class HumanLabel:
             raise ValueError(f"label {self.label!r} is none of {', '.join(HUMAN_LABELS)}")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FaceName:
+    """The name that the coder gave a face; faces of one name are one person. ValueError for a blank name."""
+
+    face_id: int
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ValueError("a name is blank")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Event:
+    """A stretch with one of the coder's codes, such as a stimulus. ValueError for an empty stretch or a blank code.
+
+    An event without length is a `Marker` with the code as its text.
+    """
+
+    start_s: float
+    end_s: float
+    code: str
+
+    def __post_init__(self) -> None:
+        _check_range(self.start_s, self.end_s)
+        if not self.code.strip():
+            raise ValueError("a code is blank")
+
+
 @dataclass(frozen=True, slots=True)
 class Notes:
     """All notes on one session, each kind ordered by time. Immutable: every change returns new notes.
 
-    ValueError if labels of one face overlap.
+    ValueError if labels of one face overlap, or a face has two names.
     """
 
     coder: str = ""
     markers: tuple[Marker, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()  # disjoint
     labels: tuple[HumanLabel, ...] = ()  # disjoint per face
+    names: tuple[FaceName, ...] = ()  # one per face at most
+    events: tuple[Event, ...] = ()  # disjoint per code
 
     def __post_init__(self) -> None:
+        if len({name.face_id for name in self.names}) < len(self.names):
+            raise ValueError("a face has two names")
         ends: dict[int, float] = {}
         for label in self.labels:
             if label.start_s < ends.get(label.face_id, 0.0):
@@ -133,6 +166,30 @@ class Notes:
         """Remove a label."""
         return dataclasses.replace(self, labels=_without(self.labels, label))
 
+    def with_name(self, face_id: int, name: str) -> Notes:
+        """Name a face; a blank name removes the one it has."""
+        others = tuple(other for other in self.names if other.face_id != face_id)
+        named = (FaceName(face_id, name.strip()),) if name.strip() else ()
+        return dataclasses.replace(self, names=tuple(sorted((*others, *named))))
+
+    def name_of(self, face_id: int | None) -> str:
+        """The name of a face; empty if it has none."""
+        return next((name.name for name in self.names if name.face_id == face_id), "")
+
+    def with_event(self, event: Event) -> Notes:
+        """Add an event, merged with those of its code that it overlaps or touches."""
+        start_s, end_s, apart = event.start_s, event.end_s, []
+        for other in self.events:
+            if other.code != event.code or other.end_s < event.start_s or event.end_s < other.start_s:
+                apart.append(other)
+            else:
+                start_s, end_s = min(start_s, other.start_s), max(end_s, other.end_s)
+        return dataclasses.replace(self, events=tuple(sorted((*apart, Event(start_s, end_s, event.code)))))
+
+    def without_event(self, event: Event) -> Notes:
+        """Remove an event."""
+        return dataclasses.replace(self, events=_without(self.events, event))
+
     def label_at(self, face_id: int, time_s: float) -> HumanLabel | None:
         """The label of a face at a time."""
         for label in self.labels:
@@ -156,14 +213,22 @@ def merge_notes(base: Notes, mine: Notes, theirs: Notes) -> Notes:
     """Apply to ``theirs`` what changed from ``base`` to ``mine``, so that neither side loses what it added.
 
     Where both sides labelled the same face at the same time, the label of ``theirs`` stays, and the one of ``mine``
-    covers the rest of its range.
+    covers the rest of its range. Where both sides named a face, the name of ``mine`` stays.
     """
     merged = Notes(
         theirs.coder if mine.coder == base.coder else mine.coder,
         tuple(sorted({*_kept(base.markers, mine.markers, theirs.markers), *({*mine.markers} - {*base.markers})})),
         _kept(base.exclusions, mine.exclusions, theirs.exclusions),
         _kept(base.labels, mine.labels, theirs.labels),
+        _kept(base.names, mine.names, theirs.names),
+        _kept(base.events, mine.events, theirs.events),
     )
+    for event in mine.events:
+        if event not in base.events:
+            merged = merged.with_event(event)
+    for name in mine.names:
+        if name not in base.names:
+            merged = merged.with_name(name.face_id, name.name)
     for exclusion in mine.exclusions:
         if exclusion not in base.exclusions:
             merged = merged.with_exclusion(exclusion)
@@ -183,10 +248,19 @@ class _NotesFile:
     exclusions: tuple[Exclusion, ...]
     labels: tuple[HumanLabel, ...]
     run: str | None = None  # `run_mark` of the session
+    names: tuple[FaceName, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def notes(self) -> Notes:
         """The notes, ordered even if the file was edited by hand."""
-        notes = Notes(self.coder, tuple(sorted(set(self.markers))), labels=_by_time(self.labels))
+        notes = Notes(
+            self.coder,
+            tuple(sorted(set(self.markers))),
+            labels=_by_time(self.labels),
+            names=tuple(sorted(set(self.names))),
+        )
+        for event in self.events:
+            notes = notes.with_event(event)
         for exclusion in self.exclusions:
             notes = notes.with_exclusion(exclusion)
         return notes
@@ -205,6 +279,23 @@ def read_notes(folder: SessionFolder) -> Notes:
         return content.notes()
     except ValueError as error:
         raise _damaged(folder.notes, str(error)) from error
+
+
+def read_other_notes(path: Path, folder: SessionFolder) -> Notes:
+    """Read notes that another person made on the run in a folder.
+
+    Raises:
+        OutputError: there are none, they cannot be read, or belong to another run.
+    """
+    content = _read(path)
+    if content is None:
+        raise OutputError(f"{path} does not exist: choose the review.json of the other person")
+    if content.run not in (None, run_mark(folder)):
+        raise OutputError(f"{path} belongs to another run: both must label the same results of this source")
+    try:
+        return content.notes()
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def write_notes(folder: SessionFolder, notes: Notes) -> None:

@@ -55,6 +55,18 @@ def find_recent(opened: Iterable[Path], roots: Iterable[Path], most: int) -> tup
     return tuple(sorted(found, key=lambda folder: (-found[folder], folder)))[:most]
 
 
+def matching(folders: Iterable[Path], words: str) -> tuple[Path, ...]:
+    """The folders with all these words in their name or in that of the folder around them; case does not matter.
+
+    >>> matching([Path("/mien/Interview-7"), Path("/mien/trial")], "INTER 7")
+    (PosixPath('/mien/Interview-7'),)
+    """
+    wanted = words.casefold().split()
+    return tuple(
+        folder for folder in folders if all(word in f"{folder.parent.name} {folder.name}".casefold() for word in wanted)
+    )
+
+
 def read_recent(folder: Path) -> RecentSession:
     """Read what is shown of a session; never raises for one that is damaged, gone, or still being written."""
     journal = SessionFolder(folder).journal

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from app.review.face_timeline import FaceTimeline
+from app.review.notes import Notes
 from app.session.rows import SessionHeader
 from engine.types import Float64
 
@@ -129,6 +130,15 @@ def visible_faces(faces: Sequence[FaceTimeline], times_s: Float64, with_short: b
     """Faces that get rows; short ones too if there are no others."""
     longer = tuple(face for face in faces if not is_short(face, times_s))
     return tuple(faces) if with_short or not longer else longer
+
+
+def by_person(faces: Sequence[FaceTimeline], notes: Notes) -> tuple[FaceTimeline, ...]:
+    """The faces, those of one name together at the place of the first."""
+    names = {name.face_id: name.name for name in notes.names}
+    groups: dict[str | int, list[FaceTimeline]] = {}
+    for face in faces:
+        groups.setdefault(names.get(face.face_id, face.face_id), []).append(face)
+    return tuple(face for group in groups.values() for face in group)
 
 
 def unit_order(header: SessionHeader) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The rows of the timeline as pixels, with numpy and without Qt.
 
-A pixel is a number 0xffRRGGBB. States differ by pattern as well as colour: solid for one label, a diagonal hatch of
-both colours for two competing labels, slashes on grey for "not assessed", dots on grey for "can't see well".
+A pixel is a number 0xffRRGGBB. States differ by pattern as well as colour: the pattern of one label, a diagonal hatch
+of both colours for two competing labels, slashes on grey for "not assessed", dots on grey for "can't see well".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.overlay.patterns import MIN_PITCH, Marks, Places, expression_marks
 from app.review.face_timeline import FaceBuckets, FaceState
 from engine.types import Float32
 
@@ -27,7 +28,9 @@ class TimelineColours:
     background: int  # where there is no face
     grey: int  # background of faces that are not assessed
     ink: int  # slashes and dots on grey
-    labels: Pixels  # (C,) per expression, order of SessionHeader.expressions
+    expressions: tuple[str, ...]  # as SessionHeader.expressions
+    labels: Pixels  # (C,) per expression
+    marks: Pixels  # (C,) of the pattern on it
     present: Pixels  # (256,) trusted unit above its threshold, by occurrence
     below: Pixels  # (256,) trusted unit below its threshold
     untrusted: Pixels  # (256,) unit that is not trusted
@@ -75,7 +78,8 @@ def state_pixels(buckets: FaceBuckets, colours: TimelineColours, height: int, ph
     dots = (columns % pitch < dot) & ((lines + pitch // 2) % pitch < dot)
     state = buckets.state
     inked = (
-        (state == FaceState.AMBIGUOUS) & (diagonal < pitch // 2)
+        _marks(buckets, colours, columns, lines, max(pitch // 2, MIN_PITCH))
+        | (state == FaceState.AMBIGUOUS) & (diagonal < pitch // 2)
         | (state == FaceState.REJECT) & (diagonal < max(pitch // 5, 1))
         | (state == FaceState.LOW_QUALITY) & dots
     )
@@ -91,9 +95,21 @@ def _fill_and_ink(buckets: FaceBuckets, colours: TimelineColours) -> tuple[Pixel
     fill[assessed] = label_colours[buckets.label[assessed]]
     fill[(state == FaceState.REJECT) | (state == FaceState.LOW_QUALITY)] = colours.grey
     ink = np.full(state.shape, colours.ink, np.uint32)
-    ambiguous = state == FaceState.AMBIGUOUS
+    ambiguous, accepted = state == FaceState.AMBIGUOUS, state == FaceState.ACCEPT
     ink[ambiguous] = label_colours[buckets.second[ambiguous]]
+    ink[accepted] = np.append(colours.marks, np.uint32(colours.background))[buckets.label[accepted]]
     return fill, ink
+
+
+def _marks(buckets: FaceBuckets, colours: TimelineColours, columns: Places, lines: Places, pitch: int) -> Marks:
+    """Which pixels (height, W) belong to the pattern of a single label."""
+    marks = np.zeros((lines.shape[0], columns.shape[1]), np.bool_)
+    accepted = buckets.state == FaceState.ACCEPT
+    for number in np.unique(buckets.label[accepted]):
+        if number >= 0:
+            here = accepted & (buckets.label == number)
+            marks[:, here] = expression_marks(colours.expressions[number], columns[:, here], lines, pitch)
+    return marks
 
 
 def unit_pixels(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from app.cli_options import ConfigFile
-from app.terminal import INTERNAL_ERROR, app_version, print_error
+from app.terminal import INTERNAL_ERROR, print_error
+from app.version import app_version
 
 if TYPE_CHECKING:
     from app.serve.config import MqttConfig, OscConfig, ServeConfig, WebConfig

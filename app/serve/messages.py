@@ -56,7 +56,8 @@ class FaceMessage:
     reasons: tuple[str, ...]  # for the decision: quality reasons, competing_labels, unlike_training_data
     pose_deg: tuple[float, float, float] | None  # yaw, pitch, roll
     au: dict[str, tuple[float, float]]  # code: occurrence 0-1 and its standard deviation
-    carried: int  # frames since the face was analysed; if not 0, p and au are empty and the decision is held
+    au_i: dict[str, float]  # code: intensity 0-5; empty if the model does not grade it
+    carried: int  # frames since the face was analysed; if not 0, p, au and au_i are empty and the decision is held
     latency_ms: float  # processing time of the frame
     age_ms: float  # from capture to this message
     model: str  # "sha256:" and the hash of the expression model
@@ -186,6 +187,7 @@ class MessageMaker:
             reasons=_CLEAR_REASONS.get(row.decision, ()) + row.quality_reasons,
             pose_deg=None if row.yaw is None else (row.yaw, row.pitch or 0.0, row.roll or 0.0),
             au={code: (row.occurrence[at], row.occurrence_std[at]) for at, code in self._units if row.occurrence},
+            au_i={code: row.intensity[at] for at, code in self._units if row.intensity},
             carried=row.carried,
             latency_ms=row.latency_ms,
             age_ms=round(age_s * 1000.0, 3),

@@ -121,6 +121,8 @@ def face_values(face: FaceMessage) -> Iterator[tuple[str, tuple[Value, ...]]]:
         yield "pose", face.pose_deg
     for code, (occurrence, deviation) in face.au.items():
         yield f"au/{code}", (occurrence, deviation)
+    for code, intensity in face.au_i.items():
+        yield f"au_i/{code}", (intensity,)
 
 
 def osc_message(address: str, values: tuple[Value, ...]) -> bytes:

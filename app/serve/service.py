@@ -17,8 +17,8 @@ from app.serve.state import LiveFigures, LiveOutput, LiveStatistics, ServiceStat
 from app.serve.systemd import Watchdog
 from app.session.metadata import session_header
 from engine.capture.opening import is_path_spec
+from engine.capture.redaction import redact_url
 from engine.capture.source import FrameSource
-from engine.capture.stream import redact_url
 from engine.engine import Engine
 from engine.errors import SourceError, ThreadStuckError, error_of
 from engine.facs import unit_code

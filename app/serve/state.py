@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from app.live.performance import Performance, PerformanceMeter
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.serve.messages import STATUS_SCHEMA, LiveFrame
 from engine.runtime import RuntimeCounters
 

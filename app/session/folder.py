@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.remedies import output_errors
-from app.session.rows import SessionHeader
 from engine.errors import OutputError, Remedy
 from engine.facs import unit_code
 from engine.files import make_private, open_regular, part_path, read_bytes
 from engine.records import MAX_JSON_BYTES
+
+if TYPE_CHECKING:  # imports numpy, which the first page of the window does without
+    from app.session.rows import SessionHeader
 
 #: Bytes at the start of a source file that, with its length, identify it.
 _HEAD_BYTES: Final = 1 << 20

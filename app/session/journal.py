@@ -155,6 +155,8 @@ class JournalSink:
             line["carried"] = [row.carried for row in rows]
         if any(row.steady_aleatoric is not None for row in rows):
             line["steady"] = [steady_values(row) for row in rows]
+        if any(row.intensity for row in rows):
+            line["intensity"] = [row.intensity for row in rows]
         line["rows"] = [[getattr(row, name) for name in ROW_FIELDS] for row in rows]
         with output_errors(self._path):
             self._put(line)

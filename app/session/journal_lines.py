@@ -28,7 +28,7 @@ _KEYS: Final = {"aleatoric_limit": "tau_accept", "ood_limit": "tau_ood"}
 _FIELDS: Final = {key: name for name, key in _KEYS.items()}
 #: Order of a row in the journal. What all rows of a frame share, and what few have, is part of the frame's line.
 _STEADY_FIELDS: Final = ("steady_ood_score", "steady_aleatoric", "steady_epistemic")
-_SHARED_FIELDS: Final = ("file", "cut", "carried", "steady_probabilities", *_STEADY_FIELDS)
+_SHARED_FIELDS: Final = ("file", "cut", "carried", "steady_probabilities", *_STEADY_FIELDS, "intensity")
 ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in _SHARED_FIELDS)
 
 #: A frame of a hundred faces takes 100 KB; a longer line is not one of ours.
@@ -168,9 +168,12 @@ def entry_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry:
     steady = line.get("steady", [[]] * len(rows))  # sessions of earlier versions have none
     if not isinstance(steady, list) or len(steady) != len(rows):
         raise LineError("its steady is damaged")
+    graded = line.get("intensity", [[]] * len(rows))  # of models that grade units
+    if not isinstance(graded, list) or len(graded) != len(rows):
+        raise LineError("its intensity is damaged")
     made = tuple(
-        _row_of(raw, values, file, cut, _frame_of(age, "carried"), header)
-        for raw, values, age in zip(rows, steady, carried, strict=True)
+        _row_of(raw, values, grades, (file, cut, _frame_of(age, "carried")), header)
+        for raw, values, age, grades in zip(rows, steady, carried, graded, strict=True)
     )
     entry = JournalEntry(frame, tuple(stage_ms), made, _frame_of(left_out, "left_out"))
     if any(row.frame != frame for row in entry.rows):
@@ -208,7 +211,10 @@ def _item_of(line: dict[str, Any], header: SessionHeader) -> JournalEntry | Stat
     raise LineError("a second header" if "header" in line or "journal" in line else "it is of no known kind")
 
 
-def _row_of(raw: object, steady: Any, file: str | None, cut: bool, carried: int, header: SessionHeader) -> FaceRow:
+def _row_of(
+    raw: object, steady: Any, graded: Any, shared: tuple[str | None, bool, int], header: SessionHeader
+) -> FaceRow:
+    """A row from its values; ``shared`` are file, cut and carried."""
     if not isinstance(raw, list) or len(raw) != len(ROW_FIELDS):
         raise LineError(f"a row does not have {len(ROW_FIELDS)} values")
     for name, value in zip(ROW_FIELDS, raw, strict=True):
@@ -216,10 +222,12 @@ def _row_of(raw: object, steady: Any, file: str | None, cut: bool, carried: int,
             raise LineError(f"a row has a damaged {name}")
     if not _is_list_of(steady, _FLOATS) or not _are_small(steady) or 0 < len(steady) < len(_STEADY_FIELDS):
         raise LineError("a row has a damaged steady estimate")
+    if not _is_list_of(graded, _FLOATS) or not _are_small(graded):
+        raise LineError("a row has a damaged intensity")
     count = len(_STEADY_FIELDS)
     row = FaceRow(
-        *(*map(_frozen, raw), file, cut, carried),
-        *(tuple(steady[count:]), *(steady[:count] or (None,) * count)),
+        *(*map(_frozen, raw), *shared),
+        *(tuple(steady[count:]), *(steady[:count] or (None,) * count), tuple(graded)),
     )
     _check_consistent(row, header)
     return row
@@ -252,6 +260,8 @@ def _check_consistent(row: FaceRow, header: SessionHeader) -> None:
     classes, units = (len(header.expressions), len(header.au_codes)) if is_measured else (0, 0)
     if (len(row.probabilities), len(row.occurrence), len(row.occurrence_std)) != (classes, units, units):
         raise LineError(f"a row that is {row.decision} has another number of values than the header has labels")
+    if len(row.intensity) != (units if header.au_intensity else 0):
+        raise LineError(f"a row that is {row.decision} has another number of intensities than the header has units")
     wanted = len(header.expressions) if is_assessed and row.steady_aleatoric is not None else 0
     if len(row.steady_probabilities) != wanted:
         raise LineError(f"a row that is {row.decision} has another number of steady values than the header has labels")

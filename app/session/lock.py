@@ -23,7 +23,7 @@ from typing import Any, Final
 from app.printable import without_password
 from app.remedies import output_errors
 from app.session.folder import SessionFolder
-from engine.capture.stream import redact_url
+from engine.capture.redaction import redact_url
 from engine.errors import OutputError, Remedy
 from engine.files import make_private, read_bytes
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.remedies import output_errors
 from app.session.folder import source_mark
 from app.session.identity import SourceIdentity
@@ -127,6 +127,7 @@ def session_header(
         aleatoric_limit=limits.aleatoric_limit,
         ood_limit=limits.ood_limit,
         settings=_settings(spec, source.info, engine, identity) | ({} if preset is None else {"preset": preset.name}),
+        au_intensity=engine.action_units.has_intensity,
     )
 
 

@@ -16,7 +16,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.types import FaceResult, FrameResult, Reason, Route
+from engine.types import AUEstimate, FaceResult, FrameResult, Reason, Route
 
 #: Decisions of a row besides those of `engine.types.Route`.
 NO_FACE: Final = "no_face"
@@ -37,6 +37,7 @@ class SessionHeader:
     aleatoric_limit: float  # both limits: see app.settings.limits.Limits
     ood_limit: float
     settings: dict[str, str] = field(default_factory=dict)  # must not change when the session is resumed
+    au_intensity: bool = False  # whether rows have intensities; sessions of earlier versions have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class FaceRow:
     steady_ood_score: float | None = None
     steady_aleatoric: float | None = None  # nats
     steady_epistemic: float | None = None  # nats
+    intensity: tuple[float, ...] = ()  # 0-5, order of SessionHeader.au_codes; empty if the model does not grade it
 
     def shown(self) -> FaceRow:
         """The row with the steady estimate in place of that of the frame; itself in sessions that have none."""
@@ -146,7 +148,12 @@ def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:
         steady_ood_score=_six_digits(averages.ood_score) if averages else None,
         steady_aleatoric=_six_digits(averages.aleatoric) if averages else None,
         steady_epistemic=_six_digits(averages.epistemic) if averages else None,
+        intensity=_intensity(face.action_units) if assessed else (),
     )
+
+
+def _intensity(units: AUEstimate) -> tuple[float, ...]:
+    return () if units.intensity is None else tuple(map(_six_digits, units.intensity.tolist()))
 
 
 def _six_digits(value: float) -> float:

@@ -23,7 +23,7 @@ _ROWS_AT_ONCE: Final = 1024
 _ROWS_OF_GROUP: Final = 4096
 _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
-    | {"human_label"}
+    | {"human_label", "person"}
 )
 _INTEGERS: Final = frozenset({"frame", "face_id", "cut", "carried", "excluded"})
 
@@ -66,6 +66,7 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *("yaw", "pitch", "roll", "latency_ms", "model_sha256", "app_version", "file", "cut", "carried"),
         *(f"q_{name}" for name in header.expressions),
         *("q_ood_score", "q_aleatoric", "q_epistemic"),
+        *(f"au_{code:02d}_i" for code in header.au_codes if header.au_intensity),
     )
 
 
@@ -94,6 +95,7 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
         ),
         *(row.steady_probabilities or (None,) * len(header.expressions)),
         *(row.steady_ood_score, row.steady_aleatoric, row.steady_epistemic),
+        *(row.intensity or (None,) * (len(header.au_codes) if header.au_intensity else 0)),
     )
 
 

@@ -7,8 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from engine.backends.contract import ExpressionCalibration
 
 #: Largest share of validation faces that the most careful limits assess.
@@ -58,6 +56,8 @@ def bold_limits(model: Limits, boldness: float, most_nats: float) -> Limits:
 
 def boldness_of(model: Limits, limits: Limits, most_nats: float) -> float:
     """The boldness whose limits are nearest: the mean of those that either limit alone has."""
+    import numpy as np  # the preferences need this module before the window is painted
+
     careful, bold = bold_limits(model, 0.0, most_nats), bold_limits(model, 1.0, most_nats)
     pairs = (
         (limits.aleatoric_limit, careful.aleatoric_limit, model.aleatoric_limit, bold.aleatoric_limit),
@@ -72,6 +72,8 @@ def recalibrated(calibration: ExpressionCalibration, limits: Limits) -> Expressi
     Raises:
         ValueError: aleatoric_limit is negative or not finite, or ood_limit is outside 0-1.
     """
+    import numpy as np
+
     if limits == limits_of(calibration):
         return calibration
     if not are_valid(limits):

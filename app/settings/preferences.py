@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_type_hints
 
+from app.settings.codes import EventCode, fault_of
 from app.settings.limits import Limits, are_valid
-from engine.backends.registry import BACKENDS
-from engine.capture.stream import redact_url
+from engine.capture.redaction import redact_url
 from engine.config import MAX_THREADS, EngineConfig, TrackerName
 from engine.errors import OutputError
 from engine.files import settings_folder, write_text
@@ -53,6 +53,7 @@ class Preferences:
     limits: Limits | None = None  # None = the model's own
     preset: str = "balanced"  # of Annotate, see app/settings/presets.py
     coder: str = ""  # name or initials of the person who labels in Review
+    codes: tuple[EventCode, ...] = ()  # for events in Review, with their keys
     layout: LayoutName = "simple"  # of Live and Review, see app/qt/widgets/workspace.py
     window: str = ""  # saveGeometry() in base64
     splitters: dict[str, str] = field(default_factory=dict)  # saveState() in base64, by the splitter's name
@@ -145,15 +146,24 @@ def _is_path(path: Path) -> bool:
         return False
 
 
+def _is_backend(name: str | None) -> bool:
+    if name is None:
+        return True
+    from engine.backends.registry import BACKENDS  # not before the window is painted, as far as possible
+
+    return name in BACKENDS
+
+
 #: Condition of a field and its description.
 _CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "scale_percent": (lambda percent: SCALE_RANGE[0] <= percent <= SCALE_RANGE[1], f"in the range {SCALE_RANGE}"),
     "source": (lambda source: bool(source.strip()), "the name of a source"),
     "recordings": (_is_path, "a folder"),
     "annotations": (_is_path, "a folder"),
-    "backend": (lambda name: name is None or name in BACKENDS, f"one of {', '.join(BACKENDS)}"),
+    "backend": (_is_backend, "the name of a backend"),
     "threads": (lambda count: 1 <= count <= MAX_THREADS, f"from 1 to {MAX_THREADS}"),
     "limits": (lambda limits: limits is None or are_valid(limits), "at least 0, and from 0 to 1"),
     "preset": (lambda name: bool(name.strip()), "the name of a preset"),
+    "codes": (lambda codes: fault_of(codes) is None, "codes with a letter and a name each, all different"),
     "sessions": (lambda folders: all(map(_is_path, folders)), "a list of folders"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import os
 import platform
@@ -23,6 +22,7 @@ from rich.text import Text
 from app.settings.tuning import read_tuning, this_machine
 from app.system.check import Check
 from app.system.gpu import gpu_checks
+from app.system.libraries import QT_LIBRARIES, X11_LIBRARIES, is_installed
 from engine.backends.contract import AUCalibration
 from engine.backends.cuda import has_driver
 from engine.backends.model_file import model_path
@@ -50,28 +50,6 @@ OPTIONAL_PACKAGES: Final = {
     "PySide6-Essentials": "PySide6-Essentials<6.12",
     "openvino": "openvino",
     "mediapipe": "mediapipe==1.2.2",
-}
-#: System libraries of every window, also an offscreen one, that Qt's wheel for Linux does not contain, with their
-#: Debian and Ubuntu packages. If one is missing, Qt aborts the process, so the window calls `missing_for_window` first.
-QT_LIBRARIES: Final = {
-    "libEGL.so.1": "libegl1",
-    "libGL.so.1": "libgl1",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
-}
-#: Additional libraries of a window on an X display.
-X11_LIBRARIES: Final = {
-    "libxcb-cursor.so.0": "libxcb-cursor0",
-    "libxcb-icccm.so.4": "libxcb-icccm4",
-    "libxcb-image.so.0": "libxcb-image0",
-    "libxcb-keysyms.so.1": "libxcb-keysyms1",
-    "libxcb-randr.so.0": "libxcb-randr0",
-    "libxcb-render-util.so.0": "libxcb-render-util0",
-    "libxcb-shape.so.0": "libxcb-shape0",
-    "libxcb-xkb.so.1": "libxcb-xkb1",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
-    "libX11-xcb.so.1": "libx11-xcb1",
 }
 _OLDEST_PYTHON: Final = (3, 10)
 #: Free space below which the session of a one-hour film may not fit.
@@ -127,30 +105,6 @@ def report_text(checks: Sequence[Check], app_version: str) -> str:
         home = ""
     text = "\n".join(lines) + "\n"
     return text.replace(home, "~") if len(home) > 1 else text
-
-
-def is_installed(library: str) -> bool:
-    """Whether the system can load a library."""
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
-
-
-def missing_for_window() -> tuple[str, ...]:
-    """List the missing packages that a window on the current display needs; empty on other systems than Linux."""
-    if sys.platform != "linux":
-        return ()
-    wanted = QT_LIBRARIES | (X11_LIBRARIES if _on_x11() else {})
-    return tuple(package for library, package in wanted.items() if not is_installed(library))
-
-
-def _on_x11() -> bool:
-    chosen = os.environ.get("QT_QPA_PLATFORM")
-    if chosen:
-        return chosen.split(":")[0].split(";")[0] == "xcb"
-    return bool(os.environ.get("DISPLAY")) and not os.environ.get("WAYLAND_DISPLAY")
 
 
 def _python() -> Check:

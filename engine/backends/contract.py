@@ -96,6 +96,11 @@ class ActionUnitContract(_Contract):
 
     calibration: AUCalibration
 
+    @property
+    def has_intensity(self) -> bool:
+        """Whether the model grades units from 0 to 5 besides their occurrence."""
+        return any(output.name == "intensity" for output in self.outputs)
+
 
 #: The contract of a model of either task.
 ModelContract: TypeAlias = ExpressionContract | ActionUnitContract

@@ -180,7 +180,7 @@ def check_contract(contract: ModelContract, path: Path) -> None:
         k = len(contract.labels)
         inputs = {"image": image, "noise": (contract.calibration.mask_samples, 2, k, k)}
         outputs = {"logits": ("N", "S", k), "mask_mean": ("N", k, k), "mask_std": ("N", k, k), "adjacency": (k, k)}
-        if any(spec.name == "intensity" for spec in contract.outputs):
+        if contract.has_intensity:
             outputs["intensity"] = ("N", k)
     _check_tensors(contract.inputs, inputs, "input", where)
     _check_tensors(contract.outputs, outputs, "output", where)

@@ -11,8 +11,9 @@ from engine.capture.camera import CameraSource
 from engine.capture.file_type import FileType, file_type
 from engine.capture.pictures import PICTURE_SUFFIXES, PictureSource, is_picture
 from engine.capture.reconnecting import ReconnectingSource
+from engine.capture.redaction import redact_url
 from engine.capture.source import FrameSource
-from engine.capture.stream import STREAM_SCHEMES, StreamSource, redact_url
+from engine.capture.stream import STREAM_SCHEMES, StreamSource
 from engine.capture.synthetic import DEMO, SyntheticSource
 from engine.capture.video_file import VideoFileSource
 from engine.config import CaptureConfig

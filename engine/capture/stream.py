@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -14,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engine.capture.decoding import CONTAINERS, UprightRgb, decoded, mean_rate, reason_of, video_stream
+from engine.capture.redaction import redact_url
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.errors import SourceError
 from engine.types import Frame
@@ -31,8 +31,6 @@ LOST_S: Final = 10.0
 #: Pause after a failed connection, doubled after each further one up to the second value.
 _RETRY_PAUSE_S: Final = 0.25
 _MAX_PAUSE_S: Final = 2.0
-#: Words before a password that some cameras put into the path instead of where it belongs.
-_SECRET_IN_PATH: Final = re.compile(r"((?:pass|pwd|token|key|secret|auth)[a-z]*[=:])[^&/;]*", re.IGNORECASE)
 #: FFmpeg's options: no pictures held back, RTSP over TCP (UDP loses packets in most homes), short look at the start.
 _OPTIONS: Final = {
     "fflags": "nobuffer",
@@ -164,18 +162,3 @@ class StreamSource(FrameSource):
                 self.damaged += 1
             else:
                 yield from pictures
-
-
-def redact_url(url: str) -> str:
-    """The address without user, password, query and fragment, for every text that a person or a file gets to see.
-
-    >>> redact_url("rtsp://admin:secret@10.0.0.7:554/live?token=abc")
-    'rtsp://***@10.0.0.7:554/live?***'
-    """
-    scheme, _, rest = url.partition("://")
-    login, at, address = rest.rpartition("@")
-    if any(mark in login for mark in "/?#"):  # a password with such a mark cannot be told from a path
-        return f"{scheme}://***"
-    path, *query = re.split(r"[?#]", address, maxsplit=1)
-    path = _SECRET_IN_PATH.sub(r"\1***", path)
-    return f"{scheme}://{'***@' if at else ''}{path}{'?***' if query else ''}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from app.cli import USER_ERROR, app, app_version
+from app.cli import USER_ERROR, app
 from app.kiosk import (
     CAMERA_NOTICE,
     GOOD_S,
@@ -20,6 +20,7 @@ from app.kiosk import (
     KioskOptions,
     RecoveryRule,
 )
+from app.version import app_version
 from engine.config import EngineConfig
 from engine.errors import ConfigError
 

@@ -48,8 +48,12 @@ def fake_face(
     level: float = 0.25,
     units: tuple[int, ...] = BP4D_UNITS,
     occurrence: tuple[float, ...] | None = None,
+    graded: bool = False,
 ) -> FaceResult:
-    """One face. ``occurrence`` (K,) rises to ``level`` from unit to unit unless given; its deviation is a tenth."""
+    """One face. ``occurrence`` (K,) rises to ``level`` from unit to unit unless given; its deviation is a tenth.
+
+    ``graded``: with intensities, four times the occurrence.
+    """
     mesh = np.zeros((MESH_POINTS, 3), np.float32)
     track = FaceTrack(
         track_id, TrackState.CONFIRMED, np.array(box, np.float32), mesh, HeadPose(10.0, -5.0, 1.5), 0.9, 1.0
@@ -69,7 +73,17 @@ def fake_face(
             quality or FaceQuality(0.75),
         ),
         ExpressionEstimate(np.tile(probabilities, (5, 1)), probabilities),
-        AUEstimate(np.array(units, np.int64), means, means / 10, means, means, square, square, square),
+        AUEstimate(
+            np.array(units, np.int64),
+            means,
+            means / 10,
+            means,
+            means,
+            square,
+            square,
+            square,
+            4 * means if graded else None,
+        ),
         Uncertainty(0.5, 0.4, 0.1, level),
         Decision(route, reason, labels, shares, fake_steady(labels, shares, level)),
     )

@@ -71,6 +71,7 @@ def write_session(
     source: str = "clip.mp4",
     kind: str = "video",
     mark: str = "",
+    au_intensity: bool = False,
 ) -> SessionFolder:
     """Write a session without video from the faces of each frame, with the units of OPEN_UNITS.
 
@@ -86,6 +87,7 @@ def write_session(
         source: path of the source.
         kind: of the source.
         mark: `app.session.folder.source_mark` of the source.
+        au_intensity: the faces have intensities.
     """
     folder = SessionFolder(path)
     folder.make()
@@ -95,6 +97,7 @@ def write_session(
         au_thresholds=(0.5,) * len(OPEN_UNITS),
         aleatoric_limit=1.05,
         settings={"source file": mark},
+        au_intensity=au_intensity,
     )
     sink = JournalSink(folder.journal, header)
     sink.open()

@@ -23,7 +23,7 @@ OUTPUTS = {
     ("action_units.onnx", "mask_std"): 18 * 18,
     ("action_units.onnx", "adjacency"): 18 * 18,
 }
-#: Columns of a table besides two per expression and two per action unit: each one number or one word.
+#: Columns of a table besides two per expression and three per action unit: each one number or one word.
 COLUMNS = (
     "source_id frame pts_s time_s face_id x y w h det_score quality quality_reasons decision label label2 set "
     "confidence ood_score tau_accept tau_ood aleatoric epistemic yaw pitch roll latency_ms model_sha256 app_version "
@@ -43,9 +43,9 @@ def test_the_released_networks_give_no_embedding() -> None:
 
 
 def test_a_table_has_no_other_columns_than_documented() -> None:
-    header = fake_header()
+    header = fake_header(au_intensity=True)
     expected = {*COLUMNS.split(), *(f"{letter}_{name}" for letter in "pq" for name in EXPRESSIONS)}
-    expected |= {name for code in header.au_codes for name in (f"au_{code:02d}", f"au_{code:02d}_sd")}
+    expected |= {f"au_{code:02d}{end}" for code in header.au_codes for end in ("", "_sd", "_i")}
     assert set(column_names(header)) == expected
 
 

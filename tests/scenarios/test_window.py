@@ -1,7 +1,8 @@
-"""A scenario in the real window, on its own display: keyboard input only, and the files it leaves."""
+"""Scenarios in the real window, on its own display: input by keyboard and mouse, what it shows, and files it leaves."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -11,14 +12,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from app.review.synthetic_session import write_synthetic_session
+from app.session.folder import SessionFolder
 from app.session.journal import read_header, read_journal
 from app.settings.preferences import Preferences, save_preferences
-from app.system.doctor import X11_LIBRARIES, is_installed
+from app.system.libraries import X11_LIBRARIES, is_installed
+from engine.capture.synthetic import SyntheticSource
 from engine.tracking.face_models import models_folder
 
 pytestmark = pytest.mark.skipif(
@@ -27,6 +33,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).with_name("window_probe.py")
 #: Timeout of every wait, for a busy machine.
 LIMIT_S = 60.0
 
@@ -34,7 +41,8 @@ LIMIT_S = 60.0
 class User:
     """The window under test and its keyboard."""
 
-    def __init__(self, display: str, folder: Path) -> None:
+    def __init__(self, display: str, folder: Path, *arguments: str) -> None:
+        """Open the window with these arguments; it writes what it shows, see window_probe.py."""
         self.recordings = folder / "Mien"
         preferences = folder / "desktop.json"
         save_preferences(
@@ -48,9 +56,10 @@ class User:
             "MIEN_MODELS": str(models_folder()),
             "PYTHONPATH": str(ROOT),
         }
+        self.state_file = folder / "state.json"
         self.output = folder / "output.txt"
         with self.output.open("w") as output:
-            command = [sys.executable, "-m", "app", "live", "demo"]
+            command = [sys.executable, str(PROBE), str(self.state_file), *arguments]
             self.program = subprocess.Popen(command, env=self.environment, cwd=folder, stderr=output, stdout=output)
         self.focus()
 
@@ -62,8 +71,28 @@ class User:
 
     def focus(self, title: str = "^Mien") -> None:
         """Give a window the keyboard focus."""
-        windows = self.until(lambda: self.xdotool("search", "--onlyvisible", "--name", title), f"a window {title}")
-        self.xdotool("windowfocus", "--sync", windows.split()[-1])
+        self.xdotool("windowfocus", "--sync", self.window(title))
+
+    def focus_after(self, title: str) -> None:
+        """Give the main window the focus once a dialog is closed, which would take it back."""
+        search = ("search", "--all", "--onlyvisible", "--pid", str(self.program.pid), "--name", title)
+        self.until(lambda: not self.xdotool(*search).split(), f"the end of {title}")
+        self.focus()
+
+    def window(self, title: str = "^Mien") -> str:
+        """The number that X gave a window of this program."""
+        search = ("search", "--all", "--onlyvisible", "--pid", str(self.program.pid), "--name", title)
+        return self.until(lambda: self.xdotool(*search), f"a window {title}").split()[-1]
+
+    def state(self) -> dict[str, Any]:
+        """What the window shows, not more than a moment ago."""
+        with contextlib.suppress(FileNotFoundError):
+            return json.loads(self.state_file.read_text())
+        return {"live": {"state": "", "faces": {}}, "review": {"session": ""}, "notices": [], "page": ""}
+
+    def click(self, x: int, y: int) -> None:
+        """Click at a place of the screen."""
+        self.xdotool("mousemove", "--sync", str(x), str(y), "click", "1")
 
     def press(self, *keys: str) -> None:
         self.xdotool("key", "--delay", "40", *keys)
@@ -73,7 +102,7 @@ class User:
         end_s = time.monotonic() + LIMIT_S
         while not (found := poll()):
             assert self.program.poll() is None, f"the program ended: {self.output.read_text()}"
-            assert time.monotonic() < end_s, f"timed out waiting for {what}: {self.output.read_text()}"
+            assert time.monotonic() < end_s, f"timed out waiting for {what}: {self.state()} {self.output.read_text()}"
             if keys:
                 self.press(*keys)
             time.sleep(0.3 if keys else 0.1)
@@ -88,6 +117,12 @@ class User:
         image = cv2.imread(str(path))
         assert image is not None
         return image
+
+    def pause(self) -> None:
+        """Pause Live, and let the frame on its way arrive."""
+        self.press("space")
+        self.until(lambda: self.state()["live"]["state"] == "paused", "a pause")
+        time.sleep(0.5)
 
     def record(self, frames: int) -> Path:
         """Record at least so many frames; returns the finished folder."""
@@ -118,8 +153,12 @@ def _decisions(folder: Path) -> set[str]:
     return {row.decision for entry in entries for row in entry.rows if row.time_s > 0.5}
 
 
+Open = Callable[..., User]
+
+
 @pytest.fixture
-def user(face_models: None, tmp_path: Path) -> Iterator[User]:
+def open_window(face_models: None, tmp_path: Path) -> Iterator[Open]:
+    """Opens windows on one screen; each has a folder of its own."""
     read, write = os.pipe()
     screen = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
@@ -129,21 +168,29 @@ def user(face_models: None, tmp_path: Path) -> Iterator[User]:
     os.close(write)
     with os.fdopen(read) as number:
         display = f":{number.readline().strip()}"
-    user = User(display, tmp_path)
+    users: list[User] = []
+
+    def make(*arguments: str) -> User:
+        folder = tmp_path / str(len(users))
+        folder.mkdir()
+        users.append(User(display, folder, *arguments))
+        return users[-1]
+
     try:
-        yield user
+        yield make
     finally:
-        user.program.kill()
-        user.program.wait()
+        for user in users:
+            user.program.kill()
+            user.program.wait()
         screen.terminate()
         screen.wait()
 
 
-def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
+def test_watch_a_clip_move_a_limit_record_review_and_export(open_window: Open) -> None:
+    user = open_window("live", "demo")
     # Pause freezes the image, a step advances it.
     user.until(lambda: list(user.recordings.glob("mien-*.png")), "the first image", keys=("s",))
-    user.press("space")
-    user.snapshot()  # the current frame is still shown
+    user.pause()
     first, second = user.snapshot(), user.snapshot()
     np.testing.assert_array_equal(first, second)
     for _ in range(60):  # the demo is motionless now and then
@@ -169,9 +216,11 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
     results = (plain / "faces.csv").read_bytes()
     user.press("ctrl+shift+o")
     user.focus("^Open session")
-    user.xdotool("type", "--delay", "20", str(plain))
+    time.sleep(1.0)  # until the field for the name has the focus
+    user.xdotool("type", "--delay", "40", plain.name)  # the dialog opens where recordings are
+    time.sleep(1.0)  # the dialog completes the name while it reads the folder
     user.press("Return")
-    user.focus()
+    user.focus_after("^Open session")
     notes = plain / "review.json"
     user.until(notes.exists, "a marker", keys=("m",))
     user.press("Home", "i", *(10 * ["Right"]), "o", "2")
@@ -188,8 +237,91 @@ def test_watch_a_clip_move_a_limit_record_review_and_export(user: User) -> None:
     assert {row["excluded"] for row in rows} == {"0", "1"}
     assert (plain / "faces.csv").read_bytes() == results
 
+    user.focus("^Export")
     user.press("Escape")
-    user.focus()
+    user.focus_after("^Export")
     user.press("ctrl+q")
     assert user.program.wait(LIMIT_S) == 0
     assert "Traceback" not in user.output.read_text()
+
+
+def write_two_faces(path: Path) -> Path:
+    """A video of 200 frames: the demo's moving and tilting face, and one that stays beside it."""
+    source = SyntheticSource()
+    with source, av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25, width=1000, height=360, pix_fmt="yuv420p", bit_rate=4_000_000)
+        beside = source.draw(10)[:, 140:500]
+        for index in range(200):
+            image = np.ascontiguousarray(np.hstack([source.draw(index), beside]))
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        output.mux(stream.encode())
+    return path
+
+
+def test_two_windows_on_one_session_lose_nothing_and_space_plays(open_window: Open, tmp_path: Path) -> None:
+    session = tmp_path / "shared session"
+    write_synthetic_session(SessionFolder(session), 8.0, 10.0, 2, 5)
+    first = open_window("gui", str(session))
+    first.until(lambda: first.state()["review"]["session"] == str(session), "the session")
+    first.focus()
+    first.press("m")
+    first.until(lambda: first.state()["review"]["markers"] == 1, "a marker")
+
+    second = open_window("gui", str(session))
+    second.until(lambda: second.state()["review"]["session"] == str(session), "the session")
+    state = second.state()
+    assert state["review"]["read_only"]
+    assert state["review"]["markers"] == 1
+    said = next(text for text in state["notices"] if "read only" in text)
+    assert str(first.program.pid) in said  # who has it
+    second.focus()
+    second.press("m", "Home", "i", "Right", "o", "x")
+    first.focus()
+    first.press("End", "m")
+    first.until(lambda: first.state()["review"]["markers"] == 2, "a second marker")
+    first.until(lambda: len(json.loads(_text(session / "review.json") or "{}").get("markers", ())) == 2, "the file")
+    assert json.loads(_text(session / "review.json"))["exclusions"] == []
+    assert second.state()["review"]["markers"] == 1
+
+    # Space plays, whatever had the focus before the session was opened.
+    second.focus()
+    second.press("Home", "space")
+    second.until(lambda: second.state()["review"]["playing"], "playing")
+    assert second.state()["dialogs"] == []
+    for user in (first, second):
+        user.focus()
+        user.press("ctrl+q")
+        assert user.program.wait(LIMIT_S) == 0
+
+
+def test_faces_are_chosen_while_paused_labels_agree_with_bars_and_all_fits_a_small_window(
+    open_window: Open, tmp_path: Path
+) -> None:
+    user = open_window("live", str(write_two_faces(tmp_path / "two faces.mp4")))
+    user.until(lambda: len(user.state()["live"]["faces"]) == 2, "two faces")
+    user.focus()
+    user.pause()
+    before, places = user.state()["live"]["followed"], user.state()["live"]["faces"]
+    other = next(int(face) for face in places if int(face) != before)
+    user.press("f")
+    user.until(lambda: user.state()["live"]["followed"] == other, "the other face by its key")
+    user.click(*places[str(before)])
+    user.until(lambda: user.state()["live"]["followed"] == before, "the first face by a click")
+    assert user.state()["live"]["state"] == "paused"
+
+    user.xdotool("windowsize", "--sync", user.window(), "960", "600")
+    user.until(lambda: user.state()["size"] == "960x600", "a small window")
+    for key, page in (("ctrl+1", "start"), ("ctrl+4", "review"), ("ctrl+3", "annotate"), ("ctrl+2", "live")):
+        user.press(key)
+        user.until(lambda page=page: f"{page} 960x600" in user.state()["problems"], page)
+    assert all(found == [] for found in user.state()["problems"].values()), user.state()["problems"]
+    width, height = user.state()["live"]["picture"]
+    assert width * height > 0.35 * 960 * 600
+
+    user.press("space")
+    user.until(lambda: user.state()["live"]["state"] == "ended", "the end of the clip")
+    state = user.state()
+    assert state["frames"] > 100
+    assert state["contradictions"] == []
+    user.press("ctrl+q")
+    assert user.program.wait(LIMIT_S) == 0

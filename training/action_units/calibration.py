@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from engine.action_units import noise_bank
 from engine.backends.contract import AUCalibration
-from engine.facs import EXPRESSIONS
+from engine.facs import EXPRESSIONS, unit_code
 from engine.types import Float32
 from training.action_units.exported import open_session, run_logits
 from training.action_units.expression_check import check_expressions
@@ -22,7 +22,7 @@ from training.action_units.fit import describe_faces
 from training.data.action_unit_faces import UnitFaces
 from training.data.action_unit_sources import UnitSource
 from training.data.fer2013 import FerFaces
-from training.metrics.decisions import best_f1_threshold, shared_f1_threshold
+from training.metrics.decisions import best_f1_threshold, f1_at, shared_f1_threshold
 from training.metrics.ranking import auroc
 
 MASK_SAMPLES: Final = 20
@@ -33,6 +33,8 @@ TRUSTED_AUROC: Final = 0.85
 #: below the second it overrides them; used where at least TIED_FACES faces show the expression.
 TIE_CONFIRMS, TIE_CONTRADICTS, TIED_FACES = 0.80, 0.70, 100
 _RENDERED: Final = UnitSource.OPEN.value
+#: Thresholds of a curve.
+CURVE_LIMITS: Final = np.round(np.arange(0.05, 1.0, 0.05), 2)
 Flags = npt.NDArray[np.bool_]
 
 
@@ -43,6 +45,17 @@ class WeakLabels:
     occurrence: Float32  # (N, K) of the model
     targets: Float32  # (N, K) expression_prior.weak_targets
     labelled: Flags  # (K,) units that some expression, shown by at least TIED_FACES faces, is known for
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdCurve:
+    """F1 of one unit by threshold."""
+
+    unit: str
+    threshold: float  # the chosen one
+    limits: tuple[float, ...]
+    f1: tuple[float, ...]  # on the labels of validation people, rendered and machine-labelled together
+    f1_weak: tuple[float, ...]  # on weak labels of faces in the wild; empty where they say nothing of the unit
 
 
 def calibrate(
@@ -56,6 +69,17 @@ def calibrate(
 
     ``fer`` are the faces of FERPlus PublicTest; ``agreeing`` is that of `trusted_units`.
     """
+    return calibrate_with_curves(model, faces, samples, fer, agreeing)[0]
+
+
+def calibrate_with_curves(
+    model: Path,
+    faces: UnitFaces,
+    samples: int = MASK_SAMPLES,
+    fer: FerFaces | None = None,
+    agreeing: Mapping[int, bool] | None = None,
+) -> tuple[AUCalibration, tuple[ThresholdCurve, ...]]:
+    """`calibrate`, and the curve that each threshold was chosen on."""
     bank, session = noise_bank(samples, len(faces.units), MASK_SEED), open_session(model, 1)
     logits = run_logits(session, faces.crops, bank)
     temperature = fit_temperature(logits, faces.occurs, faces.known)
@@ -65,14 +89,37 @@ def calibrate(
     if fer is not None:
         in_the_wild = mean_occurrence(run_logits(session, fer.crops, bank), temperature)
         ties, weak = expression_ties(in_the_wild, faces.units, fer), weak_labels(in_the_wild, faces.units, fer)
-    return AUCalibration(
+    thresholds = fit_thresholds(faces, occurrence, weak)
+    calibration = AUCalibration(
         temperature=temperature,
-        thresholds=fit_thresholds(faces, occurrence, weak),
+        thresholds=thresholds,
         trusted=trusted_units(faces, occurrence, ties, agreeing),
         mask_samples=samples,
         mask_seed=MASK_SEED,
         fitted_on=_fitted_on(faces, fer, agreeing),
     )
+    return calibration, threshold_curves(faces, occurrence, thresholds, weak)
+
+
+def threshold_curves(
+    faces: UnitFaces, occurrence: Float32, thresholds: Sequence[float], weak: WeakLabels | None = None
+) -> tuple[ThresholdCurve, ...]:
+    """F1 of each unit by threshold, on the labels of validation people and on weak labels."""
+    found = []
+    for unit, (occurs, known, p) in enumerate(zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True)):
+        in_the_wild = weak is not None and bool(weak.labelled[unit])
+        found.append(
+            ThresholdCurve(
+                unit=unit_code(faces.units[unit]),
+                threshold=thresholds[unit],
+                limits=tuple(CURVE_LIMITS.tolist()),
+                f1=tuple(f1_at(occurs[known], p[known], CURVE_LIMITS).tolist()),
+                f1_weak=tuple(f1_at(weak.targets[:, unit], weak.occurrence[:, unit], CURVE_LIMITS).tolist())
+                if weak is not None and in_the_wild
+                else (),
+            )
+        )
+    return tuple(found)
 
 
 def _fitted_on(faces: UnitFaces, fer: FerFaces | None, agreeing: Mapping[int, bool] | None) -> str:

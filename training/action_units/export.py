@@ -16,7 +16,7 @@ from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
-from training.action_units.calibration import MASK_SAMPLES, MASK_SEED, calibrate
+from training.action_units.calibration import MASK_SAMPLES, MASK_SEED, ThresholdCurve, calibrate, calibrate_with_curves
 from training.action_units.exported import ExportedActionUnits
 from training.action_units.features import MEAN, STD, load_action_units
 from training.action_units.model import UGN, UGNExport, Variant
@@ -83,8 +83,10 @@ def calibrate_again(
     report: Callable[[str], None] = print,
     fer: FerFaces | None = None,
     agreeing: Mapping[int, bool] | None = None,
-) -> None:
+) -> tuple[ThresholdCurve, ...]:
     """Replace the calibration in the contract of an exported model, whose weights stay; arguments as above.
+
+    Returns the curves that the thresholds were chosen on.
 
     Raises:
         ContractError: the file is not an action-unit model.
@@ -98,9 +100,11 @@ def calibrate_again(
     if held_out_fold(contract.data) != fold:
         held_out = held_out_fold(contract.data)
         raise ValueError(f"{model} held out fold {held_out}, not {fold}: give --test-fold {held_out}")
-    calibration = calibrate(model, split.validation, contract.calibration.mask_samples, fer, agreeing)
+    samples = contract.calibration.mask_samples
+    calibration, curves = calibrate_with_curves(model, split.validation, samples, fer, agreeing)
     _report_calibration(calibration, split, report)
     write_contract(replace(contract, calibration=calibration), model)
+    return curves
 
 
 def _report_calibration(calibration: AUCalibration, split: UnitSplit, report: Callable[[str], None]) -> None:

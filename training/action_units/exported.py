@@ -44,6 +44,12 @@ class ExportedActionUnits:
         """
         return run_logits(self._session, crops, self._bank(samples))
 
+    def intensities(self, crops: UInt8) -> Float32 | None:
+        """Intensities (N, K) 0-5 of crops (N, 96, 96), or None if the model does not grade them."""
+        if not self.contract.has_intensity:
+            return None
+        return run_outputs(self._session, ("intensity",), crops, self._bank(1))[0]
+
     def sampled(self, crops: UInt8, bank: Float32) -> tuple[Float32, Float32]:
         """Logits (N, S, K) and mean mask (N, K, K) of crops (N, 96, 96) with a noise bank (S, 2, K, K)."""
         logits, masks = run_outputs(self._session, ("logits", "mask_mean"), crops, bank)

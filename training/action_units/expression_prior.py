@@ -14,6 +14,7 @@ expressions alone follows Peng and Wang, CVPR 2018, and Zhang, Dong, Hu and Ji, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +23,14 @@ import numpy as np
 from engine.action_units import sigmoid
 from engine.alignment import CROP_SIDE_PX
 from engine.facs import EXPRESSIONS, OPEN_UNITS
-from engine.types import Float32, Float64
+from engine.types import Float32, Float64, UInt8
 from training.action_units.exported import ExportedActionUnits
 from training.data.action_unit_faces import WEAK, UnitFaces
 from training.data.fer2013 import read_faces
 
 #: Units of each expression: Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014, table 1. Units
-#: shown by most people (70 % or more) have 1, those in brackets their share. Contempt: EMFACS. Neutral has none.
-#: Not checked against the paper: check before relying on single numbers.
+#: shown by most people (more than 70 %) have 1, those in brackets their share. Contempt: EMFACS. Neutral has none.
+#: AU11, in brackets for sadness, is none of our units.
 PRIOR: Final[dict[str, dict[int, float]]] = {
     "neutral": {},
     "happiness": {12: 1, 25: 1, 6: 0.51},
@@ -39,6 +40,15 @@ PRIOR: Final[dict[str, dict[int, float]]] = {
     "disgust": {9: 1, 10: 1, 17: 1, 4: 0.31, 24: 0.26},
     "fear": {1: 1, 4: 1, 20: 1, 25: 1, 2: 0.57, 5: 0.63, 26: 0.33},
     "contempt": {14: 1},
+}
+#: Bracketed units of PRIOR that are part of the expression's prototype in EMFACS (Ekman, Friesen and Hager, "FACS
+#: Investigator's Guide", 2002): they count as shown by most people.
+PROTOTYPES: Final[dict[str, tuple[int, ...]]] = {
+    "happiness": (6,),
+    "surprise": (5,),
+    "sadness": (1,),
+    "anger": (23,),
+    "fear": (2, 5, 26),
 }
 #: Bounds on the mean: the shares are of posed faces, and faces in the wild show an expression more faintly. A unit of
 #: most people occurs on at least half of the faces, one in brackets on half its share up to a little more than it; any
@@ -57,8 +67,9 @@ def prior_bounds(units: tuple[int, ...] = OPEN_UNITS) -> tuple[Float64, Float64]
             if unit not in units:
                 continue
             column = units.index(unit)
-            low[row, column] = _MOST if share == 1 else share / 2
-            high[row, column] = 1.0 if share == 1 else share + _MARGIN
+            by_most = share == 1 or unit in PROTOTYPES.get(expression, ())
+            low[row, column] = _MOST if by_most else share / 2
+            high[row, column] = 1.0 if by_most else share + _MARGIN
     return low, high
 
 
@@ -102,9 +113,7 @@ def read_weak_faces(folder: Path, cache: Path, labeller: ExportedActionUnits) ->
     """
     faces = read_faces(folder, "Training", cache, CROP_SIDE_PX)
     units = tuple(int(label.removeprefix("AU")) for label in labeller.contract.labels)
-    occurrence = sigmoid(labeller.logits(faces.crops), labeller.calibration.temperature).mean(1)
-    shifts = fit_shifts(occurrence, faces.vote_shares, *prior_bounds(units))
-    targets = weak_targets(occurrence, faces.vote_shares, shifts)
+    targets = _labelled(labeller, faces.crops, faces.vote_shares, units)
     count = len(faces.rows)
     return UnitFaces(
         units=units,
@@ -115,7 +124,32 @@ def read_weak_faces(folder: Path, cache: Path, labeller: ExportedActionUnits) ->
         people=np.array([f"{WEAK}:{row}" for row in faces.rows]),
         folds=np.full(count, -1, np.int64),
         sources=np.full(count, WEAK),
+        weak=np.ones(targets.shape, bool),
     )
+
+
+def with_weak_units(faces: UnitFaces, labeller: ExportedActionUnits) -> UnitFaces:
+    """The faces, with weak labels of unknown units where people named the expression; others are unchanged."""
+    named = np.isin(faces.named(), EXPRESSIONS)
+    if not named.any():
+        return faces
+    shares = (faces.named()[named, np.newaxis] == np.array(EXPRESSIONS)).astype(np.float32)
+    missing = np.zeros(faces.known.shape, bool)
+    missing[named] = ~faces.known[named]
+    targets = faces.targets.copy()
+    targets[named] = _labelled(labeller, faces.crops[named], shares, faces.units)
+    return replace(
+        faces,
+        occurs=np.where(missing, targets >= 0.5, faces.occurs),
+        known=faces.known | missing,
+        targets=np.where(missing, targets, faces.targets),
+        weak=faces.probable() | missing,
+    )
+
+
+def _labelled(labeller: ExportedActionUnits, crops: UInt8, shares: Float32, units: tuple[int, ...]) -> Float32:
+    occurrence = sigmoid(labeller.logits(crops), labeller.calibration.temperature).mean(1)
+    return weak_targets(occurrence, shares, fit_shifts(occurrence, shares, *prior_bounds(units)))
 
 
 def _logit(p: Float32) -> Float64:

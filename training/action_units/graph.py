@@ -28,7 +28,7 @@ from training.action_units.loss import (
     mask_divergence,
 )
 from training.action_units.model import UGN, GraphOutput, UncertainGraphHead, Variant, decompose
-from training.data.action_unit_faces import WEAK, UnitSplit
+from training.data.action_unit_faces import UnitSplit
 from training.loop.trainer import channels_last
 
 #: Noise bank of validation during training; the contract's own seed is set at export.
@@ -59,7 +59,7 @@ class GraphTask:
         train = TrainingFaces(split.training, config.augment, device)
         self.samples = train.samples
         self._occurs, self._known = train.occurs.to(device), train.known.to(device)
-        weak = torch.from_numpy(split.training.sources == WEAK)[:, None]
+        weak = torch.from_numpy(split.training.probable())  # (N, K)
         self._graded = train.graded.to(device)
         self._targets = torch.where(weak, train.targets, train.occurs.float()).to(device)
         self._features = view_features(model, train, config, device) if features is None else features

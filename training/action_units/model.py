@@ -77,7 +77,7 @@ class UGNConfig:
     mask: str = "sampled"  # or "none": M = 1, which is GN-D
     centred: bool = True
     links: str = "relu"  # of Eq. b; with "softplus" an edge that has faded can return
-    self_noise: bool = True  # whether the mask of a unit's own loop is sampled too; False: only those of edges
+    self_noise: float = 1.0  # share of the noise that the mask of a unit's own loop gets; 0: only those of edges
     initial_edge: float = 0.1  # A starts uniform in 0..twice this: at 0 its gradient through relu would be 0
     initial_sigma: float = 1.0
     intensity: bool = False  # an output 0-5 per unit, from its own vector alone
@@ -89,6 +89,8 @@ class UGNConfig:
             raise ValueError(f"mask must be 'sampled' or 'none', not {self.mask!r}")
         if self.links not in ("relu", "softplus"):
             raise ValueError(f"links must be 'relu' or 'softplus', not {self.links!r}")
+        if not 0 <= self.self_noise <= 1:
+            raise ValueError(f"self_noise must be between 0 and 1, not {self.self_noise}")
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths {self.widths} and blocks {self.blocks} must have the same length")
 
@@ -180,9 +182,8 @@ class UncertainGraphLayer(nn.Module):
         self.sampled = config.mask == "sampled"
         self.rectify: Callable[[Tensor], Tensor] = torch.relu if config.links == "relu" else functional.softplus
         self.edges = nn.Parameter(_initial_edges(config))  # B
-        self.noisy: Tensor  # (K, K) 1 where the mask is sampled
-        own = 1.0 if config.self_noise else 0.0
-        self.register_buffer("noisy", 1 - (1 - own) * torch.eye(units), persistent=False)
+        self.noisy: Tensor  # (K, K) share of the noise that each mask gets
+        self.register_buffer("noisy", 1 - (1 - config.self_noise) * torch.eye(units), persistent=False)
         self.project = nn.Linear(width_in, config.projection, bias=False)  # P
         # Halves of a_mu and a_sg: the first meets node i, the second node j. The dot product with [g_i ; g_j] is their
         # sum, so no (K, K, 2 d') tensor is needed.

@@ -84,6 +84,7 @@ def export_au_calibration_command(
     fer: Annotated[Path | None, typer.Option(help="FER2013 folder, as in `export au`.")] = None,
     media: Clips = None,
     reference: Reference = None,
+    curves: Annotated[Path | None, typer.Option(help="JSON file for F1 by threshold.")] = None,
     cache: Cache = CACHE,
     workers: Workers = 2,
 ) -> None:
@@ -97,4 +98,6 @@ def export_au_calibration_command(
     agreeing = None
     if media is not None and reference is not None:
         agreeing = agreeing_units(evaluate_reference(model, media, reference))
-    calibrate_again(model, read_unit_split(data, test_fold, cache, workers), echo, tied, agreeing)
+    found = calibrate_again(model, read_unit_split(data, test_fold, cache, workers), echo, tied, agreeing)
+    if curves is not None:
+        write_text(curves, json_text([asdict(curve) for curve in found]))

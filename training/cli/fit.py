@@ -10,7 +10,7 @@ import typer
 
 from training import CONFIGS
 from training.action_units.exported import ExportedActionUnits
-from training.action_units.expression_prior import read_weak_faces
+from training.action_units.expression_prior import read_weak_faces, with_weak_units
 from training.action_units.fit import fit_action_units, read_action_units_config
 from training.cli.options import (
     Device,
@@ -167,7 +167,10 @@ def fit_au_command(
     config: Settings = CONFIGS / "action_units.toml",
     start: Annotated[Path | None, typer.Option(help="Exported model whose trunk is the initial one.")] = None,
     fer: Annotated[
-        Path | None, typer.Option(help="FER2013 folder: its Training faces are added, weakly labelled with --start.")
+        Path | None,
+        typer.Option(
+            help="FER2013 folder: its Training faces are added, with weak labels by --start, as faces128 gets."
+        ),
     ] = None,
     threads: Threads = 2,
     device: Device = "cpu",
@@ -182,6 +185,7 @@ def fit_au_command(
         with rank_0_first():
             split = read_unit_split(data, test_fold, run / "cache", workers)
             if fer is not None and start is not None:
-                weak = read_weak_faces(fer, run / "cache", ExportedActionUnits(start))
-                split = replace(split, training=joined([split.training, weak]))
+                labeller = ExportedActionUnits(start, threads)
+                weak = read_weak_faces(fer, run / "cache", labeller)
+                split = replace(split, training=joined([with_weak_units(split.training, labeller), weak]))
         fit_action_units(split, settings, run, str(where), echo, start=start)

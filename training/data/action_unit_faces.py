@@ -36,6 +36,8 @@ class UnitFaces:
     folds: Int64  # (N,) each in FOLDS
     sources: npt.NDArray[np.str_]  # (N,) name of the data set
     intensities: Float32 | None = None  # (N, K) 0-5, NaN where not labelled; None: nowhere
+    weak: npt.NDArray[np.bool_] | None = None  # (N, K) labels that are probabilities; None: nowhere
+    expressions: npt.NDArray[np.str_] | None = None  # (N,) that people named, "" where unknown; None: everywhere
 
     def where(self, chosen: npt.NDArray[np.bool_] | Int64) -> UnitFaces:
         """The faces under a mask (N,) or at row numbers (n,)."""
@@ -49,6 +51,8 @@ class UnitFaces:
             self.folds[chosen],
             self.sources[chosen],
             None if self.intensities is None else self.intensities[chosen],
+            None if self.weak is None else self.weak[chosen],
+            None if self.expressions is None else self.expressions[chosen],
         )
 
     def graded(self) -> Float32:
@@ -56,6 +60,14 @@ class UnitFaces:
         if self.intensities is None:
             return np.full(self.occurs.shape, np.nan, np.float32)
         return self.intensities
+
+    def probable(self) -> npt.NDArray[np.bool_]:
+        """Labels (N, K) that are probabilities."""
+        return np.zeros(self.occurs.shape, bool) if self.weak is None else self.weak
+
+    def named(self) -> npt.NDArray[np.str_]:
+        """Expressions (N,) that people named, "" where unknown."""
+        return np.full(len(self.people), "") if self.expressions is None else self.expressions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +99,15 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
         np.concatenate([part.folds for part in parts]),
         np.concatenate([part.sources for part in parts]),
         np.concatenate([part.graded() for part in parts]),
+        np.concatenate([part.probable() for part in parts]),
+        np.concatenate([part.named() for part in parts]),
     )
+
+
+def with_graded_repeated(faces: UnitFaces, times: int) -> UnitFaces:
+    """The faces, those with an intensity label ``times`` times: few rendered faces would drown among real ones."""
+    rows = np.flatnonzero(~np.isnan(faces.graded()).all(1))
+    return faces.where(np.concatenate([np.arange(len(faces.people)), np.tile(rows, times - 1)]))
 
 
 def fold_of(person: str) -> int:

@@ -134,6 +134,7 @@ def pseudo_labelled(faces: Faces128Scores, pseudo: PseudoUnits) -> UnitFaces:
         people=faces.people,
         folds=np.array([fold_of(str(person)) for person in faces.people], np.int64),
         sources=np.full(len(faces.people), "faces128"),
+        expressions=faces.expressions,
     )
 
 

@@ -19,6 +19,7 @@ from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation.action_units import RESAMPLES, UnitReport, f1_half, judge, unit_report
 from training.evaluation.mask_noise import MaskNoise, measure_mask_noise
+from training.evaluation.unit_intensity import IntensityReport, intensity_report
 from training.metrics.bootstrap import Figure
 
 #: Numbers of sampled masks that are compared (SPEC 3.3).
@@ -84,6 +85,7 @@ class UnitFileReport:
     sources: tuple[SourceReport, ...]
     by_samples: tuple[SamplesFigures, ...]
     fer: ExpressionCheck | None
+    intensity: IntensityReport | None  # of the test faces with a label; None where the model grades nothing
     noise: MaskNoise | None  # of at most NOISE_FACES test faces; None where no mask is sampled
     latency: tuple[Latency, ...]
 
@@ -137,6 +139,7 @@ def evaluate_units_file(
             for count in SAMPLE_COUNTS
         ),
         fer=None if fer is None else _check(network, fer, resamples),
+        intensity=_intensity(network, test, places),
         noise=_noise(network, test),
         latency=tuple(_latency(model, count, test) for count in _TIMED_THREADS),
     )
@@ -180,6 +183,12 @@ def _noise(network: ExportedActionUnits, test: UnitFaces) -> MaskNoise | None:
         return None
     step = max(1, len(test.crops) // NOISE_FACES)
     return measure_mask_noise(network, test.crops[::step][:NOISE_FACES])
+
+
+def _intensity(network: ExportedActionUnits, test: UnitFaces, places: list[int]) -> IntensityReport | None:
+    labelled = test.where(np.flatnonzero(~np.isnan(test.graded()).all(1)))
+    graded = network.intensities(labelled.crops) if len(labelled.people) else None
+    return None if graded is None else intensity_report(labelled, graded[:, places])
 
 
 def _check(network: ExportedActionUnits, fer: FerSplit, resamples: int) -> ExpressionCheck:

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from engine.action_units import sigmoid
 from engine.alignment import align_face
@@ -34,6 +35,9 @@ RESAMPLES: Final = 1000
 #: Correlation within clips, and AUROC for the reference's occurrences, from which a unit counts as agreeing with it.
 AGREEING_R, AGREEING_AUROC = 0.20, 0.70
 _MIN_FRAMES: Final = 10
+#: Mesh points: corners of the lips and outer corners of the eyes, the same side first.
+_LIP_CORNERS, _EYE_CORNERS = (61, 291), (33, 263)
+_SMILE: Final = unit_code(12)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +49,7 @@ class ReferenceFaces:
     intensities: Float64  # (N, K) 0-5
     occurs: npt.NDArray[np.bool_]  # (N, K)
     clips: npt.NDArray[np.str_]  # (N,)
+    lip_corners: Float64  # (N,) `lip_corner_travel`
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class UnitAgreement:
     auroc: Figure  # of our occurrence for the reference's occurrence, all frames together
     rate: float  # share of frames in which we decide "present"
     reference_rate: float
+    intensity_r: Figure | None = None  # as within_clip_r, of our intensity; None where the model has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class ReferenceReport:
     frames: int
     units: tuple[UnitAgreement, ...]
     within_clip_r_mean7: Figure  # mean over MEAN_UNITS
+    lip_corners: Figure | None = None  # rank correlation within clips of AU12's intensity with `lip_corner_travel`
 
 
 def read_reference_faces(media: Path, reference: Path) -> ReferenceFaces:
@@ -78,7 +85,7 @@ def read_reference_faces(media: Path, reference: Path) -> ReferenceFaces:
         SourceError: a clip cannot be read, or no clip has enough frames with a confident reference.
         FaceModelError: a face network is not on this machine.
     """
-    crops, intensities, occurs, clips = [], [], [], []
+    crops, intensities, occurs, clips, corners = [], [], [], [], []
     for clip, table in clips_with_reference(media, reference):
         found = list(reference_frames(clip, table))
         if len(found) < _MIN_FRAMES:
@@ -88,11 +95,26 @@ def read_reference_faces(media: Path, reference: Path) -> ReferenceFaces:
             intensities.append([float(each.row[f"AU{column:02d}_r"]) for column in _COLUMNS.values()])
             occurs.append([float(each.row[f"AU{column:02d}_c"]) > 0 for column in _COLUMNS.values()])
             clips.append(clip.stem)
+            corners.append(lip_corner_travel(each.track.mesh))
     if not clips:
         raise SourceError(f"no clip of {media} has {_MIN_FRAMES} frames in {reference}: give a folder of <clip>.csv")
     return ReferenceFaces(
-        tuple(_COLUMNS), np.stack(crops), np.array(intensities, np.float64), np.array(occurs, bool), np.array(clips)
+        tuple(_COLUMNS),
+        np.stack(crops),
+        np.array(intensities, np.float64),
+        np.array(occurs, bool),
+        np.array(clips),
+        np.array(corners, np.float64),
     )
+
+
+def lip_corner_travel(mesh: Float32) -> float:
+    """How near the corners of the lips are to the outer corners of the eyes, larger = nearer, as a smile brings them.
+
+    Minus the mean distance on both sides over the distance of the eye corners, of a mesh (468, 3).
+    """
+    corners, eyes = mesh[list(_LIP_CORNERS), :2], mesh[list(_EYE_CORNERS), :2]
+    return -float(np.linalg.norm(corners - eyes, axis=1).mean() / np.linalg.norm(eyes[0] - eyes[1]))
 
 
 def evaluate_reference(model: Path, media: Path, reference: Path) -> ReferenceReport:
@@ -105,13 +127,17 @@ def evaluate_reference(model: Path, media: Path, reference: Path) -> ReferenceRe
     network = ExportedActionUnits(model)
     faces = read_reference_faces(media, reference)
     occurrence = sigmoid(network.logits(faces.crops), network.calibration.temperature).mean(1)
-    return compare_with_reference(network, faces, occurrence)
+    return compare_with_reference(network, faces, occurrence, graded=network.intensities(faces.crops))
 
 
 def compare_with_reference(
-    network: ExportedActionUnits, faces: ReferenceFaces, occurrence: Float32, resamples: int = RESAMPLES
+    network: ExportedActionUnits,
+    faces: ReferenceFaces,
+    occurrence: Float32,
+    resamples: int = RESAMPLES,
+    graded: Float32 | None = None,
 ) -> ReferenceReport:
-    """Agreement of occurrences (N, L), in the order of the network's labels; units it lacks are left out."""
+    """Agreement of occurrences (N, L), and intensities, in the order of the network's labels; others are left out."""
     contract, calibration = network.contract, network.calibration
     names, place = np.unique(faces.clips, return_inverse=True)
     drawn = draw(len(names), resamples)
@@ -121,8 +147,8 @@ def compare_with_reference(
             continue
         ours_at = contract.labels.index(unit_code(unit))
         ours = occurrence[:, ours_at].astype(np.float64)
-        occurs = faces.occurs[:, column]
-        correlations[unit] = within_group_correlation(drawn, place, ours, faces.intensities[:, column])
+        occurs, theirs = faces.occurs[:, column], faces.intensities[:, column]
+        correlations[unit] = within_group_correlation(drawn, place, ours, theirs)
         found.append(
             UnitAgreement(
                 unit=unit_code(unit),
@@ -131,6 +157,7 @@ def compare_with_reference(
                 auroc=_auroc(Draws(drawn.counts[:, place]), occurs, ours),
                 rate=float((ours >= calibration.thresholds[ours_at]).mean()),
                 reference_rate=float(occurs.mean()),
+                intensity_r=_graded_r(drawn, place, graded, ours_at, theirs),
             )
         )
     mean = [correlations[unit] for unit in MEAN_UNITS if unit in correlations]
@@ -142,7 +169,36 @@ def compare_with_reference(
         frames=len(faces.clips),
         units=tuple(found),
         within_clip_r_mean7=figure_of(np.asarray(together), len(faces.clips)),
+        lip_corners=_smile(drawn, place, graded, contract.labels, faces.lip_corners),
     )
+
+
+def _graded_r(
+    draws: Draws, place: npt.NDArray[np.int64], graded: Float32 | None, column: int, theirs: Float64
+) -> Figure | None:
+    if graded is None:
+        return None
+    ours = graded[:, column].astype(np.float64)
+    return figure_of(within_group_correlation(draws, place, ours, theirs), len(ours))
+
+
+def _smile(
+    draws: Draws, place: npt.NDArray[np.int64], graded: Float32 | None, labels: tuple[str, ...], corners: Float64
+) -> Figure | None:
+    if graded is None or _SMILE not in labels:
+        return None
+    ours = graded[:, labels.index(_SMILE)].astype(np.float64)
+    ranked = [_ranks_within(place, values) for values in (ours, corners)]
+    return figure_of(within_group_correlation(draws, place, *ranked), len(ours))
+
+
+def _ranks_within(groups: npt.NDArray[np.int64], values: Float64) -> Float64:
+    """Rank (N,) of each value within its group, as a share of the group's size."""
+    ranks = np.empty(len(values))
+    for group in np.unique(groups):
+        rows = groups == group
+        ranks[rows] = rankdata(values[rows]) / rows.sum()
+    return ranks
 
 
 def agreeing_units(report: ReferenceReport) -> dict[int, bool]:

@@ -69,13 +69,22 @@ def shared_f1_threshold(
     0.105
     """
     limits = np.arange(step, 1.0, step)
-    total = np.zeros(len(limits))
-    for labels, probabilities in sources:
-        order = np.argsort(probabilities, kind="stable")
-        above = len(order) - np.searchsorted(probabilities[order], limits, "left")
-        hits = np.append(np.cumsum(labels[order][::-1].astype(np.float64))[::-1], 0.0)[len(order) - above]
-        total += 2 * hits / np.maximum(above + labels.sum(), 1e-9)
+    total = np.sum([f1_at(labels, probabilities, limits) for labels, probabilities in sources], axis=0)
     return round(float(limits[int(total.argmax())]), 4)
+
+
+def f1_at(
+    labels: npt.NDArray[np.floating] | Flags, probabilities: npt.NDArray[np.floating], limits: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """F1 (L,) of decisions p >= limit, that of the expected counts for labels (N,) that are probabilities.
+
+    >>> f1_at(np.array([False, True]), np.array([0.2, 0.6]), np.array([0.1, 0.5]))
+    array([0.66666667, 1.        ])
+    """
+    order = np.argsort(probabilities, kind="stable")
+    above = len(order) - np.searchsorted(probabilities[order], limits, "left")
+    hits = np.append(np.cumsum(labels[order][::-1].astype(np.float64))[::-1], 0.0)[len(order) - above]
+    return np.asarray(2 * hits / np.maximum(above + labels.sum(), 1e-9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 import training.open_set
@@ -41,8 +42,11 @@ class MakeAuConfig:
 
     pictures: int = 40_000
     seed: int = 0
+    photographs: int = 0  # only images of the first so many photographs, in the order of the seed; 0: of all
 
     def __post_init__(self) -> None:
+        if self.photographs < 0:
+            raise ValueError(f"photographs must be 0 or more, not {self.photographs}")
         if self.pictures < 1:
             raise ValueError(f"pictures must be at least 1, not {self.pictures}")
 
@@ -111,7 +115,10 @@ def _make_folders(out: Path) -> None:
 
 def _claim(settings: Path, config: MakeAuConfig, recipe: str) -> None:
     """Record the settings in the folder, or check that they match."""
-    text = json.dumps(asdict(config) | {"recipe_sha256": recipe}, indent=1) + "\n"
+    values = asdict(config)
+    if not config.photographs:
+        del values["photographs"]  # as sets of earlier versions
+    text = json.dumps(values | {"recipe_sha256": recipe}, indent=1) + "\n"
     if not settings.is_file():
         settings.write_text(text, encoding="utf-8")
     if settings.read_text(encoding="utf-8") != text:
@@ -122,7 +129,7 @@ def _claim(settings: Path, config: MakeAuConfig, recipe: str) -> None:
 
 
 def _orders(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> Iterator[_Order]:
-    for place, row in enumerate(places):
+    for place, row in enumerate(places[: config.photographs or None]):
         numbers = np.arange(place, config.pictures, len(places))
         if len(numbers):
             block = out / _BLOCKS / f"{place:05d}.npz"
@@ -173,10 +180,10 @@ def image_name(number: int) -> str:
 def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfig) -> None:
     """Merge the blocks of all photographs in the order of the images."""
     rows: dict[int, OpenAuRow] = {}
-    points = np.empty((config.pictures, resting.points_px.shape[1], 2), np.float16)
+    points: dict[int, npt.NDArray[np.float16]] = {}
     for order, row in zip(_orders(resting, places, out, config), places, strict=False):
         with np.load(order.block) as block:
-            points[order.numbers] = block["points"]
+            points |= dict(zip(order.numbers.tolist(), block["points"], strict=True))
             shown = zip(order.numbers, block["turns"], block["presences"], block["intensities"], strict=True)
             for number, turn, presence, intensities in shown:
                 person = str(resting.people[row])
@@ -189,5 +196,5 @@ def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfi
                     presence=float(presence),
                     intensities=intensities,
                 )
-    write_labels(out / LABELS, (rows[number] for number in range(config.pictures)))
-    np.save(out / POINTS, points)
+    write_labels(out / LABELS, (rows[number] for number in sorted(rows)))
+    np.save(out / POINTS, np.stack([points[number] for number in sorted(points)]))

@@ -98,6 +98,8 @@ def action_units_sections(report: Report) -> list[Section]:
     sections = [_model(report), _units(report), _means(report)]
     if report["fer"] is not None:
         sections.append(_expressions(report["fer"]))
+    if report.get("intensity") is not None:
+        sections.append(_intensity(report["intensity"]))
     sections += [_uncertainty(report), _reliability(report), _samples(report)]
     if report["noise"] is not None:
         sections.append(_noise(report["noise"]))
@@ -193,6 +195,19 @@ def _expressions(check: Report) -> Section:
     )
     head = ("units on expression", "AUROC", "faces of it", "other faces")
     return Section("On the expressions that people saw", note, (Table(head, rows),))
+
+
+def _intensity(graded: Report) -> Section:
+    rows = tuple(
+        (unit["unit"], f"{unit['spearman']['n']:,}", figure_text(unit["spearman"]), number_text(unit["mean_error"]))
+        for unit in graded["units"]
+    )
+    note = (
+        f"Intensity 0-5 against its label on {graded['faces']:,} test faces that have one: Spearman's correlation over "
+        f"the faces that show the unit, mean over units {figure_text(graded['mean'])}, and the mean absolute error "
+        "over all. Intervals are over people."
+    )
+    return Section("Intensity", note, (Table(("unit", "faces that show it", "Spearman", "mean error"), rows),))
 
 
 def _uncertainty(report: Report) -> Section:

@@ -100,6 +100,7 @@ def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Ro
         *_unit_scores(found, report, command),
         *_unit_ties(found["fer"], report, command),
         *_mask_noise(found, command),
+        *_intensity(found.get("intensity"), command),
         *_if_given(reference, "within_clip_r_mean7", _unit_reference),
     )
 
@@ -282,6 +283,14 @@ def _mask_noise(report: Report, command: str) -> tuple[Row, ...]:
         _copied("mask_correlation_with_s2000", noise["mask_correlation"], command, against),
         _copied("epistemic_share_of_edges", noise["epistemic_share_of_edges"], command, parts),
     )
+
+
+def _intensity(graded: Report | None, command: str) -> tuple[Row, ...]:
+    if graded is None:
+        return ()
+    each = ", ".join(f"{unit['unit']} {unit['spearman']['value']:.2f}" for unit in graded["units"])
+    note = f"over the rendered faces that show the unit, mean over units; each: {each}"
+    return (_copied("au_intensity_spearman_open", graded["mean"], command, note, _OVER_PEOPLE),)
 
 
 def _unit_reference(report: Report) -> tuple[Row, ...]:

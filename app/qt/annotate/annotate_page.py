@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from app.jobs.job_queue import ACTIVE, EngineChoice, JobState
+from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobPart, JobState
 from app.jobs.job_run import JobExecutor
 from app.jobs.source_scan import DEMO_SPEC, ScanResult
 from app.qt import theme
@@ -20,8 +20,10 @@ from app.qt.annotate.drop_area import DropVeil, EmptyQueue
 from app.qt.annotate.job_list import JobList
 from app.qt.annotate.job_runner import INTERRUPTED_TOPIC, TOPIC, JobRunner
 from app.qt.annotate.job_view import JobCommand, command_text, commands_of, preset_text
+from app.qt.annotate.part_dialog import PartDialog
 from app.qt.annotate.source_scanner import SourceScanner
 from app.qt.preference_store import PreferenceStore
+from app.qt.sentences import translated_fault
 from app.qt.widgets.file_dialogs import videos_folder
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.page import Page
@@ -107,7 +109,7 @@ class AnnotatePage(Page):
         return (
             *(self._add_files, self._add_folder, self._add_demo, self._choose_out, self._start, self._clear),
             *self._commands.values(),
-            *(self._up, self._down),
+            *(self._part, self._up, self._down),
         )
 
     def add(self, specs: tuple[str, ...]) -> None:
@@ -222,6 +224,12 @@ class AnnotatePage(Page):
             for command, keys in _KEYS.items()
         }
         self._up = make(self.tr("Move up"), "Alt+Up", lambda: self._move(-1))
+        self._part = make(
+            self.tr("Part of the video…"),
+            "Ctrl+I",
+            self.choose_part,
+            self.tr("Start, end and frame steps of the selected files that have not started"),
+        )
         self._down = make(self.tr("Move down"), "Alt+Down", lambda: self._move(1))
 
     def _lay_out(self) -> None:
@@ -305,6 +313,7 @@ class AnnotatePage(Page):
         }
         for command, action in self._commands.items():
             action.setEnabled(command in legal and (mine or command in _READ_ONLY))
+        self._part.setEnabled(bool(self._unstarted()))
         self._up.setEnabled(mine and len(selected) == 1)
         self._down.setEnabled(mine and len(selected) == 1)
 
@@ -332,18 +341,42 @@ class AnnotatePage(Page):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in self._commands.values() if action.isEnabled()])
-        selected = [view.job for view in self.runner.views() if view.job.job_id in self.list.selected()]
-        unstarted = tuple(job.job_id for job in selected if job.state is JobState.WAITING and not job.started)
-        if unstarted and self.runner.is_mine:
+        selected = self._unstarted()
+        unstarted = tuple(job.job_id for job in selected)
+        if unstarted:
             presets = menu.addMenu(self.tr("Preset"))
             for preset in PRESETS:
                 entry = presets.addAction(preset_text(preset.name))
                 entry.setCheckable(True)
-                entry.setChecked(all(job.preset == preset.name for job in selected if job.job_id in unstarted))
+                entry.setChecked(all(job.preset == preset.name for job in selected))
                 entry.triggered.connect(partial(self._set_preset, unstarted, preset.name))
+            menu.addAction(self._part)
         menu.addSeparator()
         menu.addActions([self._up, self._down])
         menu.popup(position)
+
+    def _unstarted(self) -> tuple[Job, ...]:
+        """The selected jobs whose preset and part can still be chosen."""
+        if not self.runner.is_mine:
+            return ()
+        selected = (view.job for view in self.runner.views() if view.job.job_id in self.list.selected())
+        return tuple(job for job in selected if job.state is JobState.WAITING and not job.started)
+
+    def choose_part(self) -> None:
+        """Let the user choose the part of the selected jobs that have not started."""
+        jobs = self._unstarted()
+        if not jobs:
+            return
+        dialog = PartDialog(jobs[0].part, len(jobs), self)
+        dialog.accepted.connect(lambda: self._set_part(tuple(job.job_id for job in jobs), dialog.part))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _set_part(self, job_ids: tuple[int, ...], part: JobPart) -> None:
+        startable = {job.job_id for job in self.runner.jobs if job.state is JobState.WAITING and not job.started}
+        for job_id in job_ids:  # one may have started while the dialog was open
+            if job_id in startable:
+                self.runner.set_part(job_id, part)
 
     def _set_preset(self, job_ids: tuple[int, ...], name: str, checked: bool = False) -> None:
         for job_id in job_ids:
@@ -381,7 +414,7 @@ class AnnotatePage(Page):
         if not self.runner.is_mine:
             self._report_holder()
         elif self.runner.fault:
-            self.noticed.emit(Notice(self.runner.fault, Severity.WARNING, TOPIC))
+            self.noticed.emit(Notice(translated_fault(self.runner.fault), Severity.WARNING, TOPIC))
         if count and self.runner.is_mine:
             one, many = self.tr("1 job was interrupted."), self.tr("{count} jobs were interrupted.")
             resume = NoticeAction(self.tr("Resume"), self.runner.start)

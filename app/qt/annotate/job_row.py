@@ -15,9 +15,9 @@ from app.qt.annotate.job_view import (
     JobCommand,
     JobView,
     buttons_of,
+    choice_text,
     command_text,
     location_text,
-    preset_text,
     progress_of,
     state_text,
     translate,
@@ -128,7 +128,7 @@ def _draw_texts(painter: QPainter, area: QRect, view: JobView, font: QFont) -> N
     colours, em = theme.current(), QFontMetricsF(font).height()
     top = area.top() + 0.6 * em
     job = view.job
-    preset = preset_text(job.preset)
+    preset = choice_text(job)
     bold = QFont(font)
     bold.setWeight(QFont.Weight.DemiBold)
     gap = round(em)

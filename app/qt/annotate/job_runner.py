@@ -14,14 +14,14 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.annotate import JobControl
 from app.jobs.job_eta import QueueEta, Throughput, job_eta_s, queue_eta
 from app.jobs.job_file import peek_jobs, read_jobs, write_jobs
-from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobQueue, JobState
+from app.jobs.job_queue import ACTIVE, EngineChoice, Job, JobPart, JobQueue, JobState
 from app.jobs.job_run import JobExecutor, JobOutcome, OutcomeKind, internal_error
 from app.jobs.source_scan import FoundSource
 from app.qt.annotate.job_view import JobView, Phase
 from app.qt.background import Worker
+from app.qt.sentences import fault_text, translated_fault
 from app.qt.widgets.notice_bar import Notice, NoticeAction, Severity
 from app.qt.widgets.toasts import folder_action
-from app.remedies import window_text
 from app.session.lock import FileLock, LockOwner, owner_of
 from engine.errors import OutputError, Remedy
 
@@ -253,6 +253,15 @@ class JobRunner(QObject):
         self._queue.set_preset(job_id, preset)
         self.changed.emit()
 
+    def set_part(self, job_id: int, part: JobPart) -> None:
+        """Choose what a job analyses that has not started.
+
+        Raises:
+            RuntimeStateError: it has started.
+        """
+        self._queue.set_part(job_id, part)
+        self.changed.emit()
+
     def move(self, job_id: int, steps: int) -> None:
         """Move a job up (negative) or down."""
         place = next((place for place, job in enumerate(self.jobs) if job.job_id == job_id), None)
@@ -346,7 +355,7 @@ class JobRunner(QObject):
         else:
             self._queue.postpone(job_id, outcome.fault, touched=touched)
             self._running = False
-            text = self.tr("The queue has stopped: {fault}").format(fault=outcome.fault)
+            text = self.tr("The queue has stopped: {fault}").format(fault=translated_fault(outcome.fault))
             self.noticed.emit(Notice(text, Severity.ERROR, TOPIC))
         self._start_next()
         self.changed.emit()
@@ -380,7 +389,7 @@ class JobRunner(QObject):
         self.noticed.emit(Notice("", topic=_SAVE_TOPIC))
 
     def _not_saved(self, error: Exception) -> None:
-        text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=window_text(error))
+        text = self.tr("The queue could not be saved for the next start: {fault}").format(fault=fault_text(error))
         self.noticed.emit(Notice(text, Severity.WARNING, _SAVE_TOPIC))
 
 

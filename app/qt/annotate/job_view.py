@@ -11,6 +11,7 @@ from PySide6.QtCore import QCoreApplication, QLocale
 
 from app.jobs.job_eta import rounded_eta
 from app.jobs.job_queue import ACTIVE, Job, JobState
+from app.qt.sentences import translated_fault
 
 #: Texts are literals in the calls, so that translation tools find them.
 translate = QCoreApplication.translate
@@ -112,12 +113,12 @@ def state_text(view: JobView) -> str:
             else translate("mien", "Waiting, resumes after {frames}").format(frames=_frames(job.done))
         )
         extent = "" if job.total is None or job.done else _frames(job.total)
-        return _joined(state, extent, job.fault)
+        return _joined(state, extent, translated_fault(job.fault))
     if job.state is JobState.DONE:
         result = "" if job.result is None else _joined(_frames(job.result.frames), _faces(job.result.faces))
-        return _joined(translate("mien", "Done"), result, job.fault)
+        return _joined(translate("mien", "Done"), result, translated_fault(job.fault))
     if job.state is JobState.FAILED:
-        return _joined(translate("mien", "Failed"), job.fault)
+        return _joined(translate("mien", "Failed"), translated_fault(job.fault))
     state = {
         JobState.PAUSED: translate("mien", "Paused"),
         JobState.CANCELLED: translate("mien", "Cancelled"),
@@ -155,6 +156,25 @@ def preset_text(name: str) -> str:
         "thorough": translate("mien", "Thorough"),
     }
     return known.get(name, name)
+
+
+def choice_text(job: Job) -> str:
+    """Preset and part of a job, such as "Balanced · 0:10 – 1:00 · every 3rd frame"."""
+    part, texts = job.part, [preset_text(job.preset)]
+    if (part.start_s, part.end_s) != (0.0, None):
+        end = "" if part.end_s is None else time_text(part.end_s)
+        texts.append(f"{time_text(part.start_s)} – {end}".strip())
+    if part.every is not None:
+        texts.append(translate("mien", "1 of {count} frames").format(count=part.every))
+    return " · ".join(texts)
+
+
+def time_text(time_s: float) -> str:
+    """A time as it can be typed, without a unit: 1:30, or 1:02:03.5."""
+    minutes, seconds = divmod(round(time_s, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    tail = f"{seconds:06.3f}".rstrip("0").rstrip(".")
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
 
 
 def eta_text(eta_s: float) -> str:

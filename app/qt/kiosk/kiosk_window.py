@@ -16,13 +16,14 @@ from PySide6.QtWidgets import QLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.kiosk import RETRY_S, STUCK_S, KioskOptions, RecoveryRule
 from app.live.live_run import RenderedFrame
-from app.overlay.overlay import DISCLAIMER, OverlayParts
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import OverlayParts
 from app.qt import theme
 from app.qt.application import make_application, run_until_closed
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk.kiosk_parts import HoldRing, NoticeBand, RecoveryPage
 from app.qt.theme import ThemeName, apply_theme
-from app.qt.translation import translated
+from app.qt.translation import picture_words, translated
 from app.qt.widgets.icons import IconName
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.video_view import VideoView
@@ -81,7 +82,9 @@ class KioskWindow(QWidget):
             self._watcher.addPaths([str(folder) for folder in watch_folders()])
         # Without chips the boxes have no expression colours: they show only where a face is.
         labels = self._options.labels
-        self._bridge.set_overlay(OverlayParts(boxes=True, chips=labels, units=False, disclaimer=False))
+        self._bridge.set_overlay(
+            OverlayParts(boxes=True, chips=labels, units=False, disclaimer=False, words=picture_words())
+        )
         self._polling.start()
         self._still.start()
         self.page.show_problem(self.tr("Starting …"))

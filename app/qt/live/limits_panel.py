@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QSl
 
 from app.live.routing_history import RouteShares
 from app.qt import theme
+from app.qt.live.example_faces import ExampleFaces
 from app.qt.widgets.disclosure import Disclosure
 from app.qt.widgets.expression_panel import MAX_NATS
 from app.qt.widgets.page_parts import GrowingLabel, ReflowRow, text_label
@@ -91,7 +92,7 @@ class LimitsPanel(QWidget):
         )
         self.accept_value, self.ood_value, self.bold_value = text_label(""), text_label(""), text_label("")
         self.advanced = Disclosure(self.tr("Advanced"), self.tr("Show the two limits that the slider moves together"))
-        self.bar = SharesBar()
+        self.bar, self.examples = SharesBar(), ExampleFaces()
         self.shares_text = GrowingLabel(self.tr("No face in the last 30 s."))
         self.reset = QPushButton(self.tr("Back to the model's own limits"))
         self.reset.clicked.connect(self.reset_to_model)
@@ -175,7 +176,7 @@ class LimitsPanel(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.addWidget(_titled(self.boldness, self.bold_value, self.tr("Careful"), self.tr("Bold")))
-        for part in (self.bar, self.shares_text, self.lock_reason):
+        for part in (self.bar, self.shares_text, self.examples, self.lock_reason):
             layout.addWidget(part)
         layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
         self.advanced.body.addWidget(ReflowRow([_titled(*part) for part in parts]))

@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 from app.live.face_choice import FaceChoice
 from app.live.live_run import RenderedFrame
 from app.overlay.overlay import OverlayParts
-from app.overlay.region import WHOLE
+from app.overlay.region import WHOLE, face_box
 from app.qt.bridge import LiveBridge, LiveState, RecordState
+from app.qt.live.example_faces import EXAMPLES
 from app.qt.live.limits_panel import LimitsPanel
 from app.qt.live.live_bars import LiveBar, LiveTransport
 from app.qt.live.performance_view import PerformanceView
@@ -20,6 +21,7 @@ from app.qt.live.source_chooser import SourceChooser
 from app.qt.live.strip_chart import StripChart
 from app.qt.live.unit_graph import UnitGraphView
 from app.qt.preference_store import PreferenceStore
+from app.qt.translation import picture_words
 from app.qt.widgets.face_column import FaceColumn
 from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -222,13 +224,11 @@ class LivePage(Page):
 
     def _toggle_zoom(self) -> None:
         """Zoom to the followed face, or show all again."""
-        shown = self.bridge.shown
-        row = next((row for row in shown.rows if row.face_id == self.faces.followed), None) if shown else None
-        if shown is None or row is None or row.x is None or row.y is None or row.w is None or row.h is None:
-            self.view.toggle_zoom(None)
-            return
-        height, width = shown.result.frame.image.shape[:2]
-        self.view.toggle_zoom((row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height))
+        shown, box = self.bridge.shown, None
+        if shown is not None:
+            height, width = shown.result.frame.image.shape[:2]
+            box = face_box(shown.rows, self.faces.followed, (width, height))
+        self.view.toggle_zoom(box)
 
     def _set_header(self, header: SessionHeader) -> None:
         same_run = self._header is not None and self._header.au_codes == header.au_codes
@@ -251,11 +251,18 @@ class LivePage(Page):
             self.rec_label.setText(f"● REC {seconds // 60}:{seconds % 60:02d}")
         else:
             self.rec_label.setText(self.tr("Saving…") if recording.state is RecordState.FINISHING else "")
-        self.limits.show_shares(self.bridge.shares())
+        self._show_effect()
         figures = self.bridge.performance()
-        self._performance_button.setText(self.tr("{fps} fps").format(fps=f"{figures.fps_out:.0f}"))
+        rate = f"{figures.fps_out:.0f}" if self.bridge.state is LiveState.RUNNING else "–"
+        self._performance_button.setText(self.tr("{fps} fps").format(fps=rate))
         if self.performance.isVisible():
             self.performance.show_performance(figures, self.bridge.models)
+
+    def _show_effect(self) -> None:
+        """Show what the limits do to the last half minute."""
+        self.limits.show_shares(self.bridge.shares())
+        if self.limits.isVisible():
+            self.limits.examples.show_examples(self.bridge.examples(EXAMPLES))
 
     def _follow_recording(self, state: RecordState) -> None:
         self._update_actions()
@@ -265,11 +272,11 @@ class LivePage(Page):
         self._update_slowly()
 
     def _follow_store(self) -> None:
-        """Apply limits changed here or in the settings; not while recording."""
+        """Apply limits and layout changed here or on another page; limits not while recording."""
         limits = self._store.now.limits
+        self.workspace.follow(WorkspaceLayout(self._store.now.layout))  # it may have been chosen in Review
         if limits != self.bridge.limits:
             self.bridge.set_limits(limits)
-            self.limits.show_shares(self.bridge.shares())
         model = self.bridge.model_limits
         if model is not None and limits == self.bridge.limits:
             self.limits.set_limits(model, limits or model)
@@ -291,7 +298,7 @@ class LivePage(Page):
     def _apply_overlay(self) -> None:
         boxes, labels, units, points, pose, blur = (chip.isChecked() for chip in self._chips)
         self.column.standing_line.setVisible(not labels)  # otherwise in the picture
-        self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur))
+        self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur, picture_words()))
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")
@@ -366,6 +373,7 @@ class LivePage(Page):
         self.bridge.state_changed.connect(self._follow_state)
         self.bridge.presented.connect(self._present)
         self.bridge.noticed.connect(self.noticed)
+        self.bridge.rerouted.connect(self._show_effect)
         self.bridge.recording.changed.connect(self._follow_recording)
         self.bridge.recording.started.connect(self._store.remember_session)
         self.bridge.recording.recorded.connect(self._store.remember_session)
@@ -398,15 +406,9 @@ class LivePage(Page):
             },
             self.loop_action,
         )
-        picture = QWidget()
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.view, 1)
-        column.addWidget(self.transport)
         self.workspace = Workspace(
             "live",
-            picture,
+            (self.view, self.transport),
             (
                 Panel(self.tr("Faces"), self.column),
                 Panel(self.tr("Action units"), self.units_page),

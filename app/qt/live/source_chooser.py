@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLine
 
 from app.qt.widgets.file_dialogs import videos_folder
 from engine.capture.camera_list import NOT_LISTED, Camera, list_cameras, listable, watch_folders
-from engine.capture.stream import redact_url
+from engine.capture.redaction import redact_url
 from engine.capture.synthetic import DEMO
 
 #: Milliseconds that a device is given to initialise after it was plugged in.

@@ -21,7 +21,8 @@ from app.live.link_average import MIN_FRAMES, LinkAverage
 from app.live.unit_layout import MIN_LINK, links_of, neighbour, row_count, unit_positions
 from app.qt import theme
 from app.qt.widgets.action_unit_panel import full_name
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel
+from app.qt.widgets.patterns import hatch
 from app.session.rows import SessionHeader
 from engine.facs import unit_code
 from engine.types import AUEstimate, Float64, Int64

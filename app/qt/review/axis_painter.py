@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from app.qt import theme
-from app.qt.widgets.drawn_panel import hatch
+from app.qt.widgets.patterns import hatch
 from app.review.notes import Notes
 from app.review.timeline_layout import TimeScale, clock_text, ruler_marks_s, ruler_step_s
 
@@ -74,6 +74,7 @@ def _draw_markers(painter: QPainter, frame: AxisFrame, metrics: QFontMetricsF) -
     title = QCoreApplication.translate("mien", "Markers")
     fitted = metrics.elidedText(title, Qt.TextElideMode.ElideRight, name.width())
     painter.drawText(name, AT_LEFT, fitted)
+    _draw_events(painter, frame, metrics)
     shown = [marker for marker in frame.notes.markers if overlaps(frame.scale, marker.time_s, marker.time_s)]
     places = [frame.names_px + frame.scale.x_of(marker.time_s) for marker in shown] + [float(frame.size.width())]
     for marker, x, following in zip(shown, places, places[1:], strict=False):
@@ -89,6 +90,27 @@ def _draw_markers(painter: QPainter, frame: AxisFrame, metrics: QFontMetricsF) -
             text_rect = QRectF(x + 2 * half + 4, frame.ruler_px, room, frame.head_px - frame.ruler_px)
             text = metrics.elidedText(marker.text, Qt.TextElideMode.ElideRight, room)
             painter.drawText(text_rect, AT_LEFT, text)
+
+
+def _draw_events(painter: QPainter, frame: AxisFrame, metrics: QFontMetricsF) -> None:
+    """Draw a bar with the code of each event in the lane of the markers, and its ends over all rows."""
+    colours = theme.current()
+    for event in frame.notes.events:
+        if not overlaps(frame.scale, event.start_s, event.end_s):
+            continue
+        rect = time_rect(frame, event.start_s, event.end_s, frame.ruler_px + 2, frame.head_px - frame.ruler_px - 4)
+        painter.setPen(QPen(colours.colour("edge"), 1))
+        painter.setBrush(colours.colour("track"))
+        painter.drawRect(rect)
+        painter.setPen(QPen(colours.colour("dim"), 1, Qt.PenStyle.DotLine))
+        for time_s in (event.start_s, event.end_s):
+            if frame.scale.start_s <= time_s <= frame.scale.end_s:
+                x = frame.names_px + frame.scale.x_of(time_s)
+                painter.drawLine(QPointF(x, frame.head_px), QPointF(x, frame.size.height()))
+        if rect.width() > metrics.horizontalAdvance("mm"):
+            painter.setPen(colours.colour("text"))
+            text = metrics.elidedText(event.code, Qt.TextElideMode.ElideRight, rect.width() - 6)
+            painter.drawText(rect.adjusted(4, 0, -2, 0), AT_LEFT, text)
 
 
 def draw_range(painter: QPainter, frame: AxisFrame, marked: tuple[float, float] | None) -> None:

@@ -27,11 +27,11 @@ from app.export.formats import FORMATS, Format, Needs
 from app.export.job import ExportChoice
 from app.qt import theme
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.translation import translated
 from app.qt.widgets.file_dialogs import nearest_folder
 from app.qt.widgets.form import typed_folder
 from app.qt.widgets.page_parts import scrolled, text_label
-from app.remedies import window_text
 from app.review.notes import Notes
 from app.review.session import Session
 
@@ -167,7 +167,7 @@ class ExportDialog(QDialog):
 
     def _fail(self, error: Exception) -> None:
         self._running = False
-        self.status.setText(f"⚠ {window_text(error)}")
+        self.status.setText(f"⚠ {fault_text(error)}")
         self._follow()
 
     def _follow(self) -> None:

@@ -14,8 +14,8 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.qt.background import Worker
+from app.qt.sentences import fault_text
 from app.qt.widgets.notice_bar import Notice, Severity
-from app.remedies import window_text
 from app.review.notes import Notes, merge_notes, read_notes, write_notes
 from app.session.folder import SessionFolder
 from app.session.lock import FileLock
@@ -173,4 +173,4 @@ class NoteStore(QObject):
     def _note_failure(self, error: Exception) -> None:
         self._save_failed = True
         text = self.tr("Your notes are not saved yet: {fault} They are saved again with the next change.")
-        self.noticed.emit(Notice(text.format(fault=f"{window_text(error)}."), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(text.format(fault=f"{fault_text(error)}."), Severity.ERROR, _TOPIC))

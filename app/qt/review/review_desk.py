@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +13,11 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.overlay.overlay import OverlayParts, face_at
-from app.overlay.region import WHOLE, Region
+from app.overlay.region import WHOLE, Region, face_box
 from app.qt.review.agreement_box import AgreementScorer
+from app.qt.review.desk_actions import note_actions, overlay_actions, playback_actions
+from app.qt.review.event_keys import EventKeys
+from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.note_store import NoteStore
 from app.qt.review.review_panels import NotesPanel
 from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
@@ -24,17 +26,19 @@ from app.qt.review.timeline_box import TimelineBox
 from app.qt.review.timeline_painter import label_text
 from app.qt.review.timeline_text import range_text
 from app.qt.review.transport_bar import TransportBar
+from app.qt.translation import picture_words
 from app.qt.widgets.face_column import FaceColumn
-from app.qt.widgets.glyph_button import Glyph
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
-from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
+from app.review.notes import Event, Exclusion, FaceName, HumanLabel, Marker, Notes
+from app.review.people import clash_s, names_in_use
 from app.review.session import Session
+from app.review.timeline_layout import clock_text
 from app.session.lock import FileLock
-from engine.facs import EXPRESSIONS
+from app.settings.codes import EventCode
 
 #: As `app.qt.widgets.page.Page.make_action`: text, shortcut, slot and, optionally, tooltip.
 MakeAction = Callable[..., QAction]
@@ -62,6 +66,14 @@ class ReviewDesk(QWidget):
     noticed = Signal(Notice)
     #: The coder's name as the user changed it.
     coder_changed = Signal(str)
+    #: The user wants to change the codes of events.
+    codes_requested = Signal()
+    #: The user wants to compare with the notes of another person.
+    coder_requested = Signal()
+    #: The time of the frame shown has changed, in seconds of the session.
+    moved_s = Signal(float)
+    #: What is drawn over the picture (OverlayParts) has changed.
+    overlay_changed = Signal(object)
 
     def __init__(
         self,
@@ -69,31 +81,34 @@ class ReviewDesk(QWidget):
         parent: QWidget | None = None,
         *,
         open_clip: Callable[[Path], Clip] = ClipReader,
+        ask_name: AskName = ask_for_name,
         layout: WorkspaceLayout = WorkspaceLayout.SIMPLE,
     ) -> None:
         """``make_action`` registers an action with the page, so that its shortcut works there."""
         super().__init__(parent)
-        self._open_clip = open_clip
+        self._open_clip, self._ask_name = open_clip, ask_name
         self._session: Session | None = None
         self.player: ReviewPlayer | None = None
         self.note_store: NoteStore | None = None
         self._scorer: AgreementScorer | None = None
         self._shown: ShownFrame | None = None
         self._layout_before = layout
+        self._started: dict[EventCode, float] = {}  # stretches without an end yet, with the time of their start
         self._in_s: float | None = None
         self._out_s: float | None = None
         self.video = VideoView()
-        transport, zooms = self._make_playback_actions(make_action)
-        self.overlay_actions = self._make_overlay_actions(make_action)
-        labels, exclude, remove = self._make_note_actions(make_action)
-        self.transport = TransportBar(transport)
-        self.timeline_box = TimelineBox(zooms)
+        self._playback = playback_actions(self, make_action)
+        self.overlay_actions = overlay_actions(make_action, self._apply_overlay)
+        self._noting = note_actions(self, make_action)
+        self.event_keys = EventKeys(make_action, self._noting.codes)
+        self.transport = TransportBar(self._playback.buttons)
+        self.timeline_box = TimelineBox(self._playback.zooms[:3])
         self.timeline = self.timeline_box.timeline
-        self.series_box = SeriesBox((*zooms, self._zoom_to_range))
+        self.series_box = SeriesBox(self._playback.zooms)
         self.series = self.series_box.series
         self.face_column, self.units_page = FaceColumn(), UnitsPage()
         self.units = self.units_page.panel
-        self.notes_panel = NotesPanel(labels, exclude, remove)
+        self.notes_panel = NotesPanel(self._noting, self.event_keys)
         self._enable_actions(session=False, notes=False)
         self._lay_out(make_action, layout)
         self._connect()
@@ -143,6 +158,7 @@ class ReviewDesk(QWidget):
         self._apply_overlay()
         self.notes_panel.show_coder(self.notes.coder)
         self.notes_panel.allow_changes(can_change)
+        self.notes_panel.agreement.show_coders(None)
         self._scorer = AgreementScorer(session, self.notes_panel.agreement, self)
         self.face_column.set_header(session.header)
         self.units.set_header(session.header)
@@ -164,6 +180,9 @@ class ReviewDesk(QWidget):
         self.timeline.set_session(None)
         self.series.set_session(None)
         self.face_column.set_header(None)
+        self.face_column.set_names({})
+        self._started.clear()
+        self.event_keys.show_started(())
         self.units.set_header(None)
         self.video.show_region(WHOLE)
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
@@ -179,98 +198,17 @@ class ReviewDesk(QWidget):
     @property
     def desk_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (*self._session_actions, *self._note_actions, *self.overlay_actions, *self.workspace.actions_of_layout)
+        layout = self.workspace.actions_of_layout
+        return (*self._playback.all, *self._noting.all, *self.overlay_actions, *layout)
 
-    def _make_playback_actions(self, make: MakeAction) -> tuple[dict[Glyph, QAction], tuple[QAction, QAction, QAction]]:
-        """Make the actions that need only a session; return those with buttons in the transport bar and for zoom."""
-        tr = self.tr
-        play = make(tr("Play or pause"), "Space", self.toggle)
-        back = make(tr("Frame back"), "Left", partial(self._step, -1))
-        forward = make(tr("Frame forward"), "Right", partial(self._step, 1))
-        five_back = make(tr("Five frames back"), "Ctrl+Left", partial(self._step, -5))
-        five_forward = make(tr("Five frames forward"), "Ctrl+Right", partial(self._step, 5))
-        uncertain = make(
-            tr("Next uncertain moment"),
-            "N",
-            self.go_to_uncertain,
-            tr("Go to where the chosen face is next ambiguous or not assessed"),
-        )
-        second_back = make(tr("Second back"), "Shift+Left", partial(self._skip, -1.0))
-        second_forward = make(tr("Second forward"), "Shift+Right", partial(self._skip, 1.0))
-        start = make(tr("Go to start"), "Home", partial(self.go_to, 0.0))
-        end = make(tr("Go to end"), "End", self._go_to_end)
-        backwards = partial(self._shuttle, -1)
-        reverse = make(tr("Play backwards"), "J", backwards, tr("Play backwards; press again to double the speed"))
-        stop = make(tr("Pause"), "K", self.pause)
-        forwards = partial(self._shuttle, 1)
-        shuttle = make(tr("Play forwards"), "L", forwards, tr("Play forwards; press again to double the speed"))
-        mark_in = make(tr("Start of range"), "I", self.mark_in)
-        mark_out = make(tr("End of range"), "O", self.mark_out)
-        self._next_face = make(tr("Next face"), "F", self._choose_next_face)
-        zoom = make(
-            tr("Zoom"), "Z", self._toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves")
-        )
-        zooms = (
-            make(tr("Zoom in"), "+", lambda: self.timeline.zoom(1), tr("Show less time on the timeline")),
-            make(tr("Zoom out"), "-", lambda: self.timeline.zoom(-1), tr("Show more time on the timeline")),
-            make(tr("Whole session"), "A", lambda: self.timeline.zoom_out_full()),
-        )
-        self._zoom_to_range = make(
-            tr("Zoom to range"), "Shift+A", lambda: self.timeline.zoom_to_range(), tr("Show the marked range alone")
-        )
-        self._large_series = make(
-            tr("Time series"),
-            "T",
-            self._toggle_series,
-            tr("Plots of expressions, uncertainties, units and pose over time; again: as before"),
-        )
-        self._large_series.setCheckable(True)
-        self._session_actions: tuple[QAction, ...] = (
-            *(play, back, forward, five_back, five_forward, second_back, second_forward, start, end, uncertain),
-            *(reverse, stop, shuttle, mark_in, mark_out, self._next_face, zoom, *zooms, self._zoom_to_range),
-            self._large_series,
-        )
-        buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
-        return buttons, zooms
-
-    def _make_note_actions(self, make: MakeAction) -> tuple[dict[str, QAction], QAction, QAction]:
-        """Make the actions that change notes; return those with buttons in the panels."""
-        tr = self.tr
-        marker = make(tr("Add marker"), "M", self.add_marker, tr("Mark this moment"))
-        exclude = make(
-            tr("Exclude range"), "X", self.exclude_range, tr("Leave the range out of agreement and reviewed tables")
-        )
-        labels = {label: self._make_label_action(make, label) for label in HUMAN_LABELS}
-        remove = make(tr("Delete selected note"), "Del", self._remove_note)
-        rename = make(tr("Rename selected marker"), "F2", self._edit_marker)
-        undo = make(tr("Undo"), "Ctrl+Z", self._undo)
-        redo = make(tr("Redo"), "Ctrl+Shift+Z", self._redo)
-        self._note_actions: tuple[QAction, ...] = (marker, exclude, *labels.values(), remove, rename, undo, redo)
-        return labels, exclude, remove
-
-    def _make_overlay_actions(self, make: MakeAction) -> tuple[QAction, ...]:
-        """Make the switches of what is drawn over the image, and of the blur."""
-        tr = self.tr
-        texts = (
-            (tr("Boxes"), "B", tr("Boxes around faces")),
-            (tr("Labels"), "Shift+B", tr("Labels and decisions over the picture")),
-            (tr("Units"), "U", tr("Action units over the picture")),
-            (tr("Pose"), "H", tr("Axes of the head; the white one is its direction")),
-            (tr("Blur"), "Shift+X", tr("Blur faces in this view; the export writes a video with blurred faces")),
-        )
-        switches = tuple(make(text, key, self._apply_overlay, tip) for text, key, tip in texts)
-        for place, switch in enumerate(switches):
-            switch.setCheckable(True)
-            switch.setChecked(place < 2)  # the units are shown beside the picture
-        return switches
-
-    def _toggle_series(self) -> None:
-        self.show_series(self._large_series.isChecked())
+    def toggle_series(self) -> None:
+        """Enlarge the time series, or restore the layout, as the action says."""
+        self.show_series(self._playback.large_series.isChecked())
 
     def show_series(self, large: bool) -> None:
         """Give the time series most of the page, or restore the layout that was shown before."""
         workspace = self.workspace
-        self._large_series.setChecked(large)
+        self._playback.large_series.setChecked(large)
         if large:
             self._layout_before = workspace.chosen
             workspace.reveal(self.series_box)
@@ -281,41 +219,40 @@ class ReviewDesk(QWidget):
             workspace.layout_chosen.emit(self._layout_before)
             workspace.enlarge_dock(0.0)
 
-    def _toggle_zoom(self) -> None:
+    def toggle_zoom(self) -> None:
         """Zoom to the selected face, or show all again."""
-        shown, box = self._shown, None
-        if shown is not None and shown.frame_size_px[0]:
-            width, height = shown.frame_size_px
-            row = next((row for row in shown.rows if row.face_id == self.timeline.selected), None)
-            if row is not None and row.x is not None and row.y is not None and row.w and row.h:
-                box = (row.x / width, row.y / height, (row.x + row.w) / width, (row.y + row.h) / height)
+        shown = self._shown
+        box = face_box(shown.rows, self.timeline.selected, shown.frame_size_px) if shown is not None else None
         self.video.toggle_zoom(box)
 
     def _set_region(self, region: Region) -> None:
         if self.player is not None:
             self.player.set_region(region)
 
-    def _make_label_action(self, make: MakeAction, label: str) -> QAction:
-        key = "0" if label == UNCLEAR else str(EXPRESSIONS.index(label) + 1)
-        text = self.tr("Label as {label}").format(label=label_text(label))
-        return make(text, key, partial(self.label_range, label))
-
     def _enable_actions(self, *, session: bool, notes: bool) -> None:
-        for action in self._session_actions:
+        for action in self._playback.all:
             action.setEnabled(session)
         video = self._session.video if session and self._session is not None else None
         for action in self.overlay_actions:
             blurs = action is self.overlay_actions[-1]
             action.setEnabled(video is not None and (blurs or not video.annotated))
-        for action in self._note_actions:
+        for action in self._noting.all:
             action.setEnabled(notes)
+        self.event_keys.allow(notes)
 
     def _apply_overlay(self) -> None:
         """Draw what the switches say; the standing line is in the picture if labels are, else beside it."""
-        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        labels = self.overlay_parts.chips
         self.face_column.standing_line.setVisible(not labels or self._session is None or self._session.video is None)
         if self.player is not None:
-            self.player.set_overlay(OverlayParts(boxes, labels, units, labels, pose, False, blur))
+            self.player.set_overlay(self.overlay_parts)
+        self.overlay_changed.emit(self.overlay_parts)
+
+    @property
+    def overlay_parts(self) -> OverlayParts:
+        """What is drawn over the picture."""
+        boxes, labels, units, pose, blur = (action.isChecked() for action in self.overlay_actions)
+        return OverlayParts(boxes, labels, units, labels, pose, False, blur, picture_words())
 
     # Playback
 
@@ -352,19 +289,23 @@ class ReviewDesk(QWidget):
         hint = self.tr("This face is never ambiguous, and never unlike the training pictures.")
         self.noticed.emit(Notice(hint, Severity.INFO, _HINT_TOPIC))
 
-    def _shuttle(self, direction: int) -> None:
+    def shuttle(self, direction: int) -> None:
+        """Play in a direction, 1 or -1; again: faster."""
         if self.player is not None:
             self.player.shuttle(direction)
 
-    def _step(self, frames: int) -> None:
+    def step(self, frames: int) -> None:
+        """Move by some frames."""
         if self.player is not None:
             self.player.step(frames)
 
-    def _skip(self, seconds: float) -> None:
+    def skip(self, seconds: float) -> None:
+        """Move by some seconds."""
         if self.player is not None:
             self.player.go_to_time(self.player.time_s + seconds)
 
-    def _go_to_end(self) -> None:
+    def go_to_end(self) -> None:
+        """Show the last frame."""
         if self._session is not None:
             self.go_to(self._session.duration_s)
 
@@ -418,6 +359,38 @@ class ReviewDesk(QWidget):
         name = self.tr("label {label}").format(label=label_text(label))
         self.note_store.change(name, self.notes.with_label(HumanLabel(face_id, *marked, label)))
 
+    def mark_event(self, code: EventCode) -> None:
+        """Mark a moment, or the start or the end of a stretch, at the current frame."""
+        session, player, store = self._session, self.player, self.note_store
+        if session is None or player is None or store is None or store.read_only:
+            return
+        text = self.tr("event {name}").format(name=code.name)
+        if not code.lasts:
+            store.change(text, self.notes.with_marker(Marker(player.time_s, code.name)))
+        elif code in self._started:
+            start_s, here_s = sorted((self._started.pop(code), player.time_s))
+            end_s = session.end_of(session.position_at(here_s))
+            store.change(text, self.notes.with_event(Event(start_s, end_s, code.name)))
+        else:
+            self._started[code] = player.time_s
+        self.event_keys.show_started(self._started)
+
+    def name_face(self) -> None:
+        """Ask for the name of the chosen face; a name that another face has joins the two."""
+        session, face_id, store = self._session, self.timeline.selected, self.note_store
+        if session is None or face_id is None or store is None:
+            return
+        name = self._ask_name(self, face_id, self.notes.name_of(face_id), names_in_use(self.notes))
+        if name is None:
+            return
+        both_s = clash_s(session, self.notes, face_id, name.strip())
+        if both_s is None:
+            store.change(self.tr("name of a face"), self.notes.with_name(face_id, name))
+            return
+        form = self.tr("Another face named {name} is in view together with this one at {time}: use another name.")
+        text = form.format(name=name.strip(), time=clock_text(both_s, session.duration_s, 1))
+        self.noticed.emit(Notice(text, Severity.WARNING, _HINT_TOPIC))
+
     def rename_marker(self, marker: Marker, text: str) -> None:
         """Give a marker another text."""
         if self.note_store is not None and self.note_store.read_only:
@@ -428,26 +401,34 @@ class ReviewDesk(QWidget):
             self.note_store.change(self.tr("renamed marker"), notes)
             self.notes_panel.notes.choose(renamed)
 
-    def _remove_note(self) -> None:
+    def remove_note(self) -> None:
+        """Delete the note selected in the list."""
         note = self.notes_panel.notes.current_note
         if self.note_store is None or note is None:
             return
         if isinstance(note, Marker):
             self.note_store.change(self.tr("deleted marker"), self.notes.without_marker(note))
+        elif isinstance(note, Event):
+            self.note_store.change(self.tr("deleted event"), self.notes.without_event(note))
+        elif isinstance(note, FaceName):
+            self.note_store.change(self.tr("deleted name"), self.notes.with_name(note.face_id, ""))
         elif isinstance(note, Exclusion):
             self.note_store.change(self.tr("deleted excluded range"), self.notes.without_exclusion(note))
         else:
             self.note_store.change(self.tr("deleted label"), self.notes.without_label(note))
 
-    def _edit_marker(self) -> None:
+    def edit_marker(self) -> None:
+        """Edit the text of the selected marker."""
         self.workspace.reveal(self.notes_panel)
         self.notes_panel.notes.edit_current()
 
-    def _undo(self) -> None:
+    def undo(self) -> None:
+        """Take the last change of the notes back."""
         if self.note_store is not None:
             self.note_store.stack.undo()
 
-    def _redo(self) -> None:
+    def redo(self) -> None:
+        """Repeat the change that was taken back last."""
         if self.note_store is not None:
             self.note_store.stack.redo()
 
@@ -455,6 +436,12 @@ class ReviewDesk(QWidget):
         if self.note_store is not None:
             self.note_store.set_coder(coder)
         self.coder_changed.emit(coder)
+
+    def compare_with(self, other: Notes) -> None:
+        """Show the agreement with the labels of another person."""
+        if self._scorer is not None:
+            self._scorer.compare_with(other)
+            self.workspace.reveal(self.notes_panel)
 
     def _set_range(self, start_s: float | None, end_s: float | None) -> None:
         self._in_s, self._out_s = start_s, end_s
@@ -472,7 +459,7 @@ class ReviewDesk(QWidget):
 
     def _describe_range(self) -> None:
         if self._session is not None:
-            text = range_text(self._session, self.timeline.selected, self._in_s, self._out_s)
+            text = range_text(self._session, self.notes, self.timeline.selected, self._in_s, self._out_s)
             self.notes_panel.show_range(text.range, text.model)
 
     def _follow_notes(self) -> None:
@@ -481,6 +468,8 @@ class ReviewDesk(QWidget):
         if session is not None and self._scorer is not None:
             self.timeline.set_notes(self.notes)
             self.series.set_notes(self.notes)
+            self.face_column.set_names({name.face_id: name.name for name in self.notes.names})
+            self._show_face()
             self.notes_panel.show_notes(self.notes, session.duration_s)
             self._scorer.score(self.notes)
 
@@ -517,8 +506,10 @@ class ReviewDesk(QWidget):
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
+            time_s = float(self._session.times_s[position])
             for view in (self.timeline, self.series):
-                view.set_time(float(self._session.times_s[position]), reveal=not self.player.playing)
+                view.set_time(time_s, reveal=not self.player.playing)
+            self.moved_s.emit(time_s)
 
     def _follow_playing(self, playing: bool) -> None:
         if self.player is not None:
@@ -531,7 +522,7 @@ class ReviewDesk(QWidget):
         self._show_face()
         self._describe_range()
 
-    def _choose_next_face(self) -> None:
+    def choose_next_face(self) -> None:
         """Choose the next face in this frame; if it has none, the next on the timeline."""
         in_frame = [] if self._shown is None else [row.face_id for row in self._shown.rows if row.face_id is not None]
         face_ids = sorted(in_frame) or [face.face_id for face in self.timeline.faces]
@@ -565,19 +556,14 @@ class ReviewDesk(QWidget):
         self.transport.rate_chosen.connect(self._set_rate)
         self.notes_panel.notes.seek_requested.connect(self.go_to)
         self.notes_panel.notes.renamed.connect(self.rename_marker)
+        self.event_keys.pressed.connect(self.mark_event)
         self.notes_panel.coder_changed.connect(self._set_coder)
         self.notes_panel.coder.returnPressed.connect(self.timeline.setFocus)  # label keys work again
 
     def _lay_out(self, make: MakeAction, layout: WorkspaceLayout) -> None:
-        picture = QWidget()
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.video, 1)
-        column.addWidget(self.transport)
         self.workspace = Workspace(
             "review",
-            picture,
+            (self.video, self.transport),
             (
                 Panel(self.tr("Faces"), self.face_column),
                 Panel(self.tr("Notes"), self.notes_panel),

@@ -10,32 +10,41 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from app.qt import theme
 from app.qt.background import Worker
 from app.qt.preference_store import PreferenceStore
+from app.qt.review.codes_dialog import CodesDialog
+from app.qt.review.companion import Companion
 from app.qt.review.export_dialog import ExportDialog
+from app.qt.review.name_dialog import AskName, ask_for_name
 from app.qt.review.review_desk import OpenedSession, ReviewDesk
 from app.qt.review.review_player import Clip
-from app.qt.start.action_card import LinkButton
+from app.qt.review.summary_maker import SummaryMaker, show_in_browser
+from app.qt.sentences import fault_text
+from app.qt.start.recent_list import RecentList
 from app.qt.start.start_page import Ask, session_dialog
 from app.qt.translation import translated
 from app.qt.widgets.flow_row import FlowRow, chip_button
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.qt.widgets.page import Page
-from app.qt.widgets.page_parts import ActionButton, Card, Column, scrolled, text_label
+from app.qt.widgets.page_parts import ActionButton, Column, scrolled, text_label
 from app.qt.widgets.workspace import WorkspaceLayout
-from app.remedies import window_text
 from app.review.clip import ClipReader
+from app.review.coders import read_coder
 from app.review.notes import Notes, read_notes
 from app.review.session import Session, open_session
 from app.review.timeline_layout import clock_text
-from app.session.folder import SessionFolder, dropped_session, is_session
+from app.session.folder import SessionFolder, dropped_session
 from app.session.lock import FileLock, owner_of
+from app.settings.codes import EventCode
 from engine.errors import OutputError, Remedy
 
 _TOPIC: Final = "review-session"
+#: Width of the page in em from which all buttons fit beside the title.
+_ROOMY_EM: Final = 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ def _with_lock(read: _ReadSession) -> tuple[_ReadSession, FileLock | None, str]:
         again = dataclasses.replace(read, notes=read_notes(folder), notes_fault="")
     except OutputError as error:
         lock.release()
-        return dataclasses.replace(read, notes=None, notes_fault=window_text(error)), None, ""
+        return dataclasses.replace(read, notes=None, notes_fault=fault_text(error)), None, ""
     return again, lock if is_held else None, holder
 
 
@@ -84,6 +93,11 @@ def _holder_of(folder: SessionFolder) -> str:
     with contextlib.suppress(OutputError):
         return str(owner_of(folder.notes_lock) or "another window")
     return "another window"
+
+
+def notes_dialog(parent: QWidget, title: str) -> Sequence[str]:
+    """Ask for a file of notes."""
+    return (QFileDialog.getOpenFileName(parent, title, "", "review.json (*.json)")[0],)
 
 
 class _SessionReader:
@@ -97,12 +111,12 @@ class _SessionReader:
         try:
             session = open_session(folder)
         except OutputError as error:
-            return _ReadFault(folder, window_text(error))
+            return _ReadFault(folder, fault_text(error))
         self._unclaimed.append(session)
         try:
             return _ReadSession(folder, session, read_notes(session.folder), "")
         except OutputError as error:
-            return _ReadSession(folder, session, None, window_text(error))
+            return _ReadSession(folder, session, None, fault_text(error))
 
     def claim(self, session: Session) -> None:
         """Leave closing this session to the caller."""
@@ -125,28 +139,69 @@ class ReviewPage(Page):
         *,
         ask_for_session: Ask | None = None,
         open_clip: Callable[[Path], Clip] = ClipReader,
+        show_page: Callable[[Path], object] = show_in_browser,
+        ask_name: AskName = ask_for_name,
+        ask_for_coder: Ask | None = None,
     ) -> None:
         super().__init__(parent)
         self._store = store
+        self._show_page = show_page
+        self._summary_maker: SummaryMaker | None = None
         self._ask = ask_for_session or session_dialog(store)
+        self._ask_coder = ask_for_coder or notes_dialog
         self._requested: Path | None = None
         self._export_dialog: ExportDialog | None = None
         self._reader = _SessionReader()
         self._worker = Worker("mien-open-session", self._reader.read, self._take, self._fail)
-        self._open = self.make_action(self.tr("Open session…"), "Ctrl+O", self.choose_session)
-        self._export = self.make_action(
-            self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
-        )
-        self._export.setEnabled(False)
-        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, layout=WorkspaceLayout(store.now.layout))
+        self._make_actions()
+        layout = WorkspaceLayout(store.now.layout)
+        self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
+        self.companion = Companion(open_clip=open_clip)
+        self._second_reader = _SessionReader()
+        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
         self._stack = QStackedWidget()
         self._lay_out()
         self.setAcceptDrops(True)
+        self._connect()
+        self._taken_keys = frozenset(
+            key for action in self.page_actions() if len(key := action.shortcut().toString()) == 1
+        )
+        self.desk.event_keys.set_codes(store.now.codes, self._taken_keys)
+
+    def _make_actions(self) -> None:
+        self._open = self.make_action(self.tr("Open session…"), "Ctrl+O", self.choose_session)
+        self._export = self.make_action(
+            self.tr("Export…"), "Ctrl+E", self.export, self.tr("Write tables, notes or a video of this session")
+        )
+        self._summary = self.make_action(
+            self.tr("Summary"),
+            "Ctrl+P",
+            self.show_summary,
+            self.tr("Shares, counts, episodes and the longest ambiguous stretches on one page that can be printed"),
+        )
+        self._beside = self.make_action(
+            self.tr("Session beside…"),
+            "Ctrl+Shift+S",
+            self.choose_second,
+            self.tr("Show a second session beside this one, which moves with it"),
+        )
+        for action in (self._export, self._summary, self._beside):
+            action.setEnabled(False)
+
+    def _connect(self) -> None:
         self.desk.noticed.connect(self.noticed)
-        self.desk.workspace.layout_chosen.connect(lambda layout: store.change(layout=layout.value))
-        self.desk.coder_changed.connect(lambda coder: store.change(coder=coder))
+        workspace = self.desk.workspace
+        workspace.layout_chosen.connect(lambda layout: self._store.change(layout=layout.value))
+        self._store.changed.connect(lambda: workspace.follow(WorkspaceLayout(self._store.now.layout)))  # chosen in Live
+        self.desk.coder_changed.connect(lambda coder: self._store.change(coder=coder))
+        self.desk.moved_s.connect(self.companion.follow)
+        self.desk.overlay_changed.connect(self.companion.set_overlay)
+        self.companion.seek_requested.connect(self.desk.go_to)
+        self.companion.close_requested.connect(self.companion.close_session)
+        self.desk.codes_requested.connect(self.edit_codes)
+        self.desk.coder_requested.connect(self.compare_with_coder)
         self.chooser.session_chosen.connect(self.open_path)
 
     @property
@@ -160,11 +215,12 @@ class ReviewPage(Page):
 
     def page_actions(self) -> tuple[QAction, ...]:
         """All actions in menu order."""
-        return (self._open, self._export, *self.desk.desk_actions)
+        return (self._open, self._beside, self._export, self._summary, *self.desk.desk_actions)
 
     def enter(self) -> None:
         """Update the recent sessions."""
-        self.chooser.show_sessions(self._store.now.sessions)
+        now = self._store.now
+        self.chooser.look(now.sessions, (now.recordings, now.annotations))
         if self.desk.session is not None:
             self.desk.timeline.setFocus()
 
@@ -176,7 +232,16 @@ class ReviewPage(Page):
         """Stop all threads and save unwritten notes."""
         self._requested = None
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
-            for close in (self.desk.close_session, self._close_export, self._reader.close, self._worker.close):
+            for close in (
+                self.desk.close_session,
+                self._close_export,
+                self._reader.close,
+                self._worker.close,
+                self.companion.close_session,
+                self._second_reader.close,
+                self._second.close,
+                self.chooser.shutdown,
+            ):
                 cleanup.callback(close)
 
     def open_path(self, path: Path) -> None:
@@ -193,16 +258,72 @@ class ReviewPage(Page):
         if chosen:
             self.open_path(Path(chosen[0]))
 
+    def choose_second(self) -> None:
+        """Let the user choose a session to show beside the open one."""
+        chosen = self._ask(self, self.tr("Session beside")) if self.desk.session is not None else ()
+        if chosen:
+            self._second.submit(Path(chosen[0]))
+
+    def _take_second(self, read: _ReadSession | _ReadFault) -> None:
+        if isinstance(read, _ReadFault):
+            self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
+            return
+        self._second_reader.claim(read.session)
+        player = self.desk.player
+        if player is None:  # the first one was closed meanwhile
+            read.session.close()
+            return
+        self.companion.show_session(read.session, read.notes or Notes(), player.time_s, self.desk.overlay_parts)
+        width = self._sides.width()
+        self._sides.setSizes([width // 2, width // 2])
+
     def export(self) -> None:
         """Open the export dialog."""
         session = self.desk.session
         if session is None:
             return
         self.desk.pause()
-        self._close_export()
+        self._close_dialog()
         self._export_dialog = ExportDialog(session, self.desk.notes, self)
-        self._export_dialog.finished.connect(self._close_export)
+        self._export_dialog.finished.connect(self._close_dialog)
         self._export_dialog.open()
+
+    def show_summary(self) -> None:
+        """Write the summary page of the session, and open it in the browser."""
+        session = self.desk.session
+        if session is None:
+            return
+        if self._summary_maker is None:
+            self._summary_maker = SummaryMaker(self, show=self._show_page)
+            self._summary_maker.noticed.connect(self.noticed)
+        self._summary_maker.make(session, self.desk.notes)
+
+    def edit_codes(self) -> None:
+        """Let the user change the codes of events."""
+        dialog = CodesDialog(self._store.now.codes, self._taken_keys, self)
+        dialog.accepted.connect(lambda: self._use_codes(dialog.codes))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def compare_with_coder(self) -> None:
+        """Let the user choose the notes of another person, and show the agreement with them."""
+        session = self.desk.session
+        chosen = self._ask_coder(self, self.tr("Notes of another person")) if session is not None else ()
+        if session is None or not chosen or not chosen[0]:
+            return
+        try:
+            self.desk.compare_with(read_coder(Path(chosen[0]), session))
+        except OutputError as error:
+            self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
+
+    def _use_codes(self, codes: tuple[EventCode, ...]) -> None:
+        self._store.change(codes=codes)
+        self.desk.event_keys.set_codes(codes, self._taken_keys)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave the summary to the menu where its button would cut the title."""
+        super().resizeEvent(event)
+        self._summary_button.setVisible(self.width() >= _ROOMY_EM * theme.em(self))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
         """Accept session folders."""
@@ -229,11 +350,13 @@ class ReviewPage(Page):
             return
         self._end_opening()
         self._close_export()
+        self.companion.close_session()
         self.desk.close_session()  # which may hold the lock that is needed next
         read, lock, holder = _with_lock(read)
         opened = OpenedSession(read.session, read.notes, lock, read_only=bool(holder))
         self.desk.show_session(opened, self._store.now.coder)
-        self._export.setEnabled(True)
+        for action in (self._export, self._summary, self._beside):
+            action.setEnabled(True)
         self._store.remember_session(read.folder)
         self._title.setText(self._title_of(read.session))
         self._stack.setCurrentIndex(1)
@@ -242,6 +365,14 @@ class ReviewPage(Page):
         self._show_warnings(read, holder)
 
     def _close_export(self) -> None:
+        """Stop all that writes files of the session."""
+        if self._summary_maker is not None:
+            self._summary_maker.close()
+            self._summary_maker.deleteLater()
+            self._summary_maker = None
+        self._close_dialog()
+
+    def _close_dialog(self) -> None:
         if self._export_dialog is not None:
             self._export_dialog.shutdown()
             self._export_dialog.deleteLater()
@@ -270,7 +401,7 @@ class ReviewPage(Page):
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
-        self.noticed.emit(Notice(window_text(error), Severity.ERROR, _TOPIC))
+        self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:
         self._requested = None
@@ -280,13 +411,19 @@ class ReviewPage(Page):
         desk_page = QWidget()
         workspace = self.desk.workspace
         chips = [chip_button(chip) for chip in self.desk.overlay_actions]
-        buttons = [ActionButton(action) for action in (self._open, self._export)]
+        buttons = [ActionButton(action) for action in (self._open, self._export, self._summary)]
+        self._summary_button = buttons[-1]
         parts = (self._title, *chips, *buttons, workspace.chooser, *workspace.switches)
         column = QVBoxLayout(desk_page)
         column.setContentsMargins(4, 2, 0, 0)
         column.setSpacing(2)
         column.addWidget(FlowRow(parts, (self._title,)))
-        column.addWidget(self.desk, 1)
+        self._sides = QSplitter()
+        self._sides.setObjectName("review-sessions")
+        self._sides.setChildrenCollapsible(False)
+        self._sides.addWidget(self.desk)
+        self._sides.addWidget(self.companion)
+        column.addWidget(self._sides, 1)
         self._stack.addWidget(self.chooser)
         self._stack.addWidget(desk_page)
         layout = QVBoxLayout(self)
@@ -319,8 +456,8 @@ class SessionChooser(QWidget):
         row.addSpacing(10)
         row.addWidget(self._hint, 1, Qt.AlignmentFlag.AlignVCenter)
         column.body.addLayout(row)
-        self._recent = Card(self.tr("Recent sessions"))
-        self._links: list[QWidget] = []
+        self._recent = RecentList(searchable=True)
+        self._recent.chosen.connect(self.session_chosen)
         column.body.addWidget(self._recent)
         column.body.addWidget(
             text_label(
@@ -335,26 +472,16 @@ class SessionChooser(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scrolled(column))
-        self.show_sessions(())
 
-    def show_sessions(self, folders: Sequence[Path]) -> None:
-        """List the sessions that still exist."""
-        for link in self._links:
-            link.setParent(None)
-            link.deleteLater()
-        existing = [folder for folder in folders if is_session(folder)]
-        self._links = [self._link_to(folder) for folder in existing]
-        if not existing:
-            self._links.append(text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim"))
-        for link in self._links:
-            self._recent.body.addWidget(link)
+    def look(self, opened: tuple[Path, ...], roots: tuple[Path, ...]) -> None:
+        """List the sessions of these places soon; see `app.review.recent.find_recent`."""
+        self._recent.look(opened, roots)
+
+    def shutdown(self) -> None:
+        """End the thread of the list."""
+        self._recent.shutdown()
 
     def show_opening(self, folder: Path | None) -> None:
         """Show that a session is being read; None: none is."""
         opening = self.tr("Opening {name} …")
         self._hint.setText(self.tr("or drop its folder here") if folder is None else opening.format(name=folder.name))
-
-    def _link_to(self, folder: Path) -> LinkButton:
-        link = LinkButton(folder.name, str(folder.parent))
-        link.clicked.connect(lambda checked=False, folder=folder: self.session_chosen.emit(folder))
-        return link

@@ -24,12 +24,14 @@ from PySide6.QtWidgets import (
 
 from app.qt import theme
 from app.qt.review.agreement_box import AgreementBox
+from app.qt.review.desk_actions import NoteActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
-from app.review.notes import HUMAN_LABELS, UNCLEAR, Exclusion, HumanLabel, Marker, Notes
+from app.qt.widgets.patterns import expression_brush
+from app.review.notes import HUMAN_LABELS, UNCLEAR, Event, Exclusion, FaceName, HumanLabel, Marker, Notes
 from app.review.timeline_layout import clock_text
 
-Note = Marker | Exclusion | HumanLabel
+Note = Marker | Event | Exclusion | HumanLabel | FaceName
 
 #: Label buttons per row, at most.
 _MAX_COLUMNS: Final = 3
@@ -43,24 +45,11 @@ class NotesPanel(QWidget):
     #: The coder's name as the user changed it.
     coder_changed = Signal(str)
 
-    def __init__(
-        self,
-        labels: Mapping[str, QAction],
-        exclude: QAction,
-        remove: QAction,
-        parent: QWidget | None = None,
-    ) -> None:
-        """Make the panel.
-
-        Args:
-            labels: an action for each of notes.HUMAN_LABELS.
-            exclude: excludes the range.
-            remove: deletes the selected note.
-            parent: owner.
-        """
+    def __init__(self, actions: NoteActions, events: QWidget, parent: QWidget | None = None) -> None:
+        """``events``: the keys of the coder's own codes."""
         super().__init__(parent)
         self.notes = NoteList()
-        self.agreement = AgreementBox()
+        self.agreement = AgreementBox(actions.compare)
         self.coder = QLineEdit()
         self._range = text_label("", "heading")
         self._model = text_label("", "dim")
@@ -70,8 +59,11 @@ class NotesPanel(QWidget):
         self.coder.setToolTip(self.tr("Written next to your labels in every export"))
         self.coder.editingFinished.connect(self._finish_coder)
         layout = QVBoxLayout(self)
-        layout.addWidget(self._label_card(labels, exclude))
-        layout.addWidget(self._list_card(remove), 1)
+        layout.addWidget(self._label_card(actions.labels, actions.exclude))
+        card = Card(self.tr("Events"))
+        card.body.addWidget(events)
+        layout.addWidget(card)
+        layout.addWidget(self._list_card(actions.remove), 1)
         layout.addWidget(self.agreement)
         self.show_range("", "")
 
@@ -183,7 +175,8 @@ class LabelButton(QToolButton):
             painter.setPen(QPen(colours.colour("dim"), 1.5, Qt.PenStyle.DotLine))
             painter.drawRect(swatch)
         else:
-            painter.fillRect(swatch, colours.expression(self._label))
+            painter.setBrushOrigin(swatch.topLeft())
+            painter.fillRect(swatch, expression_brush(self._label, em))
         painter.setPen(colours.colour("text" if self.isEnabled() else "dim"))
         painter.drawText(inside.adjusted(1.1 * em, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text)
         painter.setPen(colours.colour("dim"))
@@ -267,6 +260,10 @@ class NoteList(QTreeWidget):
         self._add_group(self.tr("Markers"), notes.markers, duration_s)
         self._add_group(self.tr("Excluded ranges"), notes.exclusions, duration_s)
         self._add_group(self.tr("Human labels"), notes.labels, duration_s)
+        if notes.events:
+            self._add_group(self.tr("Events"), notes.events, duration_s)
+        if notes.names:
+            self._add_group(self.tr("Names"), notes.names, duration_s)
         self._filling = False
         if selected is not None:
             self.choose(selected)
@@ -280,7 +277,7 @@ class NoteList(QTreeWidget):
 
     def _fit(self) -> None:
         """As high as all lines: the panel around it scrolls, so the list must not."""
-        lines = 3 + len(self._items)  # groups and notes
+        lines = self.topLevelItemCount() + len(self._items)  # groups and notes
         row = max(self.sizeHintForRow(0), round(1.3 * theme.em(self)))
         head = self.header().sizeHint().height()
         self.setFixedHeight(head + max(lines, _MIN_LINES) * (row + 1) + 2 * self.frameWidth() + 2)
@@ -316,7 +313,7 @@ class NoteList(QTreeWidget):
 
     def _seek(self, item: QTreeWidgetItem) -> None:
         note = self._note_of(item)
-        if note is not None:
+        if note is not None and not isinstance(note, FaceName):
             self.seek_requested.emit(note.time_s if isinstance(note, Marker) else note.start_s)
 
     def _rename(self, item: QTreeWidgetItem) -> None:
@@ -329,7 +326,11 @@ def _columns_of(note: Note, duration_s: float, label_form: str) -> tuple[str, st
     """Time and text of a note."""
     if isinstance(note, Marker):
         return clock_text(note.time_s, duration_s, 1), note.text
+    if isinstance(note, FaceName):
+        return "", label_form.format(number=note.face_id, label=note.name)
     span = f"{clock_text(note.start_s, duration_s, 1)} – {clock_text(note.end_s, duration_s, 1)}"
     if isinstance(note, Exclusion):
         return span, ""
+    if isinstance(note, Event):
+        return span, note.code
     return span, label_form.format(number=note.face_id, label=label_text(note.label))

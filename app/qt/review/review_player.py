@@ -16,7 +16,7 @@ from app.overlay.overlay import Overlay, OverlayParts, present
 from app.overlay.region import WHOLE, Region
 from app.overlay.thumbnails import face_thumbnails
 from app.qt.background import Worker
-from app.remedies import window_text
+from app.qt.sentences import fault_text
 from app.review.clip import ClipReader
 from app.review.session import Session
 from app.review.session_cover import SessionCover
@@ -82,7 +82,7 @@ class _FrameRenderer:
                 self._clip = self._open_clip(self._session.video.path)
             image = self._clip.image_at(self._session.video_time_at(request.position))
         except (EngineError, OSError) as error:
-            return ShownFrame(request.position, rows, None, (0, 0), window_text(error))
+            return ShownFrame(request.position, rows, None, (0, 0), fault_text(error))
         size, thumbnails = (image.shape[1], image.shape[0]), {}
         if request.parts.blur:
             image = blur_faces(image, self._cover.boxes_at(request.position))
@@ -268,4 +268,4 @@ class ReviewPlayer(QObject):
             self.refresh()
 
     def _fail(self, error: Exception) -> None:
-        self.shown.emit(ShownFrame(self._position, (), None, (0, 0), window_text(error)))
+        self.shown.emit(ShownFrame(self._position, (), None, (0, 0), fault_text(error)))

@@ -209,7 +209,7 @@ def value_text(line: SeriesLine, value: float) -> str:
     if line.group is SeriesGroup.POSE:
         return f"{value:.0f}°"
     if line.group is SeriesGroup.UNCERTAINTIES and line.place != OOD_SCORE:
-        return f"{value:.2f} nat"
+        return QCoreApplication.translate("mien", "{value:.2f} nats").format(value=value)
     return f"{100 * value:.0f} %"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap
 
+from app.overlay.patterns import shade
 from app.qt import theme
 from app.qt.review.axis_painter import (
     AT_LEFT,
@@ -23,7 +24,7 @@ from app.qt.review.axis_painter import (
 )
 from app.qt.translation import expression_name
 from app.review.face_timeline import FaceBuckets, FaceState, bucket_edges
-from app.review.notes import UNCLEAR, HumanLabel
+from app.review.notes import UNCLEAR, HumanLabel, Notes
 from app.review.session import Session
 from app.review.timeline_layout import Row, RowKind, unit_order
 from app.review.timeline_pixels import Pixels, Run, TimelineColours, packed, ramp, runs, state_pixels, unit_pixels
@@ -44,6 +45,13 @@ class TimelineFrame(AxisFrame):
 def label_text(label: str) -> str:
     """A human label, translated."""
     return QCoreApplication.translate("mien", "unclear") if label == UNCLEAR else expression_name(label)
+
+
+def face_title(face_id: int, notes: Notes) -> str:
+    """Number of a face, after the name that it has, if any."""
+    name = notes.name_of(face_id)
+    number = QCoreApplication.translate("mien", "Face {number}").format(number=face_id)
+    return f"{name} · {number}" if name else number
 
 
 class TimelinePainter:
@@ -189,7 +197,9 @@ class TimelinePainter:
             own.setBold(chosen and row.kind is RowKind.FACE)
             painter.setFont(own if row.kind is RowKind.FACE else scaled(font, SMALL))
             painter.setPen(theme.current().colour("text" if row.kind is RowKind.FACE else "dim"))
-            text = QFontMetricsF(painter.font()).elidedText(_name_of(row), Qt.TextElideMode.ElideRight, rect.width())
+            text = QFontMetricsF(painter.font()).elidedText(
+                _name_of(row, frame), Qt.TextElideMode.ElideRight, rect.width()
+            )
             painter.drawText(rect, AT_LEFT, text)
         painter.restore()
 
@@ -260,10 +270,10 @@ def _draw_label(painter: QPainter, frame: TimelineFrame, row: Row, label: HumanL
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def _name_of(row: Row) -> str:
+def _name_of(row: Row, frame: TimelineFrame) -> str:
     if row.kind is RowKind.LABELS:
         return QCoreApplication.translate("mien", "human labels")
-    return QCoreApplication.translate("mien", "Face {number}").format(number=row.face_id)
+    return face_title(row.face_id, frame.notes)
 
 
 def _background() -> QColor:
@@ -278,11 +288,14 @@ def _timeline_colours(expressions: Sequence[str]) -> TimelineColours:
     """The colours of the current theme."""
     colours = theme.current()
     background = _pixel(_background())
+    labels = [colours.expression(label) for label in expressions]
     return TimelineColours(
         background,
         _pixel(colours.colour("track")),
         _pixel(colours.colour("dim")),
-        np.array([_pixel(colours.expression(label)) for label in expressions], np.uint32),
+        tuple(expressions),
+        np.array([_pixel(colour) for colour in labels], np.uint32),
+        np.array([packed(*shade(colour.red(), colour.green(), colour.blue())) for colour in labels], np.uint32),
         ramp(background, _pixel(colours.colour("present")), 0.3),
         ramp(background, _pixel(colours.colour("below")), 0.0),
         ramp(background, _pixel(colours.colour("hatch")), 0.0),

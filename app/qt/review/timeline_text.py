@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from app.overlay.overlay import LOW_QUALITY_TEXT, REJECT_TEXT
-from app.qt.review.timeline_painter import label_text
+from app.overlay.words import LOW_QUALITY_TEXT, REJECT_TEXT
+from app.qt.review.timeline_painter import face_title, label_text
 from app.qt.translation import expression_name, translated
 from app.review.face_timeline import FaceBuckets, FaceState
 from app.review.notes import Notes
@@ -34,8 +34,9 @@ def tooltip_text(session: Session, notes: Notes, row: Row | None, line: float, t
         lines.append(QCoreApplication.translate("mien", "excluded"))
     if row is None:
         near = [marker.text for marker in notes.markers if abs(marker.time_s - time_s) < session.duration_s / 200]
-        return "\n".join([*lines, *filter(None, near)])
-    lines[0] += " · " + QCoreApplication.translate("mien", "Face {number}").format(number=row.face_id)
+        during = [event.code for event in notes.events if event.start_s <= time_s < event.end_s]
+        return "\n".join([*lines, *during, *filter(None, near)])
+    lines[0] += " · " + face_title(row.face_id, notes)
     position = session.position_at(time_s)
     edges = np.array([position, position + 1], np.int64)
     if row.kind is RowKind.LABELS:
@@ -94,7 +95,9 @@ class RangeText:
     model: str
 
 
-def range_text(session: Session, face_id: int | None, start_s: float | None, end_s: float | None) -> RangeText:
+def range_text(
+    session: Session, notes: Notes, face_id: int | None, start_s: float | None, end_s: float | None
+) -> RangeText:
     """Describe the range for the selected face; None: no such end is marked yet, or no face is selected."""
     start, end = (None if time_s is None else clock_text(time_s, session.duration_s, 2) for time_s in (start_s, end_s))
     translate = QCoreApplication.translate
@@ -107,7 +110,7 @@ def range_text(session: Session, face_id: int | None, start_s: float | None, end
     if face_id is None:
         text = translate("mien", "{start} – {end}, no face selected").format(start=start, end=end)
         return RangeText(text, "")
-    text = translate("mien", "Face {number}, {start} – {end}").format(number=face_id, start=start, end=end)
+    text = f"{face_title(face_id, notes)}, {start} – {end}"
     return RangeText(text, _model_text(session, face_id, start_s, end_s))
 
 

@@ -13,7 +13,7 @@ from app.qt.review.timeline_painter import TimelineFrame, TimelinePainter
 from app.qt.review.timeline_text import tooltip_text
 from app.review.face_timeline import FaceTimeline
 from app.review.session import Session
-from app.review.timeline_layout import Row, is_short, layout_rows, unit_order, visible_faces
+from app.review.timeline_layout import Row, by_person, is_short, layout_rows, unit_order, visible_faces
 
 #: Minimum height of the rows in em.
 _MIN_ROWS_EM: Final = 5.0
@@ -102,7 +102,7 @@ class TimelineView(TimeAxisView):
         session = self._session
         labelled = {label.face_id for label in self._notes.labels}
         units = len(unit_order(session.header)) if session is not None and self._with_units else 0
-        self._rows = layout_rows(self._faces, self._selected, labelled, units, self.em())
+        self._rows = layout_rows(by_person(self._faces, self._notes), self._selected, labelled, units, self.em())
         super().lay_out()
 
     def content_px(self) -> int:
@@ -150,7 +150,7 @@ class TimelineView(TimeAxisView):
         if step is None or not self._faces:
             super().keyPressEvent(event)
             return
-        face_ids = [face.face_id for face in self._faces]
+        face_ids = [face.face_id for face in by_person(self._faces, self._notes)]
         place = face_ids.index(self._selected) + step if self._selected in face_ids else 0
         self.face_chosen.emit(face_ids[min(max(place, 0), len(face_ids) - 1)])
 

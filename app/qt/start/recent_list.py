@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QSizePolicy, QWidget
 
 from app.qt import theme
 from app.qt.background import Worker
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.page_parts import Card, text_label
-from app.review.recent import RecentSession, find_recent, read_recent
 from app.settings.preferences import MAX_SESSIONS
+
+if TYPE_CHECKING:
+    from app.review.recent import RecentSession
 
 #: Height of a row and of its thumbnail.
 _ROW_EM: Final = 3.4
 _PICTURE_EM: Final = 2.8
+#: Place of the first row, below title, search field and hint.
+_FIRST_ROW: Final = 3
 #: Shape of thumbnails, width to height.
 _ASPECT: Final = 16 / 9
 
-#: Folders opened before, and the folders of recordings and annotations.
-Places = tuple[tuple[Path, ...], tuple[Path, ...]]
+#: Milliseconds without a key after which a search begins.
+_SEARCH_MS: Final = 250
+#: Sessions among which a search looks.
+_SEARCHED: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Where to look for sessions, and for which."""
+
+    opened: tuple[Path, ...]  # folders opened before
+    roots: tuple[Path, ...]  # the folders of recordings and annotations
+    words: str = ""  # of the search
 
 
 class SessionRow(QAbstractButton):
@@ -98,19 +114,45 @@ class SessionRow(QAbstractButton):
         painter.end()
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The newest sessions found, and how many there are."""
+
+    sessions: tuple[RecentSession, ...] = ()
+    count: int = 0
+
+
 class RecentList(Card):
-    """Looks for sessions and reads them on a thread of its own; those read before are kept until they change."""
+    """Looks for sessions and reads them on a thread of its own; those read before are kept until they change.
+
+    With a search field, the sessions of the folders can be searched by name.
+    """
 
     #: A session folder (pathlib.Path) was chosen.
     chosen = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, searchable: bool = False) -> None:
         super().__init__(QCoreApplication.translate("mien", "Recent sessions"), parent)
+        self._request = _Request((), ())
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(self.tr("Search by name"))
+        self.search.setAccessibleName(self.tr("Search by name"))
+        self.search.setClearButtonEnabled(True)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_SEARCH_MS)
+        self._pause.timeout.connect(self._search)
+        self.search.textChanged.connect(lambda text: self._pause.start())
+        self.search.setVisible(searchable)
+        self.body.addWidget(self.search)
+        self._more = text_label("", "dim")
         self._empty = text_label(self.tr("None yet. Record in Live, or annotate a video."), "dim")
         self.body.addWidget(self._empty)
         self._rows: list[SessionRow] = []
-        self._worker: Worker[Places, tuple[RecentSession, ...]] = Worker(
-            "mien-recent", _Reader().read, self._show, lambda error: self._show(())
+        self.body.addWidget(self._more)
+        self._more.hide()
+        self._worker: Worker[_Request, _Found] = Worker(
+            "mien-recent", _Reader().read, self._show, lambda error: self._show(_Found())
         )
 
     @property
@@ -120,22 +162,39 @@ class RecentList(Card):
 
     def look(self, opened: tuple[Path, ...], roots: tuple[Path, ...]) -> None:
         """List the sessions of these places soon; see `app.review.recent.find_recent`."""
-        self._worker.submit((opened, roots))
+        self._request = _Request(opened, roots, self.search.text())
+        self._worker.submit(self._request)
 
     def shutdown(self) -> None:
         """End the thread."""
+        self._pause.stop()
         self._worker.close()
 
-    def _show(self, sessions: tuple[RecentSession, ...]) -> None:
-        for row in self._rows:
+    def _search(self) -> None:
+        self.look(self._request.opened, self._request.roots)
+
+    def _show(self, found: _Found) -> None:
+        """List the sessions; the rows of those that have not changed stay, with their focus."""
+        before = {row.session: row for row in self._rows}  # sessions are compared by identity
+        self._rows = [before.pop(session) if session in before else self._row(session) for session in found.sessions]
+        for row in before.values():
             row.setParent(None)
             row.deleteLater()
-        self._rows = [SessionRow(session) for session in sessions]
+        for place, row in enumerate(self._rows):
+            if self.body.indexOf(row) != _FIRST_ROW + place:
+                self.body.insertWidget(_FIRST_ROW + place, row)
+                row.show()
         self._empty.setVisible(not self._rows)
-        for row in self._rows:
-            row.clicked.connect(self._choose(row.session.folder))
-            self.body.addWidget(row)
-            row.show()
+        none = self.tr("No session has this name.")
+        self._empty.setText(none if self._request.words else self.tr("None yet. Record in Live, or annotate a video."))
+        more = found.count - len(found.sessions)
+        self._more.setText(self.tr("{count} older ones: search for a name").format(count=more))
+        self._more.setVisible(more > 0 and not self.search.isHidden())
+
+    def _row(self, session: RecentSession) -> SessionRow:
+        row = SessionRow(session)
+        row.clicked.connect(self._choose(session.folder))
+        return row
 
     def _choose(self, folder: Path) -> Callable[[], None]:
         return lambda: self.chosen.emit(folder)
@@ -147,17 +206,27 @@ class _Reader:
     def __init__(self) -> None:
         self._known: dict[Path, RecentSession] = {}
 
-    def read(self, places: Places) -> tuple[RecentSession, ...]:
-        opened, roots = places
-        folders = find_recent(opened, roots, MAX_SESSIONS)
-        self._known = {folder: self._one(folder) for folder in folders}
-        return tuple(self._known.values())
+    def read(self, request: _Request) -> _Found:
+        from app.review.recent import find_recent, matching  # the video library, once the window is painted
+
+        folders = matching(find_recent(request.opened, request.roots, _SEARCHED), request.words)
+        self._known |= {folder: self._one(folder) for folder in folders[:MAX_SESSIONS]}
+        return _Found(tuple(self._known[folder] for folder in folders[:MAX_SESSIONS]), len(folders))
 
     def _one(self, folder: Path) -> RecentSession:
+        """The session as read before, unless it has changed."""
         before = self._known.get(folder)
         if before is not None and before.completed and _changed_s(folder) == before.changed_s:
             return before
-        return read_recent(folder)
+        from app.review.recent import read_recent
+
+        now = read_recent(folder)
+        return before if before is not None and _facts(before) == _facts(now) else now
+
+
+def _facts(session: RecentSession) -> tuple[object, ...]:
+    """All that is shown of a session but its thumbnail, which depends on it."""
+    return session.changed_s, session.completed, session.duration_s, session.faces, session.assessed
 
 
 def _changed_s(folder: Path) -> float | None:

@@ -9,8 +9,8 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.overlay.overlay import DISCLAIMER
-from app.qt.about.about_page import intended_use
+from app.overlay.disclaimer import DISCLAIMER
+from app.qt.about.intended_use import intended_use
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone
 from app.qt.start.recent_list import RecentList
@@ -87,6 +87,7 @@ class StartPage(Page):
         self._notice = FirstNotice()
         self._notice.read.connect(lambda: self._store.change(notice_read=True))
         self._recent = RecentList()
+        self._looked = self._places()
         self._recent.chosen.connect(self._request_session)
         self._shown = False
         self._lay_out()
@@ -199,12 +200,17 @@ class StartPage(Page):
 
     def _follow(self) -> None:
         self._notice.setVisible(not self._store.now.notice_read)
-        if self._shown:
+        if self._shown and self._places() != self._looked:
             self._look()
 
-    def _look(self) -> None:
+    def _places(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """Folders of sessions opened before, and the folders of recordings and annotations."""
         now = self._store.now
-        self._recent.look(now.sessions, (now.recordings, now.annotations))
+        return now.sessions, (now.recordings, now.annotations)
+
+    def _look(self) -> None:
+        self._looked = self._places()
+        self._recent.look(*self._looked)
 
 
 def _privacy_line(text: str) -> QWidget:

@@ -13,10 +13,11 @@ from PySide6.QtCore import QEvent, QLineF, QPoint, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from app.overlay.unit_panel import CAPTION
+from app.overlay.words import CAPTION
 from app.qt import theme
 from app.qt.translation import translated
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
+from app.qt.widgets.patterns import hatch
 from app.session.rows import FaceRow, SessionHeader
 from engine.facs import UNIT_NAMES, unit_code
 
@@ -304,7 +305,11 @@ class ActionUnitPanel(DrawnPanel):
             form = self.tr("{unit}: {mean:.2f} ± {std:.2f}, present (above {threshold:.2f})")
         else:
             form = self.tr("{unit}: {mean:.2f} ± {std:.2f}, not present (up to {threshold:.2f})")
-        return form.format(unit=full_name(unit.number), mean=mean, std=std, threshold=unit.threshold)
+        numbers = form.format(unit=full_name(unit.number), mean=mean, std=std, threshold=unit.threshold)
+        if not self._row.intensity:
+            return numbers
+        graded = self.tr("intensity {value:.1f} of 5").format(value=self._row.intensity[unit.index])
+        return f"{numbers}; {graded}"
 
     def _tip(self, unit: _Unit) -> str:
         kind = (

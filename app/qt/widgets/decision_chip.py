@@ -9,11 +9,12 @@ from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.overlay.overlay import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
+from app.overlay.words import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt import theme
 from app.qt.translation import expression_name, translated
-from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.patterns import expression_brush, hatch
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from engine.types import QualityReason, Route
 
@@ -48,6 +49,11 @@ class DecisionChip(DrawnPanel):
     def text(self) -> ChipText:
         """The content shown."""
         return self._text
+
+    @property
+    def percents(self) -> tuple[int, ...]:
+        """The number of each label, as the next repaint shows it."""
+        return self._percents
 
     def show_row(self, row: FaceRow | None) -> None:
         """Show the decision on a face; None before the first frame."""
@@ -143,10 +149,12 @@ class DecisionChip(DrawnPanel):
         left = box.left()
         for label, percent in self._text.parts:
             part = QRectF(left, box.top(), box.width() * percent / 100, box.height()) & box
-            colour = colours.expression(label)
+            colour = colours.expression(label).name()
             several = len(self._text.parts) > 1
-            lighter = colours.track if several else colour.name()
-            painter.fillRect(part, hatch(colour.name(), lighter, round(0.18 * em)) if several else colour)
+            painter.setBrushOrigin(box.topLeft())
+            painter.fillRect(
+                part, hatch(colour, colours.track, round(0.18 * em)) if several else expression_brush(label, em)
+            )
             left += part.width()
             painter.fillRect(QRectF(left - 1, box.top(), 2, box.height()), colours.colour("panel"))
 

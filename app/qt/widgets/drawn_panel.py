@@ -1,22 +1,18 @@
-"""Base of the painted panels: two layers, a focus frame, hatching."""
+"""Base of the painted panels: two layers, a focus frame."""
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from typing import Final
 from weakref import WeakSet
 
-import numpy as np
 from PySide6.QtCore import QEvent, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import (
-    QBrush,
     QColor,
     QFocusEvent,
     QFont,
     QHideEvent,
-    QImage,
     QPainter,
     QPaintEvent,
     QPen,
@@ -213,13 +209,3 @@ def bold(font: QFont, factor: float = 1.0) -> QFont:
     heavy.setBold(True)
     heavy.setPointSizeF(font.pointSizeF() * factor)
     return heavy
-
-
-@functools.lru_cache(maxsize=64)
-def hatch(colour: str, other: str, step_px: int) -> QBrush:
-    """Diagonal stripes, each ``step_px`` wide, in two colours (``#rrggbb``, or ``#00000000`` for none)."""
-    side = 2 * max(step_px, 1)
-    rows, columns = np.indices((side, side))
-    first, second = QColor(colour).rgba(), QColor(other).rgba()
-    pixels = np.where((rows + columns) % side < side // 2, first, second).astype(np.uint32)
-    return QBrush(QImage(pixels.tobytes(), side, side, 4 * side, QImage.Format.Format_ARGB32).copy())

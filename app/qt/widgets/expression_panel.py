@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.translation import expression_name
 from app.qt.widgets.decision_chip import percent_tip
-from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
+from app.qt.widgets.patterns import expression_brush, hatch
 from app.qt.widgets.uncertainty_view import UncertaintyView
 from app.session.rows import FaceRow, SessionHeader
 from app.settings.limits import Limits
@@ -52,6 +53,7 @@ class DistributionBars(DrawnPanel):
             )
         )
         self._values: tuple[int, ...] = ()
+        self._percents: tuple[int, ...] = ()  # rounded as everywhere else, not from the steps of the bars
         self._ticks: tuple[int, ...] = ()  # of the single frame; empty if it is not known
         self._labels: tuple[str, ...] = ()
         self._numbers: dict[int, QStaticText] = {}
@@ -60,13 +62,19 @@ class DistributionBars(DrawnPanel):
     def show_row(self, row: FaceRow | None) -> None:
         """Show the steady probabilities of a face, or empty bars if it has none."""
         values = () if row is None else tuple(round(_STEPS * value) for value in row.shown().probabilities)
+        percents = () if row is None else tuple(round(100 * value) for value in row.shown().probabilities)
         ticks = () if row is None or not values else tuple(round(_STEPS * value) for value in row.probabilities)
         labels = row.labels if row is not None and values else ()
         static = labels != self._labels or bool(values) != bool(self._values)
-        if values != self._values or ticks != self._ticks or static:
-            self._values, self._ticks, self._labels = values, ticks, labels
+        if (values, percents, ticks) != (self._values, self._percents, self._ticks) or static:
+            self._values, self._percents, self._ticks, self._labels = values, percents, ticks, labels
             self.redraw(static)
             self._describe()
+
+    @property
+    def percents(self) -> tuple[int, ...]:
+        """The numbers shown, in the order of EXPRESSIONS; empty without an estimate."""
+        return self._percents
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Eight lines."""
@@ -104,14 +112,15 @@ class DistributionBars(DrawnPanel):
         colours, em = theme.current(), theme.em(self)
         several, beside = len(self._labels) > 1, self._names_beside()
         painter.setPen(colours.colour("text"))
-        for label, value, full in zip(EXPRESSIONS, self._values, self._full, strict=False):
+        for label, value, percent, full in zip(EXPRESSIONS, self._values, self._percents, self._full, strict=False):
             colour = colours.expression(label)
             bar = QRectF(full.left(), full.top(), full.width() * value / _STEPS, full.height())
             if several and label in self._labels:
                 painter.fillRect(bar, hatch(colour.name(), colours.track, round(0.18 * em)))
             else:
-                painter.fillRect(bar, colour)
-            number = self._number(round(100 * value / _STEPS))
+                painter.setBrushOrigin(full.topLeft())
+                painter.fillRect(bar, expression_brush(label, em))
+            number = self._number(percent)
             size = number.size()
             right, middle = (
                 (full.right() + 3.0 * em, full.center().y()) if beside else (full.right(), full.top() - 0.55 * em)

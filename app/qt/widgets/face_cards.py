@@ -107,13 +107,16 @@ class FaceCard(QFrame):
         layout.addWidget(self.head)
         layout.addWidget(self.chip)
 
-    def show_face(self, face_id: int | None, row: FaceRow | None, picture: UInt8 | None, followed: bool) -> None:
+    def show_face(
+        self, face_id: int | None, row: FaceRow | None, picture: UInt8 | None, followed: bool, own_name: str = ""
+    ) -> None:
         """Show a face; ``row`` None: out of view; ``face_id`` None: there is no face, as ``row`` says."""
         if (face_id, followed) != (self.face_id, self._followed):
             self.face_id, self._followed = face_id, followed
             self.update()
         self.head.show()
         name = self.tr("No face") if face_id is None else self.tr("Face {id}").format(id=face_id)
+        name = f"{own_name} · {name}" if own_name else name
         pose = self.tr("out of view") if face_id is not None and row is None else pose_text(row)
         self.head.show_face(name, pose, picture)
         self.chip.setVisible(row is not None or face_id is None)
@@ -155,6 +158,7 @@ class FaceCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cards: list[FaceCard] = []
+        self._names: dict[int, str] = {}
         self._heights: tuple[int, ...] = ()  # that the texts of the cards shown need
         self._needed_s = [0.0]  # time at which each further card was needed last
         self._layout = QVBoxLayout(self)
@@ -163,6 +167,10 @@ class FaceCards(QWidget):
         self.setAccessibleName(self.tr("Faces"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.show_faces((), None, {})
+
+    def set_names(self, names: Mapping[int, str]) -> None:
+        """Show names beside the numbers of faces, by face id; for the next frame."""
+        self._names = dict(names)
 
     @property
     def cards(self) -> tuple[FaceCard, ...]:
@@ -185,7 +193,8 @@ class FaceCards(QWidget):
         self._show_cards(len(entries))
         for card, (face_id, row) in zip(self._cards, entries, strict=False):
             picture = None if face_id is None else pictures.get(face_id)
-            card.show_face(face_id, row, picture, face_id is not None and face_id == followed)
+            is_followed = face_id is not None and face_id == followed
+            card.show_face(face_id, row, picture, is_followed, "" if face_id is None else self._names.get(face_id, ""))
         for card in self._cards[len(entries) :]:
             card.keep_place()
         if self._needed_heights() != self._heights:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.qt import theme
 from app.qt.translation import translated
 from app.qt.widgets.expression_panel import ExpressionPanel
@@ -54,6 +54,10 @@ class FaceColumn(QWidget):
         self.expression.set_header(header)
         self.map.set_header(header)
         self.forget()
+
+    def set_names(self, names: Mapping[int, str]) -> None:
+        """Show names beside the numbers of faces, by face id; for the next frame."""
+        self.cards.set_names(names)
 
     def set_limits(self, limits: Limits) -> None:
         """Move the marks of the limits."""

@@ -39,17 +39,26 @@ class Page(QWidget):
     def shutdown(self) -> None:
         """Called once when the window closes: end all threads and timers."""
 
-    def make_action(self, text: str, keys: str, slot: Callable[[], None], tip: str = "") -> QAction:
-        """Add an action: ``text`` translated, ``keys`` such as "Space" or "Ctrl+O" ("" for none)."""
+    def make_action(self, text: str, keys: str, slot: Callable[[], None] | None = None, tip: str = "") -> QAction:
+        """Add an action: translated text, keys such as "Space" or "Ctrl+O" ("" for none), and its command."""
         action = QAction(text, self)
         if keys:
             action.setShortcut(QKeySequence(keys))
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         native = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         action.setToolTip(f"{tip or text} ({native})" if keys else tip or text)
-        action.triggered.connect(lambda checked=False: slot())
+        if slot is not None:
+            action.triggered.connect(lambda checked=False: slot())
         self.addAction(action)
         return action
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredPage:
+    """A page that the window creates once it is painted, or when the page is needed before."""
+
+    title: str  # as `Page.page_title`
+    create: Callable[[], Page]
 
 
 def key_text(action: QAction) -> str:

@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.qt import theme
 from app.qt.translation import expression_name
 from app.qt.widgets.disclosure import Disclosure
-from app.qt.widgets.drawn_panel import DrawnPanel, bold, hatch
+from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.page_parts import GrowingLabel
+from app.qt.widgets.patterns import hatch
 from app.session.rows import LOW_QUALITY, NO_FACE, FaceRow
 from app.settings.limits import Limits
 from engine.types import Route
@@ -24,6 +25,8 @@ from engine.types import Route
 _STEPS: Final = 40
 #: Uncertainty, in multiples of the limit, at the right end of the zone of competing labels.
 _FULL: Final = 2.0
+#: How much wider than its zone a name may be, in em; names are shorter than that together.
+_NAME_BEYOND: Final = 0.7
 
 
 class Zone(IntEnum):
@@ -104,9 +107,13 @@ class ZoneStrip(DrawnPanel):
             font = bold(self.font()) if active else self.font()
             painter.setFont(font)
             painter.setPen(colours.colour("text" if active else "dim"))
-            above = QRectF(box.left(), 0, box.width(), 1.3 * em)
-            shown = QFontMetricsF(font).elidedText(name, Qt.TextElideMode.ElideRight, box.width())
-            painter.drawText(above, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignHCenter, shown)
+            metrics = QFontMetricsF(font)
+            shown = metrics.elidedText(name, Qt.TextElideMode.ElideRight, box.width() + _NAME_BEYOND * em)
+            wide = metrics.horizontalAdvance(shown)
+            left, right = self._box(Zone.CLEAR).left(), self._box(Zone.UNLIKE).right()
+            x = min(max(box.center().x() - wide / 2, left), right - wide)  # over its zone, within the strip
+            above = QRectF(x, 0, wide + 1, 1.3 * em)
+            painter.drawText(above, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
             painter.fillRect(box, _fill(zone, active, round(0.18 * em)))
 
     def draw_dynamic(self, painter: QPainter) -> None:

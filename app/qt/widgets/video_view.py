@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.overlay.region import WHOLE, Region, around
+from app.overlay.region import WHOLE, Box, Region, around
 from app.qt import theme
 from engine.types import UInt8
 
@@ -85,8 +85,8 @@ class VideoView(QWidget):
             self.setCursor(Qt.CursorShape.OpenHandCursor if region != WHOLE else Qt.CursorShape.ArrowCursor)
             self.region_changed.emit(region)
 
-    def toggle_zoom(self, box: tuple[float, float, float, float] | None) -> None:
-        """Zoom to a box (left, top, right, bottom in shares of the image; None = its middle), or show all again."""
+    def toggle_zoom(self, box: Box | None) -> None:
+        """Zoom to a box (None = the middle), or show all again."""
         self.show_region(around(box or (0.0, 0.0, 1.0, 1.0), _KEY_SHARE) if self._region == WHOLE else WHOLE)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)

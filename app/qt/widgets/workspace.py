@@ -59,7 +59,7 @@ class Workspace(QWidget):
     def __init__(
         self,
         name: str,
-        picture: QWidget,
+        picture: Sequence[QWidget],
         side: Sequence[Panel],
         dock: Sequence[Panel],
         make_action: Callable[..., QAction],
@@ -70,7 +70,7 @@ class Workspace(QWidget):
 
         Args:
             name: of the page, for the stored sizes of the splitters.
-            picture: the view with its transport.
+            picture: the view, and its transport below.
             side: panels of the column at the right.
             dock: panels below the picture.
             make_action: as `app.qt.widgets.page.Page.make_action`.
@@ -91,7 +91,7 @@ class Workspace(QWidget):
         self._rows, self._columns = QSplitter(Qt.Orientation.Vertical), QSplitter(Qt.Orientation.Horizontal)
         self._rows.setObjectName(f"{name}-rows")  # the main window stores the state of named splitters
         self._columns.setObjectName(f"{name}-columns")
-        self._rows.addWidget(picture)
+        self._rows.addWidget(_stacked(picture))
         self._rows.addWidget(self.dock)
         self._columns.addWidget(self._rows)
         self._columns.addWidget(self.side)
@@ -102,7 +102,8 @@ class Workspace(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._columns)
-        self._chosen, self._narrow, self._settled, self._simple = layout, False, False, simple
+        self._chosen = self._followed = layout
+        self._narrow, self._settled, self._simple = False, False, simple
         self._make_actions(make_action)
         self.chooser = QComboBox()
         self.chooser.setAccessibleName(self.tr("Layout"))
@@ -137,6 +138,12 @@ class Workspace(QWidget):
             self.dock_action.setChecked(True)
             self._arrange()
             self._apply_sizes((self.width(), self.height()))
+
+    def follow(self, layout: WorkspaceLayout) -> None:
+        """Show the layout that another page has chosen; the same one again changes nothing."""
+        if layout is not self._followed:
+            self._followed = layout
+            self.choose(layout)
 
     def reveal(self, widget: QWidget) -> None:
         """Bring a panel to the front; a layout that does not have it is left for research."""
@@ -254,16 +261,28 @@ class Workspace(QWidget):
             action.setCheckable(True)
             group.addAction(action)
             self._layout_actions.append(action)
-        self.side_action = make(self.tr("Side panel"), "Ctrl+B", self._show_parts)
-        self.dock_action = make(self.tr("Lower panel"), "Ctrl+J", self._show_parts)
+        self.side_action = make(self.tr("Side panel"), "Ctrl+B")
+        self.dock_action = make(self.tr("Lower panel"), "Ctrl+J")
         for action in (self.side_action, self.dock_action):
             action.setCheckable(True)
             action.setChecked(True)
             action.toggled.connect(self._show_parts)
 
     def _choose_and_tell(self, layout: WorkspaceLayout) -> None:
+        self._followed = layout
         self.choose(layout)
         self.layout_chosen.emit(layout)
+
+
+def _stacked(parts: Sequence[QWidget]) -> QWidget:
+    """The parts of the picture, of which the first one grows."""
+    whole = QWidget()
+    column = QVBoxLayout(whole)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(2)
+    for place, part in enumerate(parts):
+        column.addWidget(part, 0 if place else 1)
+    return whole
 
 
 def _tabs(name: str) -> QTabWidget:

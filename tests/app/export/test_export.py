@@ -49,13 +49,13 @@ def rows_of(path):
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
-def test_the_table_is_the_models_with_two_more_columns(session, tmp_path):
+def test_the_table_is_the_models_with_three_more_columns(session, tmp_path):
     written = run(session, ExportChoice(("csv",)), tmp_path / "out")
     assert written == (tmp_path / "out" / "reviewed_faces.csv",)
     rows, model = rows_of(written[0]), rows_of(session.folder.csv)
-    assert [row[:-2] for row in rows] == model
-    assert rows[0][-2:] == ["human_label", "excluded"]
-    added = {(int(row[1]), row[4]): (row[-2], row[-1]) for row in rows[1:]}
+    assert [row[:-3] for row in rows] == model
+    assert rows[0][-3:] == ["human_label", "excluded", "person"]
+    added = {(int(row[1]), row[4]): (row[-3], row[-2]) for row in rows[1:]}
     assert added[0, ""] == ("", "0")
     assert [added[frame, "1"] for frame in (1, 2, 3, 4, 5, 6)] == [
         ("", "0"),

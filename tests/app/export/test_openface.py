@@ -8,8 +8,12 @@ import math
 import pytest
 
 from app.export.openface import INTENSITY_UNITS, PRESENCE_UNITS
+from app.review.notes import Notes
+from app.review.session import open_session
 from engine.facs import OPEN_UNITS
 from tests.app.export.conftest import csv_rows
+from tests.fakes.faces import fake_face
+from tests.fakes.sessions import write_session
 
 
 @pytest.fixture
@@ -78,3 +82,11 @@ def test_pandas_reads_missing_values_as_nan(write) -> None:
     frame = pandas.read_csv(write("openface") / "openface.csv")
     assert frame["AU12_r"].isna().sum() == 15
     assert frame.loc[frame["success"] == 1, "AU12_r"].notna().all()
+
+
+def test_the_intensity_is_the_models_own_where_it_grades_units(write, tmp_path) -> None:
+    face = fake_face(units=OPEN_UNITS, occurrence=(0.5,) * 18, graded=True)
+    write_session(tmp_path / "graded", [(face,)] * 2, au_intensity=True)
+    with open_session(tmp_path / "graded") as session:
+        row = csv_rows(write("openface", Notes(), session) / "openface.csv")[0]
+    assert row["AU12_r"] == "2.00"

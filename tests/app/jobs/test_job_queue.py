@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.jobs.job_file import SCHEMA, read_jobs, write_jobs
-from app.jobs.job_queue import ACTIVE, STOPPED, EngineChoice, Job, JobQueue, JobResult, JobState
+from app.jobs.job_queue import ACTIVE, STOPPED, EngineChoice, Job, JobPart, JobQueue, JobResult, JobState
 from engine.errors import OutputError, RuntimeStateError
 
 OUT = Path("results")
@@ -50,6 +51,7 @@ COMMANDS: tuple[Any, ...] = (
     lambda queue, job_id: queue.requeue(job_id),
     lambda queue, job_id: queue.requeue(job_id, afresh=True),
     lambda queue, job_id: queue.set_preset(job_id, "thorough"),
+    lambda queue, job_id: queue.set_part(job_id, JobPart(1.0, 2.0, 3)),
     lambda queue, job_id: queue.move(job_id, job_id - 2),
     lambda queue, job_id: queue.remove(job_id),
     lambda queue, job_id: queue.clear_done(),
@@ -205,6 +207,25 @@ def test_the_preset_cannot_change_after_the_start() -> None:
         queue.set_preset(1, "speed")
 
 
+def test_a_part_has_its_own_number_of_frames_and_cannot_change_after_the_start() -> None:
+    queue = queue_of("a.mp4")
+    whole = queue.jobs[0].totals
+    assert queue.set_part(1, JobPart(every=10)).total == math.ceil(max(count or 0 for count in whole.values()) / 10)
+    assert queue.set_part(1, JobPart(1.0, 2.5)).total is None
+    assert queue.set_preset(1, "speed").total is None
+    assert queue.set_part(1, JobPart()).total == whole["speed"]
+    queue.start(1, ENGINE)
+    queue.postpone(1, "disk full")
+    with pytest.raises(RuntimeStateError, match="resumes with the part that it started with"):
+        queue.set_part(1, JobPart(1.0))
+
+
+@pytest.mark.parametrize("values", [(2.0, 2.0), (-1.0, None), (0.0, None, 0)])
+def test_an_empty_part_is_refused(values: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        JobPart(*values)
+
+
 def test_clearing_keeps_unfinished_jobs() -> None:
     queue = queue_of("a.mp4", "b.mp4", "c.mp4")
     queue.start(1, ENGINE)
@@ -302,6 +323,7 @@ DAMAGED_JOBS: tuple[Any, ...] = (
     [job_item(extra=1)],
     [job_item(engine={"backend": None, "tracker": "guess", "threads": 1})],
     [job_item(engine={"backend": None})],
+    [job_item(part={"start_s": 5.0, "end_s": 1.0, "every": None})],
     [job_item(result={"frames": "ten", "faces": 1, "rows": 1})],
 )
 
@@ -317,7 +339,7 @@ DAMAGED_JOBS: tuple[Any, ...] = (
         "[" * 100_000,
         *(json.dumps({"schema": SCHEMA, "jobs": jobs}) for jobs in DAMAGED_JOBS),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_a_damaged_file_is_renamed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "jobs.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.annotate import JobControl
-from app.jobs.job_queue import EngineChoice, Job, JobState
+from app.jobs.job_queue import EngineChoice, Job, JobPart, JobState
 from app.jobs.job_run import JobExecutor, OutcomeKind, config_of
 from app.session.folder import SessionFolder, SessionState
 from engine.capture.source import FrameSource
@@ -52,6 +53,14 @@ def test_a_job_runs_with_its_engine_settings(tmp_path: Path) -> None:
     assert config.tracking.detect_every_s == 0.0
     executor.close()
     assert engines.pipeline.closed == 1
+
+
+def test_a_job_analyses_its_part(tmp_path: Path) -> None:
+    job = dataclasses.replace(job_in(tmp_path / "a", "thorough"), part=JobPart(1.0, 2.0, 2))
+    outcome = engines_of(FakePipeline()).run(job, SilentListener(), JobControl())
+    assert outcome.kind is OutcomeKind.FINISHED
+    frames = {int(row[1]) for row in table_of(tmp_path / "a")[1:]}
+    assert frames == {10, 12, 14, 16, 18}  # ten frames per second
 
 
 @pytest.mark.parametrize("preset", ["speed", "balanced"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from app.live.routing_history import HISTORY_S, RoutingHistory, with_decisions
+from app.live.routing_history import HISTORY_S, ExampleFace, RoutingHistory, with_decisions
 from engine.backends.contract import ExpressionCalibration
 from engine.config import RoutingConfig
 from engine.types import FaceQuality, FrameResult, QualityReason, Reason, Route, Uncertainty
@@ -106,3 +107,62 @@ def test_a_result_can_get_the_rerouted_decisions():
     changed = with_decisions(result(4), history.decisions())
     assert changed.faces[0].decision.route is Route.AMBIGUOUS
     assert with_decisions(result(4), {}).faces[0].decision.route is Route.ACCEPT
+
+
+def pictured(seconds: float, aleatoric=lambda place: 0.4) -> RoutingHistory:
+    """A history at ten frames per second with a new picture twice a second; its value is the number of the frame."""
+    history, pictures = RoutingHistory(RoutingConfig()), {}
+    for index in range(round(10 * seconds)):
+        if index % 5 == 0:
+            pictures = {1: np.full((4, 4, 3), index, np.uint8)}
+        history.add(result(index, aleatoric=aleatoric(index)), pictures)
+    return history
+
+
+def numbers(examples: tuple[ExampleFace, ...]) -> list[int]:
+    return [int(example.picture[0, 0, 0]) for example in examples]
+
+
+def test_examples_are_spread_from_clear_to_unclear():
+    history = pictured(10.0, lambda index: 1.0 - index / 100)
+    history.reroute(CALIBRATION)
+    shown = numbers(history.examples(5))  # later ones are clearer
+    assert (shown[0], shown[-1]) == (95, 0)
+    assert shown == sorted(shown, reverse=True)
+    assert max(abs(place - even) for place, even in zip(shown, (95, 71, 47, 24, 0), strict=True)) <= 5
+
+
+def test_examples_are_the_same_while_limits_move_and_only_their_decisions_change():
+    history = pictured(10.0, lambda index: index / 100)
+    history.reroute(CALIBRATION)
+    before = history.examples(5)
+    assert {example.decision.route for example in before} == {Route.ACCEPT}
+    history.reroute(dataclasses.replace(CALIBRATION, aleatoric_limit=0.5))
+    after = history.examples(5)
+    assert numbers(after) == numbers(before)
+    assert [example.decision.route for example in after][0] is Route.ACCEPT
+    assert [example.decision.route for example in after][-1] is Route.AMBIGUOUS
+
+
+def test_examples_are_renewed_after_a_few_seconds_and_never_older_than_the_history():
+    history = pictured(10.0)
+    first = numbers(history.examples(3))
+    history.add(result(101), {1: np.full((4, 4, 3), 101, np.uint8)})
+    assert numbers(history.examples(3)) == first
+    for index in range(102, 160):
+        history.add(result(index), {1: np.full((4, 4, 3), index, np.uint8)})
+    assert numbers(history.examples(3)) != first
+    for index in range(500, 520):
+        history.add(result(index), {})
+    assert history.examples(3) == ()
+
+
+def test_pictures_can_be_forgotten_without_the_shares():
+    history = pictured(3.0)
+    history.forget_pictures()
+    assert history.examples(3) == ()
+    assert history.shares().known
+
+
+def test_without_pictures_there_are_no_examples():
+    assert filled(result(0), result(1)).examples(3) == ()

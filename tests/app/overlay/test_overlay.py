@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.overlay.overlay import DISCLAIMER, Overlay, OverlayParts, present
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import Overlay, OverlayParts, present
 from app.overlay.palette import BAR_PRESENT, EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
 from app.overlay.region import MIN_SHARE, Region
+from app.overlay.words import ENGLISH, REJECT_TEXT, TEXTS, Words
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from engine.types import FaceQuality, FaceResult, QualityReason, Reason, Route, UInt8
 from tests.fakes.faces import fake_face, fake_frame, fake_result
@@ -286,6 +288,17 @@ def test_zoom_and_pan_stay_inside_and_keep_the_point_under_the_pointer(
     if factor >= 1:
         before = Region(0.3, 0.3, 0.4).image_point(x, y)
         assert region.image_point(x, y) == pytest.approx(before)
+
+
+@pytest.mark.parametrize("decision", ["accept", "ambiguous", "reject", "low_quality"])
+def test_the_words_can_be_translated_and_are_drawn(decision: str) -> None:
+    words = Words(tuple((text, f"{text[:1]}öß".replace("{", "") + text) for text in TEXTS if "{" not in text))
+    header, (row, *_) = fake_header(), rows(decision)
+    english, other = np.zeros((360, 640, 3), np.uint8), np.zeros((360, 640, 3), np.uint8)
+    Overlay(header, OverlayParts(units=False, disclaimer=False)).draw(english, [row])
+    Overlay(header, OverlayParts(units=False, disclaimer=False, words=words)).draw(other, [row])
+    assert (english != other).any()
+    assert ENGLISH.of(REJECT_TEXT) == REJECT_TEXT
 
 
 def test_a_covered_part_changes_the_text_of_a_rejected_face(header: SessionHeader) -> None:

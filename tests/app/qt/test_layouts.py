@@ -83,3 +83,15 @@ def test_the_picture_has_three_fifths_of_a_window_of_1280x800(make: Make, until:
     assert shown_share(fixture.live.view, fixture.window) >= 0.6
     fixture.open_session(until, write_session(tmp_path))
     assert shown_share(fixture.review.desk.video, fixture.window) >= 0.45
+
+
+def test_a_layout_chosen_in_live_is_that_of_review_too(make: Make) -> None:
+    fixture = make()
+    live, review = fixture.live.workspace, fixture.review.desk.workspace
+    fixture.window.show_page("live")
+    live.chooser.setCurrentIndex(1)
+    live.chooser.activated.emit(1)
+    assert (live.chosen, review.chosen) == (WorkspaceLayout.RESEARCH, WorkspaceLayout.RESEARCH)
+    fixture.window.show_page("review")
+    review.actions_of_layout[2].trigger()
+    assert (live.chosen, review.chosen) == (WorkspaceLayout.PRESENTATION, WorkspaceLayout.PRESENTATION)

@@ -16,7 +16,7 @@ from app.qt.main_window import MainWindow
 from app.qt.navigation import NavigationButton
 from app.qt.preference_store import PreferenceStore
 from app.qt.widgets.notice_bar import Notice, Severity
-from app.qt.widgets.page import Page, ShortcutSheet
+from app.qt.widgets.page import DeferredPage, Page, ShortcutSheet
 from engine.errors import ThreadStuckError
 
 
@@ -138,7 +138,7 @@ def test_the_menu_of_the_page_contains_its_actions(window: MainWindow, pages: Pa
     window.show_page("live")
     assert titles() == ["File", "Live", "View", "Help"]
     shown = window.menuBar().actions()[1].menu()
-    assert tuple(shown.actions()) == pages["live"].acts  # type: ignore[attr-defined]  # PySide6 types menu() as object
+    assert tuple(shown.actions()) == pages["live"].acts  # PySide6 types menu() as object
     window.show_page("settings")
     assert titles() == ["File", "View", "Help"]
 
@@ -344,3 +344,85 @@ def test_the_rail_cuts_no_text_at_any_scale(qtbot: QtBot, scale: int) -> None:
         assert button.width() >= button.sizeHint().width()
         assert button.visibleRegion().boundingRect().width() >= button.sizeHint().width()
     window.close()
+
+
+class Deferred:
+    """Pages that log their creation."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def page(self, title: str) -> DeferredPage:
+        def create() -> Page:
+            self.made.append(title)
+            return FakePage(title)
+
+        return DeferredPage(title, create)
+
+
+@pytest.fixture
+def deferred(qtbot: QtBot, store: PreferenceStore) -> tuple[MainWindow, Deferred]:
+    deferred = Deferred()
+    titles = {"start": "Start", "live": "Live", "review": "Review", "settings": "Settings"}
+    window = MainWindow(store, {name: deferred.page(title) for name, title in titles.items()})
+    qtbot.addWidget(window)
+    return window, deferred
+
+
+def test_pages_are_created_once_the_window_is_painted_and_only_once(
+    deferred: tuple[MainWindow, Deferred], qtbot: QtBot
+) -> None:
+    window, made = deferred[0], deferred[1].made
+    at_painting: list[tuple[str, ...]] = []
+    window.painted.connect(lambda: at_painting.append(tuple(made)))
+    assert made == ["Start"]
+    assert [button.text() for button in buttons(window)] == ["Start", "Live", "Review", "Settings"]
+    window.show()
+    qtbot.waitUntil(lambda: len(made) == 4)
+    assert at_painting == [("Start",)]
+    window.create_pages()
+    window.show_page("live")
+    assert len(made) == 4
+
+
+def test_a_page_begins_its_work_when_the_window_is_painted(deferred: tuple[MainWindow, Deferred], qtbot: QtBot) -> None:
+    window = deferred[0]
+    start = window.page("start")
+    assert isinstance(start, FakePage)
+    assert start.log == []
+    window.show()
+    qtbot.waitUntil(lambda: start.log == ["enter"])
+
+
+def test_a_deferred_page_is_created_when_it_is_needed_before(
+    deferred: tuple[MainWindow, Deferred], store: PreferenceStore
+) -> None:
+    window, made = deferred[0], deferred[1].made
+    window.show_page("review")
+    assert made == ["Start", "Review"]
+    assert window.shown == "review"
+    assert len(window.shortcut_groups()) == 5
+    assert len(made) == 4
+
+
+def test_a_deferred_page_gets_the_stored_sizes_of_its_parts(qtbot: QtBot, store: PreferenceStore) -> None:
+    first = MainWindow(store, {"start": FakePage("Start"), "live": FakePage("Live")})
+    qtbot.addWidget(first)
+    first.show_page("live")
+    first.show()
+    first.page("live").splitter.setSizes([100, 300])
+    kept = first.page("live").splitter.sizes()
+    first.close()
+    second = MainWindow(store, {"start": FakePage("Start"), "live": DeferredPage("Live", lambda: FakePage("Live"))})
+    qtbot.addWidget(second)
+    second.show_page("live")
+    second.show()
+    assert second.page("live").splitter.sizes() == kept
+
+
+def test_a_window_that_is_closed_creates_no_more_pages(deferred: tuple[MainWindow, Deferred]) -> None:
+    window, made = deferred[0], deferred[1].made
+    window.show()
+    window.close()
+    QTest.qWait(20)
+    assert made == ["Start"]

@@ -21,7 +21,6 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
-from app.qt.start.start_page import StartPage
 from app.settings.preferences import PAGES, Preferences, load_preferences, save_preferences
 from engine.config import EngineConfig
 from engine.errors import ConfigError, ThreadStuckError
@@ -29,7 +28,7 @@ from engine.errors import ConfigError, ThreadStuckError
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
-    window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
+    window = program.Program(PreferenceStore(None), EngineConfig(), lambda: "0.9", tmp_path / "queue.json").window
     qtbot.addWidget(window)
     window.show()
     yield window
@@ -69,9 +68,11 @@ def test_requests_open_on_their_page(monkeypatch: pytest.MonkeyPatch, qtbot: QtB
     live = replace_method(monkeypatch, LivePage, "open_source")
     queued = replace_method(monkeypatch, AnnotatePage, "add")
     reviewed = replace_method(monkeypatch, ReviewPage, "open_path")
-    window = program.build_window(PreferenceStore(None), EngineConfig(), "0.9", tmp_path / "queue.json")
+    pages = program.Program(PreferenceStore(None), EngineConfig(), lambda: "0.9", tmp_path / "queue.json")
+    window = pages.window
     qtbot.addWidget(window)
-    start, annotate = window.findChild(StartPage), window.findChild(AnnotatePage)
+    start, annotate = pages.start, pages.annotate
+    window.create_pages()
     start.live_requested.emit("2")
     assert (live, window.shown) == (["2"], "live")
     start.annotate_requested.emit(("a.mp4", "b.mp4"))
@@ -81,9 +82,9 @@ def test_requests_open_on_their_page(monkeypatch: pytest.MonkeyPatch, qtbot: QtB
     session = tmp_path / "session"
     session.mkdir()
     (session / "journal.jsonl").write_text("x")
-    program.open_in(window, "demo")
+    pages.open_in("demo")
     assert (live[-1], window.shown) == ("demo", "live")
-    program.open_in(window, str(session))
+    pages.open_in(str(session))
     assert (reviewed[-1], window.shown) == (session, "review")
     window.close()
 
@@ -104,7 +105,7 @@ def closed(window: MainWindow) -> None:
 
 def test_settings_are_stored_except_those_of_the_run(no_loop: Path) -> None:
     save_preferences(no_loop, Preferences(threads=2, notice_read=True))
-    program.run_program(EngineConfig(), "0.9", None, "settings", backend="onnxruntime")
+    program.run_program(EngineConfig(), lambda: "0.9", None, "settings", backend="onnxruntime")
     kept = load_preferences(no_loop)
     assert (kept.backend, kept.threads, kept.page) == (None, 2, "settings")
     assert kept.window
@@ -119,7 +120,7 @@ def test_the_error_of_a_stuck_page_is_raised_at_the_end(no_loop: Path, monkeypat
 
     monkeypatch.setattr(LivePage, "shutdown", stuck)
     with pytest.raises(ThreadStuckError, match="mien-capture"):
-        program.run_program(EngineConfig(), "0.9")
+        program.run_program(EngineConfig(), lambda: "0.9", page="live")
 
 
 def test_without_a_display_the_error_names_the_remedy() -> None:
@@ -128,7 +129,7 @@ def test_without_a_display_the_error_names_the_remedy() -> None:
     code = (
         "from app.qt.program import run_program\n"
         "from engine.config import EngineConfig\n"
-        "run_program(EngineConfig(), '0')"
+        "run_program(EngineConfig(), lambda: '0')"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code],
@@ -169,3 +170,49 @@ def test_an_installed_translation_is_used(tmp_path: Path, monkeypatch: pytest.Mo
             translator.deleteLater()
     translation.use_language(application, "en")
     assert QCoreApplication.translate("StartPage", "Start") == "Start"
+
+
+#: Slow to import, and not needed for the first page: networks, video, tables, the command line, and the other pages.
+NOT_BEFORE_PAINTING = (
+    *(
+        "av",
+        "cv2",
+        "numpy",
+        "onnxruntime",
+        "ai_edge_litert",
+        "arro3",
+        "typer",
+        "rich",
+        "pydantic",
+        "importlib.metadata",
+    ),
+    *("engine.engine", "engine.backends.registry", "app.qt.bridge", "app.qt.live", "app.qt.annotate", "app.qt.review"),
+)
+PAINTED_PROGRAM = """
+import os, sys
+sys.argv = ["mien"]
+import app.qt.program as program
+def painted(*lines):
+    print(*sys.modules)
+    sys.stdout.flush()
+    os._exit(0)
+program.notify = painted
+from app.entry import main
+main()
+"""
+
+
+def test_the_window_is_painted_before_networks_videos_and_other_pages_are_imported(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", PAINTED_PROGRAM],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"MIEN_CONFIG": str(tmp_path / "desktop.json"), "QT_QPA_PLATFORM": "offscreen"},
+        cwd=Path(__file__).resolve().parents[3],
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    modules = set(finished.stdout.split())
+    assert "app.qt.start.start_page" in modules
+    assert [name for name in NOT_BEFORE_PAINTING if name in modules] == []

@@ -207,7 +207,7 @@ def test_a_restart_restores_page_position_splitters_theme_scale_and_limits(
     fixture.window.session_requested.emit(session)
     until(lambda: fixture.review.desk.session is not None)
     splitters = {one.objectName(): one for one in fixture.window.findChildren(QSplitter)}
-    assert len(splitters) == 4
+    assert len(splitters) == 6
     assert "" not in splitters, "splitters without a name are not restored"
     for place, splitter in enumerate(splitters.values()):
         splitter.setSizes([300 + 20 * place, 300])

@@ -6,26 +6,23 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QTabWidget, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.jobs import job_run
 from app.jobs.job_file import write_jobs
 from app.jobs.job_queue import EngineChoice, Job, JobResult, JobState
 from app.jobs.job_run import JobExecutor
-from app.qt import program
+from app.qt import bridge, program
 from app.qt.about.model_cards import ModelCardSheet, ModelsCard
-from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live import source_chooser
-from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.export_dialog import ExportDialog
-from app.qt.review.review_page import ReviewPage
 from app.qt.widgets.page import ShortcutSheet
 from app.qt.widgets.workspace import WorkspaceLayout
 from app.review.synthetic_session import write_synthetic_session
@@ -72,12 +69,12 @@ class WindowFixture:
         self.job_pipeline = FakePipeline()
         self.source_errors: list[Exception] = []  # raised by the next sources of Live
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(program, "LiveBridge", self._bridge)
-            patch.setattr(program, "JobExecutor", self._engines)
-            self.window: MainWindow = program.build_window(store, EngineConfig(), "0.9", folder / "queue.json")
-        self.live = self._page(LivePage)
-        self.annotate = self._page(AnnotatePage)
-        self.review = self._page(ReviewPage)
+            patch.setattr(bridge, "LiveBridge", self._bridge)
+            patch.setattr(job_run, "JobExecutor", self._engines)
+            pages = program.Program(store, EngineConfig(), lambda: "0.9", folder / "queue.json")
+            pages.window.create_pages()
+        self.window: MainWindow = pages.window
+        self.live, self.annotate, self.review = pages.live, pages.annotate, pages.review
 
     def run_live(self, until: Until) -> None:
         """Show Live with a running camera and a face in view."""
@@ -102,11 +99,6 @@ class WindowFixture:
         shown = self.live.bridge.shown
         running = self.live.bridge.state is LiveState.RUNNING
         return running and shown is not None and shown.rows[0].face_id is not None
-
-    def _page(self, kind: type[Any]) -> Any:
-        page = self.window.findChild(kind)
-        assert page is not None
-        return page
 
     def _bridge(self, config: EngineConfig, tracker: TrackerName, app_version: str) -> LiveBridge:
         return LiveBridge(

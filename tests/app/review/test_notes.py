@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from app.review.notes import (
     HUMAN_LABELS,
     UNCLEAR,
+    Event,
     Exclusion,
+    FaceName,
     HumanLabel,
     Marker,
     Notes,
@@ -57,6 +59,10 @@ def some(draw):
     for span in draw(st.lists(spans, max_size=4)):
         label = draw(st.sampled_from(["anger", "fear"]))
         notes = notes.with_label(HumanLabel(draw(st.integers(1, 2)), *span, label))
+    for span in draw(st.lists(spans, max_size=3)):
+        notes = notes.with_event(Event(*span, draw(st.sampled_from(["a", "b"]))))
+    for face_id in draw(st.lists(st.integers(1, 2), max_size=2)):
+        notes = notes.with_name(face_id, draw(st.sampled_from(["Ada", "Bo"])))
     return notes
 
 
@@ -113,6 +119,38 @@ def test_markers_are_sorted_and_unique():
     assert [each.text for each in notes.markers] == ["a", "b"]
 
 
+def test_names_are_one_per_face():
+    notes = Notes().with_name(2, " Bo ").with_name(1, "Ada").with_name(2, "Ada")
+    assert [(name.face_id, name.name) for name in notes.names] == [(1, "Ada"), (2, "Ada")]
+    assert (notes.name_of(1), notes.name_of(3), notes.name_of(None)) == ("Ada", "", "")
+    assert notes.with_name(1, "  ").names == notes.names[1:]
+    with pytest.raises(ValueError, match="two names"):
+        Notes(names=(FaceName(1, "Ada"), FaceName(1, "Bo")))
+    with pytest.raises(ValueError, match="blank"):
+        FaceName(1, " ")
+
+
+def test_events_of_one_code_merge():
+    notes = Notes()
+    for start_s, end_s, code in ((5.0, 6.0, "a"), (1.0, 3.0, "a"), (2.0, 4.0, "b"), (3.0, 3.5, "a")):
+        notes = notes.with_event(Event(start_s, end_s, code))
+    assert notes.events == (Event(1.0, 3.5, "a"), Event(2.0, 4.0, "b"), Event(5.0, 6.0, "a"))
+    assert notes.without_event(notes.events[1]).events == (notes.events[0], notes.events[2])
+    with pytest.raises(ValueError, match="blank"):
+        Event(0.0, 1.0, "")
+
+
+def test_both_windows_keep_their_names_and_events():
+    base = Notes().with_name(1, "Ada").with_event(Event(0.0, 1.0, "a"))
+    mine = base.with_name(1, "Eve").with_event(Event(2.0, 3.0, "a"))
+    theirs = base.with_name(1, "Bo").with_name(2, "Cy").without_event(base.events[0])
+    merged = merge_notes(base, mine, theirs)
+    assert [(name.face_id, name.name) for name in merged.names] == [(1, "Eve"), (2, "Cy")]
+    assert merged.events == (Event(2.0, 3.0, "a"),)
+    assert merge_notes(base, base.with_name(1, ""), theirs).name_of(1) == "Bo"
+    assert merge_notes(base, base.with_name(1, ""), base).names == ()
+
+
 def test_removing_restores_the_notes_and_ignores_missing_ones():
     marker, exclusion, label = Marker(1.0, "x"), Exclusion(1.0, 2.0), HumanLabel(1, 0.0, 1.0, "fear")
     full = Notes("Ada").with_marker(marker).with_exclusion(exclusion).with_label(label)
@@ -142,6 +180,7 @@ def test_invalid_notes_cannot_be_created(make):
 def some_notes():
     notes = Notes("Zoë").with_marker(Marker(1.25, 'says "hi",\nleaves'))
     notes = notes.with_exclusion(Exclusion(0.1, 0.7)).with_exclusion(Exclusion(2.0, 3.0))
+    notes = notes.with_name(3, "Åsa").with_event(Event(0.5, 1.5, "stimulus 1"))
     return notes.with_label(HumanLabel(3, 0.5, 1.5, "contempt")).with_label(HumanLabel(1, 0.5, 2.5, UNCLEAR))
 
 

@@ -8,12 +8,14 @@ from app.review.face_timeline import FaceBuckets, FaceState
 from app.review.timeline_pixels import TimelineColours, packed, ramp, runs, state_pixels, unit_pixels
 
 GROUND, GREY, INK = packed(255, 255, 255), packed(200, 200, 200), packed(90, 90, 90)
-RED, GREEN = packed(255, 0, 0), packed(0, 255, 0)
+RED, GREEN, DARK_GREEN = packed(255, 0, 0), packed(0, 255, 0), packed(0, 160, 0)
 COLOURS = TimelineColours(
     GROUND,
     GREY,
     INK,
+    ("neutral", "happiness"),
     np.array([RED, GREEN], np.uint32),
+    np.array([RED, DARK_GREEN], np.uint32),
     ramp(GROUND, packed(0, 0, 255), 0.3),
     ramp(GROUND, packed(0, 0, 100), 0.0),
     ramp(GROUND, packed(50, 50, 50), 0.0),
@@ -31,8 +33,17 @@ def colours_of(state: FaceState, label: int = -1, second: int = -1) -> set[int]:
     return set(pixels.flatten().tolist())
 
 
-def test_one_label_is_solid() -> None:
+def test_one_label_has_its_colour_and_its_pattern() -> None:
     assert colours_of(FaceState.ACCEPT, 0) == {RED}
+    assert colours_of(FaceState.ACCEPT, 1) == {GREEN, DARK_GREEN}
+
+
+def test_the_pattern_of_a_label_is_in_its_own_columns_only() -> None:
+    happy, neutral, absent = (FaceState.ACCEPT, 1, -1), (FaceState.ACCEPT, 0, -1), (FaceState.ABSENT, -1, -1)
+    pixels = state_pixels(buckets(*[neutral] * 12, *[happy] * 12, *[absent] * 12), COLOURS, 12, 0, 12)
+    assert set(pixels[:, :12].flatten().tolist()) == {RED}
+    assert set(pixels[:, 12:24].flatten().tolist()) == {GREEN, DARK_GREEN}
+    assert set(pixels[:, 24:].flatten().tolist()) == {GROUND}
 
 
 def test_two_labels_are_a_hatch_of_both() -> None:

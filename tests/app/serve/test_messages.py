@@ -43,6 +43,14 @@ def test_each_decision_follows_the_schema(decision, header, check_message) -> No
     assert check_message(message.json())["decision"] == decision
 
 
+def test_intensities_are_those_of_the_units_in_the_message(header, check_message) -> None:
+    (message,) = live_frame(header, fake_result(fake_frame(), fake_face(graded=True))).messages
+    checked = check_message(message.json())
+    assert set(checked["au_i"]) == set(checked["au"])
+    assert checked["au_i"] == {code: pytest.approx(4 * pair[0], abs=1e-5) for code, pair in checked["au"].items()}
+    assert live_frame(header, RESULTS["accept"]).messages[0].au_i == {}
+
+
 def test_an_invalid_message_is_refused_by_the_schema(header, check_message) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     (message,) = live_frame(header, RESULTS["reject"]).messages

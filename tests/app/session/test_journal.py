@@ -23,7 +23,7 @@ from app.session.journal import (
 from app.session.rows import rows_of
 from engine.errors import OutputError, Remedy
 from tests.fakes.engines import FakePipeline
-from tests.fakes.faces import fake_frame
+from tests.fakes.faces import fake_face, fake_frame, fake_result
 from tests.fakes.sessions import fake_header
 
 HEADER = fake_header(au_trusted=(1, 2, 12), settings={"tracker": "litert"})
@@ -70,6 +70,33 @@ def test_a_damaged_steady_estimate_is_an_error(path: Path, steady: object) -> No
     lines[place]["steady"] = steady
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(OutputError, match="steady"):
+        list(read_journal(path))
+
+
+@pytest.mark.parametrize("damage", [7, [], [[0.1]], [["x"] * 12], [[1e300] * 12], [[]]])
+def test_a_damaged_intensity_is_an_error(path: Path, damage: object) -> None:
+    header = fake_header(au_intensity=True)
+    sink = JournalSink(path, header)
+    sink.open()
+    sink.write(fake_result(fake_frame(), fake_face(graded=True)))
+    sink.close(completed=True)
+    (entry,) = read_journal(path)
+    (row,) = entry.rows
+    assert row.intensity == pytest.approx([4 * value for value in row.occurrence], abs=1e-5)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    next(line for line in lines if "rows" in line)["intensity"] = damage
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(OutputError, match="intensit"):
+        list(read_journal(path))
+
+
+def test_intensities_without_a_model_that_grades_are_an_error(path: Path) -> None:
+    write_frames(path, 2)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    frame = next(line for line in lines if "rows" in line and len(line["rows"]) == 2)
+    frame["intensity"] = [[1.0] * 12] * 2
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(OutputError, match="number of intensities"):
         list(read_journal(path))
 
 

@@ -21,6 +21,7 @@ from app.session.text_tables import safe_cell
 from engine.capture.source import path_text
 from engine.errors import OutputError
 from engine.facs import BP4D_UNITS, EXPRESSIONS, OPEN_UNITS
+from engine.types import Reason, Route
 from tests.fakes.engines import FakePipeline
 from tests.fakes.faces import fake_face, fake_frame, fake_result
 from tests.fakes.sessions import fake_header, write_journal
@@ -60,6 +61,21 @@ def test_the_columns_follow_the_units_of_the_model(tmp_path: Path) -> None:
     assert [name for name in seen if name.startswith("au_")] == names + [f"{name}_sd" for name in names]
     assert [seen[name] for name in names] == pytest.approx(occurrence)
     assert [empty[name] for name in names] == [None] * 18
+
+
+def test_intensities_are_the_last_columns_where_the_model_grades_them(tmp_path: Path) -> None:
+    header = dataclasses.replace(HEADER, au_intensity=True)
+    path = tmp_path / "journal.jsonl"
+    rejected = fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), (), track_id=2, graded=True)
+    write_journal(path, header, [fake_result(fake_frame(), fake_face(graded=True), rejected)])
+    write_tables(path, tmp_path / "faces.csv", tmp_path / "faces.parquet")
+    table = pq.read_table(tmp_path / "faces.parquet")
+    names = [f"au_{number}_i" for number in NUMBERS]
+    assert table.column_names[-len(names) :] == names
+    assert table.column_names[: -len(names)] == list(column_names(HEADER))
+    seen, empty = table.to_pylist()
+    assert [seen[name] for name in names] == pytest.approx([4 * seen[name[:-2]] for name in names], abs=1e-5)
+    assert [empty[name] for name in names] == [None] * len(names)
 
 
 def test_every_row_has_the_file_of_its_frame(tmp_path: Path) -> None:

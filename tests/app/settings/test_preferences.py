@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.settings.codes import EventCode
 from app.settings.limits import Limits
 from app.settings.preferences import (
     MAX_SESSIONS,
@@ -38,6 +39,7 @@ CHANGED = Preferences(
     limits=Limits(0.8, 0.9),
     preset="speed",
     coder="B",
+    codes=(EventCode("S", "stimulus", lasts=True),),
     layout="research",
     window="AAEC",
     splitters={"live-columns": "AAAA"},

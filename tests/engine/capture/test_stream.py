@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.capture import stream
+from engine.capture.redaction import redact_url
 from engine.capture.source import SourceKind
-from engine.capture.stream import StreamSource, redact_url
+from engine.capture.stream import StreamSource
 from engine.errors import SourceError
 from engine.types import UInt8
 

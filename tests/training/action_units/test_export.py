@@ -14,21 +14,23 @@ from engine.backends.contract import AUCalibration, read_contract
 from engine.errors import ConfigError
 from engine.facs import EXPRESSIONS
 from engine.tracking.face_models import sha256_of
-from tests.training.fakes.action_units import STAGE, TINY, UNITS, fake_unit_faces
+from tests.training.fakes.action_units import STAGE, TINY, UNITS, fake_labels, fake_unit_faces
 from tests.training.fakes.expression import fake_faces, quiet
 from training import CONFIGS
 from training.action_units.calibration import (
     TIE_CONFIRMS,
     TIE_CONTRADICTS,
     TIED_FACES,
+    WeakLabels,
     calibrate,
     expression_ties,
     fit_temperature,
     fit_thresholds,
     mean_occurrence,
+    threshold_curves,
     trusted_units,
 )
-from training.action_units.export import export_action_units, held_out_fold, write_model
+from training.action_units.export import calibrate_again, export_action_units, held_out_fold, write_model
 from training.action_units.exported import ExportedActionUnits, open_session, run_logits
 from training.action_units.features import load_action_units, network_input
 from training.action_units.fit import (
@@ -329,6 +331,34 @@ def test_thresholds_use_known_labels_and_are_one_half_without_both_labels() -> N
     faces = _judged(TWO, [True, True, True, True, True, False], [True, True, True, False, False, False])
     assert fit_thresholds(faces, p) == (pytest.approx((0.3 + 0.2) / 2),)
     assert fit_thresholds(replace(faces, occurs=np.ones((6, 1), bool)), p) == (0.5,)
+
+
+def test_the_curve_of_a_threshold_has_the_f1_of_both_kinds_of_labels() -> None:
+    faces = fake_labels(np.array([[True], [True], [False], [False]]))
+    p = np.array([[0.9], [0.4], [0.6], [0.1]], np.float32)
+    weak = WeakLabels(np.array([[0.8], [0.3]], np.float32), np.array([[0.9], [0.2]], np.float32), np.array([True]))
+    (curve,) = threshold_curves(faces, p, (0.7,), weak)
+    at = dict(zip(curve.limits, zip(curve.f1, curve.f1_weak, strict=True), strict=True))
+    assert at[0.05] == pytest.approx((2 * 2 / (4 + 2), 2 * 1.1 / (2 + 1.1)))
+    assert at[0.5] == pytest.approx((2 * 1 / (2 + 2), 2 * 0.9 / (1 + 1.1)))
+    assert (curve.unit, curve.threshold) == ("AU1", 0.7)
+    (without,) = threshold_curves(faces, p, (0.7,))
+    assert without.f1_weak == ()
+    untold = replace(weak, labelled=np.array([False]))
+    assert threshold_curves(faces, p, (0.7,), untold)[0].f1_weak == ()
+
+
+def test_calibration_again_returns_the_curves_and_keeps_the_weights(
+    exported: Path, split: UnitSplit, tmp_path: Path
+) -> None:
+    copy = tmp_path / "action_units.onnx"
+    for file in exported.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    curves = calibrate_again(copy, split, quiet)
+    calibration = read_contract(copy).calibration
+    assert calibration == read_contract(exported).calibration
+    assert tuple(curve.threshold for curve in curves) == calibration.thresholds
+    assert sha256_of(copy) == sha256_of(exported)
 
 
 def test_calibration_uses_the_exported_file(exported: Path, split: UnitSplit) -> None:

@@ -23,7 +23,7 @@ from training.action_units.model import UGNExport, UncertainGraphHead
 from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
 
-GRADED = replace(TINY, model=replace(TINY.model, links="softplus", self_noise=False, intensity=True))
+GRADED = replace(TINY, model=replace(TINY.model, links="softplus", self_noise=0.0, intensity=True))
 
 
 def graded_faces() -> UnitFaces:
@@ -135,3 +135,15 @@ def test_noise_on_a_units_own_loop_has_no_effect_without_self_noise() -> None:
     with torch.no_grad():
         assert torch.equal(head(features, noise).logits, head(features, silent).logits)
         assert not torch.equal(head(features, noise).logits, head(features, 0 * noise).logits)
+
+
+def test_a_share_of_the_noise_on_a_units_own_loop_is_that_share() -> None:
+    torch.manual_seed(0)
+    head = UncertainGraphHead(replace(GRADED.model, units=4, self_noise=0.25)).eval()
+    whole = UncertainGraphHead(replace(GRADED.model, units=4, self_noise=1.0)).eval()
+    whole.load_state_dict(head.state_dict())
+    features, noise = torch.rand(3, 4, 8), torch.randn(5, 2, 4, 4)
+    with torch.no_grad():
+        assert torch.equal(head(features, noise).logits, whole(features, noise * (1 - 0.75 * torch.eye(4))).logits)
+    with pytest.raises(ValueError, match="self_noise must be between 0 and 1"):
+        replace(GRADED.model, self_noise=2.0)

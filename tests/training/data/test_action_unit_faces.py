@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.fakes.action_units import fake_unit_faces
-from training.data.action_unit_faces import FOLDS, VALIDATION_SHARE, fold_of, is_validation, joined, split_people
+from training.data.action_unit_faces import (
+    FOLDS,
+    VALIDATION_SHARE,
+    fold_of,
+    is_validation,
+    joined,
+    split_people,
+    with_graded_repeated,
+)
 
 
 @given(st.text(max_size=20))
@@ -64,3 +72,25 @@ def test_only_sources_of_the_same_units_are_joined() -> None:
         joined([fake_unit_faces(people=1), fake_unit_faces(people=1, units=(12,))])
     with pytest.raises(ValueError, match="at least one data set"):
         joined([])
+
+
+def test_weak_labels_and_named_expressions_survive_joining_and_choosing() -> None:
+    one = fake_unit_faces(people=2)
+    weak = np.zeros(one.known.shape, bool)
+    weak[3] = True
+    two = replace(one, weak=weak, expressions=np.array(["happiness", ""] * 3))
+    both = joined([one, two])
+    assert np.array_equal(both.probable(), np.concatenate([np.zeros_like(weak), weak]))
+    assert both.named().tolist() == [""] * 6 + ["happiness", ""] * 3
+    last = both.where(np.array([9, 6]))
+    assert last.probable()[:, 0].tolist() == [True, False]
+    assert last.named().tolist() == ["", "happiness"]
+
+
+def test_faces_with_an_intensity_are_repeated_and_others_are_not() -> None:
+    faces = fake_unit_faces(people=2)
+    graded = np.full(faces.targets.shape, np.nan, np.float32)
+    graded[4, 1] = 2.0
+    found = with_graded_repeated(replace(faces, intensities=graded), 3)
+    assert found.people.tolist() == [*faces.people.tolist(), faces.people[4], faces.people[4]]
+    assert np.array_equal(with_graded_repeated(faces, 3).targets, faces.targets)

@@ -17,6 +17,7 @@ from training.evaluation.unit_reference import (
     UnitAgreement,
     agreeing_units,
     compare_with_reference,
+    lip_corner_travel,
     read_reference_faces,
     within_group_correlation,
 )
@@ -27,7 +28,7 @@ UNITS = (1, 2, 4, 6, 12, 25, 26)
 
 def faces_of(intensities: np.ndarray, clips: np.ndarray) -> ReferenceFaces:
     crops = np.zeros((len(clips), 96, 96), np.uint8)
-    return ReferenceFaces(UNITS, crops, intensities, intensities > 1, clips)
+    return ReferenceFaces(UNITS, crops, intensities, intensities > 1, clips, intensities[:, UNITS.index(12)])
 
 
 def test_an_offset_of_a_clip_does_not_count(tmp_path: Path) -> None:
@@ -64,6 +65,32 @@ def test_units_agree_from_a_correlation_beyond_chance_and_an_auroc_on() -> None:
     )
     report = ReferenceReport("m", "0", 3, 9, units, Figure(0.4, 0.3, 0.5, 9))
     assert agreeing_units(report) == {1: True, 2: False, 4: False, 12: False}
+
+
+def test_intensities_are_compared_within_clips_and_a_smile_with_the_corners_of_the_lips(tmp_path: Path) -> None:
+    network = ExportedActionUnits(brightness_model(tmp_path, UNITS))
+    theirs = np.random.default_rng(0).random((40, 7)) * 5
+    clips = np.repeat(["a", "b"], 20)
+    graded = (np.exp(theirs) + 100 * (clips == "b")[:, np.newaxis]).astype(np.float32)  # rises with theirs
+    ours = (theirs / 5).astype(np.float32)
+    report = compare_with_reference(network, faces_of(theirs, clips), ours, 20, graded)
+    assert report.lip_corners is not None
+    assert report.lip_corners.value == pytest.approx(1.0)
+    for unit in report.units:
+        assert unit.intensity_r is not None
+        assert 0.5 < unit.intensity_r.value < 1.0  # not linear
+    without = compare_with_reference(network, faces_of(theirs, clips), ours, 20)
+    assert without.lip_corners is None
+    assert without.units[0].intensity_r is None
+
+
+def test_corners_of_the_lips_that_rise_are_nearer_to_the_eyes() -> None:
+    mesh = np.zeros((468, 3), np.float32)
+    mesh[33, :2], mesh[263, :2], mesh[61, :2], mesh[291, :2] = (0, 0), (100, 0), (20, 80), (80, 80)
+    smiling = mesh.copy()
+    smiling[61, :2], smiling[291, :2] = (10, 70), (90, 70)
+    assert lip_corner_travel(smiling) > lip_corner_travel(mesh)
+    assert lip_corner_travel(2 * mesh) == pytest.approx(lip_corner_travel(mesh))
 
 
 def test_a_unit_that_the_model_lacks_leaves_the_mean_undefined(tmp_path: Path) -> None:

@@ -73,6 +73,23 @@ def test_set_depends_on_the_seed(tmp_path: Path) -> None:
     assert first["labels.csv"] != other["labels.csv"]
 
 
+def test_a_set_of_some_photographs_has_their_images_of_the_whole_set(tmp_path: Path) -> None:
+    whole = _make(tmp_path, "whole", 7)
+    some = tmp_path / "some"
+    make_au(tmp_path / "faces128", tmp_path / "face", some, MakeAuConfig(7, 0, photographs=2), 1, quiet)
+    rows, all_rows = read_labels(some / "labels.csv"), {row.image: row for row in read_labels(whole / "labels.csv")}
+    assert 2 <= len(rows) < 7
+    assert len({row.photograph for row in rows}) == 2
+    assert np.load(some / "points.npy").shape[0] == len(rows)
+    for row in rows:
+        assert row.photograph == all_rows[row.image].photograph
+        assert (some / "images" / row.image).read_bytes() == (whole / "images" / row.image).read_bytes()
+    with pytest.raises(OutputError, match="other settings"):
+        make_au(tmp_path / "faces128", tmp_path / "face", some, MakeAuConfig(7, 0), 1, quiet)
+    with pytest.raises(ValueError, match="photographs must be 0 or more"):
+        MakeAuConfig(photographs=-1)
+
+
 def test_larger_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
     small, large = _make(tmp_path, "small", 3), _make(tmp_path, "large", 7)
     for name, content in _content(small).items():

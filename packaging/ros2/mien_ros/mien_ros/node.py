@@ -16,7 +16,7 @@ from app.engine_cache import EngineCache
 from app.live.live_run import open_live_source
 from app.serve.config import ServeConfig
 from app.serve.service import LiveService
-from app.terminal import app_version
+from app.version import app_version
 from engine.config import for_live, read_toml
 from engine.errors import error_of
 from mien_ros.mapping import RosTypes

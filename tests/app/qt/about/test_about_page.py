@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.qt.about.about_page import AboutPage
 from app.qt.about.model_cards import ModelCardSheet, ModelsCard
 from app.system.licences import codecs, installed_packages

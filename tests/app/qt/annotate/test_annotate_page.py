@@ -14,11 +14,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QPushButton, QWidget
 
 from app.jobs.job_file import write_jobs
-from app.jobs.job_queue import Job, JobState
+from app.jobs.job_queue import Job, JobPart, JobState
 from app.jobs.job_run import JobExecutor
 from app.qt.annotate.annotate_page import AnnotatePage
 from app.qt.annotate.drop_area import DropVeil, EmptyQueue
-from app.qt.annotate.job_view import JobCommand
+from app.qt.annotate.job_view import JobCommand, choice_text
+from app.qt.annotate.part_dialog import PartDialog
 from app.qt.preference_store import PreferenceStore
 from app.qt.theme import ThemeName, apply_theme
 from app.qt.widgets.notice_bar import Notice, Severity
@@ -229,7 +230,17 @@ def test_the_menu_sets_the_preset_of_waiting_jobs(harness: PageHarness) -> None:
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
     texts = [one.text() for one in menu.actions() if one.text()]
-    assert texts == ["Retry", "Cancel", "Show folder", "Start again", "Remove", "Preset", "Move up", "Move down"]
+    assert texts == [
+        "Retry",
+        "Cancel",
+        "Show folder",
+        "Start again",
+        "Remove",
+        "Preset",
+        "Part of the video…",
+        "Move up",
+        "Move down",
+    ]
     entry = next(one for one in menu.actions() if one.text() == "Preset")
     presets = entry.menu()  # PySide6 6.7 deletes it with the entry
     assert isinstance(presets, QMenu)
@@ -237,6 +248,34 @@ def test_the_menu_sets_the_preset_of_waiting_jobs(harness: PageHarness) -> None:
     next(one for one in presets.actions() if one.text() == "Speed").trigger()
     assert [(job.preset, job.total) for job in page.runner.jobs] == [("speed", 12), ("balanced", 35)]
     menu.close()
+
+
+def test_the_part_of_waiting_jobs_can_be_chosen(harness: PageHarness) -> None:
+    page = harness.page((fake_job(1), fake_job(2, JobState.FAILED, fault="gone")))
+    part = next(action for action in page.page_actions() if action.text() == "Part of the video…")
+    page.list.selectAll()
+    assert part.isEnabled()
+    part.trigger()
+    dialog = page.findChild(PartDialog)
+    assert dialog is not None
+    dialog.start.setText("0:10")
+    dialog.end.setText("5")
+    dialog.accept()
+    assert dialog.isVisible()  # the end is before the start
+    assert "is empty" in dialog.fault.text()
+    dialog.end.setText("1:02:03.5")
+    dialog.step.setValue(3)
+    dialog.accept()
+    assert [job.part for job in page.runner.jobs] == [JobPart(10.0, 3723.5, 3), JobPart()]
+    assert choice_text(page.runner.jobs[0]) == "Balanced · 0:10 – 1:02:03.5 · 1 of 3 frames"
+    part.trigger()
+    again = page.findChildren(PartDialog)[-1]
+    assert (again.start.text(), again.end.text(), again.step.value()) == ("0:10", "1:02:03.5", 3)
+    for field in (again.start, again.end):
+        field.clear()
+    again.step.setValue(0)
+    again.accept()
+    assert page.runner.jobs[0].part == JobPart()
 
 
 def test_jobs_are_moved_up_and_down(harness: PageHarness, until: Until) -> None:

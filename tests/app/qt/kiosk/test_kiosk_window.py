@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QApplication
 
 from app.kiosk import CAMERA_NOTICE, MAX_NOTICE, MAX_TRIES, RECORDING_NOTICE, RETRY_S, SLOW_S, STUCK_S, KioskOptions
 from app.live.live_run import RenderedFrame
-from app.overlay.overlay import DISCLAIMER, OverlayParts
+from app.overlay.disclaimer import DISCLAIMER
+from app.overlay.overlay import OverlayParts
 from app.qt.application import make_application
 from app.qt.bridge import LiveBridge, LiveState
 from app.qt.kiosk import kiosk_window

@@ -170,6 +170,29 @@ def test_sliders_reach_the_engine_and_are_stored(running, until):
     until(lambda: "accepted" in running.page.limits.shares_text.text())
 
 
+def test_examples_follow_the_limits_also_while_paused_and_are_forgotten_with_blur(running, until):
+    page = running.page
+    page.workspace.reveal(page.limits)
+    until(lambda: page.limits.examples.texts and set(page.limits.examples.texts) != {"no label"})
+    running.press(page.pause_action)
+    until(lambda: running.bridge.state is LiveState.PAUSED)
+    page.limits.accept.setValue(0)
+    until(lambda: all(" or " in text for text in page.limits.examples.texts))
+    assert running.bridge.shares().ambiguous == 1
+    assert "100 % ambiguous" in page.limits.shares_text.text()
+    next(chip for chip in page.page_actions() if chip.text() == "Blur").trigger()
+    assert running.bridge.examples(3) == ()
+
+
+def test_no_rate_is_shown_unless_a_source_runs(running, until):
+    button = running.page._performance_button
+    until(lambda: button.text().split()[0].isdecimal())
+    running.press(running.page.pause_action)
+    until(lambda: button.text() == "– fps")
+    running.press(running.page.start_action)
+    assert button.text() == "– fps"
+
+
 def test_limits_of_the_settings_reach_the_current_run(running, until):
     running.store.change(limits=Limits(0.25, 0.8))
     until(lambda: running.page.limits.limits == Limits(0.25, 0.8))

@@ -17,17 +17,20 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QSplitter
 
 from app.qt.preference_store import PreferenceStore
+from app.qt.review.codes_dialog import CodesDialog
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.review.review_page import ReviewPage
-from app.qt.start.action_card import LinkButton
+from app.qt.start.recent_list import SessionRow
 from app.qt.widgets.notice_bar import Notice, Severity
 from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, write_notes
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
+from tests.fakes.sessions import labelled_face, write_session
 
 Until = Callable[[Callable[[], bool]], None]
 FPS = 10.0
@@ -118,12 +121,12 @@ def test_without_a_session_only_opening_one_is_enabled(page: ReviewPage) -> None
 def test_recent_sessions_can_be_opened(
     page: ReviewPage, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
 ) -> None:
+    store.change(recordings=tmp_path / "none", annotations=tmp_path / "none")
     store.remember_session(tmp_path / "gone")
     store.remember_session(folder)
     page.enter()
-    links = page.chooser.findChildren(LinkButton)
-    assert [link.text() for link in links] == ["session"]
-    links[0].click()
+    until(lambda: [row.text() for row in page.chooser.findChildren(SessionRow)] == ["session"])
+    page.chooser.findChildren(SessionRow)[0].click()
     until(lambda: page.desk.session is not None)
     assert page.desk.isVisible()
 
@@ -534,7 +537,7 @@ def test_every_action_has_a_text_a_unique_shortcut_and_a_tooltip_with_it(page: R
 
 def test_splitters_have_object_names_for_saving_their_state(page: ReviewPage) -> None:
     names = sorted(splitter.objectName() for splitter in page.findChildren(QSplitter))
-    assert names == ["review-columns", "review-rows"]
+    assert names == ["review-columns", "review-rows", "review-second-rows", "review-sessions"]
 
 
 def test_a_folder_that_fails_late_does_not_block_the_next_one(
@@ -722,3 +725,238 @@ def test_time_series_and_timeline_show_the_same_face_time_range_and_notes(opened
     assert desk.timeline.scale.span_s == pytest.approx(20.0)
     press(opened, "M")
     assert desk.series.axis.notes == desk.notes
+
+
+def test_the_summary_page_is_written_and_opened(qtbot, store: PreferenceStore, folder: Path, until: Until) -> None:
+    pages: list[Path] = []
+    shown = ReviewPage(store, open_clip=FakeClip, show_page=pages.append)
+    qtbot.addWidget(shown)
+    notices: list[Notice] = []
+    shown.noticed.connect(notices.append)
+    shown.show()
+    try:
+        shown.open_path(folder)
+        until(lambda: shown.desk.session is not None)
+        for _ in range(2):  # the second replaces the first
+            pages.clear()
+            press(shown, "Ctrl+P")
+            until(lambda: bool(pages))
+            assert pages == [folder / "review" / "summary.html"]
+            assert "ambiguous" in pages[0].read_text(encoding="utf-8")
+        assert [action.text for action in notices[-1].actions] == ["Open", "Show folder"]
+        (folder / "review" / "summary.html").unlink()
+        (folder / "review" / "summary.html").mkdir()
+        press(shown, "Ctrl+P")
+        until(lambda: notices[-1].severity is Severity.ERROR)
+    finally:
+        shown.shutdown()
+
+
+@pytest.fixture
+def named(
+    qtbot, store: PreferenceStore, folder: Path, until: Until
+) -> Iterator[tuple[ReviewPage, list[str | None], list[Notice]]]:
+    """A page with an open session, which takes names from a list, and its notices."""
+    names: list[str | None] = []
+    shown = ReviewPage(store, open_clip=FakeClip, ask_name=lambda parent, face_id, now, known: names.pop(0))
+    qtbot.addWidget(shown)
+    notices: list[Notice] = []
+    shown.noticed.connect(notices.append)
+    shown.resize(1080, 740)
+    shown.show()
+    shown.open_path(folder)
+    until(lambda: shown.desk.session is not None and shown.desk.shown is not None)
+    yield shown, names, notices
+    shown.shutdown()
+
+
+def test_a_face_gets_a_name_that_all_panels_show(named: tuple[ReviewPage, list[str | None], list[Notice]]) -> None:
+    page, names, _ = named
+    desk = page.desk
+    face_id = desk.timeline.selected
+    names += [" Ada ", None, ""]
+    press(page, "Shift+F")
+    assert desk.notes.name_of(face_id) == "Ada"
+    assert any(card.head.name == f"Ada · Face {face_id}" for card in desk.face_column.cards.cards)
+    desk.mark_range(1.0, 2.0)
+    assert desk.notes_panel.range_text.startswith(f"Ada · Face {face_id}")
+    press(page, "Shift+F")  # cancelled
+    assert desk.notes.name_of(face_id) == "Ada"
+    press(page, "Shift+F")  # an empty name removes it
+    assert desk.notes.names == ()
+    press(page, "Ctrl+Z")
+    assert desk.notes.name_of(face_id) == "Ada"
+
+
+def test_two_faces_in_one_frame_are_not_one_person(
+    named: tuple[ReviewPage, list[str | None], list[Notice]],
+) -> None:
+    page, names, notices = named
+    desk = page.desk
+    assert desk.session is not None
+    first, second = (face.face_id for face in desk.session.faces[:2])
+    shared = np.intersect1d(desk.session.faces[0].positions, desk.session.faces[1].positions)
+    assert len(shared)
+    names += ["Ada", "Ada", "Bo"]
+    desk.timeline.face_chosen.emit(first)
+    press(page, "Shift+F")
+    desk.timeline.face_chosen.emit(second)
+    press(page, "Shift+F")
+    assert desk.notes.name_of(second) == ""
+    assert "is in view together" in notices[-1].text
+    press(page, "Shift+F")
+    assert desk.notes.name_of(second) == "Bo"
+
+
+def test_codes_have_keys_that_mark_moments_and_stretches(opened: ReviewPage, store: PreferenceStore) -> None:
+    desk = opened.desk
+    press(opened, "Ctrl+K")
+    dialog = opened.findChild(CodesDialog)
+    assert dialog is not None
+    dialog.add.click()
+    dialog.accept()
+    assert dialog.isVisible()  # a code needs a name
+    assert dialog.fault.isVisible()
+    for row, (key, name) in enumerate((("s", "stimulus"), ("D", "blink"))):
+        if row:
+            dialog.add.click()
+        dialog.table.item(row, 0).setText(key)
+        dialog.table.item(row, 1).setText(name)
+    dialog.table.item(0, 2).setCheckState(Qt.CheckState.Checked)
+    dialog.accept()
+    stimulus, blink = desk.event_keys.codes
+    assert store.now.codes == (stimulus, blink) == (EventCode("S", "stimulus", True), EventCode("D", "blink"))
+    desk.go_to(3.0)
+    desk.event_keys.action_of(stimulus).trigger()
+    desk.go_to(1.0)
+    desk.event_keys.action_of(blink).trigger()
+    assert desk.event_keys.action_of(stimulus).isChecked()
+    assert desk.notes.markers == (Marker(1.0, "blink"),)
+    desk.event_keys.action_of(stimulus).trigger()  # ended before its start: the order does not matter
+    assert not desk.event_keys.action_of(stimulus).isChecked()
+    event = desk.notes.events[0]
+    assert (event.start_s, event.end_s, event.code) == (pytest.approx(1.0), pytest.approx(3.1), "stimulus")
+    press(opened, "Ctrl+Z")
+    assert desk.notes.events == ()
+    press(opened, "Ctrl+Shift+Z")
+    desk.notes_panel.notes.choose(event)
+    press(opened, "Del")
+    assert desk.notes.events == ()
+
+
+def test_a_key_of_review_cannot_be_a_code(opened: ReviewPage) -> None:
+    press(opened, "Ctrl+K")
+    dialog = opened.findChild(CodesDialog)
+    assert dialog is not None
+    dialog.add.click()
+    assert dialog.table.item(0, 0).text() == "C"  # A and B do something else
+    dialog.table.item(0, 0).setText("N")
+    dialog.table.item(0, 1).setText("nod")
+    dialog.accept()
+    assert "used by Review" in dialog.fault.text()
+    dialog.remove.click()
+    dialog.accept()
+    assert opened.desk.event_keys.codes == ()
+
+
+def test_the_labels_of_another_person_are_compared_with_mine(
+    qtbot, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
+) -> None:
+    with open_session(folder) as session:
+        face = session.faces[0]
+        first_s = float(session.times_s[face.first])
+    copy = SessionFolder(Path(shutil.copytree(folder, tmp_path / "copy")))
+    theirs = Notes("Bo").with_label(HumanLabel(face.face_id, first_s, first_s + 1.0, "anger"))
+    write_notes(copy, theirs.with_label(HumanLabel(face.face_id, first_s + 1.0, first_s + 2.0, "fear")))
+    answers = [(), (str(tmp_path),), (str(copy.notes),)]
+    page = ReviewPage(store, open_clip=FakeClip, ask_for_coder=lambda parent, title: answers.pop(0))
+    qtbot.addWidget(page)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
+    page.show()
+    try:
+        page.open_path(folder)
+        until(lambda: page.desk.session is not None and page.desk.shown is not None)
+        notices.clear()
+        press(page, "Ctrl+M")  # cancelled
+        assert not notices
+        press(page, "Ctrl+M")
+        assert "does not exist" in notices[-1].text
+        page.desk.timeline.face_chosen.emit(face.face_id)
+        page.desk.mark_range(first_s, first_s + 0.9)
+        press(page, "5")
+        press(page, "Ctrl+M")
+        box = page.desk.notes_panel.agreement
+        until(lambda: "Agreement with Bo" in box.text)
+        assert "10 frames labelled by both, identical in 10" in box.text
+        page.desk.mark_range(first_s + 1.0, first_s + 1.9)
+        press(page, "5")  # updated with every change
+        until(lambda: "20 frames labelled by both, identical in 10" in box.text)
+        assert "Cohen's kappa 0.00" in box.text
+    finally:
+        page.shutdown()
+
+
+@pytest.fixture
+def pair(
+    qtbot, store: PreferenceStore, folder: Path, until: Until, tmp_path: Path
+) -> Iterator[tuple[ReviewPage, list[Notice]]]:
+    """A page with two sessions side by side; the third that is asked for is none."""
+    second = write_session(tmp_path / "second", [(labelled_face(7, "anger"),)] * 100)
+    answers = [(), (str(tmp_path / "none"),), (str(second.path),)]
+    page = ReviewPage(store, open_clip=FakeClip, ask_for_session=lambda parent, title: answers.pop())
+    qtbot.addWidget(page)
+    notices: list[Notice] = []
+    page.noticed.connect(notices.append)
+    page.resize(1200, 740)
+    page.show()
+    page.open_path(folder)
+    until(lambda: page.desk.session is not None and page.desk.shown is not None)
+    page.desk.go_to(4.0)
+    press(page, "Ctrl+Shift+S")
+    until(lambda: page.companion.session is not None)
+    yield page, notices
+    page.shutdown()
+
+
+def test_a_second_session_moves_with_the_first(pair: tuple[ReviewPage, list[Notice]]) -> None:
+    page, _ = pair
+    desk, second = page.desk, page.companion
+    assert second.isVisible()
+    assert second.width() > 0.3 * page.width()
+    assert second.time_s == 0.0  # its start is beside the moment that was shown
+    desk.go_to(6.0)
+    assert second.time_s == pytest.approx(2.0)
+    second.series.seek_requested.emit(3.0)
+    assert position(page) == 70
+    assert second.time_s == pytest.approx(3.0)
+    second.link.setChecked(False)
+    desk.go_to(0.0)
+    assert second.time_s == pytest.approx(3.0)
+    second.timeline.seek_requested.emit(5.0)
+    assert position(page) == 0
+    second.link.setChecked(True)  # from now on 5 s beside 0 s
+    desk.go_to(1.0)
+    assert second.time_s == pytest.approx(6.0)
+    assert second.series.values_text() != ""
+
+
+def test_the_second_session_is_blurred_with_the_first_and_closed_with_it(
+    pair: tuple[ReviewPage, list[Notice]], until: Until
+) -> None:
+    page, notices = pair
+    seen = []
+    page.desk.overlay_changed.connect(seen.append)
+    blur = page.desk.overlay_actions[-1]
+    blur.setEnabled(True)  # which it is with a video
+    blur.trigger()
+    assert seen[-1].blur
+    notices.clear()
+    press(page, "Ctrl+Shift+S")  # no session there: the second one stays
+    until(lambda: bool(notices))
+    assert notices[-1].severity is Severity.ERROR
+    assert page.companion.session is not None
+    press(page, "Ctrl+Shift+S")  # cancelled
+    page.companion.close_requested.emit()
+    assert page.companion.session is None
+    assert not page.companion.isVisible()

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from app.qt.review.agreement_box import AgreementBox
+from app.qt.review.desk_actions import NoteActions
 from app.qt.review.review_panels import LabelButton, NoteList, NotesPanel
 from app.qt.theme import ThemeName, apply_theme
 from app.review.agreement import Agreement, KappaMissing
@@ -37,7 +38,10 @@ def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
         action.triggered.connect(lambda: triggered.append(text))
         return action
 
-    notes_panel = NotesPanel({label: make(label) for label in HUMAN_LABELS}, make("exclude"), make("remove"))
+    labels = {label: make(label) for label in HUMAN_LABELS}
+    exclude, remove, codes, compare = (make(text) for text in ("exclude", "remove", "codes", "compare"))
+    actions = (*labels.values(), exclude, remove, codes, compare)
+    notes_panel = NotesPanel(NoteActions(actions, labels, exclude, remove, codes, compare), QWidget())
     qtbot.addWidget(notes_panel)
     yield notes_panel
     owner.close()
@@ -170,10 +174,13 @@ def test_a_marker_can_be_renamed_and_a_label_cannot(notes: NoteList, until: Unti
 
 
 @pytest.fixture
-def box(qtbot) -> AgreementBox:
-    agreement_box = AgreementBox()
+def box(qtbot) -> Iterator[AgreementBox]:
+    owner = QWidget()
+    qtbot.addWidget(owner)
+    agreement_box = AgreementBox(QAction("compare", owner))
     qtbot.addWidget(agreement_box)
-    return agreement_box
+    yield agreement_box
+    owner.close()
 
 
 def test_agreement_shows_kappa_interval_counts_and_caveat(box: AgreementBox) -> None:

@@ -145,7 +145,7 @@ def test_the_values_are_those_of_the_frame_at_the_playhead(view: SeriesView, ses
 
 def test_units_of_values() -> None:
     assert value_text(HAPPY, 0.824) == "82 %"
-    assert value_text(SeriesLine(SeriesGroup.UNCERTAINTIES, 0), 1.234) == "1.23 nat"
+    assert value_text(SeriesLine(SeriesGroup.UNCERTAINTIES, 0), 1.234) == "1.23 nats"
     assert value_text(SeriesLine(SeriesGroup.UNCERTAINTIES, OOD_SCORE), 0.5) == "50 %"
     assert value_text(SeriesLine(SeriesGroup.POSE, 0), -12.4) == "-12°"
     assert value_text(HAPPY, float("nan")) == ""

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.overlay.overlay import DISCLAIMER
+from app.overlay.disclaimer import DISCLAIMER
 from app.qt.preference_store import PreferenceStore
 from app.qt.start.action_card import ActionCard, DropZone
 from app.qt.start.recent_list import SessionRow

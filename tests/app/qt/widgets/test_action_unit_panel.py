@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent, QImage
@@ -179,3 +181,11 @@ def test_without_a_session_there_are_no_units(panel: ActionUnitPanel, qtbot: QtB
     assert panel.present == ()
     assert panel.accessibleDescription() == "Action units: not assessed"
     assert not screenshot(panel).isNull()
+
+
+def test_the_tip_of_a_unit_has_its_intensity_where_the_model_grades_it(panel: ActionUnitPanel) -> None:
+    graded = dataclasses.replace(row(AU12=0.9), intensity=(2.34,) * len(OPEN_UNITS))
+    panel.show_row(graded)
+    assert "intensity 2.3 of 5" in tip_at(panel, panel.bar_box(1).center().toPoint())
+    panel.show_row(row(AU12=0.95))
+    assert "intensity" not in tip_at(panel, panel.bar_box(1).center().toPoint())

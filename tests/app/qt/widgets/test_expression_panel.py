@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.overlay.patterns import shade
 from app.qt import theme
 from app.qt.widgets.decision_chip import DecisionChip
 from app.qt.widgets.expression_panel import ExpressionPanel
@@ -289,3 +290,24 @@ def test_the_last_of_several_fast_rows_is_painted(chip: DecisionChip, qtbot: QtB
     for share in (0.5, 0.6, 0.7):
         chip.show_row(dataclasses.replace(ACCEPTED, shares=(share,)))
     qtbot.waitUntil(lambda: chip.text.headline == "happy 70 %", timeout=5000)
+
+
+def test_a_bar_has_the_pattern_of_its_expression(panel: ExpressionPanel) -> None:
+    panel.resize(500, 400)
+    panel.show_row(dataclasses.replace(ACCEPTED, probabilities=(0.5, 0.5, 0, 0, 0, 0, 0, 0)))
+    plain = theme.current().expression("happiness")
+    marks = QColor(*shade(plain.red(), plain.green(), plain.blue()))
+    assert count(panel.bars, plain) > count(panel.bars, marks) > 0
+    neutral = theme.current().expression("neutral")
+    assert count(panel.bars, QColor(*shade(neutral.red(), neutral.green(), neutral.blue()))) == 0
+
+
+@pytest.mark.parametrize("share", [0.985, 0.9851, 0.4949, 0.5051, 0.0149])
+def test_bars_and_card_show_the_same_number(panel: ExpressionPanel, chip: DecisionChip, share: float) -> None:
+    rest = (1 - share) / 7
+    row = dataclasses.replace(
+        ACCEPTED, shares=(share,), probabilities=(rest, share, rest, rest, rest, rest, rest, rest)
+    )
+    panel.show_row(row)
+    chip.show_row(row)
+    assert chip.text.parts == (("happiness", panel.bars.percents[1]),)

@@ -20,7 +20,7 @@ class Rig(Page):
         self.picture.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         side = (Panel("Faces", self.faces), Panel("Units", self.units))
         dock = (Panel("Chart", self.chart, scrolls=True), Panel("Limits", self.limits))
-        self.workspace = Workspace("test", self.picture, side, dock, self.make_action)
+        self.workspace = Workspace("test", (self.picture,), side, dock, self.make_action)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(FlowRow((self.workspace.chooser, *self.workspace.switches)))
@@ -130,3 +130,10 @@ def test_every_page_is_kept_by_the_workspace_when_it_is_not_shown(rig: Rig) -> N
     while owner is not None and owner is not rig:
         owner = owner.parentWidget()
     assert owner is rig
+
+
+def test_a_press_on_a_panels_key_arranges_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bool] = []
+    monkeypatch.setattr(rig.workspace.side, "setVisible", calls.append)
+    rig.workspace.side_action.trigger()
+    assert calls == [False]
