@@ -36,8 +36,9 @@ PICTURE_SUFFIXES: Final = frozenset(
 )
 #: Images have no times. A second apart is far enough that nothing is smoothed from one to the next.
 PICTURE_STEP_S: Final = 1.0
-#: Pages of one file that are decoded together take this much memory at most.
+#: Pages of one file that are decoded together take this much memory at most, and so much a file itself.
 _MAX_PAGES_BYTES: Final = 1 << 30
+_MAX_FILE_BYTES: Final = 1 << 30
 #: What OpenCV's error names if an image has more pixels than engine/__init__.py allows.
 _PIXEL_LIMIT: Final = "CV_IO_MAX_IMAGE_PIXELS"
 _TIFF_STARTS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -278,7 +279,17 @@ def _decoded(decode: Callable[[], Sequence[Any]], path: Path) -> list[UInt8]:
 
 
 def _bytes_of(path: Path) -> UInt8:
+    """The whole file.
+
+    Raises:
+        SourceError: it cannot be read, or is too large.
+    """
     try:
+        size_bytes = path.stat().st_size
+        if size_bytes > _MAX_FILE_BYTES:
+            raise SourceError(
+                f"{path} has {size_bytes >> 20} MB, the limit of an image is {_MAX_FILE_BYTES >> 20} MB: shrink it"
+            )
         return np.fromfile(path, np.uint8)  # cv2.imread fails on names outside the code page of Windows
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from None

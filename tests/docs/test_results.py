@@ -33,6 +33,7 @@ QUOTED = (
     ("sigkill_runs_recovered_of_200", ("docs/reliability.md",), "{0} of 200 killed runs"),
     ("sigkill_worst_loss_s", ("docs/reliability.md",), "{0:.2f} s of video"),
     ("mutated_models_handled_of_2000", ("docs/reliability.md",), "{0:,} of 2,000 damaged models"),
+    ("long_file_peak_memory_ratio", ("docs/reliability.md",), "{0:.3f} times"),
     ("soak_1h_growth_mb", ("docs/reliability.md",), "at most {0:.1f} MB"),
     ("live_1h_growth_mb", ("docs/benchmark.md",), "at most {0:.1f} MB"),
     ("tracker_ratio_mediapipe_package_1face", ("docs/benchmark.md",), "{0:.2f} ({1:.2f} to {2:.2f})"),

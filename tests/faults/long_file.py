@@ -76,18 +76,18 @@ def _watch(pid: int, journal: Path, run: Run, done: threading.Event) -> None:
             with journal.open("rb") as file:
                 file.seek(position)
                 new = file.read()
-            children = " ".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")).split()
-            cpu_s = sum(_cpu_s(int(each)) for each in (pid, *children))
-            position, lines = position + len(new), lines + new.count(b'{"frame":')
+            position, lines = position + len(new), lines + new.count(b',"ms":[')  # saved states have no times
             if new:  # not while tables are written
                 run.frames.append(lines)
-                run.cpu_s.append(cpu_s)
+                run.cpu_s.append(_cpu_s(pid))
 
 
 def _cpu_s(pid: int) -> float:
-    """Processor time of a process, as in proc(5)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Processor time of a process, of those that it started, and of those that have ended, as in proc(5)."""
+    own = [int(value) for value in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+    children = " ".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")).split()
+    running = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:13] for each in children]
+    return (sum(own) + sum(int(value) for each in running for value in each)) / os.sysconf("SC_CLK_TCK")
 
 
 def main(arguments: list[str]) -> int:

@@ -322,6 +322,15 @@ def test_an_image_of_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path)
         PictureSource(path)
 
 
+def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch) -> None:
+    path = write_picture(tmp_path / "long.png", size=(4000, 300))
+    with path.open("ab") as file:
+        file.write(bytes(3 << 20))
+    monkeypatch.setattr(pictures, "_MAX_FILE_BYTES", 2 << 20)
+    with pytest.raises(SourceError, match="has 3 MB, the limit of an image is 2 MB: shrink it"):
+        PictureSource(path)
+
+
 def test_a_folder_leaves_out_an_image_of_many_pixels(tmp_path: Path) -> None:
     write_blank_png(tmp_path / "1.png", 12_000, 12_000)
     write_picture(tmp_path / "2.png")
