@@ -18,6 +18,7 @@ from tests.fakes.sessions import Annotator, fake_header
 #: ``mask_mean`` and ``mask_std`` say which pairs of action units the network linked; they are not written.
 OUTPUTS = {
     ("expression.onnx", "logits"): 4 * 8,
+    ("expression.onnx", "covered"): 3,
     ("action_units.onnx", "logits"): 18,
     ("action_units.onnx", "mask_mean"): 18 * 18,
     ("action_units.onnx", "mask_std"): 18 * 18,

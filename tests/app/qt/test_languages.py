@@ -60,7 +60,7 @@ _SAME: Final = (
     r"fake (expression|action_units): fake CPU",  # models, backends and devices
     r"[\w.-]*/\S*",  # folders
     rf"({FILM}-\d|long)\.mp4",
-    rf"{FILM}-\d",  # the session of one
+    rf"{FILM}-\d|^long$",  # the session of one
     SESSION,
     r"camera-\d-[\d-]+",  # a recording
 )
