@@ -154,7 +154,9 @@ def _end(connection: Any, process: subprocess.Popen[bytes], memory: FrameMemory)
 
 def _start(theirs: Any, descriptor: int) -> subprocess.Popen[bytes]:
     handle = theirs.fileno()
-    command = [sys.executable, "-I", "-c", _CODE.format(path=[*filter(None, sys.path), str(_ROOT)]), str(handle)]
+    # An isolated Python ignores PYTHONDONTWRITEBYTECODE.
+    flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
+    command = [sys.executable, *flags, "-c", _CODE.format(path=[*filter(None, sys.path), str(_ROOT)]), str(handle)]
     options: dict[str, Any] = {"pass_fds": [handle] if descriptor < 0 else [handle, descriptor]}
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
