@@ -101,20 +101,25 @@ class ZoneStrip(DrawnPanel):
     def draw_static(self, painter: QPainter) -> None:
         """Draw names and zones."""
         colours, em = theme.current(), theme.em(self)
+        names, fonts = [], []
         for zone, name in zip(Zone, zone_names(), strict=True):
-            box = self._box(zone)
+            font = bold(self.font()) if zone is self._zone else self.font()
+            room = self._box(zone).width() + _NAME_BEYOND * em
+            names.append(QFontMetricsF(font).elidedText(name, Qt.TextElideMode.ElideRight, room))
+            fonts.append(font)
+        first, middle, last = (
+            QFontMetricsF(font).horizontalAdvance(name) for font, name in zip(fonts, names, strict=True)
+        )
+        left, right = self._box(Zone.CLEAR).left(), self._box(Zone.UNLIKE).right()
+        # The outer names lie at the ends of the strip and the other between them: none touch where it is short.
+        places = (left, (left + first + right - last - middle) / 2, right - last)
+        for zone, name, font, x in zip(Zone, names, fonts, places, strict=True):
             active = zone is self._zone
-            font = bold(self.font()) if active else self.font()
             painter.setFont(font)
             painter.setPen(colours.colour("text" if active else "dim"))
-            metrics = QFontMetricsF(font)
-            shown = metrics.elidedText(name, Qt.TextElideMode.ElideRight, box.width() + _NAME_BEYOND * em)
-            wide = metrics.horizontalAdvance(shown)
-            left, right = self._box(Zone.CLEAR).left(), self._box(Zone.UNLIKE).right()
-            x = min(max(box.center().x() - wide / 2, left), right - wide)  # over its zone, within the strip
-            above = QRectF(x, 0, wide + 1, 1.3 * em)
-            painter.drawText(above, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
-            painter.fillRect(box, _fill(zone, active, round(0.18 * em)))
+            above = QRectF(x, 0, self.width() - x, 1.3 * em)
+            painter.drawText(above, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, name)
+            painter.fillRect(self._box(zone), _fill(zone, active, round(0.18 * em)))
 
     def draw_dynamic(self, painter: QPainter) -> None:
         """Draw the mark."""
