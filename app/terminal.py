@@ -17,6 +17,7 @@ from rich.console import Console
 
 from app.printable import printable, without_password
 from app.remedies import cli_text
+from app.termination import note_signal
 from engine.errors import EngineError, ThreadStuckError
 from engine.files import cache_folder, write_text
 from engine.native_log import message_on_stderr
@@ -118,6 +119,7 @@ def stop_on_signal() -> Iterator[JobControl]:
     control = JobControl()
 
     def stop(number: int, frame: FrameType | None) -> None:
+        note_signal(number)
         if control.stopped:
             raise KeyboardInterrupt
         control.stop()

@@ -64,7 +64,14 @@ def end_now_after_sigterm(status: int) -> None:
     os._exit(status)
 
 
+def note_signal(number: int) -> None:
+    """To be called by handlers: the thread that reads the pipe may come later than the end of the work they stop."""
+    if number == signal.SIGTERM:
+        _terminated.set()
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    note_signal(number)
     raise KeyboardInterrupt
 
 

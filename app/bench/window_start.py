@@ -83,7 +83,9 @@ def _start(command: list[str], folder: Path) -> tuple[float, float | None]:
         ready.bind(str(address))
         ready.settimeout(0.2)
         start_s = time.perf_counter()
-        program = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        program = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
         try:
             _wait(ready, program, start_s)
             return time.perf_counter() - start_s, process_cpu_s(program.pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import FrameType
 from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, 
 
 from app.qt.theme import ThemeName, apply_theme
 from app.system.libraries import missing_for_window
+from app.termination import note_signal
 from engine.errors import ConfigError
 
 #: On Linux one of them must be set.
@@ -76,10 +78,12 @@ def make_application() -> QApplication:
 
 def run_until_closed(application: QApplication, window: QWidget) -> None:
     """Run the event loop until the window is closed; SIGINT and SIGTERM close it."""
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        # By the event loop: a signal may arrive in the middle of the creation of a page.
-        signal.signal(number, lambda number, frame: QTimer.singleShot(0, window, window.close))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        note_signal(number)
+        QTimer.singleShot(0, window, window.close)  # a signal may arrive in the middle of the creation of a page
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     wake = QTimer()  # Python handles signals only while Python code runs
     wake.timeout.connect(lambda: None)
     wake.start(_SIGNAL_MS)

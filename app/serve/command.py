@@ -17,6 +17,7 @@ import typer
 
 from app.cli_options import ConfigFile
 from app.terminal import INTERNAL_ERROR, print_error
+from app.termination import note_signal
 from app.version import app_version
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ def _stopping(service: LiveService) -> Iterator[None]:
     """Stop the service on Ctrl-C or SIGTERM."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        note_signal(number)
         service.stop()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

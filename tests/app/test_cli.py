@@ -249,7 +249,7 @@ def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> N
     assert annotate["fps"] == pytest.approx(75 / annotate["total_s"], rel=0.01)
     assert annotate["peak_rss_mb"] > 50
     assert set(annotate["stage_wall_ms"]) == {"tracking", "alignment", "expression", "action_units", "routing"}
-    assert paced["captured"] >= paced["processed"] > 0
+    assert 0 < paced["processed"] <= paced["captured"] + 2  # some were under way when the measurement began
     assert 0 < fast["latency"]["p50_ms"] <= fast["latency"]["p99_ms"]
     assert fast["dropped"] == 0
     assert annotate["faces_per_frame"] == pytest.approx(stages["faces_per_frame"], abs=0.2)
@@ -536,7 +536,8 @@ def test_a_stuck_thread_does_not_keep_the_program_alive(monkeypatch: pytest.Monk
 
 def test_opencv_runs_on_one_thread_unless_the_user_chooses() -> None:
     program = (
-        "import sys, app.cli\napp.cli.app = lambda **_: None\napp.cli.main()\nimport cv2\nprint(cv2.getNumThreads())\n"
+        "import sys, app.cli, app.entry\napp.cli.main = lambda: None\nsys.argv.append('doctor')\napp.entry.main()\n"
+        "import cv2\nprint(cv2.getNumThreads())\n"
     )
     for chosen, threads in (({}, "1"), ({"OPENCV_FOR_THREADS_NUM": "2"}, "2")):
         environment = {**{k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}, **chosen}

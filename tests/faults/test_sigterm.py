@@ -116,7 +116,7 @@ def test_what_python_frees_at_its_end_does_not_delay_the_end():
         "from app.entry import main\n"
         "main()"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code, "doctor"], stdout=subprocess.PIPE, text=True) as process:
         status = ended(process)
         assert process.stdout is not None
         assert process.stdout.read() == "closed\n"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.capture import file_type, folder, opening, stream, time_range
+from engine.capture import file_type, folder, opening, redaction, time_range
 from engine.capture.opening import is_live_spec, is_path_spec, open_source, source_stem
 from engine.capture.pictures import PictureSource
 from engine.capture.synthetic import SyntheticSource
@@ -98,7 +98,7 @@ def test_a_stem_is_always_a_plain_name(spec):
     assert not set(stem) & set('/\\:*?"<>|\n\0 ')
 
 
-@pytest.mark.parametrize("module", [file_type, folder, opening, stream, time_range])
+@pytest.mark.parametrize("module", [file_type, folder, opening, redaction, time_range])
 def test_examples_in_the_documentation_hold(module):
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
