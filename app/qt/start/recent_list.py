@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,6 +185,8 @@ class RecentList(Card):
             if self.body.indexOf(row) != _FIRST_ROW + place:
                 self.body.insertWidget(_FIRST_ROW + place, row)
                 row.show()
+        for row, following in itertools.pairwise(self._rows):
+            QWidget.setTabOrder(row, following)  # rows that were there before were created first
         self._empty.setVisible(not self._rows)
         none = self.tr("No session has this name.")
         self._empty.setText(none if self._request.words else self.tr("None yet. Record in Live, or annotate a video."))

@@ -75,7 +75,8 @@ def no_sessions_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def rows(page: StartPage) -> list[SessionRow]:
-    return [row for row in page.findChildren(SessionRow) if row.parent() is not None]
+    """From the top; the order of creation is another where a newer session was found later."""
+    return sorted((row for row in page.findChildren(SessionRow) if row.parent() is not None), key=lambda row: row.y())
 
 
 def test_the_demo_is_first_and_needs_one_key(qtbot: QtBot) -> None:
@@ -185,6 +186,18 @@ def test_sessions_that_were_opened_recorded_or_annotated_are_listed(qtbot: QtBot
     assert len(requests.notices) == 1
     page.enter()
     until(lambda: [row.text() for row in rows(page)] == ["killed", "job"])
+
+
+def test_a_newer_session_comes_first_for_the_eye_and_for_the_tab_key(qtbot: QtBot, tmp_path: Path, until) -> None:
+    page = StartPage(PreferenceStore(None, recordings=tmp_path))
+    os.utime(write_session(tmp_path / "older") / "journal.jsonl", (1000, 1000))
+    shown(qtbot, page)
+    until(lambda: [row.text() for row in rows(page)] == ["older"])
+    write_session(tmp_path / "newer")
+    page.enter()
+    until(lambda: [row.text() for row in rows(page)] == ["newer", "older"])
+    newer, older = rows(page)
+    assert newer.nextInFocusChain() is older
 
 
 def test_a_row_says_what_is_in_its_session(qtbot: QtBot, tmp_path: Path, until) -> None:
