@@ -82,14 +82,14 @@ def evaluate_covered(model: Path, data: Path, cache: Path, split: str, count: in
         right = named[:, part] if part is not None else named.any(1)
         wrong = named.any(1) & ~right if part is not None else right
         rejected = scores.epistemic > limits.epistemic
-        count = int(rejected.sum())
+        total = int(rejected.sum())
         return CoveredRow(
             name,
             None if part is None else COVERED_PARTS[part].value,
             route_row(name, [scores], limits, draws, labels),
             proportion(int(right.sum()), len(rows)),
-            proportion(int((right & rejected).sum()), count) if count else None,
-            proportion(int((wrong & rejected).sum()), count) if count else None,
+            proportion(int((right & rejected).sum()), total) if total else None,
+            proportion(int((wrong & rejected).sum()), total) if total else None,
         )
 
     found = [measured("clean", None, faces.crops[rows])]

@@ -31,6 +31,13 @@ class AxisFrame:
     size: QSize
     ratio: float  # device pixels per logical pixel
 
+    def parts(self) -> tuple[TimeScale, int, Notes, int, int, int, QSize, float]:
+        """The fields in order, for a frame that adds its own."""
+        return (
+            *(self.scale, self.scroll_px, self.notes, self.names_px),
+            *(self.ruler_px, self.head_px, self.size, self.ratio),
+        )
+
 
 def draw_exclusions(painter: QPainter, frame: AxisFrame) -> None:
     """Shade excluded ranges over all rows."""

@@ -139,20 +139,7 @@ class SeriesView(TimeAxisView):
     @property
     def frame(self) -> SeriesFrame:
         """What is drawn."""
-        axis = self.axis
-        return SeriesFrame(
-            axis.scale,
-            axis.scroll_px,
-            axis.notes,
-            axis.names_px,
-            axis.ruler_px,
-            axis.head_px,
-            axis.size,
-            axis.ratio,
-            plots=self._plots,
-            hidden=self._hidden,
-            face=self._face,
-        )
+        return SeriesFrame(*self.axis.parts(), plots=self._plots, hidden=self._hidden, face=self._face)
 
     def draw_static(self) -> QImage:
         """The plots below the axis. RuntimeError without a session."""

@@ -120,21 +120,7 @@ class TimelineView(TimeAxisView):
     @property
     def frame(self) -> TimelineFrame:
         """What is drawn."""
-        axis = self.axis
-        return TimelineFrame(
-            *(
-                axis.scale,
-                axis.scroll_px,
-                axis.notes,
-                axis.names_px,
-                axis.ruler_px,
-                axis.head_px,
-                axis.size,
-                axis.ratio,
-            ),
-            rows=self._rows,
-            selected=self._selected,
-        )
+        return TimelineFrame(*self.axis.parts(), rows=self._rows, selected=self._selected)
 
     def draw_static(self) -> QImage:
         """The rows below the axis. RuntimeError without a session."""
