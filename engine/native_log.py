@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 _STDERR: Final = threading.RLock()
+#: Seconds that a message waits at most.
+_WAIT_S: Final = 2.0
 
 
 @contextlib.contextmanager
@@ -28,7 +30,12 @@ def without_native_log() -> Iterator[None]:
 def message_on_stderr() -> Iterator[None]:
     """Print a message inside this: it waits until no other thread drops what is written.
 
-    An engine may be opened on one thread while the error of a source is printed on another.
+    An engine may be opened on one thread while the error of a source is printed on another. After `_WAIT_S` it waits no
+    longer: a load takes less, and one that hangs must not keep the program from ending.
     """
-    with _STDERR:
+    is_held = _STDERR.acquire(timeout=_WAIT_S)
+    try:
         yield
+    finally:
+        if is_held:
+            _STDERR.release()

@@ -104,6 +104,7 @@ class RenderSink:
     def _pictures(self, result: FrameResult, rows: tuple[FaceRow, ...]) -> dict[int, UInt8]:
         """Pictures of the faces, renewed twice a second, and at once for another face; none while blurred."""
         if self.parts.blur:
+            self._thumbnails, self._cut_s = {}, -math.inf
             return {}
         now_s = result.frame.timestamp_s
         ids = {row.face_id for row in rows if row.face_id is not None}

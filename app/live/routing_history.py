@@ -88,9 +88,11 @@ class RoutingHistory:
         """Discard all frames."""
         self._entries.clear()
         self._chosen.clear()
+        self._pictures = {}
 
     def forget_pictures(self) -> None:
         """Discard all pictures, as when faces are to be blurred."""
+        self._pictures = {}
         for entry in self._entries:
             entry.pictures = {}
 

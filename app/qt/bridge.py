@@ -310,6 +310,7 @@ class LiveBridge(QObject):
         """End the run and release the source."""
         self._retry.stop()
         self._seeking = False
+        self._history.forget_pictures()
         if self._state is not LiveState.IDLE:
             self._request(None)
             self._set_state(LiveState.IDLE)

@@ -20,7 +20,8 @@ def clash_s(session: Session, notes: Notes, face_id: int, name: str) -> float | 
     """
     faces = {face.face_id: face for face in session.faces}
     mine = faces.get(face_id)
-    others = [faces[other.face_id] for other in notes.names if other.name == name and other.face_id != face_id]
+    same = (other.face_id for other in notes.names if other.name == name and other.face_id != face_id)
+    others = [faces[other] for other in same if other in faces]  # notes may name a face that the session lacks
     if mine is None or not others:
         return None
     shared = np.intersect1d(mine.positions, np.concatenate([other.positions for other in others]))

@@ -90,7 +90,10 @@ def confine(memory_mb: int, shared_mb: int = 0) -> bool:
     import resource
 
     with contextlib.suppress(OSError, ValueError):  # macOS knows the limit and refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb + shared_mb << 20))
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = memory_mb + shared_mb << 20
+        most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(resource.RLIMIT_AS, (min(memory_mb << 20, most), most))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold pictures
     allow_cpu()

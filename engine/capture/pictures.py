@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -234,6 +235,7 @@ class _OpenFile:
         self._data = _bytes_of(path)
         self._is_tiff = self._data[:4].tobytes() in _TIFF_STARTS
         self._images: list[UInt8] | None = None  # of an animation
+        self._problem: Exception | None = None  # of all its images: found once, not once per image
 
     def image(self, page: _Page) -> UInt8 | None:
         """The image of a page; None if it cannot be decoded.
@@ -245,10 +247,16 @@ class _OpenFile:
             only = (page.page, page.page + 1)
             images = _decoded(lambda: cv2.imdecodemulti(self._data, cv2.IMREAD_COLOR_RGB, range=only)[1], self.path)
             return images[0] if images else None
-        if self._images is None:
-            self._check_memory(page.pages)
-            self._images = _decoded(lambda: cv2.imdecodemulti(self._data, cv2.IMREAD_COLOR_RGB)[1], self.path)
-        return self._images[page.page] if page.page < len(self._images) else None
+        if self._images is None and self._problem is None:
+            self._problem = error_of(partial(self._decode_all, page.pages))
+        if self._problem is not None:
+            raise self._problem
+        images = self._images or []
+        return images[page.page] if page.page < len(images) else None
+
+    def _decode_all(self, pages: int) -> None:
+        self._check_memory(pages)
+        self._images = _decoded(lambda: cv2.imdecodemulti(self._data, cv2.IMREAD_COLOR_RGB)[1], self.path)
 
     def _check_memory(self, pages: int) -> None:
         first = _decoded(lambda: [cv2.imdecode(self._data, cv2.IMREAD_COLOR_RGB)], self.path)

@@ -208,6 +208,7 @@ class LivePage(Page):
         self.column.forget()
         self.units.show_row(None)
         self.graph.show_estimate(None)
+        self.limits.examples.show_examples(())
 
     def _choose_face(self, face_id: int) -> None:
         """Show another face, at once in a frame that stays."""
@@ -299,6 +300,8 @@ class LivePage(Page):
         boxes, labels, units, points, pose, blur = (chip.isChecked() for chip in self._chips)
         self.column.standing_line.setVisible(not labels)  # otherwise in the picture
         self.bridge.set_overlay(OverlayParts(boxes, labels, units, labels, pose, points, blur, picture_words()))
+        if blur:
+            self.limits.examples.show_examples(())  # also while they are hidden, or no timer runs
 
     def _source_name(self) -> str:
         return self.chooser.list.currentText() or self.tr("The source")

@@ -158,7 +158,7 @@ class ReviewPage(Page):
         self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
         self.companion = Companion(open_clip=open_clip)
         self._second_reader = _SessionReader()
-        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail)
+        self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail_second)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
         self._stack = QStackedWidget()
@@ -401,6 +401,10 @@ class ReviewPage(Page):
 
     def _fail(self, error: Exception) -> None:
         self._end_opening()
+        self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
+
+    def _fail_second(self, error: Exception) -> None:
+        """The first session, or one that is being opened, stays as it is."""
         self.noticed.emit(Notice(fault_text(error), Severity.ERROR, _TOPIC))
 
     def _end_opening(self) -> None:

@@ -61,8 +61,9 @@ class DistributionBars(DrawnPanel):
 
     def show_row(self, row: FaceRow | None) -> None:
         """Show the steady probabilities of a face, or empty bars if it has none."""
-        values = () if row is None else tuple(round(_STEPS * value) for value in row.shown().probabilities)
-        percents = () if row is None else tuple(round(100 * value) for value in row.shown().probabilities)
+        steady = () if row is None else row.shown().probabilities
+        values = tuple(round(_STEPS * value) for value in steady)
+        percents = tuple(round(100 * value) for value in steady)
         ticks = () if row is None or not values else tuple(round(_STEPS * value) for value in row.probabilities)
         labels = row.labels if row is not None and values else ()
         static = labels != self._labels or bool(values) != bool(self._values)

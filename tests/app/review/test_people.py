@@ -23,6 +23,7 @@ def test_one_person_is_not_in_two_places(tmp_path):
         assert clash_s(session, notes, 2, "Bo") is None
         assert clash_s(session, notes, 1, "Ada") is None
         assert clash_s(session, notes, 9, "Ada") is None
+        assert clash_s(session, Notes().with_name(99, "Ada"), 3, "Ada") is None  # 99 is of another run
 
 
 def test_faces_of_one_name_are_together(tmp_path):

@@ -181,6 +181,7 @@ def test_examples_follow_the_limits_also_while_paused_and_are_forgotten_with_blu
     until(lambda: " 0 % accepted" in page.limits.shares_text.text())
     next(chip for chip in page.page_actions() if chip.text() == "Blur").trigger()
     assert running.bridge.examples(3) == ()
+    assert page.limits.examples.texts == ()
 
 
 def test_no_rate_is_shown_unless_a_source_runs(running, until):
