@@ -24,9 +24,11 @@ from training.cli.options import (
     read_faces_of,
 )
 from training.data.action_unit_faces import FOLDS
+from training.expression.student import read_student_config
 from training.loop.json_report import write_report
 from training.studies.ablations import ablate
 from training.studies.action_units import StudyConfig, study_units
+from training.studies.dirichlet_rival import compare_dirichlet
 
 commands = typer.Typer(no_args_is_help=True, help="Train and measure the claims of a paper.")
 
@@ -65,6 +67,25 @@ def study_au_command(
     found = study_units(faces, read_action_units_config(config), run, plan, torch.device(device), echo)
     write_report(found, out / "report.json")
     echo(f"wrote {out / 'report.json'}")
+
+
+@commands.command("dirichlet")
+def study_dirichlet_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    faces128: Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")],
+    run: Run,
+    out: Out,
+    config: Settings = CONFIGS / "student_rivals.toml",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0 and 1.")] = None,
+    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 300,
+    threads: Threads = 1,
+) -> None:
+    """Late branches against one Dirichlet on the same trunk, trained alike, on PublicTest; a killed study resumes."""
+    configure_torch(threads)
+    settings = read_student_config(config)
+    write_report(compare_dirichlet(settings, data, teacher, faces128, run, seed or (0, 1), faces, echo), out)
+    echo(f"wrote {out}")
 
 
 def ablate_command(
