@@ -221,13 +221,18 @@ def _trial(config: RlpsConfig, source: _Source, votes: Int64) -> dict[str, float
 
 def _over(features: str, method: str, trials: Sequence[dict[str, float]]) -> MethodFigures:
     trained = [trial for trial in trials if "accuracy_cleaned" in trial]
-    after = ("accuracy_cleaned", "accuracy_random", "cleaned_minus_all")
     always = ("kept_share", "precision", "recall", "auroc_keep_probability", "accuracy_all")
+    cleaned, random, gain = (
+        over_seeds([trial[name] for trial in trained]) if trained else None
+        for name in ("accuracy_cleaned", "accuracy_random", "cleaned_minus_all")
+    )
     return MethodFigures(
         features,
         method,
         **{name: over_seeds([trial[name] for trial in trials]) for name in always},
-        **{name: over_seeds([trial[name] for trial in trained]) if trained else None for name in after},
+        accuracy_cleaned=cleaned,
+        accuracy_random=random,
+        cleaned_minus_all=gain,
         keep_all_wins=int(sum(trial["keep_all_wins"] for trial in trials)),
         collapsed=len(trials) - len(trained),
     )

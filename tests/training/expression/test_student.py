@@ -105,7 +105,7 @@ def test_the_shipped_settings_fit_the_trunk() -> None:
     config = read_student_config(CONFIGS / "student.toml")
     assert config.model == StudentConfig().model
     rivals = read_student_config(CONFIGS / "student_rivals.toml")
-    assert replace(rivals, trainer=config.trainer) == config, "the comparison differs in its passes alone"
+    assert replace(rivals, trainer=config.trainer, versions=config.versions) == config, "it differs in its length alone"
     teachers = read_teacher_config(CONFIGS / "teacher.toml").members
     assert config.model.branches == teachers + config.raters_branch, "reproduce trains both"
     with torch.no_grad():
