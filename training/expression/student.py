@@ -61,6 +61,7 @@ def _model() -> ArbexConfig:
 class StudentConfig:
     """All settings of a run; read from TOML, an unknown key is an error."""
 
+    faces: int = 0  # of Training, PublicTest and faces128, evenly spaced, to try the command; 0 is all
     start_teacher: int = 0  # whose trunk the student starts from
     raters_branch: bool = True  # the last branch learns the votes, where a face has them
     votes_weight: float = 0.5  # of the votes beside the teachers, in the mean over branches
@@ -259,12 +260,13 @@ def _read_sets(
 ) -> _Sets:
     side = config.model.input_side_px
     train, validation = (
-        read_face_set(Source.FER2013, data, split, cache, side, config.augment) for split in ("Training", "PublicTest")
+        read_face_set(Source.FER2013, data, split, cache, side, config.augment).spread(config.faces)
+        for split in ("Training", "PublicTest")
     )
     report(f"training: {train.faces.summary()}")
     if faces128 is None or config.versions.unlabelled_count == 0:
         return _Sets(train, validation, None)
-    unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment)
+    unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment).spread(config.faces)
     report(f"unlabelled: {unlabelled.samples} faces of faces128")
     return _Sets(train, validation, unlabelled)
 
