@@ -231,7 +231,7 @@ class _Rows:
 
     def table(self, names: Sequence[str]) -> Float32:
         """(R, columns), column after column in memory; NaN in rows that are not chosen."""
-        table = np.full((len(names), self._size), np.nan, np.float32)
+        table: Float32 = np.full((len(names), self._size), np.nan, np.float32)
         if self.count:
             for values, name in zip(table, names, strict=True):
                 values[self.rows] = _with_gaps(self.column(name))
