@@ -231,11 +231,12 @@ class _Rows:
 
     def table(self, names: Sequence[str]) -> Float32:
         """(R, columns), column after column in memory; NaN in rows that are not chosen."""
-        table: Float32 = np.full((len(names), self._size), np.nan, np.float32)
+        columns = np.full((len(names), self._size), np.nan, np.float32)
         if self.count:
-            for values, name in zip(table, names, strict=True):
+            for values, name in zip(columns, names, strict=True):
                 values[self.rows] = _with_gaps(self.column(name))
-        return table.T
+        table: Float32 = columns.T
+        return table
 
 
 def _with_gaps(column: Any) -> Float64:
