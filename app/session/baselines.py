@@ -1,8 +1,7 @@
 """Neutral baselines of the faces of a session: which frames they come from, their estimation, and their record.
 
 The journal has the values of the model only. A baseline is estimated from it when the session ends, over the whole
-track, and subtracted from every row of the face in what is made from the journal: tables, exports, Review. A person is
-a track here; in Review, faces of one name are one person (app/review/face_baselines.py).
+track, and subtracted from every row of the face in what is made from the journal. A person is a track here.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from engine.errors import ConfigError
 from engine.types import NO_BASELINE, BaselineState, Float32, UnitBaseline
 
 #: The baselines of a recording come from what was shown while it ran.
-LIVE = "live"
+LIVE: Final = "live"
 
 
 @dataclass(frozen=True, slots=True)
