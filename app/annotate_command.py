@@ -118,17 +118,20 @@ def annotate_command(
     settings = for_files(options.preset.configured(given))
     settings = _with_tracking(settings, max_faces, find_small, face_crops)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
-    with stop_on_signal() as control:
-        _check_cluster_options(on, ray_address, gpus_per_worker)
-        if workers is None and on is None:
-            folder = Path(out)
-            status = _annotate_all(sources, recursive, folder, options, settings, tracker, control, exported)
-        else:
-            crew = (workers, on, ray_address, gpus_per_worker)
-            batch = (options, settings, tracker, exported, recursive)
-            status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
+    crew = WorkerChoice(workers, on, ray_address, gpus_per_worker)
+    status = _annotate(sources, out, crew, WorkerSetup(options, settings, tracker, exported, recursive))
     if status:
         raise typer.Exit(status)
+
+
+def _annotate(sources: list[str], out: str, crew: WorkerChoice, setup: WorkerSetup) -> int:
+    """Annotate with this process or with others until a signal comes; return the exit status."""
+    with stop_on_signal() as control:
+        _check_cluster_options(crew.on, crew.address, crew.gpus)
+        if crew.count is not None or crew.on is not None:
+            return _annotate_with_workers(sources, out, crew, setup, control)
+        parts = (setup.options, setup.settings, setup.tracker, control, setup.formats)
+        return _annotate_all(sources, setup.recursive, Path(out), *parts)
 
 
 def _check_cluster_options(on: str | None, address: str | None, gpus: float) -> None:
