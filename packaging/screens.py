@@ -149,9 +149,10 @@ class Screens:
         self.until(lambda: self.finished_jobs() >= 2)
 
     def make_review(self, session: Path) -> None:
-        """The empty page, and the recording with some notes."""
+        """The empty page, the recording with some notes, its export, own events, time series and a second session."""
         review = self.review
         self.window.show_page("review")
+        self.wait(1.0)  # recent sessions are read in the background
         self.take("review_empty")
         review.open_path(session)
         self.until(lambda: review.desk.session is not None)
@@ -171,13 +172,43 @@ class Screens:
         desk.go_to(1.6)
         self.wait(1.5)
         self.take("review")
-        from app.qt.review.export_dialog import ExportDialog
+        self.make_dialogs()
+        desk.show_series(True)
+        self.wait(0.5)
+        self.take("review_series")
+        desk.show_series(False)
+        results = (job.folder for job in self.annotate.runner.jobs if job.spec == "demo")
+        desk.go_to(0.0)
+        review.show_beside(next(results))
+        self.until(lambda: review.companion.session is not None)
+        desk.go_to(1.6)
+        self.wait(1.5)
+        self.take("review_second")
+        review.companion.close_session()
 
+    def make_dialogs(self) -> None:
+        """The export, and the codes of own events, two of which are marked."""
+        from app.qt.review.codes_dialog import CodesDialog
+        from app.qt.review.export_dialog import ExportDialog
+        from app.settings.codes import EventCode
+
+        review, desk = self.review, self.review.desk
         review.export()
         self.wait(0.5)
-        dialog = self.window.findChild(ExportDialog)
-        self.take_widget(dialog, "review_export")
-        dialog.reject()
+        export = self.window.findChild(ExportDialog)
+        self.take_widget(export, "review_export")
+        export.reject()
+        stimulus, nod = EventCode("S", "stimulus", True), EventCode("D", "nod")
+        self.store.change(codes=(stimulus, nod))
+        review.edit_codes()
+        self.wait(0.5)
+        codes = self.window.findChild(CodesDialog)
+        self.take_widget(codes, "review_codes")
+        codes.accept()
+        for time_s, code in ((4.8, stimulus), (6.3, stimulus), (6.9, nod)):
+            desk.go_to(time_s)
+            desk.mark_event(code)
+        desk.go_to(5.2)
 
     def make_kiosk(self) -> None:
         """The kiosk, and its page without a camera."""
