@@ -107,14 +107,15 @@ class Screens:
         self.wait(0.4)
         self.take("live")
         live.workspace.choose(WorkspaceLayout.RESEARCH)
-        self.take("live_research")
+        self.until_steady(lambda: self.follows("accept"))
+        self.take("live_research", wait_s=0.0)
         live.toggle_recording()
         self.until(lambda: bool(recorded))
         live.workspace.reveal(live.limits)
         live.limits.accept.setValue(2)
         self.clear_notice()
         self.wait(1.0)  # the shares of the new limit are shown
-        self.until_steady(lambda: self.decision() == "ambiguous" and live.bridge.shown.result.frame.image.mean() > 100)
+        self.until_steady(lambda: self.follows("ambiguous") and live.bridge.shown.result.frame.image.mean() > 100)
         self.take("live_ambiguous", wait_s=0.0)
         live.limits.reset.click()
         live.workspace.reveal(live.graph)
@@ -238,6 +239,11 @@ class Screens:
         """Decision on the first face of the frame shown."""
         shown = self.live.bridge.shown
         return shown.rows[0].decision if shown is not None else ""
+
+    def follows(self, decision: str) -> bool:
+        """Whether the only face shown has its details beside the picture, and this decision."""
+        shown, followed = self.live.bridge.shown, self.live.faces.followed
+        return self.decision() == decision and [row.face_id for row in shown.rows] == [followed]
 
     def paused_with(self, decision: str) -> bool:
         """Wait for a decision and pause; False, and running again, if the pause came too late."""
