@@ -168,7 +168,7 @@ def write_failed(out: Path, results: Sequence[ItemResult]) -> Path | None:
             path.unlink(missing_ok=True)
             return None
         new = [f"{name}\t{without_password(' '.join(problem.split()))}" for name, problem in lines.items()]
-        write_text(path, "".join(f"{line}\n" for line in (*kept, *new)))
+        write_text(path, "".join(f"{line}\n" for line in (*kept, *new)), 0o600)  # it names what was filmed
     return path if lines else None
 
 

@@ -18,15 +18,15 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` to write to; it replaces ``path`` only if no exception is raised.
 
-    Only one process may write a path at a time.
+    Only one process may write a path at a time. The file has the permissions ``mode``, less the umask.
 
     Raises:
         OSError: the file cannot be written; ``path`` is unchanged.
     """
-    part = create_part(path)
+    part = create_part(path, mode)
     try:
         yield part
         publish(part, path)
@@ -35,14 +35,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically, creating its folder.
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a UTF-8 text file atomically, with the permissions ``mode`` less the umask, creating its folder.
 
     Raises:
         OSError: it cannot be written; ``path`` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
+    with atomic_write(path, mode) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -106,7 +106,7 @@ def part_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
-def create_part(path: Path) -> Path:
+def create_part(path: Path, mode: int = 0o666) -> Path:
     """Create the empty temporary file for ``path``, replacing one that a crash left behind.
 
     Raises:
@@ -115,7 +115,7 @@ def create_part(path: Path) -> Path:
     part = part_path(path)
     part.unlink(missing_ok=True)
     # A symbolic link planted under this name in a shared folder must not redirect what is written.
-    os.close(open_new(part))
+    os.close(open_new(part, mode))
     return part
 
 

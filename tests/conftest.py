@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,21 @@ def no_thread_left() -> Iterator[None]:
         frames = sys._current_frames()
         stacks = [thread.name + "\n" + "".join(traceback.format_stack(frames[thread.ident])) for thread in left]
         pytest.fail("threads left running: " + "\n".join(stacks))
+
+
+@pytest.fixture
+def open_files() -> Callable[[], set[tuple[str, str]]]:
+    """Reads the number and the target of each open file of this process; nothing where the system lists none.
+
+    Compare with ``<=``: what earlier tests left may be closed at any moment by a collection.
+    """
+    folder = Path("/proc/self/fd")
+
+    def read() -> set[tuple[str, str]]:
+        files = set()
+        for link in folder.iterdir() if folder.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):  # the folder itself, which was open while it was read
+                files.add((link.name, str(link.readlink())))
+        return files
+
+    return read

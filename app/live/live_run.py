@@ -71,6 +71,7 @@ class RenderSink:
         self.newest: RenderedFrame | None = None
         self.failed = False  # closed before the last result
         self._lock = threading.Lock()  # while paused, the window renders on its own thread
+        self._newest_lock = threading.Lock()
         self._overlay = Overlay(header, parts)
         self._overlay_of = (header, parts)
         self._thumbnails: dict[int, UInt8] = {}
@@ -80,8 +81,21 @@ class RenderSink:
         """Do nothing."""
 
     def write(self, result: FrameResult) -> None:
-        """Render a result."""
-        self.newest = self.render(result)
+        """Render a result, and again if it is wanted otherwise meanwhile: while paused, no other may follow."""
+        rendered_for = None
+        while rendered_for != (wanted := (self.header, self.parts, self.space_px, self.region)):
+            rendered = self.render(result)
+            rendered_for = wanted
+            with self._newest_lock:
+                self.newest = rendered
+
+    def render_again(self, shown: RenderedFrame, result: FrameResult) -> RenderedFrame:
+        """Render ``result`` in place of the frame ``shown``; a frame that has come since then stays the newest."""
+        rendered = self.render(result)
+        with self._newest_lock:
+            if self.newest is shown:
+                self.newest = rendered
+        return rendered
 
     def render(self, result: FrameResult) -> RenderedFrame:
         """Render a result as the window wants it now."""

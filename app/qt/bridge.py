@@ -8,7 +8,6 @@ imports the running engine.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName, for_live
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError, error_of
 from engine.runtime import Attachment, RuntimeState
+from engine.types import FrameResult
 
 #: Milliseconds between two polls for a new frame.
 _DISPLAY_MS: Final = 15
@@ -430,18 +430,21 @@ class LiveBridge(QObject):
         run = self._run
         if run is None:
             return
-        newest = run.renderer.newest
-        if newest is not None and newest is not self._shown:
-            self._shown = newest
-            self._meter.add(newest.result.times)
-            self._history.add(newest.result, {} if self._parts.blur else newest.thumbnails)
-            self.presented.emit(newest)
+        self._take_newest(run)
         now_s = time.monotonic()
         if now_s - self._metered_s >= _METER_S:
             self._metered_s = now_s
             self._meter.sample(now_s, run.runtime.counters())
             self.recording.poll()
             self._follow(run)
+
+    def _take_newest(self, run: LiveRun) -> None:
+        newest = run.renderer.newest
+        if newest is not None and newest is not self._shown:
+            self._shown = newest
+            self._meter.add(newest.result.times)
+            self._history.add(newest.result, {} if self._parts.blur else newest.thumbnails)
+            self.presented.emit(newest)
 
     def _follow(self, run: LiveRun) -> None:
         """Handle the end of a run that has ended on its own."""
@@ -460,21 +463,27 @@ class LiveBridge(QObject):
 
     def _present_again(self) -> None:
         """Redraw the frame shown if no new one will come."""
-        run, shown = self._run, self._shown
-        if run is None or shown is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
+        run = self._run
+        if run is None or self._state not in (LiveState.PAUSED, LiveState.ENDED):
             return
-        self._shown = run.renderer.newest = run.renderer.render(shown.result)
+        self._take_newest(run)  # it may have come after the display timer's last turn
+        if self._shown is not None:
+            self._render_again(run, self._shown, self._shown.result)
+
+    def _render_again(self, run: LiveRun, shown: RenderedFrame, result: FrameResult) -> None:
+        self._shown = run.renderer.render_again(shown, result)
         self.presented.emit(self._shown)
 
     def _reroute(self) -> None:
         run = self._run
         if run is None:
             return
+        still = self._state in (LiveState.PAUSED, LiveState.ENDED)
+        if still:
+            self._take_newest(run)
         self._history.reroute(run.set_limits(self._limits or limits_of(run.calibration)))
-        if self._shown is not None and self._state in (LiveState.PAUSED, LiveState.ENDED):
-            result = with_decisions(self._shown.result, self._history.decisions())
-            self._shown = dataclasses.replace(self._shown, result=result)
-            self._present_again()
+        if still and self._shown is not None:
+            self._render_again(run, self._shown, with_decisions(self._shown.result, self._history.decisions()))
         self.rerouted.emit()
 
     def _request(self, spec: str | None, start_s: float = 0.0) -> None:

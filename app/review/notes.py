@@ -177,10 +177,14 @@ class Notes:
         return next((name.name for name in self.names if name.face_id == face_id), "")
 
     def with_event(self, event: Event) -> Notes:
-        """Add an event, merged with those of its code that it overlaps or touches."""
+        """Add an event, merged with those of its code that it overlaps.
+
+        One that begins where another ends stays apart: coders count stretches and their lengths (BORIS, ELAN), and
+        two presentations of a stimulus without a pause are two.
+        """
         start_s, end_s, apart = event.start_s, event.end_s, []
         for other in self.events:
-            if other.code != event.code or other.end_s < event.start_s or event.end_s < other.start_s:
+            if other.code != event.code or other.end_s <= event.start_s or event.end_s <= other.start_s:
                 apart.append(other)
             else:
                 start_s, end_s = min(start_s, other.start_s), max(end_s, other.end_s)

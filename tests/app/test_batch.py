@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,7 @@ def test_failures_are_listed_with_absolute_path_and_reason(tmp_path: Path) -> No
     results = run(done(), SourceError("1.mp4 is\nempty: copy it again"))
     path = write_failed(tmp_path / "out", results)
     assert path == tmp_path / "out" / "failed.txt"
+    assert sys.platform == "win32" or path.stat().st_mode & 0o777 == 0o600  # for its owner alone
     assert path.read_text() == f"{Path('1.mp4').absolute()}\t1.mp4 is empty: copy it again\n"
 
 

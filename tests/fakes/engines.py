@@ -55,11 +55,12 @@ class FakeSource(FrameSource):
 
 @dataclass
 class FakePipeline:
-    """Cycles through all routes; the levels count the frames so far, as a tracker's state would."""
+    """Cycles through ``turns``; the levels count the frames so far, as a tracker's state would."""
 
     fail_at: int | None = None
     error: Callable[[], Exception] = field(default=lambda: RuntimeError("made to fail"))
     on_frame: Callable[[int], None] = field(default=lambda index: None)
+    turns: tuple[int, ...] = (0, 1, 2, 3, 4)  # no face, accepted, ambiguous, unlike the training data, low quality
     seen: int = 0
     processed: list[int] = field(default_factory=list)
     calibration: ExpressionCalibration | None = None  # the last one passed to `recalibrate`
@@ -72,7 +73,7 @@ class FakePipeline:
         self.seen += 1
         self.processed.append(frame.index)
         level = self.seen % 100 / 100
-        turn = frame.index % 5
+        turn = self.turns[frame.index % len(self.turns)]
         if turn == 0:
             return fake_result(frame)
         if turn == 1:

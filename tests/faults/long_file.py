@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 
 from app.session.folder import SessionFolder
+from app.session.metadata import read_metadata
 from tests.faults.figures import ROOT, record
 from tests.faults.films import make_film
 
@@ -36,6 +37,7 @@ _START: Final = 0.01
 class Run:
     """One run of annotate."""
 
+    count: int = 0  # frames that were analysed, by the metadata
     peak_mb: float = 0.0  # largest resident memory of the program
     frames: list[int] = field(default_factory=list)  # in the journal, read every second ...
     cpu_s: list[float] = field(default_factory=list)  # ... and the processor time so far, of the decoder too
@@ -65,6 +67,7 @@ def annotated(film: Path, out: Path) -> Run:
     if child.returncode:
         raise RuntimeError(f"annotate failed with exit status {child.returncode}")
     run.peak_mb = usage.ru_maxrss / 1024  # KiB on Linux
+    run.count = read_metadata(SessionFolder(out / film.stem).metadata).frames.analysed
     return run
 
 
@@ -103,7 +106,7 @@ def main(arguments: list[str]) -> int:
         long = make_film(folder / "long.mp4", _PART_S * chosen.fps, *_SIZE, chosen.fps, repeat)
         runs = [annotated(film, folder / "out") for film in (short, long)]
     peaks = [run.peak_mb for run in runs]
-    frames = chosen.fps * _PART_S * repeat
+    frames = runs[1].count
     first, last = runs[1].cpu_ms(_START, _START + 0.1), runs[1].cpu_ms(0.9, 1.0)
     note = f"{peaks[0]:.0f} and {peaks[1]:.0f} MB; processor time {first:.1f} then {last:.1f} ms per frame"
     print(f"{frames} frames, {note}")  # noqa: T201 (a script)

@@ -108,10 +108,7 @@ def test_no_process_outlives_its_parent(clip, number):
     pytest.fail(f"process {child} is still there")
 
 
-def test_nothing_stays_open(clip):
-    def open_files() -> int:
-        return len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
-
+def test_nothing_stays_open(clip, open_files):
     with VideoFileSource(clip) as source:
         source.read()
     before = open_files()
@@ -120,7 +117,7 @@ def test_nothing_stays_open(clip):
             source.read()
         with contextlib.suppress(SourceError):
             VideoFileSource(clip.with_name("missing.mp4"))
-    assert open_files() == before
+    assert open_files() <= before
 
 
 @pytest.mark.parametrize("slots", [2, 6, 64])

@@ -90,7 +90,7 @@ def test_wheel_holds_models_cards_settings_and_licences(wheel: Path) -> None:
     for model in ("expression", "action_units"):
         assert {f"assets/models/{model}.{ending}" for ending in ("onnx", "json", "md")} <= set(names)
     assert {"assets/demo/portrait.jpg", "engine/py.typed"} <= set(names)
-    configs = {f"training/configs/{path.name}" for path in (ROOT / "training" / "configs").glob("*.toml")}
+    configs = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training" / "configs").rglob("*.toml")}
     assert configs
     assert configs <= set(names)
     licences = {name.split("/licenses/")[1] for name in names if "/licenses/" in name}

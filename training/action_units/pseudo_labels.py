@@ -374,7 +374,8 @@ def write_pseudo_units(units: tuple[UnitReport, ...], out: Path) -> None:
     entries = PseudoUnits(tuple(_entry(unit) for unit in units)).units
     lines = [
         "# Blendshape score from which a unit of faces128 occurs, and the units that are masked (their scores are not",
-        "# trained on, nor the units measured). Written by `mien-train choose-thresholds`; figures and intervals: its report.",
+        "# trained on, nor the units measured). Written by `mien-train choose-thresholds`; figures and intervals: "
+        "its report.",
     ]
     for entry in entries:
         decided = "masked = true" if entry.masked else f"threshold = {entry.threshold:.6f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,6 +18,9 @@ from training.expression.fit_teacher import fit_teacher, read_teacher_config
 from training.expression.pretrained_trunk import default_path, fetch_trunk
 from training.expression.student import fit_student, read_student_config
 from training.reports.expression import write_expression_report
+
+#: Settings that try the chain in minutes; each file is named like the one of the shipped model.
+QUICK: Final = CONFIGS / "quick"
 
 commands = typer.Typer(no_args_is_help=True, help="Make a shipped model again, from the data to its contract.")
 
@@ -34,13 +37,22 @@ def reproduce_expression_command(
     out: Out,
     faces128: Annotated[Path | None, typer.Option(help="Folder of faces128: the teachers label its faces.")] = None,
     trunk: Annotated[Path | None, typer.Option(help="Pretrained weights; by default fetched and checked.")] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Try the chain: a few hundred faces and one pass, in RUNS/quick; a poor model."),
+    ] = False,
     threads: Threads = 2,
 ) -> None:
-    """Trunk, teachers, student, export, and a report on PublicTest; finished steps are skipped, killed ones resume."""
+    """Trunk, teachers, student, covered parts, export, and a report on PublicTest.
+
+    Finished trainings are skipped, killed ones resume; export and report are made again.
+    """
     configure_torch(threads)
     weights = trunk or default_path()
+    configs, runs = (QUICK, runs / "quick") if quick else (CONFIGS, runs)
     teacher_run, student_run = runs / "teacher", runs / "student"
-    teacher, student = read_teacher_config(CONFIGS / "teacher.toml"), read_student_config(CONFIGS / "student.toml")
+    teacher, student = read_teacher_config(configs / "teacher.toml"), read_student_config(configs / "student.toml")
+    covered = read_cover_config(configs / "covered.toml")
 
     def fit_teachers() -> None:
         fit_teacher(teacher, data, weights, teacher_run, range(teacher.members), report=echo)
@@ -50,7 +62,7 @@ def reproduce_expression_command(
 
     def fit_covered() -> None:
         if not cover_file(student_run).is_file():
-            fit_cover_head(read_cover_config(CONFIGS / "covered.toml"), data, student_run, teacher_run / "cache", echo)
+            fit_cover_head(covered, data, student_run, teacher_run / "cache", echo)
 
     def measure() -> None:
         cache = teacher_run / "cache"

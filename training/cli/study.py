@@ -28,11 +28,16 @@ from training.cli.options import (
     read_faces_of,
 )
 from training.data.action_unit_faces import FOLDS
+from training.expression.pretrained_trunk import default_path
+from training.expression.student import read_student_config
 from training.loop.json_report import write_report
+from training.rlps.fit import read_rlps_config
 from training.studies.ablations import ablate
 from training.studies.action_units import StudyConfig, study_units
+from training.studies.dirichlet_rival import compare_dirichlet
 from training.studies.frozen_trunk import FrozenTrunk, TrunkMaps
 from training.studies.intensity_sources import read_rendered, study_intensity, trunk_descriptions
+from training.studies.rlps_features import study_rlps
 
 commands = typer.Typer(no_args_is_help=True, help="Train and measure the claims of a paper.")
 
@@ -98,6 +103,45 @@ def study_intensity_command(
     rendered = read_rendered(open_set, faces128, cache, workers)
     described = trunk_descriptions(rendered.faces, model, trunk, read_action_units_config(config), test_fold)
     found = study_intensity(rendered, described, test_fold, report=echo)
+    write_report(found, out)
+    echo(f"wrote {out}")
+
+
+@commands.command("dirichlet")
+def study_dirichlet_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    faces128: Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")],
+    run: Run,
+    out: Out,
+    config: Settings = CONFIGS / "student_rivals.toml",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0 and 1.")] = None,
+    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 300,
+    threads: Threads = 1,
+) -> None:
+    """Late branches against one Dirichlet on the same trunk, trained alike, on PublicTest; a killed study resumes."""
+    configure_torch(threads)
+    settings = read_student_config(config)
+    write_report(compare_dirichlet(settings, data, teacher, faces128, run, seed or (0, 1), faces, echo), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("rlps")
+def study_rlps_command(
+    data: Fer,
+    student: Annotated[Path, typer.Option(help="Finished run of `fit student`, whose trunk is read.")],
+    run: Run,
+    out: Out,
+    trunk: Annotated[Path | None, typer.Option(help="Pretrained weights; by default those of `fetch-trunk`.")] = None,
+    config: Settings = CONFIGS / "rlps_features.toml",
+    cache: Cache = CACHE,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0, 1 and 2.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """RLPS against FER2013's wrong labels on the features of a pretrained trunk: does cleaning still harm?"""
+    configure_torch(threads)
+    settings = read_rlps_config(config)
+    found = study_rlps(settings, data, trunk or default_path(), student, run, cache, seed or (0, 1, 2), echo)
     write_report(found, out)
     echo(f"wrote {out}")
 

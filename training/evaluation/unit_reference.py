@@ -2,8 +2,8 @@
 
 The reference is OpenFace's intensities (0-5) and occurrences per frame. It calibrates per person, so intensities are
 compared within a clip, each clip centred. It is a reference, not the truth, and for measuring only: nothing may be
-trained on it or chosen by it, except which units are trusted (AGREEING_R, set after its results had been seen). The shipped
-head was also preferred to the one before after both had been compared on it (docs/models/action_units.md).
+trained on it or chosen by it, except which units are trusted (AGREEING_R, set after its results had been seen). The
+shipped head was also preferred to the one before after both had been compared on it (docs/models/action_units.md).
 """
 
 from __future__ import annotations

@@ -125,9 +125,12 @@ def export_expression(
 
     Raises:
         FileNotFoundError: a member of the run is not finished, or the data are missing.
-        ValueError: the file's logits differ from those of the torch module by more than rounding explains.
+        ValueError: the run is a Dirichlet, or the file's logits differ from those of the torch module by more than
+            rounding explains.
     """
     members, config = load_members(run)
+    if read_facts(member_folder(run, 0) / "weights.safetensors").get("student", {}).get("dirichlet"):
+        raise ValueError(f"{run} is a Dirichlet, which the engine does not read: give a run with branches")
     side = config.model.input_side_px
     validation = read_faces(data, "PublicTest", cache or run / "cache", side)
     image, landmarks = model_inputs(validation.crops[:3], validation.landmarks[:3])

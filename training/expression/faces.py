@@ -31,6 +31,15 @@ class FaceSet:
         self._targets = torch.from_numpy(faces.targets)
         self._mirror = torch.tensor(MIRROR)
 
+    def spread(self, count: int) -> FaceSet:
+        """``count`` faces, evenly spaced; all of them for 0."""
+        if count == 0 or count >= self.samples:
+            return self
+        chosen = np.zeros(self.samples, bool)
+        chosen[np.linspace(0, self.samples - 1, count).astype(int)] = True
+        second = None if self._fer2013_labels is None else self._fer2013_labels.numpy()[chosen]
+        return FaceSet(self.faces.where(chosen), self._config, second)
+
     def second_labels(self, rows: Tensor, device: torch.device) -> Tensor | None:
         """FER2013 labels (B,) of these row numbers, where there are any."""
         return None if self._fer2013_labels is None else self._fer2013_labels[rows].to(device)

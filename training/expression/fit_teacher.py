@@ -40,6 +40,7 @@ class TeacherRunConfig:
     """All settings of a run; read from TOML, an unknown key is an error."""
 
     members: int = 3
+    faces: int = 0  # of Training and of PublicTest, evenly spaced, to try the command; 0 is all
     mixup_alpha: float = 0.2  # of the beta distribution; 0 turns mixup off
     model: TeacherConfig = field(default_factory=TeacherConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -158,7 +159,7 @@ def fit_teacher(
     side, cache = config.model.input_side_px, run / "cache"
     with rank_0_first():  # under torchrun the other ranks find its meshes
         train, validation = (
-            read_face_set(Source.FER2013, data, split, cache, side, config.augment)
+            read_face_set(Source.FER2013, data, split, cache, side, config.augment).spread(config.faces)
             for split in ("Training", "PublicTest")
         )
     report(f"training: {train.faces.summary()}")

@@ -124,14 +124,15 @@ def proxy_concentration(members: Tensor) -> Tensor:
     return ((members.shape[-1] - 1) / (2 * spread.clamp(min=_EPSILON))).clamp(max=_LARGEST_CONCENTRATION)
 
 
-def proxy_loss(alpha: Tensor, members: Tensor) -> Tensor:
+def proxy_loss(alpha: Tensor, members: Tensor, target: Tensor | None = None) -> Tensor:
     """Mean over faces of E_Dir(alpha)[-sum_c pbar_c ln pi_c] + KL(Dir(alpha) | Dir(1)) / beta_0 (their Eq. 12).
 
-    ``alpha`` is (N, C); ``members`` (N, M, C) are the probabilities of the ensemble.
+    ``alpha`` is (N, C); ``members`` (N, M, C) are the probabilities of the ensemble. A ``target`` (N, C) takes the
+    place of their mean pbar in the first term; the concentration beta_0 is that of the members.
     """
     total = alpha.sum(-1, keepdim=True)
     expected_log = torch.digamma(alpha) - torch.digamma(total)  # (N, C) E[ln pi]
-    fit = -(members.mean(1) * expected_log).sum(-1)
+    fit = -((members.mean(1) if target is None else target) * expected_log).sum(-1)
     classes = torch.tensor(float(alpha.shape[-1]), device=alpha.device)
     divergence = (
         torch.lgamma(total.squeeze(-1))

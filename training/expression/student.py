@@ -4,6 +4,9 @@ ARBEx on the trunk of one teacher, with a late branch per teacher: branch k imit
 2020, arXiv 2001.04694). One more branch may follow the raters' votes themselves (`raters_branch`), and the mean over
 branches follows them too. The teachers' answers are made once
 (lessons.py); covered, badly lit, corrupted and strange pictures are drawn from them batch by batch (degrade.py).
+
+`dirichlet` trains the rival in place of the branches: one Dirichlet that learns the mean and the spread of the same
+answers to the same pictures (loss.py). The engine does not read it; `mien-train study dirichlet` compares the two.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engine.config import read_toml
+from engine.types import Float32
 from training.data.augment import AugmentConfig
 from training.data.fer2013 import MEAN, STD
 from training.data.sources import Source
@@ -25,8 +30,15 @@ from training.expression.faces import FaceSet, accuracy_of, predict, read_face_s
 from training.expression.fit import ExpressionData, ExpressionRunConfig, member_folder, run_facts
 from training.expression.fit_teacher import finished_members, load_teachers
 from training.expression.lessons import TaughtFaces, VersionsConfig, make_lessons, unlabelled_news
-from training.expression.loss import ArbexLossConfig, arbex_loss, class_distribution_loss
-from training.expression.model import Arbex, ArbexConfig
+from training.expression.loss import (
+    ArbexLossConfig,
+    arbex_loss,
+    class_distribution_loss,
+    concentrations,
+    proxy_loss,
+    split,
+)
+from training.expression.model import Arbex, ArbexConfig, ArbexOutput
 from training.expression.trunk import TrunkConfig
 from training.expression.trunk_levels import WIDTHS, trunk_part
 from training.loop.distributed import rank_0_first
@@ -49,9 +61,11 @@ def _model() -> ArbexConfig:
 class StudentConfig:
     """All settings of a run; read from TOML, an unknown key is an error."""
 
+    faces: int = 0  # of Training, PublicTest and faces128, evenly spaced, to try the command; 0 is all
     start_teacher: int = 0  # whose trunk the student starts from
     raters_branch: bool = True  # the last branch learns the votes, where a face has them
     votes_weight: float = 0.5  # of the votes beside the teachers, in the mean over branches
+    dirichlet: bool = False  # the rival: one Dirichlet in place of the branches; it is not exported
     model: ArbexConfig = field(default_factory=_model)
     loss: ArbexLossConfig = field(default_factory=ArbexLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -82,23 +96,30 @@ class StudentTask:
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
         """Loss of the pictures with these row numbers (B,)."""
-        changed = degrade(self._lessons.images[rows, None].float() / 255, self._config.degrade, generator)
-        images = ((changed.images - MEAN) / STD).contiguous(memory_format=torch.channels_last).to(self._device)
-        landmarks = self._lessons.landmarks[rows].float().to(self._device)
-        targets = exposed_targets(self._answers(rows), changed.exposure, changed.faceless).to(self._device)
-        outputs = self.model(images, landmarks)
+        outputs, targets, ordinary = self._lesson(rows, generator)
         losses = [
             arbex_loss(output, targets[:, number], branch.reliability.unit_anchors(), progress, self._config.loss)
             for number, (output, branch) in enumerate(zip(outputs, self.model.each_branch(), strict=True))
         ]
-        loss = torch.stack(losses).mean()
+        mean = torch.stack([output.fused for output in outputs]).mean(0)
+        return torch.stack(losses).mean() + self._votes_loss(mean, rows, ordinary)
+
+    def _lesson(self, rows: Tensor, generator: torch.Generator) -> tuple[list[ArbexOutput], Tensor, Tensor]:
+        """Outputs of each branch, targets (B, M, C) and which pictures (B,) show an ordinary face."""
+        changed = degrade(self._lessons.images[rows, None].float() / 255, self._config.degrade, generator)
+        images = ((changed.images - MEAN) / STD).contiguous(memory_format=torch.channels_last).to(self._device)
+        landmarks = self._lessons.landmarks[rows].float().to(self._device)
+        targets = exposed_targets(self._answers(rows), changed.exposure, changed.faceless).to(self._device)
+        return self.model(images, landmarks), targets, changed.exposure == 0
+
+    def _votes_loss(self, mean: Tensor, rows: Tensor, ordinary: Tensor) -> Tensor:
+        """Weighted loss of the predicted distributions (B, C) where a face is ordinary and has votes; 0 without one."""
         faces = self._lessons.rows[rows]
-        known = (faces >= 0) & (changed.exposure == 0)
+        known = (faces >= 0) & ordinary
         if not known.any():
-            return loss
-        mean = torch.stack([output.fused for output in outputs]).mean(0)[known]
+            return mean.new_zeros(())
         votes = self._train.targets(faces[known]).to(self._device)
-        return loss + self._config.votes_weight * class_distribution_loss(mean, votes)
+        return self._config.votes_weight * class_distribution_loss(mean[known], votes)
 
     def _answers(self, rows: Tensor) -> Tensor:
         """Answers (B, M, C) for the branches: those of the teachers, then the votes; unlabelled faces have none."""
@@ -113,10 +134,38 @@ class StudentTask:
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy and macro-F1 on the majority labels and NLL against the votes, of the mean over branches."""
         fused, _ = predict(model, self._validation, self._device)
-        mean, faces = fused.mean(1), self._validation.faces
+        return self._figures(fused.mean(1))
+
+    def _figures(self, mean: Float32) -> dict[str, float]:
+        faces = self._validation.faces
         clear = faces.labels >= 0
         score = macro_f1(faces.labels[clear], mean[clear].argmax(1), mean.shape[1])
         return accuracy_of(mean, faces) | {"macro_f1": score}
+
+
+class DirichletStudentTask(StudentTask):
+    """The rival: the primary logits of one branch are a Dirichlet, which learns the answers of all.
+
+    Its mean learns the mean of the answers, its concentration their spread. The votes count in the mean alone: shares
+    of ten raters differ from every teacher's answer for lack of raters, not because a picture is strange.
+    """
+
+    def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """Proxy loss of the pictures with these row numbers (B,), and the loss against the votes."""
+        (output,), targets, ordinary = self._lesson(rows, generator)
+        alpha = concentrations(output.logits)
+        teachers = targets[:, : self._lessons.answers.shape[1]]
+        mean = alpha / alpha.sum(-1, keepdim=True)
+        return proxy_loss(alpha, teachers, targets.mean(1)) + self._votes_loss(mean, rows, ordinary)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """The figures of `StudentTask`, of the Dirichlet's mean."""
+        found = [
+            split(concentrations(model(images.to(self._device), landmarks.to(self._device))[0].logits)).probabilities
+            for images, landmarks in self._validation.batches(256)
+        ]
+        return self._figures(np.asarray(torch.cat(found).cpu().numpy(), np.float32))
 
 
 def fit_student(
@@ -127,6 +176,7 @@ def fit_student(
     faces128: Path | None = None,
     device: str = "cpu",
     report: Callable[[str], None] = print,
+    lessons: Path | None = None,
 ) -> None:
     """Make the lessons that are missing and train into RUN/member_0; RUN exports like any other run.
 
@@ -138,6 +188,7 @@ def fit_student(
         faces128: folder of faces128, whose faces the teachers label; without it, FER2013 alone.
         device: cpu or cuda.
         report: receives progress lines.
+        lessons: folder of the teachers' answers, which runs may share; by default RUN/lessons.
 
     Raises:
         ValueError: the branches do not fit the finished teachers.
@@ -146,7 +197,7 @@ def fit_student(
     teachers = _teachers(teacher_run)
     if not 0 <= config.start_teacher < len(teachers):
         raise ValueError(f"start_teacher must be 0 to {len(teachers) - 1}, not {config.start_teacher}")
-    needed = len(teachers) + config.raters_branch
+    needed = 1 if config.dirichlet else len(teachers) + config.raters_branch
     if needed != config.model.branches:
         raise ValueError(
             f"{config.model.branches} branches do not fit the {len(teachers)} finished teachers of {teacher_run}"
@@ -154,13 +205,15 @@ def fit_student(
         )
     with rank_0_first():  # the other ranks then read its lessons
         sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
-        lessons = _lessons(config, sets, teacher_run, run, teachers, report)
-    report(f"{len(lessons.rows)} pictures, {len(teachers)} teachers")
+        taught = _lessons(config, sets, teacher_run, lessons or run / "lessons", teachers, report)
+    report(f"{len(taught.rows)} pictures, {len(teachers)} teachers")
     torch.manual_seed(config.trainer.seed)
     model = Arbex(config.model)
     (start,) = load_teachers(teacher_run, [teachers[config.start_teacher]])
     model.trunk.load_state_dict(trunk_part(start.state_dict()))
-    task = StudentTask(lessons, sets.train, sets.validation, model.to(device), config)
+    task = (DirichletStudentTask if config.dirichlet else StudentTask)(
+        taught, sets.train, sets.validation, model.to(device), config
+    )
     fit(task, config.trainer, member_folder(run, 0), _facts(config, data, sets, teachers), report)
 
 
@@ -190,7 +243,7 @@ def make_student_lessons(
         FileNotFoundError: data is missing.
     """
     sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
-    _lessons(config, sets, teacher_run, run, _teachers(teacher_run), report)
+    _lessons(config, sets, teacher_run, run / "lessons", _teachers(teacher_run), report)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,12 +260,13 @@ def _read_sets(
 ) -> _Sets:
     side = config.model.input_side_px
     train, validation = (
-        read_face_set(Source.FER2013, data, split, cache, side, config.augment) for split in ("Training", "PublicTest")
+        read_face_set(Source.FER2013, data, split, cache, side, config.augment).spread(config.faces)
+        for split in ("Training", "PublicTest")
     )
     report(f"training: {train.faces.summary()}")
     if faces128 is None or config.versions.unlabelled_count == 0:
         return _Sets(train, validation, None)
-    unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment)
+    unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment).spread(config.faces)
     report(f"unlabelled: {unlabelled.samples} faces of faces128")
     return _Sets(train, validation, unlabelled)
 
@@ -221,11 +275,10 @@ def _lessons(
     config: StudentConfig,
     sets: _Sets,
     teacher_run: Path,
-    run: Path,
+    folder: Path,
     teachers: Sequence[int],
     report: Callable[[str], None],
 ) -> TaughtFaces:
-    folder = run / "lessons"
     return make_lessons(teacher_run, teachers, sets.train, sets.unlabelled, config.versions, folder, report)
 
 

@@ -57,8 +57,7 @@ class ClassifierTask:
         self.samples = samples  # per epoch; runs on parts of the set can so have equal budgets
         self._chosen = torch.from_numpy(chosen)
         self._crops, self._targets = torch.from_numpy(faces.crops), torch.from_numpy(faces.targets)
-        prior = self._targets[self._chosen].mean(0).clamp(min=_LEAST_PRIOR).log() * settings.prior_weight
-        self._log_prior = prior.to(settings.device)
+        self._log_prior = log_prior(self._targets[self._chosen], settings.prior_weight).to(settings.device)
         self._settings = settings
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
@@ -81,9 +80,18 @@ class ClassifierTask:
     def judge(self, model: SixConvClassifier, faces: ImageSet) -> dict[str, float]:
         """Accuracy and NLL on other images, under the class shares of the training set."""
         logits = predict(model, faces.crops, self._settings.device).logits + self._log_prior.cpu()
-        targets = torch.from_numpy(faces.targets)
-        hits = (logits.argmax(1) == targets.argmax(1)).float().mean()
-        return {"accuracy": float(hits), "nll": float(functional.cross_entropy(logits, targets))}
+        return judged(logits, torch.from_numpy(faces.targets))
+
+
+def log_prior(targets: Tensor, weight: float) -> Tensor:
+    """What the balanced softmax adds to the logits (C,): the log share of each class in targets (N, C), weighted."""
+    return targets.mean(0).clamp(min=_LEAST_PRIOR).log() * weight
+
+
+def judged(logits: Tensor, targets: Tensor) -> dict[str, float]:
+    """Accuracy and NLL of logits (N, C) against targets (N, C)."""
+    hits = (logits.argmax(1) == targets.argmax(1)).float().mean()
+    return {"accuracy": float(hits), "nll": float(functional.cross_entropy(logits, targets))}
 
 
 def train_classifier(

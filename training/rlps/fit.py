@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -150,7 +150,23 @@ def select_faces(
     _claim(folder, settings, {"config": asdict(RlpsConfig())})
     turns = folder / turns_folder(config.policy)
     _claim(turns, {"policy": asdict(config.policy)}, {"policy": asdict(PolicyConfig())})
-    networks = _Networks(config, train, validation, folder / START, turns, device)
+    return choose_images(config, train, _Networks(config, train, validation, folder / START, turns, device), report)
+
+
+class Classifiers(Protocol):
+    """The classifiers of a run, trained on the images that are kept; RL epoch 0 is the initial training."""
+
+    def judge(self, turn: int | str, kept: Mask) -> dict[str, float]:
+        """Figures on validation, "nll" and "accuracy", after the training on the kept images of an RL epoch."""
+
+    def evidence(self, epoch: int, kept: Mask) -> Evidence:
+        """Features and probabilities of all images, by classifiers trained on the kept ones."""
+
+
+def choose_images(
+    config: RlpsConfig, train: ImageSet, networks: Classifiers, report: Callable[[str], None] = print
+) -> Selection:
+    """The loop of `select_faces` with any classifiers."""
     selector = Selector(config.policy, config.classifier.embedding, len(train.names), config.trainer.seed)
     kept: Mask = np.ones(len(train.rows), bool)
     evidence = networks.evidence(0, kept)

@@ -46,6 +46,7 @@ class PolicyConfig:
     """Settings of the policy; those below ``batch_size`` belong to method x."""
 
     method: str = "x"
+    relu: bool = False  # between the policy's layers, as in the paper, instead of GELU; "paper-y1" always has it
     epochs: int = 20  # passes over the images in each RL epoch
     learning_rate: float = 1e-3
     batch_size: int = 64
@@ -75,7 +76,7 @@ class Selector:
             width += 2 * classes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._policy = KeepPolicy(width, relu=config.method == "paper-y1")
+            self._policy = KeepPolicy(width, relu=config.relu or config.method == "paper-y1")
         self._optimizer = torch.optim.Adam(self._policy.parameters(), lr=config.learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
 

@@ -5,19 +5,22 @@ They read faces as the exported file does, whose own estimator is in training/ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from engine.types import Float32, Float64, Int64, UInt8
-from training.data.fer2013 import MEAN, STD
+from training.data.fer2013 import MEAN, STD, FerFaces
 from training.evaluation.estimates import Estimates, Estimator, estimates_of
+from training.expression.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from training.expression.landmark_maps import LANDMARK_POINTS
-from training.expression.loss import concentrations, split
+from training.expression.loss import class_distribution_loss, concentrations, split
 from training.expression.model import Arbex, ArbexOutput
 from training.layers.attention import DropPath
 
@@ -86,16 +89,28 @@ def dropout_estimator(model: Arbex, temperature: float, samples: int = 10, seed:
     return estimate
 
 
-def dirichlet_estimator(model: Arbex) -> Estimator:
-    """Network trained as a Dirichlet (training/expression/loss.py)."""
+def dirichlet_estimator(model: Arbex, temperature: float = 1.0) -> Estimator:
+    """Network trained as a Dirichlet (training/expression/loss.py), whose logits are divided by a temperature."""
 
     def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
-        parts = split(concentrations(outputs_of(model, crops, landmarks)[0].logits))
+        parts = split(concentrations(outputs_of(model, crops, landmarks)[0].logits / temperature))
         return Estimates(
             parts.probabilities.double().numpy(), parts.aleatoric.double().numpy(), parts.epistemic.double().numpy()
         )
 
     return estimate
+
+
+def fit_dirichlet_temperature(model: Arbex, faces: FerFaces) -> float:
+    """The temperature whose Dirichlet has the mean with the lowest NLL against the votes of these faces."""
+    logits, shares = outputs_of(model, faces.crops, faces.landmarks)[0].logits, torch.from_numpy(faces.vote_shares)
+
+    def nll(log_temperature: float) -> float:
+        mean = split(concentrations(logits / math.exp(log_temperature))).probabilities
+        return float(class_distribution_loss(mean, shares))
+
+    bounds = (math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE))
+    return math.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

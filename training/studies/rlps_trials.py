@@ -52,9 +52,9 @@ from training.rlps.noise import (
 
 _VALIDATION_FACES: Final = 1200
 #: Policies tried on wrong labels; the first, SPEC 5.2 with the label in the state, is also measured by accuracy.
-_LABEL_ARM: Final = "label_in_state_half_class_mean"
-_LABEL_POLICIES: Final[dict[str, dict[str, Any]]] = {
-    _LABEL_ARM: {"label_in_state": True, "baseline_share": 0.5},
+LABEL_ARM: Final = "label_in_state_half_class_mean"
+LABEL_POLICIES: Final[dict[str, dict[str, Any]]] = {
+    LABEL_ARM: {"label_in_state": True, "baseline_share": 0.5},
     "label_in_state": {"label_in_state": True},
     "feature_alone": {},
 }
@@ -121,7 +121,7 @@ def _with_policy(config: RlpsConfig, **changes: Any) -> RlpsConfig:
     return replace(config, policy=replace(config.policy, **changes))
 
 
-def _parts(faces: ImageSet, config: RlpsConfig) -> tuple[ImageSet, ImageSet]:
+def parts_of(faces: ImageSet, config: RlpsConfig) -> tuple[ImageSet, ImageSet]:
     """The images of a trial, and others for its validation."""
     chosen = subset(faces, config.faces, config.trainer.seed)
     rest = faces.at(~np.isin(faces.rows, chosen.rows))
@@ -130,7 +130,7 @@ def _parts(faces: ImageSet, config: RlpsConfig) -> tuple[ImageSet, ImageSet]:
 
 def _noise_trial(source: _Data, config: RlpsConfig, mix: Mix, arms: bool = True) -> dict[str, Any]:
     seed, side = config.trainer.seed, config.classifier.input_side_px
-    chosen, validation = _parts(image_set(source.train, "votes"), config)
+    chosen, validation = parts_of(image_set(source.train, "votes"), config)
     patches = faceless_patches(source.clips, round(mix.none * len(chosen.rows)), side, seed)
     noisy = with_noise(chosen, patches, mix, seed)
     folder = source.run / f"noise_{round(100 * (1 - mix.full))}" / f"seed_{seed}"
@@ -203,17 +203,17 @@ def clean_set(faces: FerFaces, names: tuple[str, ...]) -> ImageSet:
 
 def _label_trial(source: _Data, config: RlpsConfig, seeds: int) -> dict[str, Any]:
     """Clean FER2013 labels with and without the label in the state, and compare with FERPlus."""
-    chosen, validation = _parts(image_set(source.train, "labels"), config)
+    chosen, validation = parts_of(image_set(source.train, "labels"), config)
     votes = source.train.votes[np.searchsorted(source.train.rows, chosen.rows)]
     figures: dict[str, Any] = {"images": len(chosen.rows)}
     folder = source.run / "labels" / f"seed_{config.trainer.seed}"
-    for name, changes in _LABEL_POLICIES.items():
+    for name, changes in LABEL_POLICIES.items():
         source.report(f"{folder}  {name}")
         tried = _with_policy(config, **changes)
         found = select_faces(tried, chosen, validation, folder, source.device, source.report)
         _write(chosen, found, folder / name)
         figures[name] = removal(found, chosen, votes)
-        if name == _LABEL_ARM:
+        if name == LABEL_ARM:
             kept = found.keep_list.keep
             arms = [_arms(source, _seeded(config, 0), chosen, kept, folder, 0)]
             arms += [_arms_again(source, config, chosen, kept, folder, seed) for seed in range(1, seeds)]

@@ -70,8 +70,8 @@ class ReviewDesk(QWidget):
     codes_requested = Signal()
     #: The user wants to compare with the notes of another person.
     coder_requested = Signal()
-    #: The time of the frame shown has changed, in seconds of the session.
-    moved_s = Signal(float)
+    #: The time of the frame shown has changed, in seconds of the session; and whether it is playing.
+    moved_s = Signal(float, bool)
     #: What is drawn over the picture (OverlayParts) has changed.
     overlay_changed = Signal(object)
 
@@ -509,7 +509,7 @@ class ReviewDesk(QWidget):
             time_s = float(self._session.times_s[position])
             for view in (self.timeline, self.series):
                 view.set_time(time_s, reveal=not self.player.playing)
-            self.moved_s.emit(time_s)
+            self.moved_s.emit(time_s, self.player.playing)
 
     def _follow_playing(self, playing: bool) -> None:
         if self.player is not None:

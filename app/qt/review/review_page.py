@@ -158,6 +158,7 @@ class ReviewPage(Page):
         self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
         self.companion = Companion(open_clip=open_clip)
         self._second_reader = _SessionReader()
+        self._second_asked: tuple[Session, Path] | None = None  # the session that it is to be beside, and its folder
         self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail_second)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
@@ -260,8 +261,10 @@ class ReviewPage(Page):
 
     def choose_second(self) -> None:
         """Let the user choose a session to show beside the open one."""
-        chosen = self._ask(self, self.tr("Session beside")) if self.desk.session is not None else ()
-        if chosen:
+        first = self.desk.session
+        chosen = self._ask(self, self.tr("Session beside")) if first is not None else ()
+        if chosen and first is not None:
+            self._second_asked = (first, Path(chosen[0]))
             self._second.submit(Path(chosen[0]))
 
     def _take_second(self, read: _ReadSession | _ReadFault) -> None:
@@ -269,10 +272,13 @@ class ReviewPage(Page):
             self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
             return
         self._second_reader.claim(read.session)
-        player = self.desk.player
-        if player is None:  # the first one was closed meanwhile
+        first, player = self.desk.session, self.desk.player
+        if first is None or player is None or self._second_asked != (first, read.folder):  # another was opened since
             read.session.close()
             return
+        if read.notes_fault:
+            text = self.tr("{fault}. The second session is shown without its notes.").format(fault=read.notes_fault)
+            self.noticed.emit(Notice(text, Severity.WARNING, _TOPIC))
         self.companion.show_session(read.session, read.notes or Notes(), player.time_s, self.desk.overlay_parts)
         width = self._sides.width()
         self._sides.setSizes([width // 2, width // 2])

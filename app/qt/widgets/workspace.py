@@ -156,11 +156,9 @@ class Workspace(QWidget):
 
     def enlarge_dock(self, share: float) -> None:
         """Give the dock this share of the height, or, with 0, its usual one."""
-        if share:
-            height = sum(self._rows.sizes())
-            self._rows.setSizes([round(height * (1 - share)), round(height * share)])
-        else:
-            self._apply_sizes((self.width(), self.height()))
+        height = sum(self._rows.sizes())
+        dock = round(height * share) if share else self._usual_sizes(height)[1]
+        self._rows.setSizes([max(height - dock, 1), dock])
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """From now on a change between wide and narrow resets the sizes; until then stored ones are restored."""
@@ -235,7 +233,15 @@ class Workspace(QWidget):
 
     def _apply_sizes(self, size: tuple[int, int]) -> None:
         """Give the panels their usual sizes in a workspace of this size in pixels."""
-        em, (width, height) = theme.em(self), size
+        width, height = size
+        side, dock = self._usual_sizes(height)
+        self._columns.setSizes([max(width - side, 1), side])
+        self._rows.setSizes([max(height - dock, 1), dock])
+        self._first = (self._rows.saveState(), self._columns.saveState())
+
+    def _usual_sizes(self, height: int) -> tuple[int, int]:
+        """Width of the side and height of the dock in pixels, in a workspace of this height."""
+        em = theme.em(self)
         side, dock = self.side.minimumSizeHint().width(), self.dock.minimumSizeHint().height()
         if self._chosen is WorkspaceLayout.RESEARCH:
             side, dock = (
@@ -244,9 +250,7 @@ class Workspace(QWidget):
             )
         if self._narrow:
             dock = max(dock, round(_NARROW_DOCK * height))
-        self._columns.setSizes([max(width - side, 1), side])
-        self._rows.setSizes([max(height - dock, 1), dock])
-        self._first = (self._rows.saveState(), self._columns.saveState())
+        return side, dock
 
     def _make_actions(self, make: Callable[..., QAction]) -> None:
         texts = (

@@ -20,9 +20,9 @@ NANO = "RAM 1/2MB POM_5V_IN 2500/2400 POM_5V_GPU 100/90 POM_5V_CPU 400/390"
 
 
 def program(folder: Path, name: str, line: str) -> None:
-    """A program that prints a line five times, ten times a second, and then waits."""
+    """A program that prints a line five times, creates a file beside it, and then waits."""
     path = folder / name
-    path.write_text(f"#!/bin/sh\nfor _ in 1 2 3 4 5; do echo '{line}'; sleep 0.1; done\nexec sleep 60\n")
+    path.write_text(f"#!/bin/sh\nfor _ in 1 2 3 4 5; do echo '{line}'; done\n: > '{path}.printed'\nexec sleep 60\n")
     path.chmod(0o755)
 
 
@@ -57,13 +57,17 @@ def test_the_programs_run_while_something_is_measured(tmp_path: Path, monkeypatc
     program(tmp_path, "tegrastats", ORIN.format(now=5000))
     program(tmp_path, "nvidia-smi", "40, 1000, 50.0")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    observer = Probes()
+    observer, before_s = Probes(), time.monotonic()
     observer.start()
-    time.sleep(0.5)
+    started_s = time.monotonic()
+    while not all((tmp_path / f"{name}.printed").exists() for name in ("tegrastats", "nvidia-smi")):
+        assert time.monotonic() < started_s + 30
+        time.sleep(0.01)
+    printed_s = time.monotonic()
     around = observer.stop()
     assert around.energy is not None
     assert around.energy.power_w == 5.0
-    assert around.energy.energy_j >= 2.5
+    assert 5 * (printed_s - started_s) - 0.01 <= around.energy.energy_j <= 5 * (time.monotonic() - before_s) + 0.01
     assert around.gpu is not None
     assert around.gpu.utilisation_percent == 40.0
 

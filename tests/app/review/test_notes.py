@@ -130,14 +130,25 @@ def test_names_are_one_per_face():
         FaceName(1, " ")
 
 
-def test_events_of_one_code_merge():
+def test_events_of_one_code_merge_if_they_overlap():
     notes = Notes()
-    for start_s, end_s, code in ((5.0, 6.0, "a"), (1.0, 3.0, "a"), (2.0, 4.0, "b"), (3.0, 3.5, "a")):
+    for start_s, end_s, code in ((5.0, 6.0, "a"), (1.0, 3.0, "a"), (2.0, 4.0, "b"), (2.9, 3.5, "a")):
         notes = notes.with_event(Event(start_s, end_s, code))
     assert notes.events == (Event(1.0, 3.5, "a"), Event(2.0, 4.0, "b"), Event(5.0, 6.0, "a"))
     assert notes.without_event(notes.events[1]).events == (notes.events[0], notes.events[2])
     with pytest.raises(ValueError, match="blank"):
         Event(0.0, 1.0, "")
+
+
+def test_two_events_without_a_pause_stay_two(tmp_path):
+    """As two presentations of one stimulus: their number and their lengths are what a coder counts."""
+    notes = Notes()
+    for start_s, end_s in ((2.0, 4.0), (1.0, 2.0), (4.0, 5.0)):
+        notes = notes.with_event(Event(start_s, end_s, "a"))
+    assert [(event.start_s, event.end_s) for event in notes.events] == [(1.0, 2.0), (2.0, 4.0), (4.0, 5.0)]
+    folder = SessionFolder(tmp_path)
+    write_notes(folder, notes)
+    assert read_notes(folder) == notes
 
 
 def test_both_windows_keep_their_names_and_events():

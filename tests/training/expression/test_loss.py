@@ -68,6 +68,15 @@ def test_descending_the_loss_finds_mean_and_spread_of_the_members() -> None:
     assert torch.allclose(found, proxy, rtol=0.1)
 
 
+def test_a_target_beside_the_members_moves_the_mean_and_leaves_the_concentration() -> None:
+    alpha = torch.tensor([[4.0, 2.0, 1.5]])
+    members = torch.tensor([[[0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]])
+    target = torch.tensor([[0.0, 1.0, 0.0]])
+    expected_log = torch.digamma(alpha) - torch.digamma(alpha.sum())
+    moved = -((target - members.mean(1)) * expected_log).sum()
+    assert (proxy_loss(alpha, members, target) - proxy_loss(alpha, members)).item() == pytest.approx(moved.item())
+
+
 def test_class_distribution_loss_by_hand() -> None:
     given = torch.tensor([[0.5, 0.25, 0.25]])
     votes = torch.tensor([[0.5, 0.5, 0.0]])

@@ -30,6 +30,7 @@ from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
+from tests.app.qt.layout_checks import lay_out
 from tests.fakes.sessions import labelled_face, write_session
 
 Until = Callable[[Callable[[], bool]], None]
@@ -700,12 +701,12 @@ def test_the_time_series_take_most_of_the_page_and_give_it_back(opened: ReviewPa
     desk = opened.desk
     before = desk.workspace.chosen
     press(opened, "T")
-    QTest.qWait(1)
+    lay_out()
     assert desk.series_box.isVisible()
     assert desk.series_box.height() > 0.55 * desk.height()
     assert desk.video.height() > 50
     press(opened, "T")
-    QTest.qWait(1)
+    lay_out()
     assert desk.workspace.chosen is before
     assert not desk.series_box.isVisible()
     assert desk.video.height() > 0.5 * desk.height()
@@ -832,6 +833,8 @@ def test_codes_have_keys_that_mark_moments_and_stretches(opened: ReviewPage, sto
     desk.event_keys.action_of(blink).trigger()
     assert desk.event_keys.action_of(stimulus).isChecked()
     assert desk.notes.markers == (Marker(1.0, "blink"),)
+    opened._use_codes((*store.now.codes, EventCode("V", "voice")))  # which the list of codes does
+    assert desk.event_keys.action_of(stimulus).isChecked()  # still running
     desk.event_keys.action_of(stimulus).trigger()  # ended before its start: the order does not matter
     assert not desk.event_keys.action_of(stimulus).isChecked()
     event = desk.notes.events[0]
@@ -882,13 +885,14 @@ def test_the_labels_of_another_person_are_compared_with_mine(
         assert not notices
         press(page, "Ctrl+M")
         assert "does not exist" in notices[-1].text
+        press(page, "Ctrl+M")
+        box = page.desk.notes_panel.agreement
+        assert box.text.endswith("Agreement with Bo\nLabel some ranges to compare.")  # no counts of nothing
         page.desk.timeline.face_chosen.emit(face.face_id)
         page.desk.mark_range(first_s, first_s + 0.9)
         press(page, "5")
-        press(page, "Ctrl+M")
-        box = page.desk.notes_panel.agreement
-        until(lambda: "Agreement with Bo" in box.text)
-        assert "10 frames labelled by both, identical in 10" in box.text
+        until(lambda: "10 frames labelled by both, identical in 10" in box.text)
+        assert "Label some ranges" not in box.text
         page.desk.mark_range(first_s + 1.0, first_s + 1.9)
         press(page, "5")  # updated with every change
         until(lambda: "20 frames labelled by both, identical in 10" in box.text)
@@ -960,3 +964,46 @@ def test_the_second_session_is_blurred_with_the_first_and_closed_with_it(
     page.companion.close_requested.emit()
     assert page.companion.session is None
     assert not page.companion.isVisible()
+
+
+def test_a_second_session_that_comes_late_is_not_shown_beside_another(
+    pair: tuple[ReviewPage, list[Notice]], until: Until, folder: Path, tmp_path: Path
+) -> None:
+    page, _ = pair
+    page.companion.close_session()
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    read = page._second_reader.read(tmp_path / "second")  # as for a press of the key just before another is opened
+    page.open_path(other)
+    until(lambda: page.desk.session is not None and page.desk.session.folder.path == other)
+    page._take_second(read)
+    assert page.companion.session is None
+    assert page._second_reader._unclaimed == []
+
+
+def test_unreadable_notes_of_the_second_session_are_reported(
+    pair: tuple[ReviewPage, list[Notice]], until: Until, tmp_path: Path
+) -> None:
+    page, notices = pair
+    page.companion.close_session()
+    (tmp_path / "second" / "review.json").write_text("{")
+    page._ask = lambda parent, title: (str(tmp_path / "second"),)
+    press(page, "Ctrl+Shift+S")
+    until(lambda: page.companion.session is not None)
+    assert notices[-1].severity is Severity.WARNING
+    assert notices[-1].text.endswith("The second session is shown without its notes.")
+
+
+def test_the_second_session_leaves_who_looks_elsewhere_alone_while_it_plays(
+    pair: tuple[ReviewPage, list[Notice]],
+) -> None:
+    page, _ = pair
+    series = page.companion.series
+    series.zoom(8.0, 0.0)
+    series.horizontalScrollBar().setValue(series.horizontalScrollBar().maximum())
+    there = series.scale.start_s
+    assert there > page.companion.time_s
+    page.companion.follow(4.5, True)
+    assert page.companion.time_s == pytest.approx(0.5)
+    assert series.scale.start_s == there
+    page.companion.follow(4.6)
+    assert series.scale.start_s < there  # paused: it shows the moment
