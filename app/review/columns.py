@@ -70,7 +70,7 @@ def read_table(path: Path, header: SessionHeader) -> SessionColumns:
             for batch in read_parquet(path, batch_size=_ROWS_AT_ONCE):
                 names = tuple(batch.column_names)
                 # columns are only ever added at the end, after app_version
-                if names != column_names(header)[: len(names)] or "app_version" not in names:
+                if names != column_names(header, baselines=True)[: len(names)] or "app_version" not in names:
                     raise UnreadableTableError(f"{path} has other columns than the journal")
                 parts.add_batch(batch)
     except (OSError, KeyError, ValueError) as error:

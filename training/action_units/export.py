@@ -16,7 +16,14 @@ from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
-from training.action_units.calibration import MASK_SAMPLES, MASK_SEED, ThresholdCurve, calibrate, calibrate_with_curves
+from training.action_units.calibration import (
+    MASK_SAMPLES,
+    MASK_SEED,
+    ThresholdCurve,
+    calibrate,
+    calibrate_with_curves,
+    with_neutral_logits,
+)
 from training.action_units.exported import ExportedActionUnits
 from training.action_units.features import MEAN, STD, load_action_units
 from training.action_units.model import UGN, UGNExport, Variant
@@ -111,6 +118,19 @@ def calibrate_again(
     _report_calibration(calibration, split, report)
     write_contract(replace(contract, calibration=calibration), model)
     return curves
+
+
+def add_neutral(model: Path, fer: FerFaces, report: Callable[[str], None] = print) -> None:
+    """Write the usual neutral logits into the contract of a model whose calibration has none, or others.
+
+    Raises:
+        ContractError, ValueError: as in `with_neutral_logits`.
+    """
+    contract = ExportedActionUnits(model).contract
+    calibration = with_neutral_logits(model, fer)
+    write_contract(replace(contract, calibration=calibration), model)
+    pairs = zip(contract.labels, calibration.neutral, strict=True)
+    report(f"neutral logits: {', '.join(f'{unit} {value:.2f}' for unit, value in pairs)}")
 
 
 def _report_calibration(calibration: AUCalibration, split: UnitSplit, report: Callable[[str], None]) -> None:

@@ -19,13 +19,16 @@ from app.qt.live.live_page import LivePage
 from app.qt.preference_store import PreferenceStore
 from app.session.folder import is_session
 from app.settings.limits import Limits
+from engine.baseline import BaselineBook
 from engine.capture.camera_list import Camera
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig
 from engine.errors import SourceError
+from engine.types import Frame, FrameResult
 from tests.app.qt.window_fixture import FakeCamera
 from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.faces import UNITS, fake_face, fake_result
 from tests.fakes.sessions import FakeEngines
 
 
@@ -491,3 +494,48 @@ def test_a_recording_is_remembered_from_its_start(running, until):
     running.page.bridge.shutdown()
     assert is_session(folder)
     assert running.store.now.sessions == (folder,)
+
+
+class Calibrated(FakePipeline):
+    """One happy face in every frame, with the baseline that the book of the engine has for it."""
+
+    book: BaselineBook | None = None
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        super().process(frame)
+        face = fake_face(occurrence=(0.4,) * UNITS)
+        if self.book is not None:
+            found = self.book.observe(1, face.action_units, face.decision, frame.timestamp_s)
+            face = dataclasses.replace(face, baseline=found)
+        return fake_result(frame, face)
+
+
+def test_calibrating_clearing_and_undoing_show_what_holds(rig, until) -> None:
+    page = rig.page
+    page.bridge._engines.pipeline = rig.pipeline = Calibrated()
+    assert not page.calibrate_action.isEnabled()  # there is no face
+    rig.press(page.start_action)
+    until(lambda: page.view.image is not None and page.faces.followed == 1)
+    rig.pipeline.book = rig.bridge.baselines
+    text = page.units_page.baseline.text
+    assert text.text() == "No baseline"
+    rig.press(page.calibrate_action)
+    until(lambda: text.text().startswith("Collecting neutral frames: "))
+    assert text.accessibleDescription() == text.text()
+    until(lambda: text.text().startswith("Baseline: "))
+    shown = rig.bridge.shown
+    assert shown.rows[0].occurrence[0] < 0.4
+    assert shown.result.faces[0].action_units.occurrence[0] == pytest.approx(0.4)  # of the model
+    rig.press(page.clear_baseline_action)
+    until(lambda: text.text() == "No baseline" and rig.bridge.shown.rows[0].occurrence[0] == 0.4)
+    rig.press(page.undo_baseline_action)
+    until(lambda: text.text().startswith("Baseline: "))
+    assert page.units_page.baseline.button.accessibleName() == "Calibrate on neutral face"
+
+
+def test_a_model_that_has_no_usual_face_cannot_be_calibrated(rig, until, monkeypatch) -> None:
+    monkeypatch.setattr("app.live.live_run.LiveRun.baselines", None)
+    rig.press(rig.page.start_action)
+    until(lambda: rig.page.view.image is not None)
+    assert not rig.page.calibrate_action.isEnabled()
+    rig.page.calibrate()  # does nothing
