@@ -63,8 +63,11 @@ def export_action_units(
     report: Callable[[str], None] = print,
     fer: FerFaces | None = None,
     agreeing: Mapping[int, bool] | None = None,
+    self_noise: float | None = None,
 ) -> None:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
+
+    ``self_noise`` is the share of the noise on the units' own loops in the file; by default that of the training.
 
     ``fer`` are the PublicTest faces of FERPlus at 96 pixels, used for thresholds and in deciding which units are
     trusted; ``agreeing`` says of units whether an independent reference agrees (`trusted_units`).
@@ -72,9 +75,12 @@ def export_action_units(
     Raises:
         FileNotFoundError: the run is not finished.
         ValueError: the run has no graph, was trained on another fold or other units than ``split``, or the file's
-            outputs differ from the torch module's.
+            outputs differ from the torch module's; or ``self_noise`` is not between 0 and 1.
     """
     model, facts = load_action_units(run)
+    if self_noise is not None:
+        model.head.set_self_noise(self_noise)
+        facts["self_noise"] = self_noise
     _require_fitting(run, facts, split)
     samples = 1 if facts["variant"] == Variant.GN_D.value else MASK_SAMPLES
     difference = write_model(model, target)
@@ -188,6 +194,8 @@ def _contract(
     coded = [source for source in sources if source not in _NOT_CODED]
     seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
     command = f"mien-train fit au ({facts['variant']})"
+    if "self_noise" in facts:
+        command += f", exported with {facts['self_noise']} of the noise on own loops"
     data = [facts["data"], held_out_line(facts["test_fold"])]
     if len(coded) < len(sources):
         data.insert(0, _NOT_CODED_LINE)

@@ -64,6 +64,9 @@ def export_au_command(
         Path | None, typer.Option(help="FER2013 folder: PublicTest then counts for thresholds and trusted units.")
     ] = None,
     precision: OnlyPrecision = None,
+    self_noise: Annotated[
+        float | None, typer.Option(help="Share of the noise on the units' own loops, 0-1; default: as trained.")
+    ] = None,
     workers: Workers = 2,
 ) -> None:
     """Calibrate an action-unit model on validation people and write it; data and fold are those of `fit au`.
@@ -71,7 +74,8 @@ def export_au_command(
     With --fer it is also written in other precisions.
     """
     tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
-    export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, echo, tied)
+    split = read_unit_split(data, test_fold, run / "cache", workers)
+    export_action_units(run, split, out, echo, tied, self_noise=self_noise)
     if fer is not None:
         write_precisions(out, fer, run / "cache", (precision,) if precision else (), echo)
 
