@@ -103,9 +103,8 @@ class Screens:
         recorded: list[Path] = []
         live.bridge.recording.recorded.connect(recorded.append)
         self.until(lambda: live.bridge.recording.duration_s > 8.5)
-        self.until(lambda: self.decision() == "accept" and live.bridge.recording.duration_s > 9)
-        self.wait(0.4)
-        self.take("live")
+        self.until_steady(lambda: self.follows("accept") and live.bridge.recording.duration_s > 9)
+        self.take("live", wait_s=0.0)
         live.workspace.choose(WorkspaceLayout.RESEARCH)
         self.until_steady(lambda: self.follows("accept"))
         self.take("live_research", wait_s=0.0)
@@ -174,8 +173,11 @@ class Screens:
         self.wait(1.5)
         self.take("review")
         self.make_dialogs()
+        longest = max(desk.session.faces, key=lambda face: len(face.positions))
+        desk.timeline.face_chosen.emit(longest.face_id)
+        desk.go_to(float(desk.session.times_s[longest.positions[len(longest.positions) // 2]]))
         desk.show_series(True)
-        self.wait(0.5)
+        self.wait(1.0)
         self.take("review_series")
         desk.show_series(False)
         results = (job.folder for job in self.annotate.runner.jobs if job.spec == "demo")
@@ -209,7 +211,6 @@ class Screens:
         for time_s, code in ((4.8, stimulus), (6.3, stimulus), (6.9, nod)):
             desk.go_to(time_s)
             desk.mark_event(code)
-        desk.go_to(5.2)
 
     def make_kiosk(self) -> None:
         """The kiosk, and its page without a camera."""
