@@ -54,7 +54,7 @@ def _write_description(job: ExportJob, path: Path, subject: str) -> None:
         ],
     }
     (path / "dataset_description.json").write_text(json_text(description), encoding="utf-8", errors="replace")
-    (path / "README.md").write_text(_README, encoding="utf-8")
+    (path / "README.md").write_text(f"{_README}\n{job.baseline_text}\n", encoding="utf-8")
     with text_table(path / "participants.tsv", delimiter="\t") as writer:
         writer.writerow(("participant_id",))
         writer.writerow((f"sub-{subject}",))

@@ -116,6 +116,8 @@ def _facts(job: ExportJob, counts: _Counts) -> str:
             facts["Frames dropped, damaged"] = f"{metadata.frames.dropped:,}, {metadata.frames.damaged:,}"
     if job.choice.without_excluded and job.notes.exclusions:
         facts["Left out"] = f"{len(job.notes.exclusions)} excluded ranges"
+    if job.baselines:
+        facts["Action units"] = job.baseline_text
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in session.warnings)
     return f"<dl>{items}</dl>{warnings}"

@@ -5,7 +5,7 @@ Unlike an average, the two keep a peak of a single frame visible however far the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,11 +46,19 @@ class FaceSeries:
         """
         self._positions, self._order, self._tables = positions, order, tables
         self._values: dict[SeriesGroup, Float32] = {}
+        self._made: dict[SeriesGroup, Callable[[], Float32]] = {}
+
+    def replace(self, group: SeriesGroup, values: Callable[[], Float32]) -> None:
+        """Show other values (R, L) of a group, computed on their first use."""
+        self._made[group] = values
+        self._values.pop(group, None)
 
     def values(self, group: SeriesGroup) -> Float32:
         """(L, R) values of a group over the frames of the face; NaN = not computed."""
         if group not in self._values:
-            self._values[group] = np.ascontiguousarray(self._tables[group][self._order].T)
+            made = self._made.get(group)
+            rows = self._tables[group][self._order] if made is None else made()
+            self._values[group] = np.ascontiguousarray(rows.T)
         return self._values[group]
 
     def values_at(self, group: SeriesGroup, position: int) -> Float32 | None:

@@ -16,6 +16,7 @@ from app.qt.review.timeline_view import TimelineView
 from app.qt.widgets.page_parts import text_label
 from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
+from app.review.face_baselines import session_baselines
 from app.review.notes import Notes
 from app.review.session import Session
 from app.review.timeline_layout import clock_text
@@ -83,6 +84,7 @@ class Companion(QWidget):
         """
         self.close_session()
         self._session = session
+        session.use_baselines(session_baselines(session, notes))
         self._player = ReviewPlayer(session, self, parts=parts, open_clip=self._open_clip)
         self._player.shown.connect(self._show)
         self._player.moved.connect(self._follow_position)

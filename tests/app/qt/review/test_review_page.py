@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, w
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from app.session.metadata import read_metadata, write_metadata
 from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
@@ -392,6 +394,59 @@ def test_excluding_can_be_undone_and_redone(opened: ReviewPage) -> None:
     assert opened.desk.notes.exclusions == ()
     press(opened, "Ctrl+Shift+Z")
     assert opened.desk.notes.exclusions == excluded
+
+
+@pytest.fixture
+def calibrated(folder: Path) -> Path:
+    """The session, of a model whose usual neutral face is known."""
+    session = SessionFolder(folder)
+    metadata = read_metadata(session.metadata)
+    units = {"neutral": [-3.0] * len(metadata.au_codes)}
+    write_metadata(session.metadata, dataclasses.replace(metadata, calibration={"action_units": units}))
+    return folder
+
+
+def test_a_neutral_range_corrects_what_is_shown_and_can_be_undone(
+    calibrated: Path, page: ReviewPage, until: Until
+) -> None:
+    page.open_path(calibrated)
+    until(lambda: page.desk.shown is not None)
+    desk, text = page.desk, page.desk.units_page.baseline.text
+    face = next(face for face in desk.session.faces if face.face_id == desk.timeline.selected)
+    rows = np.flatnonzero(np.isfinite(face.measured_units).all(axis=1))[:40]
+    times_s = desk.session.times_s[face.positions[rows]]
+    desk.go_to(times_s[0])
+    desk.mark_range(times_s[0], times_s[-1])
+
+    def shown() -> float:
+        (row,) = (row for row in desk.shown.rows if row.face_id == face.face_id)
+        return row.occurrence[0]
+
+    until(lambda: desk.shown.position == face.positions[rows[0]])
+    before = shown()
+    assert text.text() == "No baseline"
+    press(page, "Shift+N")
+    until(lambda: text.text().startswith("Baseline: ") and shown() != before)
+    assert desk.notes.neutral[0].face_id == face.face_id
+    assert desk.notes_panel.notes.topLevelItem(3).text(0) == "Neutral ranges: 1"
+    press(page, "Ctrl+Z")
+    until(lambda: text.text() == "No baseline" and shown() == before)
+    press(page, "Ctrl+Shift+Z")
+    until(lambda: shown() != before)
+    desk.notes_panel.notes.choose(desk.notes.neutral[0])
+    press(page, "Del")
+    until(lambda: text.text() == "No baseline" and shown() == before)
+
+
+def test_a_neutral_range_needs_a_range_and_a_model_that_says_what_is_usual(
+    opened: ReviewPage, notices: list[Notice]
+) -> None:
+    press(opened, "Shift+N")
+    assert "Mark a range first" in notices[-1].text
+    opened.desk.mark_range(1.0, 4.0)
+    press(opened, "Shift+N")
+    assert "does not say what the model's usual neutral face is" in notices[-1].text
+    assert opened.desk.notes.neutral == ()
 
 
 def test_notes_can_be_deleted_and_markers_renamed(opened: ReviewPage) -> None:
