@@ -2,8 +2,8 @@
 
 ``python -m tests.faults.long_file --hours 2 --fps 30`` writes long_file_peak_memory_ratio to docs/results/trust.json,
 and with it the processor time per frame of each tenth, without the start, as other programs change wall times more.
-Fewer frames per second make it faster; the short film has the same rate, so with few of them its tables are shorter than
-one block of the writer.
+Fewer frames per second make it faster; the short film has the same rate, so with few of them its tables are shorter
+than one block of the writer.
 """
 
 from __future__ import annotations
