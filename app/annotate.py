@@ -13,6 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import numpy as np
+
+from app.overlay.overlay import OverlayParts
+from app.session.baselines import NeutralFrames, find_baselines, record_of
 from app.session.folder import SessionFolder, SessionState, check_same_session
 from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, file_mark
 from app.session.journal import (
@@ -44,13 +48,14 @@ from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
 from engine.hindsight import GROUP_FRAMES, Hindsight, centring_of
 from engine.runtime import FrameSink, Runtime, RuntimeState
+from engine.types import UnitBaseline
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
 #: Frames skipped between two looks at the control.
 _SKIP_AT_ONCE: Final = 100
 #: Settings of the header that `AnnotateOptions.selection` makes.
-SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n")
+SELECTION_SETTINGS: Final = ("start_s", "end_s", "every_n", "au_baseline")
 #: Files that a message names.
 _MAX_NAMED: Final = 5
 
@@ -68,6 +73,7 @@ class AnnotateOptions:
     time_range: TimeRange = TimeRange()  # of videos and live sources; pictures are always read whole
     every: int | None = None  # analyse every n-th frame; None = as the preset does
     consent_note: str = ""  # see Metadata.consent_note
+    baseline: NeutralFrames | None = None  # None = no baseline is subtracted from action units
 
     def resumed(self) -> AnnotateOptions:
         """The same choices for a session that may have been started."""
@@ -78,7 +84,7 @@ class AnnotateOptions:
         return self.preset.every_n_of(info) if self.every is None else self.every
 
     def selection(self, info: SourceInfo) -> dict[str, str]:
-        """Which frames are analysed, as settings of a session that must not change; without those of the defaults."""
+        """Which frames are analysed, and which are neutral: settings that must not change, without the defaults."""
         settings = {}
         has_times = info.kind is not SourceKind.PICTURES
         if has_times and self.time_range.start_s > 0:
@@ -87,6 +93,8 @@ class AnnotateOptions:
             settings["end_s"] = f"{self.time_range.end_s:.9g}"
         if self.every is not None:
             settings["every_n"] = str(self.every)
+        if self.baseline is not None:
+            settings["au_baseline"] = self.baseline.text
         return settings
 
 
@@ -180,7 +188,7 @@ def annotate(
         ValueError: the engine was opened without the preset.
         OutputError: another program writes to the folder, it already holds a session, or a file cannot be written; the
             journal is kept.
-        ConfigError: face crops are set, but the source is not images.
+        ConfigError: face crops are set, but the source is not images; or a baseline, but it is images.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
     with SessionLock(folder):
@@ -204,11 +212,26 @@ def annotate(
             engine = engine_for(source)
             if options.preset.configured(engine.config) != engine.config:
                 raise ValueError(f"the engine was opened without the preset {options.preset.name}")
-            if engine.config.tracking.face_crops and source.info.kind is not SourceKind.PICTURES:
-                raise ConfigError(f"{source.info.source_id} is not an image: only images can be face crops")
+            _check_kind(source.info, engine, options)
             job = _Job(spec, folder, source, engine, options, listener, control, files, identity)
             job.reopen_engine = reopen_engine
             return job.run()
+
+
+def _check_kind(info: SourceInfo, engine: Engine, options: AnnotateOptions) -> None:
+    """Refuse what a kind of source cannot have.
+
+    Raises:
+        ConfigError: face crops in a video, or a baseline of images or with a model that has no neutral logits.
+    """
+    if engine.config.tracking.face_crops and info.kind is not SourceKind.PICTURES:
+        raise ConfigError(f"{info.source_id} is not an image: only images can be face crops")
+    if options.baseline is None:
+        return
+    if info.kind is SourceKind.PICTURES:
+        raise ConfigError(f"{info.source_id} is images: a baseline needs a face over time, so turn it off")
+    if not engine.action_units.calibration.neutral:
+        raise ConfigError(f"{engine.action_units.name!r} has no neutral logits: turn the baseline off")
 
 
 def _open_unless_stopped(
@@ -357,7 +380,11 @@ class _Job:
         is_video_file = source.info.kind is SourceKind.VIDEO and len(source.files) == 1
         sound = SoundTrack(source.files[0]) if is_video_file else None
         start_s = options.time_range.start_s if source.info.kind is not SourceKind.PICTURES else 0.0
-        self._video = VideoSink(folder.video, self._header, sound=sound, start_s=start_s) if has_video else None
+        # the baseline is known only when the video has been drawn
+        parts = None if options.baseline is None else OverlayParts(units=False)
+        self._video = (
+            VideoSink(folder.video, self._header, sound=sound, start_s=start_s, parts=parts) if has_video else None
+        )
         self._metadata = first_metadata(spec, source.info, engine, self._header, options.preset, identity)
         self._metadata = dataclasses.replace(self._metadata, consent_note=options.consent_note)
         config = self._metadata.config
@@ -494,10 +521,13 @@ class _Job:
     def _finish(self, runtime: Runtime, lost: SourceError | None) -> Outcome:
         """Write tables, video and metadata."""
         folder = self._folder
-        counts = write_tables(folder.journal, folder.csv, folder.parquet, excel=self._options.excel)
+        baselines = self._baselines()
+        counts = write_tables(
+            folder.journal, folder.csv, folder.parquet, excel=self._options.excel, baselines=baselines
+        )
         if self._video is not None:
             self._video.publish()
-        counters = runtime.counters()
+        counters, chosen = runtime.counters(), self._options.baseline
         fault = str(lost) if lost is not None else self._fault()
         metadata = last_metadata(
             self._metadata,
@@ -508,9 +538,18 @@ class _Job:
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
+            baselines=None if chosen is None or baselines is None else record_of(chosen.text, baselines),
         )
         write_metadata(folder.metadata, metadata)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
+
+    def _baselines(self) -> dict[int, UnitBaseline] | None:
+        """The baseline of every face over the whole session, if one was asked for."""
+        if self._options.baseline is None:
+            return None
+        usual = np.array(self._engine.action_units.calibration.neutral, np.float32)
+        rows = (row for entry in read_journal(self._folder.journal) for row in entry.rows)
+        return find_baselines(rows, self._options.baseline, usual)
 
     def _fault(self) -> str | None:
         """What part of the source was lost, or changed while it was read."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli_options import (
+    AuBaseline,
     Backend,
     Cluster,
     ClusterAddress,
@@ -81,6 +82,7 @@ def annotate_command(
         str,
         typer.Option("--consent-note", help="How the people in the source agreed; stored in metadata.json."),
     ] = "",
+    au_baseline: AuBaseline = None,
     formats: Formats = None,
     config: ConfigFile = None,
     backend: Backend = None,
@@ -102,28 +104,34 @@ def annotate_command(
     from app.annotate import AnnotateOptions
     from app.cluster.records import WorkerChoice, WorkerSetup
     from app.export.command import format_names
+    from app.session.baselines import parse_baseline
     from app.settings.presets import preset_of
     from engine.capture.time_range import TimeRange, parse_time
     from engine.config import for_files
 
     time_range = TimeRange(parse_time(start), None if end is None else parse_time(end))
+    given = engine_settings(config, backend, threads)
+    baseline = parse_baseline(au_baseline or given.action_units.baseline)
     options = AnnotateOptions(
-        app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note
+        app_version(), resume, force, not no_video, preset_of(preset), excel, time_range, every, consent_note, baseline
     )
-    settings = for_files(options.preset.configured(engine_settings(config, backend, threads)))
+    settings = for_files(options.preset.configured(given))
     settings = _with_tracking(settings, max_faces, find_small, face_crops)
     exported = format_names(formats) if formats else ()  # a missing package is reported before hours of work
-    with stop_on_signal() as control:
-        _check_cluster_options(on, ray_address, gpus_per_worker)
-        if workers is None and on is None:
-            folder = Path(out)
-            status = _annotate_all(sources, recursive, folder, options, settings, tracker, control, exported)
-        else:
-            crew = (workers, on, ray_address, gpus_per_worker)
-            batch = (options, settings, tracker, exported, recursive)
-            status = _annotate_with_workers(sources, out, WorkerChoice(*crew), WorkerSetup(*batch), control)
+    crew = WorkerChoice(workers, on, ray_address, gpus_per_worker)
+    status = _annotate(sources, out, crew, WorkerSetup(options, settings, tracker, exported, recursive))
     if status:
         raise typer.Exit(status)
+
+
+def _annotate(sources: list[str], out: str, crew: WorkerChoice, setup: WorkerSetup) -> int:
+    """Annotate with this process or with others until a signal comes; return the exit status."""
+    with stop_on_signal() as control:
+        _check_cluster_options(crew.on, crew.address, crew.gpus)
+        if crew.count is not None or crew.on is not None:
+            return _annotate_with_workers(sources, out, crew, setup, control)
+        parts = (setup.options, setup.settings, setup.tracker, control, setup.formats)
+        return _annotate_all(sources, setup.recursive, Path(out), *parts)
 
 
 def _check_cluster_options(on: str | None, address: str | None, gpus: float) -> None:

@@ -50,6 +50,13 @@ MaxFaces = Annotated[
 FaceCrops = Annotated[
     bool, typer.Option("--face-crops", help="Each image shows one face that fills it; nothing is detected.")
 ]
+AuBaseline = Annotated[
+    str | None,
+    typer.Option(
+        "--au-baseline",
+        help="Subtract the neutral baseline of each face from its units: off, auto, or neutral frames: 0:05-0:12.",
+    ),
+]
 FindSmall = Annotated[
     bool, typer.Option("--find-small", help="Search videos for small faces all the time: up to five times slower.")
 ]

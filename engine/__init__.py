@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from engine.types import (
         AlignedFace,
         AUEstimate,
+        BaselineState,
         Decision,
         ExpressionEstimate,
         FaceQuality,
@@ -62,12 +63,14 @@ if TYPE_CHECKING:
         SteadyEstimate,
         TrackState,
         Uncertainty,
+        UnitBaseline,
     )
 
 __all__ = [
     "AUEstimate",
     "AlignedFace",
     "BackendError",
+    "BaselineState",
     "ConfigError",
     "ContractError",
     "Decision",
@@ -99,6 +102,7 @@ __all__ = [
     "ThreadStuckError",
     "TrackState",
     "Uncertainty",
+    "UnitBaseline",
     "load_config",
     "open_source",
 ]

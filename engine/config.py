@@ -113,6 +113,14 @@ class RoutingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionUnitsConfig:
+    """Action units."""
+
+    # "auto": subtract the neutral baseline of each face, estimated from frames accepted as neutral (engine/baseline.py)
+    baseline: Literal["off", "auto"] = "off"
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureConfig:
     """Limits of what is read from files, and when a camera counts as frozen."""
 
@@ -185,6 +193,7 @@ class EngineConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
+    action_units: ActionUnitsConfig = field(default_factory=ActionUnitsConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     # Order of preference; those whose package or GPU is missing are passed over. 'mien tune' measures a better one.
@@ -200,8 +209,12 @@ _Config = TypeVar("_Config")
 
 
 def for_files(config: EngineConfig) -> EngineConfig:
-    """The settings for a session on file: its backend never changes, so neither do its numbers."""
-    return replace(config, gpu=replace(config.gpu, build="cached"))
+    """The settings for a session on file: its backend never changes, so neither do its numbers.
+
+    Baselines are estimated at the end, over the whole file (app/session/baselines.py).
+    """
+    gpu = replace(config.gpu, build="cached")
+    return replace(config, gpu=gpu, action_units=replace(config.action_units, baseline="off"))
 
 
 def for_live(config: EngineConfig) -> EngineConfig:

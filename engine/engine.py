@@ -10,11 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
+import numpy as np
+
 from engine.action_units import ActionUnitEstimator
 from engine.backends.base import InferenceBackend
 from engine.backends.contract import ActionUnitContract, ExpressionCalibration, ExpressionContract
 from engine.backends.model_file import model_path
 from engine.backends.registry import open_backend
+from engine.baseline import BaselineBook
 from engine.config import EngineConfig, TrackerName, TrackingConfig
 from engine.errors import ConfigError
 from engine.expression import ExpressionEstimator
@@ -67,6 +70,7 @@ class Engine:
         action_units: contract of the action-unit model.
         tracker: the face networks in use.
         config: the settings in use.
+        baselines: neutral baselines of the faces; None for unrelated images, and where the model has no usual one.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Engine:
         models: tuple[ModelRecord, ...],
         tracker: TrackerName = "litert",
         config: EngineConfig = _DEFAULTS,
+        baselines: BaselineBook | None = None,
     ) -> None:
         """Use `Engine.open`; this is for tests and for pipelines put together by hand. Closes ``pipeline``."""
         self.expression = expression
@@ -85,6 +90,7 @@ class Engine:
         self._backends: tuple[InferenceBackend, ...] = ()
         self.tracker: TrackerName = tracker
         self.config = config
+        self.baselines = baselines
         self._pipeline = pipeline
         self._initial = pipeline.snapshot()
 
@@ -111,7 +117,7 @@ class Engine:
             FaceModelError: a face network is missing or cannot be fetched.
             ModelError, ContractError: a model is missing or does not match its contract.
             BackendError: none of the configured backends can run a model here.
-            ConfigError: ``still`` with the mediapipe tracker.
+            ConfigError: ``still`` with the mediapipe tracker, or baselines with a model that has no usual one.
         """
         with contextlib.ExitStack() as undo:
             backends = [
@@ -123,9 +129,11 @@ class Engine:
             faces = _closing(undo, _open_tracker(tracker, config.tracking, still))
             expression, action_units = ExpressionEstimator(backends[0]), ActionUnitEstimator(backends[1])
             router = Router(expression.contract.calibration, config.routing, still)
-            pipeline = Pipeline(faces, expression, action_units, router, config, resources=backends, clock=clock)
+            baselines = None if still else _baseline_book(action_units.contract, config)
+            parts = (faces, expression, action_units, router, config, backends, clock, baselines)
+            pipeline = Pipeline(*parts)
             undo.pop_all()
-        opened = cls(pipeline, expression.contract, action_units.contract, (), tracker, config)
+        opened = cls(pipeline, expression.contract, action_units.contract, (), tracker, config, baselines)
         opened._backends = tuple(backends)
         return opened
 
@@ -231,6 +239,20 @@ def _closing(undo: contextlib.ExitStack, resource: _Resource) -> _Resource:
     """Close the resource if opening fails later."""
     undo.callback(resource.close)
     return resource
+
+
+def _baseline_book(contract: ActionUnitContract, config: EngineConfig) -> BaselineBook | None:
+    """Baselines of the faces of a source; None if the model does not say what is usual.
+
+    Raises:
+        ConfigError: the settings ask for them.
+    """
+    usual, automatic = contract.calibration.neutral, config.action_units.baseline == "auto"
+    if usual:
+        return BaselineBook(np.array(usual, np.float32), automatic)
+    if automatic:
+        raise ConfigError(f"action_units.baseline is auto, but {contract.name!r} has no neutral logits: set it to off")
+    return None
 
 
 def _open_tracker(name: TrackerName, config: TrackingConfig, still: bool) -> Tracker:

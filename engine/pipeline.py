@@ -15,6 +15,7 @@ import numpy as np
 from engine.alignment import align_face
 from engine.analysis_rate import AnalysisRate
 from engine.backends.contract import ExpressionCalibration
+from engine.baseline import BaselineBook
 from engine.config import EngineConfig
 from engine.errors import OutputError, Remedy
 from engine.overlap import SideThread
@@ -22,9 +23,11 @@ from engine.routing import Router
 from engine.tracking.quality import assess_quality
 from engine.tracking.tracker import Tracker
 from engine.types import (
+    NO_BASELINE,
     AlignedFace,
     Analysis,
     AUEstimate,
+    Decision,
     ExpressionEstimate,
     FaceResult,
     FaceTrack,
@@ -32,6 +35,7 @@ from engine.types import (
     FrameResult,
     StageTimes,
     TrackState,
+    UnitBaseline,
 )
 from engine.uncertainty import assess_uncertainty
 
@@ -82,6 +86,7 @@ class Pipeline:
         config: EngineConfig,
         resources: Sequence[Closeable] = (),
         clock: Callable[[], float] = time.perf_counter,
+        baselines: BaselineBook | None = None,
     ) -> None:
         """Put the stages together.
 
@@ -93,7 +98,9 @@ class Pipeline:
             config: all settings.
             resources: the networks of the stages; closed with the pipeline, like the tracker.
             clock: seconds, of which the times of the stages are made.
+            baselines: of the faces; None: there are none.
         """
+        self._baselines = baselines
         self._tracker = tracker
         self._expression = expression
         self._action_units = action_units
@@ -202,7 +209,10 @@ class Pipeline:
         return self._state(self._tracker.snapshot())
 
     def _state(self, tracked: str) -> str:
-        return json.dumps({"tracker": tracked, "router": self._router.snapshot()})
+        state = {"tracker": tracked, "router": self._router.snapshot()}
+        if self._baselines is not None:
+            state["baselines"] = self._baselines.snapshot()
+        return json.dumps(state)
 
     def restore(self, text: str) -> None:
         """Continue from a snapshot.
@@ -214,6 +224,8 @@ class Pipeline:
             raw = json.loads(text)
             self._tracker.restore(raw["tracker"])
             self._router.restore(raw["router"])
+            if self._baselines is not None:
+                self._baselines.restore(raw.get("baselines", "{}"))
             self._rate.clear()
             self._shown = {}
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -254,10 +266,26 @@ class Pipeline:
             for face, estimate, uncertainty in zip(seen.faces, expressions, uncertainties, strict=True)
         ]
         self._router.forget(frame.timestamp_s, self._config.tracking.keep_lost_s, kept)
-        results = zip(seen.tracks, seen.faces, expressions, units, uncertainties, decisions, strict=True)
-        times = StageTimes(seen.tracking_ms, seen.alignment_ms, *networks_ms, watch.lap_ms())
+        baselines = self._observe(seen, units, decisions, kept)
+        now = [0] * len(seen.faces)  # carried
+        results = zip(
+            seen.tracks, seen.faces, expressions, units, uncertainties, decisions, now, baselines, strict=True
+        )
         shown = tuple(FaceResult(*parts) for parts in results)
+        times = StageTimes(seen.tracking_ms, seen.alignment_ms, *networks_ms, watch.lap_ms())
         return FrameResult(frame, shown, times, left_out=seen.left_out, cut=seen.cut)
+
+    def _observe(
+        self, seen: _Seen, units: Sequence[AUEstimate], decisions: Sequence[Decision], kept: Collection[int]
+    ) -> list[UnitBaseline]:
+        """The baseline of each face of a frame, which counts for it."""
+        book, now_s = self._baselines, seen.frame.timestamp_s
+        if book is None:
+            return [NO_BASELINE] * len(seen.faces)
+        faces = zip(seen.faces, units, decisions, strict=True)
+        found = [book.observe(face.track_id, estimate, decision, now_s) for face, estimate, decision in faces]
+        book.forget(now_s, self._config.tracking.keep_lost_s, kept)
+        return found
 
     def _align(self, frame: Frame, track: FaceTrack) -> AlignedFace:
         crop, landmarks, frame_from_crop = align_face(frame.image, track.mesh)

@@ -243,6 +243,36 @@ class Decision:
             raise ValueError(f"Decision {self.route} cannot carry {len(self.labels)} labels")
 
 
+class BaselineState(str, Enum):
+    """What is known of a person's neutral baseline; only KNOWN changes values."""
+
+    NONE = "none"  # not asked for
+    COLLECTING = "collecting"  # asked for: its frames are still being collected
+    UNKNOWN = "unknown"  # asked for, but the face showed too few frames to estimate it from
+    KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitBaseline:
+    """The neutral baseline of one person: what `engine.baseline` subtracts from the logits of the units."""
+
+    state: BaselineState
+    frames: int = 0  # collected so far, or that it was estimated from
+    shift: Float32 | None = None  # (K,) logits; kept while a new one is collected; None: nothing is subtracted
+    error: Float32 | None = None  # (K,) standard error of the shift, logits
+
+    def __post_init__(self) -> None:
+        if (self.shift is None) != (self.error is None) or (self.state is BaselineState.KNOWN and self.shift is None):
+            raise ValueError(f"UnitBaseline {self.state.value} needs both shift and error, or neither")
+        if self.shift is not None:
+            _freeze(self, "shift", (None,), np.float32)
+            _freeze(self, "error", self.shift.shape, np.float32)
+
+
+#: The baseline of faces for which none was asked.
+NO_BASELINE: Final = UnitBaseline(BaselineState.NONE)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceResult:
     """All results for one face in one frame."""
@@ -255,6 +285,8 @@ class FaceResult:
     decision: Decision
     #: Frames since the face was analysed. If not 0, the four fields above are those of that frame (live, under load).
     carried: int = 0
+    #: Of the person; ``action_units`` are those of the model, `engine.baseline.corrected` subtracts it.
+    baseline: UnitBaseline = NO_BASELINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,15 +87,16 @@ def _start(command: list[str], folder: Path) -> tuple[float, float | None]:
             command, cwd=folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
         try:
-            _wait(ready, program, start_s)
+            if not _is_painted(ready, program, start_s):
+                raise EngineError(f"the window was not painted: {_last_line(output.name)}")
             return time.perf_counter() - start_s, process_cpu_s(program.pid)
         finally:
             _end(program)
             address.unlink()
 
 
-def _wait(ready: socket.socket, program: subprocess.Popen[bytes], start_s: float) -> None:
-    """Wait until the window is painted."""
+def _is_painted(ready: socket.socket, program: subprocess.Popen[bytes], start_s: float) -> bool:
+    """Wait until the window is painted; False if the program ends instead, or after a minute."""
     while time.perf_counter() - start_s < _LIMIT_S:
         try:
             ready.recv(64)
@@ -103,8 +104,14 @@ def _wait(ready: socket.socket, program: subprocess.Popen[bytes], start_s: float
             if program.poll() is not None:
                 break
         else:
-            return
-    raise EngineError("the window was not painted: run 'mien' to see why")
+            return True
+    return False
+
+
+def _last_line(output: str) -> str:
+    """The last line that the program wrote: its error, if it has ended with one."""
+    lines = Path(output).read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "run 'mien' to see why")
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

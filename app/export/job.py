@@ -11,8 +11,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from app.review.face_baselines import session_baselines
 from app.review.notes import HumanLabel, Notes
 from app.review.session import Session
+from app.session.baselines import with_baselines
 from app.session.journal import read_journal
 from app.session.rows import FaceRow
 from engine.errors import OutputError
@@ -69,14 +71,15 @@ class ExportJob:
         )
         #: Occurrence by FACS number above which a unit counts as present.
         self.thresholds = dict(zip(session.header.au_codes, session.header.au_thresholds, strict=True))
+        #: Of the faces that have one, by face id; they are subtracted from the occurrence wherever it is exported.
+        self.baselines = session_baselines(session, notes)
         self._cancelled = cancelled
         self._excluded: npt.NDArray[np.bool_] = notes.excluded(session.times_s)
 
     def unit_values(self, row: FaceRow) -> dict[int, float]:
-        """Occurrence by FACS number of the exported units; empty if the face was not assessed."""
-        if not row.occurrence:
-            return {}
-        return {self.header.au_codes[place]: row.occurrence[place] for place in self.unit_places}
+        """Occurrence by FACS number of the exported units, less the baseline; empty if the face was not assessed."""
+        values = row.corrected or row.occurrence
+        return {self.header.au_codes[place]: values[place] for place in self.unit_places} if values else {}
 
     def unit_intensities(self, row: FaceRow) -> dict[int, float]:
         """Intensity 0-5 by FACS number of the exported units; empty if the face was not assessed.
@@ -87,6 +90,24 @@ class ExportJob:
             places = self.unit_places if row.intensity else ()
             return {self.header.au_codes[place]: row.intensity[place] for place in places}
         return {code: _LARGEST * occurrence for code, occurrence in self.unit_values(row).items()}
+
+    @property
+    def baseline_text(self) -> str:
+        """What the occurrences of units in an export are, as a sentence for its reader."""
+        known = sorted(face for face, each in self.baselines.items() if each.shift is not None)
+        if not known:
+            return "Action units are as the model gave them: no neutral baseline is subtracted."
+        faces = ", ".join(map(str, known))
+        return f"The neutral baseline is subtracted from the action units of face {faces}; of other faces none is."
+
+    def rows_shown_at(self, position: int) -> tuple[FaceRow, ...]:
+        """The rows of a frame as they are drawn, with known baselines subtracted.
+
+        Raises:
+            OutputError: the journal cannot be read any more.
+        """
+        rows = with_baselines(self.session.measured_rows_at(position), self.baselines)
+        return tuple(row.units_shown() for row in rows)
 
     def positions(self, report: Progress) -> Iterator[int]:
         """Positions of all frames that are exported, with progress and a check for cancellation every few frames.
@@ -118,7 +139,8 @@ class ExportJob:
                 entry, place = next(entries, None), place + 1
             if entry is None or entry.frame != session.frames[position]:
                 raise OutputError(f"{session.folder.journal} has changed: open the session again")
-            yield ExportFrame(position, entry.rows[0].time_s, bool(self._excluded[position]), entry.rows)
+            rows = with_baselines(entry.rows, self.baselines)
+            yield ExportFrame(position, rows[0].time_s, bool(self._excluded[position]), rows)
 
 
 class LabelIndex:

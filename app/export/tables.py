@@ -29,11 +29,11 @@ def _rows(job: ExportJob, report: Progress) -> Iterator[tuple[Any, ...]]:
         for row in frame.rows:
             person = None if row.face_id is None else names.get(row.face_id)
             label = labels.label_at(row.face_id, row.time_s)
-            yield (*cells(row, job.header), label, int(frame.excluded), person)
+            yield (*cells(row, job.header, bool(job.baselines)), label, int(frame.excluded), person)
 
 
 def _names(job: ExportJob) -> tuple[str, ...]:
-    return (*column_names(job.header), *_REVIEW_COLUMNS)
+    return (*column_names(job.header, bool(job.baselines)), *_REVIEW_COLUMNS)
 
 
 def write_csv(job: ExportJob, path: Path, report: Progress) -> None:
@@ -69,13 +69,14 @@ def write_jsonl(job: ExportJob, path: Path, report: Progress) -> None:
 
 
 def write_notes(job: ExportJob, path: Path, report: Progress) -> None:
-    """Write one line per name, marker, event, excluded range and label, ordered by time."""
+    """Write one line per name, marker, event, excluded range, neutral range and label, ordered by time."""
     notes = job.notes
     rows: list[tuple[str, float, float | None, int | None, str]] = [
         *(("name", 0.0, None, name.face_id, name.name) for name in notes.names),
         *(("event", event.start_s, event.end_s, None, event.code) for event in notes.events),
         *(("marker", marker.time_s, None, None, marker.text) for marker in notes.markers),
         *(("exclusion", exclusion.start_s, exclusion.end_s, None, "") for exclusion in notes.exclusions),
+        *(("neutral", each.start_s, each.end_s, each.face_id, "") for each in notes.neutral),
         *(("label", label.start_s, label.end_s, label.face_id, label.label) for label in notes.labels),
     ]
     with text_table(path, excel=job.choice.excel) as writer:

@@ -24,7 +24,7 @@ def write_overlay(job: ExportJob, path: Path, report: Progress) -> None:
     """Draw the overlay on the original video; over a range left out, its last frame before stays."""
     with _sink(path, job.header) as sink, _clip(job) as clip:
         for position in job.positions(report):
-            sink.write_rows(_frame(job, clip, position), job.session.rows_at(position))
+            sink.write_rows(_frame(job, clip, position), job.rows_shown_at(position))
 
 
 def write_blurred(job: ExportJob, path: Path, report: Progress) -> None:

@@ -21,6 +21,7 @@ from app.session.metadata import session_header
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.settings.limits import Limits, recalibrated
 from engine.backends.contract import ExpressionCalibration
+from engine.baseline import BaselineBook
 from engine.capture.opening import open_source
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
@@ -99,7 +100,7 @@ class RenderSink:
 
     def render(self, result: FrameResult) -> RenderedFrame:
         """Render a result as the window wants it now."""
-        rows = rows_of(result, repeat=True)
+        rows = tuple(row.units_shown() for row in rows_of(result, repeat=True))
         with self._lock:
             wanted = (self.header, self.parts)
             if wanted != self._overlay_of:
@@ -182,6 +183,11 @@ class LiveRun:
             self.header, aleatoric_limit=limits.aleatoric_limit, ood_limit=limits.ood_limit
         )
         return calibration
+
+    @property
+    def baselines(self) -> BaselineBook | None:
+        """Neutral baselines of the faces; None for unrelated images, and where the model has no usual one."""
+        return self.engine.baselines
 
     @property
     def duration_s(self) -> float | None:

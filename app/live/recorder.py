@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from app.session.baselines import LIVE, record_of
 from app.session.folder import SessionFolder
 from app.session.journal import JournalSink
 from app.session.lock import SessionLock
@@ -22,7 +23,7 @@ from app.session.table import write_tables
 from app.session.video import VideoSink
 from engine.capture.opening import source_stem
 from engine.errors import OutputError, Remedy
-from engine.types import FrameResult
+from engine.types import BaselineState, FrameResult, UnitBaseline
 
 
 class Recorder:
@@ -61,6 +62,7 @@ class Recorder:
         self._first_s = self._last_s = 0.0
         self._written = 0
         self._failed = False
+        self._baselines: dict[int, UnitBaseline] = {}  # by face, as they were last
 
     @property
     def folder(self) -> SessionFolder:
@@ -112,7 +114,19 @@ class Recorder:
             self._video.write(recorded)  # before the journal, so that every row has its frame in the video
             self._journal.write(recorded)
         self._last_index, self._last_s = frame.index, frame.timestamp_s
+        self._note_baselines(result)
         self._written += 1
+
+    def _note_baselines(self, result: FrameResult) -> None:
+        """Keep the newest baseline of each face, which counts for all of its frames in the recording."""
+        for face in result.faces:
+            own, track_id = face.baseline, face.track.track_id
+            if own.state is BaselineState.NONE:
+                self._baselines.pop(track_id, None)
+            elif own.state is BaselineState.COLLECTING:  # an earlier one stays; the recording may end here
+                self._baselines.setdefault(track_id, UnitBaseline(BaselineState.UNKNOWN))
+            else:
+                self._baselines[track_id] = own
 
     def close(self, completed: bool) -> None:
         """Finish journal and video, then write tables and metadata, which takes some seconds per hour of video.
@@ -144,11 +158,14 @@ class Recorder:
         finally:
             self._video.close(completed)
         self._video.publish()
-        counts = write_tables(folder.journal, folder.csv, folder.parquet)
+        baselines = self._baselines or None
+        counts = write_tables(folder.journal, folder.csv, folder.parquet, baselines=baselines)
         dropped = self._last_index - self._first_index + 1 - counts.frames
         damaged = self._damaged() - self._damaged_before
         fault = None if completed else "the run ended before the recording was stopped: the frames before are kept"
-        write_metadata(folder.metadata, last_metadata(self._metadata, counts, dropped, damaged, fault=fault))
+        record = None if baselines is None else record_of(LIVE, baselines)
+        ended = last_metadata(self._metadata, counts, dropped, damaged, fault=fault, baselines=record)
+        write_metadata(folder.metadata, ended)
 
     def _rescue(self) -> None:
         """Make the written files readable after a failure, ignoring further errors."""

@@ -33,6 +33,7 @@ from app.qt.widgets.toasts import folder_action
 from app.session.metadata import first_metadata
 from app.session.rows import SessionHeader
 from app.settings.limits import Limits, limits_of
+from engine.baseline import BaselineBook
 from engine.capture.source import SourceKind
 from engine.config import EngineConfig, TrackerName, for_live
 from engine.errors import EngineError, RuntimeStateError, SourceError, ThreadStuckError, error_of
@@ -411,6 +412,14 @@ class LiveBridge(QObject):
         if self._run is not None:
             self._run.set_limits(limits or limits_of(self._run.calibration))
             self._rerouting.start()
+
+    @property
+    def baselines(self) -> BaselineBook | None:
+        """Neutral baselines of the faces; None without a run, for unrelated images, or if the model has no usual one.
+
+        A change counts from the next frame on.
+        """
+        return None if self._run is None else self._run.baselines
 
     def start_recording(self, root: Path) -> None:
         """Record video, journal and tables into a new folder below ``root``; ignored without an active run."""

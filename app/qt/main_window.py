@@ -78,9 +78,21 @@ class MainWindow(QMainWindow):
     painted = Signal()
 
     def __init__(
-        self, store: PreferenceStore, pages: Mapping[str, Page | DeferredPage], parent: QWidget | None = None
+        self,
+        store: PreferenceStore,
+        pages: Mapping[str, Page | DeferredPage],
+        parent: QWidget | None = None,
+        *,
+        first: str | None = None,
     ) -> None:
-        """``pages`` by their names in preferences.PAGES, in navigation order; the window owns them."""
+        """Show a page.
+
+        Args:
+            store: the preferences.
+            pages: by their names in preferences.PAGES, in navigation order; the window owns them.
+            parent: Qt parent.
+            first: name of the page; None = the last one, or before the notice was read the first one.
+        """
         super().__init__(parent)
         self._store = store
         self._names = tuple(pages)
@@ -106,7 +118,7 @@ class MainWindow(QMainWindow):
         self._window_actions: list[QAction] = []
         self._fill_menus()
         store.noticed.connect(self._notices.show_notice)
-        self._restore()
+        self._restore(first)
         for warning in store.warnings:
             self._notices.show_notice(Notice(warning, Severity.WARNING))
 
@@ -137,7 +149,8 @@ class MainWindow(QMainWindow):
             KeyError: unknown page.
         """
         if name in self._deferred:
-            page = self._deferred.pop(name).create()
+            page = self._deferred[name].create()
+            del self._deferred[name]  # if it could not be created, it still can
             self._take(name, page)
             self._restore_splitters(page)
         return self._pages[name]
@@ -337,7 +350,7 @@ class MainWindow(QMainWindow):
         else:
             self.showFullScreen()
 
-    def _restore(self) -> None:
+    def _restore(self, page: str | None) -> None:
         screen = QGuiApplication.primaryScreen().availableGeometry()
         self.setMinimumSize(min(_MIN_SIZE[0], screen.width()), min(_MIN_SIZE[1], screen.height()))
         kept = self._store.now.window
@@ -346,7 +359,7 @@ class MainWindow(QMainWindow):
             self.move(screen.center() - self.rect().center())
         self._restore_splitters(self)
         wanted, first = self._store.now.page, self._names[0]
-        self.show_page(wanted if wanted in self._names and self._store.now.notice_read else first)
+        self.show_page(page or (wanted if wanted in self._names and self._store.now.notice_read else first))
 
     def _restore_splitters(self, parent: QWidget) -> None:
         for name, splitter in _splitters(parent):

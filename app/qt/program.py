@@ -44,6 +44,7 @@ class Program(QObject):
         config: EngineConfig | None,
         app_version: Callable[[], str],
         queue_file: Path,
+        page: str | None = None,
     ) -> None:
         """Create the window with the page that it shows.
 
@@ -52,6 +53,7 @@ class Program(QObject):
             config: engine settings, overridden by the preferences; None = those of this machine.
             app_version: of the program, for metadata and the page About.
             queue_file: the queue of Annotate.
+            page: the page to show; None = the last one.
         """
         super().__init__()
         self._store, self._given, self._app_version, self._queue_file = store, config, app_version, queue_file
@@ -68,6 +70,7 @@ class Program(QObject):
                 "settings": DeferredPage(title("SettingsPage", "Settings"), lambda: self._connected(self.settings)),
                 "about": DeferredPage(title("AboutPage", "About"), lambda: self._connected(self.about)),
             },
+            first=page,
         )
         store.setParent(self.window)
         self.setParent(self.window)
@@ -179,10 +182,8 @@ def run_program(
     application = make_application()
     store = PreferenceStore(preferences_path(), **this_run)
     use_language(application, store.now.language)
-    program = Program(store, config, app_version, preferences_path().with_name(_QUEUE_NAME))
+    program = Program(store, config, app_version, preferences_path().with_name(_QUEUE_NAME), page)
     window = program.window
-    if page is not None:
-        window.show_page(page)
     window.painted.connect(lambda: notify("READY=1"))
     if source is not None:  # once the page shown has been entered
         window.painted.connect(lambda: QTimer.singleShot(0, window, lambda: program.open_in(source)))

@@ -6,6 +6,7 @@ code of its language in its name; Qt's compiled form (.qm) is read too. Texts wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,6 +98,14 @@ def picture_words() -> Words:
     from app.overlay.words import TEXTS, Words  # not before the window is painted
 
     return Words(tuple((text, translated(text)) for text in TEXTS if translated(text) != text))
+
+
+def either_text(labels: Sequence[str]) -> str:
+    """The adjectives of two or more competing expressions, as over the picture."""
+    from app.overlay.words import EITHER  # not before the window is painted
+
+    names = [expression_name(label) for label in labels]
+    return translated(EITHER).format(first=", ".join(names[:-1]), last=names[-1])
 
 
 def expression_name(label: str) -> str:

@@ -1,7 +1,7 @@
 """Per-row columns of a session, from faces.parquet or from the journal.
 
-The table is read whole, because its reader cannot select columns (0.3 s for a session of two hours), but only the
-needed columns are kept. The journal takes ten times as long; it is read where no matching table exists.
+The table is read whole, because its reader cannot select columns (0.15 s for a session of two hours), but only the
+needed columns are kept. The journal takes ten times as long and more; it is read where no matching table exists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FACE_STATES: Final[dict[str, FaceState]] = {
     Route.REJECT.value: FaceState.REJECT,
     LOW_QUALITY: FaceState.LOW_QUALITY,
 }
-_ROWS_AT_ONCE: Final = 8192
+_ROWS_AT_ONCE: Final = 32768
 _NO_FACE_ID: Final = -1
 #: Columns of RowColumns.uncertainties and RowColumns.pose.
 _UNCERTAINTIES: Final = ("aleatoric", "epistemic", "ood_score")
@@ -70,7 +70,7 @@ def read_table(path: Path, header: SessionHeader) -> SessionColumns:
             for batch in read_parquet(path, batch_size=_ROWS_AT_ONCE):
                 names = tuple(batch.column_names)
                 # columns are only ever added at the end, after app_version
-                if names != column_names(header)[: len(names)] or "app_version" not in names:
+                if names != column_names(header, baselines=True)[: len(names)] or "app_version" not in names:
                     raise UnreadableTableError(f"{path} has other columns than the journal")
                 parts.add_batch(batch)
     except (OSError, KeyError, ValueError) as error:
@@ -104,6 +104,7 @@ class _Parts:
     def __init__(self, header: SessionHeader) -> None:
         self._units = len(header.au_codes)
         self._unit_names = [f"au_{code:02d}" for code in header.au_codes]
+        self._graded_names = [f"{name}_i" for name in self._unit_names] if header.au_intensity else []
         self._expressions = {name: place for place, name in enumerate(header.expressions)}
         self._sets: dict[tuple[int, ...], int] = {}
         self._numbers: list[Float64] = []  # (R, 3) frame, time, presentation time
@@ -114,41 +115,36 @@ class _Parts:
         self._probabilities: list[Float32] = []  # (R, C)
         self._uncertainties: list[Float32] = []  # (R, 3)
         self._poses: list[Float32] = []  # (R, 3)
+        self._intensities: list[Float32] = []  # (R, K), or (R, 0)
 
     def add_batch(self, batch: Any) -> None:
         """Add an arro3 RecordBatch; its columns convert to numpy only without nulls."""
-        from arro3.core import Array
-
         count = batch.num_rows
         decisions, decision = _encoded(batch.column("decision"))
         state = np.array([FACE_STATES[name] for name in decisions], np.uint8)[decision]
+        some = _Rows(batch, state != FaceState.ABSENT)
+        measured = _Rows(batch, (state != FaceState.ABSENT) & (state != FaceState.LOW_QUALITY))
+        assessed = _Rows(batch, (state == FaceState.ACCEPT) | (state == FaceState.AMBIGUOUS))
         face_id = np.full(count, _NO_FACE_ID, np.int64)
-        some = np.flatnonzero(state != FaceState.ABSENT)
-        face_id[some] = batch.column("face_id").take(Array.from_numpy(some)).to_numpy()
+        face_id[some.rows] = some.column("face_id").to_numpy()
         label_set = np.full(count, -1, np.int16)
-        occurrence = _gaps(count, self._units)
-        probabilities, uncertainties, pose = _gaps(count, len(self._expressions)), _gaps(count, 3), _gaps(count, 3)
+        if assessed.count:
+            texts, codes = _encoded(assessed.column("set"))
+            label_set[assessed.rows] = np.array([self._set_of(text.split("|")) for text in texts], np.int16)[codes]
         steady = "q_" if "q_aleatoric" in batch.column_names else ""  # sessions before the steady estimate have none
-        _fill(pose, batch, _POSE, some)
-        _fill(
-            uncertainties,
-            batch,
-            [f"{steady}{name}" for name in _UNCERTAINTIES],
-            np.flatnonzero((state != FaceState.ABSENT) & (state != FaceState.LOW_QUALITY)),
-        )
-        assessed = np.flatnonzero((state == FaceState.ACCEPT) | (state == FaceState.AMBIGUOUS))
-        if len(assessed):
-            texts, codes = _encoded(batch.column("set").take(Array.from_numpy(assessed)))
-            label_set[assessed] = np.array([self._set_of(text.split("|")) for text in texts], np.int16)[codes]
-            _fill(occurrence, batch, self._unit_names, assessed)  # carried rows have none
-            _fill(probabilities, batch, [f"{steady or 'p_'}{name}" for name in self._expressions], assessed)
         numbers = (
             batch.column("frame").to_numpy(),
             batch.column("time_s").to_numpy(),
             _with_gaps(batch.column("pts_s")),
         )
         self._add(np.stack(numbers, axis=1), face_id, state, label_set)
-        self._add_measures(occurrence, probabilities, uncertainties, pose)
+        self._add_measures(
+            assessed.table(self._unit_names),  # carried rows have none
+            assessed.table([f"{steady or 'p_'}{name}" for name in self._expressions]),
+            measured.table([f"{steady}{name}" for name in _UNCERTAINTIES]),
+            some.table(_POSE),
+            assessed.table(self._graded_names),
+        )
 
     def add_rows(self, rows: list[FaceRow]) -> None:
         """Add rows of a journal."""
@@ -165,6 +161,7 @@ class _Parts:
             _table([row.probabilities for row in rows], len(self._expressions)),
             _table([(row.aleatoric, row.epistemic, row.ood_score) for row in rows], 3),
             _table([(row.yaw, row.pitch, row.roll) for row in rows], 3),
+            _table([row.intensity for row in rows], len(self._graded_names)),
         )
 
     def joined(self) -> SessionColumns:
@@ -178,10 +175,11 @@ class _Parts:
             face_id=_joined(self._face_ids, np.int64),
             state=_joined(self._states, np.uint8),
             label_set=_joined(self._label_sets, np.int16),
-            occurrence=np.concatenate([_gaps(0, self._units), *self._occurrences]),
-            probabilities=np.concatenate([_gaps(0, len(self._expressions)), *self._probabilities]),
-            uncertainties=np.concatenate([_gaps(0, 3), *self._uncertainties]),
-            pose=np.concatenate([_gaps(0, 3), *self._poses]),
+            occurrence=_stacked(self._occurrences, self._units),
+            probabilities=_stacked(self._probabilities, len(self._expressions)),
+            uncertainties=_stacked(self._uncertainties, 3),
+            pose=_stacked(self._poses, 3),
+            intensity=_stacked(self._intensities, len(self._graded_names)),
             label_sets=tuple(self._sets),
         )
         return SessionColumns(frame[begins], numbers[begins, 1], numbers[begins, 2], rows)
@@ -192,11 +190,19 @@ class _Parts:
         self._states.append(state)
         self._label_sets.append(label_set)
 
-    def _add_measures(self, occurrence: Float32, probabilities: Float32, uncertainties: Float32, pose: Float32) -> None:
+    def _add_measures(
+        self,
+        occurrence: Float32,
+        probabilities: Float32,
+        uncertainties: Float32,
+        pose: Float32,
+        intensity: Float32,
+    ) -> None:
         self._occurrences.append(occurrence)
         self._probabilities.append(probabilities)
         self._uncertainties.append(uncertainties)
         self._poses.append(pose)
+        self._intensities.append(intensity)
 
     def _set_of(self, names: Iterable[str]) -> int:
         places = tuple(self._expressions[name] for name in names)
@@ -211,25 +217,39 @@ def _encoded(column: Any) -> tuple[list[str], Int64]:
     return dictionary_dictionary(encoded).to_pylist(), dictionary_indices(encoded).to_numpy()
 
 
-def _gaps(rows: int, columns: int) -> Float32:
-    """(rows, columns) of NaN."""
-    return np.full((rows, columns), np.nan, np.float32)
-
-
 def _table(values: Sequence[tuple[float | None, ...]], columns: int) -> Float32:
     """(rows, columns); NaN for None, and for a row that is empty."""
     nothing = (None,) * columns
-    return np.array([row or nothing for row in values], np.float32).reshape(-1, columns)
+    return np.array([row or nothing for row in values], np.float32).reshape(len(values), columns)
 
 
-def _fill(table: Float32, batch: Any, names: Sequence[str], rows: Int64) -> None:
-    """Copy columns of a RecordBatch into these rows of a table: selecting rows without nulls first is fast."""
-    from arro3.core import Array
+class _Rows:
+    """Some rows of an arro3 RecordBatch: its columns convert to numpy only without nulls, so these go first."""
 
-    if len(rows):
-        chosen = batch.select(list(names)).take(Array.from_numpy(rows))
-        for place, name in enumerate(names):
-            table[rows, place] = _with_gaps(chosen.column(name))
+    def __init__(self, batch: Any, chosen: npt.NDArray[np.bool_]) -> None:
+        """Choose the rows in which ``chosen`` (R,) is true."""
+        self._batch = batch
+        self._size = len(chosen)
+        places = np.flatnonzero(chosen)
+        self.count = len(places)
+        self.rows: Int64 | slice = places if self.count < self._size else slice(None)  # all need no copy
+        self._places = places
+
+    def column(self, name: str) -> Any:
+        """The chosen rows of a column, an arro3 Array."""
+        from arro3.core import Array
+
+        column = self._batch.column(name)
+        return column if self.count == self._size else column.take(Array.from_numpy(self._places))
+
+    def table(self, names: Sequence[str]) -> Float32:
+        """(R, columns), column after column in memory; NaN in rows that are not chosen."""
+        columns = np.full((len(names), self._size), np.nan, np.float32)
+        if self.count:
+            for values, name in zip(columns, names, strict=True):
+                values[self.rows] = _with_gaps(self.column(name))
+        table: Float32 = columns.T
+        return table
 
 
 def _with_gaps(column: Any) -> Float64:
@@ -244,6 +264,11 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 def _joined(parts: list[npt.NDArray[_Scalar]], kind: type[_Scalar]) -> npt.NDArray[_Scalar]:
     return np.concatenate(parts) if parts else np.zeros(0, kind)
+
+
+def _stacked(parts: list[Float32], columns: int) -> Float32:
+    """(R, columns), in the memory order of the parts."""
+    return np.concatenate(parts) if parts else np.zeros((0, columns), np.float32)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ Unlike an average, the two keep a peak of a single frame visible however far the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,6 +22,7 @@ class SeriesGroup(str, Enum):
     UNITS = "units"  # order of SessionHeader.au_codes
     UNCERTAINTIES = "uncertainties"  # aleatoric, epistemic, ood_score
     POSE = "pose"  # yaw, pitch, roll
+    INTENSITIES = "intensities"  # 0-5, order of SessionHeader.au_codes; empty if the model grades none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +47,19 @@ class FaceSeries:
         """
         self._positions, self._order, self._tables = positions, order, tables
         self._values: dict[SeriesGroup, Float32] = {}
+        self._made: dict[SeriesGroup, Callable[[], Float32]] = {}
+
+    def replace(self, group: SeriesGroup, values: Callable[[], Float32]) -> None:
+        """Show other values (R, L) of a group, computed on their first use."""
+        self._made[group] = values
+        self._values.pop(group, None)
 
     def values(self, group: SeriesGroup) -> Float32:
         """(L, R) values of a group over the frames of the face; NaN = not computed."""
         if group not in self._values:
-            self._values[group] = np.ascontiguousarray(self._tables[group][self._order].T)
+            made = self._made.get(group)
+            rows = self._tables[group][self._order] if made is None else made()
+            self._values[group] = np.ascontiguousarray(rows.T)
         return self._values[group]
 
     def values_at(self, group: SeriesGroup, position: int) -> Float32 | None:

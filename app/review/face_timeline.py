@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.review.face_series import FaceSeries, SeriesGroup
-from engine.types import Float32, Float64, Int64, UInt8
+from engine.baseline import subtract
+from engine.types import NO_BASELINE, Float32, Float64, Int64, UInt8, UnitBaseline
 
 Int8 = npt.NDArray[np.int8]
 Int16 = npt.NDArray[np.int16]
@@ -54,6 +55,7 @@ class RowColumns:
     probabilities: Float32  # (R, C), steady, order of SessionHeader.expressions; NaN = not assessed
     uncertainties: Float32  # (R, 3), steady: aleatoric and epistemic in nats, ood_score; NaN = not computed
     pose: Float32  # (R, 3) yaw, pitch, roll in degrees; NaN = not computed
+    intensity: Float32  # (R, K) 0-5, order of SessionHeader.au_codes; (R, 0) if the model grades none
     label_sets: tuple[tuple[int, ...], ...]  # indices into SessionHeader.expressions, most probable first
 
 
@@ -76,6 +78,16 @@ class FaceTimeline:
     sets: Int16  # (R,) indices into Session.label_sets; -1 = not assessed
     _sums: _Sums
     series: FaceSeries
+
+    @property
+    def measured_units(self) -> Float32:
+        """(R, K) occurrence as the model gave it; NaN = not computed."""
+        return self._sums.measured
+
+    def use_baseline(self, baseline: UnitBaseline) -> None:
+        """Subtract a baseline from the occurrences shown; one that is not known subtracts nothing."""
+        self._sums.use_baseline(baseline)
+        self.series.replace(SeriesGroup.UNITS, lambda: self._sums.occurrence)
 
     @property
     def first(self) -> int:
@@ -155,6 +167,23 @@ class _Sums:
         self._rows = rows
         self._order = order
         self._classes = classes
+        self._baseline = NO_BASELINE
+
+    @property
+    def measured(self) -> Float32:
+        """(R, K) occurrence of the model."""
+        return np.asarray(self._rows.occurrence[self._order], np.float32)
+
+    @property
+    def occurrence(self) -> Float32:
+        """(R, K) occurrence with the baseline subtracted, if one is known."""
+        measured = self.measured
+        return subtract(measured, np.zeros_like(measured), self._baseline)[0]
+
+    def use_baseline(self, baseline: UnitBaseline) -> None:
+        """Compute the sums of units again on their next use."""
+        self._baseline = baseline
+        vars(self).pop("units", None)
 
     @property
     def computed_bytes(self) -> int:
@@ -181,7 +210,7 @@ class _Sums:
     @functools.cached_property
     def units(self) -> Int32:
         """(R + 1, 1 + K): rows with occurrences, then the sum per unit in steps of 0.001."""
-        occurrence = self._rows.occurrence[self._order]
+        occurrence = self.occurrence
         units = np.zeros((len(occurrence) + 1, 1 + self.unit_count), np.int32)
         assessed = np.isfinite(occurrence).all(axis=1)
         units[1:, 0] = assessed
@@ -230,6 +259,7 @@ def face_timelines(rows: RowColumns, classes: int) -> tuple[FaceTimeline, ...]:
         SeriesGroup.UNITS: rows.occurrence,
         SeriesGroup.UNCERTAINTIES: rows.uncertainties,
         SeriesGroup.POSE: rows.pose,
+        SeriesGroup.INTENSITIES: rows.intensity,
     }
     faces = [_face_timeline(rows, part, classes, tables) for part in np.split(order, cuts) if len(part)]
     return tuple(sorted(faces, key=lambda face: (face.first, face.face_id)))

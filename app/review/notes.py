@@ -72,6 +72,18 @@ class HumanLabel:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class NeutralRange:
+    """A range in which the coder saw a face neutral, for its baseline. ValueError for an empty range."""
+
+    face_id: int
+    start_s: float
+    end_s: float
+
+    def __post_init__(self) -> None:
+        _check_range(self.start_s, self.end_s)
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class FaceName:
     """The name that the coder gave a face; faces of one name are one person. ValueError for a blank name."""
 
@@ -113,8 +125,11 @@ class Notes:
     labels: tuple[HumanLabel, ...] = ()  # disjoint per face
     names: tuple[FaceName, ...] = ()  # one per face at most
     events: tuple[Event, ...] = ()  # disjoint per code
+    neutral: tuple[NeutralRange, ...] = ()  # one per face at most, by face
 
     def __post_init__(self) -> None:
+        if len({each.face_id for each in self.neutral}) < len(self.neutral):
+            raise ValueError("a face has two neutral ranges")
         if len({name.face_id for name in self.names}) < len(self.names):
             raise ValueError("a face has two names")
         ends: dict[int, float] = {}
@@ -176,11 +191,24 @@ class Notes:
         """The name of a face; empty if it has none."""
         return next((name.name for name in self.names if name.face_id == face_id), "")
 
+    def with_neutral(self, chosen: NeutralRange) -> Notes:
+        """Make a range the neutral one of its face, instead of the one before."""
+        others = (other for other in self.neutral if other.face_id != chosen.face_id)
+        return dataclasses.replace(self, neutral=tuple(sorted((*others, chosen))))
+
+    def without_neutral(self, chosen: NeutralRange) -> Notes:
+        """Remove a neutral range."""
+        return dataclasses.replace(self, neutral=_without(self.neutral, chosen))
+
     def with_event(self, event: Event) -> Notes:
-        """Add an event, merged with those of its code that it overlaps or touches."""
+        """Add an event, merged with those of its code that it overlaps.
+
+        One that begins where another ends stays apart: coders count stretches and their lengths (BORIS, ELAN), and
+        two presentations of a stimulus without a pause are two.
+        """
         start_s, end_s, apart = event.start_s, event.end_s, []
         for other in self.events:
-            if other.code != event.code or other.end_s < event.start_s or event.end_s < other.start_s:
+            if other.code != event.code or other.end_s <= event.start_s or event.end_s <= other.start_s:
                 apart.append(other)
             else:
                 start_s, end_s = min(start_s, other.start_s), max(end_s, other.end_s)
@@ -213,7 +241,7 @@ def merge_notes(base: Notes, mine: Notes, theirs: Notes) -> Notes:
     """Apply to ``theirs`` what changed from ``base`` to ``mine``, so that neither side loses what it added.
 
     Where both sides labelled the same face at the same time, the label of ``theirs`` stays, and the one of ``mine``
-    covers the rest of its range. Where both sides named a face, the name of ``mine`` stays.
+    covers the rest of its range. Of two names, or two neutral ranges, of one face that of ``mine`` stays.
     """
     merged = Notes(
         theirs.coder if mine.coder == base.coder else mine.coder,
@@ -222,6 +250,7 @@ def merge_notes(base: Notes, mine: Notes, theirs: Notes) -> Notes:
         _kept(base.labels, mine.labels, theirs.labels),
         _kept(base.names, mine.names, theirs.names),
         _kept(base.events, mine.events, theirs.events),
+        _kept(base.neutral, mine.neutral, theirs.neutral),
     )
     for event in mine.events:
         if event not in base.events:
@@ -235,7 +264,13 @@ def merge_notes(base: Notes, mine: Notes, theirs: Notes) -> Notes:
     for label in mine.labels:
         if label not in base.labels:
             merged = merged._with_label_beside(label)
-    return merged
+    return _with_ranges(merged, (chosen for chosen in mine.neutral if chosen not in base.neutral))
+
+
+def _with_ranges(notes: Notes, added: Iterable[NeutralRange]) -> Notes:
+    for chosen in added:
+        notes = notes.with_neutral(chosen)
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +285,7 @@ class _NotesFile:
     run: str | None = None  # `run_mark` of the session
     names: tuple[FaceName, ...] = ()
     events: tuple[Event, ...] = ()
+    neutral: tuple[NeutralRange, ...] = ()
 
     def notes(self) -> Notes:
         """The notes, ordered even if the file was edited by hand."""
@@ -258,6 +294,7 @@ class _NotesFile:
             tuple(sorted(set(self.markers))),
             labels=_by_time(self.labels),
             names=tuple(sorted(set(self.names))),
+            neutral=tuple(sorted(set(self.neutral))),
         )
         for event in self.events:
             notes = notes.with_event(event)

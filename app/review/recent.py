@@ -21,7 +21,7 @@ from engine.types import UInt8
 #: Without a table, a longer journal is not read for the list: that takes seconds.
 _MAX_JOURNAL_BYTES: Final = 16 << 20
 #: Folders looked at below one root, in the order of the file system; further ones are not listed.
-_MAX_FOLDERS: Final = 2000
+_MAX_FOLDERS: Final = 5000
 #: Width and height of thumbnails in pixels.
 THUMBNAIL_PX: Final = (160, 90)
 
@@ -39,20 +39,19 @@ class RecentSession:
     thumbnail: UInt8 | None = None  # (90, 160, 3) RGB
 
 
-def find_recent(opened: Iterable[Path], roots: Iterable[Path], most: int) -> tuple[Path, ...]:
+def find_recent(opened: Iterable[Path], roots: Iterable[Path]) -> tuple[Path, ...]:
     """Folders of sessions, newest first: those opened before, and all directly below the roots.
 
     Args:
         opened: may be gone by now.
-        roots: folders of recordings and annotations, which need not exist.
-        most: number of folders.
+        roots: folders of recordings and annotations, which need not exist; 5,000 folders of each are looked at.
     """
     found: dict[Path, float] = {}
     for folder in (*opened, *(child for root in roots for child in _children(root))):
         with contextlib.suppress(OSError):
             if is_session(folder):
                 found[folder] = SessionFolder(folder).journal.stat().st_mtime
-    return tuple(sorted(found, key=lambda folder: (-found[folder], folder)))[:most]
+    return tuple(sorted(found, key=lambda folder: (-found[folder], folder)))
 
 
 def matching(folders: Iterable[Path], words: str) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ import numpy as np
 from app.review.columns import SessionColumns, UnreadableTableError, read_rows, read_table
 from app.review.face_timeline import FaceTimeline, face_timelines
 from app.review.notes import notes_match_run
+from app.session.baselines import fits, with_baselines
 from app.session.folder import SessionFolder, source_mark
 from app.session.journal import JournalReader, read_header
 from app.session.journal_lines import JOURNAL_FORMAT
@@ -24,7 +26,7 @@ from app.session.metadata import Metadata, read_metadata
 from app.session.rows import FaceRow, SessionHeader
 from engine.capture.source import SourceKind
 from engine.errors import OutputError, Remedy
-from engine.types import Float64, Int64
+from engine.types import NO_BASELINE, Float64, Int64, UnitBaseline
 
 #: Frame steps whose median is the duration of the last frame, and the duration of an only frame.
 _LAST_STEPS: Final = 25
@@ -57,6 +59,9 @@ class Session:
         self.label_sets = columns.rows.label_sets  # indices into header.expressions, most probable first
         self.faces: tuple[FaceTimeline, ...] = face_timelines(columns.rows, len(header.expressions))
         self.metadata: Metadata | None = _metadata(folder, warnings)
+        self.recorded_baselines = _baselines(self.metadata, header)  # by face; see app/review/face_baselines.py
+        self.baselines: dict[int, UnitBaseline] = {}  # in use
+        self.use_baselines(self.recorded_baselines)
         self.video, self._has_own_times = _video(folder, header, self.metadata, warnings)
         if not notes_match_run(folder):
             warnings.append(
@@ -75,12 +80,24 @@ class Session:
         return self.end_of(len(self.frames) - 1)
 
     def rows_at(self, position: int) -> tuple[FaceRow, ...]:
-        """Read the rows of the frame at this position, 0 to N - 1.
+        """Read the rows of the frame at this position, 0 to N - 1, with the baselines in use subtracted.
 
         Raises:
             OutputError: the journal cannot be read any more.
         """
+        return tuple(row.units_shown() for row in with_baselines(self.measured_rows_at(position), self.baselines))
+
+    def measured_rows_at(self, position: int) -> tuple[FaceRow, ...]:
+        """As `rows_at`, with the values of the model."""
         return self._journal.entry_at(int(self.frames[position])).rows
+
+    def use_baselines(self, baselines: Mapping[int, UnitBaseline]) -> bool:
+        """Subtract other baselines from what is shown, by face id; returns whether that changes anything."""
+        before, self.baselines = self.baselines, dict(baselines)
+        changed = [face for face in self.faces if before.get(face.face_id) is not self.baselines.get(face.face_id)]
+        for face in changed:
+            face.use_baseline(self.baselines.get(face.face_id, NO_BASELINE))
+        return bool(changed)
 
     def position_at(self, time_s: float) -> int:
         """Position of the frame shown at this time; 0 before the first frame."""
@@ -181,6 +198,13 @@ def _metadata(folder: SessionFolder, warnings: list[str]) -> Metadata | None:
     if metadata.fault is not None:
         warnings.append(f"Part of the source was lost: {metadata.fault}.")
     return metadata
+
+
+def _baselines(metadata: Metadata | None, header: SessionHeader) -> dict[int, UnitBaseline]:
+    """The baselines recorded with a session; none if they do not fit its units."""
+    recorded = None if metadata is None else metadata.au_baselines
+    found = {} if recorded is None else recorded.by_face()
+    return found if fits(found, header) else {}
 
 
 def _video(

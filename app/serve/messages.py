@@ -55,8 +55,9 @@ class FaceMessage:
     quality: float | None  # 0-1
     reasons: tuple[str, ...]  # for the decision: quality reasons, competing_labels, unlike_training_data
     pose_deg: tuple[float, float, float] | None  # yaw, pitch, roll
-    au: dict[str, tuple[float, float]]  # code: occurrence 0-1 and its standard deviation
+    au: dict[str, tuple[float, float]]  # code: occurrence 0-1 and its standard deviation, less the baseline
     au_i: dict[str, float]  # code: intensity 0-5; empty if the model does not grade it
+    au_baseline: str | None  # none, collecting, unknown or known (BaselineState); None without au
     carried: int  # frames since the face was analysed; if not 0, p, au and au_i are empty and the decision is held
     latency_ms: float  # processing time of the frame
     age_ms: float  # from capture to this message
@@ -152,7 +153,7 @@ class MessageMaker:
         captured_s = self._last_s = max(self._last_s, self._captured_s(result.frame))
         age_s = time.monotonic() - captured_s
         captured_at_s = round(time.time() - age_s, 6)
-        rows = rows_of(result)
+        rows = [row.units_shown() for row in rows_of(result)]
         height_px, width_px = result.frame.image.shape[:2]
         faces = len(result.faces)
         return LiveFrame(
@@ -188,6 +189,7 @@ class MessageMaker:
             pose_deg=None if row.yaw is None else (row.yaw, row.pitch or 0.0, row.roll or 0.0),
             au={code: (row.occurrence[at], row.occurrence_std[at]) for at, code in self._units if row.occurrence},
             au_i={code: row.intensity[at] for at, code in self._units if row.intensity},
+            au_baseline=row.baseline if row.occurrence else None,
             carried=row.carried,
             latency_ms=row.latency_ms,
             age_ms=round(age_s * 1000.0, 3),

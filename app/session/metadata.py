@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from app.overlay.disclaimer import DISCLAIMER
 from app.remedies import output_errors
+from app.session.baselines import SessionBaselines
 from app.session.folder import source_mark
 from app.session.identity import SourceIdentity
 from app.session.rows import SessionHeader
@@ -91,6 +92,7 @@ class Metadata:
     completed: bool = False
     consent_note: str = ""  # how the people in the source agreed, in the user's words; "" = not stated
     note: str = DISCLAIMER
+    au_baselines: SessionBaselines | None = None  # None: no baseline was asked for
 
 
 def session_header(
@@ -184,6 +186,7 @@ def last_metadata(
     resumed_at: tuple[int, ...] = (),
     fault: str | None = None,
     completed: bool = True,
+    baselines: SessionBaselines | None = None,
 ) -> Metadata:
     """Complete the metadata of a session that ends now; ``counts`` of its tables, other fields as in `Metadata`."""
     return dataclasses.replace(
@@ -197,6 +200,7 @@ def last_metadata(
         resumed_at=resumed_at,
         fault=fault,
         completed=completed,
+        au_baselines=baselines,
     )
 
 

@@ -16,7 +16,10 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.types import AUEstimate, FaceResult, FrameResult, Reason, Route
+import numpy as np
+
+from engine.baseline import subtract
+from engine.types import AUEstimate, BaselineState, FaceResult, FrameResult, Reason, Route, UnitBaseline
 
 #: Decisions of a row besides those of `engine.types.Route`.
 NO_FACE: Final = "no_face"
@@ -76,6 +79,10 @@ class FaceRow:
     steady_aleatoric: float | None = None  # nats
     steady_epistemic: float | None = None  # nats
     intensity: tuple[float, ...] = ()  # 0-5, order of SessionHeader.au_codes; empty if the model does not grade it
+    baseline: str = BaselineState.NONE.value  # of the face, see BaselineState; not part of the journal
+    baseline_frames: int = 0
+    corrected: tuple[float, ...] = ()  # occurrence with the baseline subtracted; empty while none is known
+    corrected_std: tuple[float, ...] = ()
 
     def shown(self) -> FaceRow:
         """The row with the steady estimate in place of that of the frame; itself in sessions that have none."""
@@ -88,6 +95,29 @@ class FaceRow:
             aleatoric=self.steady_aleatoric,
             epistemic=self.steady_epistemic,
         )
+
+    def with_baseline(self, baseline: UnitBaseline) -> FaceRow:
+        """The row with a baseline of its face; occurrence stays that of the model."""
+        if baseline.state is BaselineState.NONE:
+            return self
+        occurrence: tuple[float, ...] = ()
+        std: tuple[float, ...] = ()
+        if self.occurrence and baseline.shift is not None:
+            mean, deviation = (np.array(each, np.float32) for each in (self.occurrence, self.occurrence_std))
+            occurrence, std = (tuple(map(_six_digits, each.tolist())) for each in subtract(mean, deviation, baseline))
+        return dataclasses.replace(
+            self,
+            baseline=baseline.state.value,
+            baseline_frames=baseline.frames,
+            corrected=occurrence,
+            corrected_std=std,
+        )
+
+    def units_shown(self) -> FaceRow:
+        """The row with the corrected occurrence, if there is one, in place of that of the model."""
+        if not self.corrected:
+            return self
+        return dataclasses.replace(self, occurrence=self.corrected, occurrence_std=self.corrected_std)
 
 
 def rows_of(result: FrameResult, repeat: bool = False) -> tuple[FaceRow, ...]:
@@ -103,7 +133,10 @@ def rows_of(result: FrameResult, repeat: bool = False) -> tuple[FaceRow, ...]:
         time_s = round(frame.timestamp_s, 6)
         pts_s = _microseconds(frame.pts_s)
         return (FaceRow(frame.index, pts_s, time_s, NO_FACE, total_ms, file=frame.file, cut=result.cut),)
-    return tuple(_face_row(result, face, measured=repeat or not face.carried) for face in result.faces)
+    return tuple(
+        _face_row(result, face, measured=repeat or not face.carried).with_baseline(face.baseline)
+        for face in result.faces
+    )
 
 
 def _face_row(result: FrameResult, face: FaceResult, measured: bool) -> FaceRow:

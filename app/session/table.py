@@ -6,16 +6,18 @@ Both are made from the journal in constant memory, and get their names only when
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
 from app.remedies import output_errors
+from app.session.baselines import with_baselines
 from app.session.journal import read_header, read_journal
 from app.session.rows import FaceRow, SessionHeader
 from app.session.text_tables import safe_cell
 from engine.files import atomic_write
+from engine.types import BaselineState, UnitBaseline
 
 #: Rows in memory while the Parquet file is written: those read at once, and those of a row group. As many as a video of
 #: two minutes has, so that a longer one needs no more memory.
@@ -23,9 +25,9 @@ _ROWS_AT_ONCE: Final = 1024
 _ROWS_OF_GROUP: Final = 4096
 _STRINGS: Final = frozenset(
     {"source_id", "quality_reasons", "decision", "label", "label2", "set", "model_sha256", "app_version", "file"}
-    | {"human_label", "person"}
+    | {"human_label", "person", "au_baseline"}
 )
-_INTEGERS: Final = frozenset({"frame", "face_id", "cut", "carried", "excluded"})
+_INTEGERS: Final = frozenset({"frame", "face_id", "cut", "carried", "excluded", "au_baseline_frames"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class TableCounts:
     left_out: int = 0  # most faces beyond it in one frame
 
 
-def column_names(header: SessionHeader) -> tuple[str, ...]:
-    """Names of the columns, in order."""
+def column_names(header: SessionHeader, baselines: bool = False) -> tuple[str, ...]:
+    """Names of the columns, in order; ``baselines``: with those of the baselines."""
     return (
         *(
             "source_id",
@@ -67,10 +69,17 @@ def column_names(header: SessionHeader) -> tuple[str, ...]:
         *(f"q_{name}" for name in header.expressions),
         *("q_ood_score", "q_aleatoric", "q_epistemic"),
         *(f"au_{code:02d}_i" for code in header.au_codes if header.au_intensity),
+        *(baseline_names(header) if baselines else ()),
     )
 
 
-def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
+def baseline_names(header: SessionHeader) -> tuple[str, ...]:
+    """Names of the columns of the baselines, which are the last ones of a table that has them."""
+    corrected = (f"au_{code:02d}_b{end}" for end in ("", "_sd") for code in header.au_codes)
+    return ("au_baseline", "au_baseline_frames", *corrected)
+
+
+def cells(row: FaceRow, header: SessionHeader, baselines: bool = False) -> tuple[str | int | float | None, ...]:
     """Values of a row in the order of `column_names`; None = not computed."""
     shown = row.labels
     return (
@@ -96,10 +105,27 @@ def cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None
         *(row.steady_probabilities or (None,) * len(header.expressions)),
         *(row.steady_ood_score, row.steady_aleatoric, row.steady_epistemic),
         *(row.intensity or (None,) * (len(header.au_codes) if header.au_intensity else 0)),
+        *(_baseline_cells(row, header) if baselines else ()),
     )
 
 
-def write_tables(journal: Path, csv_path: Path, parquet_path: Path, *, excel: bool = False) -> TableCounts:
+def _baseline_cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
+    """Values of `baseline_names`; of a row without units all are None, which is not the same as no baseline."""
+    units = len(header.au_codes)
+    if not row.occurrence:
+        return (None,) * (2 + 2 * units)
+    frames = None if row.baseline == BaselineState.NONE.value else row.baseline_frames
+    return row.baseline, frames, *(row.corrected or (None,) * units), *(row.corrected_std or (None,) * units)
+
+
+def write_tables(
+    journal: Path,
+    csv_path: Path,
+    parquet_path: Path,
+    *,
+    excel: bool = False,
+    baselines: Mapping[int, UnitBaseline] | None = None,
+) -> TableCounts:
     """Write both tables from a journal.
 
     Args:
@@ -107,29 +133,25 @@ def write_tables(journal: Path, csv_path: Path, parquet_path: Path, *, excel: bo
         csv_path: of the text table.
         parquet_path: of the other.
         excel: start the text table with a byte order mark, from which Excel recognises UTF-8.
+        baselines: of the faces; None: the tables have no columns for them.
 
     Raises:
         OutputError: a table cannot be written, or the journal is damaged; no partial table is left behind.
     """
-    header = read_header(journal)
+    header, names = read_header(journal), column_names(read_header(journal), baselines is not None)
     with output_errors(csv_path), atomic_write(csv_path) as part:
-        counts, has_formula = _write_csv(journal, header, part, "utf-8-sig" if excel else "utf-8", csv_cells)
+        counts, has_formula = _write_csv(journal, header, part, "utf-8-sig" if excel else "utf-8", safe_cell, baselines)
     with output_errors(parquet_path), atomic_write(parquet_path) as part:
         if not excel and not has_formula:
-            parquet_from_csv(csv_path, column_names(header), part)
+            parquet_from_csv(csv_path, names, part)
         else:  # Parquet has the texts as they are
             plain = part.with_suffix(".csv")
             try:
-                _write_csv(journal, header, plain, "utf-8", cells)
-                parquet_from_csv(plain, column_names(header), part)
+                _write_csv(journal, header, plain, "utf-8", None, baselines)
+                parquet_from_csv(plain, names, part)
             finally:
                 plain.unlink(missing_ok=True)
     return counts
-
-
-def csv_cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
-    """As `cells`, with texts as in `safe_cell`."""
-    return tuple(map(safe_cell, cells(row, header)))
 
 
 def _write_csv(
@@ -137,7 +159,8 @@ def _write_csv(
     header: SessionHeader,
     path: Path,
     encoding: str,
-    make_cells: Callable[[FaceRow, SessionHeader], tuple[object, ...]],
+    convert: Callable[[object], object] | None,
+    baselines: Mapping[int, UnitBaseline] | None,
 ) -> tuple[TableCounts, bool]:
     """Write the text table; returns its counts, and whether it has a text that `safe_cell` changes."""
     frames = rows = crowded = left_out = 0
@@ -146,9 +169,11 @@ def _write_csv(
     has_formula = safe_cell(header.source_id) != header.source_id
     with path.open("w", encoding=encoding, newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(column_names(header))
+        with_columns = baselines is not None
+        writer.writerow(column_names(header, with_columns))
         for entry in read_journal(journal):
-            writer.writerows(make_cells(row, header) for row in entry.rows)
+            made = (cells(row, header, with_columns) for row in with_baselines(entry.rows, baselines or {}))
+            writer.writerows(made if convert is None else (map(convert, each) for each in made))
             file = entry.rows[0].file or ""
             has_formula = has_formula or safe_cell(file) != file
             frames += 1
@@ -232,7 +257,7 @@ def parquet_from_csv(csv_path: Path, names: tuple[str, ...], path: Path) -> None
         write_parquet(
             reader,
             file,
-            compression="zstd(3)",
+            compression="snappy",  # a session opens in half the time that zstd takes, for a tenth more bytes
             max_row_group_size=_ROWS_OF_GROUP,
             column_dictionary_enabled=dict.fromkeys(measured, False),
             # not byte_stream_split, which makes the file smaller but which fastparquet and older readers do not know

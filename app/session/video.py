@@ -12,7 +12,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from app.overlay.overlay import Overlay
+from app.overlay.overlay import Overlay, OverlayParts
 from app.remedies import output_errors
 from app.session.rows import FaceRow, SessionHeader, rows_of
 from app.session.sound import SoundTrack
@@ -93,6 +93,7 @@ class VideoSink:
         *,
         sound: SoundTrack | None = None,
         start_s: float = 0.0,
+        parts: OverlayParts | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -102,10 +103,11 @@ class VideoSink:
             threads: of the encoder.
             sound: of the source, closed with the video; None = no sound.
             start_s: time of the frames at which the video begins.
+            parts: of the overlay; None = the usual ones.
         """
         self._path = path
         self._part = part_path(path)
-        self._overlay = None if header is None else Overlay(header)
+        self._overlay = None if header is None else Overlay(header, parts)
         self._threads = threads
         self._file: _PartFile | None = None
         self._container: Any = None  # av.container.OutputContainer; av is imported when a video is written

@@ -63,6 +63,8 @@ class AUCalibration:
     mask_samples: int  # S of the fixed noise bank
     mask_seed: int  # seed of the bank
     fitted_on: str
+    #: (K,) median logit of the occurrence of faces that people called neutral; empty: not measured
+    neutral: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,16 @@ def read_contract(model: Path) -> ModelContract:
         raise ContractError(f"{path} has task {task!r}, expected one of {', '.join(CONTRACTS)}")
     return read_record(
         CONTRACTS[task],
-        raw,
+        _with_neutral(raw) if task == "action_units" else raw,
         lambda problem: ContractError(f"{path} is not a valid contract: {problem} ({_REMEDY})"),
         require_all=True,
     )
+
+
+def _with_neutral(raw: dict[str, object]) -> dict[str, object]:
+    """A contract from before neutral logits were measured has none."""
+    calibration = raw.get("calibration")
+    return {**raw, "calibration": {"neutral": [], **calibration}} if isinstance(calibration, dict) else raw
 
 
 def write_contract(contract: ModelContract, model: Path) -> Path:

@@ -42,6 +42,8 @@ _MAX_LIST_BYTES: Final = 2**16
 _LIST_REMEDY: Final = "install the program again"
 #: Draws of the mask for one face; the released model has 20.
 MAX_MASK_SAMPLES: Final = 1024
+#: Logits of occurrences stay far below.
+_MAX_LOGIT: Final = 80.0
 
 _Shapes = Mapping[str, tuple[int | str, ...]]
 
@@ -208,6 +210,9 @@ def _check_action_units(labels: tuple[str, ...], calibration: AUCalibration, whe
     _require(all(0 <= value <= 1 for value in thresholds), where, "a threshold outside 0-1")
     trusted = calibration.trusted
     _require(len(trusted) == len(labels), where, f"{len(trusted)} values of trusted for {len(labels)} units")
+    neutral = calibration.neutral
+    _require(len(neutral) in (0, len(labels)), where, f"{len(neutral)} neutral logits for {len(labels)} units")
+    _require(all(abs(value) <= _MAX_LOGIT for value in neutral), where, "a neutral logit that is not a small number")
     samples = calibration.mask_samples
     _require(1 <= samples <= MAX_MASK_SAMPLES, where, f"mask_samples {samples}, not 1-{MAX_MASK_SAMPLES}")
     seed = calibration.mask_seed

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.config import EngineConfig
+from engine.backends.contract import read_contract
+from engine.backends.model_file import model_path
+from engine.config import ActionUnitsConfig, EngineConfig
 from engine.engine import Engine
 from engine.errors import BackendError, ConfigError, ContractError, ModelError
 from engine.types import Frame
@@ -122,3 +124,15 @@ def test_a_restored_engine_continues_with_the_same_results(models, portrait):
     assert again.track.track_id == expected.track.track_id
     assert again.track.age_s == expected.track.age_s
     assert again.decision.shares == expected.decision.shares
+
+
+def test_an_automatic_baseline_needs_a_model_that_says_what_is_usual(models):
+    config = EngineConfig(action_units=ActionUnitsConfig("auto"))
+    with pytest.raises(ConfigError, match="has no neutral logits: set it to off"):
+        Engine.open(config, models_folder=models)
+
+
+def test_the_released_model_says_what_is_usual():
+    """After `mien-train export au` without FERPlus, run `mien-train export au-neutral`."""
+    contract = read_contract(model_path("action_units"))
+    assert len(contract.calibration.neutral) == len(contract.labels)

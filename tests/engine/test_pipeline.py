@@ -12,6 +12,7 @@ import pytest
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS
 from engine.analysis_rate import FIXED_FACES
 from engine.backends.contract import ExpressionCalibration
+from engine.baseline import BaselineBook
 from engine.config import EngineConfig
 from engine.errors import BackendError, OutputError, Remedy
 from engine.facs import EXPRESSIONS
@@ -20,6 +21,7 @@ from engine.routing import Router
 from engine.tracking.tracker import FaceTracker
 from engine.types import (
     AUEstimate,
+    BaselineState,
     ExpressionEstimate,
     FaceTrack,
     Frame,
@@ -110,7 +112,9 @@ def _pipeline(*script, **parts):
     tracker = parts.get("tracker") or ScriptedTracker(*script)
     expression = parts.get("expression") or Expressions()
     router = parts.get("router") or Router(CALIBRATION, CONFIG.routing)
-    return Pipeline(tracker, expression, Units(), router, CONFIG, parts.get("resources", ()))
+    return Pipeline(
+        tracker, expression, Units(), router, CONFIG, parts.get("resources", ()), baselines=parts.get("baselines")
+    )
 
 
 def test_every_stage_assigns_its_results_to_the_right_face():
@@ -187,6 +191,27 @@ def test_a_restored_pipeline_gives_the_same_results():
     second.restore(first.snapshot())
     got += [shown(second.process(_frame(index))) for index in range(5, 9)]
     assert got == expected
+
+
+def test_a_face_has_the_baseline_that_was_collected_for_it_and_keeps_it_after_a_restart():
+    script = [[_track(1), _track(2, x=180)] for _ in range(120)]
+    books = [BaselineBook(np.full(1, -3.0, np.float32)) for _ in range(2)]
+    first, second = (_pipeline(*script, baselines=book) for book in books)
+    books[0].collect(1)
+    found = [first.process(_frame(index)).faces for index in range(100)]
+    states = [faces[0].baseline.state for faces in found]
+    assert states[0] is BaselineState.COLLECTING
+    assert states[-1] is BaselineState.KNOWN
+    assert {faces[1].baseline.state for faces in found} == {BaselineState.NONE}
+    assert found[-1][0].action_units.occurrence == 0.5  # of the model
+    second.restore(first.snapshot())
+    assert second.process(_frame(100)).faces[0].baseline.shift == found[-1][0].baseline.shift
+
+
+def test_a_state_from_before_there_were_baselines_is_read():
+    first, second = _pipeline([_track()]), _pipeline([_track()], baselines=BaselineBook(np.zeros(1, np.float32)))
+    second.restore(first.snapshot())
+    assert second.process(_frame()).faces[0].baseline.state is BaselineState.NONE
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import CONTRACTS, SCHEMA, AUCalibration, CropSpec, ExpressionCalibration, ModelContract
+from engine.baseline import BaselineBook
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import EngineConfig
 from engine.engine import Engine
@@ -21,6 +24,8 @@ from tests.fakes.faces import UNITS, fake_face, fake_frame, fake_result
 
 #: Subset of BP4D_UNITS that the fake model is trusted with.
 TRUSTED_UNITS: Final = (1, 2, 12)
+#: Of every unit of the fake model.
+NEUTRAL_LOGIT: Final = -3.0
 
 
 class FakeSource(FrameSource):
@@ -130,8 +135,11 @@ def fake_engine(
     units = fake_contract(
         "action_units",
         tuple(map(unit_code, BP4D_UNITS)),
-        AUCalibration(1.0, (0.1,) * UNITS, tuple(unit in trusted for unit in BP4D_UNITS), 20, 7, "fake"),
+        AUCalibration(
+            1.0, (0.1,) * UNITS, tuple(unit in trusted for unit in BP4D_UNITS), 20, 7, "fake", (NEUTRAL_LOGIT,) * UNITS
+        ),
         "a" * 64,
     )
     models = tuple(ModelRecord(c.name, c.task, c.sha256, "fake", "CPU") for c in (expression, units))
-    return Engine(pipeline, expression, units, models, "litert", config or EngineConfig())
+    book = BaselineBook(np.full(UNITS, NEUTRAL_LOGIT, np.float32))
+    return Engine(pipeline, expression, units, models, "litert", config or EngineConfig(), book)

@@ -72,6 +72,7 @@ def write_session(
     kind: str = "video",
     mark: str = "",
     au_intensity: bool = False,
+    neutral_logit: float | None = None,
 ) -> SessionFolder:
     """Write a session without video from the faces of each frame, with the units of OPEN_UNITS.
 
@@ -88,6 +89,7 @@ def write_session(
         kind: of the source.
         mark: `app.session.folder.source_mark` of the source.
         au_intensity: the faces have intensities.
+        neutral_logit: usual neutral logit of every unit of the model; None = the metadata have none.
     """
     folder = SessionFolder(path)
     folder.make()
@@ -115,7 +117,7 @@ def write_session(
         app_version=header.app_version,
         models=(),
         thresholds={},
-        calibration={},
+        calibration={} if neutral_logit is None else {"action_units": {"neutral": [neutral_logit] * len(OPEN_UNITS)}},
         labels=header.expressions,
         au_codes=header.au_codes,
         au_trusted=header.au_trusted,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from PySide6.QtCore import QPoint, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from app.entry import main
 from app.live.live_run import RenderedFrame
@@ -75,6 +75,7 @@ class Probe:
             "size": size,
             "notices": [notice.text for notice in window.notices],
             "dialogs": [widget.windowTitle() for widget in QApplication.topLevelWidgets() if is_dialog(widget)],
+            "field": typed(),
             "frames": self.frames,
             "contradictions": self.contradictions,
             "problems": self.problems,
@@ -97,6 +98,7 @@ class Probe:
                     faces[row.face_id] = (place.x(), place.y())
         return {
             "state": live.bridge.state.value,
+            "frame": -1 if shown is None else shown.result.frame.index,
             "faces": faces,
             "followed": live.faces.followed,
             "picture": [live.view.width(), live.view.height()],
@@ -110,6 +112,7 @@ class Probe:
             "playing": desk.player is not None and desk.player.playing,
             "read_only": desk.note_store is not None and desk.note_store.read_only,
             "markers": len(desk.notes.markers),
+            "face": desk.timeline.selected,
         }
 
 
@@ -118,6 +121,12 @@ def is_dialog(widget: QWidget) -> bool:
     return (
         widget.isVisible() and widget.isWindow() and not isinstance(widget, MainWindow) and bool(widget.windowTitle())
     )
+
+
+def typed() -> str | None:
+    """The text of the field that has the keyboard; None if it is elsewhere."""
+    field = QApplication.focusWidget()
+    return field.text() if isinstance(field, QLineEdit) else None
 
 
 def watch(application: QApplication, window: QWidget) -> None:

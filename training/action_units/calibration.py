@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,10 @@ from scipy.optimize import minimize_scalar
 
 from engine.action_units import noise_bank
 from engine.backends.contract import AUCalibration
+from engine.baseline import logits_of
 from engine.facs import EXPRESSIONS, unit_code
 from engine.types import Float32
-from training.action_units.exported import open_session, run_logits
+from training.action_units.exported import ExportedActionUnits, open_session, run_logits
 from training.action_units.expression_check import check_expressions
 from training.action_units.expression_prior import PRIOR, fit_shifts, prior_bounds, weak_targets
 from training.action_units.fit import describe_faces
@@ -32,6 +33,9 @@ TRUSTED_AUROC: Final = 0.85
 #: The check on expressions labelled by people: from the first AUROC on it replaces labelled photographs of the unit,
 #: below the second it overrides them; used where at least TIED_FACES faces show the expression.
 TIE_CONFIRMS, TIE_CONTRADICTS, TIED_FACES = 0.80, 0.70, 100
+#: A face is neutral if so many of the votes for an expression say so; the median of fewer faces is not used.
+NEUTRAL_SHARE: Final = 0.8
+MIN_NEUTRAL: Final = 100
 _RENDERED: Final = UnitSource.OPEN.value
 #: Thresholds of a curve.
 CURVE_LIMITS: Final = np.round(np.arange(0.05, 1.0, 0.05), 2)
@@ -86,9 +90,11 @@ def calibrate_with_curves(
     occurrence = mean_occurrence(logits, temperature)
     ties: dict[int, float] = {}
     weak: WeakLabels | None = None
+    neutral: tuple[float, ...] = ()
     if fer is not None:
         in_the_wild = mean_occurrence(run_logits(session, fer.crops, bank), temperature)
         ties, weak = expression_ties(in_the_wild, faces.units, fer), weak_labels(in_the_wild, faces.units, fer)
+        neutral = neutral_logits(in_the_wild, fer)
     thresholds = fit_thresholds(faces, occurrence, weak)
     calibration = AUCalibration(
         temperature=temperature,
@@ -97,6 +103,7 @@ def calibrate_with_curves(
         mask_samples=samples,
         mask_seed=MASK_SEED,
         fitted_on=_fitted_on(faces, fer, agreeing),
+        neutral=neutral,
     )
     return calibration, threshold_curves(faces, occurrence, thresholds, weak)
 
@@ -133,6 +140,30 @@ def _fitted_on(faces: UnitFaces, fer: FerFaces | None, agreeing: Mapping[int, bo
             "expression where there is one, and agreement with an independent reference on clips"
         )
     return text
+
+
+def neutral_logits(occurrence: Float32, fer: FerFaces) -> tuple[float, ...]:
+    """Median logits (K,) of the occurrences (N, K) of faces that most raters called neutral: the usual baseline.
+
+    Raises:
+        ValueError: fewer than MIN_NEUTRAL faces are neutral.
+    """
+    chosen = fer.vote_shares[:, EXPRESSIONS.index("neutral")] >= NEUTRAL_SHARE
+    if chosen.sum() < MIN_NEUTRAL:
+        raise ValueError(f"{chosen.sum()} faces are neutral, not {MIN_NEUTRAL}: give the whole of FERPlus PublicTest")
+    return tuple(round(float(value), 4) for value in np.median(logits_of(occurrence[chosen]), axis=0))
+
+
+def with_neutral_logits(model: Path, fer: FerFaces) -> AUCalibration:
+    """The calibration of a model file with `neutral_logits`; everything else stays.
+
+    Raises:
+        ContractError: the file is not an action-unit model.
+        ValueError: see `neutral_logits`.
+    """
+    network = ExportedActionUnits(model)
+    occurrence = mean_occurrence(network.logits(fer.crops), network.calibration.temperature)
+    return replace(network.calibration, neutral=neutral_logits(occurrence, fer))
 
 
 def weak_labels(occurrence: Float32, units: tuple[int, ...], fer: FerFaces) -> WeakLabels:

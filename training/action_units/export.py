@@ -16,7 +16,14 @@ from engine.alignment import CROP_TEMPLATE
 from engine.backends.contract import SCHEMA, ActionUnitContract, AUCalibration, CropSpec, TensorSpec, write_contract
 from engine.facs import unit_code
 from engine.tracking.face_models import sha256_of
-from training.action_units.calibration import MASK_SAMPLES, MASK_SEED, ThresholdCurve, calibrate, calibrate_with_curves
+from training.action_units.calibration import (
+    MASK_SAMPLES,
+    MASK_SEED,
+    ThresholdCurve,
+    calibrate,
+    calibrate_with_curves,
+    with_neutral_logits,
+)
 from training.action_units.exported import ExportedActionUnits
 from training.action_units.features import MEAN, STD, load_action_units
 from training.action_units.model import UGN, UGNExport, Variant
@@ -56,8 +63,11 @@ def export_action_units(
     report: Callable[[str], None] = print,
     fer: FerFaces | None = None,
     agreeing: Mapping[int, bool] | None = None,
+    self_noise: float | None = None,
 ) -> None:
     """Write the model of a finished run to ``target`` (.onnx) and its contract beside it.
+
+    ``self_noise`` is the share of the noise on the units' own loops in the file; by default that of the training.
 
     ``fer`` are the PublicTest faces of FERPlus at 96 pixels, used for thresholds and in deciding which units are
     trusted; ``agreeing`` says of units whether an independent reference agrees (`trusted_units`).
@@ -65,9 +75,12 @@ def export_action_units(
     Raises:
         FileNotFoundError: the run is not finished.
         ValueError: the run has no graph, was trained on another fold or other units than ``split``, or the file's
-            outputs differ from the torch module's.
+            outputs differ from the torch module's; or ``self_noise`` is not between 0 and 1.
     """
     model, facts = load_action_units(run)
+    if self_noise is not None:
+        model.head.set_self_noise(self_noise)
+        facts["self_noise"] = self_noise
     _require_fitting(run, facts, split)
     samples = 1 if facts["variant"] == Variant.GN_D.value else MASK_SAMPLES
     difference = write_model(model, target)
@@ -105,6 +118,19 @@ def calibrate_again(
     _report_calibration(calibration, split, report)
     write_contract(replace(contract, calibration=calibration), model)
     return curves
+
+
+def add_neutral(model: Path, fer: FerFaces, report: Callable[[str], None] = print) -> None:
+    """Write the usual neutral logits into the contract of a model whose calibration has none, or others.
+
+    Raises:
+        ContractError, ValueError: as in `with_neutral_logits`.
+    """
+    contract = ExportedActionUnits(model).contract
+    calibration = with_neutral_logits(model, fer)
+    write_contract(replace(contract, calibration=calibration), model)
+    pairs = zip(contract.labels, calibration.neutral, strict=True)
+    report(f"neutral logits: {', '.join(f'{unit} {value:.2f}' for unit, value in pairs)}")
 
 
 def _report_calibration(calibration: AUCalibration, split: UnitSplit, report: Callable[[str], None]) -> None:
@@ -168,6 +194,8 @@ def _contract(
     coded = [source for source in sources if source not in _NOT_CODED]
     seeds = f"seeds {facts['config']['stage1']['seed']} and {facts['config']['stage2']['seed']}"
     command = f"mien-train fit au ({facts['variant']})"
+    if "self_noise" in facts:
+        command += f", exported with {facts['self_noise']} of the noise on own loops"
     data = [facts["data"], held_out_line(facts["test_fold"])]
     if len(coded) < len(sources):
         data.insert(0, _NOT_CODED_LINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from engine.tracking.face_models import sha256_of
 from engine.types import Float32, UInt8
 from training.action_units.features import ActionUnitsConfig, FeatureTask, TrainingFaces, network_input
 from training.action_units.graph import GraphTask, view_features
-from training.action_units.model import UGN, Variant
+from training.action_units.model import UGN, UGNConfig, Variant
 from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, UnitSplit, with_graded_repeated
 from training.loop.checkpoint import code_version, load_weights, read_facts
@@ -98,12 +98,26 @@ def fit_features(
         ValueError: the folder has a stage trained on other data or with other settings of model, stage 1
             or augmentation.
     """
-    config = _for_units(config, split)
-    facts = {**_facts(split, config), "balanced": balanced, **facts}
-    _require_same(folder, facts, _STAGE_1)
+    config = for_units(config, split)
+    _require_same(folder, _stage_1_facts(split, config, balanced, facts), _STAGE_1)  # before the file is read
     task = FeatureTask(split, config, balanced, device)
     if start is not None:
         start_from_file(task, start)
+    return fit_stage_1(task, split, config, folder, balanced, facts, report)
+
+
+def fit_stage_1(
+    task: FeatureTask,
+    split: UnitSplit,
+    config: ActionUnitsConfig,
+    folder: Path,
+    balanced: bool,
+    facts: dict[str, Any],
+    report: Report = print,
+) -> UGN:
+    """Train or resume a task of the first stage; otherwise as `fit_features`."""
+    facts = _stage_1_facts(split, for_units(config, split), balanced, facts)
+    _require_same(folder, facts, _STAGE_1)
     load_weights(fit(task, config.stage1, folder, facts, report), task.model)
     return task.model.eval()
 
@@ -118,10 +132,13 @@ def fit_head(
     facts: dict[str, Any],
     report: Report = print,
     features: Tensor | None = None,
+    validation_features: Tensor | None = None,
+    network: Callable[[UGNConfig], UGN] = UGN,
 ) -> UGN:
     """Stage 2: a new model with the graph head of a variant on the frozen features of ``trunk``.
 
-    ``features`` are those of `head_features`, to share between heads; by default they are computed here.
+    ``features`` are those of `head_features`, to share between heads; by default they are computed here, as are those
+    (N, K, D) of the validation faces. ``network`` builds a model like ``trunk``.
 
     Raises:
         ValueError: the variant has no graph, or the folder holds another variant, other data, other settings or a head
@@ -129,17 +146,18 @@ def fit_head(
     """
     if not variant.has_graph:
         raise ValueError(f"{variant.value} has no second stage: use fit_features")
-    config = _for_units(replace(config, variant=variant.value), split)
+    config = for_units(replace(config, variant=variant.value), split)
     config = replace(config, model=replace(config.model, mask="none" if variant is Variant.GN_D else "sampled"))
     facts = {**_facts(split, config), "trunk_sha256": _sha256_of(trunk), **facts}
     _require_same(folder, facts, tuple(facts["config"]))
     torch.manual_seed(config.stage2.seed)
-    model = UGN(config.model)
+    model = network(config.model)
     model.features.load_state_dict(trunk.features.state_dict())
     model.classifier.load_state_dict(trunk.classifier.state_dict())
     final = folder / "weights.safetensors"
     if not final.is_file():  # otherwise the features, the expensive part, are not needed
-        final = fit(GraphTask(split, config, model, device, features), config.stage2, folder, facts, report)
+        task = GraphTask(split, config, model, device, features, validation_features)
+        final = fit(task, config.stage2, folder, facts, report)
     load_weights(final, model.head)
     return model.to(device).eval()
 
@@ -150,18 +168,26 @@ def head_features(split: UnitSplit, config: ActionUnitsConfig, trunk: UGN, devic
     return view_features(channels_last(trunk.to(device)).eval(), train, config, device)
 
 
-@torch.no_grad()
 def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20, seed: int = 0) -> Float32:
     """Logits (N, S, K) of crops (N, 96, 96) with the noise bank of this seed, as an exported file computes them.
 
     S is 1 where no mask is sampled: gn-d, and resnet and resnet-bl, whose logits are those of the first stage.
     """
+    batches = (network_input(crops[start : start + _BATCH]) for start in range(0, len(crops), _BATCH))
+    return logits_of_batches(model, variant, batches, samples, seed)
+
+
+@torch.no_grad()
+def logits_of_batches(
+    model: UGN, variant: Variant, batches: Iterable[Tensor], samples: int = 20, seed: int = 0
+) -> Float32:
+    """Logits (N, S, K) of batches of what the model takes, images (n, 1, S, S) by default; see `sampled_logits`."""
     device = model.classifier.weight.device
     count = samples if variant in (Variant.UGN, Variant.UGN_B) else 1
     bank = torch.from_numpy(noise_bank(count, model.config.units, seed)).to(device)
     parts = []
-    for start in range(0, len(crops), _BATCH):
-        images = network_input(crops[start : start + _BATCH]).to(device)
+    for batch in batches:
+        images = batch.to(device)
         if variant.has_graph:
             parts.append(model(images, bank).logits)
         else:
@@ -178,7 +204,8 @@ def describe_faces(faces: UnitFaces) -> str:
     return ", ".join(parts)
 
 
-def _for_units(config: ActionUnitsConfig, split: UnitSplit) -> ActionUnitsConfig:
+def for_units(config: ActionUnitsConfig, split: UnitSplit) -> ActionUnitsConfig:
+    """The configuration for the units that the faces are labelled with."""
     return replace(config, model=replace(config.model, units=len(split.training.units)))
 
 
@@ -189,6 +216,12 @@ def _facts(split: UnitSplit, config: ActionUnitsConfig) -> dict[str, Any]:
         "units": list(split.training.units),
         "variant": config.variant,
     }
+
+
+def _stage_1_facts(
+    split: UnitSplit, config: ActionUnitsConfig, balanced: bool, facts: dict[str, Any]
+) -> dict[str, Any]:
+    return {**_facts(split, config), "balanced": balanced, **facts}
 
 
 def _sha256_of(trunk: UGN) -> str:

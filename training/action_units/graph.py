@@ -50,8 +50,13 @@ class GraphTask:
         model: UGN,
         device: torch.device,
         features: Tensor | None = None,
+        validation_features: Tensor | None = None,
     ) -> None:
-        """Train the head of ``model``; ``features`` are those of `view_features`, computed here by default."""
+        """Train the head of ``model``.
+
+        ``features`` are those of `view_features` and ``validation_features`` (N, K, D) those of the validation faces as
+        they are; both are computed here by default.
+        """
         channels_last(model.to(device)).eval()
         self.model: UncertainGraphHead = model.head
         self._config, self._device = config, device
@@ -66,7 +71,9 @@ class GraphTask:
         if config.model.centred:
             self.model.set_rest(resting_features(self._features, self._known & ~self._occurs))
         self._validation = split.validation
-        self._validation_features = features_of(model, network_input(split.validation.crops), device)
+        if validation_features is None:
+            validation_features = features_of(model, network_input(split.validation.crops), device)
+        self._validation_features = validation_features
         bank = noise_bank(_VALIDATION_SAMPLES, config.model.units, _VALIDATION_SEED)
         self._bank = torch.from_numpy(bank).to(device)
 

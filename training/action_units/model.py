@@ -89,10 +89,19 @@ class UGNConfig:
             raise ValueError(f"mask must be 'sampled' or 'none', not {self.mask!r}")
         if self.links not in ("relu", "softplus"):
             raise ValueError(f"links must be 'relu' or 'softplus', not {self.links!r}")
-        if not 0 <= self.self_noise <= 1:
-            raise ValueError(f"self_noise must be between 0 and 1, not {self.self_noise}")
+        require_share(self.self_noise)
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths {self.widths} and blocks {self.blocks} must have the same length")
+
+
+def require_share(self_noise: float) -> None:
+    """Check a share of noise.
+
+    Raises:
+        ValueError: it is not between 0 and 1.
+    """
+    if not 0 <= self_noise <= 1:
+        raise ValueError(f"self_noise must be between 0 and 1, not {self_noise}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +192,8 @@ class UncertainGraphLayer(nn.Module):
         self.rectify: Callable[[Tensor], Tensor] = torch.relu if config.links == "relu" else functional.softplus
         self.edges = nn.Parameter(_initial_edges(config))  # B
         self.noisy: Tensor  # (K, K) share of the noise that each mask gets
-        self.register_buffer("noisy", 1 - (1 - config.self_noise) * torch.eye(units), persistent=False)
+        self.register_buffer("noisy", torch.ones(units, units), persistent=False)
+        self.set_self_noise(config.self_noise)
         self.project = nn.Linear(width_in, config.projection, bias=False)  # P
         # Halves of a_mu and a_sg: the first meets node i, the second node j. The dot product with [g_i ; g_j] is their
         # sum, so no (K, K, 2 d') tensor is needed.
@@ -194,6 +204,15 @@ class UncertainGraphLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.graph_width), requires_grad=config.centred)
         for layer in (self.mean, self.spread):
             nn.init.normal_(layer.weight, std=0.01)  # the mask starts near 1/2 everywhere
+
+    def set_self_noise(self, share: float) -> None:
+        """Set the share of the noise that the mask of a unit's own loop gets; a trained layer keeps its weights.
+
+        Raises:
+            ValueError: the share is not between 0 and 1.
+        """
+        require_share(share)
+        self.noisy.fill_(1).fill_diagonal_(share)
 
     def adjacency(self) -> Tensor:
         """The learned adjacency (K, K), symmetric, normalised."""
@@ -251,6 +270,11 @@ class UncertainGraphHead(nn.Module):
         hidden, second = self.second(hidden, noise[..., 1, :, :])  # (N, S, K, D')
         intensity = None if self.intensity is None else self.intensity(centred)
         return GraphOutput(self.classifier(hidden), (first, second), intensity)
+
+    def set_self_noise(self, share: float) -> None:
+        """Set the share of the noise on the units' own loops in both layers."""
+        for layer in (self.first, self.second):
+            layer.set_self_noise(share)
 
     def set_rest(self, rest: Tensor) -> None:
         """Set the mean features (K, D) of faces without each unit."""

@@ -42,6 +42,8 @@ from training.evaluation.faces import FacesConfig, evaluate_faces
 from training.evaluation.head_pose import compare_head_pose
 from training.evaluation.swapped_landmarks import evaluate_landmarks
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
+from training.evaluation.unit_baseline import evaluate_baseline
+from training.evaluation.unit_baseline_people import evaluate_stills
 from training.evaluation.unit_reference import evaluate_reference
 from training.loop.json_report import write_report
 from training.reports.action_units import write_action_units_report
@@ -194,6 +196,30 @@ def evaluate_au_reference_command(
     found = evaluate_reference(model, media, reference)
     write_report(found, out)
     echo(f"{found.clips} clips, {found.frames} frames: within-clip r {found.within_clip_r_mean7.text(2)}")
+
+
+@commands.command("au-baseline")
+def evaluate_au_baseline_command(
+    model: Model,
+    data: UnitSets,
+    media: Annotated[Path, typer.Option(help="Folder of clips.")],
+    reference: Annotated[Path, typer.Option(help="Folder with <clip>.csv as OpenFace writes them.")],
+    out: Out,
+    test_fold: TestFold = 1,
+    cache: Cache = CACHE,
+    threads: Threads = 1,
+    workers: Workers = 2,
+) -> None:
+    """Units with and without the neutral baseline of a person: on clips, and on stills of open and faces128."""
+    configure_torch(threads)
+    _require_unseen(model, test_fold)
+    stills = evaluate_stills(model, split_people(read_faces_of(data, cache, workers), test_fold).test)
+    clips = evaluate_baseline(media, reference, model.parent)
+    write_report({"stills": stills, "clips": clips}, out)
+    for each in stills:
+        echo(f"{each.name}, {each.people} people: AUROC {each.auroc_change.text()}")
+    for arm in clips.arms:
+        echo(f"{arm.arm}: AUROC {arm.auroc_change.text()}, F1 {arm.f1_change.text()}, {arm.tracks} tracks")
 
 
 def measure_file(

@@ -11,7 +11,7 @@ import typer
 from engine.alignment import CROP_SIDE_PX
 from engine.files import write_text
 from engine.records import json_text
-from training.action_units.export import calibrate_again, export_action_units
+from training.action_units.export import add_neutral, calibrate_again, export_action_units
 from training.cli.options import CACHE, Cache, Fer, Model, Out, Run, TestFold, UnitSets, Workers, echo, read_unit_split
 from training.data.fer2013 import read_faces
 from training.evaluation.precision_files import write_precisions
@@ -64,6 +64,9 @@ def export_au_command(
         Path | None, typer.Option(help="FER2013 folder: PublicTest then counts for thresholds and trusted units.")
     ] = None,
     precision: OnlyPrecision = None,
+    self_noise: Annotated[
+        float | None, typer.Option(help="Share of the noise on the units' own loops, 0-1; default: as trained.")
+    ] = None,
     workers: Workers = 2,
 ) -> None:
     """Calibrate an action-unit model on validation people and write it; data and fold are those of `fit au`.
@@ -71,7 +74,8 @@ def export_au_command(
     With --fer it is also written in other precisions.
     """
     tied = read_faces(fer, "PublicTest", run / "cache", CROP_SIDE_PX) if fer else None
-    export_action_units(run, read_unit_split(data, test_fold, run / "cache", workers), out, echo, tied)
+    split = read_unit_split(data, test_fold, run / "cache", workers)
+    export_action_units(run, split, out, echo, tied, self_noise=self_noise)
     if fer is not None:
         write_precisions(out, fer, run / "cache", (precision,) if precision else (), echo)
 
@@ -101,3 +105,13 @@ def export_au_calibration_command(
     found = calibrate_again(model, read_unit_split(data, test_fold, cache, workers), echo, tied, agreeing)
     if curves is not None:
         write_text(curves, json_text([asdict(curve) for curve in found]))
+
+
+@commands.command("au-neutral")
+def export_au_neutral_command(
+    model: Model,
+    fer: Annotated[Path, typer.Option(help="FER2013 folder: faces of PublicTest that people called neutral.")],
+    cache: Cache = CACHE,
+) -> None:
+    """Write the usual neutral logits into a contract, for baselines of persons; nothing else changes."""
+    add_neutral(model, read_faces(fer, "PublicTest", cache, CROP_SIDE_PX), echo)

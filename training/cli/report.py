@@ -10,7 +10,13 @@ import typer
 from training.cli.options import Card, Out, echo
 from training.reports.action_units import write_action_units_card
 from training.reports.expression import write_expression_card
-from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
+from training.studies.result_figures import (
+    Reports,
+    action_unit_figures,
+    baseline_figures,
+    expression_figures,
+    write_figures,
+)
 
 card_commands = typer.Typer(no_args_is_help=True, help="Write the tables of a model card from reports.")
 figures_commands = typer.Typer(no_args_is_help=True, help="Collect figures from reports; nothing is measured.")
@@ -67,3 +73,11 @@ def figures_au_command(
     """Collect the figures of the action-unit model from its reports; nothing is measured."""
     write_figures(action_unit_figures(report, reference), out)
     echo(f"wrote {out}")
+
+
+@figures_commands.command("au-baseline")
+def figures_au_baseline_command(
+    report: Annotated[Path, typer.Argument(help="Report of `evaluate au-baseline`.")], out: Out
+) -> None:
+    """Collect the figures of the neutral baseline of a person from its report; nothing is measured."""
+    write_figures(baseline_figures(report), out)

@@ -15,9 +15,11 @@ from training.cli.options import (
     Cache,
     Device,
     Fer,
+    Model,
     Out,
     Run,
     Settings,
+    TestFold,
     Threads,
     UnitSets,
     Workers,
@@ -34,6 +36,8 @@ from training.studies.ablations import ablate
 from training.studies.action_units import StudyConfig, study_units
 from training.studies.dirichlet_heads import compare_heads
 from training.studies.dirichlet_rival import compare_dirichlet
+from training.studies.frozen_trunk import FrozenTrunk, TrunkMaps
+from training.studies.intensity_sources import read_rendered, study_intensity, trunk_descriptions
 from training.studies.rlps_features import study_rlps
 
 commands = typer.Typer(no_args_is_help=True, help="Train and measure the claims of a paper.")
@@ -57,6 +61,11 @@ def study_au_command(
     flip: Annotated[
         list[float] | None, typer.Option(help="Only this share of flipped labels, 0-1 (may be given again).")
     ] = None,
+    steps: Annotated[int, typer.Option(help="Least number of steps of each training.")] = StudyConfig().steps,
+    trunk: Annotated[
+        Path | None,
+        typer.Option(help="Weights of `fetch-trunk`: train on the maps of that trunk, which stays as it is."),
+    ] = None,
     threads: Threads = 2,
     device: Device = "cpu",
     workers: Workers = 2,
@@ -68,11 +77,35 @@ def study_au_command(
         folds=tuple(fold or FOLDS),
         shares=plan.shares if share is None else tuple(share),
         flips=plan.flips if flip is None else tuple(flip),
+        steps=steps,
     )
-    faces = read_faces_of(data, run / "cache", workers)
-    found = study_units(faces, read_action_units_config(config), run, plan, torch.device(device), echo)
+    faces, settings = read_faces_of(data, run / "cache", workers), read_action_units_config(config)
+    fitting = None if trunk is None else FrozenTrunk(TrunkMaps(trunk, faces, settings, run / "cache", echo))
+    found = study_units(faces, settings, run, plan, torch.device(device), echo, fitting)
     write_report(found, out / "report.json")
     echo(f"wrote {out / 'report.json'}")
+
+
+@commands.command("au-intensity")
+def study_intensity_command(
+    model: Model,
+    open_set: Annotated[Path, typer.Option("--open", help="Folder of `make-au`.")],
+    faces128: Annotated[Path, typer.Option(help="Folder of the photographs that it was rendered from.")],
+    trunk: Annotated[Path, typer.Option(help="Weights of `fetch-trunk`.")],
+    out: Out,
+    test_fold: TestFold = 1,
+    config: Settings = CONFIGS / "action_units_head.toml",
+    cache: Cache = CACHE,
+    threads: Threads = 2,
+    workers: Workers = 2,
+) -> None:
+    """How well the intensity of units can be read from meshes, trunks and a face at rest, on validation people."""
+    configure_torch(threads)
+    rendered = read_rendered(open_set, faces128, cache, workers)
+    described = trunk_descriptions(rendered.faces, model, trunk, read_action_units_config(config), test_fold)
+    found = study_intensity(rendered, described, test_fold, report=echo)
+    write_report(found, out)
+    echo(f"wrote {out}")
 
 
 @commands.command("dirichlet")

@@ -128,6 +128,19 @@ def read_open_au(folder: Path) -> UnitFaces:
     )
 
 
+def read_meshes(folder: Path) -> tuple[list[OpenAuRow], Float32]:
+    """The images that `read_open_au` keeps, and their meshes (N, 468, 2) in the canonical view, 0-1 of its side.
+
+    Raises:
+        SourceError: as in `read_open_au`.
+    """
+    rows = read_labels(folder / LABELS)
+    points = _read_points(folder / POINTS, len(rows))
+    kept = [number for number, row in enumerate(rows) if row.presence >= MIN_PRESENCE]
+    blank = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+    return [rows[number] for number in kept], np.stack([align_face(blank, points[n] * SIDE_PX)[1] for n in kept])
+
+
 def _read_points(path: Path, count: int) -> Float32:
     try:
         points = np.load(path, allow_pickle=False)

@@ -46,17 +46,27 @@ def reference_frames(clip: Path, table: Path) -> Iterator[ReferenceFrame]:
         SourceError: the clip cannot be read.
         FaceModelError: a face network is not on this machine.
     """
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = {int(row["frame"]): row for row in csv.DictReader(file)}
+    rows = confident_rows(table)
     tracker = FaceTracker(TrackingConfig())
     with VideoFileSource(clip) as source:
         while (frame := source.read()) is not None:
             tracks, row = tracker.track(frame), rows.get(frame.index)
-            if row is None or row["success"] != "1" or float(row["confidence"]) < MIN_CONFIDENCE:
-                continue
-            box = np.array([float(row[name]) for name in _BOX])
-            for track in tracks:
-                size = math.sqrt(float(np.prod(track.box[2:] - track.box[:2])))
-                if np.abs(box[:2] + box[2:] - track.box[:2] - track.box[2:]).max() / 2 < _SAME_FACE * size:
-                    yield ReferenceFrame(row, frame, track)
-                    break
+            same = [] if row is None else [track for track in tracks if is_same_face(row, track)]
+            if row is not None and same:
+                yield ReferenceFrame(row, frame, same[0])
+
+
+def confident_rows(table: Path) -> dict[int, dict[str, str]]:
+    """Rows of a reference by frame, without those of which it is not confident."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        int(row["frame"]): row for row in rows if row["success"] == "1" and float(row["confidence"]) >= MIN_CONFIDENCE
+    }
+
+
+def is_same_face(row: dict[str, str], track: FaceTrack) -> bool:
+    """Whether a track of ours is at the place of the reference's face."""
+    box = np.array([float(row[name]) for name in _BOX])
+    size = math.sqrt(float(np.prod(track.box[2:] - track.box[:2])))
+    return bool(np.abs(box[:2] + box[2:] - track.box[:2] - track.box[2:]).max() / 2 < _SAME_FACE * size)

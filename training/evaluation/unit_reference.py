@@ -29,9 +29,9 @@ from training.metrics.ranking import drawn_auroc
 #: Units of the mean: those that the reference follows well enough and that faces in clips show.
 MEAN_UNITS: Final = (1, 2, 4, 6, 12, 25, 26)
 #: Our units and their column in the reference; it codes the blink (AU45) where we code closed eyes (AU43).
-_COLUMNS: Final[dict[int, int]] = {unit: unit for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26)} | {
-    43: 45
-}
+REFERENCE_COLUMNS: Final[dict[int, int]] = {
+    unit: unit for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26)
+} | {43: 45}
 RESAMPLES: Final = 1000
 #: Correlation within clips, and AUROC for the reference's occurrences, from which a unit counts as agreeing with it.
 AGREEING_R, AGREEING_AUROC = 0.20, 0.70
@@ -93,14 +93,14 @@ def read_reference_faces(media: Path, reference: Path) -> ReferenceFaces:
             continue
         for each in found:
             crops.append(align_face(each.frame.image, each.track.mesh)[0])
-            intensities.append([float(each.row[f"AU{column:02d}_r"]) for column in _COLUMNS.values()])
-            occurs.append([float(each.row[f"AU{column:02d}_c"]) > 0 for column in _COLUMNS.values()])
+            intensities.append([float(each.row[f"AU{column:02d}_r"]) for column in REFERENCE_COLUMNS.values()])
+            occurs.append([float(each.row[f"AU{column:02d}_c"]) > 0 for column in REFERENCE_COLUMNS.values()])
             clips.append(clip.stem)
             corners.append(lip_corner_travel(each.track.mesh))
     if not clips:
         raise SourceError(f"no clip of {media} has {_MIN_FRAMES} frames in {reference}: give a folder of <clip>.csv")
     return ReferenceFaces(
-        tuple(_COLUMNS),
+        tuple(REFERENCE_COLUMNS),
         np.stack(crops),
         np.array(intensities, np.float64),
         np.array(occurs, bool),

@@ -20,6 +20,8 @@ def study_sections(report: Report) -> list[Section]:
     sections = [_variants(report, whole), _pairs(whole["compared"])]
     shares = [point for point in points if point["flipped"] == 0]
     flips = [point for point in points if point["share"] == 1]
+    if any(cell.get("curves") for point in points for cell in point["cells"]):
+        sections.append(_curves(points))
     if len(shares) > 1:
         note = (
             "F1 at probability 0.5 by the share of the training people, labels unchanged. Small shares are trained for "
@@ -80,6 +82,31 @@ def _pairs(compared: Report) -> Section:
     )
     head = ("pair", "difference", "each fold", "over people", "verdict", "over folds", "verdict")
     return Section("Pairs of variants", note, (Table(head, tuple(rows)),))
+
+
+def _curves(points: Sequence[Report]) -> Section:
+    """Average precision at each quarter of the trainings, means over folds."""
+    rows = []
+    for point in points:
+        setting = f"{100 * point['share']:.3g} %, {100 * point['flipped']:.3g} % flipped"
+        curves = [curve for cell in point["cells"] for curve in cell["curves"]]
+        for scores in point["compared"]["variants"]:
+            own = [_quarters(curve["average_precision"]) for curve in curves if curve["variant"] == scores["variant"]]
+            if own:
+                means = [sum(values) / len(own) for values in zip(*own, strict=True)]
+                rows.append((setting, scores["variant"], *map(number_text, means), f"{means[3] - means[2]:+.3f}"))
+    note = (
+        "Average precision on validation people (their labels are flipped like the others) after each quarter of a "
+        "training, mean over units and folds, and the change over the last quarter: near 0, a longer training would "
+        "change little."
+    )
+    head = ("people, labels", "model", "1/4", "1/2", "3/4", "end", "last quarter")
+    return Section("Learning curves", note, (Table(head, tuple(rows)),))
+
+
+def _quarters(values: Sequence[float]) -> list[float]:
+    """The values after each quarter of a training."""
+    return [values[max(0, round(len(values) * quarter / 4) - 1)] for quarter in (1, 2, 3, 4)]
 
 
 def _ends(interval: Report) -> str:

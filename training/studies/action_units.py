@@ -5,7 +5,8 @@ and no flipped label belongs to both. On BP4D or DISFA that point is the publish
 
 The trainer counts epochs. With few faces an epoch has few steps or none, so a batch is at most as large as the training
 set, and the epochs of each stage are raised until it has ``StudyConfig.steps`` steps; warm-up keeps its share of them.
-Small shares therefore train for other numbers of steps than the whole set; the report lists them.
+Small shares therefore train for other numbers of steps than the whole set, unless the settings have one epoch, which
+gives each setting ``StudyConfig.steps``; the report lists them, and how validation figures changed during training.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -59,6 +60,16 @@ class StudyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How one model's training went, after each epoch: validation people, whose labels are flipped like the others."""
+
+    variant: str
+    steps: tuple[int, ...]
+    training_loss: tuple[float, ...]
+    average_precision: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One setting on one fold: sizes and training steps."""
 
@@ -69,6 +80,7 @@ class Cell:
     steps_head: int
     test_people: int
     test_faces: int
+    curves: tuple[Curve, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,58 @@ class StudyReport:
     points: tuple[StudyPoint, ...]
 
 
+class Fitting(Protocol):
+    """How the five models of a setting are trained."""
+
+    @property
+    def trunk(self) -> str | None:
+        """Hash of the trunk that all share; None: each is trained from random weights."""
+
+    def fit(
+        self,
+        split: UnitSplit,
+        config: ActionUnitsConfig,
+        folder: Path,
+        device: torch.device,
+        facts: dict[str, Any],
+        report: Callable[[str], None],
+    ) -> dict[Variant, UGN]:
+        """The trained models; folder receives one for each."""
+
+    def logits(self, model: UGN, variant: Variant, crops: UInt8, samples: int) -> Float32:
+        """Sampled logits (N, S, K) of crops (N, 96, 96)."""
+
+
+class WholeNetworks:
+    """Every model from random weights, trunk included."""
+
+    trunk: str | None = None
+
+    def fit(
+        self,
+        split: UnitSplit,
+        config: ActionUnitsConfig,
+        folder: Path,
+        device: torch.device,
+        facts: dict[str, Any],
+        report: Callable[[str], None],
+    ) -> dict[Variant, UGN]:
+        """As in `Fitting`."""
+        fitted = {}
+        for variant, balanced in ((Variant.RESNET, False), (Variant.RESNET_BL, True)):
+            fitted[variant] = fit_features(split, config, folder / variant.value, balanced, device, facts, report)
+        trunk = fitted[Variant.RESNET_BL]
+        features = head_features(split, config, trunk, device)  # shared by all heads
+        for variant in _HEADS:
+            place = folder / variant.value
+            fitted[variant] = fit_head(split, config, trunk, variant, place, device, facts, report, features)
+        return fitted
+
+    def logits(self, model: UGN, variant: Variant, crops: UInt8, samples: int) -> Float32:
+        """As in `Fitting`."""
+        return sampled_logits(model, variant, crops, samples)
+
+
 def study_units(
     faces: UnitFaces,
     config: ActionUnitsConfig,
@@ -99,23 +163,26 @@ def study_units(
     study: StudyConfig,
     device: torch.device,
     report: Callable[[str], None] = print,
+    fitting: Fitting | None = None,
 ) -> StudyReport:
     """Train and measure every setting; settings that RUN already holds are read, not repeated.
 
-    RUN receives fold1/share100/flip0/ and so on, each with a folder per variant, decisions.npz and cell.json.
+    ``fitting`` trains the models, by default `WholeNetworks`. RUN receives fold1/share100/flip0/ and so on, each with a
+    folder per variant, decisions.npz and cell.json.
 
     Raises:
         ValueError: RUN was written with other settings or faces, or a fold has no test people.
     """
+    fitting = fitting or WholeNetworks()
     points = []
     for share, flipped in study.points():
         cells, decisions = [], []
         for fold in study.folds:
             split = study_split(faces, fold, share, flipped, study.seed)
             folder = run / f"fold{fold}" / f"share{_percent(share)}" / f"flip{_percent(flipped)}"
-            decided = _run_cell(split, config, study, folder, device, report)
+            decided = _run_cell(split, config, study, folder, device, report, fitting)
             decisions.append(FoldDecisions(split.test.people, split.test.known, split.test.occurs, decided))
-            cells.append(_cell(fold, split, config, study))
+            cells.append(_cell(fold, split, config, study, folder))
         compared = compare_variants(faces.units, decisions, [item.value for item in PAPER_ORDER], study.resamples)
         points.append(StudyPoint(share, flipped, tuple(cells), compared))
         report(_line(points[-1]))
@@ -187,9 +254,10 @@ def _run_cell(
     folder: Path,
     device: torch.device,
     report: Callable[[str], None],
+    fitting: Fitting,
 ) -> dict[str, Flags]:
     """Decisions (N, K) of each variant on the test faces, read from the folder or trained."""
-    settings = _settings(split, config, study)
+    settings = _settings(split, config, study, fitting.trunk)
     cell, packed = folder / "cell.json", folder / "decisions.npz"
     if cell.is_file():
         if json.loads(cell.read_text(encoding="utf-8"))["settings"] != settings:
@@ -202,9 +270,10 @@ def _run_cell(
         used = _scaled_run(config, len(split.training.people), study)
         description = f"{describe_faces(split.training)}; study {settings['faces']}"
         facts = {"data": description, "test_fold": int(split.test.folds[0])}
-        fitted = _fit_variants(split, used, folder, device, facts, report)
+        fitted = fitting.fit(split, used, folder, device, facts, report)
         decided = {
-            variant.value: _decide(model, variant, split.test.crops, study.samples) for variant, model in fitted.items()
+            variant.value: _decide(fitting.logits(model, variant, split.test.crops, study.samples))
+            for variant, model in fitted.items()
         }
         bits = {name: np.packbits(flags) for name, flags in decided.items()}
         np.savez(packed, **bits)
@@ -216,7 +285,7 @@ def _run_cell(
     }
 
 
-def _settings(split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig) -> dict[str, Any]:
+def _settings(split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig, trunk: str | None) -> dict[str, Any]:
     """Everything that the result of a cell depends on, in types that survive a round trip through JSON."""
     digest = hashlib.sha256(json.dumps([asdict(config), study.steps]).encode())
     for part in (split.training, split.test):
@@ -224,31 +293,11 @@ def _settings(split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig) -
             digest.update(np.ascontiguousarray(array).tobytes())
     settings = {"config": asdict(config), "steps": study.steps, "samples": study.samples, "faces": digest.hexdigest()}
     found: dict[str, Any] = json.loads(json.dumps(settings))
-    return found
+    return found if trunk is None else found | {"trunk": trunk}
 
 
-def _fit_variants(
-    split: UnitSplit,
-    config: ActionUnitsConfig,
-    folder: Path,
-    device: torch.device,
-    facts: dict[str, Any],
-    report: Callable[[str], None],
-) -> dict[Variant, UGN]:
-    fitted = {}
-    for variant, balanced in ((Variant.RESNET, False), (Variant.RESNET_BL, True)):
-        fitted[variant] = fit_features(split, config, folder / variant.value, balanced, device, facts, report)
-    trunk = fitted[Variant.RESNET_BL]
-    features = head_features(split, config, trunk, device)  # shared by all heads
-    for variant in _HEADS:
-        place = folder / variant.value
-        fitted[variant] = fit_head(split, config, trunk, variant, place, device, facts, report, features)
-    return fitted
-
-
-def _decide(model: UGN, variant: Variant, crops: UInt8, samples: int) -> Flags:
+def _decide(logits: Float32) -> Flags:
     """Occurrence (N, K) at probability 0.5, without a temperature."""
-    logits: Float32 = sampled_logits(model, variant, crops, samples)
     return np.asarray(judge(logits, 1.0).occurrence >= np.float32(0.5))
 
 
@@ -268,18 +317,40 @@ def _write_cell(path: Path, settings: dict[str, Any], split: UnitSplit, decided:
     write_text(path, json.dumps({"settings": settings, "variants": plain(figures)}, indent=1) + "\n")
 
 
-def _cell(fold: int, split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig) -> Cell:
+def _cell(fold: int, split: UnitSplit, config: ActionUnitsConfig, study: StudyConfig, folder: Path) -> Cell:
     faces = len(split.training.people)
     used = _scaled_run(config, faces, study)
+    plans = [Plan(stage.epochs, faces, stage.batch_size) for stage in (used.stage1, used.stage2)]
     return Cell(
         fold=fold,
         training_people=len(np.unique(split.training.people)),
         training_faces=faces,
-        steps_features=Plan(used.stage1.epochs, faces, used.stage1.batch_size).steps,
-        steps_head=Plan(used.stage2.epochs, faces, used.stage2.batch_size).steps,
+        steps_features=plans[0].steps,
+        steps_head=plans[1].steps,
         test_people=len(np.unique(split.test.people)),
         test_faces=len(split.test.people),
+        curves=_curves(folder, [plan.steps_per_epoch for plan in plans]),
     )
+
+
+def _curves(folder: Path, steps_per_epoch: Sequence[int]) -> tuple[Curve, ...]:
+    """The curves of the models whose logs the folder of a setting holds; older ones may be gone."""
+    found = []
+    for variant in PAPER_ORDER:
+        log = folder / variant.value / "log.jsonl"
+        if not log.is_file():
+            continue
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        steps = steps_per_epoch[variant.has_graph]
+        found.append(
+            Curve(
+                variant.value,
+                tuple(steps * int(line["epoch"]) for line in lines),
+                tuple(float(line["training_loss"]) for line in lines),
+                tuple(float(line["average_precision"]) for line in lines),
+            )
+        )
+    return tuple(found)
 
 
 def _line(point: StudyPoint) -> str:

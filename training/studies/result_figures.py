@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from engine.files import write_text
+from training.evaluation.unit_baseline import WHOLE
 from training.studies.student_comparison import TIMED_RUNS
 
 _OVER_FACES: Final = "95 %, bootstrap over faces"
@@ -103,6 +104,33 @@ def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Ro
         *_intensity(found.get("intensity"), command),
         *_if_given(reference, "within_clip_r_mean7", _unit_reference),
     )
+
+
+def baseline_figures(report: Path) -> tuple[Row, ...]:
+    """The figures of docs/results/action_unit_baseline.json, from a report of ``mien-train evaluate au-baseline``.
+
+    Raises:
+        ValueError: it is the report of another command.
+    """
+    read = _read(report, "stills")
+    data = "--data open=OPEN --data faces128=FACES128 --test-fold 1"
+    options = f"{data} --media MEDIA --reference REFERENCE --out FILE"
+    command = f"mien-train evaluate au-baseline assets/models/action_units.onnx {options}"
+    rows = []
+    for stills in read["stills"]:
+        units = ", ".join(f"{each['unit']} {each['auroc_change']['value']:+.3f}" for each in stills["units"])
+        note = f"{stills['people']} people of fold 1; change of the mean AUROC over units; each: {units}"
+        name = f"au_baseline_auroc_change_{stills['name']}"
+        rows.append(_copied(name, stills["auroc_change"], command, note, _OVER_PEOPLE))
+        if stills["f1_change"] is not None:
+            name, note = f"au_baseline_f1_change_{stills['name']}", "change of the mean F1 at the model's thresholds"
+            rows.append(_copied(name, stills["f1_change"], command, note, _OVER_PEOPLE))
+    clips = read["clips"]
+    arm = next(each for each in clips["arms"] if each["arm"] == WHOLE)
+    note = f"{clips['clips']} clips, {arm['tracks']} of {clips['tracks']} tracks with a baseline; mean of 7 units"
+    for key in ("auroc_change", "f1_change", "rate_error_change"):
+        rows.append(_copied(f"au_baseline_{key}_clips", arm[key], command, note, _OVER_CLIPS))
+    return tuple(rows)
 
 
 def write_figures(rows: Sequence[Row], out: Path) -> None:

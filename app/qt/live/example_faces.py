@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.live.routing_history import ExampleFace
 from app.qt import theme
-from app.qt.translation import expression_name
+from app.qt.translation import either_text, expression_name
 from app.qt.widgets.drawn_panel import DrawnPanel
 from engine.types import Decision, Reason
 
@@ -98,11 +98,10 @@ class ExampleFaces(DrawnPanel):
 def decision_text(decision: Decision) -> str:
     """A decision in a few words."""
     tr = QCoreApplication.translate
-    names = [expression_name(label) for label in decision.labels]
-    if len(names) > 1:
-        return tr("mien", "{first} or {last}").format(first=", ".join(names[:-1]), last=names[-1])
-    if names:
-        return names[0]
+    if len(decision.labels) > 1:
+        return either_text(decision.labels)
+    if decision.labels:
+        return expression_name(decision.labels[0])
     return tr("mien", "not seen well") if decision.reason is Reason.LOW_QUALITY else tr("mien", "no label")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import QTimer
@@ -32,6 +33,7 @@ from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.session.rows import SessionHeader
 from app.settings.limits import Limits
 from app.settings.preferences import chosen_config
+from engine.baseline import BaselineBook, corrected
 from engine.capture.camera_list import Camera
 from engine.config import EngineConfig
 
@@ -92,6 +94,7 @@ class LivePage(Page):
             *(self.open_action, self.start_action, self.pause_action, self.step_action),
             *(self.snapshot_action, self.record_action, self.loop_action, *self._chips),
             *(self.next_face_action, self.zoom_action, self.performance_action, self.limits_action),
+            *(self.calibrate_action, self.clear_baseline_action, self.undo_baseline_action),
             *(self.reset_action, *self.workspace.actions_of_layout),
         )
 
@@ -152,6 +155,24 @@ class LivePage(Page):
         self.performance.show_performance(self.bridge.performance(), self.bridge.models)
         self.performance.open_below(self._performance_button)
 
+    def calibrate(self) -> None:
+        """Estimate the baseline of the face that is shown from its next seconds."""
+        self._change_baseline(BaselineBook.collect)
+
+    def clear_baseline(self) -> None:
+        """Subtract no baseline from the face that is shown."""
+        self._change_baseline(BaselineBook.clear)
+
+    def undo_baseline(self) -> None:
+        """Take back the last change of the baseline of the face that is shown."""
+        self._change_baseline(BaselineBook.undo)
+
+    def _change_baseline(self, change: Callable[[BaselineBook, int], None]) -> None:
+        book, face_id = self.bridge.baselines, self.faces.followed
+        if book is not None and face_id is not None:
+            change(book, face_id)
+            self.workspace.reveal(self.units_page)
+
     def show_limits(self) -> None:
         """Show the limits, and focus their slider."""
         self.workspace.reveal(self.limits)
@@ -197,16 +218,17 @@ class LivePage(Page):
         if before not in (None, self.faces.followed):
             self.chart.clear()  # it shows one face
         self.column.show_faces(presented.rows, self.faces.followed, presented.thumbnails)
-        self.units.show_row(row)
+        self.units_page.show_row(row)
         face = next((face for face in presented.result.faces if row and face.track.track_id == row.face_id), None)
-        self.graph.show_estimate(face.action_units if face is not None and row and row.occurrence else None)
+        has_units = face is not None and row is not None and bool(row.occurrence)
+        self.graph.show_estimate(corrected(face.action_units, face.baseline) if face and has_units else None)
         self.chart.add(presented.result.frame.timestamp_s, row)
         self.transport.show_time(presented.result.frame.timestamp_s)
 
     def _forget_face(self) -> None:
         self.faces.forget()
         self.column.forget()
-        self.units.show_row(None)
+        self.units_page.show_row(None)
         self.graph.show_estimate(None)
         self.limits.examples.show_examples(())
 
@@ -343,6 +365,18 @@ class LivePage(Page):
         self.zoom_action = make(
             tr("Zoom"), "Z", self._toggle_zoom, tr("Zoom to the face, or show all; the wheel zooms, a drag moves")
         )
+        self.calibrate_action = make(
+            tr("Calibrate on neutral face"),
+            "N",
+            self.calibrate,
+            tr("The face shown stays neutral for three seconds; what its units show then is subtracted from now on"),
+        )
+        self.clear_baseline_action = make(
+            tr("Clear the baseline"), "", self.clear_baseline, tr("Subtract nothing from the units of this face")
+        )
+        self.undo_baseline_action = make(
+            tr("Undo the last change of the baseline"), "", self.undo_baseline, tr("Again: do it again")
+        )
         self.performance_action = make(tr("Performance"), "P", self.show_performance, tr("Rates and times of this run"))
         self.limits_action = make(
             tr("Limits"), "T", self.show_limits, tr("Show the limits and move them with the arrow keys")
@@ -367,6 +401,9 @@ class LivePage(Page):
         self.snapshot_action.setEnabled(state in _SHOWING)
         off = recording is RecordState.OFF
         self.record_action.setText(self.tr("Record") if off else self.tr("Stop recording"))
+        can_calibrate = state in _ACTIVE and self.bridge.baselines is not None
+        for action in (self.calibrate_action, self.clear_baseline_action, self.undo_baseline_action):
+            action.setEnabled(can_calibrate)
         self.record_action.setEnabled(recording is RecordState.ON or (off and state in _ACTIVE))
         self.transport.show_state(state not in _STOPPED, not off)
 
@@ -396,6 +433,9 @@ class LivePage(Page):
         self._store.changed.connect(self._follow_store)
 
     def _lay_out(self) -> None:
+        self.units_page.baseline.set_commands(
+            self.calibrate_action, (self.clear_baseline_action, self.undo_baseline_action)
+        )
         self._performance_button.setDefaultAction(self.performance_action)
         self._performance_button.setText(self.tr("{fps} fps").format(fps=999))
         self._performance_button.setMinimumWidth(self._performance_button.sizeHint().width())  # so that it stays still

@@ -92,6 +92,12 @@ class AgreementBox(Card):
         heading = self.tr("Agreement with {name}").format(name=name)
         self._other.setText("\n".join(("", heading, kappa, counts)).strip())
 
+    def show_person(self, name: str) -> None:
+        """Show who was chosen to compare with, before there is a label."""
+        heading = self.tr("Agreement with {name}").format(name=name or self.tr("the other person"))
+        self._other.setText(f"{heading}\n{self.tr('Label some ranges to compare.')}")
+        self._other.show()
+
     def show_fault(self, fault: str) -> None:
         """Show why the agreement could not be computed."""
         self._kappa.setText(self.tr("The agreement could not be computed: {fault}").format(fault=fault))
@@ -153,10 +159,12 @@ class AgreementScorer(QObject):
     def score(self, notes: Notes) -> None:
         """Compute the agreement for these notes."""
         self._latest = notes
-        if notes.labels or self._other is not None:
+        if notes.labels:
             self._worker.submit(_Request(notes, self._other))
-        else:
-            self._box.show_agreement(None)
+            return
+        self._box.show_agreement(None)
+        if self._other is not None:
+            self._box.show_person(self._other.coder)
 
     def compare_with(self, other: Notes) -> None:
         """Compare with the labels of another person too, from now on."""

@@ -16,6 +16,7 @@ from app.qt.review.timeline_view import TimelineView
 from app.qt.widgets.page_parts import text_label
 from app.qt.widgets.video_view import VideoView
 from app.review.clip import ClipReader
+from app.review.face_baselines import session_baselines
 from app.review.notes import Notes
 from app.review.session import Session
 from app.review.timeline_layout import clock_text
@@ -41,6 +42,7 @@ class Companion(QWidget):
         self._session: Session | None = None
         self._player: ReviewPlayer | None = None
         self._first_s = 0.0  # time of the first session
+        self._reveals = True  # whether a time outside the view is scrolled to
         self._ahead_s = 0.0  # time of the first session less the time of this one, while linked
         self.title, self._time = text_label("", "heading"), text_label("", "dim")
         self.video, self.timeline, self.series = VideoView(), TimelineView(), SeriesView()
@@ -82,6 +84,7 @@ class Companion(QWidget):
         """
         self.close_session()
         self._session = session
+        session.use_baselines(session_baselines(session, notes))
         self._player = ReviewPlayer(session, self, parts=parts, open_clip=self._open_clip)
         self._player.shown.connect(self._show)
         self._player.moved.connect(self._follow_position)
@@ -116,11 +119,13 @@ class Companion(QWidget):
         if self._player is not None:
             self._player.set_overlay(parts)
 
-    def follow(self, first_s: float) -> None:
-        """The first session shows this time now."""
+    def follow(self, first_s: float, playing: bool = False) -> None:
+        """The first session shows this time now; while it is ``playing``, who scrolls elsewhere can look around."""
         self._first_s = first_s
         if self._player is not None and self.link.isChecked():
+            self._reveals = not playing
             self._player.go_to_time(first_s - self._ahead_s + _ROUNDING_S)
+            self._reveals = True
 
     def _seek(self, time_s: float) -> None:
         """Move both sessions, or without the link this one."""
@@ -138,7 +143,7 @@ class Companion(QWidget):
     def _follow_position(self, position: int) -> None:
         if self._session is not None:
             for view in (self.timeline, self.series):
-                view.set_time(float(self._session.times_s[position]))
+                view.set_time(float(self._session.times_s[position]), self._reveals)
             self._show_time()
 
     def _show(self, shown: ShownFrame) -> None:

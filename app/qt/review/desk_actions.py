@@ -87,6 +87,7 @@ class NoteActions:
     remove: QAction
     codes: QAction
     compare: QAction
+    neutral: QAction
 
 
 def note_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> NoteActions:
@@ -113,10 +114,16 @@ def note_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> NoteActions:
         desk.coder_requested.emit,
         tr("Kappa with the labels of another person"),
     )
+    neutral = make(
+        tr("Use range as neutral"),
+        "Shift+N",
+        desk.neutral_ranges.mark,
+        tr("What the units of the chosen face show in the marked range is subtracted from all its frames"),
+    )
     undo = make(tr("Undo"), "Ctrl+Z", desk.undo)
     redo = make(tr("Redo"), "Ctrl+Shift+Z", desk.redo)
-    actions = (marker, exclude, *labels.values(), remove, rename, name, codes, compare, undo, redo)
-    return NoteActions(actions, labels, exclude, remove, codes, compare)
+    actions = (marker, exclude, *labels.values(), remove, rename, name, neutral, codes, compare, undo, redo)
+    return NoteActions(actions, labels, exclude, remove, codes, compare, neutral)
 
 
 def overlay_actions(make: Callable[..., QAction], apply: Callable[[], None]) -> tuple[QAction, ...]:

@@ -29,6 +29,7 @@ class EventKeys(QWidget):
         self._hint = text_label(self.tr("Give your own codes a key each, to mark events such as a stimulus."), "dim")
         self._row: FlowRow | None = None
         self._enabled = False
+        self._started: tuple[EventCode, ...] = ()
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(self._hint)
@@ -58,6 +59,7 @@ class EventKeys(QWidget):
         self._row = FlowRow(buttons)
         self._layout.insertWidget(0, self._row)
         self._hint.setVisible(not self._actions)
+        self.show_started(self._started)
 
     def allow(self, enabled: bool) -> None:
         """Whether events can be marked now."""
@@ -67,6 +69,7 @@ class EventKeys(QWidget):
 
     def show_started(self, started: Collection[EventCode]) -> None:
         """Press the buttons of the stretches that have a start but no end yet."""
+        self._started = tuple(started)
         for code, action in self._actions.items():
             action.setChecked(code in started)
 

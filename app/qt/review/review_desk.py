@@ -18,6 +18,7 @@ from app.qt.review.agreement_box import AgreementScorer
 from app.qt.review.desk_actions import note_actions, overlay_actions, playback_actions
 from app.qt.review.event_keys import EventKeys
 from app.qt.review.name_dialog import AskName, ask_for_name
+from app.qt.review.neutral_ranges import NeutralRanges
 from app.qt.review.note_store import NoteStore
 from app.qt.review.review_panels import NotesPanel
 from app.qt.review.review_player import Clip, ReviewPlayer, ShownFrame
@@ -33,7 +34,7 @@ from app.qt.widgets.units_page import UnitsPage
 from app.qt.widgets.video_view import VideoView
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
 from app.review.clip import ClipReader
-from app.review.notes import Event, Exclusion, FaceName, HumanLabel, Marker, Notes
+from app.review.notes import Event, Exclusion, FaceName, HumanLabel, Marker, NeutralRange, Notes
 from app.review.people import clash_s, names_in_use
 from app.review.session import Session
 from app.review.timeline_layout import clock_text
@@ -70,8 +71,8 @@ class ReviewDesk(QWidget):
     codes_requested = Signal()
     #: The user wants to compare with the notes of another person.
     coder_requested = Signal()
-    #: The time of the frame shown has changed, in seconds of the session.
-    moved_s = Signal(float)
+    #: The time of the frame shown has changed, in seconds of the session; and whether it is playing.
+    moved_s = Signal(float, bool)
     #: What is drawn over the picture (OverlayParts) has changed.
     overlay_changed = Signal(object)
 
@@ -99,6 +100,7 @@ class ReviewDesk(QWidget):
         self.video = VideoView()
         self._playback = playback_actions(self, make_action)
         self.overlay_actions = overlay_actions(make_action, self._apply_overlay)
+        self.neutral_ranges = NeutralRanges(self)
         self._noting = note_actions(self, make_action)
         self.event_keys = EventKeys(make_action, self._noting.codes)
         self.transport = TransportBar(self._playback.buttons)
@@ -108,6 +110,7 @@ class ReviewDesk(QWidget):
         self.series = self.series_box.series
         self.face_column, self.units_page = FaceColumn(), UnitsPage()
         self.units = self.units_page.panel
+        self.units_page.baseline.set_commands(self._noting.neutral, ())
         self.notes_panel = NotesPanel(self._noting, self.event_keys)
         self._enable_actions(session=False, notes=False)
         self._lay_out(make_action, layout)
@@ -412,6 +415,8 @@ class ReviewDesk(QWidget):
             self.note_store.change(self.tr("deleted event"), self.notes.without_event(note))
         elif isinstance(note, FaceName):
             self.note_store.change(self.tr("deleted name"), self.notes.with_name(note.face_id, ""))
+        elif isinstance(note, NeutralRange):
+            self.note_store.change(self.tr("deleted neutral range"), self.notes.without_neutral(note))
         elif isinstance(note, Exclusion):
             self.note_store.change(self.tr("deleted excluded range"), self.notes.without_exclusion(note))
         else:
@@ -469,6 +474,7 @@ class ReviewDesk(QWidget):
             self.timeline.set_notes(self.notes)
             self.series.set_notes(self.notes)
             self.face_column.set_names({name.face_id: name.name for name in self.notes.names})
+            self.neutral_ranges.follow()
             self._show_face()
             self.notes_panel.show_notes(self.notes, session.duration_s)
             self._scorer.score(self.notes)
@@ -502,14 +508,14 @@ class ReviewDesk(QWidget):
     def _show_face(self) -> None:
         shown = self._shown
         rows, thumbnails = ((), {}) if shown is None else (shown.rows, shown.thumbnails)
-        self.units.show_row(self.face_column.show_faces(rows, self.timeline.selected, thumbnails))
+        self.units_page.show_row(self.face_column.show_faces(rows, self.timeline.selected, thumbnails))
 
     def _follow_position(self, position: int) -> None:
         if self._session is not None and self.player is not None:
             time_s = float(self._session.times_s[position])
             for view in (self.timeline, self.series):
                 view.set_time(time_s, reveal=not self.player.playing)
-            self.moved_s.emit(time_s)
+            self.moved_s.emit(time_s, self.player.playing)
 
     def _follow_playing(self, playing: bool) -> None:
         if self.player is not None:

@@ -158,6 +158,7 @@ class ReviewPage(Page):
         self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
         self.companion = Companion(open_clip=open_clip)
         self._second_reader = _SessionReader()
+        self._second_asked: tuple[Session, Path] | None = None  # the session that it is to be beside, and its folder
         self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail_second)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
@@ -262,17 +263,26 @@ class ReviewPage(Page):
         """Let the user choose a session to show beside the open one."""
         chosen = self._ask(self, self.tr("Session beside")) if self.desk.session is not None else ()
         if chosen:
-            self._second.submit(Path(chosen[0]))
+            self.show_beside(Path(chosen[0]))
+
+    def show_beside(self, folder: Path) -> None:
+        """Show a second session beside the open one; nothing happens without one."""
+        if self.desk.session is not None:
+            self._second_asked = (self.desk.session, folder)
+            self._second.submit(folder)
 
     def _take_second(self, read: _ReadSession | _ReadFault) -> None:
         if isinstance(read, _ReadFault):
             self.noticed.emit(Notice(read.fault, Severity.ERROR, _TOPIC))
             return
         self._second_reader.claim(read.session)
-        player = self.desk.player
-        if player is None:  # the first one was closed meanwhile
+        first, player = self.desk.session, self.desk.player
+        if first is None or player is None or self._second_asked != (first, read.folder):  # another was opened since
             read.session.close()
             return
+        if read.notes_fault:
+            text = self.tr("{fault}. The second session is shown without its notes.").format(fault=read.notes_fault)
+            self.noticed.emit(Notice(text, Severity.WARNING, _TOPIC))
         self.companion.show_session(read.session, read.notes or Notes(), player.time_s, self.desk.overlay_parts)
         width = self._sides.width()
         self._sides.setSizes([width // 2, width // 2])

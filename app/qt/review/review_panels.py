@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -28,10 +28,20 @@ from app.qt.review.desk_actions import NoteActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
 from app.qt.widgets.patterns import expression_brush
-from app.review.notes import HUMAN_LABELS, UNCLEAR, Event, Exclusion, FaceName, HumanLabel, Marker, Notes
+from app.review.notes import (
+    HUMAN_LABELS,
+    UNCLEAR,
+    Event,
+    Exclusion,
+    FaceName,
+    HumanLabel,
+    Marker,
+    NeutralRange,
+    Notes,
+)
 from app.review.timeline_layout import clock_text
 
-Note = Marker | Event | Exclusion | HumanLabel | FaceName
+Note = Marker | Event | Exclusion | HumanLabel | FaceName | NeutralRange
 
 #: Label buttons per row, at most.
 _MAX_COLUMNS: Final = 3
@@ -262,6 +272,8 @@ class NoteList(QTreeWidget):
         self._add_group(self.tr("Human labels"), notes.labels, duration_s)
         if notes.events:
             self._add_group(self.tr("Events"), notes.events, duration_s)
+        if notes.neutral:
+            self._add_group(self.tr("Neutral ranges"), notes.neutral, duration_s)
         if notes.names:
             self._add_group(self.tr("Names"), notes.names, duration_s)
         self._filling = False
@@ -333,4 +345,6 @@ def _columns_of(note: Note, duration_s: float, label_form: str) -> tuple[str, st
         return span, ""
     if isinstance(note, Event):
         return span, note.code
+    if isinstance(note, NeutralRange):
+        return span, QCoreApplication.translate("mien", "Face {id}").format(id=note.face_id)
     return span, label_form.format(number=note.face_id, label=label_text(note.label))

@@ -66,6 +66,11 @@ class SeriesView(TimeAxisView):
         return () if self._session is None else series_lines(self._session.header, self._all_units)
 
     @property
+    def is_graded(self) -> bool:
+        """Whether the session has intensities of action units."""
+        return self._session is not None and self._session.header.au_intensity
+
+    @property
     def hidden(self) -> frozenset[SeriesLine]:
         """The lines that are hidden."""
         return self._hidden
@@ -113,7 +118,8 @@ class SeriesView(TimeAxisView):
 
     # Layout
 
-    def _names_px(self) -> int:
+    def names_px(self) -> int:
+        """Room for names with their values."""
         return round(13.5 * self.em())
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -169,7 +175,7 @@ class SeriesView(TimeAxisView):
         return None if self._session is None else self._session.position_at(time_s)
 
     def _update_names(self) -> None:
-        self.viewport().update(QRect(0, 0, self._names_px(), self.viewport().height()))
+        self.viewport().update(QRect(0, 0, self.names_px(), self.viewport().height()))
 
     # Events
 
@@ -177,7 +183,7 @@ class SeriesView(TimeAxisView):
         """Scrub on the ruler; hide or show a line by its name; in a plot start a click or a drag."""
         if event.button() is not Qt.MouseButton.LeftButton or self._session is None:
             return
-        if event.position().x() < self._names_px():
+        if event.position().x() < self.names_px():
             self._toggle_at(event)
         else:
             in_head = event.position().y() < self.head_px()
@@ -192,14 +198,14 @@ class SeriesView(TimeAxisView):
     def _toggle_at(self, event: QMouseEvent) -> None:
         x, y = event.position().x(), self.body_y(event.position().y())
         for plot in self._plots:
-            for line, rect in name_rects(plot, self._names_px(), self.em()):
+            for line, rect in name_rects(plot, self.names_px(), self.em()):
                 if event.position().y() >= self.head_px() and rect.contains(x, y):
                     self.show_lines((line,), line in self._hidden)
                     return
 
     def show_pointed(self, event: QMouseEvent) -> None:
         """Show the values under the pointer."""
-        inside = self._session is not None and event.position().x() >= self._names_px()
+        inside = self._session is not None and event.position().x() >= self.names_px()
         self._point_at(self.time_at(event.position()) if inside else None)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)

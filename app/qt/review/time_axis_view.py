@@ -168,7 +168,8 @@ class TimeAxisView(QAbstractScrollArea):
         """Height of a line of text in pixels."""
         return theme.em(self)
 
-    def _names_px(self) -> int:
+    def names_px(self) -> int:
+        """Width of the names at the left of the plot."""
         return round(8 * self.em())
 
     def _ruler_px(self) -> int:
@@ -179,7 +180,7 @@ class TimeAxisView(QAbstractScrollArea):
         return self._ruler_px() + round(1.3 * self.em())
 
     def _plot_width(self) -> int:
-        return max(self.viewport().width() - self._names_px(), 1)
+        return max(self.viewport().width() - self.names_px(), 1)
 
     def lay_out(self) -> None:
         """Update scroll bars and image after any change other than of the playhead."""
@@ -219,7 +220,7 @@ class TimeAxisView(QAbstractScrollArea):
             self._scale,
             self.verticalScrollBar().value(),
             self._notes,
-            self._names_px(),
+            self.names_px(),
             self._ruler_px(),
             self.head_px(),
             QSize(self.viewport().size()),
@@ -268,7 +269,7 @@ class TimeAxisView(QAbstractScrollArea):
         painter.end()
 
     def _playhead_rect(self, time_s: float) -> QRect:
-        x = round(self._names_px() + self._scale.x_of(time_s))
+        x = round(self.names_px() + self._scale.x_of(time_s))
         return QRect(x - _PLAYHEAD_MARGIN_PX, 0, 2 * _PLAYHEAD_MARGIN_PX, self.viewport().height())
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt's name)
@@ -324,7 +325,7 @@ class TimeAxisView(QAbstractScrollArea):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """Seek to the clicked time."""
-        if self._session is not None and event.position().x() >= self._names_px():
+        if self._session is not None and event.position().x() >= self.names_px():
             self.seek_requested.emit(self.time_at(event.position()))
 
     def body_y(self, y: float) -> int:
@@ -333,4 +334,4 @@ class TimeAxisView(QAbstractScrollArea):
 
     def time_at(self, position: QPointF) -> float:
         """Time in seconds below a point."""
-        return self._scale.time_at(position.x() - self._names_px())
+        return self._scale.time_at(position.x() - self.names_px())

@@ -144,7 +144,7 @@ class TimelineView(TimeAxisView):
         """Seek and start to scrub, and choose the face of a lane; with Shift, start to mark a range."""
         if event.button() is not Qt.MouseButton.LeftButton or self._session is None:
             return
-        is_in_plot = event.position().x() >= self.axis.names_px
+        is_in_plot = event.position().x() >= self.names_px()
         if event.modifiers() & Qt.KeyboardModifier.ShiftModifier and is_in_plot:
             self.start_drag(Drag.RANGE, event.position())
         elif event.position().y() < self.head_px():
@@ -159,7 +159,7 @@ class TimelineView(TimeAxisView):
     def show_pointed(self, event: QMouseEvent) -> None:
         """Show the tooltip."""
         text = ""
-        if self._session is not None and event.position().x() >= self.axis.names_px:
+        if self._session is not None and event.position().x() >= self.names_px():
             point = event.position().toPoint()
             row = self._row_at(point)
             line = 0.0 if row is None else (self.body_y(point.y()) - row.top_px) / row.height_px

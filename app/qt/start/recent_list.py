@@ -32,8 +32,8 @@ _ASPECT: Final = 16 / 9
 
 #: Milliseconds without a key after which a search begins.
 _SEARCH_MS: Final = 250
-#: Sessions among which a search looks.
-_SEARCHED: Final = 5000
+#: Sessions that are kept once read, so that a search and its end do not read them again.
+_KEPT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,11 @@ class _Reader:
     def read(self, request: _Request) -> _Found:
         from app.review.recent import find_recent, matching  # the video library, once the window is painted
 
-        folders = matching(find_recent(request.opened, request.roots, _SEARCHED), request.words)
-        self._known |= {folder: self._one(folder) for folder in folders[:MAX_SESSIONS]}
-        return _Found(tuple(self._known[folder] for folder in folders[:MAX_SESSIONS]), len(folders))
+        folders = matching(find_recent(request.opened, request.roots), request.words)
+        shown = {folder: self._one(folder) for folder in folders[:MAX_SESSIONS]}
+        others = [item for item in self._known.items() if item[0] not in shown]
+        self._known = {**dict(others[-(_KEPT - len(shown)) :]), **shown}  # those shown last are the last
+        return _Found(tuple(shown.values()), len(folders))
 
     def _one(self, folder: Path) -> RecentSession:
         """The session as read before, unless it has changed."""

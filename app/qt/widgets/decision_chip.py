@@ -9,9 +9,9 @@ from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.overlay.words import LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
+from app.overlay.words import COVERED_TEXT, LOW_QUALITY_TEXT, NO_FACE_TEXT, REASON_TEXTS, REJECT_TEXT
 from app.qt import theme
-from app.qt.translation import expression_name, translated
+from app.qt.translation import either_text, expression_name, translated
 from app.qt.widgets.drawn_panel import WRAP, DrawnPanel, bold
 from app.qt.widgets.icons import IconName, draw_icon
 from app.qt.widgets.patterns import expression_brush, hatch
@@ -209,7 +209,7 @@ def chip_text(row: FaceRow | None) -> ChipText:
         return _ambiguous(parts)
     headline, reasons = translated(REJECT_TEXT), _reasons(row)
     if reasons:
-        headline = tr("mien", "Not assessed: {reasons}").format(reasons=reasons)
+        headline = translated(COVERED_TEXT).format(reasons=reasons)
     return ChipText(
         IconName.NOT_ASSESSED,
         headline,
@@ -236,7 +236,7 @@ def percent_tip() -> str:
 def _ambiguous(parts: tuple[tuple[str, int], ...]) -> ChipText:
     tr = QCoreApplication.translate
     names = [expression_name(label) for label, _ in parts]
-    headline = tr("mien", "{first} or {last}").format(first=", ".join(names[:-1]), last=names[-1])
+    headline = either_text([label for label, _ in parts])
     note = ", ".join(f"{name} {percent} %" for name, (_, percent) in zip(names, parts, strict=True))
     fits = (
         tr("mien", "Both labels fit. In pictures like this, people disagree too.")

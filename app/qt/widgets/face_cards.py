@@ -127,6 +127,7 @@ class FaceCard(QFrame):
         self.face_id, self._followed = None, False
         self.head.hide()
         self.chip.hide()
+        self.update()  # without the bar of the face whose details are shown
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
         """Return chooses the face."""

@@ -12,7 +12,7 @@ from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPolygonF
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.qt import theme
-from app.qt.translation import expression_name
+from app.qt.translation import either_text, expression_name
 from app.qt.widgets.disclosure import Disclosure
 from app.qt.widgets.drawn_panel import DrawnPanel, bold
 from app.qt.widgets.page_parts import GrowingLabel
@@ -172,13 +172,11 @@ def zone_names() -> tuple[str, str, str]:
 
 def _readings(labels: Sequence[str]) -> str:
     tr = QCoreApplication.translate
-    names = [expression_name(label) for label in labels]
-    either = tr("mien", "{first} or {last}").format(first=", ".join(names[:-1]), last=names[-1])
     form = {
         2: tr("mien", "Two readings: {labels}. People often disagree on such faces."),
         3: tr("mien", "Three readings: {labels}. People often disagree on such faces."),
     }.get(len(labels), tr("mien", "Several readings: {labels}. People often disagree on such faces."))
-    return form.format(labels=either)
+    return form.format(labels=either_text(labels))
 
 
 def _clear_place(row: FaceRow, limits: Limits | None) -> float:

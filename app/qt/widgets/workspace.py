@@ -23,6 +23,8 @@ from app.qt.widgets.page_parts import SideArea
 
 #: Up to this width of the window, in em (960 pixels at 100 %), the side becomes tabs.
 NARROW_EM: Final = 64.0
+#: Beside something else, with less than this share of the window's width, that width of its own counts.
+_SHARED: Final = 0.7
 #: Width of the side and height of the dock in em, in the layout research.
 _SIDE_EM: Final = 23.0
 _DOCK_EM: Final = 19.0
@@ -156,11 +158,9 @@ class Workspace(QWidget):
 
     def enlarge_dock(self, share: float) -> None:
         """Give the dock this share of the height, or, with 0, its usual one."""
-        if share:
-            height = sum(self._rows.sizes())
-            self._rows.setSizes([round(height * (1 - share)), round(height * share)])
-        else:
-            self._apply_sizes((self.width(), self.height()))
+        height = sum(self._rows.sizes())
+        dock = round(height * share) if share else self._usual_sizes(height)[1]
+        self._rows.setSizes([max(height - dock, 1), dock])
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """From now on a change between wide and narrow resets the sizes; until then stored ones are restored."""
@@ -180,9 +180,11 @@ class Workspace(QWidget):
             self._follow_width()
 
     def _follow_width(self) -> None:
-        narrow = self.window().width() <= NARROW_EM * theme.em(self)
+        whole = self.window().width()
+        narrow = (self.width() if self.width() < _SHARED * whole else whole) <= NARROW_EM * theme.em(self)
         if narrow != self._narrow and self.isVisible():
             self._narrow = narrow
+            self.switches[0].setVisible(not narrow)  # there is no side to show
             self._arrange()
             if self._settled or not self._restored():
                 self._apply_sizes((self.width(), self.height()))
@@ -235,7 +237,15 @@ class Workspace(QWidget):
 
     def _apply_sizes(self, size: tuple[int, int]) -> None:
         """Give the panels their usual sizes in a workspace of this size in pixels."""
-        em, (width, height) = theme.em(self), size
+        width, height = size
+        side, dock = self._usual_sizes(height)
+        self._columns.setSizes([max(width - side, 1), side])
+        self._rows.setSizes([max(height - dock, 1), dock])
+        self._first = (self._rows.saveState(), self._columns.saveState())
+
+    def _usual_sizes(self, height: int) -> tuple[int, int]:
+        """Width of the side and height of the dock in pixels, in a workspace of this height."""
+        em = theme.em(self)
         side, dock = self.side.minimumSizeHint().width(), self.dock.minimumSizeHint().height()
         if self._chosen is WorkspaceLayout.RESEARCH:
             side, dock = (
@@ -244,9 +254,7 @@ class Workspace(QWidget):
             )
         if self._narrow:
             dock = max(dock, round(_NARROW_DOCK * height))
-        self._columns.setSizes([max(width - side, 1), side])
-        self._rows.setSizes([max(height - dock, 1), dock])
-        self._first = (self._rows.saveState(), self._columns.saveState())
+        return side, dock
 
     def _make_actions(self, make: Callable[..., QAction]) -> None:
         texts = (

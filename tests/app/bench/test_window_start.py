@@ -26,7 +26,9 @@ def test_it_measures_until_the_window_reports_itself_painted() -> None:
 
 
 def test_a_window_that_ends_instead_is_an_error() -> None:
-    with pytest.raises(EngineError, match="not painted"):
+    with pytest.raises(EngineError, match="not painted: no display for it"):
+        measure_start(1, [sys.executable, "-c", "raise SystemExit('no display for it')"])
+    with pytest.raises(EngineError, match="not painted: run 'mien'"):
         measure_start(1, [sys.executable, "-c", "raise SystemExit(2)"])
 
 

@@ -27,9 +27,9 @@ from app.settings.limits import Limits
 from engine.config import RuntimeConfig
 from engine.errors import OutputError, Remedy
 from engine.runtime import Runtime
-from engine.types import Frame, FrameResult
+from engine.types import NO_BASELINE, BaselineState, Frame, FrameResult, UnitBaseline
 from tests.fakes.engines import FakePipeline, FakeSource, fake_engine
-from tests.fakes.faces import fake_frame
+from tests.fakes.faces import UNITS, fake_frame
 
 
 def make_recorder(
@@ -223,7 +223,7 @@ def test_a_full_disk_is_reported_once_and_keeps_the_written_frames(
 
 
 def test_a_full_disk_at_the_end_keeps_journal_and_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*paths: Path) -> None:
+    def refuse(*paths: Path, baselines: object) -> None:
         raise OutputError("no table today", Remedy.FREE_SPACE)
 
     monkeypatch.setattr("app.live.recorder.write_tables", refuse)
@@ -381,3 +381,42 @@ def test_an_unreadable_root_is_reported_when_the_recording_starts() -> None:
     with pytest.raises(OutputError, match="cannot be written.*too long") as refused:
         recorder.open()
     assert refused.value.remedy is Remedy.OTHER_FOLDER
+
+
+def _with_baseline(result: FrameResult, baseline: UnitBaseline) -> FrameResult:
+    return dataclasses.replace(
+        result, faces=tuple(dataclasses.replace(face, baseline=baseline) for face in result.faces)
+    )
+
+
+def test_the_last_baseline_of_a_face_counts_for_the_whole_recording(tmp_path: Path) -> None:
+    shift, error = np.full(UNITS, 1.0, np.float32), np.full(UNITS, 0.1, np.float32)
+    known = UnitBaseline(BaselineState.KNOWN, 90, shift, error)
+    recorder = make_recorder(tmp_path / "recording")
+    recorder.open()
+    # from the second frame on there is a face; another one is being collected when the recording ends
+    collecting = UnitBaseline(BaselineState.COLLECTING, 3, shift, error)
+    for index, baseline in enumerate((NO_BASELINE, NO_BASELINE, known, collecting)):
+        recorder.write(_with_baseline(results(index)[0], baseline))
+    recorder.close(True)
+    with recorder.folder.csv.open(newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["face_id"] == "1" and row["au_12"]]
+    assert len(rows) == 2
+    assert {(row["au_baseline"], row["au_baseline_frames"]) for row in rows} == {("known", "90")}
+    metadata = read_metadata(recorder.folder.metadata).au_baselines
+    assert metadata is not None
+    assert (metadata.frames, [face.state for face in metadata.faces]) == ("live", ["known"])
+
+
+def test_a_baseline_that_was_cleared_leaves_nothing(tmp_path: Path) -> None:
+    shift = np.zeros(UNITS, np.float32)
+    recorder = make_recorder(tmp_path / "recording")
+    recorder.open()
+    for index, baseline in (
+        (1, UnitBaseline(BaselineState.KNOWN, 90, shift, shift)),
+        (2, NO_BASELINE),
+        (6, NO_BASELINE),
+    ):
+        recorder.write(_with_baseline(results(index)[0], baseline))
+    recorder.close(True)
+    assert read_metadata(recorder.folder.metadata).au_baselines is None

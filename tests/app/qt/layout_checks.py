@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextLayout, QTextOption
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractScrollArea,
@@ -20,6 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from app.qt.start.action_card import LinkButton
+
+
+def lay_out(turns: int = 5) -> None:
+    """Run the event loop for some turns: layouts follow each other's sizes in several steps."""
+    for _ in range(turns):
+        QTest.qWait(0)
 
 
 def visible(top: QWidget) -> list[QWidget]:

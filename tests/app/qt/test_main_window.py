@@ -420,6 +420,23 @@ def test_a_deferred_page_gets_the_stored_sizes_of_its_parts(qtbot: QtBot, store:
     assert second.page("live").splitter.sizes() == kept
 
 
+def test_a_page_that_could_not_be_created_can_be_created_later(qtbot: QtBot, store: PreferenceStore) -> None:
+    faults = [OSError("no memory")]
+
+    def create() -> Page:
+        if faults:
+            raise faults.pop()
+        return FakePage("Live")
+
+    window = MainWindow(store, {"start": FakePage("Start"), "live": DeferredPage("Live", create)})
+    qtbot.addWidget(window)
+    with pytest.raises(OSError, match="no memory"):
+        window.show_page("live")
+    assert window.shown == "start"
+    window.show_page("live")
+    assert window.shown == "live"
+
+
 def test_a_window_that_is_closed_creates_no_more_pages(deferred: tuple[MainWindow, Deferred]) -> None:
     window, made = deferred[0], deferred[1].made
     window.show()

@@ -21,6 +21,7 @@ from app.qt.live.live_page import LivePage
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
 from app.qt.review.review_page import ReviewPage
+from app.qt.widgets.page import Page
 from app.settings.preferences import PAGES, Preferences, load_preferences, save_preferences
 from engine.config import EngineConfig
 from engine.errors import ConfigError, ThreadStuckError
@@ -109,6 +110,22 @@ def test_settings_are_stored_except_those_of_the_run(no_loop: Path) -> None:
     kept = load_preferences(no_loop)
     assert (kept.backend, kept.threads, kept.page) == (None, 2, "settings")
     assert kept.window
+
+
+def test_only_the_page_that_is_asked_for_is_created_before_the_window_is_shown(
+    no_loop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_preferences(no_loop, Preferences(notice_read=True, page="about"))
+    created = []
+    take = MainWindow._take
+
+    def log(window: MainWindow, name: str, page: Page) -> None:
+        created.append(name)
+        take(window, name, page)
+
+    monkeypatch.setattr(MainWindow, "_take", log)
+    program.run_program(EngineConfig(), lambda: "0.9", page="settings")
+    assert created == ["settings"]
 
 
 def test_the_error_of_a_stuck_page_is_raised_at_the_end(no_loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from app.review.notes import (
     FaceName,
     HumanLabel,
     Marker,
+    NeutralRange,
     Notes,
     merge_notes,
     notes_match_run,
@@ -63,7 +64,29 @@ def some(draw):
         notes = notes.with_event(Event(*span, draw(st.sampled_from(["a", "b"]))))
     for face_id in draw(st.lists(st.integers(1, 2), max_size=2)):
         notes = notes.with_name(face_id, draw(st.sampled_from(["Ada", "Bo"])))
+    for span in draw(st.lists(spans, max_size=2)):
+        notes = notes.with_neutral(NeutralRange(draw(st.integers(1, 2)), *span))
     return notes
+
+
+def test_a_face_has_one_neutral_range():
+    first, second = NeutralRange(1, 0.0, 1.0), NeutralRange(1, 3.0, 4.0)
+    notes = Notes().with_neutral(first).with_neutral(NeutralRange(2, 0.0, 1.0)).with_neutral(second)
+    assert notes.neutral == (second, NeutralRange(2, 0.0, 1.0))
+    assert notes.without_neutral(second).neutral == (NeutralRange(2, 0.0, 1.0),)
+    with pytest.raises(ValueError, match="two neutral ranges"):
+        Notes(neutral=(first, second))
+    with pytest.raises(ValueError, match="not a time range"):
+        NeutralRange(1, 2.0, 2.0)
+
+
+def test_the_newer_of_two_neutral_ranges_of_a_face_stays():
+    base = Notes().with_neutral(NeutralRange(1, 0.0, 1.0))
+    mine, theirs = (base.with_neutral(NeutralRange(1, start_s, 9.0)) for start_s in (2.0, 3.0))
+    assert merge_notes(base, mine, theirs).neutral == mine.neutral
+    assert merge_notes(base, base, theirs).neutral == theirs.neutral
+    assert merge_notes(base, Notes(), theirs).neutral == theirs.neutral
+    assert merge_notes(base, Notes(), base).neutral == ()
 
 
 def covered(notes, face_id):
@@ -130,14 +153,25 @@ def test_names_are_one_per_face():
         FaceName(1, " ")
 
 
-def test_events_of_one_code_merge():
+def test_events_of_one_code_merge_if_they_overlap():
     notes = Notes()
-    for start_s, end_s, code in ((5.0, 6.0, "a"), (1.0, 3.0, "a"), (2.0, 4.0, "b"), (3.0, 3.5, "a")):
+    for start_s, end_s, code in ((5.0, 6.0, "a"), (1.0, 3.0, "a"), (2.0, 4.0, "b"), (2.9, 3.5, "a")):
         notes = notes.with_event(Event(start_s, end_s, code))
     assert notes.events == (Event(1.0, 3.5, "a"), Event(2.0, 4.0, "b"), Event(5.0, 6.0, "a"))
     assert notes.without_event(notes.events[1]).events == (notes.events[0], notes.events[2])
     with pytest.raises(ValueError, match="blank"):
         Event(0.0, 1.0, "")
+
+
+def test_two_events_without_a_pause_stay_two(tmp_path):
+    """As two presentations of one stimulus: their number and their lengths are what a coder counts."""
+    notes = Notes()
+    for start_s, end_s in ((2.0, 4.0), (1.0, 2.0), (4.0, 5.0)):
+        notes = notes.with_event(Event(start_s, end_s, "a"))
+    assert [(event.start_s, event.end_s) for event in notes.events] == [(1.0, 2.0), (2.0, 4.0), (4.0, 5.0)]
+    folder = SessionFolder(tmp_path)
+    write_notes(folder, notes)
+    assert read_notes(folder) == notes
 
 
 def test_both_windows_keep_their_names_and_events():

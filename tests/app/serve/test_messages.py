@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import time
 
+import numpy as np
 import pytest
 
 from app.serve.messages import ClockedSource, FaceMessage, MessageMaker
 from app.serve.state import ServiceState, ServiceStatus
-from engine.types import FaceQuality, QualityReason, Reason, Route
+from engine.types import BaselineState, FaceQuality, QualityReason, Reason, Route, UnitBaseline
 from tests.app.serve.conftest import ROOT, live_frame, maker
 from tests.fakes.engines import FakeSource
-from tests.fakes.faces import fake_face, fake_frame, fake_result
+from tests.fakes.faces import UNITS, fake_face, fake_frame, fake_result
 
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "mien.face-1.schema.json").read_text(encoding="utf-8"))
 RESULTS = {
@@ -49,6 +51,19 @@ def test_intensities_are_those_of_the_units_in_the_message(header, check_message
     assert set(checked["au_i"]) == set(checked["au"])
     assert checked["au_i"] == {code: pytest.approx(4 * pair[0], abs=1e-5) for code, pair in checked["au"].items()}
     assert live_frame(header, RESULTS["accept"]).messages[0].au_i == {}
+
+
+def test_a_known_baseline_is_subtracted_and_named(header, check_message) -> None:
+    shift, error = np.full(UNITS, 2.0, np.float32), np.zeros(UNITS, np.float32)
+    face = fake_face(occurrence=(0.5,) * UNITS)
+    known = dataclasses.replace(face, baseline=UnitBaseline(BaselineState.KNOWN, 90, shift, error))
+    plain, changed = (
+        check_message(live_frame(header, fake_result(fake_frame(), each)).messages[0].json()) for each in (face, known)
+    )
+    assert (plain["au_baseline"], changed["au_baseline"]) == ("none", "known")
+    assert plain["au"]["AU12"][0] == 0.5
+    assert changed["au"]["AU12"][0] == pytest.approx(1 / (1 + math.exp(2.0)), rel=1e-4)
+    assert live_frame(header, RESULTS["reject"]).messages[0].au_baseline is None
 
 
 def test_an_invalid_message_is_refused_by_the_schema(header, check_message) -> None:

@@ -147,3 +147,16 @@ def test_a_share_of_the_noise_on_a_units_own_loop_is_that_share() -> None:
         assert torch.equal(head(features, noise).logits, whole(features, noise * (1 - 0.75 * torch.eye(4))).logits)
     with pytest.raises(ValueError, match="self_noise must be between 0 and 1"):
         replace(GRADED.model, self_noise=2.0)
+
+
+def test_a_file_may_have_another_share_of_the_noise_on_own_loops(run: Path, split: UnitSplit, tmp_path: Path) -> None:
+    export_action_units(run / "run", split, tmp_path / "units.onnx", quiet, self_noise=0.5)
+    loops = noise_bank(4, len(UNITS), 0) * np.eye(len(UNITS), dtype=np.float32)
+    crops = split.validation.crops[:4]
+    spread = [
+        ExportedActionUnits(file).sampled(crops, loops)[0].std(1).max()
+        for file in (run / "units.onnx", tmp_path / "units.onnx")
+    ]
+    assert spread[0] == pytest.approx(0, abs=1e-6)  # trained without noise there
+    assert spread[1] > 1e-4
+    assert "exported with 0.5 of the noise on own loops" in read_contract(tmp_path / "units.onnx").trained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,16 +126,25 @@ def test_study_takes_parts_of_the_plan(
     assert set(faces.sources) == {"open", "faces128"}
     assert (config.views, config.model.widths) == (1, (4, 8))
     plan = StudyConfig(folds=(2, 3), shares=(0.1,), flips=(0.2,))
-    assert others == [Path("run"), plan, torch.device("cuda"), echo]
+    assert others == [Path("run"), plan, torch.device("cuda"), echo, None]
     assert (tmp_path / "report" / "report.json").is_file()
     assert threads == [3]
     assert read[0] == (Path("sets/open"), Path("run/cache"), 2)
 
 
+def test_study_on_a_frozen_trunk_computes_its_maps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = _recorded(monkeypatch, study, "study_units", gives={})
+    maps = _recorded(monkeypatch, study, "TrunkMaps", gives=SimpleNamespace(sha256="abc"))
+    _run("study", "au", *SETS, "--trunk", "dlib.npz", "--steps", "1600", "--run", "run", "--out", tmp_path)
+    assert (maps[0][0], maps[0][3]) == (Path("dlib.npz"), Path("run/cache"))
+    assert calls[0][3] == StudyConfig(steps=1600)
+    assert calls[0][6].trunk == "abc"
+
+
 def test_study_is_whole_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = _recorded(monkeypatch, study, "study_units", gives={})
     _run("study", "au", *SETS, "--run", "run", "--out", tmp_path)
-    assert calls[0][3:] == (StudyConfig(), torch.device("cpu"), echo)
+    assert calls[0][3:] == (StudyConfig(), torch.device("cpu"), echo, None)
     assert isinstance(calls[0][1], ActionUnitsConfig)
 
 

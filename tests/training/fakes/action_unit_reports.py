@@ -14,7 +14,7 @@ from training.data.action_unit_faces import UnitFaces
 from training.data.fer2013 import FerFaces
 from training.evaluation import action_units_file as units_file
 from training.evaluation.action_units_file import FerSplit, UnitFileReport, evaluate_units_file
-from training.studies.action_units import PAPER_ORDER, Cell, StudyConfig, StudyPoint, StudyReport
+from training.studies.action_units import PAPER_ORDER, Cell, Curve, StudyConfig, StudyPoint, StudyReport
 from training.studies.variant_comparison import FoldDecisions, compare_variants
 
 #: The twelve units of BP4D and two more.
@@ -57,6 +57,10 @@ def fake_study(
             people = np.repeat(np.arange(50), 4).astype(str)
             parts.append(FoldDecisions(people, np.ones_like(occurs), occurs, decided))
         compared = compare_variants((1, 12), parts, [item.value for item in PAPER_ORDER], 50)
-        cells = tuple(Cell(fold + 1, 100, 400, 600, 601, 50, 200) for fold in range(folds))
+        curves = tuple(
+            Curve(item.value, (150, 300, 450, 600), (3.0, 2.0, 1.5, 1.5), (0.2, 0.5, 0.6, 0.625))
+            for item in PAPER_ORDER
+        )
+        cells = tuple(Cell(fold + 1, 100, 400, 600, 601, 50, 200, curves) for fold in range(folds))
         found.append(StudyPoint(share, flipped, cells, compared))
     return StudyReport(("open", "faces128"), (1, 12), StudyConfig(steps=600), "abc123", tuple(found))

@@ -191,7 +191,7 @@ def test_every_row_has_a_cell_per_column(report: UnitFileReport) -> None:
     text = f"{unit_tables(as_read(report))}\n\n{study_tables(as_read(fake_study()))}"
     tables = [[line for line in part.splitlines() if line.startswith("|")] for part in text.split("\n\n")]
     found = [{line.count("|") for line in rows} for rows in tables if rows]
-    assert len(found) == 9 + 4
+    assert len(found) == 9 + 5
     assert all(len(counts) == 1 for counts in found)
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 120
 
@@ -226,6 +226,12 @@ def test_study_has_series_by_share_and_by_flips() -> None:
     for row, point in (("1 %", 0), ("10 %", 1), ("0 %", 2), ("30 %", 3)):
         scores = study.points[point].compared.variants
         assert cells(text, row)[: len(scores)] == [shown(item.f1) for item in scores]
+
+
+def test_study_shows_whether_trainings_had_ended() -> None:
+    text = study_tables(plain(fake_study()))
+    assert "| 10 %, 0 % flipped | gn-d | 0.200 | 0.500 | 0.600 | 0.625 | +0.025 |" in text
+    assert text.count("+0.025") == 4 * 5  # settings x models
 
 
 def test_study_of_one_fold_and_one_point_has_no_series_and_no_interval_over_folds() -> None:

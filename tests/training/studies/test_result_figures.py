@@ -13,7 +13,13 @@ from tests.training.fakes.action_unit_reports import UNITS, fake_file_report
 from tests.training.fakes.action_units import faulty_faces
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain
-from training.studies.result_figures import Reports, action_unit_figures, expression_figures, write_figures
+from training.studies.result_figures import (
+    Reports,
+    action_unit_figures,
+    baseline_figures,
+    expression_figures,
+    write_figures,
+)
 
 
 def figure(value: float, n: int = 100) -> dict[str, float]:
@@ -218,3 +224,26 @@ def test_action_unit_report_of_another_command_is_rejected(tmp_path: Path) -> No
     path.write_text("{}")
     with pytest.raises(ValueError, match="has no 'by_samples'"):
         action_unit_figures(path)
+
+
+def test_baseline_figures_are_those_of_stills_and_of_whole_tracks(tmp_path: Path) -> None:
+    units = [{"unit": "AU12", "auroc_change": figure(0.02)}]
+    stills = [
+        {"name": "rendered", "people": 9, "units": units, "auroc_change": figure(0.01), "f1_change": figure(0.03)},
+        {"name": "photographs", "people": 8, "units": units, "auroc_change": figure(-0.02), "f1_change": None},
+    ]
+    changes = {"auroc_change": figure(-0.1), "f1_change": figure(0.2), "rate_error_change": figure(0.3)}
+    other = {key: figure(9.0) for key in changes}
+    arms = [{"arm": "auto, live", "tracks": 1, **other}, {"arm": "auto, whole track", "tracks": 3, **changes}]
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps({"stills": stills, "clips": {"clips": 5, "tracks": 4, "arms": arms}}))
+    found = {item["name"]: item for item in baseline_figures(path)}
+    assert {name: item["value"] for name, item in found.items()} == {
+        "au_baseline_auroc_change_rendered": 0.01,
+        "au_baseline_f1_change_rendered": 0.03,
+        "au_baseline_auroc_change_photographs": -0.02,
+        "au_baseline_auroc_change_clips": -0.1,
+        "au_baseline_f1_change_clips": 0.2,
+        "au_baseline_rate_error_change_clips": 0.3,
+    }
+    assert "3 of 4 tracks" in found["au_baseline_f1_change_clips"]["note"]

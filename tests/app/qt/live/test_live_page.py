@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -19,13 +20,16 @@ from app.qt.live.live_page import LivePage
 from app.qt.preference_store import PreferenceStore
 from app.session.folder import is_session
 from app.settings.limits import Limits
+from engine.baseline import BaselineBook
 from engine.capture.camera_list import Camera
 from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig
 from engine.errors import SourceError
+from engine.types import Frame, FrameResult
 from tests.app.qt.window_fixture import FakeCamera
 from tests.fakes.engines import FakePipeline, FakeSource
+from tests.fakes.faces import UNITS, fake_face, fake_result
 from tests.fakes.sessions import FakeEngines
 
 
@@ -445,22 +449,24 @@ def test_the_layout_is_kept(running):
 
 
 @pytest.fixture
-def paused_on_two(running, until):
-    """Paused on a frame with two faces, which the fake pipeline gives in every fifth."""
+def paused_on_two(rig, until):
+    """Paused on a frame with two faces, after which no other comes."""
+    held: list[int] = []
+    free = threading.Event()
 
-    def settled() -> bool:
-        """Whether the frame shown is the last that was analysed."""
-        newest = running.bridge._run.renderer.newest
-        QTest.qWait(50)
-        return newest is running.bridge.shown is running.bridge._run.renderer.newest
+    def wait(index: int) -> None:
+        if index >= 3 and not held:
+            held.append(index)
+            assert free.wait(10)
 
-    running.press(running.page.pause_action)
-    until(settled)
-    while len(running.bridge.shown.rows) < 2:
-        before = running.bridge.shown
-        running.press(running.page.step_action)
-        until(lambda before=before: running.bridge.shown is not before and settled())
-    return running
+    rig.pipeline.turns = (1,)  # two faces
+    rig.pipeline.on_frame = wait
+    rig.press(rig.page.start_action)
+    until(lambda: bool(held))
+    rig.press(rig.page.pause_action)
+    free.set()
+    until(lambda: rig.bridge.shown is not None and rig.bridge.shown.result.frame.index == held[0])
+    return rig
 
 
 def test_a_face_is_chosen_by_key_while_paused(paused_on_two):
@@ -491,3 +497,48 @@ def test_a_recording_is_remembered_from_its_start(running, until):
     running.page.bridge.shutdown()
     assert is_session(folder)
     assert running.store.now.sessions == (folder,)
+
+
+class Calibrated(FakePipeline):
+    """One happy face in every frame, with the baseline that the book of the engine has for it."""
+
+    book: BaselineBook | None = None
+
+    def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
+        super().process(frame)
+        face = fake_face(occurrence=(0.4,) * UNITS)
+        if self.book is not None:
+            found = self.book.observe(1, face.action_units, face.decision, frame.timestamp_s)
+            face = dataclasses.replace(face, baseline=found)
+        return fake_result(frame, face)
+
+
+def test_calibrating_clearing_and_undoing_show_what_holds(rig, until) -> None:
+    page = rig.page
+    page.bridge._engines.pipeline = rig.pipeline = Calibrated()
+    assert not page.calibrate_action.isEnabled()  # there is no face
+    rig.press(page.start_action)
+    until(lambda: page.view.image is not None and page.faces.followed == 1)
+    rig.pipeline.book = rig.bridge.baselines
+    text = page.units_page.baseline.text
+    assert text.text() == "No baseline"
+    rig.press(page.calibrate_action)
+    until(lambda: text.text().startswith("Collecting neutral frames: "))
+    assert text.accessibleDescription() == text.text()
+    until(lambda: text.text().startswith("Baseline: "))
+    shown = rig.bridge.shown
+    assert shown.rows[0].occurrence[0] < 0.4
+    assert shown.result.faces[0].action_units.occurrence[0] == pytest.approx(0.4)  # of the model
+    rig.press(page.clear_baseline_action)
+    until(lambda: text.text() == "No baseline" and rig.bridge.shown.rows[0].occurrence[0] == 0.4)
+    rig.press(page.undo_baseline_action)
+    until(lambda: text.text().startswith("Baseline: "))
+    assert page.units_page.baseline.button.accessibleName() == "Calibrate on neutral face"
+
+
+def test_a_model_that_has_no_usual_face_cannot_be_calibrated(rig, until, monkeypatch) -> None:
+    monkeypatch.setattr("app.live.live_run.LiveRun.baselines", None)
+    rig.press(rig.page.start_action)
+    until(lambda: rig.page.view.image is not None)
+    assert not rig.page.calibrate_action.isEnabled()
+    rig.page.calibrate()  # does nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -26,10 +27,12 @@ from app.review.notes import Exclusion, HumanLabel, Marker, Notes, read_notes, w
 from app.review.session import Session, SessionVideo, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from app.session.metadata import read_metadata, write_metadata
 from app.settings.codes import EventCode
 from engine.errors import OutputError, ThreadStuckError
 from engine.facs import EXPRESSIONS
 from engine.types import UInt8
+from tests.app.qt.layout_checks import lay_out
 from tests.fakes.sessions import labelled_face, write_session
 
 Until = Callable[[Callable[[], bool]], None]
@@ -393,6 +396,59 @@ def test_excluding_can_be_undone_and_redone(opened: ReviewPage) -> None:
     assert opened.desk.notes.exclusions == excluded
 
 
+@pytest.fixture
+def calibrated(folder: Path) -> Path:
+    """The session, of a model whose usual neutral face is known."""
+    session = SessionFolder(folder)
+    metadata = read_metadata(session.metadata)
+    units = {"neutral": [-3.0] * len(metadata.au_codes)}
+    write_metadata(session.metadata, dataclasses.replace(metadata, calibration={"action_units": units}))
+    return folder
+
+
+def test_a_neutral_range_corrects_what_is_shown_and_can_be_undone(
+    calibrated: Path, page: ReviewPage, until: Until
+) -> None:
+    page.open_path(calibrated)
+    until(lambda: page.desk.shown is not None)
+    desk, text = page.desk, page.desk.units_page.baseline.text
+    face = next(face for face in desk.session.faces if face.face_id == desk.timeline.selected)
+    rows = np.flatnonzero(np.isfinite(face.measured_units).all(axis=1))[:40]
+    times_s = desk.session.times_s[face.positions[rows]]
+    desk.go_to(times_s[0])
+    desk.mark_range(times_s[0], times_s[-1])
+
+    def shown() -> float:
+        (row,) = (row for row in desk.shown.rows if row.face_id == face.face_id)
+        return row.occurrence[0]
+
+    until(lambda: desk.shown.position == face.positions[rows[0]])
+    before = shown()
+    assert text.text() == "No baseline"
+    press(page, "Shift+N")
+    until(lambda: text.text().startswith("Baseline: ") and shown() != before)
+    assert desk.notes.neutral[0].face_id == face.face_id
+    assert desk.notes_panel.notes.topLevelItem(3).text(0) == "Neutral ranges: 1"
+    press(page, "Ctrl+Z")
+    until(lambda: text.text() == "No baseline" and shown() == before)
+    press(page, "Ctrl+Shift+Z")
+    until(lambda: shown() != before)
+    desk.notes_panel.notes.choose(desk.notes.neutral[0])
+    press(page, "Del")
+    until(lambda: text.text() == "No baseline" and shown() == before)
+
+
+def test_a_neutral_range_needs_a_range_and_a_model_that_says_what_is_usual(
+    opened: ReviewPage, notices: list[Notice]
+) -> None:
+    press(opened, "Shift+N")
+    assert "Mark a range first" in notices[-1].text
+    opened.desk.mark_range(1.0, 4.0)
+    press(opened, "Shift+N")
+    assert "does not say what the model's usual neutral face is" in notices[-1].text
+    assert opened.desk.notes.neutral == ()
+
+
 def test_notes_can_be_deleted_and_markers_renamed(opened: ReviewPage) -> None:
     desk = opened.desk
     press(opened, "M")
@@ -700,12 +756,12 @@ def test_the_time_series_take_most_of_the_page_and_give_it_back(opened: ReviewPa
     desk = opened.desk
     before = desk.workspace.chosen
     press(opened, "T")
-    QTest.qWait(1)
+    lay_out()
     assert desk.series_box.isVisible()
     assert desk.series_box.height() > 0.55 * desk.height()
     assert desk.video.height() > 50
     press(opened, "T")
-    QTest.qWait(1)
+    lay_out()
     assert desk.workspace.chosen is before
     assert not desk.series_box.isVisible()
     assert desk.video.height() > 0.5 * desk.height()
@@ -832,6 +888,8 @@ def test_codes_have_keys_that_mark_moments_and_stretches(opened: ReviewPage, sto
     desk.event_keys.action_of(blink).trigger()
     assert desk.event_keys.action_of(stimulus).isChecked()
     assert desk.notes.markers == (Marker(1.0, "blink"),)
+    opened._use_codes((*store.now.codes, EventCode("V", "voice")))  # which the list of codes does
+    assert desk.event_keys.action_of(stimulus).isChecked()  # still running
     desk.event_keys.action_of(stimulus).trigger()  # ended before its start: the order does not matter
     assert not desk.event_keys.action_of(stimulus).isChecked()
     event = desk.notes.events[0]
@@ -882,13 +940,14 @@ def test_the_labels_of_another_person_are_compared_with_mine(
         assert not notices
         press(page, "Ctrl+M")
         assert "does not exist" in notices[-1].text
+        press(page, "Ctrl+M")
+        box = page.desk.notes_panel.agreement
+        assert box.text.endswith("Agreement with Bo\nLabel some ranges to compare.")  # no counts of nothing
         page.desk.timeline.face_chosen.emit(face.face_id)
         page.desk.mark_range(first_s, first_s + 0.9)
         press(page, "5")
-        press(page, "Ctrl+M")
-        box = page.desk.notes_panel.agreement
-        until(lambda: "Agreement with Bo" in box.text)
-        assert "10 frames labelled by both, identical in 10" in box.text
+        until(lambda: "10 frames labelled by both, identical in 10" in box.text)
+        assert "Label some ranges" not in box.text
         page.desk.mark_range(first_s + 1.0, first_s + 1.9)
         press(page, "5")  # updated with every change
         until(lambda: "20 frames labelled by both, identical in 10" in box.text)
@@ -960,3 +1019,46 @@ def test_the_second_session_is_blurred_with_the_first_and_closed_with_it(
     page.companion.close_requested.emit()
     assert page.companion.session is None
     assert not page.companion.isVisible()
+
+
+def test_a_second_session_that_comes_late_is_not_shown_beside_another(
+    pair: tuple[ReviewPage, list[Notice]], until: Until, folder: Path, tmp_path: Path
+) -> None:
+    page, _ = pair
+    page.companion.close_session()
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    read = page._second_reader.read(tmp_path / "second")  # as for a press of the key just before another is opened
+    page.open_path(other)
+    until(lambda: page.desk.session is not None and page.desk.session.folder.path == other)
+    page._take_second(read)
+    assert page.companion.session is None
+    assert page._second_reader._unclaimed == []
+
+
+def test_unreadable_notes_of_the_second_session_are_reported(
+    pair: tuple[ReviewPage, list[Notice]], until: Until, tmp_path: Path
+) -> None:
+    page, notices = pair
+    page.companion.close_session()
+    (tmp_path / "second" / "review.json").write_text("{")
+    page._ask = lambda parent, title: (str(tmp_path / "second"),)
+    press(page, "Ctrl+Shift+S")
+    until(lambda: page.companion.session is not None)
+    assert notices[-1].severity is Severity.WARNING
+    assert notices[-1].text.endswith("The second session is shown without its notes.")
+
+
+def test_the_second_session_leaves_who_looks_elsewhere_alone_while_it_plays(
+    pair: tuple[ReviewPage, list[Notice]],
+) -> None:
+    page, _ = pair
+    series = page.companion.series
+    series.zoom(8.0, 0.0)
+    series.horizontalScrollBar().setValue(series.horizontalScrollBar().maximum())
+    there = series.scale.start_s
+    assert there > page.companion.time_s
+    page.companion.follow(4.5, True)
+    assert page.companion.time_s == pytest.approx(0.5)
+    assert series.scale.start_s == there
+    page.companion.follow(4.6)
+    assert series.scale.start_s < there  # paused: it shows the moment

@@ -39,9 +39,9 @@ def panel(qtbot, triggered: list[str]) -> Iterator[NotesPanel]:
         return action
 
     labels = {label: make(label) for label in HUMAN_LABELS}
-    exclude, remove, codes, compare = (make(text) for text in ("exclude", "remove", "codes", "compare"))
-    actions = (*labels.values(), exclude, remove, codes, compare)
-    notes_panel = NotesPanel(NoteActions(actions, labels, exclude, remove, codes, compare), QWidget())
+    exclude, remove, codes, compare, neutral = map(make, ("exclude", "remove", "codes", "compare", "neutral"))
+    actions = (*labels.values(), exclude, remove, codes, compare, neutral)
+    notes_panel = NotesPanel(NoteActions(actions, labels, exclude, remove, codes, compare, neutral), QWidget())
     qtbot.addWidget(notes_panel)
     yield notes_panel
     owner.close()

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from app.qt.start import recent_list
 from app.qt.start.recent_list import RecentList, SessionRow
 from app.review.recent import matching
 from tests.fakes.sessions import labelled_face, write_session
@@ -71,6 +72,15 @@ def test_rows_of_sessions_that_did_not_change_stay(
     os.utime(sessions[0] / "journal.jsonl", (99, 99))  # written to since
     recent.look(sessions[:3], ())
     until(lambda: names(recent)[0] == "interview-ann")
+
+
+def test_what_was_read_is_kept_up_to_a_limit(sessions: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_list, "_KEPT", 3)
+    reader = recent_list._Reader()
+    for chosen in (sessions[:2], sessions[2:4], sessions[3:5]):
+        found = reader.read(recent_list._Request(chosen, ()))
+        assert {session.folder for session in found.sessions} == set(chosen)
+    assert set(reader._known) == set(sessions[2:5])
 
 
 def test_all_words_are_searched_in_the_name_and_in_that_of_the_folder_around() -> None:

@@ -6,8 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt.widgets import face_cards
@@ -65,6 +67,30 @@ def test_the_place_of_a_face_that_is_gone_says_nothing_while_another_is_in_view(
     cards.show_faces((ONE, TWO), None, {})
     assert not cards.cards[1].head.isHidden()
     assert cards.cards[1].chip.text.headline == "happy 80 %"
+
+
+def test_the_place_of_a_face_that_is_gone_is_drawn_without_the_bar_of_the_followed_face(cards: FaceCards) -> None:
+    cards.show_faces((ONE, TWO), 3, {})
+    card = cards.cards[1]
+    QApplication.processEvents()
+    painted = Painted(card)
+    cards.show_faces((TWO,), None, {})
+    QApplication.processEvents()
+    assert any(region.contains(QPoint(1, card.height() // 2)) for region in painted.regions)
+
+
+class Painted(QObject):
+    """The regions of a widget that were painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.regions: list[QRegion] = []
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.regions.append(event.region())
+        return False
 
 
 def test_the_place_of_a_face_that_is_gone_closes_after_a_while(cards: FaceCards, monkeypatch) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt.widgets.flow_row import FlowRow
+from tests.app.qt.layout_checks import lay_out
 
 
 class Rig:
@@ -35,7 +36,7 @@ def rig(qtbot: QtBot) -> Rig:
 @pytest.mark.parametrize("width", [180, 300, 450, 900])
 def test_no_part_is_cut_or_covered_at_any_width(rig: Rig, qtbot: QtBot, width: int) -> None:
     rig.resize(width)
-    qtbot.wait(1)
+    lay_out()
     places = [part.geometry() for part in rig.parts]
     assert all(rig.row.rect().contains(place) for place in places)
     assert all(place.width() >= part.sizeHint().width() for part, place in zip(rig.parts, places, strict=True))
@@ -45,7 +46,7 @@ def test_no_part_is_cut_or_covered_at_any_width(rig: Rig, qtbot: QtBot, width: i
 
 def test_a_wide_row_is_one_line_that_ends_at_its_right_edge(rig: Rig, qtbot: QtBot) -> None:
     rig.resize(900)
-    qtbot.wait(1)
+    lay_out()
     assert len({part.geometry().center().y() for part in rig.parts}) == 1
     assert rig.parts[-1].geometry().right() >= rig.row.width() - 3
     assert rig.parts[0].geometry().left() == 0
@@ -53,7 +54,7 @@ def test_a_wide_row_is_one_line_that_ends_at_its_right_edge(rig: Rig, qtbot: QtB
 
 def test_a_hidden_part_leaves_its_place(rig: Rig, qtbot: QtBot) -> None:
     rig.resize(900)
-    qtbot.wait(1)
+    lay_out()
     before = rig.parts[1].geometry().left()
     rig.parts[0].hide()
     qtbot.waitUntil(lambda: rig.parts[1].geometry().left() < before)

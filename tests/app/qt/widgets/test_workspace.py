@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt.widgets.flow_row import FlowRow
 from app.qt.widgets.page import Page
 from app.qt.widgets.workspace import Panel, Workspace, WorkspaceLayout
+from tests.app.qt.layout_checks import lay_out
 
 
 class Rig(Page):
@@ -28,10 +28,10 @@ class Rig(Page):
 
     def resize(self, width: int, height: int) -> None:  # type: ignore[override]  # one of its forms
         super().resize(width, height)
-        QTest.qWait(1)
+        lay_out()
 
     def shown(self) -> set[str]:
-        QTest.qWait(1)
+        lay_out()
         parts = (self.picture, self.faces, self.units, self.chart, self.limits)
         return {part.text() for part in parts if part.isVisible()}
 
@@ -47,7 +47,7 @@ def rig(qtbot: QtBot) -> Rig:
     qtbot.addWidget(rig)
     rig.resize(1240, 740)
     rig.show()
-    QTest.qWait(1)
+    lay_out()
     return rig
 
 
@@ -88,13 +88,32 @@ def test_the_panels_can_be_hidden_and_shown(rig: Rig) -> None:
 def test_a_narrow_window_has_the_side_as_tabs_below_and_a_wide_one_beside(rig: Rig) -> None:
     rig.resize(960, 600)
     assert rig.workspace.narrow
+    assert [switch.isVisible() for switch in rig.workspace.switches] == [False, True]
     assert rig.titles() == ([], ["Faces", "Chart"])
     rig.workspace.choose(WorkspaceLayout.RESEARCH)
-    QTest.qWait(1)
+    lay_out()
     assert rig.titles() == ([], ["Faces", "Units", "Chart", "Limits"])
     assert rig.picture.height() > 0.4 * 600
     rig.resize(1240, 740)
+    assert all(switch.isVisible() for switch in rig.workspace.switches)
     assert rig.titles() == (["Faces", "Units"], ["Chart", "Limits"])
+
+
+def test_a_workspace_that_shares_a_wide_window_has_the_side_below(rig: Rig) -> None:
+    window = QSplitter()
+    window.addWidget(rig)
+    window.addWidget(QLabel("beside"))
+    window.resize(1280, 740)
+    window.show()
+    window.setSizes([620, 660])
+    lay_out()
+    assert rig.workspace.narrow
+    assert rig.titles() == ([], ["Faces", "Chart"])
+    window.setSizes([1200, 80])
+    lay_out()
+    assert not rig.workspace.narrow
+    rig.setParent(None)
+    window.close()
 
 
 def test_a_panel_that_the_layout_lacks_is_revealed_in_research(rig: Rig) -> None:
@@ -118,7 +137,7 @@ def test_the_current_tab_stays_in_front_when_the_window_becomes_narrow(rig: Rig)
 
 def test_sizes_of_the_user_stay_when_the_window_grows(rig: Rig) -> None:
     rig.workspace._columns.setSizes([800, 436])
-    QTest.qWait(1)
+    lay_out()
     before = rig.workspace._columns.sizes()[1]
     rig.resize(1500, 900)
     assert rig.workspace._columns.sizes()[1] == pytest.approx(before, abs=2)
@@ -137,3 +156,19 @@ def test_a_press_on_a_panels_key_arranges_once(rig: Rig, monkeypatch: pytest.Mon
     monkeypatch.setattr(rig.workspace.side, "setVisible", calls.append)
     rig.workspace.side_action.trigger()
     assert calls == [False]
+
+
+def test_the_enlarged_dock_gets_its_usual_height_back_and_the_side_keeps_its_width(rig: Rig) -> None:
+    rig.workspace.choose(WorkspaceLayout.RESEARCH)
+    lay_out()
+    usual = rig.workspace.dock.height()
+    rig.workspace._columns.setSizes([800, 436])
+    lay_out()
+    side = rig.workspace.side.width()
+    rig.workspace.enlarge_dock(0.6)
+    lay_out()
+    assert rig.workspace.dock.height() > 1.2 * usual
+    rig.workspace.enlarge_dock(0.0)
+    lay_out()
+    assert rig.workspace.dock.height() == pytest.approx(usual, abs=2)
+    assert rig.workspace.side.width() == side
