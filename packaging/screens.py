@@ -103,18 +103,18 @@ class Screens:
         recorded: list[Path] = []
         live.bridge.recording.recorded.connect(recorded.append)
         self.until(lambda: live.bridge.recording.duration_s > 8.5)
-        self.until(lambda: self.decision() == "accept" and live.bridge.recording.duration_s > 9)
-        self.wait(0.4)
-        self.take("live")
+        self.until_steady(lambda: self.follows("accept") and live.bridge.recording.duration_s > 9)
+        self.take("live", wait_s=0.0)
         live.workspace.choose(WorkspaceLayout.RESEARCH)
-        self.take("live_research")
+        self.until_steady(lambda: self.follows("accept"))
+        self.take("live_research", wait_s=0.0)
         live.toggle_recording()
         self.until(lambda: bool(recorded))
         live.workspace.reveal(live.limits)
         live.limits.accept.setValue(2)
         self.clear_notice()
         self.wait(1.0)  # the shares of the new limit are shown
-        self.until_steady(lambda: self.decision() == "ambiguous" and live.bridge.shown.result.frame.image.mean() > 100)
+        self.until_steady(lambda: self.follows("ambiguous") and live.bridge.shown.result.frame.image.mean() > 100)
         self.take("live_ambiguous", wait_s=0.0)
         live.limits.reset.click()
         live.workspace.reveal(live.graph)
@@ -149,9 +149,10 @@ class Screens:
         self.until(lambda: self.finished_jobs() >= 2)
 
     def make_review(self, session: Path) -> None:
-        """The empty page, and the recording with some notes."""
+        """The empty page, the recording with some notes, its export, own events, time series and a second session."""
         review = self.review
         self.window.show_page("review")
+        self.wait(1.0)  # recent sessions are read in the background
         self.take("review_empty")
         review.open_path(session)
         self.until(lambda: review.desk.session is not None)
@@ -171,13 +172,45 @@ class Screens:
         desk.go_to(1.6)
         self.wait(1.5)
         self.take("review")
-        from app.qt.review.export_dialog import ExportDialog
+        self.make_dialogs()
+        longest = max(desk.session.faces, key=lambda face: len(face.positions))
+        desk.timeline.face_chosen.emit(longest.face_id)
+        desk.go_to(float(desk.session.times_s[longest.positions[len(longest.positions) // 2]]))
+        desk.show_series(True)
+        self.wait(1.0)
+        self.take("review_series")
+        desk.show_series(False)
+        results = (job.folder for job in self.annotate.runner.jobs if job.spec == "demo")
+        desk.go_to(0.0)
+        review.show_beside(next(results))
+        self.until(lambda: review.companion.session is not None)
+        desk.go_to(1.6)
+        self.wait(1.5)
+        self.take("review_second")
+        review.companion.close_session()
 
+    def make_dialogs(self) -> None:
+        """The export, and the codes of own events, two of which are marked."""
+        from app.qt.review.codes_dialog import CodesDialog
+        from app.qt.review.export_dialog import ExportDialog
+        from app.settings.codes import EventCode
+
+        review, desk = self.review, self.review.desk
         review.export()
         self.wait(0.5)
-        dialog = self.window.findChild(ExportDialog)
-        self.take_widget(dialog, "review_export")
-        dialog.reject()
+        export = self.window.findChild(ExportDialog)
+        self.take_widget(export, "review_export")
+        export.reject()
+        stimulus, nod = EventCode("S", "stimulus", True), EventCode("D", "nod")
+        self.store.change(codes=(stimulus, nod))
+        review.edit_codes()
+        self.wait(0.5)
+        codes = self.window.findChild(CodesDialog)
+        self.take_widget(codes, "review_codes")
+        codes.accept()
+        for time_s, code in ((4.8, stimulus), (6.3, stimulus), (6.9, nod)):
+            desk.go_to(time_s)
+            desk.mark_event(code)
 
     def make_kiosk(self) -> None:
         """The kiosk, and its page without a camera."""
@@ -207,6 +240,11 @@ class Screens:
         """Decision on the first face of the frame shown."""
         shown = self.live.bridge.shown
         return shown.rows[0].decision if shown is not None else ""
+
+    def follows(self, decision: str) -> bool:
+        """Whether the only face shown has its details beside the picture, and this decision."""
+        shown, followed = self.live.bridge.shown, self.live.faces.followed
+        return self.decision() == decision and [row.face_id for row in shown.rows] == [followed]
 
     def paused_with(self, decision: str) -> bool:
         """Wait for a decision and pause; False, and running again, if the pause came too late."""

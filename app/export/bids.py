@@ -90,9 +90,10 @@ def _write_events(job: ExportJob, stem: Path, report: Progress) -> None:
     ]
     rows += [(marker.time_s, 0.0, "marker", " ".join(marker.text.split()), None, None) for marker in notes.markers]
     with text_table(stem.with_name(f"{stem.name}_events.tsv"), delimiter="\t") as writer:
-        writer.writerow(("onset", "duration", "trial_type", "value", "face_id", "mean"))
+        writer.writerow(("onset", "duration", "trial_type", "value", "face_id", "mean", "person"))
         for onset_s, duration_s, *cells in sorted(rows, key=lambda row: row[:2]):
-            texts = (_MISSING if cell is None or cell == "" else cell for cell in cells)
+            person = " ".join(notes.name_of(cells[2]).split())
+            texts = (_MISSING if cell is None or cell == "" else cell for cell in (*cells, person))
             writer.writerow((f"{onset_s:.6f}", f"{duration_s:.6f}", *texts))
     stem.with_name(f"{stem.name}_events.json").write_text(json_text(_EVENT_COLUMNS), encoding="utf-8")
 
@@ -135,12 +136,14 @@ def _write_recordings(job: ExportJob, stem: Path, report: Progress) -> None:
             recordings[row.face_id].add(sample, _values(job, row))
     for face_id, recording in recordings.items():
         recording.close()
+        person = " ".join(job.notes.name_of(face_id).split())
+        face = f"face {face_id} ({person})" if person else f"face {face_id}"
         sidecar: dict[str, Any] = {
             "SamplingFrequency": rate,
             "StartTime": round(recording.start / rate, 6),
             "Columns": list(columns),
             "PhysioType": "generic",
-            "Description": f"Estimates for face {face_id}, resampled to a fixed rate: the frame nearest to each sample",
+            "Description": f"Estimates for {face}, resampled to a fixed rate: the frame nearest to each sample",
             **columns,
         }
         path = recording.path
@@ -231,6 +234,7 @@ _EVENT_COLUMNS: Final[dict[str, Any]] = {
     "value": {"Description": "see trial_type"},
     "face_id": {"Description": "track number of the face, not an identity"},
     "mean": {"Description": "mean confidence of an expression, or mean occurrence of a unit, 0-1"},
+    "person": {"Description": "name that a coder gave the face; faces of one name are one person"},
 }
 _README: Final = """# Facial expression, estimated by Mien
 

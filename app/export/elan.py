@@ -24,7 +24,10 @@ _DECISIONS: Final = {
 
 
 def write_elan(job: ExportJob, path: Path, report: Progress) -> None:
-    """Write tiers per face: expression, decision, one per action unit that occurs, human labels; and one of events."""
+    """Write tiers per face: expression, decision, one per action unit that occurs, human labels; and one of events.
+
+    Where the coder gave a face a name, it is the participant of its tiers, and begins their names.
+    """
     from pympi import Eaf
     from pympi.Elan import to_string
 
@@ -34,10 +37,13 @@ def write_elan(job: ExportJob, path: Path, report: Progress) -> None:
     _add_types(eaf, job, episodes)
     _add_media(eaf, job)
     for episode in episodes:
-        tier, kind, value = _place_of(episode)
-        _annotate(eaf, tier, kind, (episode.start_s, episode.end_s), value)
+        kind, end, value = _place_of(episode)
+        person = job.notes.name_of(episode.face_id)
+        _annotate(eaf, _tier(episode.face_id, person, end), kind, (episode.start_s, episode.end_s), value, person)
     for label in job.notes.labels:
-        _annotate(eaf, f"face{label.face_id}_human", _HUMAN_TYPE, (label.start_s, label.end_s), label.label)
+        person = job.notes.name_of(label.face_id)
+        tier = _tier(label.face_id, person, "human")
+        _annotate(eaf, tier, _HUMAN_TYPE, (label.start_s, label.end_s), label.label, person)
     for start_s, end_s, text in _events(job):
         _annotate(eaf, "events", _EVENT_TYPE, (start_s, end_s), text)
     for event in job.notes.events:  # a tier per code, since events of different codes may overlap
@@ -80,12 +86,20 @@ def _add_media(eaf: Any, job: ExportJob) -> None:
 
 
 def _place_of(episode: Episode) -> tuple[str, str, str]:
-    """Tier, type of the tier, and value of an episode."""
-    tier = f"face{episode.face_id}_{episode.kind.value}"
+    """Type and end of the name of its tier, and value of an episode."""
     if episode.kind is Kind.UNIT:
-        tier = f"face{episode.face_id}_{episode.value}"
-        return tier, _UNIT_TYPE, "" if episode.mean is None else f"{episode.mean:.2f}"
-    return tier, _EXPRESSION_TYPE if episode.kind is Kind.EXPRESSION else _DECISION_TYPE, episode.value
+        return _UNIT_TYPE, episode.value, "" if episode.mean is None else f"{episode.mean:.2f}"
+    kind = _EXPRESSION_TYPE if episode.kind is Kind.EXPRESSION else _DECISION_TYPE
+    return kind, episode.kind.value, episode.value
+
+
+def _tier(face_id: int, person: str, end: str) -> str:
+    """Name of a tier: several faces may belong to one person, so it always has the number.
+
+    >>> _tier(3, "", "AU12"), _tier(3, "Ada", "human")
+    ('face3_AU12', 'Ada_face3_human')
+    """
+    return "_".join(filter(None, (person, f"face{face_id}", end)))
 
 
 def _events(job: ExportJob) -> list[tuple[float, float, str]]:
@@ -99,11 +113,15 @@ def _events(job: ExportJob) -> list[tuple[float, float, str]]:
     return sorted(events)
 
 
-def _annotate(eaf: Any, tier: str, kind: str, span_s: tuple[float, float], value: str) -> None:
+def _annotate(eaf: Any, tier: str, kind: str, span_s: tuple[float, float], value: str, person: str = "") -> None:
     """Add an annotation in whole milliseconds, at least one long, and its tier if it is the first."""
+    tier = _printable(tier)
     if tier not in eaf.tiers:
-        eaf.add_tier(tier, kind)
+        eaf.add_tier(tier, kind, part=_printable(person) or None)
     start, end = (round(1000 * seconds) for seconds in span_s)
-    # XML has no control characters, not even escaped
-    text = "".join(character for character in value if character.isprintable())
-    eaf.add_annotation(tier, start, max(end, start + 1), text)
+    eaf.add_annotation(tier, start, max(end, start + 1), _printable(value))
+
+
+def _printable(text: str) -> str:
+    """XML has no control characters, not even escaped."""
+    return "".join(character for character in text if character.isprintable())

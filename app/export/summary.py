@@ -17,7 +17,7 @@ import numpy as np
 
 from app.export.episodes import Episode, Kind, adjectives, episodes_of, unit_value
 from app.export.job import ExportJob, Progress
-from app.export.plots import Bar, Span, bars, clock, expression_colour, timeline
+from app.export.plots import Bar, Span, bars, clock, timeline
 from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import BAR_BELOW, BAR_PRESENT, GREY
 from app.session.rows import NO_FACE, FaceRow
@@ -149,7 +149,7 @@ def _expression_bars(job: ExportJob, counts: _Counts) -> str:
                 adjectives((name,)),
                 _share(counts.labels[name], total),
                 _counted(counts.labels[name], total),
-                expression_colour(name),
+                expression=name,
             )
             for name in job.header.expressions
         ],
@@ -196,11 +196,10 @@ def _timeline(job: ExportJob, counts: _Counts, episodes: Sequence[Episode]) -> s
 def _spans(episode: Episode) -> Iterator[Span]:
     title = f"{clock(episode.start_s)} to {clock(episode.end_s)}: "
     if episode.kind is Kind.EXPRESSION:
-        colour = expression_colour(episode.labels[0])
-        several = len(episode.labels) > 1
-        yield Span(episode.start_s, episode.end_s, title + adjectives(episode.labels), colour, hatched=several)
+        several, words = len(episode.labels) > 1, title + adjectives(episode.labels)
+        yield Span(episode.start_s, episode.end_s, words, episode.labels[0], hatched=several)
     elif episode.kind is Kind.DECISION and episode.value in ("reject", "low_quality"):
-        yield Span(episode.start_s, episode.end_s, title + _DECISIONS[episode.value], GREY, empty=True)
+        yield Span(episode.start_s, episode.end_s, title + _DECISIONS[episode.value], empty=True)
 
 
 def _episode_table(job: ExportJob, episodes: Sequence[Episode]) -> str:

@@ -24,6 +24,7 @@ from app.overlay.blur import LiveCover, blur_faces
 from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.palette import EXPRESSION_COLOURS, GREY, PLATE, TRACK, WHITE, Colour
 from app.overlay.patches import Patch, Sheet, icon_mask, lay, plate, text_mask, text_width
+from app.overlay.patterns import MIN_PITCH, expression_marks, shade
 from app.overlay.region import WHOLE, Region
 from app.overlay.unit_panel import PanelLayout, draw_panel, layouts
 from app.overlay.words import CAPTION, ENGLISH, NO_FACE_TEXT, Words
@@ -47,7 +48,7 @@ class _Chip:
 
     icon: str
     text: str
-    bar: tuple[tuple[Colour, int], ...] = ()  # colours and percent, from the left
+    bar: tuple[tuple[str, int], ...] = ()  # expressions and percent, from the left
     tag: str = ""  # id of the face, if there are several
 
 
@@ -292,10 +293,9 @@ def _chip_of(row: FaceRow, tag: str, words: Words) -> _Chip:
         percent = round(100 * row.shares[0])
         label = row.labels[0]
         text = f"{words.expression(label)} {percent} %"
-        return _Chip("check", text, ((EXPRESSION_COLOURS[label], percent),), tag)
+        return _Chip("check", text, ((label, percent),), tag)
     if row.decision == Route.AMBIGUOUS.value:
-        shares = zip(row.labels, row.shares, strict=True)
-        bar = tuple((EXPRESSION_COLOURS[label], round(100 * share)) for label, share in shares)
+        bar = tuple((label, round(100 * share)) for label, share in zip(row.labels, row.shares, strict=True))
         return _Chip("or", words.either(row.labels), bar, tag)
     if row.decision == LOW_QUALITY:
         return _Chip("camera", words.poor_image(row.quality_reasons), (), tag)
@@ -310,7 +310,8 @@ def _chip_patch(chip: _Chip, unit: float) -> Patch:
     if chip.tag:
         masks.append((text_mask(chip.tag, size), _TAG))
     if chip.icon:
-        masks.append((icon_mask(chip.icon, round(size * 0.95)), chip.bar[0][0] if len(chip.bar) == 1 else WHITE))
+        colour = EXPRESSION_COLOURS[chip.bar[0][0]] if len(chip.bar) == 1 else WHITE
+        masks.append((icon_mask(chip.icon, round(size * 0.95)), colour))
     masks.append((text_mask(chip.text, size, bold=True), WHITE))
     line = masks[-1][0].shape[0]
     bar = max(round(3.5 * unit), 2) if chip.bar else 0
@@ -326,15 +327,19 @@ def _chip_patch(chip: _Chip, unit: float) -> Patch:
     return sheet.patch()
 
 
-def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[Colour, int], ...]) -> None:
-    """Fill a bar at x, y, width, height from the left with the percentage of each part, dark gaps between them."""
+def _share_bar(sheet: Sheet, place: Box, parts: tuple[tuple[str, int], ...]) -> None:
+    """Fill a bar at x, y, width, height from the left with the percent of each expression, dark gaps between them."""
     x, y, width, height = place
     sheet.fill(x, y, width, height, TRACK)
     left, total = 0, 0
-    for colour, percent in parts:
+    for label, percent in parts:
         total += percent
         right = round(width * min(total, 100) / 100)
+        colour = EXPRESSION_COLOURS[label]
         sheet.fill(x + left, y, right - left, height, colour)
+        lines, columns = np.indices((height, right - left))
+        marks = expression_marks(label, columns, lines, max(height, MIN_PITCH))
+        sheet.image[y : y + height, x + left : x + right][marks] = shade(*colour)
         if left:
             sheet.fill(x + left, y, min(2, right - left), height, PLATE)
         left = right

@@ -290,12 +290,13 @@ def _outlines(theme: Theme, em_px: float) -> str:
     QPushButton:disabled, QToolButton:disabled {{ border-color: {theme.line}; }}
     QProgressBar {{ text-align: center; }}
     QProgressBar::chunk {{ background: {theme.accent}; width: 1px; }}
-    QCheckBox::indicator, QRadioButton::indicator, QGroupBox::indicator {{ border: {edge}; width: {box}px;
-        height: {box}px; background: {theme.panel}; }}
+    QCheckBox::indicator, QRadioButton::indicator, QGroupBox::indicator, QTableView::indicator {{ border: {edge};
+        width: {box}px; height: {box}px; background: {theme.panel}; }}
     QRadioButton::indicator {{ border-radius: {box // 2}px; }}
-    QCheckBox::indicator:checked, QRadioButton::indicator:checked, QGroupBox::indicator:checked {{
-        background: {theme.accent}; }}
-    QCheckBox::indicator:checked, QGroupBox::indicator:checked {{ image: url({_icon("check", theme.on_accent)}); }}
+    QCheckBox::indicator:checked, QRadioButton::indicator:checked, QGroupBox::indicator:checked,
+        QTableView::indicator:checked {{ background: {theme.accent}; }}
+    QCheckBox::indicator:checked, QGroupBox::indicator:checked, QTableView::indicator:checked {{
+        image: url({_icon("check", theme.on_accent)}); }}
     QCheckBox:focus, QRadioButton:focus {{ border: 1px dotted {theme.accent}; }}
     QSlider::groove:horizontal {{ border: {edge}; height: {pad}px; border-radius: {pad // 2}px; }}
     QSlider::handle:horizontal {{ border: {edge}; width: {handle}px; margin: -{handle // 2 + 1}px 0;

@@ -104,6 +104,7 @@ class _Parts:
     def __init__(self, header: SessionHeader) -> None:
         self._units = len(header.au_codes)
         self._unit_names = [f"au_{code:02d}" for code in header.au_codes]
+        self._graded_names = [f"{name}_i" for name in self._unit_names] if header.au_intensity else []
         self._expressions = {name: place for place, name in enumerate(header.expressions)}
         self._sets: dict[tuple[int, ...], int] = {}
         self._numbers: list[Float64] = []  # (R, 3) frame, time, presentation time
@@ -114,6 +115,7 @@ class _Parts:
         self._probabilities: list[Float32] = []  # (R, C)
         self._uncertainties: list[Float32] = []  # (R, 3)
         self._poses: list[Float32] = []  # (R, 3)
+        self._intensities: list[Float32] = []  # (R, K), or (R, 0)
 
     def add_batch(self, batch: Any) -> None:
         """Add an arro3 RecordBatch; its columns convert to numpy only without nulls."""
@@ -141,6 +143,7 @@ class _Parts:
             assessed.table([f"{steady or 'p_'}{name}" for name in self._expressions]),
             measured.table([f"{steady}{name}" for name in _UNCERTAINTIES]),
             some.table(_POSE),
+            assessed.table(self._graded_names),
         )
 
     def add_rows(self, rows: list[FaceRow]) -> None:
@@ -158,6 +161,7 @@ class _Parts:
             _table([row.probabilities for row in rows], len(self._expressions)),
             _table([(row.aleatoric, row.epistemic, row.ood_score) for row in rows], 3),
             _table([(row.yaw, row.pitch, row.roll) for row in rows], 3),
+            _table([row.intensity for row in rows], len(self._graded_names)),
         )
 
     def joined(self) -> SessionColumns:
@@ -175,6 +179,7 @@ class _Parts:
             probabilities=_stacked(self._probabilities, len(self._expressions)),
             uncertainties=_stacked(self._uncertainties, 3),
             pose=_stacked(self._poses, 3),
+            intensity=_stacked(self._intensities, len(self._graded_names)),
             label_sets=tuple(self._sets),
         )
         return SessionColumns(frame[begins], numbers[begins, 1], numbers[begins, 2], rows)
@@ -185,11 +190,19 @@ class _Parts:
         self._states.append(state)
         self._label_sets.append(label_set)
 
-    def _add_measures(self, occurrence: Float32, probabilities: Float32, uncertainties: Float32, pose: Float32) -> None:
+    def _add_measures(
+        self,
+        occurrence: Float32,
+        probabilities: Float32,
+        uncertainties: Float32,
+        pose: Float32,
+        intensity: Float32,
+    ) -> None:
         self._occurrences.append(occurrence)
         self._probabilities.append(probabilities)
         self._uncertainties.append(uncertainties)
         self._poses.append(pose)
+        self._intensities.append(intensity)
 
     def _set_of(self, names: Iterable[str]) -> int:
         places = tuple(self._expressions[name] for name in names)
@@ -207,7 +220,7 @@ def _encoded(column: Any) -> tuple[list[str], Int64]:
 def _table(values: Sequence[tuple[float | None, ...]], columns: int) -> Float32:
     """(rows, columns); NaN for None, and for a row that is empty."""
     nothing = (None,) * columns
-    return np.array([row or nothing for row in values], np.float32).reshape(-1, columns)
+    return np.array([row or nothing for row in values], np.float32).reshape(len(values), columns)
 
 
 class _Rows:

@@ -22,6 +22,7 @@ class SeriesGroup(str, Enum):
     UNITS = "units"  # order of SessionHeader.au_codes
     UNCERTAINTIES = "uncertainties"  # aleatoric, epistemic, ood_score
     POSE = "pose"  # yaw, pitch, roll
+    INTENSITIES = "intensities"  # 0-5, order of SessionHeader.au_codes; empty if the model grades none
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,7 @@ class RowColumns:
     probabilities: Float32  # (R, C), steady, order of SessionHeader.expressions; NaN = not assessed
     uncertainties: Float32  # (R, 3), steady: aleatoric and epistemic in nats, ood_score; NaN = not computed
     pose: Float32  # (R, 3) yaw, pitch, roll in degrees; NaN = not computed
+    intensity: Float32  # (R, K) 0-5, order of SessionHeader.au_codes; (R, 0) if the model grades none
     label_sets: tuple[tuple[int, ...], ...]  # indices into SessionHeader.expressions, most probable first
 
 
@@ -258,6 +259,7 @@ def face_timelines(rows: RowColumns, classes: int) -> tuple[FaceTimeline, ...]:
         SeriesGroup.UNITS: rows.occurrence,
         SeriesGroup.UNCERTAINTIES: rows.uncertainties,
         SeriesGroup.POSE: rows.pose,
+        SeriesGroup.INTENSITIES: rows.intensity,
     }
     faces = [_face_timeline(rows, part, classes, tables) for part in np.split(order, cuts) if len(part)]
     return tuple(sorted(faces, key=lambda face: (face.first, face.face_id)))

@@ -21,6 +21,8 @@ _GAP_EM: Final = 0.35
 _PLOT_EM: Final = 3.4
 #: Angles are drawn from minus to plus a multiple of this.
 _ANGLE_STEP_DEG: Final = 15.0
+#: Highest intensity of an action unit.
+_INTENSE: Final = 5.0
 #: Lines of `SeriesGroup.UNCERTAINTIES`.
 ALEATORIC, EPISTEMIC, OOD_SCORE = range(3)
 
@@ -58,6 +60,7 @@ def series_lines(header: SessionHeader, all_units: bool) -> tuple[SeriesLine, ..
         (SeriesGroup.EXPRESSIONS, range(len(header.expressions))),
         (SeriesGroup.UNCERTAINTIES, (ALEATORIC, EPISTEMIC, OOD_SCORE)),
         (SeriesGroup.UNITS, units),
+        (SeriesGroup.INTENSITIES, units if header.au_intensity else []),
         (SeriesGroup.POSE, range(3)),
     )
     return tuple(SeriesLine(group, place) for group, chosen in places for place in chosen)
@@ -102,15 +105,20 @@ def largest_angle_deg(series: FaceSeries) -> float:
 
 
 def _plots(header: SessionHeader, lines: Sequence[SeriesLine], angle_deg: float) -> list[SeriesPlot]:
-    """The plots in order, without places: one per group, but one per unit and one for the OOD score."""
+    """The plots in order, without places: one per group, but one per unit and one for the OOD score.
+
+    The intensity of a unit is below its occurrence.
+    """
     of_group = {group: tuple(line for line in lines if line.group is group) for group in SeriesGroup}
     expressions, uncertainties = of_group[SeriesGroup.EXPRESSIONS], of_group[SeriesGroup.UNCERTAINTIES]
     nats = tuple(line for line in uncertainties if line.place != OOD_SCORE)
     scores = tuple(line for line in uncertainties if line.place == OOD_SCORE)
-    units = [
-        SeriesPlot(SeriesGroup.UNITS, (line,), 0.0, 1.0, header.au_thresholds[line.place])
-        for line in of_group[SeriesGroup.UNITS]
-    ]
+    graded = {line.place: line for line in of_group[SeriesGroup.INTENSITIES]}
+    units = []
+    for line in of_group[SeriesGroup.UNITS]:
+        units.append(SeriesPlot(SeriesGroup.UNITS, (line,), 0.0, 1.0, header.au_thresholds[line.place]))
+        if line.place in graded:
+            units.append(SeriesPlot(SeriesGroup.INTENSITIES, (graded[line.place],), 0.0, _INTENSE))
     return [
         SeriesPlot(SeriesGroup.EXPRESSIONS, expressions, 0.0, 1.0),
         SeriesPlot(SeriesGroup.UNCERTAINTIES, nats, 0.0, math.log(len(header.expressions)), header.aleatoric_limit),

@@ -1,9 +1,9 @@
 """Peak memory of ``annotate`` on a film of hours against one of two minutes, both 1080p and made on the spot.
 
 ``python -m tests.faults.long_file --hours 2 --fps 30`` writes long_file_peak_memory_ratio to docs/results/trust.json,
-and with it the processor time per frame of the first and of the last tenth, without the start, as other programs change
-wall times. Fewer frames per second make it faster; the short film has the same rate, so with few of them its tables are
-shorter than one block of the writer.
+and with it the processor time per frame of each tenth, without the start, as other programs change wall times more.
+Fewer frames per second make it faster; the short film has the same rate, so with few of them its tables are shorter
+than one block of the writer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ from tests.faults.films import make_film
 #: Length of the part that is encoded; the film repeats it.
 _PART_S: Final = 120
 _SIZE: Final = (1920, 1080)
-#: Share of the film before the first tenth that is measured: start and warm-up.
+#: Share of the film before the first of the tenths: start and warm-up.
 _START: Final = 0.01
 
 
@@ -107,8 +108,9 @@ def main(arguments: list[str]) -> int:
         runs = [annotated(film, folder / "out") for film in (short, long)]
     peaks = [run.peak_mb for run in runs]
     frames = runs[1].count
-    first, last = runs[1].cpu_ms(_START, _START + 0.1), runs[1].cpu_ms(0.9, 1.0)
-    note = f"{peaks[0]:.0f} and {peaks[1]:.0f} MB; processor time {first:.1f} then {last:.1f} ms per frame"
+    edges = np.linspace(_START, 1, 11)
+    tenths = " ".join(f"{runs[1].cpu_ms(*ends):.1f}" for ends in pairwise(edges))
+    note = f"{peaks[0]:.0f} and {peaks[1]:.0f} MB; processor time per frame in each tenth: {tenths} ms"
     print(f"{frames} frames, {note}")  # noqa: T201 (a script)
     command = f"python -m tests.faults.long_file --hours {chosen.hours:g} --fps {chosen.fps} ({note})"
     record("long_file_peak_memory_ratio", round(peaks[1] / peaks[0], 3), frames, command)

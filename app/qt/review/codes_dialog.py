@@ -36,7 +36,11 @@ class CodesDialog(QDialog):
         self.table = QTableWidget(0, 3)
         self.table.setAccessibleName(self.tr("Event codes"))
         self.table.setHorizontalHeaderLabels([self.tr("Key"), self.tr("Name"), self.tr("Stretch")])
-        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(round(5 * theme.em(self)))
+        for column in (0, 2):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.table.verticalHeader().hide()
         self.table.setTabKeyNavigation(False)
         self.fault = text_label("")

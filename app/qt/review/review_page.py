@@ -261,11 +261,15 @@ class ReviewPage(Page):
 
     def choose_second(self) -> None:
         """Let the user choose a session to show beside the open one."""
-        first = self.desk.session
-        chosen = self._ask(self, self.tr("Session beside")) if first is not None else ()
-        if chosen and first is not None:
-            self._second_asked = (first, Path(chosen[0]))
-            self._second.submit(Path(chosen[0]))
+        chosen = self._ask(self, self.tr("Session beside")) if self.desk.session is not None else ()
+        if chosen:
+            self.show_beside(Path(chosen[0]))
+
+    def show_beside(self, folder: Path) -> None:
+        """Show a second session beside the open one; nothing happens without one."""
+        if self.desk.session is not None:
+            self._second_asked = (self.desk.session, folder)
+            self._second.submit(folder)
 
     def _take_second(self, read: _ReadSession | _ReadFault) -> None:
         if isinstance(read, _ReadFault):

@@ -29,6 +29,7 @@ class SeriesBox(QWidget):
             SeriesGroup.EXPRESSIONS: QCheckBox(self.tr("Expressions")),
             SeriesGroup.UNCERTAINTIES: QCheckBox(self.tr("Uncertainty")),
             SeriesGroup.UNITS: QCheckBox(self.tr("Action units")),
+            SeriesGroup.INTENSITIES: QCheckBox(self.tr("Intensities")),
             SeriesGroup.POSE: QCheckBox(self.tr("Pose")),
         }
         for group, box in self.groups.items():
@@ -73,6 +74,7 @@ class SeriesBox(QWidget):
         for group, box in self.groups.items():
             lines = [line for line in self.series.lines if line.group is group]
             box.setChecked(any(line not in self.series.hidden for line in lines) or not lines)
+        self.groups[SeriesGroup.INTENSITIES].setVisible(self.series.is_graded)
 
     def _fill_menu(self) -> None:
         self._menu.clear()

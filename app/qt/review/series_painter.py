@@ -35,6 +35,7 @@ _DASHED_FRAMES: Final = 4.0
 #: Points out of view are at most so many pixels away, which OpenCV can draw.
 _FAR_PX: Final = 1e6
 #: Colours and dashes (steps drawn and left out) of lines that are not expressions, by place in their group.
+_OF_UNITS: Final = (SeriesGroup.UNITS, SeriesGroup.INTENSITIES)
 _UNCERTAINTY_STYLES: Final = {ALEATORIC: ("present", (1,)), EPISTEMIC: ("dim", (3, 2)), OOD_SCORE: ("present", (1,))}
 _POSE_STYLES: Final = {0: ("text", (1,)), 1: ("present", (4, 2)), 2: ("dim", (1, 1))}
 
@@ -99,10 +100,10 @@ class SeriesPainter:
         """Name of a line, translated."""
         if line.group is SeriesGroup.EXPRESSIONS:
             return expression_name(self._session.header.expressions[line.place])
-        if line.group is SeriesGroup.UNITS:
+        if line.group in _OF_UNITS:
             code = self._session.header.au_codes[line.place]
-            name = unit_code(code)
-            return name if code in self._session.header.au_trusted else f"({name})"
+            name = unit_code(code) if code in self._session.header.au_trusted else f"({unit_code(code)})"
+            return name if line.group is SeriesGroup.UNITS else f"{name} 0–5"
         translate = QCoreApplication.translate
         if line.group is SeriesGroup.POSE:
             return (translate("mien", "yaw"), translate("mien", "pitch"), translate("mien", "roll"))[line.place]
@@ -156,7 +157,7 @@ class SeriesPainter:
         if line.group is SeriesGroup.EXPRESSIONS:
             label = self._session.header.expressions[line.place]
             return _Style(colours.expression(label), drawn_points(label))
-        if line.group is SeriesGroup.UNITS:
+        if line.group in _OF_UNITS:
             trusted = self._session.header.au_codes[line.place] in self._session.header.au_trusted
             return _Style(colours.colour("present" if trusted else "hatch"), np.ones(1, np.bool_))
         styles = _POSE_STYLES if line.group is SeriesGroup.POSE else _UNCERTAINTY_STYLES
@@ -208,6 +209,8 @@ def value_text(line: SeriesLine, value: float) -> str:
         return ""
     if line.group is SeriesGroup.POSE:
         return f"{value:.0f}°"
+    if line.group is SeriesGroup.INTENSITIES:
+        return f"{value:.1f}"
     if line.group is SeriesGroup.UNCERTAINTIES and line.place != OOD_SCORE:
         return QCoreApplication.translate("mien", "{value:.2f} nats").format(value=value)
     return f"{100 * value:.0f} %"

@@ -66,6 +66,11 @@ class SeriesView(TimeAxisView):
         return () if self._session is None else series_lines(self._session.header, self._all_units)
 
     @property
+    def is_graded(self) -> bool:
+        """Whether the session has intensities of action units."""
+        return self._session is not None and self._session.header.au_intensity
+
+    @property
     def hidden(self) -> frozenset[SeriesLine]:
         """The lines that are hidden."""
         return self._hidden

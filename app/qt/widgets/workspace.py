@@ -23,6 +23,8 @@ from app.qt.widgets.page_parts import SideArea
 
 #: Up to this width of the window, in em (960 pixels at 100 %), the side becomes tabs.
 NARROW_EM: Final = 64.0
+#: Beside something else, with less than this share of the window's width, that width of its own counts.
+_SHARED: Final = 0.7
 #: Width of the side and height of the dock in em, in the layout research.
 _SIDE_EM: Final = 23.0
 _DOCK_EM: Final = 19.0
@@ -178,9 +180,11 @@ class Workspace(QWidget):
             self._follow_width()
 
     def _follow_width(self) -> None:
-        narrow = self.window().width() <= NARROW_EM * theme.em(self)
+        whole = self.window().width()
+        narrow = (self.width() if self.width() < _SHARED * whole else whole) <= NARROW_EM * theme.em(self)
         if narrow != self._narrow and self.isVisible():
             self._narrow = narrow
+            self.switches[0].setVisible(not narrow)  # there is no side to show
             self._arrange()
             if self._settled or not self._restored():
                 self._apply_sizes((self.width(), self.height()))

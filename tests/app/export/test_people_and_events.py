@@ -35,6 +35,28 @@ def test_bids_has_events_with_their_duration(write) -> None:
     ]
 
 
+def test_bids_has_the_name_in_the_rows_of_a_face_and_beside_its_recording(write) -> None:
+    folder = write("bids", OWN)
+    with next(folder.rglob("*_events.tsv")).open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    assert {(row["face_id"], row["person"]) for row in rows} == {("n/a", "n/a"), ("1", "n/a"), ("2", "Ada =1")}
+    sidecars = {path.name.split("_recording-")[1][:5]: path for path in folder.rglob("*_physio.json")}
+    assert "face 2 (Ada =1)" in json.loads(sidecars["face2"].read_text())["Description"]
+    assert "face 1," in json.loads(sidecars["face1"].read_text())["Description"]
+
+
+def test_elan_has_the_name_as_participant_and_in_the_tiers_of_a_face(write) -> None:
+    elan = pytest.importorskip("pympi")
+    eaf = elan.Eaf(str(next(write("elan", OWN).glob("*.eaf"))))
+    participants = {name: eaf.get_parameters_for_tier(name).get("PARTICIPANT") for name in eaf.get_tier_names()}
+    named = {name: person for name, person in participants.items() if "face2_" in name}
+    assert named
+    assert all(name.startswith("Ada =1_face2_") and person == "Ada =1" for name, person in named.items())
+    others = {name: person for name, person in participants.items() if name.startswith("face1_")}
+    assert others
+    assert set(others.values()) == {None}
+
+
 def test_elan_has_a_tier_per_code_because_codes_may_overlap(write) -> None:
     elan = pytest.importorskip("pympi")
     eaf = elan.Eaf(str(next(write("elan", OWN).glob("*.eaf"))))

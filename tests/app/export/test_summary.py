@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.review.notes import Marker
+from engine.facs import EXPRESSIONS
 from tests.app.export.conftest import NOTES
 from tests.fakes.sessions import write_session
 
@@ -69,6 +70,15 @@ def test_counts_and_shares_are_those_of_the_session(write) -> None:
     assert "66.7 % (20)" in text  # happy among the accepted
     assert "dark 5" in text
     assert "face 1, 0:02.5, 1.00 s: happy or surprised" in text
+
+
+def test_expressions_have_their_patterns_beside_their_colours(write) -> None:
+    page = (write("html") / "summary.html").read_text(encoding="utf-8")
+    used = set(re.findall(r'fill="url\(#expression-(\w+)\)"', page))
+    assert used == set(EXPRESSIONS)  # the bars list all
+    tiles = dict(re.findall(r'<pattern id="expression-(\w+)".*? d="([^"]*)"', page))
+    assert set(tiles) == used
+    assert len(set(tiles.values())) == len(tiles)  # they differ without colour
 
 
 def test_episodes_are_counted_with_their_lengths(write) -> None:

@@ -13,6 +13,7 @@ from app.overlay.disclaimer import DISCLAIMER
 from app.overlay.overlay import Overlay, OverlayParts, present
 from app.overlay.palette import BAR_PRESENT, EXPRESSION_COLOURS
 from app.overlay.patches import text_mask, text_width
+from app.overlay.patterns import shade
 from app.overlay.region import MIN_SHARE, Region
 from app.overlay.words import ENGLISH, REJECT_TEXT, TEXTS, Words
 from app.session.rows import FaceRow, SessionHeader, rows_of
@@ -91,6 +92,18 @@ def test_the_bar_of_a_chip_is_as_long_as_the_confidence(header: SessionHeader) -
     bar = orange[orange.sum(1).argmax()]
     track = (chip[orange.sum(1).argmax()] == (58, 58, 64)).all(-1)
     assert bar.sum() / (bar.sum() + track.sum()) == pytest.approx(0.82, abs=0.02)
+
+
+def test_the_bars_of_expressions_differ_without_colour(header: SessionHeader) -> None:
+    shares = set()
+    for label in ("neutral", "anger", "fear", "disgust"):
+        face = fake_face(labels=(label,), shares=(0.9,), box=BOX)
+        chip = drawn(header, rows_of(fake_result(fake_frame(), face)))[84:116, 196:330]
+        colours = (EXPRESSION_COLOURS[label], shade(*EXPRESSION_COLOURS[label]))
+        plain, marks = ((chip == np.array(colour, np.uint8)).all(-1).sum() for colour in colours)
+        shares.add(round(marks / plain, 2))
+    assert len(shares) == 4
+    assert min(shares) == 0.0  # plain
 
 
 def test_without_a_face_there_is_a_text_and_no_box(header: SessionHeader) -> None:

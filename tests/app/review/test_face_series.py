@@ -5,7 +5,8 @@ import pytest
 
 from app.review.face_series import FaceSeries, SeriesGroup
 from app.review.session import open_session
-from engine.facs import EXPRESSIONS
+from engine.facs import EXPRESSIONS, OPEN_UNITS
+from tests.fakes.faces import fake_face
 from tests.fakes.sessions import labelled_face, low_quality_face, write_session
 
 NAN = float("nan")
@@ -77,3 +78,19 @@ def test_a_session_has_the_values_of_its_rows(tmp_path, tables):
     assert np.isnan(values[SeriesGroup.UNCERTAINTIES][:, 1]).all()
     poses = [(row.yaw, row.pitch, row.roll) for row in (first, dark, strange)]
     assert pytest.approx(np.array(poses)) == values[SeriesGroup.POSE].T
+
+
+@pytest.mark.parametrize("tables", [True, False])
+def test_a_session_of_a_model_that_grades_has_intensities(tmp_path, tables):
+    face = fake_face(units=OPEN_UNITS, occurrence=(0.5,) * len(OPEN_UNITS), graded=True)
+    frames = [(face,), (low_quality_face(1),)]
+    folder = write_session(tmp_path / "run", frames, tables=tables, au_intensity=True).path
+    with open_session(folder) as session:
+        graded = session.faces[0].series.values(SeriesGroup.INTENSITIES)
+    assert graded[:, 0] == pytest.approx(np.full(len(OPEN_UNITS), 2.0))
+    assert np.isnan(graded[:, 1]).all()
+
+
+def test_a_session_of_a_model_that_does_not_grade_has_no_intensities(tmp_path):
+    with open_session(write_session(tmp_path / "run", [(labelled_face(1, "anger"),)]).path) as session:
+        assert session.faces[0].series.values(SeriesGroup.INTENSITIES).shape == (0, 1)

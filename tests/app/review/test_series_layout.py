@@ -1,5 +1,6 @@
 """Plots of the time series: which there are, their scales and their places."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -62,3 +63,16 @@ def test_the_scale_of_the_pose_holds_its_angles(angles, scale):
     table = np.tile(np.array(angles, np.float32)[:, None], 3)
     rows = np.arange(len(angles))
     assert largest_angle_deg(FaceSeries(rows.astype(np.int32), rows, {SeriesGroup.POSE: table})) == scale
+
+
+def test_the_intensity_of_a_unit_is_below_its_occurrence_where_the_model_grades():
+    header = dataclasses.replace(HEADER, au_intensity=True)
+    lines = series_lines(header, all_units=False)
+    plots = [plot for plot in layout_plots(header, lines, set(), 30.0, 16.0) if plot.lines[0].place in (1, 2)]
+    units = [plot for plot in plots if plot.group in (SeriesGroup.UNITS, SeriesGroup.INTENSITIES)]
+    assert [(plot.group.value, plot.lines[0].place, plot.high) for plot in units] == [
+        ("units", 1, 1.0),
+        ("intensities", 1, 5.0),
+        ("units", 2, 1.0),
+        ("intensities", 2, 5.0),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -448,22 +449,24 @@ def test_the_layout_is_kept(running):
 
 
 @pytest.fixture
-def paused_on_two(running, until):
-    """Paused on a frame with two faces, which the fake pipeline gives in every fifth."""
+def paused_on_two(rig, until):
+    """Paused on a frame with two faces, after which no other comes."""
+    held: list[int] = []
+    free = threading.Event()
 
-    def settled() -> bool:
-        """Whether the frame shown is the last that was analysed."""
-        newest = running.bridge._run.renderer.newest
-        QTest.qWait(50)
-        return newest is running.bridge.shown is running.bridge._run.renderer.newest
+    def wait(index: int) -> None:
+        if index >= 3 and not held:
+            held.append(index)
+            assert free.wait(10)
 
-    running.press(running.page.pause_action)
-    until(settled)
-    while len(running.bridge.shown.rows) < 2:
-        before = running.bridge.shown
-        running.press(running.page.step_action)
-        until(lambda before=before: running.bridge.shown is not before and settled())
-    return running
+    rig.pipeline.turns = (1,)  # two faces
+    rig.pipeline.on_frame = wait
+    rig.press(rig.page.start_action)
+    until(lambda: bool(held))
+    rig.press(rig.page.pause_action)
+    free.set()
+    until(lambda: rig.bridge.shown is not None and rig.bridge.shown.result.frame.index == held[0])
+    return rig
 
 
 def test_a_face_is_chosen_by_key_while_paused(paused_on_two):

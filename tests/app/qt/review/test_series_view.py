@@ -21,6 +21,9 @@ from app.review.series_layout import OOD_SCORE, SeriesLine
 from app.review.session import Session, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.session.folder import SessionFolder
+from engine.facs import OPEN_UNITS
+from tests.fakes.faces import fake_face
+from tests.fakes.sessions import write_session
 
 LEFT = Qt.MouseButton.LeftButton
 NONE = Qt.KeyboardModifier.NoModifier
@@ -84,7 +87,7 @@ def has_colour(image: QImage, colour: str, left: int = 0, top: int = 0, bottom: 
 
 
 def test_all_groups_are_drawn_and_a_hidden_line_is_not(view: SeriesView) -> None:
-    assert {plot.group for plot in view.plots} == set(SeriesGroup)
+    assert {plot.group for plot in view.plots} == {*SeriesGroup} - {SeriesGroup.INTENSITIES}  # its model grades none
     happy = current().expression("happiness").name()
     names = view.axis.names_px
     assert has_colour(grab(view), happy, names)
@@ -170,6 +173,24 @@ def test_the_switch_of_a_group_hides_its_plots(box: SeriesBox, view: SeriesView)
     count = len(view.plots)
     box.all_units.click()
     assert len(view.plots) >= count
+
+
+def test_intensities_have_lines_of_their_own_where_the_model_grades(box: SeriesBox, tmp_path: Path) -> None:
+    view, switch = box.series, box.groups[SeriesGroup.INTENSITIES]
+    assert switch.isHidden()
+    face = fake_face(units=OPEN_UNITS, occurrence=(0.5,) * len(OPEN_UNITS), graded=True)
+    folder = write_session(tmp_path / "graded", [(face,)] * 20, au_intensity=True).path
+    with open_session(folder) as session:
+        view.set_session(session)
+        view.select_face(session.faces[0].face_id)
+        assert switch.isVisible()
+        unit = next(line for line in view.lines if line.group is SeriesGroup.INTENSITIES)
+        assert view.name_of(unit).endswith(" 0–5")
+        assert f"{view.name_of(unit)} 2.0" in view.values_text()
+        assert not grab(view).isNull()
+        switch.click()
+        assert all(plot.group is not SeriesGroup.INTENSITIES for plot in view.plots)
+        view.set_session(None)
 
 
 def test_the_menu_lists_every_line(box: SeriesBox, view: SeriesView) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.qt.widgets.flow_row import FlowRow
@@ -88,13 +88,32 @@ def test_the_panels_can_be_hidden_and_shown(rig: Rig) -> None:
 def test_a_narrow_window_has_the_side_as_tabs_below_and_a_wide_one_beside(rig: Rig) -> None:
     rig.resize(960, 600)
     assert rig.workspace.narrow
+    assert [switch.isVisible() for switch in rig.workspace.switches] == [False, True]
     assert rig.titles() == ([], ["Faces", "Chart"])
     rig.workspace.choose(WorkspaceLayout.RESEARCH)
     lay_out()
     assert rig.titles() == ([], ["Faces", "Units", "Chart", "Limits"])
     assert rig.picture.height() > 0.4 * 600
     rig.resize(1240, 740)
+    assert all(switch.isVisible() for switch in rig.workspace.switches)
     assert rig.titles() == (["Faces", "Units"], ["Chart", "Limits"])
+
+
+def test_a_workspace_that_shares_a_wide_window_has_the_side_below(rig: Rig) -> None:
+    window = QSplitter()
+    window.addWidget(rig)
+    window.addWidget(QLabel("beside"))
+    window.resize(1280, 740)
+    window.show()
+    window.setSizes([620, 660])
+    lay_out()
+    assert rig.workspace.narrow
+    assert rig.titles() == ([], ["Faces", "Chart"])
+    window.setSizes([1200, 80])
+    lay_out()
+    assert not rig.workspace.narrow
+    rig.setParent(None)
+    window.close()
 
 
 def test_a_panel_that_the_layout_lacks_is_revealed_in_research(rig: Rig) -> None:
