@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QDialog,
-    QDialogButtonBox,
-    QFormLayout,
-    QLineEdit,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QDialog, QFormLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from app.jobs.job_queue import JobPart
 from app.qt import theme
 from app.qt.annotate.job_view import time_text
 from app.qt.sentences import fault_text
-from app.qt.widgets.page_parts import text_label
+from app.qt.widgets.page_parts import ok_and_cancel, text_label
 from engine.capture.time_range import TimeRange, parse_time
 from engine.errors import ConfigError
 
@@ -69,7 +60,7 @@ class PartDialog(QDialog):
         ):
             form.addRow(text, field)
             field.setAccessibleName(text)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons = ok_and_cancel()
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
