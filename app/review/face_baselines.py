@@ -13,6 +13,7 @@ import numpy as np
 from app.review.face_timeline import FaceTimeline
 from app.review.notes import NeutralRange, Notes
 from app.review.session import Session
+from app.session.baselines import MAX_LOGIT
 from engine.baseline import FrameSample, estimate_baseline, logits_of
 from engine.types import Float32, UnitBaseline
 
@@ -24,7 +25,7 @@ def usual_logits(session: Session) -> Float32 | None:
     values = calibration.get("neutral") if isinstance(calibration, dict) else None
     if not isinstance(values, (list, tuple)) or len(values) != len(session.header.au_codes):
         return None
-    if not all(type(value) in (int, float) and abs(value) < 1e3 for value in values):
+    if not all(type(value) in (int, float) and abs(value) <= MAX_LOGIT for value in values):
         return None
     return np.array(values, np.float32)
 

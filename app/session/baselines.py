@@ -22,6 +22,8 @@ from engine.types import NO_BASELINE, BaselineState, Float32, UnitBaseline
 
 #: The baselines of a recording come from what was shown while it ran.
 LIVE: Final = "live"
+#: No logit is larger, so no shift is.
+MAX_LOGIT: Final = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ def _numbers(values: Float32 | None) -> tuple[float, ...]:
 
 
 def _baseline_of(face: FaceBaseline) -> UnitBaseline:
-    if face.state != BaselineState.KNOWN.value or len(face.shift) != len(face.error):
+    is_sound = len(face.shift) == len(face.error) and all(abs(value) <= MAX_LOGIT for value in face.shift + face.error)
+    if face.state != BaselineState.KNOWN.value or not is_sound:  # a file may hold anything
         return UnitBaseline(BaselineState.UNKNOWN, face.frames)
     shift, error = (np.array(values, np.float32) for values in (face.shift, face.error))
     return UnitBaseline(BaselineState.KNOWN, face.frames, shift, error)

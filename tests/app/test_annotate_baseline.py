@@ -10,12 +10,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from app.annotate import AnnotateOptions
+from app.cluster.records import WorkerSetup, from_json, to_json
+from app.overlay.overlay import Overlay, OverlayParts
 from app.review.session import open_session
 from app.session.baselines import NeutralFrames
 from app.session.folder import SessionFolder
 from app.session.metadata import read_metadata
+from app.session.rows import SessionHeader
 from engine.capture.source import SourceKind
 from engine.capture.time_range import TimeRange
+from engine.config import ActionUnitsConfig, EngineConfig
 from engine.errors import ConfigError, OutputError
 from engine.types import Frame, FrameResult
 from tests.fakes.engines import FakePipeline, FakeSource
@@ -91,3 +96,25 @@ def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: A
     with open_session(run_annotate.folder.path) as session:
         assert not any("faces.parquet" in warning for warning in session.warnings)
         assert len(session.frames) == 35
+
+
+@pytest.mark.parametrize(("baseline", "has_units"), [(None, True), (_AUTO, False)])
+def test_the_video_has_no_units_while_their_baseline_is_not_known(
+    run_annotate: Annotator, monkeypatch: pytest.MonkeyPatch, baseline: NeutralFrames | None, has_units: bool
+) -> None:
+    drawn: list[bool] = []
+
+    class Recorded(Overlay):
+        def __init__(self, header: SessionHeader, parts: OverlayParts | None = None) -> None:
+            super().__init__(header, parts)
+            drawn.append((parts or OverlayParts()).units)
+
+    monkeypatch.setattr("app.session.video.Overlay", Recorded)
+    run_annotate(Sitter(), baseline=baseline)
+    assert drawn == [has_units]
+
+
+def test_a_worker_gets_the_baseline() -> None:
+    options = AnnotateOptions("0.1", baseline=NeutralFrames(TimeRange(5.0, 12.0)))
+    setup = WorkerSetup(options, EngineConfig(action_units=ActionUnitsConfig("auto")), "litert")
+    assert from_json(WorkerSetup, to_json(setup)) == setup

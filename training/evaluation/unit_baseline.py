@@ -60,6 +60,8 @@ class ArmUnit:
     rate: float  # share of frames in which we decide "present"
     reference_rate: float
     within_clip_r: Figure
+    auroc_change: Figure  # against `OFF`, paired over clips, like the next
+    f1_change: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,8 @@ def _report(arm: str, tracks: int, units: list[int], measured: _Measured, off: _
             rate=float(measured.rate[column][0]),
             reference_rate=float(measured.theirs[column][0]),
             within_clip_r=figure_of(measured.within[column], n),
+            auroc_change=figure_of(measured.auroc[column] - off.auroc[column], n),
+            f1_change=figure_of(measured.f1[column] - off.f1[column], n),
         )
         for column, unit in enumerate(units)
     )

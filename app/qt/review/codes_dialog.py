@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.qt import theme
 from app.qt.translation import translated
-from app.qt.widgets.page_parts import text_label
+from app.qt.widgets.page_parts import ok_and_cancel, text_label
 from app.settings.codes import EventCode, fault_of
 
 _FREE: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -105,7 +104,7 @@ class CodesDialog(QDialog):
             "and, pressed again, its end. Free keys: {keys}."
         )
         free = " ".join(key for key in _FREE if key not in self._taken)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons = ok_and_cancel()
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         row = QHBoxLayout()

@@ -16,7 +16,14 @@ def ask_for_name(parent: QWidget, face_id: int, now: str, known: Sequence[str]) 
     translate = QCoreApplication.translate
     choices = [now, *(name for name in known if name != now)]
     text = translate("mien", "Name. Faces of one name are one person; the name of another face joins the two.")
-    name, accepted = QInputDialog.getItem(
-        parent, translate("mien", "Face {number}").format(number=face_id), text, choices, 0, True
-    )
-    return name if accepted else None
+    dialog = QInputDialog(parent)
+    dialog.setWindowTitle(translate("mien", "Face {number}").format(number=face_id))
+    dialog.setLabelText(text)
+    dialog.setComboBoxItems(choices)
+    dialog.setComboBoxEditable(True)
+    dialog.setTextValue(now)
+    dialog.setOkButtonText(translate("mien", "OK"))
+    dialog.setCancelButtonText(translate("mien", "Cancel"))
+    accepted = dialog.exec()
+    dialog.deleteLater()
+    return dialog.textValue() if accepted else None

@@ -20,8 +20,8 @@ class BaselineBar(QWidget):
         self.text = QLabel()
         self.text.setAccessibleName(self.tr("Baseline of this face"))
         self.text.setWordWrap(True)
+        self.text.setContentsMargins(4, 0, 0, 0)
         self.button = QToolButton()
-        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -31,10 +31,12 @@ class BaselineBar(QWidget):
         self.setVisible(False)
 
     def set_commands(self, command: QAction, others: Sequence[QAction]) -> None:
-        """Show the bar with the command of the button, and those of its menu."""
-        menu = QMenu(self)
-        menu.addActions([command, *others])
-        self.button.setMenu(menu)
+        """Show the bar with the command of the button, and those of its menu, if any."""
+        if others:
+            menu = QMenu(self)
+            menu.addActions([command, *others])
+            self.button.setMenu(menu)
+            self.button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         self.button.setDefaultAction(command)
         self.button.setAccessibleName(command.text())
         self.show_row(None)

@@ -7,7 +7,17 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QDialogButtonBox,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.qt import theme
 
@@ -28,6 +38,15 @@ def text_label(text: str, role: str = "", selectable: bool = False) -> QLabel:
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return label
+
+
+def ok_and_cancel() -> QDialogButtonBox:
+    """Buttons in the language of the window: Qt would need translations of its own."""
+    translate = QCoreApplication.translate
+    box = QDialogButtonBox()
+    box.addButton(translate("mien", "OK"), QDialogButtonBox.ButtonRole.AcceptRole)
+    box.addButton(translate("mien", "Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+    return box
 
 
 class GrowingLabel(QLabel):

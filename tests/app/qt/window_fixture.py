@@ -22,6 +22,7 @@ from app.qt.bridge import LiveBridge, LiveState, RecordState
 from app.qt.live import source_chooser
 from app.qt.main_window import MainWindow
 from app.qt.preference_store import PreferenceStore
+from app.qt.review.codes_dialog import CodesDialog
 from app.qt.review.export_dialog import ExportDialog
 from app.qt.widgets.page import ShortcutSheet
 from app.qt.widgets.workspace import WorkspaceLayout
@@ -262,6 +263,19 @@ def _walk_review(fixture: WindowFixture, until: Until, session: Path) -> Iterato
         review.desk.workspace.choose(layout)
         for words in _walk_tabs(review):
             yield f"review, {layout.value}, {words}", window
+    review.desk.show_series(True)
+    yield "review, large time series", window
+    review.desk.show_series(False)
+    review.show_beside(session)
+    until(lambda: review.companion.session is not None)
+    for words in _walk_tabs(review.companion):
+        yield f"review, second session, {words}", window
+    review.companion.close_session()
+    review.edit_codes()
+    codes = window.findChild(CodesDialog)
+    assert codes is not None
+    yield "review, event codes", codes
+    codes.reject()
     review.export()
     dialog = window.findChild(ExportDialog)
     assert dialog is not None

@@ -110,8 +110,29 @@ def test_a_recorded_baseline_of_other_units_is_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "damaged",
+    [
+        FaceBaseline(1, "known", 90, (1e300,) * 18, (0.1,) * 18),
+        FaceBaseline(1, "known", 90, (1.0,) * 18, (0.1,) * 17),
+        FaceBaseline(1, "no such state", -5, (1.0,) * 18, (0.1,) * 18),
+    ],
+)
+def test_a_damaged_record_subtracts_nothing(tmp_path: Path, damaged: FaceBaseline) -> None:
+    folder = write_session(tmp_path / "run", _FRAMES)
+    _record(folder, au_baselines=SessionBaselines("auto", (damaged,)))
+    with open_session(folder.path) as session:
+        assert session.rows_at(0)[0].occurrence[0] == 0.5
+
+
+@pytest.mark.parametrize(
     "calibration",
-    [{}, {"action_units": 3}, {"action_units": {"neutral": [1.0]}}, {"action_units": {"neutral": ["x"] * 18}}],
+    [
+        {},
+        {"action_units": 3},
+        {"action_units": {"neutral": [1e300] * 18}},
+        {"action_units": {"neutral": [1.0]}},
+        {"action_units": {"neutral": ["x"] * 18}},
+    ],
 )
 def test_metadata_without_usual_logits_make_no_baseline(tmp_path: Path, calibration: dict[str, object]) -> None:
     folder = write_session(tmp_path / "run", _FRAMES)

@@ -81,6 +81,15 @@ def check(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def test_the_engine_may_subtract_baselines(tmp_path: Path) -> None:
+    path = tmp_path / "mien.toml"
+    path.write_text('[engine.action_units]\nbaseline = "auto"\n')
+    assert read_toml(ServeConfig, path).engine.action_units.baseline == "auto"
+    path.write_text('[engine.action_units]\nbaseline = "0:05-0:12"\n')
+    with pytest.raises(ConfigError, match="baseline must be one of off, auto"):
+        read_toml(ServeConfig, path)
+
+
 def test_options_win_over_the_file() -> None:
     assert check("demo", "--config", str(EXAMPLE), "--no-web", "--json-lines", "--camera", "lab") == (
         0,
