@@ -12,6 +12,7 @@ Where we differ, and why:
   expected gradient is 0. It is not offered; a removed image earns 0, as in Eq. 3.
 - Vote shares as labels: R = <v, p>, so that faces on which raters disagree are not removed for it.
 - Classifier: three poolings for four, batch normalisation, AdamW with a cosine for Adam, a balanced softmax. Policy:
-  GELU between its layers (`relu` for the paper's), one logit for two sigmoids. The running mean of the state moves per batch, not per image.
+  GELU between its layers (`relu` for the paper's), one logit for two sigmoids. The running mean of the state moves per
+  batch, not per image.
 - The number of rounds is chosen on a validation split; the authors' code chooses on test data and true noise labels.
 """
