@@ -79,7 +79,9 @@ def _read(path: Path) -> _QueueFile:
     if isinstance(raw, dict) and isinstance(raw.get("jobs"), list):
         for job in raw["jobs"]:
             if isinstance(job, dict):  # files have a part since jobs can be of a part of their source
-                job.setdefault("part", dataclasses.asdict(JobPart()))
+                part = job.setdefault("part", dataclasses.asdict(JobPart()))
+                if isinstance(part, dict):
+                    part.setdefault("baseline", False)
     return read_record(_QueueFile, raw, require_all=True)
 
 

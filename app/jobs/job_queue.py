@@ -72,11 +72,12 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class JobPart:
-    """What of a source is analysed. ValueError for an empty range or a step below 1."""
+    """What of a source is analysed, and how. ValueError for an empty range or a step below 1."""
 
     start_s: float = 0.0  # of videos only, like the end
     end_s: float | None = None  # None = to the end
     every: int | None = None  # every n-th frame; None = as the preset does
+    baseline: bool = False  # subtract the neutral baseline of each face, from frames accepted as neutral; of videos
 
     def __post_init__(self) -> None:
         end_s = math.inf if self.end_s is None else self.end_s

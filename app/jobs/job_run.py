@@ -12,6 +12,7 @@ from app.engine_cache import EngineCache
 from app.jobs.job_queue import EngineChoice, Job, JobResult
 from app.jobs.source_scan import SourceOpener
 from app.remedies import window_text
+from app.session.baselines import NeutralFrames
 from app.session.folder import SessionFolder
 from app.settings.presets import preset_of
 from app.settings.tuning import tuned
@@ -86,6 +87,7 @@ class JobExecutor:
             preset=preset,
             time_range=TimeRange(job.part.start_s, job.part.end_s),
             every=job.part.every,
+            baseline=NeutralFrames() if job.part.baseline else None,
         )
         outcome = annotate(
             job.spec,

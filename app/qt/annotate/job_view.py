@@ -166,6 +166,8 @@ def choice_text(job: Job) -> str:
         texts.append(f"{time_text(part.start_s)} – {end}".strip())
     if part.every is not None:
         texts.append(translate("mien", "1 of {count} frames").format(count=part.every))
+    if part.baseline:
+        texts.append(translate("mien", "with baseline"))
     return " · ".join(texts)
 
 

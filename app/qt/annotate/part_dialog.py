@@ -1,8 +1,8 @@
-"""The dialog for the part of a video that a job analyses: start, end, and every how many frames."""
+"""The dialog for what of a video a job analyses: start, end, every how many frames, and whether with baselines."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QDialog, QFormLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QFormLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from app.jobs.job_queue import JobPart
 from app.qt import theme
@@ -32,6 +32,9 @@ class PartDialog(QDialog):
         self.step.setRange(0, _MAX_STEP)
         self.step.setSpecialValueText(self.tr("as the preset"))
         self.step.setValue(part.every or 0)
+        self.baseline = QCheckBox(self.tr("Subtract the neutral baseline of each face from its units"))
+        self.baseline.setToolTip(self.tr("Of videos, from the frames in which the face is accepted as neutral"))
+        self.baseline.setChecked(part.baseline)
         self.fault = text_label("")
         self.part = part
         self._lay_out(jobs)
@@ -45,7 +48,7 @@ class PartDialog(QDialog):
             self.fault.setText(f"⚠ {fault_text(error)}")
             self.fault.show()
             return
-        self.part = JobPart(chosen.start_s, chosen.end_s, self.step.value() or None)
+        self.part = JobPart(chosen.start_s, chosen.end_s, self.step.value() or None, self.baseline.isChecked())
         super().accept()
 
     def _lay_out(self, jobs: int) -> None:
@@ -66,6 +69,7 @@ class PartDialog(QDialog):
         )
         column.addWidget(text_label(about.format(count=jobs)))
         column.addLayout(form)
+        column.addWidget(self.baseline)
         column.addWidget(self.fault)
         column.addWidget(buttons)
         self.fault.hide()

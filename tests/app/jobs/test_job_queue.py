@@ -310,6 +310,12 @@ def job_item(**changed: Any) -> dict[str, Any]:
     return {**raw, **changed}
 
 
+def test_a_queue_from_before_baselines_is_read(tmp_path: Path) -> None:
+    path, part = tmp_path / "jobs.json", {"start_s": 1.0, "end_s": 2.0, "every": None}
+    path.write_text(json.dumps({"schema": SCHEMA, "jobs": [job_item(part=part)]}))
+    assert [job.part for job in read_jobs(path).jobs] == [JobPart(1.0, 2.0)]
+
+
 DAMAGED_JOBS: tuple[Any, ...] = (
     7,
     [7],

@@ -63,6 +63,13 @@ def test_a_job_analyses_its_part(tmp_path: Path) -> None:
     assert frames == {10, 12, 14, 16, 18}  # ten frames per second
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_job_subtracts_baselines_if_it_was_chosen(tmp_path: Path, wanted: bool) -> None:
+    job = dataclasses.replace(job_in(tmp_path / "a", "speed"), part=JobPart(baseline=wanted))
+    assert engines_of(FakePipeline()).run(job, SilentListener(), JobControl()).kind is OutcomeKind.FINISHED
+    assert ("au_baseline" in table_of(tmp_path / "a")[0]) == wanted
+
+
 @pytest.mark.parametrize("preset", ["speed", "balanced"])
 def test_a_resumed_job_writes_the_same_table_as_an_uninterrupted_one(tmp_path: Path, preset: str) -> None:
     control = JobControl()

@@ -265,15 +265,18 @@ def test_the_part_of_waiting_jobs_can_be_chosen(harness: PageHarness) -> None:
     assert "is empty" in dialog.fault.text()
     dialog.end.setText("1:02:03.5")
     dialog.step.setValue(3)
+    dialog.baseline.setChecked(True)
     dialog.accept()
-    assert [job.part for job in page.runner.jobs] == [JobPart(10.0, 3723.5, 3), JobPart()]
-    assert choice_text(page.runner.jobs[0]) == "Balanced · 0:10 – 1:02:03.5 · 1 of 3 frames"
+    assert [job.part for job in page.runner.jobs] == [JobPart(10.0, 3723.5, 3, True), JobPart()]
+    assert choice_text(page.runner.jobs[0]) == "Balanced · 0:10 – 1:02:03.5 · 1 of 3 frames · with baseline"
     part.trigger()
     again = page.findChildren(PartDialog)[-1]
     assert (again.start.text(), again.end.text(), again.step.value()) == ("0:10", "1:02:03.5", 3)
     for field in (again.start, again.end):
         field.clear()
+    assert again.baseline.isChecked()
     again.step.setValue(0)
+    again.baseline.setChecked(False)
     again.accept()
     assert page.runner.jobs[0].part == JobPart()
 
