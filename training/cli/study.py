@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -34,6 +34,7 @@ from training.loop.json_report import write_report
 from training.rlps.fit import read_rlps_config
 from training.studies.ablations import ablate
 from training.studies.action_units import StudyConfig, study_units
+from training.studies.dirichlet_heads import compare_heads
 from training.studies.dirichlet_rival import compare_dirichlet
 from training.studies.frozen_trunk import FrozenTrunk, TrunkMaps
 from training.studies.intensity_sources import read_rendered, study_intensity, trunk_descriptions
@@ -123,6 +124,32 @@ def study_dirichlet_command(
     configure_torch(threads)
     settings = read_student_config(config)
     write_report(compare_dirichlet(settings, data, teacher, faces128, run, seed or (0, 1), faces, echo), out)
+    echo(f"wrote {out}")
+
+
+@commands.command("dirichlet-heads")
+def study_dirichlet_heads_command(
+    data: Fer,
+    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    student: Annotated[Path, typer.Option(help="Finished run of `fit student`.")],
+    faces128: Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")],
+    out: Out,
+    trunk: Annotated[Literal["student", "teacher"], typer.Option(help="Whose trunk is frozen.")] = "student",
+    lessons: Annotated[
+        Path | None, typer.Option(help="Folder of the teachers' answers; default: STUDENT/lessons.")
+    ] = None,
+    config: Settings = CONFIGS / "student_rivals.toml",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0, 1 and 2.")] = None,
+    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 200,
+    threads: Threads = 1,
+) -> None:
+    """Branches against one Dirichlet as heads on a frozen trunk, trained alike, on PublicTest: minutes."""
+    configure_torch(threads)
+    settings, answers = read_student_config(config), lessons or student / "lessons"
+    found = compare_heads(
+        settings, data, teacher, student, faces128, answers, trunk, seed or (0, 1, 2), faces, report=echo
+    )
+    write_report(found, out)
     echo(f"wrote {out}")
 
 

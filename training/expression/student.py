@@ -83,6 +83,15 @@ def read_student_config(path: Path) -> StudentConfig:
     return read_toml(StudentConfig, path)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Degraded pictures of a batch."""
+
+    images: Tensor  # (B, 1, S, S) normalised
+    targets: Tensor  # (B, M, C) of the teachers, then of the raters
+    ordinary: Tensor  # (B,) bool; an ordinary face, whose votes count
+
+
 class StudentTask:
     """The student as the training loop needs it (training/loop/trainer.py)."""
 
@@ -106,11 +115,17 @@ class StudentTask:
 
     def _lesson(self, rows: Tensor, generator: torch.Generator) -> tuple[list[ArbexOutput], Tensor, Tensor]:
         """Outputs of each branch, targets (B, M, C) and which pictures (B,) show an ordinary face."""
-        changed = degrade(self._lessons.images[rows, None].float() / 255, self._config.degrade, generator)
-        images = ((changed.images - MEAN) / STD).contiguous(memory_format=torch.channels_last).to(self._device)
+        drawn = self.draw(rows, generator)
         landmarks = self._lessons.landmarks[rows].float().to(self._device)
-        targets = exposed_targets(self._answers(rows), changed.exposure, changed.faceless).to(self._device)
-        return self.model(images, landmarks), targets, changed.exposure == 0
+        outputs = self.model(drawn.images.to(self._device), landmarks)
+        return outputs, drawn.targets.to(self._device), drawn.ordinary
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Drawn:
+        """The pictures with these row numbers (B,), degraded at random, with what is learned from them."""
+        changed = degrade(self._lessons.images[rows, None].float() / 255, self._config.degrade, generator)
+        images = ((changed.images - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+        targets = exposed_targets(self._answers(rows), changed.exposure, changed.faceless)
+        return Drawn(images, targets, changed.exposure == 0)
 
     def _votes_loss(self, mean: Tensor, rows: Tensor, ordinary: Tensor) -> Tensor:
         """Weighted loss of the predicted distributions (B, C) where a face is ordinary and has votes; 0 without one."""
@@ -204,8 +219,7 @@ def fit_student(
             f"{' and the raters' if config.raters_branch else ''}: set model.branches = {needed}"
         )
     with rank_0_first():  # the other ranks then read its lessons
-        sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
-        taught = _lessons(config, sets, teacher_run, lessons or run / "lessons", teachers, report)
+        sets, taught = read_lessons(config, data, teacher_run, lessons or run / "lessons", faces128, report)
     report(f"{len(taught.rows)} pictures, {len(teachers)} teachers")
     torch.manual_seed(config.trainer.seed)
     model = Arbex(config.model)
@@ -242,12 +256,11 @@ def make_student_lessons(
     Raises:
         FileNotFoundError: data is missing.
     """
-    sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
-    _lessons(config, sets, teacher_run, run / "lessons", _teachers(teacher_run), report)
+    read_lessons(config, data, teacher_run, run / "lessons", faces128, report)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sets:
+class StudentSets:
     """The faces of a run."""
 
     train: FaceSet
@@ -257,7 +270,7 @@ class _Sets:
 
 def _read_sets(
     config: StudentConfig, data: Path, cache: Path, faces128: Path | None, report: Callable[[str], None]
-) -> _Sets:
+) -> StudentSets:
     side = config.model.input_side_px
     train, validation = (
         read_face_set(Source.FER2013, data, split, cache, side, config.augment).spread(config.faces)
@@ -265,24 +278,32 @@ def _read_sets(
     )
     report(f"training: {train.faces.summary()}")
     if faces128 is None or config.versions.unlabelled_count == 0:
-        return _Sets(train, validation, None)
+        return StudentSets(train, validation, None)
     unlabelled = FaceSet(unlabelled_news(faces128, cache, side), config.augment).spread(config.faces)
     report(f"unlabelled: {unlabelled.samples} faces of faces128")
-    return _Sets(train, validation, unlabelled)
+    return StudentSets(train, validation, unlabelled)
 
 
-def _lessons(
+def read_lessons(
     config: StudentConfig,
-    sets: _Sets,
+    data: Path,
     teacher_run: Path,
     folder: Path,
-    teachers: Sequence[int],
-    report: Callable[[str], None],
-) -> TaughtFaces:
-    return make_lessons(teacher_run, teachers, sets.train, sets.unlabelled, config.versions, folder, report)
+    faces128: Path | None,
+    report: Callable[[str], None] = print,
+) -> tuple[StudentSets, TaughtFaces]:
+    """The faces of a run, and their versions with the answers of all finished teachers; missing ones are made.
+
+    Raises:
+        FileNotFoundError: data is missing.
+        ValueError: no teacher has finished.
+    """
+    sets = _read_sets(config, data, teacher_run / "cache", faces128, report)
+    teachers = _teachers(teacher_run)
+    return sets, make_lessons(teacher_run, teachers, sets.train, sets.unlabelled, config.versions, folder, report)
 
 
-def _facts(config: StudentConfig, data: Path, sets: _Sets, teachers: Sequence[int]) -> dict[str, Any]:
+def _facts(config: StudentConfig, data: Path, sets: StudentSets, teachers: Sequence[int]) -> dict[str, Any]:
     """Facts of the run; its settings are written as those of a run that `load_members` reads."""
     settings = ExpressionRunConfig(
         members=1,

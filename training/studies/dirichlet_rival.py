@@ -38,6 +38,7 @@ from training.studies.network_estimators import (
     fit_dirichlet_temperature,
     fused_logits,
     network_estimator,
+    outputs_of,
 )
 
 BRANCHES: Final = "branches"
@@ -47,6 +48,9 @@ _KEPT_OUT: Final = (*FAMILIES["noise"], *FAMILIES["blur"])
 #: Sets of changed faces of faces128, as training/evaluation/natural_shift.py names them.
 _COVERED: Final = ("lower half covered", "upper half covered", "left half covered")
 _STRANGE: Final = ("turned by 90 degrees", "turned by 180 degrees", "pencil sketch", "cartoon")
+
+#: Of the intervals over faces, which are not reported: the study has seeds.
+_RESAMPLES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,13 @@ def compare_dirichlet(
     side, cache = config.model.input_side_px, teacher_run / "cache"
     public = read_faces(data, "PublicTest", cache, side)
     judged = {key: _judged(key[0], folder, public) for key, folder in folders.items()}
-    found = _shifts({_name(key): item[0] for key, item in judged.items()}, data, cache, faces128, side, faces, report)
-    rows = {key: {**_clean(item[0], item[1], public), **found[_name(key)]} for key, item in judged.items()}
-    methods = tuple(_over(method, [rows[method, seed] for seed in seeds]) for method in (BRANCHES, DIRICHLET))
+    found = shift_figures(
+        {_name(key): item[0] for key, item in judged.items()}, data, cache, faces128, side, faces, report
+    )
+    rows = {key: {**clean_figures(item[0], item[1], public), **found[_name(key)]} for key, item in judged.items()}
+    methods = tuple(
+        figures_over_seeds(method, [rows[method, seed] for seed in seeds]) for method in (BRANCHES, DIRICHLET)
+    )
     majority = int((majority_labels(public.votes) >= 0).sum())
     return DirichletReport(tuple(seeds), config.trainer, majority, len(public.rows), faces, methods)
 
@@ -131,13 +139,15 @@ def _judged(method: str, folder: Path, public: FerFaces) -> tuple[Estimator, flo
     """The estimator of a finished run for crops of its own side, and its temperature."""
     (network,), _ = load_members(folder)
     if method == DIRICHLET:
-        temperature = fit_dirichlet_temperature(network, public)
+        logits = outputs_of(network, public.crops, public.landmarks)[0].logits
+        temperature = fit_dirichlet_temperature(logits, public.vote_shares)
         return dirichlet_estimator(network, temperature), temperature
     temperature = fit_temperature(fused_logits([network], public.crops, public.landmarks), public.vote_shares)
     return network_estimator([network], temperature), temperature
 
 
-def _clean(estimate: Estimator, temperature: float, public: FerFaces) -> dict[str, float]:
+def clean_figures(estimate: Estimator, temperature: float, public: FerFaces) -> dict[str, float]:
+    """Accuracy and calibration on faces whose crops have the estimator's side."""
     found: Estimates = estimate(public.crops, public.landmarks)
     labels, shares = majority_labels(public.votes), public.vote_shares.astype(np.float64)
     clear, named = labels >= 0, found.probabilities.argmax(1)
@@ -150,7 +160,7 @@ def _clean(estimate: Estimator, temperature: float, public: FerFaces) -> dict[st
     }
 
 
-def _shifts(
+def shift_figures(
     estimators: Mapping[str, Estimator],
     data: Path,
     cache: Path,
@@ -162,12 +172,17 @@ def _shifts(
     """Rank correlations with the votes, and AUROCs on changed faces, of every network."""
     small = read_faces(data, "PublicTest", cache, CROP_SIDE_PX)
     sized = {name: at_side(estimate, side) for name, estimate in estimators.items()}
-    compared = compare(sized, small, UncertaintyConfig(severe_faces=faces, graded_faces=0), report).reports
+    compared = compare(
+        sized, small, UncertaintyConfig(severe_faces=faces, graded_faces=0, resamples=_RESAMPLES), report
+    ).reports
     sets = [item for item in news_sets(faces128, cache) if item.name.startswith("faces128 few")]
     found = {}
     for name, estimate in sized.items():
         clean = scores_of(estimate(small.crops, small.landmarks))
-        shifted = {item.name: item.auroc_epistemic.value for item in natural_shift(estimate, clean, sets).sets}
+        shifted = {
+            item.name: item.auroc_epistemic.value
+            for item in natural_shift(estimate, clean, sets, resamples=_RESAMPLES).sets
+        }
         report(f"{name}: shifts measured")
         found[name] = _correlations(compared[name]) | {
             **{f"auroc_kept_out_{part.strength.value}": _kept_out(part) for part in compared[name].strengths},
@@ -191,5 +206,6 @@ def _kept_out(part: StrengthReport) -> float:
     return float(np.mean(rows))
 
 
-def _over(method: str, rows: Sequence[Mapping[str, float]]) -> RivalFigures:
+def figures_over_seeds(method: str, rows: Sequence[Mapping[str, float]]) -> RivalFigures:
+    """Join what `clean_figures` and `shift_figures` give for each seed."""
     return RivalFigures(method, **{name: over_seeds([row[name] for row in rows]) for name in rows[0]})

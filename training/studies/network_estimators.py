@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from engine.types import Float32, Float64, Int64, UInt8
-from training.data.fer2013 import MEAN, STD, FerFaces
+from training.data.fer2013 import MEAN, STD
 from training.evaluation.estimates import Estimates, Estimator, estimates_of
 from training.expression.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from training.expression.landmark_maps import LANDMARK_POINTS
@@ -91,19 +91,20 @@ def dropout_estimator(model: Arbex, temperature: float, samples: int = 10, seed:
 
 def dirichlet_estimator(model: Arbex, temperature: float = 1.0) -> Estimator:
     """Network trained as a Dirichlet (training/expression/loss.py), whose logits are divided by a temperature."""
-
-    def estimate(crops: UInt8, landmarks: Float32) -> Estimates:
-        parts = split(concentrations(outputs_of(model, crops, landmarks)[0].logits / temperature))
-        return Estimates(
-            parts.probabilities.double().numpy(), parts.aleatoric.double().numpy(), parts.epistemic.double().numpy()
-        )
-
-    return estimate
+    return lambda crops, landmarks: dirichlet_estimates(outputs_of(model, crops, landmarks)[0].logits, temperature)
 
 
-def fit_dirichlet_temperature(model: Arbex, faces: FerFaces) -> float:
-    """The temperature whose Dirichlet has the mean with the lowest NLL against the votes of these faces."""
-    logits, shares = outputs_of(model, faces.crops, faces.landmarks)[0].logits, torch.from_numpy(faces.vote_shares)
+def dirichlet_estimates(logits: Tensor, temperature: float) -> Estimates:
+    """Estimates of logits (N, C) as a Dirichlet, in closed form."""
+    parts = split(concentrations(logits / temperature))
+    return Estimates(
+        parts.probabilities.double().numpy(), parts.aleatoric.double().numpy(), parts.epistemic.double().numpy()
+    )
+
+
+def fit_dirichlet_temperature(logits: Tensor, vote_shares: Float32) -> float:
+    """The temperature of logits (N, C) whose Dirichlet has the mean with the lowest NLL against vote shares (N, C)."""
+    shares = torch.from_numpy(vote_shares)
 
     def nll(log_temperature: float) -> float:
         mean = split(concentrations(logits / math.exp(log_temperature))).probabilities

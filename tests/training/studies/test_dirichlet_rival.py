@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +11,13 @@ import pytest
 from tests.training.fakes.expression import fake_faces, quiet
 from tests.training.fakes.teachers import SIDE, SMALL_STUDENT, fake_teachers, wide_faces
 from training.data.fer2013 import FerFaces
-from training.evaluation.estimates import Estimator
-from training.evaluation.natural_shift import ShiftSet, changed_sets, natural_shift
-from training.evaluation.uncertainty import Comparison, UncertaintyConfig, compare
+from training.evaluation.natural_shift import ShiftSet, changed_sets
 from training.expression import faces as faces_module
 from training.expression import student as student_module
 from training.expression.fit import load_members
 from training.studies import dirichlet_rival as module
 from training.studies.dirichlet_rival import BRANCHES, DIRICHLET, compare_dirichlet
-from training.studies.network_estimators import dirichlet_estimator, fit_dirichlet_temperature
+from training.studies.network_estimators import dirichlet_estimator, fit_dirichlet_temperature, outputs_of
 
 
 def sized_faces(data: Path, split: str, cache: Path, side_px: int) -> FerFaces:
@@ -34,21 +30,12 @@ def news(*_: object) -> tuple[ShiftSet, ...]:
     return (replace(few, name="faces128"), few, *changed_sets(few))
 
 
-def compare_quickly(
-    estimators: Mapping[str, Estimator], faces: FerFaces, config: UncertaintyConfig, report: Callable[[str], None]
-) -> Comparison:
-    """The real comparison with five resamples: intervals are not part of the study."""
-    return compare(estimators, faces, replace(config, resamples=5), report)
-
-
 @pytest.fixture
 def teachers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(faces_module, "read_faces", wide_faces)
     monkeypatch.setattr(student_module, "unlabelled_news", None)  # versions.unlabelled_count is 0
     monkeypatch.setattr(module, "read_faces", sized_faces)
     monkeypatch.setattr(module, "news_sets", news)
-    monkeypatch.setattr(module, "compare", compare_quickly)
-    monkeypatch.setattr(module, "natural_shift", partial(natural_shift, resamples=5))
     return fake_teachers(tmp_path)
 
 
@@ -76,5 +63,6 @@ def test_the_temperature_of_a_dirichlet_lowers_its_nll(teachers: Path) -> None:
         found = dirichlet_estimator(network, temperature)(faces.crops, faces.landmarks)
         return float(-(faces.vote_shares * np.log(found.probabilities)).sum(1).mean())
 
-    best = fit_dirichlet_temperature(network, faces)
+    logits = outputs_of(network, faces.crops, faces.landmarks)[0].logits
+    best = fit_dirichlet_temperature(logits, faces.vote_shares)
     assert nll(best) <= min(nll(0.8 * best), nll(1.25 * best))
