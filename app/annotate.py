@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from app.overlay.overlay import OverlayParts
-from app.session.baselines import NeutralFrames, find_baselines, record_of
+from app.session.baselines import NeutralFrames, SessionBaselines, find_baselines, record_of
 from app.session.folder import SessionFolder, SessionState, check_same_session
 from app.session.identity import HashingStoppedError, SourceFiles, SourceIdentity, file_mark
 from app.session.journal import (
@@ -48,7 +48,6 @@ from engine.engine import Engine
 from engine.errors import ConfigError, OutputError, Remedy, RuntimeStateError, SourceError
 from engine.hindsight import GROUP_FRAMES, Hindsight, centring_of
 from engine.runtime import FrameSink, Runtime, RuntimeState
-from engine.types import UnitBaseline
 
 #: Seconds between two checks of a running job.
 _POLL_S: Final = 0.1
@@ -78,6 +77,12 @@ class AnnotateOptions:
     def resumed(self) -> AnnotateOptions:
         """The same choices for a session that may have been started."""
         return dataclasses.replace(self, resume=True)
+
+    def for_kind(self, kind: SourceKind) -> AnnotateOptions:
+        """The choices that count for a kind of source: images are not faces over time, so ``auto`` finds nothing."""
+        if kind is SourceKind.PICTURES and self.baseline is not None and self.baseline.time_range is None:
+            return dataclasses.replace(self, baseline=None)
+        return self
 
     def every_n_of(self, info: SourceInfo) -> int:
         """Interval of analysed frames for a source."""
@@ -188,7 +193,7 @@ def annotate(
         ValueError: the engine was opened without the preset.
         OutputError: another program writes to the folder, it already holds a session, or a file cannot be written; the
             journal is kept.
-        ConfigError: face crops are set, but the source is not images; or a baseline, but it is images.
+        ConfigError: face crops are set, but the source is not images; or neutral frames are named, but it is images.
         SourceError: the source cannot be opened, or a live one is lost; what came before is kept.
     """
     with SessionLock(folder):
@@ -198,6 +203,7 @@ def annotate(
         to_read = _open_unless_stopped(spec, open_source, control)
         if to_read is None:
             return Outcome(folder, finished=False)
+        options = options.for_kind(to_read.info.kind)
         with to_read as opened, SourceFiles(spec, opened.files, before) as files:
             try:
                 identity = files.identify(lambda: control.stopped)
@@ -222,7 +228,7 @@ def _check_kind(info: SourceInfo, engine: Engine, options: AnnotateOptions) -> N
     """Refuse what a kind of source cannot have.
 
     Raises:
-        ConfigError: face crops in a video, or a baseline of images or with a model that has no neutral logits.
+        ConfigError: face crops in a video, neutral frames of images, or a baseline of a model without neutral logits.
     """
     if engine.config.tracking.face_crops and info.kind is not SourceKind.PICTURES:
         raise ConfigError(f"{info.source_id} is not an image: only images can be face crops")
@@ -522,12 +528,11 @@ class _Job:
         """Write tables, video and metadata."""
         folder = self._folder
         baselines = self._baselines()
-        counts = write_tables(
-            folder.journal, folder.csv, folder.parquet, excel=self._options.excel, baselines=baselines
-        )
+        by_face = None if baselines is None else baselines.by_face()  # as Review and exports read them
+        counts = write_tables(folder.journal, folder.csv, folder.parquet, excel=self._options.excel, baselines=by_face)
         if self._video is not None:
             self._video.publish()
-        counters, chosen = runtime.counters(), self._options.baseline
+        counters = runtime.counters()
         fault = str(lost) if lost is not None else self._fault()
         metadata = last_metadata(
             self._metadata,
@@ -538,18 +543,19 @@ class _Job:
             resumed_at=tuple(resumed_frames(folder.journal)),
             fault=fault,
             completed=lost is None,
-            baselines=None if chosen is None or baselines is None else record_of(chosen.text, baselines),
+            baselines=baselines,
         )
         write_metadata(folder.metadata, metadata)
         return Outcome(folder, finished=True, counts=counts, fault=fault)
 
-    def _baselines(self) -> dict[int, UnitBaseline] | None:
+    def _baselines(self) -> SessionBaselines | None:
         """The baseline of every face over the whole session, if one was asked for."""
-        if self._options.baseline is None:
+        chosen = self._options.baseline
+        if chosen is None:
             return None
         usual = np.array(self._engine.action_units.calibration.neutral, np.float32)
         rows = (row for entry in read_journal(self._folder.journal) for row in entry.rows)
-        return find_baselines(rows, self._options.baseline, usual)
+        return record_of(chosen.text, find_baselines(rows, chosen, usual))
 
     def _fault(self) -> str | None:
         """What part of the source was lost, or changed while it was read."""

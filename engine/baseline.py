@@ -156,7 +156,7 @@ class _Person:
     """What is known of one track."""
 
     now: UnitBaseline = NO_BASELINE
-    before: UnitBaseline = NO_BASELINE  # for `undo`
+    before: UnitBaseline | None = None  # for `undo`; None: nothing was changed by hand
     by_hand: bool = False  # calibrated or cleared by a person: never replaced automatically
     was_by_hand: bool = False
     neutral: FrameSample = field(default_factory=FrameSample)  # for the automatic baseline
@@ -195,14 +195,16 @@ class BaselineBook:
             _replace(person, NO_BASELINE)
 
     def undo(self, track_id: int) -> None:
-        """Take back the last `collect` or `clear` of a face; again: do it again."""
+        """Take back the last `collect` or `clear` of a face; again: do it again. Nothing without one."""
         with self._lock:
-            person = self._people.setdefault(track_id, _Person())
+            person = self._people.get(track_id)
+            if person is None:
+                return
             if person.collecting is not None:
                 person.collecting = None
-                return
-            person.now, person.before = person.before, person.now
-            person.by_hand, person.was_by_hand = person.was_by_hand, person.by_hand
+            elif person.before is not None:
+                person.now, person.before = person.before, person.now
+                person.by_hand, person.was_by_hand = person.was_by_hand, person.by_hand
 
     def observe(self, track_id: int, units: AUEstimate, decision: Decision, time_s: float) -> UnitBaseline:
         """Take a frame of a face into account; return the baseline for this frame."""
@@ -281,7 +283,7 @@ def _replace(person: _Person, baseline: UnitBaseline) -> None:
 def _person_state(person: _Person) -> dict[str, Any]:
     return {
         "now": _baseline_state(person.now),
-        "before": _baseline_state(person.before),
+        "before": None if person.before is None else _baseline_state(person.before),
         "by_hand": [person.by_hand, person.was_by_hand],
         "neutral": person.neutral.state(),
         "estimated": person.estimated,
@@ -291,11 +293,11 @@ def _person_state(person: _Person) -> dict[str, Any]:
 
 
 def _person_of(raw: dict[str, Any]) -> _Person:
-    collecting = raw["collecting"]
+    before, collecting = raw["before"], raw["collecting"]
     (by_hand, was_by_hand), (since_s, seen_s) = raw["by_hand"], raw["times_s"]
     return _Person(
         now=_baseline_of(raw["now"]),
-        before=_baseline_of(raw["before"]),
+        before=None if before is None else _baseline_of(before),
         by_hand=bool(by_hand),
         was_by_hand=bool(was_by_hand),
         neutral=FrameSample.of_state(raw["neutral"]),

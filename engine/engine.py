@@ -63,7 +63,7 @@ class StatefulPipeline(Protocol):
 class Engine:
     """Faces, expressions, action units and decisions for the frames of one source.
 
-    Not thread-safe, except for `recalibrate`. Between two sources call `reset`.
+    Not thread-safe, except for `recalibrate` and `baselines`. Between two sources call `reset`.
 
     Attributes:
         expression: contract of the expression model.

@@ -244,10 +244,10 @@ class Decision:
 
 
 class BaselineState(str, Enum):
-    """What is known of a person's neutral baseline; only KNOWN changes values."""
+    """What is known of a person's neutral baseline; KNOWN changes values, and COLLECTING after a KNOWN one."""
 
     NONE = "none"  # not asked for
-    COLLECTING = "collecting"  # asked for: its frames are still being collected
+    COLLECTING = "collecting"  # asked for: its frames are still being collected; an earlier one stays subtracted
     UNKNOWN = "unknown"  # asked for, but the face showed too few frames to estimate it from
     KNOWN = "known"
 

@@ -138,12 +138,14 @@ def _write_recordings(job: ExportJob, stem: Path, report: Progress) -> None:
         recording.close()
         person = " ".join(job.notes.name_of(face_id).split())
         face = f"face {face_id} ({person})" if person else f"face {face_id}"
+        shift = "" if job.is_corrected(face_id) else "not "
         sidecar: dict[str, Any] = {
             "SamplingFrequency": rate,
             "StartTime": round(recording.start / rate, 6),
             "Columns": list(columns),
             "PhysioType": "generic",
-            "Description": f"Estimates for {face}, resampled to a fixed rate: the frame nearest to each sample",
+            "Description": f"Estimates for {face}, resampled to a fixed rate: the frame nearest to each sample; "
+            f"its neutral baseline is {shift}subtracted from the action units",
             **columns,
         }
         path = recording.path

@@ -94,11 +94,15 @@ class ExportJob:
     @property
     def baseline_text(self) -> str:
         """What the occurrences of units in an export are, as a sentence for its reader."""
-        known = sorted(face for face, each in self.baselines.items() if each.shift is not None)
+        known = sorted(filter(self.is_corrected, self.baselines))
         if not known:
             return "Action units are as the model gave them: no neutral baseline is subtracted."
         faces = ", ".join(map(str, known))
         return f"The neutral baseline is subtracted from the action units of face {faces}; of other faces none is."
+
+    def is_corrected(self, face_id: int) -> bool:
+        """Whether a neutral baseline is subtracted from the occurrences of a face."""
+        return face_id in self.baselines and self.baselines[face_id].shift is not None
 
     def rows_shown_at(self, position: int) -> tuple[FaceRow, ...]:
         """The rows of a frame as they are drawn, with known baselines subtracted.

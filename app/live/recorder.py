@@ -158,12 +158,12 @@ class Recorder:
         finally:
             self._video.close(completed)
         self._video.publish()
-        baselines = self._baselines or None
-        counts = write_tables(folder.journal, folder.csv, folder.parquet, baselines=baselines)
+        record = record_of(LIVE, self._baselines) if self._baselines else None
+        by_face = None if record is None else record.by_face()  # as Review and exports read them
+        counts = write_tables(folder.journal, folder.csv, folder.parquet, baselines=by_face)
         dropped = self._last_index - self._first_index + 1 - counts.frames
         damaged = self._damaged() - self._damaged_before
         fault = None if completed else "the run ended before the recording was stopped: the frames before are kept"
-        record = None if baselines is None else record_of(LIVE, baselines)
         ended = last_metadata(self._metadata, counts, dropped, damaged, fault=fault, baselines=record)
         write_metadata(folder.metadata, ended)
 

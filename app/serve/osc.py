@@ -119,6 +119,8 @@ def face_values(face: FaceMessage) -> Iterator[tuple[str, tuple[Value, ...]]]:
         yield "box", face.box
     if face.pose_deg is not None:
         yield "pose", face.pose_deg
+    if face.au_baseline is not None:
+        yield "au_baseline", (face.au_baseline,)
     for code, (occurrence, deviation) in face.au.items():
         yield f"au/{code}", (occurrence, deviation)
     for code, intensity in face.au_i.items():

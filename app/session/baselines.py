@@ -88,7 +88,7 @@ def parse_baseline(text: str) -> NeutralFrames | None:
 
 
 def find_baselines(rows: Iterable[FaceRow], frames: NeutralFrames, usual: Float32) -> dict[int, UnitBaseline]:
-    """The baseline of every face in the rows of a session, in memory that does not grow with its length.
+    """The baseline of every face in the rows of a session, in memory that is bounded for each face (`FrameSample`).
 
     ``usual`` (K,) are the model's neutral logits. Faces with too few neutral frames have an unknown baseline.
     """

@@ -88,7 +88,25 @@ def test_images_cannot_have_a_baseline(run_annotate: Annotator) -> None:
     source = FakeSource(3)
     source.info = dataclasses.replace(source.info, kind=SourceKind.PICTURES)
     with pytest.raises(ConfigError, match="is images: a baseline needs a face over time"):
-        run_annotate(Sitter(), source, baseline=_AUTO, video=False)
+        run_annotate(Sitter(), source, baseline=NeutralFrames(TimeRange(0, 2)), video=False)
+
+
+def test_an_automatic_baseline_leaves_images_as_they_are(run_annotate: Annotator) -> None:
+    source = FakeSource(3)
+    source.info = dataclasses.replace(source.info, kind=SourceKind.PICTURES)
+    assert run_annotate(Sitter(), source, baseline=_AUTO, video=False).finished
+    assert "au_baseline" not in _table(run_annotate.folder)[0]
+    assert run_annotate(Sitter(), source, baseline=_AUTO, video=False, resume=True).skipped
+
+
+def test_review_shows_the_values_of_the_table(run_annotate: Annotator) -> None:
+    run_annotate(Sitter(), baseline=_AUTO, video=False)
+    row = _table(run_annotate.folder)[0]
+    with open_session(run_annotate.folder.path) as session:
+        (shown,) = session.rows_at(0)
+        names = [f"au_{code:02d}_b" for code in session.header.au_codes]
+    assert shown.occurrence == tuple(row[name] for name in names)
+    assert shown.occurrence_std == tuple(row[f"{name}_sd"] for name in names)
 
 
 def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: Annotator) -> None:

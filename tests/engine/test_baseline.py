@@ -220,6 +220,21 @@ def test_what_a_person_decided_is_not_replaced_automatically() -> None:
         assert book.observe(1, calm, _NEUTRAL, frame / 10) is NO_BASELINE
 
 
+def test_undoing_without_a_change_keeps_the_automatic_baseline() -> None:
+    book = BaselineBook(_USUAL, automatic=True)
+    book.undo(1)
+    calm = _face(-1.0, -2.0).action_units
+    for frame in range(2 * MIN_FRAMES):
+        known = book.observe(1, calm, _NEUTRAL, frame / 10)
+    assert known.state is BaselineState.KNOWN
+    book.undo(1)
+    assert book.observe(1, calm, _HAPPY, 3.0) is known
+    book.clear(1)
+    assert book.observe(1, calm, _HAPPY, 3.1) is NO_BASELINE
+    book.undo(1)
+    assert book.observe(1, calm, _HAPPY, 3.2) is known
+
+
 def test_a_face_that_is_gone_is_forgotten_unless_it_is_kept_or_awaited() -> None:
     book = BaselineBook(_USUAL)
     _calibrated(book)

@@ -69,5 +69,9 @@ class NeutralRanges:
         if desk.player is not None:
             desk.player.refresh()
 
+    def forget(self) -> None:
+        """Release the session that was shown, which is closed."""
+        self._seen = None
+
     def _warn(self, text: str) -> None:
         self._desk.noticed.emit(Notice(text, Severity.INFO, _TOPIC))

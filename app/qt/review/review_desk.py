@@ -187,6 +187,8 @@ class ReviewDesk(QWidget):
         self._started.clear()
         self.event_keys.show_started(())
         self.units.set_header(None)
+        self.units_page.baseline.show_row(None)
+        self.neutral_ranges.forget()
         self.video.show_region(WHOLE)
         with contextlib.ExitStack() as cleanup:  # runs every callback, last first, even if one raises
             if session is not None:

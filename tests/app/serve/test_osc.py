@@ -63,6 +63,7 @@ def test_a_face_is_a_bundle_with_the_time_of_capture(receiver: socket.socket, he
     assert {name[3:] for name in face if name.startswith("au/")} == set(message.au)
     code, pair = next(iter(message.au.items()))
     assert face[f"au/{code}"] == pytest.approx(pair)
+    assert face["au_baseline"] == [message.au_baseline] == ["none"]
     assert face["model"] == [message.model, message.au_model]
     assert output.counters().sent == 2
 
@@ -72,6 +73,7 @@ def test_what_was_not_assessed_has_no_message(header) -> None:
     empty = dataclasses.replace(
         message, labels=(), shares=(), q={}, p={}, confidence=None, ood=None, q_ood=None, au={}, pose_deg=None
     )
+    empty = dataclasses.replace(empty, au_baseline=None)
     names = [name for name, values in face_values(empty) if values]
     measures = ["aleatoric", "epistemic", "q_aleatoric", "q_epistemic"]
     assert names == ["id", "decision", "carried", "model", *measures, "quality", "box"]

@@ -438,6 +438,8 @@ def test_a_neutral_range_corrects_what_is_shown_and_can_be_undone(
     desk.notes_panel.notes.choose(desk.notes.neutral[0])
     press(page, "Del")
     until(lambda: text.text() == "No baseline" and shown() == before)
+    desk.close_session()
+    assert text.text() == ""
 
 
 def test_a_neutral_range_needs_a_range_and_a_model_that_says_what_is_usual(
