@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
@@ -13,7 +12,6 @@ from app.review.notes import FaceName, NeutralRange
 
 if TYPE_CHECKING:
     from app.qt.review.review_desk import ReviewDesk
-    from app.review.session import Session
 
 _TOPIC = "review-neutral"
 
@@ -24,8 +22,7 @@ class NeutralRanges:
     def __init__(self, desk: ReviewDesk) -> None:
         """Nothing is shown yet."""
         self._desk = desk
-        # weak: a session that was closed frees its columns
-        self._seen: tuple[weakref.ref[Session], tuple[NeutralRange, ...], tuple[FaceName, ...]] | None = None
+        self._seen: tuple[object, tuple[NeutralRange, ...], tuple[FaceName, ...]] | None = None
 
     def mark(self) -> None:
         """Make the marked range the neutral one of the chosen face, as one step of undo."""
@@ -58,7 +55,7 @@ class NeutralRanges:
         if session is None:
             return
         notes = desk.notes
-        wanted = (weakref.ref(session), notes.neutral, notes.names)
+        wanted = (session, notes.neutral, notes.names)
         if wanted == self._seen:
             return
         self._seen = wanted
