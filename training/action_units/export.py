@@ -78,10 +78,10 @@ def export_action_units(
             outputs differ from the torch module's; or ``self_noise`` is not between 0 and 1.
     """
     model, facts = load_action_units(run)
+    _require_fitting(run, facts, split)
     if self_noise is not None:
         model.head.set_self_noise(self_noise)
         facts["self_noise"] = self_noise
-    _require_fitting(run, facts, split)
     samples = 1 if facts["variant"] == Variant.GN_D.value else MASK_SAMPLES
     difference = write_model(model, target)
     report(f"{target}: {target.stat().st_size / 1e6:.2f} MB, largest difference from torch {difference:.1e}")

@@ -181,7 +181,7 @@ def sampled_logits(model: UGN, variant: Variant, crops: UInt8, samples: int = 20
 def logits_of_batches(
     model: UGN, variant: Variant, batches: Iterable[Tensor], samples: int = 20, seed: int = 0
 ) -> Float32:
-    """Logits (N, S, K) of batches of what the model takes, images (n, 1, S, S) by default; see `sampled_logits`."""
+    """Logits (N, S, K) of batches of what the model takes, by default images (n, 1, 96, 96); see `sampled_logits`."""
     device = model.classifier.weight.device
     count = samples if variant in (Variant.UGN, Variant.UGN_B) else 1
     bank = torch.from_numpy(noise_bank(count, model.config.units, seed)).to(device)

@@ -272,7 +272,7 @@ class UncertainGraphHead(nn.Module):
         return GraphOutput(self.classifier(hidden), (first, second), intensity)
 
     def set_self_noise(self, share: float) -> None:
-        """Set the share of the noise on the units' own loops in both layers."""
+        """Set the share of the noise on the units' own loops in both layers; raises as that of a layer."""
         for layer in (self.first, self.second):
             layer.set_self_noise(share)
 

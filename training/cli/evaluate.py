@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from engine.alignment import CROP_SIDE_PX
+from engine.backends.model_file import model_path
 from training import CONFIGS
 from training.action_units.export import held_out_fold
 from training.action_units.exported import ExportedActionUnits
@@ -213,6 +214,8 @@ def evaluate_au_baseline_command(
     """Units with and without the neutral baseline of a person: on clips, and on stills of open and faces128."""
     configure_torch(threads)
     _require_unseen(model, test_fold)
+    if not model.samefile(model_path("action_units", model.parent)):
+        raise ValueError(f"clips are read with the models of a folder: call it action_units.onnx, not {model.name}")
     stills = evaluate_stills(model, split_people(read_faces_of(data, cache, workers), test_fold).test)
     clips = evaluate_baseline(media, reference, model.parent)
     write_report({"stills": stills, "clips": clips}, out)

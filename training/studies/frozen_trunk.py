@@ -41,7 +41,7 @@ from training.expression.trunk_levels import WIDTHS, PretrainedLevels
 from training.layers.residual import conv_norm, fan_out
 from training.loop.trainer import channels_last
 
-#: Level whose maps are kept, of 128 channels: they hold the intensity of units best (docs/action_units_study.md).
+#: Level whose maps are kept, of 128 channels; docs/action_units_study.md has what they say of intensity.
 _LEVEL: Final = 1
 CHANNELS: Final = WIDTHS[1 + _LEVEL]
 #: Crops are grown to this side; maps then have 7 x 7 cells.
@@ -145,12 +145,12 @@ class _MapFaces(TrainingFaces):
 
     def __init__(self, faces: UnitFaces, config: ActionUnitsConfig, device: torch.device, maps: Tensor) -> None:
         super().__init__(faces, config.augment, device)
-        self._maps, self._where = maps, device
+        self._maps = maps
 
     def changed(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Maps (B, C, H, W) of these row numbers (B,), of a random copy each."""
         views = torch.randint(len(self._maps), rows.shape, generator=generator)
-        return self._maps[views, rows].float().to(self._where)
+        return self._maps[views, rows].float().to(self._device)
 
 
 class MapTask(FeatureTask):

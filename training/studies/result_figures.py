@@ -116,18 +116,22 @@ def baseline_figures(report: Path) -> tuple[Row, ...]:
     data = "--data open=OPEN --data faces128=FACES128 --test-fold 1"
     options = f"{data} --media MEDIA --reference REFERENCE --out FILE"
     command = f"mien-train evaluate au-baseline assets/models/action_units.onnx {options}"
+    file = f"of the file with sha256 {read['clips']['model_sha256'][:8]}"
     rows = []
     for stills in read["stills"]:
         units = ", ".join(f"{each['unit']} {each['auroc_change']['value']:+.3f}" for each in stills["units"])
-        note = f"{stills['people']} people of fold 1; change of the mean AUROC over units; each: {units}"
+        note = f"{stills['people']} people of fold 1; change of the mean AUROC over units; {file}; each: {units}"
         name = f"au_baseline_auroc_change_{stills['name']}"
         rows.append(_copied(name, stills["auroc_change"], command, note, _OVER_PEOPLE))
         if stills["f1_change"] is not None:
-            name, note = f"au_baseline_f1_change_{stills['name']}", "change of the mean F1 at the model's thresholds"
+            name = f"au_baseline_f1_change_{stills['name']}"
+            note = f"change of the mean F1 at the model's thresholds; {file}"
             rows.append(_copied(name, stills["f1_change"], command, note, _OVER_PEOPLE))
     clips = read["clips"]
     arm = next(each for each in clips["arms"] if each["arm"] == WHOLE)
-    note = f"{clips['clips']} clips, {arm['tracks']} of {clips['tracks']} tracks with a baseline; mean of 7 units"
+    note = (
+        f"{clips['clips']} clips, {arm['tracks']} of {clips['tracks']} tracks with a baseline; mean of 7 units; {file}"
+    )
     for key in ("auroc_change", "f1_change", "rate_error_change"):
         rows.append(_copied(f"au_baseline_{key}_clips", arm[key], command, note, _OVER_CLIPS))
     return tuple(rows)

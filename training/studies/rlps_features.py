@@ -11,6 +11,7 @@ Both read images of the student's side. There are no convolutions here, hence no
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -176,10 +177,11 @@ def _dlib(path: Path) -> nn.Module:
 
 @torch.no_grad()
 def _features(model: nn.Module, faces: FerFaces, path: Path) -> Float32:
-    """Features (N, F) of images; they are computed once and kept in a file."""
+    """Features (N, F) of images; they are computed once for a network and these images, and kept in a file."""
+    digest = _digest(model, faces)
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
-            if np.array_equal(stored["rows"], faces.rows):
+            if "sha256" in stored and str(stored["sha256"]) == digest:
                 return np.asarray(stored["features"], np.float32)
     model = channels_last(model).eval()
     found = []
@@ -189,8 +191,18 @@ def _features(model: nn.Module, faces: FerFaces, path: Path) -> Float32:
             found.append(model(images).float())
     features = np.asarray(torch.cat(found).numpy(), np.float32)
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, rows=faces.rows, features=features)
+        np.savez(file, sha256=digest, features=features)
     return features
+
+
+def _digest(model: nn.Module, faces: FerFaces) -> str:
+    """Hash of the weights and the images, on which stored features depend."""
+    found = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.cpu().contiguous().numpy().tobytes())
+    found.update(np.ascontiguousarray(faces.crops).tobytes())
+    return found.hexdigest()
 
 
 def _trial(config: RlpsConfig, source: _Source, votes: Int64) -> dict[str, float]:

@@ -236,7 +236,8 @@ def test_baseline_figures_are_those_of_stills_and_of_whole_tracks(tmp_path: Path
     other = {key: figure(9.0) for key in changes}
     arms = [{"arm": "auto, live", "tracks": 1, **other}, {"arm": "auto, whole track", "tracks": 3, **changes}]
     path = tmp_path / "baseline.json"
-    path.write_text(json.dumps({"stills": stills, "clips": {"clips": 5, "tracks": 4, "arms": arms}}))
+    clips = {"model_sha256": "0123456789", "clips": 5, "tracks": 4, "arms": arms}
+    path.write_text(json.dumps({"stills": stills, "clips": clips}))
     found = {item["name"]: item for item in baseline_figures(path)}
     assert {name: item["value"] for name, item in found.items()} == {
         "au_baseline_auroc_change_rendered": 0.01,
@@ -247,3 +248,4 @@ def test_baseline_figures_are_those_of_stills_and_of_whole_tracks(tmp_path: Path
         "au_baseline_rate_error_change_clips": 0.3,
     }
     assert "3 of 4 tracks" in found["au_baseline_f1_change_clips"]["note"]
+    assert all("sha256 01234567" in item["note"] for item in found.values()), "the released file may be another"

@@ -95,5 +95,12 @@ def test_features_are_computed_once(tmp_path: Path, networks: tuple[Levels, Mean
     assert networks[1].levels.passes == passes
     assert np.array_equal(first, again)
     assert first.shape == (150, 4)
-    module._features(networks[1], voted_faces(150, first_row=7), tmp_path / "features.npz")
+    other = replace(faces, crops=255 - faces.crops)
+    assert not np.array_equal(module._features(networks[1], other, tmp_path / "features.npz"), first)
     assert networks[1].levels.passes > passes, "features of other images are not taken for these"
+    for weight in (1.0, 2.0):
+        scaled = networks[1]
+        scaled.levels.register_buffer("weight", torch.tensor(weight))
+        passes = scaled.levels.passes
+        module._features(scaled, other, tmp_path / "features.npz")
+        assert scaled.levels.passes > passes, "features of other weights are not taken for these"
