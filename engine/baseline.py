@@ -245,12 +245,14 @@ class BaselineBook:
             person.now, person.estimated = estimate_baseline(sample, self._usual), sample.count
 
     def forget(self, now_s: float, unseen_s: float, kept: Collection[int] = ()) -> None:
-        """Forget faces last seen more than ``unseen_s`` ago, except those ``kept``: their tracks have ended."""
+        """Forget faces last seen more than ``unseen_s`` ago: their tracks have ended. Those ``kept`` are seen now."""
         with self._lock:
+            for track_id in self._people.keys() & set(kept):  # in view under load, but not analysed
+                self._people[track_id].seen_s = now_s
             self._people = {
                 track_id: person
                 for track_id, person in self._people.items()
-                if track_id in kept or now_s - person.seen_s <= unseen_s or _is_awaited(person)
+                if now_s - person.seen_s <= unseen_s or _is_awaited(person)
             }
 
     def snapshot(self) -> str:

@@ -294,7 +294,7 @@ def _cut(image: UInt8, row: FaceRow) -> UInt8 | None:
 
 def _notes(job: ExportJob) -> str:
     notes = job.notes
-    if not (notes.labels or notes.markers or notes.exclusions or notes.events or notes.names):
+    if not (notes.labels or notes.markers or notes.exclusions or notes.events or notes.names or notes.neutral):
         return "<p>No notes.</p>"
     lines = [
         (label.start_s, f"face {label.face_id}: label {label.label}, until {clock(label.end_s)}")
@@ -303,6 +303,7 @@ def _notes(job: ExportJob) -> str:
     lines += [(marker.time_s, f"marker {marker.text}") for marker in notes.markers]
     lines += [(event.start_s, f"event {event.code}, until {clock(event.end_s)}") for event in notes.events]
     lines += [(exclusion.start_s, f"excluded until {clock(exclusion.end_s)}") for exclusion in notes.exclusions]
+    lines += [(each.start_s, f"face {each.face_id}: neutral until {clock(each.end_s)}") for each in notes.neutral]
     coder = f"<p>Coder: {escape(notes.coder)}</p>" if notes.coder else ""
     people: dict[str, list[str]] = {}
     for name in notes.names:

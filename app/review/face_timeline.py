@@ -86,8 +86,9 @@ class FaceTimeline:
 
     def use_baseline(self, baseline: UnitBaseline) -> None:
         """Subtract a baseline from the occurrences shown; one that is not known subtracts nothing."""
-        self._sums.use_baseline(baseline)
-        self.series.replace(SeriesGroup.UNITS, lambda: self._sums.occurrence)
+        sums = self._sums
+        sums.use_baseline(baseline)
+        self.series.replace(SeriesGroup.UNITS, lambda: sums.occurrence)  # not self, which has the series
 
     @property
     def first(self) -> int:

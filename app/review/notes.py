@@ -116,7 +116,7 @@ class Event:
 class Notes:
     """All notes on one session, each kind ordered by time. Immutable: every change returns new notes.
 
-    ValueError if labels of one face overlap, or a face has two names.
+    ValueError if labels of one face overlap, or a face has two names or two neutral ranges.
     """
 
     coder: str = ""

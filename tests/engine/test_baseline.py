@@ -247,6 +247,14 @@ def test_a_face_that_is_gone_is_forgotten_unless_it_is_kept_or_awaited() -> None
     assert book.observe(2, face, _HAPPY, 200.0).state is BaselineState.COLLECTING
 
 
+def test_a_face_that_was_in_view_without_being_analysed_is_seen() -> None:
+    book = BaselineBook(_USUAL)
+    known = _calibrated(book)  # last analysed at 3.9 s
+    book.forget(4.8, 1.0, kept=(1,))
+    book.forget(5.5, 1.0)  # out of view for 0.7 s: its track has not ended
+    assert book.observe(1, _face(-1.0, -1.0).action_units, _HAPPY, 5.5) is known
+
+
 def test_a_restored_book_goes_on_the_same() -> None:
     calm = _face(-1.0, -2.5).action_units
     books = [BaselineBook(_USUAL, automatic=True) for _ in range(2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,8 @@ class ReviewPage(Page):
         self.desk = ReviewDesk(self.make_action, open_clip=open_clip, ask_name=ask_name, layout=layout)
         self.companion = Companion(open_clip=open_clip)
         self._second_reader = _SessionReader()
-        self._second_asked: tuple[Session, Path] | None = None  # the session that it is to be beside, and its folder
+        #: The session that it is to be beside, which may be closed and freed meanwhile, and its folder.
+        self._second_asked: tuple[weakref.ref[Session], Path] | None = None
         self._second = Worker("mien-open-second", self._second_reader.read, self._take_second, self._fail_second)
         self.chooser = SessionChooser(self._open)
         self._title = text_label("", "heading")
@@ -268,7 +270,7 @@ class ReviewPage(Page):
     def show_beside(self, folder: Path) -> None:
         """Show a second session beside the open one; nothing happens without one."""
         if self.desk.session is not None:
-            self._second_asked = (self.desk.session, folder)
+            self._second_asked = (weakref.ref(self.desk.session), folder)
             self._second.submit(folder)
 
     def _take_second(self, read: _ReadSession | _ReadFault) -> None:
@@ -277,8 +279,8 @@ class ReviewPage(Page):
             return
         self._second_reader.claim(read.session)
         first, player = self.desk.session, self.desk.player
-        if first is None or player is None or self._second_asked != (first, read.folder):  # another was opened since
-            read.session.close()
+        if first is None or player is None or self._second_asked != (weakref.ref(first), read.folder):
+            read.session.close()  # another was opened since
             return
         if read.notes_fault:
             text = self.tr("{fault}. The second session is shown without its notes.").format(fault=read.notes_fault)

@@ -68,7 +68,9 @@ def test_the_data_set_and_the_summary_say_what_is_corrected(session: Session, tm
     said = "The neutral baseline is subtracted from the action units of face 1;"
     folder = _export(session, _NOTES, tmp_path / "out", "bids", "html")
     assert said in (folder / "bids" / "README.md").read_text()
-    assert said in next(folder.glob("*.html")).read_text()
+    page = next(folder.glob("*.html")).read_text()
+    assert said in page
+    assert "face 1: neutral until" in page
     sidecars = (next(folder.glob(f"bids/sub-*/beh/*_recording-face{face}_physio.json")) for face in (1, 2))
     ends = [json.loads(sidecar.read_text())["Description"].partition("; ")[2] for sidecar in sidecars]
     assert ends == [f"its neutral baseline is {shift}subtracted from the action units" for shift in ("", "not ")]

@@ -153,7 +153,9 @@ def test_a_frame_that_comes_while_the_one_before_is_rendered_again_is_shown(rig,
         time.sleep(0.001)
     assert _index(rig) == index
     rig.bridge.set_overlay(OverlayParts(boxes=False))
-    assert [_index(rig), renderer.newest is rig.shown[-1]] == [index + 1, True]
+    assert _index(rig) == index + 1
+    until(lambda: renderer.newest is rig.shown[-1])  # the renderer may have seen the change too, and draw it again
+    assert _index(rig) == index + 1
 
 
 def test_a_file_ends_with_its_last_frame_and_can_be_played_again(rig, until):

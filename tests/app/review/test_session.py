@@ -116,6 +116,24 @@ def test_a_table_with_missing_presentation_times_keeps_the_gaps(tmp_path, monkey
         assert [session.video_time_at(position) for position in range(3)] == [100.0, 0.1, 100.2]
 
 
+@pytest.mark.parametrize("last", ["q_epistemic", "carried", "app_version"])
+def test_a_table_of_an_earlier_version_is_read(tmp_path, last):
+    """They were compressed with zstd, and had no steady estimates, or no columns about carried rows."""
+    from arro3.io import read_parquet, write_parquet
+
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"not decoded")
+    folder = write_session(tmp_path, FRAMES, mark=source_mark(video))
+    with open_session(tmp_path) as session:
+        now = session.faces[0].occurrence(np.arange(5, dtype=np.int64))
+    table = read_parquet(folder.parquet).read_all()
+    names = table.column_names[: table.column_names.index(last) + 1]
+    write_parquet(table.select(names), str(folder.parquet), compression="zstd(3)")
+    with open_session(tmp_path) as session:
+        assert session.warnings == ()  # it was read from the table
+        np.testing.assert_array_equal(session.faces[0].occurrence(np.arange(5, dtype=np.int64)), now)
+
+
 def test_a_truncated_last_line_is_ignored(tmp_path):
     folder = write_session(tmp_path, FRAMES, tables=False, completed=False)
     folder.journal.write_bytes(folder.journal.read_bytes()[:-20])

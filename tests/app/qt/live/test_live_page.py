@@ -26,7 +26,7 @@ from engine.capture.pacing import PacedSource
 from engine.capture.source import FrameSource, SourceKind
 from engine.config import EngineConfig
 from engine.errors import SourceError
-from engine.types import Frame, FrameResult
+from engine.types import BaselineState, Frame, FrameResult
 from tests.app.qt.window_fixture import FakeCamera
 from tests.fakes.engines import FakePipeline, FakeSource
 from tests.fakes.faces import UNITS, fake_face, fake_result
@@ -504,12 +504,18 @@ class Calibrated(FakePipeline):
 
     book: BaselineBook | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen_collecting = threading.Event()  # while it is not set, no second frame is collected
+
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         super().process(frame)
         face = fake_face(occurrence=(0.4,) * UNITS)
         if self.book is not None:
             found = self.book.observe(1, face.action_units, face.decision, frame.timestamp_s)
             face = dataclasses.replace(face, baseline=found)
+            if found.state is BaselineState.COLLECTING and found.frames > 1:
+                assert self.seen_collecting.wait(10)
         return fake_result(frame, face)
 
 
@@ -525,6 +531,7 @@ def test_calibrating_clearing_and_undoing_show_what_holds(rig, until) -> None:
     rig.press(page.calibrate_action)
     until(lambda: text.text().startswith("Collecting neutral frames: "))
     assert text.accessibleDescription() == text.text()
+    rig.pipeline.seen_collecting.set()
     until(lambda: text.text().startswith("Baseline: "))
     shown = rig.bridge.shown
     assert shown.rows[0].occurrence[0] < 0.4

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import re
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -1064,3 +1066,18 @@ def test_the_second_session_leaves_who_looks_elsewhere_alone_while_it_plays(
     assert series.scale.start_s == there
     page.companion.follow(4.6)
     assert series.scale.start_s < there  # paused: it shows the moment
+
+
+def test_sessions_that_are_closed_are_freed(pair: tuple[ReviewPage, list[Notice]], until: Until) -> None:
+    page, _ = pair
+    assert page.desk.session is not None
+    assert page.companion.session is not None
+    columns = [weakref.ref(session) for session in (page.desk.session, page.companion.session)]
+    page.companion.close_session()
+    page.desk.close_session()
+
+    def freed() -> bool:
+        gc.collect()
+        return all(each() is None for each in columns)
+
+    until(freed)
