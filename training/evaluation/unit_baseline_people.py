@@ -80,7 +80,7 @@ def compare_stills(
     """Both sets, of the faces of one fold; occurrence (N, K) of the model, K the units of the faces.
 
     Raises:
-        ValueError: a set has nobody with a neutral photograph.
+        ValueError: no person of a set has a neutral photograph.
     """
     photographs = faces.sources == UnitSource.FACES128.value
     named = faces.named()
@@ -130,7 +130,9 @@ def _compare(
     thresholds: Float64 | None,
 ) -> StillsReport:
     if not chosen.any():
-        raise ValueError(f"nobody in the {name} set has a neutral photograph: give both sets, and a fold that has some")
+        raise ValueError(
+            f"no person of the {name} set has a neutral photograph: give both sets, and a fold that has some"
+        )
     people = faces.people[chosen]
     drawn = draw(len(people), resamples, groups=people)
     rows: Int64 = np.flatnonzero(chosen)

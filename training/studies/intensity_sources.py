@@ -83,7 +83,7 @@ def read_rendered(folder: Path, faces128: Path, cache: Path, workers: int = 2) -
     place = {name: number for number, name in enumerate(resting.names)}
     unknown = {row.photograph for row in rows} - place.keys()
     if unknown:
-        raise SourceError(f"{folder} was rendered from {min(unknown)}, which is no resting face of {faces128}")
+        raise SourceError(f"{folder} was rendered from {min(unknown)}, which is not a resting face of {faces128}")
     views = {name: _at_rest(resting, place[name]) for name in {row.photograph for row in rows}}
     return RenderedFaces(
         faces=read_open_au(folder),

@@ -124,7 +124,7 @@ def test_stills_use_other_neutral_photographs_of_the_person() -> None:
         assert unit.auroc_on.value > unit.auroc_off.value
     assert rendered.f1_change is not None
     assert photographs.f1_change is None
-    with pytest.raises(ValueError, match="nobody in the rendered set"):
+    with pytest.raises(ValueError, match="no person of the rendered set"):
         compare_stills(
             dataclasses.replace(faces, expressions=np.full(len(people), "")), occurrence, _USUAL, np.ones(2), 5
         )
