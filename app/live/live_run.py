@@ -83,12 +83,14 @@ class RenderSink:
 
     def write(self, result: FrameResult) -> None:
         """Render a result, and again if it is wanted otherwise meanwhile: while paused, no other may follow."""
-        rendered_for = None
+        rendered_for, own = None, None
         while rendered_for != (wanted := (self.header, self.parts, self.space_px, self.region)):
             rendered = self.render(result)
             rendered_for = wanted
             with self._newest_lock:
-                self.newest = rendered
+                if own is not None and self.newest is not own:
+                    return  # the window has rendered it again itself, maybe with other decisions
+                self.newest = own = rendered
 
     def render_again(self, shown: RenderedFrame, result: FrameResult) -> RenderedFrame:
         """Render ``result`` in place of the frame ``shown``; a frame that has come since then stays the newest."""

@@ -6,6 +6,10 @@ import torch
 
 
 def pytest_runtest_setup() -> None:
-    """Reset what commands under test change in the whole process, before the fixtures of each test."""
+    """One thread, before the fixtures of each test."""
     torch.set_num_threads(1)
-    torch.set_flush_denormal(False)  # the commands switch it on for the whole process; hypothesis needs denormals
+
+
+def pytest_runtest_teardown() -> None:
+    """Undo what commands under test change in the whole process: hypothesis, in any later test, needs denormals."""
+    torch.set_flush_denormal(False)

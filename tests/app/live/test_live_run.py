@@ -6,6 +6,7 @@ import pytest
 
 from app.live.live_run import RenderSink
 from app.overlay.overlay import OverlayParts
+from engine.types import Reason, Route
 from tests.fakes.faces import fake_face, fake_frame, fake_result
 from tests.fakes.sessions import fake_header
 
@@ -42,3 +43,23 @@ def test_a_frame_rendered_again_does_not_replace_a_newer_one(sink):
     late = sink.render_again(again, again.result)
     assert late.result is first
     assert sink.newest.result is second
+
+
+def test_a_frame_that_the_window_has_rendered_again_meanwhile_is_not_replaced(sink, monkeypatch):
+    result = fake_result(fake_frame(1), fake_face())
+    rerouted = fake_result(fake_frame(1), fake_face(Route.REJECT, Reason.UNLIKE_TRAINING_DATA, (), ()))
+    render, calls = sink.render, []
+
+    def render_late(result):
+        rendered = render(result)
+        calls.append(result)
+        if len(calls) == 1:
+            sink.header = fake_header(ood_limit=0.1)  # a limit is moved
+        elif len(calls) == 2:
+            sink.render_again(sink.newest, rerouted)  # and the window shows what it decides
+        return rendered
+
+    monkeypatch.setattr(sink, "render", render_late)
+    sink.write(result)
+    assert calls == [result, result, rerouted]
+    assert sink.newest.result is rerouted
