@@ -10,7 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import Final
 
+#: Set while the suite runs without a network, for tests that need the package index.
+VARIABLE: Final = "MIEN_TESTS_OFFLINE"
 #: Brings the loopback device up without the program ip: SIOCSIFFLAGS with IFF_UP.
 _LOOPBACK_UP = (
     "import fcntl, socket, struct;"
@@ -39,7 +42,7 @@ def main(arguments: list[str]) -> int:
     if sys.platform != "linux" or shutil.which("unshare") is None:
         sys.stderr.write("a network namespace needs Linux and the program unshare (package util-linux)\n")
         return 2
-    environment = {**os.environ, "CHECK": _NO_WAY_OUT, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "CHECK": _NO_WAY_OUT, "HF_HUB_OFFLINE": "1", VARIABLE: "1"}
     return subprocess.run(command(arguments or ["-q"]), env=environment, check=False).returncode
 
 

@@ -72,6 +72,7 @@ def test_other_machines_are_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("package_index")
 def test_every_pin_resolves_for_both_jetpacks() -> None:
     script = ROOT / "packaging" / "jetson" / "check_wheels.sh"
     environment = {**os.environ, "PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "10"}

@@ -47,7 +47,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def wheel(folder: Path) -> Path:
+def wheel(folder: Path, package_index: None) -> Path:
     """The wheel, built from a copy of the sources so that no build/ folder is left in the checkout."""
     index = pip(sys.executable, "download", "-q", "--no-deps", "-d", folder / "probe", "setuptools>=77", cwd=folder)
     if index.returncode:
