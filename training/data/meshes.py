@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +31,15 @@ _BLOCK: Final = 500
 
 def worker_pool(
     workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
-) -> ProcessPoolExecutor:
-    """Processes that share one task; each should use one core.
+) -> Executor:
+    """Processes that share one task, each of which should use one core; a single worker is a thread of this process.
 
     OpenCV's threads are stopped first: a process forked while they run inherits their locks, and its first call that
-    changes the number of threads would wait forever.
+    changes the number of threads would wait forever. Embree's cannot be stopped, so do not render just before.
     """
     cv2.setNumThreads(1)
+    if workers == 1:
+        return ThreadPoolExecutor(1, initializer=initializer, initargs=initargs)
     return ProcessPoolExecutor(workers, initializer=initializer, initargs=initargs)
 
 
