@@ -138,7 +138,8 @@ def write_tables(
     Raises:
         OutputError: a table cannot be written, or the journal is damaged; no partial table is left behind.
     """
-    header, names = read_header(journal), column_names(read_header(journal), baselines is not None)
+    header = read_header(journal)
+    names = column_names(header, baselines is not None)
     with output_errors(csv_path), atomic_write(csv_path) as part:
         counts, has_formula = _write_csv(journal, header, part, "utf-8-sig" if excel else "utf-8", safe_cell, baselines)
     with output_errors(parquet_path), atomic_write(parquet_path) as part:
