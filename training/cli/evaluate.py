@@ -45,6 +45,7 @@ from training.evaluation.swapped_landmarks import evaluate_landmarks
 from training.evaluation.uncertainty import UncertaintyConfig, evaluate_uncertainty_report
 from training.evaluation.unit_baseline import evaluate_baseline
 from training.evaluation.unit_baseline_people import evaluate_stills
+from training.evaluation.unit_growth import evaluate_growth
 from training.evaluation.unit_reference import evaluate_reference
 from training.loop.json_report import write_report
 from training.reports.action_units import write_action_units_report
@@ -197,6 +198,24 @@ def evaluate_au_reference_command(
     found = evaluate_reference(model, media, reference)
     write_report(found, out)
     echo(f"{found.clips} clips, {found.frames} frames: within-clip r {found.within_clip_r_mean7.text(2)}")
+
+
+@commands.command("au-growth")
+def evaluate_au_growth_command(
+    model: Model,
+    sequences: Annotated[Path, typer.Option(help="Folder of `make-au --sequences`.")],
+    out: Out,
+    test_fold: TestFold = 1,
+    threads: Threads = 1,
+) -> None:
+    """Whether intensity and occurrence grow with a unit that grows on a held-out face, by rendered sequences."""
+    configure_torch(threads)
+    _require_unseen(model, test_fold)
+    found = evaluate_growth(model, sequences, test_fold, threads=threads, report=echo)
+    write_report(found, out)
+    for name, scores in (("occurrence", found.occurrence), ("intensity", found.intensity)):
+        if scores is not None:
+            echo(f"{name}: Spearman {scores.pooled.text()}, within sequences {scores.within.text()}")
 
 
 @commands.command("au-baseline")

@@ -40,9 +40,10 @@ def card_au_command(
     card: Card,
     report: Annotated[Path, typer.Argument(help="report.json of `evaluate au`.")],
     study: Annotated[Path | None, typer.Option(help="report.json of `study au`, for the tables of the paper.")] = None,
+    growth: Annotated[Path | None, typer.Option(help="Report of `evaluate au-growth`, for one more table.")] = None,
 ) -> None:
     """Write the tables of an action-unit model's card from its report."""
-    write_action_units_card(card, report, study)
+    write_action_units_card(card, report, study, growth)
     echo(f"wrote {card}")
 
 
@@ -68,10 +69,11 @@ def figures_expression_command(
 def figures_au_command(
     report: Annotated[Path, typer.Argument(help="report.json of `evaluate au` with the open set and --fer.")],
     reference: Annotated[Path | None, typer.Option(help="Report of `evaluate au-reference`.")] = None,
+    growth: Annotated[Path | None, typer.Option(help="Report of `evaluate au-growth`.")] = None,
     out: Out = Path("docs/results/action_units.json"),
 ) -> None:
     """Collect the figures of the action-unit model from its reports; nothing is measured."""
-    write_figures(action_unit_figures(report, reference), out)
+    write_figures(action_unit_figures(report, reference, growth), out)
     echo(f"wrote {out}")
 
 

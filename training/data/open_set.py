@@ -16,11 +16,12 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engine.alignment import align_face
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
-from engine.types import MESH_POINTS, Float32, UInt8
+from engine.types import MESH_POINTS, Float32, Int64, UInt8
 from training.data.action_unit_faces import FOLDS, UnitFaces
 from training.data.meshes import MIN_PRESENCE
 
@@ -52,6 +53,19 @@ class OpenAuRow:
     intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
     sequence: int | None = None  # number of the sequence whose image it is; None for a single image
     growing: int | None = None  # unit that grows in that sequence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrowingFaces:
+    """N images of sequences, in the order of sequences and steps."""
+
+    crops: UInt8  # (N, 96, 96) canonical view
+    labels: Float32  # (N,) intensity 0-1 of the growing unit
+    units: Int64  # (N,) the growing unit
+    sequences: Int64  # (N,)
+    people: npt.NDArray[np.str_]  # (N,)
+    fold: int  # of all people
+    left_out: int  # images without a reliable face
 
 
 def write_labels(path: Path, rows: Iterable[OpenAuRow]) -> None:
@@ -138,6 +152,34 @@ def read_open_au(folder: Path) -> UnitFaces:
         folds=np.array([rows[number].fold for number in kept], np.int64),
         sources=np.full(len(kept), NAME),
         intensities=5 * intensities,
+    )
+
+
+def read_growing(folder: Path, fold: int) -> GrowingFaces:
+    """Read the sequences of the people of one fold; images without a reliable face are left out.
+
+    Raises:
+        SourceError: a file is missing or does not fit the others, or no such sequence has a reliable face.
+    """
+    rows = read_labels(folder / LABELS)
+    points = _read_points(folder / POINTS, len(rows))
+    growing = [number for number, row in enumerate(rows) if row.growing is not None and row.fold == fold]
+    kept = [number for number in growing if rows[number].presence >= MIN_PRESENCE]
+    if not kept:
+        raise SourceError(
+            f"{folder} has no sequence with a reliable face of fold {fold}: render some with "
+            f"mien-train make-au --pictures 0 --sequences 540 --fold {fold}"
+        )
+    units = np.array([rows[number].growing for number in kept], np.int64)
+    intensities = np.stack([rows[number].intensities for number in kept])
+    return GrowingFaces(
+        crops=np.stack([_crop(folder / PICTURES / rows[number].image, points[number]) for number in kept]),
+        labels=intensities[np.arange(len(kept)), np.searchsorted(OPEN_UNITS, units)],
+        units=units,
+        sequences=np.array([rows[number].sequence for number in kept], np.int64),
+        people=np.array([rows[number].person for number in kept]),
+        fold=fold,
+        left_out=len(growing) - len(kept),
     )
 
 

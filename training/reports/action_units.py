@@ -29,6 +29,7 @@ from training.reports.sections import (
 )
 
 _KEYS: Final = ("model", "test", "all", "sources", "by_samples", "fer", "noise", "latency")
+_GROWTH_KEYS: Final = ("units", "occurrence", "intensity", "gain", "left_out")
 _STUDY_KEYS: Final = ("sources", "units", "config", "code", "points")
 #: Columns of the table of units for each source: heading, and the key of the scores.
 _COLUMNS: Final = (("F1 at 0.5", "f1_half"), ("F1", "f1"), ("AUROC", "auroc"), ("ECE", "ece"))
@@ -75,19 +76,22 @@ def action_units_page(report: UnitFileReport) -> str:
     return render_page(f"{report.model.name}: action units, {report.test}", action_units_sections(plain(report)), plots)
 
 
-def write_action_units_card(card: Path, report: Path, study: Path | None = None) -> None:
+def write_action_units_card(card: Path, report: Path, study: Path | None = None, growth: Path | None = None) -> None:
     """Write the measured part of a model card.
 
     Args:
         card: the Markdown file with the two marks.
         report: ``report.json`` of ``evaluate au``.
         study: ``report.json`` of ``study au``, for the paper's five variants.
+        growth: report of ``evaluate au-growth``, for the sequences in which a unit grows.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the card lacks a mark, or a report is of another kind.
     """
     sections = action_units_sections(read_report(report, "evaluate au", _KEYS))
+    if growth is not None:
+        sections.append(growth_section(read_report(growth, "evaluate au-growth", _GROWTH_KEYS)))
     if study is not None:
         sections += study_sections(read_report(study, "study au", _STUDY_KEYS))
     write_card(card, sections)
@@ -208,6 +212,35 @@ def _intensity(graded: Report) -> Section:
         "over all. Intervals are over people."
     )
     return Section("Intensity", note, (Table(("unit", "faces that show it", "Spearman", "mean error"), rows),))
+
+
+def growth_section(report: Report) -> Section:
+    """Table of a report of ``evaluate au-growth``: each unit, the means, and what intensity adds to occurrence."""
+    kinds = [kind for kind in ("intensity", "occurrence") if report[kind] is not None]
+    rows = [
+        (str(unit["unit"]), f"{unit['sequences']}", *(cell for kind in kinds for cell in _growth_cells(unit[kind])))
+        for unit in report["units"]
+    ]
+    means = [cell for kind in kinds for cell in _growth_cells(report[kind])]
+    rows.append(("mean", f"{report['sequences']}", *means))
+    note = (
+        f"{report['sequences']:,} rendered sequences of {report['people']:,} held-out people, {report['images']:,} "
+        f"images, {report['left_out']:,} more without a reliable face; in each sequence one unit grows from 0 to 1. "
+        "Spearman: correlation of the output with the renderer's intensity over all images of the unit's sequences. "
+        "Within: mean of the correlations in each sequence; a curve that does not move has 0. Not falling: share of "
+        "the steps. Occurrence is the mean probability over the masks. Intervals are over people."
+    )
+    if report["gain"] is not None:
+        note += (
+            f" Intensity minus occurrence, means: Spearman {figure_text(report['gain']['pooled'])}, within "
+            f"{figure_text(report['gain']['within'])}, not falling {figure_text(report['gain']['not_falling'])}."
+        )
+    head = [f"{kind}: {name}" for kind in kinds for name in ("Spearman", "within", "not falling")]
+    return Section("A unit that grows", note, (Table(("unit", "sequences", *head), tuple(rows)),))
+
+
+def _growth_cells(scores: Report) -> tuple[str, str, str]:
+    return figure_text(scores["pooled"]), figure_text(scores["within"]), number_text(scores["not_falling"])
 
 
 def _uncertainty(report: Report) -> Section:

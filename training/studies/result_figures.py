@@ -74,15 +74,16 @@ def expression_figures(reports: Reports) -> tuple[Row, ...]:
     )
 
 
-def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Row, ...]:
+def action_unit_figures(report: Path, reference: Path | None = None, growth: Path | None = None) -> tuple[Row, ...]:
     """The figures of docs/results/action_units.json, from report.json of `evaluate au` on PrivateTest and the open set.
 
-    ``reference`` is the report of `evaluate au-reference`.
+    ``reference`` is the report of `evaluate au-reference`, ``growth`` that of `evaluate au-growth` on a model with
+    intensities.
 
     Raises:
         FileNotFoundError: the report is missing.
-        ValueError: it was written by another command, or lacks the open set, PrivateTest of FERPlus, or a unit or
-            timing that is quoted.
+        ValueError: it was written by another command, or lacks the open set, PrivateTest of FERPlus, or a unit,
+            intensity or timing that is quoted.
     """
     found = _read(report, "by_samples")
     if found["fer"] is None:
@@ -101,7 +102,7 @@ def action_unit_figures(report: Path, reference: Path | None = None) -> tuple[Ro
         *_unit_scores(found, report, command),
         *_unit_ties(found["fer"], report, command),
         *_mask_noise(found, command),
-        *_intensity(found.get("intensity"), command),
+        *_if_given(growth, "gain", _growth),
         *_if_given(reference, "within_clip_r_mean7", _unit_reference),
     )
 
@@ -317,12 +318,23 @@ def _mask_noise(report: Report, command: str) -> tuple[Row, ...]:
     )
 
 
-def _intensity(graded: Report | None, command: str) -> tuple[Row, ...]:
-    if graded is None:
-        return ()
-    each = ", ".join(f"{unit['unit']} {unit['spearman']['value']:.2f}" for unit in graded["units"])
-    note = f"over the rendered faces that show the unit, mean over units; each: {each}"
-    return (_copied("au_intensity_spearman_open", graded["mean"], command, note, _OVER_PEOPLE),)
+def _growth(report: Report) -> tuple[Row, ...]:
+    if report["intensity"] is None:
+        raise ValueError(f"{report['model']} grades no intensity, so it has no such figure: leave --growth out")
+    scores, gain = report["intensity"], report["gain"]["pooled"]
+    each = ", ".join(f"{unit['unit']} {unit['intensity']['pooled']['value']:.2f}" for unit in report["units"])
+    note = (
+        f"{report['sequences']} rendered sequences of {report['people']} people of fold {report['test_fold']} in which "
+        f"a unit grows, mean of {len(report['units'])} units; of the probability of occurrence "
+        f"{report['occurrence']['pooled']['value']:.3f}, difference {gain['value']:+.3f} ({gain['low']:.3f} to "
+        f"{gain['high']:.3f}); within sequences {scores['within']['value']:.3f}, "
+        f"{100 * scores['not_falling']['value']:.0f} % of the steps do not fall; each: {each}"
+    )
+    command = (
+        "mien-train evaluate au-growth assets/models/action_units.onnx --sequences SEQUENCES "
+        f"--test-fold {report['test_fold']} --out FILE"
+    )
+    return (_copied("au_intensity_spearman_open", scores["pooled"], command, note, _OVER_PEOPLE),)
 
 
 def _unit_reference(report: Report) -> tuple[Row, ...]:

@@ -152,17 +152,19 @@ def test_figures_are_collected_and_written(monkeypatch: pytest.MonkeyPatch) -> N
     collected = _recorded(monkeypatch, report, "action_unit_figures", gives=("figures",))
     written = _recorded(monkeypatch, report, "write_figures")
     assert "wrote out.json" in _run("figures", "au", "report.json", "--out", "out.json")
-    _run("figures", "au", "report.json", "--reference", "clips.json")
-    assert collected == [(Path("report.json"), None), (Path("report.json"), Path("clips.json"))]
+    _run("figures", "au", "report.json", "--reference", "clips.json", "--growth", "growth.json")
+    path = Path("report.json")
+    assert collected == [(path, None, None), (path, Path("clips.json"), Path("growth.json"))]
     assert [out for _, out in written] == [Path("out.json"), Path("docs/results/action_units.json")]
     assert all(figures == ("figures",) for figures, _ in written)
 
 
 def test_a_card_is_written_with_and_without_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = _recorded(monkeypatch, report, "write_action_units_card")
-    _run("card", "au", "card.md", "report.json", "--study", "study.json")
+    _run("card", "au", "card.md", "report.json", "--study", "study.json", "--growth", "growth.json")
     assert "wrote card.md" in _run("card", "au", "card.md", "report.json")
-    assert calls == [(Path("card.md"), Path("report.json"), study) for study in (Path("study.json"), None)]
+    others = ((Path("study.json"), Path("growth.json")), (None, None))
+    assert calls == [(Path("card.md"), Path("report.json"), *given) for given in others]
 
 
 def test_make_au_renders_forty_thousand_images_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

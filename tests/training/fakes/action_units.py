@@ -87,14 +87,23 @@ def faulty_faces(people: int = 30, units: tuple[int, ...] = BP4D_UNITS) -> UnitF
     )
 
 
-def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted: tuple[int, ...] = ()) -> Path:
+def brightness_model(
+    folder: Path,
+    units: tuple[int, ...] = BP4D_UNITS,
+    trusted: tuple[int, ...] = (),
+    intensity: bool = False,
+    data: tuple[str, ...] = ("synthetic <faces>",),
+) -> Path:
     """A model whose logits are the mean of the normalised image plus the mean noise of sample and unit.
 
-    Its mean mask is that level plus the mean size of the noise of each edge.
+    Its mean mask is that level plus the mean size of the noise of each edge; its intensity, where it has one, is
+    minus that level.
     """
     k = len(units)
     inputs = {"image": ("N", 1, 96, 96), "noise": ("S", 2, k, k)}
     outputs = {"logits": ("N", "S", k), "mask_mean": ("N", k, k)}
+    if intensity:
+        outputs["intensity"] = ("N", k)
     infos = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in part.items()]
         for part in (inputs, outputs)
@@ -109,6 +118,12 @@ def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted:
         helper.make_node("ReduceMean", ["size", "samples"], ["mean_size"], keepdims=0),  # (K, K)
         helper.make_node("Add", ["grey", "mean_size"], ["mask_mean"]),  # (N, K, K)
     ]
+    if intensity:
+        axes["masks"] = [2]
+        nodes += [
+            helper.make_node("ReduceMean", ["mask_mean", "masks"], ["row"], keepdims=0),  # (N, K)
+            helper.make_node("Neg", ["row"], ["intensity"]),
+        ]
     constants = [numpy_helper.from_array(np.array(places), name) for name, places in axes.items()]
     graph = helper.make_graph(nodes, "brightness", infos[0], infos[1], constants)
     content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
@@ -128,7 +143,7 @@ def brightness_model(folder: Path, units: tuple[int, ...] = BP4D_UNITS, trusted:
         calibration=AUCalibration(
             1.0, (0.4,) * k, tuple(not trusted or unit in trusted for unit in units), 20, 7, "synthetic faces"
         ),
-        data=("synthetic <faces>",),
+        data=data,
         licence="none",
         trained="never",
     )

@@ -198,6 +198,32 @@ def test_agreement_with_the_reference_is_added_where_given(report: UnitFileRepor
     assert row["note"].endswith("12 clips; each: AU1 0.23, AU12 0.85")
 
 
+def test_intensity_of_growing_units_is_added_where_given(report: UnitFileReport, tmp_path: Path) -> None:
+    path, growth = tmp_path / "report.json", tmp_path / "growth.json"
+    path.write_text(json.dumps(plain(report)))
+    scores = {"pooled": figure(0.81, 4860), "within": figure(0.9), "not_falling": figure(0.93)}
+    others = {"pooled": figure(0.75), "within": figure(0.85), "not_falling": figure(0.9)}
+    found = {
+        "model": "made",
+        "test_fold": 1,
+        "sequences": 540,
+        "people": 300,
+        "units": [{"unit": "AU1", "intensity": scores}, {"unit": "AU12", "intensity": others}],
+        "occurrence": others,
+        "intensity": scores,
+        "gain": {"pooled": figure(0.06)},
+    }
+    growth.write_text(json.dumps(found))
+    row = {item["name"]: item for item in action_unit_figures(path, None, growth)}["au_intensity_spearman_open"]
+    assert (row["value"], row["n"], row["interval"]) == (0.81, 4860, "95 %, bootstrap over people")
+    assert "540 rendered sequences of 300 people of fold 1" in row["note"]
+    assert "occurrence 0.750, difference +0.060 (0.050 to 0.070)" in row["note"]
+    assert row["note"].endswith("within sequences 0.900, 93 % of the steps do not fall; each: AU1 0.81, AU12 0.75")
+    growth.write_text(json.dumps(found | {"intensity": None, "gain": None}))
+    with pytest.raises(ValueError, match="made grades no intensity, .*: leave --growth out"):
+        action_unit_figures(path, None, growth)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"fer": None}, "--fer"), ({"sources": []}, "--data open"), ({"latency": []}, "no timing")],
