@@ -81,6 +81,7 @@ class UnitDraw:
     lines: float  # darkness of skin lines, 0-1
     crease: float
     teeth: float
+    skin: int = 0  # seed of the course and strength of skin lines; 0 is their mean
 
     def intensity(self, unit: int) -> float:
         """0-1, of the stronger side: FACS scores a unit that occurs on one side only."""
@@ -105,6 +106,7 @@ def draw_units(random: np.random.Generator) -> UnitDraw:
         lines=float(random.random()),
         crease=float(random.uniform(0.5, 1.5)),
         teeth=float(random.uniform(0.75, 1.2)),
+        skin=int(random.integers(1, 2**31)),
     )
 
 
