@@ -23,7 +23,7 @@ from tests.training.fakes.head import (
 )
 from training.data.meshes import meshes_of
 from training.open_set import studio as studio_module
-from training.open_set.draws import UnitDraw
+from training.open_set.draws import UnitDraw, draw_sequence
 from training.open_set.eyes import eyeball
 from training.open_set.rasteriser import cast, grid
 from training.open_set.shapes import UNIT_SHAPES
@@ -33,7 +33,8 @@ from training.open_set.studio import Shot, Sitting, Studio, shown
 JAW_DROP_CM = UNIT_SHAPES[26].whole["jawOpen"] * JAW_CM  # of AU26
 AU4_CM, AU9_CM = UNIT_SHAPES[4].sided["browDown"] * BROW_DOWN_CM, UNIT_SHAPES[9].sided["noseSneer"] * SNEER_CM
 FULL_CM = 0.71  # brows this much lower are AU4 at full intensity
-MEASURED = [OPEN_UNITS.index(unit) for unit in (4, 25)]  # scored by what one sees
+MEASURED_UNITS = (4, 25)  # scored by what one sees
+MEASURED = [OPEN_UNITS.index(unit) for unit in MEASURED_UNITS]
 
 
 def _draw(
@@ -298,3 +299,13 @@ def test_one_sided_brows_of_the_real_model_get_the_score_of_the_stronger_side(
         for draw in (_sided(strong, weak), _sided(weak, strong)):
             assert _brow_score(real_studio, draw) == pytest.approx(both, abs=0.06)  # sides overlap in the middle
             assert _brow_score(real_studio, draw) >= intensity
+
+
+@pytest.mark.parametrize("unit", MEASURED_UNITS)
+def test_labels_of_a_sequence_grow_from_nearly_0_on_the_real_model(real_studio: Studio, unit: int) -> None:
+    for number in range(20):
+        draws = draw_sequence(unit, np.random.default_rng(number))
+        labels = [shown(draw, real_studio.movement(draw)[1])[OPEN_UNITS.index(unit)] for draw in draws]
+        assert labels[0] < 0.2  # of other units and distractions
+        assert (np.diff(labels) >= 0).all()
+        assert labels[-1] - labels[0] > 0.5
