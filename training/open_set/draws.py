@@ -96,6 +96,7 @@ class UnitDraw:
     lines: float  # darkness of skin lines, 0-1
     crease: float
     teeth: float
+    skin: int = 0  # seed of the course and strength of skin lines; 0 is their mean
 
     def intensity(self, unit: int) -> float:
         """0-1, of the stronger side: FACS scores a unit that occurs on one side only."""
@@ -120,6 +121,7 @@ def draw_units(random: np.random.Generator) -> UnitDraw:
         lines=lines,
         crease=crease,
         teeth=teeth,
+        skin=_skin(random),
     )
 
 
@@ -136,7 +138,8 @@ def draw_sequence(unit: int, random: np.random.Generator) -> tuple[UnitDraw, ...
     for name in _SAME_DISTRACTION.get(unit, ()):
         distractions.pop(name, None)
     lines, crease, teeth = _strengths(random)
-    growth = _growth(random)
+    growth, turns = _growth(random), _wandering(random)
+    skin = _skin(random)
     return tuple(
         UnitDraw(
             left=_fainter(context | {unit: intensity}, left),
@@ -146,8 +149,9 @@ def draw_sequence(unit: int, random: np.random.Generator) -> tuple[UnitDraw, ...
             lines=lines,
             crease=crease,
             teeth=teeth,
+            skin=skin,
         )
-        for intensity, turn in zip(growth, _wandering(random), strict=True)
+        for intensity, turn in zip(growth, turns, strict=True)
     )
 
 
@@ -216,6 +220,10 @@ def _distractions(random: np.random.Generator) -> dict[str, float]:
 def _turn(random: np.random.Generator) -> tuple[float, float, float]:
     pitch, yaw, roll = np.clip(random.normal(0.0, _TURN_STD_DEG), np.negative(_TURN_MOST_DEG), _TURN_MOST_DEG)
     return float(pitch), float(yaw), float(roll)
+
+
+def _skin(random: np.random.Generator) -> int:
+    return int(random.integers(1, 2**31))
 
 
 def _wandering(random: np.random.Generator) -> list[tuple[float, float, float]]:
