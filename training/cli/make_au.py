@@ -23,13 +23,16 @@ def make_au_command(
     photographs: Annotated[
         int, typer.Option(help="Only the images of the first so many resting photographs; 0: of all.")
     ] = 0,
+    fer: Annotated[
+        Path | None, typer.Option(help="FER2013 folder: FERPlus Training's neutral faces are rendered too.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Render the open action-unit set; a run that was killed resumes."""
     # Its ray caster has no wheels for ARM, where all other commands work.
     from training.open_set.make import MakeAuConfig, make_au
 
-    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs), workers, echo)
+    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs), workers, echo, fer)
 
 
 def choose_thresholds_command(

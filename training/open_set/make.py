@@ -21,12 +21,11 @@ from threadpoolctl import threadpool_limits
 import training.open_set
 from engine.errors import OutputError, SourceError
 from engine.types import Float32, Int64, UInt8
-from training.data.action_unit_faces import fold_of
 from training.data.meshes import worker_pool
 from training.data.open_set import LABELS, PICTURES, POINTS, SIDE_PX, OpenAuRow, write_labels
 from training.open_set.draws import draw_units
 from training.open_set.face_model import FILE_NAME
-from training.open_set.resting_faces import RestingFaces, read_resting_faces
+from training.open_set.resting_faces import RestingFaces, read_resting_faces, read_resting_fer
 from training.open_set.sheets import write_sheets
 from training.open_set.studio import Studio
 
@@ -57,6 +56,7 @@ class _Order:
 
     photograph: UInt8  # (128, 128)
     points_px: Float32  # (468, 2)
+    native_px: int  # side of the photograph before it was enlarged
     numbers: Int64  # of the images
     seed: int
     folder: Path
@@ -70,8 +70,11 @@ def make_au(
     config: MakeAuConfig,
     workers: int = 2,
     report: Callable[[str], None] = print,
+    fer: Path | None = None,
 ) -> None:
     """Write the set to ``out``: images/, labels.csv, points.npy, settings.json and a contact sheet per unit in sheets/.
+
+    ``fer`` adds photographs of FERPlus Training (training/open_set/resting_faces.py).
 
     Raises:
         SourceError: faces128 or the face model is missing or broken.
@@ -79,6 +82,8 @@ def make_au(
     """
     _make_folders(out)
     resting = read_resting_faces(faces128, out / "cache", workers)
+    if fer is not None:
+        resting = resting.beside(read_resting_fer(fer, out / "cache", workers))
     _claim(out / _SETTINGS, config, _recipe(resting, model_folder))
     people = len(set(resting.people))
     report(f"{len(resting.names)} resting photographs of {people} people; rendering {config.pictures} images")
@@ -134,7 +139,7 @@ def _orders(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfi
         if len(numbers):
             block = out / _BLOCKS / f"{place:05d}.npz"
             photograph, points = resting.photographs[row], resting.points_px[row]
-            yield _Order(photograph, points, numbers, config.seed, out / PICTURES, block)
+            yield _Order(photograph, points, int(resting.sides_px[row]), numbers, config.seed, out / PICTURES, block)
 
 
 _studio: Studio | None = None  # of this worker process
@@ -149,7 +154,7 @@ def _open_studio(model_folder: Path) -> None:
 
 def _fill(order: _Order) -> None:
     assert _studio is not None
-    sitting = _studio.sit(order.photograph, order.points_px)
+    sitting = _studio.sit(order.photograph, order.points_px, order.native_px)
     intensities, points, presences, turns = [], [], [], []
     for number in order.numbers:
         draw = draw_units(np.random.default_rng((order.seed, int(number))))
@@ -190,7 +195,7 @@ def _gather(resting: RestingFaces, places: Int64, out: Path, config: MakeAuConfi
                 rows[int(number)] = OpenAuRow(
                     image=image_name(int(number)),
                     person=person,
-                    fold=fold_of(person),
+                    fold=int(resting.folds[row]),
                     photograph=resting.names[row],
                     turn_deg=(float(turn[0]), float(turn[1]), float(turn[2])),
                     presence=float(presence),
