@@ -18,11 +18,13 @@ def make_au_command(
     faces128: Faces128,
     ict: Annotated[Path, typer.Option(help="Folder of ICT-FaceKit Light: ict_facekit_light.npz.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the set.")],
-    pictures: Annotated[int, typer.Option(help="Number of images.")] = 40_000,
+    pictures: Annotated[int, typer.Option(help="Number of single images.")] = 40_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same set.")] = 0,
     photographs: Annotated[
         int, typer.Option(help="Only the images of the first so many resting photographs; 0: of all.")
     ] = 0,
+    sequences: Annotated[int, typer.Option(help="Number of sequences of nine images in which a unit grows.")] = 0,
+    fold: Annotated[int, typer.Option(help="Sequences of the people of this fold only, 1, 2 or 3; 0: of all.")] = 0,
     fer: Annotated[
         Path | None, typer.Option(help="FER2013 folder: FERPlus Training's neutral faces are rendered too.")
     ] = None,
@@ -32,7 +34,7 @@ def make_au_command(
     # Its ray caster has no wheels for ARM, where all other commands work.
     from training.open_set.make import MakeAuConfig, make_au
 
-    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs), workers, echo, fer)
+    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs, sequences, fold), workers, echo, fer)
 
 
 def choose_thresholds_command(

@@ -1,8 +1,9 @@
 """The open action-unit set that ``mien-train make-au`` renders.
 
 Folder: ``images/00000.jpg`` (128x128 grey), ``labels.csv`` (image, person, fold, photograph, head turn in degrees,
-presence of a face mesh, intensity 0-1 of each unit) and ``points.npy`` (float16, the face mesh of each image in 0-1
-of its side, found by the network that the engine runs).
+presence of a face mesh, intensity 0-1 of each unit, and for the images of a sequence its number and the unit that
+grows) and ``points.npy`` (float16, the face mesh of each image in 0-1 of its side, found by the network that the engine
+runs).
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ OCCURRENCE_INTENSITY: Final = 0.2
 _TARGET_RANGE: Final = (0.1, 0.3)
 _FACTS: Final = ("image", "person", "fold", "photograph", "pitch_deg", "yaw_deg", "roll_deg", "presence")
 _COLUMNS: Final = (*_FACTS, *(unit_code(unit) for unit in OPEN_UNITS))
+#: Empty for single images; sets of earlier versions lack them.
+_SEQUENCE_COLUMNS: Final = ("sequence", "growing")
+_UNIT_OF_CODE: Final = {unit_code(unit): unit for unit in OPEN_UNITS}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,8 @@ class OpenAuRow:
     turn_deg: tuple[float, float, float]  # pitch, yaw, roll, relative to the photograph
     presence: float
     intensities: Float32  # (18,) 0-1 in the order of OPEN_UNITS
+    sequence: int | None = None  # number of the sequence whose image it is; None for a single image
+    growing: int | None = None  # unit that grows in that sequence
 
 
 def write_labels(path: Path, rows: Iterable[OpenAuRow]) -> None:
@@ -57,10 +63,12 @@ def write_labels(path: Path, rows: Iterable[OpenAuRow]) -> None:
     try:
         with path.open("w", encoding="utf-8", newline="") as handle:
             table = csv.writer(handle)
-            table.writerow(_COLUMNS)
+            table.writerow((*_COLUMNS, *_SEQUENCE_COLUMNS))
             for row in rows:
                 facts = (row.image, row.person, row.fold, row.photograph, *(f"{turn:.2f}" for turn in row.turn_deg))
-                table.writerow((*facts, f"{row.presence:.4f}", *(f"{value:.3f}" for value in row.intensities)))
+                sequence = ("", "") if row.growing is None else (row.sequence, unit_code(row.growing))
+                levels = (f"{value:.3f}" for value in row.intensities)
+                table.writerow((*facts, f"{row.presence:.4f}", *levels, *sequence))
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror}): choose another folder") from None
 
@@ -91,6 +99,9 @@ def _row(values: dict[str, str]) -> OpenAuRow:
     intensities = np.array([float(values[unit_code(unit)]) for unit in OPEN_UNITS], np.float32)
     if int(values["fold"]) not in (NO_FOLD, *FOLDS) or not ((intensities >= 0) & (intensities <= 1)).all():
         raise ValueError(f"{values['image']} has a fold or an intensity out of range")
+    sequence, growing = (values.get(name, "") for name in _SEQUENCE_COLUMNS)
+    if (sequence, growing) != ("", "") and growing not in _UNIT_OF_CODE:
+        raise ValueError(f"{values['image']} has sequence {sequence!r} with growing unit {growing!r}")
     return OpenAuRow(
         image=values["image"],
         person=values["person"],
@@ -99,6 +110,8 @@ def _row(values: dict[str, str]) -> OpenAuRow:
         turn_deg=(float(values["pitch_deg"]), float(values["yaw_deg"]), float(values["roll_deg"])),
         presence=float(values["presence"]),
         intensities=intensities,
+        sequence=int(sequence) if growing else None,
+        growing=_UNIT_OF_CODE.get(growing),
     )
 
 

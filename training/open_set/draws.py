@@ -1,4 +1,7 @@
-"""Random poses of a face for the open set: which units, how strong, which side, how the head turns."""
+"""Random poses of a face for the open set: which units, how strong, which side, how the head turns.
+
+`draw_units` draws a single image, `draw_sequence` the images of a face on which one unit grows.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,18 @@ _TRACES: Final = (0.03, 0.17)
 _CLOSED: Final = (0.8, 1.0)
 _TURN_STD_DEG: Final = (4.0, 6.0, 3.0)  # pitch, yaw, roll
 _TURN_MOST_DEG: Final = (10.0, 15.0, 8.0)
+#: Images of a sequence.
+STEPS: Final = 9
+#: Deviation of the intensities between the first and the last one from equal steps, in steps; below .5 they ascend.
+_UNEVEN: Final = 0.3
+#: Share of the sequences with other units, some of which are left out: about half of all remain.
+_ACCOMPANIED: Final = 0.62
+#: Change of the head's turn from image to image of a sequence.
+_WANDER_STD_DEG: Final = (0.7, 1.0, 0.5)
+#: AU4 and AU25 are labelled by their visible effect. Units and distractions that share or cancel it are left out of
+#: their sequences: the label would start above 0, or stay at 0 or 1 for several images.
+_SAME_EFFECT: Final[Mapping[int, frozenset[int]]] = {4: frozenset((6, 9)), 25: frozenset((9, 10, 17, 23, 24, 26))}
+_SAME_DISTRACTION: Final[Mapping[int, frozenset[str]]] = {25: frozenset(("mouthFunnel",))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class UnitDraw:
     lines: float  # darkness of skin lines, 0-1
     crease: float
     teeth: float
+    skin: int = 0  # seed of the course and strength of skin lines; 0 is their mean
 
     def intensity(self, unit: int) -> float:
         """0-1, of the stronger side: FACS scores a unit that occurs on one side only."""
@@ -94,18 +110,62 @@ def draw_units(random: np.random.Generator) -> UnitDraw:
     traced, trace = int(random.choice(OPEN_UNITS)), float(random.uniform(*_TRACES))
     if random.random() < _TRACED and traced not in chosen:
         chosen[traced] = trace
-    weak_side, weaker = random.integers(2), random.uniform(0.3, 0.9)
-    one_sided = random.random() < _ONE_SIDED
-    faint = {unit: value * weaker for unit, value in chosen.items()} if one_sided else chosen
+    left, right = _sides(random)
+    distractions, turn = _distractions(random), _turn(random)
+    lines, crease, teeth = _strengths(random)
     return UnitDraw(
-        left=chosen if weak_side else faint,
-        right=faint if weak_side else chosen,
-        distractions=_distractions(random),
-        turn_deg=_turn(random),
-        lines=float(random.random()),
-        crease=float(random.uniform(0.5, 1.5)),
-        teeth=float(random.uniform(0.75, 1.2)),
+        left=_fainter(chosen, left),
+        right=_fainter(chosen, right),
+        distractions=distractions,
+        turn_deg=turn,
+        lines=lines,
+        crease=crease,
+        teeth=teeth,
+        skin=_skin(random),
     )
+
+
+def draw_sequence(unit: int, random: np.random.Generator) -> tuple[UnitDraw, ...]:
+    """``STEPS`` draws in which ``unit`` grows from 0 to 1; all else but the head's turn stays as in the first one."""
+    level = random.uniform(*_LEVELS)
+    accompanied = random.random() < _ACCOMPANIED
+    apart = _not_with(unit)
+    context = {
+        other: _intensity(other, level, random) for other in _units(random) if accompanied and other not in apart
+    }
+    left, right = _sides(random)
+    distractions = _distractions(random)
+    for name in _SAME_DISTRACTION.get(unit, ()):
+        distractions.pop(name, None)
+    lines, crease, teeth = _strengths(random)
+    growth, turns = _growth(random), _wandering(random)
+    skin = _skin(random)
+    return tuple(
+        UnitDraw(
+            left=_fainter(context | {unit: intensity}, left),
+            right=_fainter(context | {unit: intensity}, right),
+            distractions=distractions,
+            turn_deg=turn,
+            lines=lines,
+            crease=crease,
+            teeth=teeth,
+            skin=skin,
+        )
+        for intensity, turn in zip(growth, turns, strict=True)
+    )
+
+
+def _not_with(unit: int) -> frozenset[int]:
+    """Units that a sequence of ``unit`` never has as its context."""
+    exclusive = {other for pair in _EXCLUSIVE if unit in pair for other in pair}
+    return frozenset({unit} | exclusive) | _SAME_EFFECT.get(unit, frozenset())
+
+
+def _growth(random: np.random.Generator) -> list[float]:
+    """Ascending intensities (STEPS,) from 0 to 1."""
+    places = np.arange(STEPS, dtype=np.float64)
+    places[1:-1] += random.uniform(-_UNEVEN, _UNEVEN, STEPS - 2)
+    return [float(place) for place in places / (STEPS - 1)]
 
 
 def _units(random: np.random.Generator) -> list[int]:
@@ -133,6 +193,22 @@ def _intensity(unit: int, level: float, random: np.random.Generator) -> float:
     return float(np.clip(level * random.uniform(0.7, 1.3), _WEAKEST, 1.0))
 
 
+def _sides(random: np.random.Generator) -> tuple[float, float]:
+    """Shares of the intensities on the left and on the right side; the larger one is 1."""
+    weak_side, weaker = random.integers(2), float(random.uniform(0.3, 0.9))
+    share = weaker if random.random() < _ONE_SIDED else 1.0
+    return (1.0, share) if weak_side else (share, 1.0)
+
+
+def _fainter(units: Mapping[int, float], share: float) -> dict[int, float]:
+    return {unit: value * share for unit, value in units.items()}
+
+
+def _strengths(random: np.random.Generator) -> tuple[float, float, float]:
+    """Darkness of skin lines and of creases, brightness of the teeth."""
+    return float(random.random()), float(random.uniform(0.5, 1.5)), float(random.uniform(0.75, 1.2))
+
+
 def _distractions(random: np.random.Generator) -> dict[str, float]:
     if random.random() >= _DISTRACTED:
         return {}
@@ -144,3 +220,17 @@ def _distractions(random: np.random.Generator) -> dict[str, float]:
 def _turn(random: np.random.Generator) -> tuple[float, float, float]:
     pitch, yaw, roll = np.clip(random.normal(0.0, _TURN_STD_DEG), np.negative(_TURN_MOST_DEG), _TURN_MOST_DEG)
     return float(pitch), float(yaw), float(roll)
+
+
+def _skin(random: np.random.Generator) -> int:
+    return int(random.integers(1, 2**31))
+
+
+def _wandering(random: np.random.Generator) -> list[tuple[float, float, float]]:
+    """Turns (STEPS,) of a head that moves a little from image to image, within the limits."""
+    turns = [_turn(random)]
+    for _ in range(STEPS - 1):
+        moved = np.add(turns[-1], random.normal(0.0, _WANDER_STD_DEG))
+        pitch, yaw, roll = np.clip(moved, np.negative(_TURN_MOST_DEG), _TURN_MOST_DEG)
+        turns.append((float(pitch), float(yaw), float(roll)))
+    return turns

@@ -16,11 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.types import Float32, UInt8
+from training.open_set.eyes import Eyes, below_lid, eyeball
 from training.open_set.face_model import FaceModel, Part
 from training.open_set.fitting import Fit
 from training.open_set.rasteriser import Hits, cast, grid, vertex_normals
 
 _FINER: Final = 2  # rays per pixel and axis
+#: The four rays of a pixel average the photograph by the filter (1, 6, 1)/8 in both directions, the quadratic B-spline.
+#: Its inverse decays by this root (Unser, "Splines: A Perfect Fit for Signal and Image Processing", 1999).
+_ROOT: Final = 2 * np.sqrt(2) - 3
+_REACH: Final = 8
+#: Skin that faces the viewer less than this (z of the normal) has an uncertain shade.
+_LEAST_FACING: Final = 0.35
 #: Limits of the change of shading.
 _RATIO: Final = (0.55, 1.6)
 #: Lower bound of the shade, as a share of the mean: deep shadow is never certain.
@@ -30,11 +37,8 @@ _HIDDEN_CM: Final = 0.12
 _SPREAD_ROUNDS: Final = 25
 _NO_PART: Final = 255
 #: Grey of a part that the photograph does not show, as a share of the skin's mean.
-_TONES: Final = {Part.SOCKET: 0.25, Part.GUMS: 0.5, Part.TEETH: 1.15, Part.SCLERA: 1.0, Part.IRIS: 0.3}
+_TONES: Final = {Part.SOCKET: 0.25, Part.GUMS: 0.5, Part.TEETH: 1.15}
 _BRIGHTEST: Final = 235.0
-#: The sclera is this quantile of its visible grey levels, where enough rays hit it.
-_SCLERA_QUANTILE: Final = 0.7
-_SCLERA_RAYS: Final = 20
 #: Darkening of the inside of the mouth per cm behind the front teeth.
 _DARKER_PER_CM: Final = 0.25
 _MOUTH: Final = (Part.SOCKET, Part.GUMS, Part.TEETH)
@@ -52,6 +56,7 @@ class Movement:
     mouth_open: bool = False  # whether the inside of the mouth may be visible
     crease: float = 1.0  # darkness of surface folds; 0 is none
     teeth: float = 1.0  # brightness of the teeth
+    relief: Float32 | None = None  # (V,) height in cm of folds and bulges, along the resting normals
 
 
 class Portrait:
@@ -59,15 +64,16 @@ class Portrait:
 
     def __init__(self, image: UInt8, fit: Fit, model: FaceModel) -> None:
         """``image`` is (S, S) grey; ``fit`` in its pixels."""
-        self._picture, self._fit, self._model = image.astype(np.float32), fit, model
+        self._picture, self._fit, self._model = _sharpened(image), fit, model
         self._side = image.shape[0]
         self._cells = grid(self._side, _FINER)
         self._rest = fit.place(fit.shape, fit.turn)
         self._normals = _normals(self._rest, model)
         self._folds = _folds(fit.shape, model)
+        self._outwards = vertex_normals(fit.shape, model.triangles)
         hits = cast(self._rest, model.triangles, self._cells)
-        self._shown = np.full(len(self._cells), _NO_PART, np.uint8)
-        self._shown[hits.rays] = model.parts[hits.triangles]
+        shown = self._shown_parts(hits)
+        self._shown = shown.reshape(-1)
         self._depth = np.full(len(self._cells), -np.inf, np.float32)
         self._depth[hits.rays] = hits.blend(self._rest[:, 2], model.triangles)
         skin = self._shown[hits.rays] == Part.SKIN
@@ -75,6 +81,8 @@ class Portrait:
         self._tones = _tones(levels, self._shown[hits.rays])
         self._outside = ~np.isin(model.parts, _MOUTH)
         self._sources = self._visible_sources(self._rest)
+        everywhere = self._sample(self._cells).reshape(shown.shape)
+        self._eyes = Eyes(shown, everywhere, self._rest, model, fit.scale, _FINER)
         self._light = _fit_light(hits.blend(self._normals, model.triangles)[skin], levels[skin])
 
     def _visible_sources(self, rest: Float32) -> Float32:
@@ -114,15 +122,19 @@ class Portrait:
         """Vertices (V, 3) in cm of the deformed face, before its rotation."""
         active = np.flatnonzero(movement.weights)
         moved = np.tensordot(movement.weights[active], self._model.expression[active], 1)
+        if movement.relief is not None:
+            moved = moved + movement.relief[:, np.newaxis] * self._outwards
         return np.asarray(self._fit.shape + moved, np.float32)
 
     def _ratio(self, placed: Float32, shape: Float32, movement: Movement) -> Float32:
         """Change of shading (V,) from the resting face."""
-        before = self._shade(self._normals)
-        ratio = self._shade(_normals(placed, self._model)) / before
+        normals = _normals(placed, self._model)
+        ratio = self._shade(normals) / self._shade(self._normals)
         deeper = np.clip(_folds(shape, self._model) - self._folds, -0.3, 0.3)
-        darker = movement.crease * deeper + movement.lines
-        return np.asarray(np.clip(ratio * np.exp(-darker), *_RATIO), np.float32)
+        # The rims of lids and lips face up or down: the photograph does not show their shade.
+        certain = np.clip(np.minimum(normals[:, 2], self._normals[:, 2]) / _LEAST_FACING, 0, 1)
+        change = certain * (np.log(ratio) - movement.crease * deeper) - movement.lines
+        return np.asarray(np.clip(np.exp(change), *_RATIO), np.float32)
 
     def _shade(self, normals: Float32) -> Float32:
         return np.asarray(np.maximum(self._light[0] + normals @ self._light[1:], _LEAST_SHADE), np.float32)
@@ -131,12 +143,24 @@ class Portrait:
         """Grey levels (P,) of the hits."""
         parts = self._model.parts[hits.triangles]
         levels = self._sample(sources) * np.where(parts == Part.SKIN, ratio, 1.0)
-        inside = np.flatnonzero(parts != Part.SKIN)
+        eyes = np.flatnonzero(eyeball(parts))
+        shown = self._shown_parts(hits)
+        levels *= self._eyes.rim_shade(shown, hits.rays, sources).reshape(-1)[hits.rays]
+        below = below_lid(shown, _FINER).reshape(-1)[hits.rays[eyes]]
+        levels[eyes] = self._eyes.levels(levels[eyes], sources[eyes], below)
+        inside = np.flatnonzero((parts != Part.SKIN) & ~eyeball(parts))
         cells = np.clip(np.rint((sources[inside] + 0.5) * _FINER - 0.5), 0, self._side * _FINER - 1).astype(np.int64)
         was_shown = self._shown[cells[:, 1] * self._side * _FINER + cells[:, 0]] == parts[inside]
         made = inside[~was_shown]
         levels[made] = self._made_levels(parts[made], hits, made, placed, movement)
         return np.asarray(levels, np.float32)
+
+    def _shown_parts(self, hits: Hits) -> UInt8:
+        """Part that each cell (F, F) shows."""
+        fine = self._side * _FINER
+        shown = np.full(fine * fine, _NO_PART, np.uint8)
+        shown[hits.rays] = self._model.parts[hits.triangles]
+        return shown.reshape(fine, fine)
 
     def _made_levels(
         self, parts: npt.NDArray[np.uint8], hits: Hits, rows: npt.NDArray[np.int64], placed: Float32, movement: Movement
@@ -173,6 +197,14 @@ class Portrait:
         return np.asarray(taken.reshape(-1)[: len(points)], np.float32)
 
 
+def _sharpened(image: UInt8) -> Float32:
+    """The image (S, S) such that sampling it at four points of each pixel gives the photograph."""
+    kernel = np.sqrt(2) * _ROOT ** np.abs(np.arange(-_REACH, _REACH + 1))
+    return np.asarray(
+        cv2.sepFilter2D(image.astype(np.float32), -1, kernel, kernel, borderType=cv2.BORDER_REFLECT), np.float32
+    )
+
+
 def _normals(placed: Float32, model: FaceModel) -> Float32:
     return vertex_normals(placed * np.array([1, -1, 1], np.float32), model.triangles)
 
@@ -190,11 +222,7 @@ def _folds(shape: Float32, model: FaceModel) -> Float32:
 def _tones(levels: Float32, parts: npt.NDArray[np.uint8]) -> Float32:
     """Grey level (6,) of each part where the photograph does not show it; levels and parts (P,) are visible ones."""
     skin = float(levels[parts == Part.SKIN].mean())
-    tones = np.array([skin * _TONES.get(part, 1.0) for part in Part], np.float32)
-    white = levels[parts == Part.SCLERA]
-    if len(white) >= _SCLERA_RAYS:
-        tones[Part.SCLERA] = min(float(np.quantile(white, _SCLERA_QUANTILE)), float(tones[Part.SCLERA]))
-    return tones
+    return np.array([skin * _TONES.get(part, 1.0) for part in Part], np.float32)
 
 
 def _fit_light(normals: Float32, levels: Float32) -> Float32:

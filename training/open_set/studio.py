@@ -18,7 +18,7 @@ from training.open_set.face_model import read_face_model
 from training.open_set.fitting import Fit, Fitter
 from training.open_set.portrait import Movement, Portrait
 from training.open_set.shapes import shape_weights
-from training.open_set.wrinkles import line_patterns
+from training.open_set.wrinkles import Skin
 
 #: Upper and lower inner lip, middle and halves.
 _LIPS: Final = ((13, 14), (82, 87), (312, 317))
@@ -32,7 +32,9 @@ _OPEN_CM: Final = 0.1
 _BROWS: Final = ((55, 107, 65, 105), (285, 336, 295, 334))
 _LOWERED_CM: Final = 0.71
 #: Largest darkness of a skin line, in natural logarithms of the grey level.
-_DARKEST_LINE: Final = 0.6
+_DARKEST_LINE: Final = 0.5
+#: Height of folds and bulges where lines are not dark at all; at their middle darkness it is 1.
+_SMOOTHEST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +64,7 @@ class Studio:
         self.model = read_face_model(model_folder)
         self._binding = bind_mesh(self.model, self._network)
         self._fitter = Fitter(self.model, self._binding)
-        self._lines = line_patterns(self.model, self._binding)
+        self._skin = Skin(self.model, self._binding)
 
     def sit(self, image: UInt8, points_px: Float32, native_px: int) -> Sitting:
         """Fit the model to a photograph (128, 128) with its mesh (468, 2), enlarged from a side of ``native_px``."""
@@ -81,11 +83,11 @@ class Studio:
             parted_cm=float(np.mean([moved[upper] - moved[lower] for upper, lower in _LIPS])),
             lowered_cm=max(-float(moved[list(side)].mean()) for side in _BROWS),
         )
-        lines = np.zeros(len(self.model.neutral), np.float32)
-        for unit, pattern in self._lines.items():
-            lines += _DARKEST_LINE * draw.lines * draw.intensity(unit) * pattern
+        dark, height = self._skin.folded(draw.left, draw.right, draw.skin)
+        lines, relief = _DARKEST_LINE * draw.lines * dark, (_SMOOTHEST + draw.lines) * height
         turn = cv2.Rodrigues(np.deg2rad(np.array(draw.turn_deg, np.float64)))[0].astype(np.float32)
-        return Movement(weights, turn, lines, seen.parted_cm > _OPEN_CM, draw.crease, draw.teeth), seen
+        opened = seen.parted_cm > _OPEN_CM
+        return Movement(weights, turn, lines, opened, draw.crease, draw.teeth, relief), seen
 
     def read(self, image: UInt8, near: Float32) -> tuple[Float32, float]:
         """Mesh (468, 2) and presence of a rendered face whose points are near ``near`` (468, 3)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -60,7 +61,28 @@ def test_the_table_names_its_columns(tmp_path: Path) -> None:
     write_labels(tmp_path / LABELS, [_row(0)])
     header = (tmp_path / LABELS).read_text().splitlines()[0].split(",")
     assert header[:8] == ["image", "person", "fold", "photograph", "pitch_deg", "yaw_deg", "roll_deg", "presence"]
-    assert header[8:] == [f"AU{unit}" for unit in OPEN_UNITS]
+    assert header[8:] == [*(f"AU{unit}" for unit in OPEN_UNITS), "sequence", "growing"]
+
+
+def test_sequences_come_back_and_sets_without_their_columns_are_read(tmp_path: Path) -> None:
+    rows = [_row(0, AU1=0.123), replace(_row(1, AU12=0.5), sequence=7, growing=12)]
+    write_labels(tmp_path / LABELS, rows)
+    assert [(row.sequence, row.growing) for row in read_labels(tmp_path / LABELS)] == [(None, None), (7, 12)]
+    lines = (tmp_path / LABELS).read_text().splitlines()
+    (tmp_path / LABELS).write_text("".join(line.rsplit(",", 2)[0] + "\n" for line in lines))
+    read = read_labels(tmp_path / LABELS)
+    assert [(row.sequence, row.growing) for row in read] == [(None, None)] * 2
+    assert read[1].intensities[OPEN_UNITS.index(12)] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("end", ["7,", ",AU12", "7,AU3", "seven,AU12", "7"])
+def test_a_damaged_sequence_is_refused(tmp_path: Path, end: str) -> None:
+    write_labels(tmp_path / LABELS, [replace(_row(1, AU12=0.5), sequence=7, growing=12)])
+    text = (tmp_path / LABELS).read_text()
+    assert text.count("7,AU12") == 1
+    (tmp_path / LABELS).write_text(text.replace("7,AU12", end))
+    with pytest.raises(SourceError, match="is damaged"):
+        read_labels(tmp_path / LABELS)
 
 
 def test_a_unit_occurs_from_a_fifth_on_and_targets_rise_around_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Random draws of units: repeatable, within their limits, and as frequent as meant."""
+"""Random draws of units and of sequences: repeatable, within their limits, and as frequent as meant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.facs import OPEN_UNITS
 from training.data.open_set import OCCURRENCE_INTENSITY
-from training.open_set.draws import COMBINATIONS, UnitDraw, draw_units
+from training.open_set.draws import COMBINATIONS, STEPS, UnitDraw, draw_sequence, draw_units
 from training.open_set.shapes import DISTRACTIONS
 
 COUNT = 4000
@@ -112,3 +112,68 @@ def test_strengths_of_lines_folds_and_teeth_stay_within_their_limits(draws: list
     strengths = np.array([(draw.lines, draw.crease, draw.teeth) for draw in draws])
     assert (strengths.min(0) >= (0, 0.5, 0.75)).all()
     assert (strengths.max(0) <= (1, 1.5, 1.2)).all()
+
+
+SEQUENCES = 50  # of each unit
+SEQUENCE_UNITS = [unit for unit in OPEN_UNITS for _ in range(SEQUENCES)]
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[tuple[int, tuple[UnitDraw, ...]]]:
+    """Growing unit and draws."""
+    return [(unit, draw_sequence(unit, np.random.default_rng((0, n)))) for n, unit in enumerate(SEQUENCE_UNITS)]
+
+
+def test_a_sequence_depends_only_on_its_unit_and_the_seed() -> None:
+    first, again, other = (draw_sequence(12, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+def test_the_unit_of_a_sequence_grows_from_0_to_1_in_nearly_equal_steps(
+    sequences: list[tuple[int, tuple[UnitDraw, ...]]],
+) -> None:
+    growths = np.array([[draw.intensity(unit) for draw in draws] for unit, draws in sequences])
+    assert growths.shape[1] == STEPS == 9
+    assert set(growths[:, 0]) == {0.0}
+    assert set(growths[:, -1]) == {1.0}
+    assert np.diff(growths, axis=1).min() >= (1 - 2 * 0.3) / 8 - 1e-9
+    assert np.abs(growths - np.arange(9) / 8).max() <= 0.3 / 8 + 1e-9
+
+
+def test_all_else_but_the_turn_of_the_head_stays_through_a_sequence(
+    sequences: list[tuple[int, tuple[UnitDraw, ...]]],
+) -> None:
+    turned = []
+    for unit, draws in sequences:
+        assert len({str((draw.distractions, draw.lines, draw.crease, draw.teeth)) for draw in draws}) == 1
+        for side in ("left", "right"):
+            units = [dict(getattr(draw, side)) for draw in draws]
+            ours = [values.pop(unit) for values in units]
+            assert all(values == units[0] for values in units)
+            weaker = [own / draw.intensity(unit) for own, draw in zip(ours[1:], draws[1:], strict=True)]
+            assert np.ptp(weaker) < 1e-9  # one-sided throughout or not at all
+        turns = np.array([draw.turn_deg for draw in draws])
+        assert (np.abs(turns).max(0) <= (10, 15, 8)).all()
+        turned.append(np.abs(np.diff(turns, axis=0)))
+    assert 0.3 < np.concatenate(turned).mean() < 1.0
+    assert np.concatenate(turned).max() < 5
+
+
+def test_about_half_of_the_sequences_show_other_units_which_fit_the_growing_one(
+    sequences: list[tuple[int, tuple[UnitDraw, ...]]],
+) -> None:
+    context = {
+        unit: [set(draws[0].left) - {unit} for grown, draws in sequences if grown == unit] for unit in OPEN_UNITS
+    }
+    assert np.mean([bool(units) for shown in context.values() for units in shown]) == pytest.approx(0.5, abs=0.1)
+    for first, second in ((5, 43), (24, 26), (23, 26), (24, 25)):
+        assert all(second not in units for units in context[first])
+        assert all(first not in units for units in context[second])
+        assert not any({first, second} <= units for shown in context.values() for units in shown)
+    assert not set.union(*context[25]) & {9, 10, 17, 23, 24, 26}  # all of them move the lips apart or together
+    assert not set.union(*context[4]) & {6, 9}  # lower the brows
+    assert len(set.union(*context[12])) > 10
+    lips = [draws[0].distractions for unit, draws in sequences if unit == 25]
+    assert any(lips)
+    assert not any("mouthFunnel" in distractions for distractions in lips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.errors import OutputError
+from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS
 from tests.training.fakes.expression import quiet
 from tests.training.fakes.faces128 import write_faces128
@@ -18,7 +19,7 @@ from training.data.action_unit_faces import fold_of
 from training.data.open_set import read_labels, read_open_au
 from training.open_set import make as make_au_module
 from training.open_set import resting_faces, studio
-from training.open_set.draws import draw_units
+from training.open_set.draws import STEPS, draw_sequence, draw_units
 from training.open_set.make import MakeAuConfig, make_au
 from training.open_set.resting_faces import RestingFaces
 from training.open_set.studio import Studio
@@ -187,6 +188,75 @@ def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
         _make(tmp_path, "file", 1)
 
 
-def test_empty_set_is_rejected() -> None:
-    with pytest.raises(ValueError, match="pictures must be at least 1, not 0"):
-        MakeAuConfig(pictures=0)
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"pictures": 0}, "ask for at least one image"),
+        ({"pictures": -1, "sequences": 2}, "must be 0 or more"),
+        ({"sequences": -1}, "must be 0 or more"),
+        ({"sequences": 1, "fold": 4}, "fold 4: it is 1, 2 or 3"),
+        ({"fold": 1}, "only for sequences"),
+    ],
+)
+def test_impossible_settings_are_rejected(config: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MakeAuConfig(**config)
+
+
+def _make_sequences(folder: Path, out: str, config: MakeAuConfig, workers: int = 1) -> Path:
+    faces, face = folder / "faces128", folder / "face"
+    if not face.is_dir():
+        write_faces128(faces, PEOPLE)
+        write_face(face)
+    make_au(faces, face, folder / out, config, workers, quiet)
+    return folder / out
+
+
+def test_sequences_are_the_same_beside_single_images_and_with_more_workers(tmp_path: Path) -> None:
+    both = _content(_make_sequences(tmp_path, "both", MakeAuConfig(2, sequences=2), workers=2))
+    single = _content(_make(tmp_path, "single", 2))
+    alone = _content(_make_sequences(tmp_path, "alone", MakeAuConfig(0, sequences=2)))
+    images = {name: content for name, content in both.items() if name.endswith(".jpg")}
+    assert len(images) == 2 + 2 * STEPS
+    for content in (single, alone):
+        assert {name: value for name, value in content.items() if name.endswith(".jpg")}.items() <= images.items()
+    whole, first, last = (content["labels.csv"].decode().splitlines() for content in (both, single, alone))
+    assert whole == [*first, *last[1:]]
+
+
+def test_rows_of_a_sequence_hold_its_draw_and_it_is_resumed(tmp_path: Path) -> None:
+    out = _make_sequences(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))
+    rows = read_labels(out / "labels.csv")
+    assert [(row.sequence, row.growing) for row in rows] == [(None, None), *[(0, 1)] * STEPS, *[(1, 2)] * STEPS]
+    assert [row.image for row in rows[-2:]] == ["s00001_7.jpg", "s00001_8.jpg"]
+    assert len({row.photograph for row in rows[1 : 1 + STEPS]}) == 1
+    for row, draw in zip(rows[1 + STEPS :], draw_sequence(2, np.random.default_rng((4, 1, 1))), strict=True):
+        assert row.intensities[OPEN_UNITS.index(2)] == pytest.approx(draw.intensity(2), abs=6e-4)
+        assert row.turn_deg == pytest.approx(draw.turn_deg, abs=0.006)
+    assert read_open_au(out).crops.shape == (1 + 2 * STEPS, 96, 96)
+    whole = _content(out)  # a killed run resumes
+    (out / "blocks" / "s00001.npz").unlink()
+    (out / "images" / "s00001_3.jpg").unlink()
+    (out / "labels.csv").unlink()
+    assert _content(_make_sequences(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))) == whole
+
+
+def test_only_people_of_the_fold_are_in_the_sequences_of_a_fold(tmp_path: Path) -> None:
+    fold = fold_of("Ann")
+    inside = {person for person in PEOPLE if fold_of(person) == fold}
+    assert inside < set(PEOPLE)
+    out = _make_sequences(tmp_path, "set", MakeAuConfig(0, sequences=3, fold=fold))
+    rows = read_labels(out / "labels.csv")
+    assert len(rows) == 3 * STEPS
+    assert {row.person for row in rows} == inside
+    with pytest.raises(OutputError, match="other settings"):
+        _make_sequences(tmp_path, "set", MakeAuConfig(0, sequences=3))
+    empty = min({1, 2, 3} - {fold_of(person) for person in PEOPLE}, default=None)
+    if empty:
+        with pytest.raises(SourceError, match=f"no photograph is of a person of fold {empty}"):
+            _make_sequences(tmp_path, "none", MakeAuConfig(0, sequences=3, fold=empty))
+
+
+def test_settings_of_a_set_without_sequences_are_as_in_earlier_versions(tmp_path: Path) -> None:
+    out = _make(tmp_path, "set", 1)
+    assert list(json.loads((out / "settings.json").read_text())) == ["pictures", "seed", "recipe_sha256"]
