@@ -25,7 +25,7 @@ from engine.alignment import CROP_SIDE_PX
 from engine.facs import EXPRESSIONS, OPEN_UNITS
 from engine.types import Float32, Float64, UInt8
 from training.action_units.exported import ExportedActionUnits
-from training.data.action_unit_faces import WEAK, UnitFaces
+from training.data.action_unit_faces import NO_FOLD, WEAK, UnitFaces
 from training.data.fer2013 import read_faces
 
 #: Units of each expression: Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014, table 1. Units
@@ -122,7 +122,7 @@ def read_weak_faces(folder: Path, cache: Path, labeller: ExportedActionUnits) ->
         known=np.ones(targets.shape, bool),
         targets=targets,
         people=np.array([f"{WEAK}:{row}" for row in faces.rows]),
-        folds=np.full(count, -1, np.int64),
+        folds=np.full(count, NO_FOLD, np.int64),
         sources=np.full(count, WEAK),
         weak=np.ones(targets.shape, bool),
     )

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from engine.errors import ConfigError
 from engine.records import read_record
 from engine.types import UInt8
-from training.action_units.loss import WEIGHTING_GROUP, label_terms, unit_rates, unit_weights, weighted_unit_loss
+from training.action_units.loss import (
+    WEIGHTING_GROUP,
+    intensity_loss,
+    label_terms,
+    unit_rates,
+    unit_weights,
+    weighted_unit_loss,
+)
 from training.action_units.model import UGN, UGNConfig, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.data.augment import AugmentConfig, FaceBatch, augment
@@ -102,7 +109,11 @@ class FeatureTask:
         """L_au of the training faces with these row numbers (B,)."""
         features = self.model.features(self._train.changed(rows, generator))
         targets, known = self._train.targets[rows].to(self._device), self._train.known[rows].to(self._device)
-        return weighted_unit_loss(label_terms(self.model.classifier(features).float(), targets, known), self._tau)
+        loss = weighted_unit_loss(label_terms(self.model.classifier(features).float(), targets, known), self._tau)
+        grader = self.model.head.intensity  # stage 2 trains it again; here it makes the features carry intensity
+        if grader is None:
+            return loss
+        return loss + intensity_loss(grader(features).float(), self._train.graded[rows].to(self._device))
 
     def some_crops(self, count: int) -> UInt8:
         """At most ``count`` training crops (n, S, S), evenly over all of them."""

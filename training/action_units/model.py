@@ -40,6 +40,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.layers.face_trunk import ShortFaceTrunk
 from training.layers.residual import ResidualBlock, conv_norm, fan_out
 
 #: Intensity of a unit at its maximum, grade E of FACS.
@@ -71,6 +72,7 @@ class UGNConfig:
     resnet_stem: bool = False  # 7x7/2 and pooling, as in the paper's ResNet18, instead of two 3x3/2
     widths: tuple[int, ...] = (32, 64, 128)  # channels at 1/4, 1/8, 1/16 of the side; the last is D
     blocks: tuple[int, ...] = (1, 2, 2)  # residual blocks of each
+    face_trunk: tuple[int, ...] = ()  # blocks of each width of dlib's network, its first ones, instead of `blocks`
     pooling: str = "attention"  # or "linear"
     graph_width: int = 64
     projection: int = 64  # width of g
@@ -92,6 +94,8 @@ class UGNConfig:
         require_share(self.self_noise)
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths {self.widths} and blocks {self.blocks} must have the same length")
+        if self.face_trunk and self.widths[-1] != ShortFaceTrunk(self.face_trunk).width:
+            raise ValueError(f"the last of widths {self.widths} must be that of the face trunk {self.face_trunk}")
 
 
 def require_share(self_noise: float) -> None:
@@ -139,21 +143,8 @@ class UnitFeatures(nn.Module):
     def __init__(self, config: UGNConfig) -> None:
         super().__init__()
         self.units = config.units
-        width = config.stem if config.resnet_stem else config.widths[0]
-        layers: list[nn.Module] = [
-            conv_norm(1, config.stem, 2, 7 if config.resnet_stem else 3, initialise=fan_out),
-            nn.ReLU(),
-        ]
-        if config.resnet_stem:
-            layers.append(nn.MaxPool2d(3, 2, 1))
-        else:
-            layers += [conv_norm(config.stem, width, 2, initialise=fan_out), nn.ReLU()]
-        for level, (wide, count) in enumerate(zip(config.widths, config.blocks, strict=True)):
-            for block in range(count):
-                stride = 2 if level > 0 and block == 0 else 1
-                layers.append(ResidualBlock(width, wide, stride, initialise=fan_out))
-                width = wide
-        self.trunk = nn.Sequential(*layers)
+        self.trunk = ShortFaceTrunk(config.face_trunk) if config.face_trunk else _own_trunk(config)
+        width = config.widths[-1]
         self.attention = nn.Conv2d(width, config.units, 1) if config.pooling == "attention" else None
         self.expand = nn.Linear(width, config.units * width) if config.pooling == "linear" else None
 
@@ -167,6 +158,25 @@ class UnitFeatures(nn.Module):
         weights = self.attention(maps).flatten(2).softmax(-1)  # (N, K, H W)
         features: Tensor = weights @ maps.flatten(2).transpose(1, 2)  # (N, K, D)
         return features
+
+
+def _own_trunk(config: UGNConfig) -> nn.Sequential:
+    """A small ResNet."""
+    width = config.stem if config.resnet_stem else config.widths[0]
+    layers: list[nn.Module] = [
+        conv_norm(1, config.stem, 2, 7 if config.resnet_stem else 3, initialise=fan_out),
+        nn.ReLU(),
+    ]
+    if config.resnet_stem:
+        layers.append(nn.MaxPool2d(3, 2, 1))
+    else:
+        layers += [conv_norm(config.stem, width, 2, initialise=fan_out), nn.ReLU()]
+    for level, (wide, count) in enumerate(zip(config.widths, config.blocks, strict=True)):
+        for block in range(count):
+            stride = 2 if level > 0 and block == 0 else 1
+            layers.append(ResidualBlock(width, wide, stride, initialise=fan_out))
+            width = wide
+    return nn.Sequential(*layers)
 
 
 class UnitClassifier(nn.Module):

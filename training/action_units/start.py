@@ -1,4 +1,4 @@
-"""A new training that starts from the trunk of an exported model instead of random weights."""
+"""A new training that starts from the trunk of an exported model, or from dlib's, instead of random weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from engine.types import Float32
 from training.action_units.exported import ExportedActionUnits
-from training.action_units.features import FeatureTask, network_input
+from training.action_units.features import MEAN, STD, FeatureTask, network_input
 from training.action_units.model import UGN
+from training.layers.face_trunk import FaceTrunk, ShortFaceTrunk, load_trunk, match_statistics
+from training.layers.face_trunk_weights import read_trunk
 from training.layers.residual import ResidualBlock
 
 #: Images whose activations set the batch norms and the classifier.
@@ -24,14 +26,35 @@ _RIDGE: Final = 1.0
 
 
 def start_from_file(task: FeatureTask, file: Path) -> None:
-    """Give a stage-1 task the trunk of an exported model, whose batch norms were folded into its convolutions.
+    """Give a stage-1 task a trunk: that of an exported model, or of dlib's weights where the file is an npz.
+
+    Raises:
+        ValueError: the file's trunk has another shape than the task's.
+        ContractError: it is not an action-unit model.
+        ModelError: the arrays are not dlib's.
+    """
+    if file.suffix == ".npz":
+        _start_from_face_trunk(task, file)
+    else:
+        _start_from_model(task, file)
+
+
+def _start_from_face_trunk(task: FeatureTask, file: Path) -> None:
+    """Take the blocks that the task keeps; its batch norms get the statistics of training images."""
+    trunk = task.model.features.trunk
+    if not isinstance(trunk, ShortFaceTrunk):
+        raise ValueError(f"{file} needs a model with face_trunk, such as [2, 2, 2]: set it in the configuration")
+    whole = FaceTrunk()
+    load_trunk(whole, read_trunk(file), MEAN, STD)
+    trunk.take(whole)
+    match_statistics(trunk, network_input(task.some_crops(_IMAGES)))
+
+
+def _start_from_model(task: FeatureTask, file: Path) -> None:
+    """The trunk of an exported model, whose batch norms were folded into its convolutions.
 
     The norms take the statistics of training images as they are, so that the network computes what the file does and
     its norms work as usual; the classifier is fitted to the file's logits by least squares.
-
-    Raises:
-        ValueError: the file's trunk has another shape.
-        ContractError: it is not an action-unit model.
     """
     model, crops = task.model, task.some_crops(_IMAGES)
     pairs, filters = list(_layers(model)), list(_filters(file))
@@ -56,7 +79,8 @@ def start_from_file(task: FeatureTask, file: Path) -> None:
 
 def _layers(model: UGN) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
     """Convolutions and their norms in the order of execution; the attention has no norm."""
-    for part in model.features.trunk:
+    trunk = model.features.trunk
+    for part in [] if isinstance(trunk, ShortFaceTrunk) else trunk:
         groups = [part.first, part.second, part.shortcut] if isinstance(part, ResidualBlock) else [part]
         for group in groups:
             if isinstance(group, nn.Sequential):
@@ -64,6 +88,8 @@ def _layers(model: UGN) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
                 assert isinstance(convolution, nn.Conv2d)
                 assert isinstance(norm, nn.BatchNorm2d)
                 yield convolution, norm
+    if isinstance(trunk, ShortFaceTrunk):
+        yield from trunk.layers()
     assert model.features.attention is not None
     yield model.features.attention, None
 

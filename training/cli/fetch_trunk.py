@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from training.cli.options import echo
-from training.expression.pretrained_trunk import default_path, fetch_trunk
+from training.layers.face_trunk_weights import default_path, fetch_trunk
 
 
 def fetch_trunk_command(

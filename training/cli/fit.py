@@ -32,8 +32,8 @@ from training.expression.distil import fit_uar, read_uar_config
 from training.expression.fit import ExpressionData, fit_expression, read_run_config
 from training.expression.fit_fer2013 import fit_fer2013
 from training.expression.fit_teacher import fit_teacher, read_teacher_config
-from training.expression.pretrained_trunk import default_path
 from training.expression.student import fit_student, make_student_lessons, read_student_config
+from training.layers.face_trunk_weights import default_path
 from training.loop.distributed import process_group, rank_0_first
 from training.rlps.fit import fit_rlps, read_rlps_config
 
@@ -165,12 +165,16 @@ def fit_au_command(
     run: Run,
     test_fold: TestFold = 1,
     config: Settings = CONFIGS / "action_units.toml",
-    start: Annotated[Path | None, typer.Option(help="Exported model whose trunk is the initial one.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Exported model whose trunk is the initial one, or the weights of `fetch-trunk` (npz)."),
+    ] = None,
     fer: Annotated[
         Path | None,
-        typer.Option(
-            help="FER2013 folder: its Training faces are added, with weak labels by --start, as faces128 gets."
-        ),
+        typer.Option(help="FER2013 folder: its Training faces are added, with weak labels, as faces128 gets."),
+    ] = None,
+    labeller: Annotated[
+        Path | None, typer.Option(help="Exported model that gives the weak labels of --fer; by default --start.")
     ] = None,
     threads: Threads = 2,
     device: Device = "cpu",
@@ -178,14 +182,15 @@ def fit_au_command(
 ) -> None:
     """Train an action-unit model (UGN or one of its baselines) on two folds of people."""
     configure_torch(threads)
-    if fer is not None and start is None:
-        raise typer.BadParameter("--fer needs --start MODEL, which labels its faces")
+    labelling = labeller or start
+    if fer is not None and (labelling is None or labelling.suffix == ".npz"):
+        raise typer.BadParameter("--fer needs --labeller MODEL, or --start MODEL, which labels its faces")
     settings = read_action_units_config(config)
     with process_group(device) as where:
         with rank_0_first():
             split = read_unit_split(data, test_fold, run / "cache", workers)
-            if fer is not None and start is not None:
-                labeller = ExportedActionUnits(start, threads)
-                weak = read_weak_faces(fer, run / "cache", labeller)
-                split = replace(split, training=joined([with_weak_units(split.training, labeller), weak]))
+            if fer is not None and labelling is not None:
+                network = ExportedActionUnits(labelling, threads)
+                weak = read_weak_faces(fer, run / "cache", network)
+                split = replace(split, training=joined([with_weak_units(split.training, network), weak]))
         fit_action_units(split, settings, run, str(where), echo, start=start)

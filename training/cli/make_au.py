@@ -25,13 +25,16 @@ def make_au_command(
     ] = 0,
     sequences: Annotated[int, typer.Option(help="Number of sequences of nine images in which a unit grows.")] = 0,
     fold: Annotated[int, typer.Option(help="Sequences of the people of this fold only, 1, 2 or 3; 0: of all.")] = 0,
+    fer: Annotated[
+        Path | None, typer.Option(help="FER2013 folder: FERPlus Training's neutral faces are rendered too.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Render the open action-unit set; a run that was killed resumes."""
     # Its ray caster has no wheels for ARM, where all other commands work.
     from training.open_set.make import MakeAuConfig, make_au
 
-    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs, sequences, fold), workers, echo)
+    make_au(faces128, ict, out, MakeAuConfig(pictures, seed, photographs, sequences, fold), workers, echo, fer)
 
 
 def choose_thresholds_command(

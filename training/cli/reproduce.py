@@ -15,8 +15,8 @@ from training.evaluation.expression import evaluate_expression
 from training.expression.cover_head import cover_file, fit_cover_head, read_cover_config
 from training.expression.export import export_expression
 from training.expression.fit_teacher import fit_teacher, read_teacher_config
-from training.expression.pretrained_trunk import default_path, fetch_trunk
 from training.expression.student import fit_student, read_student_config
+from training.layers.face_trunk_weights import default_path, fetch_trunk
 from training.reports.expression import write_expression_report
 
 #: Settings that try the chain in minutes; each file is named like the one of the shipped model.

@@ -28,8 +28,8 @@ from training.cli.options import (
     read_faces_of,
 )
 from training.data.action_unit_faces import FOLDS
-from training.expression.pretrained_trunk import default_path
 from training.expression.student import read_student_config
+from training.layers.face_trunk_weights import default_path
 from training.loop.json_report import write_report
 from training.rlps.fit import read_rlps_config
 from training.studies.ablations import ablate

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from engine.types import Float32, Int64, UInt8
 
 FOLDS: Final = (1, 2, 3)
+#: Instead of a fold: faces of people without names, for training only.
+NO_FOLD: Final = -1
 #: Source of faces whose labels are probabilities, from expressions that people named; they are in no fold.
 WEAK: Final = "ferplus"
 #: Share of the people of the training folds used to choose thresholds and temperature, not for training.
@@ -33,7 +35,7 @@ class UnitFaces:
     known: npt.NDArray[np.bool_]  # (N, K) False where the source has no label: neither trained on nor measured
     targets: Float32  # (N, K) 0-1 what the features learn: occurrence, soft where the source has intensities
     people: npt.NDArray[np.str_]  # (N,)
-    folds: Int64  # (N,) each in FOLDS
+    folds: Int64  # (N,) each in FOLDS, or NO_FOLD
     sources: npt.NDArray[np.str_]  # (N,) name of the data set
     intensities: Float32 | None = None  # (N, K) 0-5, NaN where not labelled; None: nowhere
     weak: npt.NDArray[np.bool_] | None = None  # (N, K) labels that are probabilities; None: nowhere
@@ -130,6 +132,7 @@ def split_people(faces: UnitFaces, test_fold: int) -> UnitSplit:
         raise ValueError(f"the test fold is 1, 2 or 3, not {test_fold}")
     test = faces.folds == test_fold
     validation = ~test & np.array([is_validation(str(person)) for person in faces.people], bool)
+    validation &= faces.folds != NO_FOLD
     split = UnitSplit(faces.where(~test & ~validation), faces.where(validation), faces.where(test))
     for name, part in (("training", split.training), ("validation", split.validation), ("test", split.test)):
         if not len(part.people):

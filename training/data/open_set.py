@@ -22,7 +22,7 @@ from engine.alignment import align_face
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import MESH_POINTS, Float32, Int64, UInt8
-from training.data.action_unit_faces import FOLDS, UnitFaces
+from training.data.action_unit_faces import FOLDS, NO_FOLD, UnitFaces
 from training.data.meshes import MIN_PRESENCE
 
 LABELS, PICTURES, POINTS = "labels.csv", "images", "points.npy"
@@ -111,7 +111,7 @@ def read_labels(path: Path) -> list[OpenAuRow]:
 
 def _row(values: dict[str, str]) -> OpenAuRow:
     intensities = np.array([float(values[unit_code(unit)]) for unit in OPEN_UNITS], np.float32)
-    if int(values["fold"]) not in FOLDS or not ((intensities >= 0) & (intensities <= 1)).all():
+    if int(values["fold"]) not in (NO_FOLD, *FOLDS) or not ((intensities >= 0) & (intensities <= 1)).all():
         raise ValueError(f"{values['image']} has a fold or an intensity out of range")
     sequence, growing = (values.get(name, "") for name in _SEQUENCE_COLUMNS)
     if (sequence, growing) != ("", "") and growing not in _UNIT_OF_CODE:

@@ -23,8 +23,9 @@ from training.data.fer2013 import MEAN, STD
 from training.data.sources import Source
 from training.expression.faces import FaceSet, accuracy_of, read_face_set
 from training.expression.fit import member_folder
-from training.expression.pretrained_trunk import ARRAYS_SHA256, read_trunk
-from training.expression.teacher import Teacher, TeacherConfig, load_trunk, match_statistics
+from training.expression.teacher import Teacher, TeacherConfig
+from training.layers.face_trunk import load_trunk, match_statistics
+from training.layers.face_trunk_weights import ARRAYS_SHA256, read_trunk
 from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.distributed import rank_0_first
 from training.loop.trainer import TrainerConfig, channels_last, fit
@@ -145,7 +146,7 @@ def fit_teacher(
     Args:
         config: all settings.
         data: folder with fer2013.csv and fer2013new.csv.
-        trunk: weights of dlib's network (training/expression/pretrained_trunk.py).
+        trunk: weights of dlib's network (training/layers/face_trunk_weights.py).
         run: folder of checkpoints, weights, logs and caches.
         members: numbers from 0; member K has the seed of the settings plus K.
         device: cpu or cuda.

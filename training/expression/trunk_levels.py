@@ -13,7 +13,7 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.expression.teacher import BLOCKS, MIN_SIDE_PX, STEM_WIDTH, TrunkBlock
+from training.layers.face_trunk import BLOCKS, MIN_SIDE_PX, STEM_WIDTH, TrunkBlock
 
 #: Numbers, from 0, of the blocks whose outputs are the levels; the last one is the last block that is kept.
 LEVEL_BLOCKS: Final = (6, 9, 10)

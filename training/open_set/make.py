@@ -25,12 +25,12 @@ import training.open_set
 from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS
 from engine.types import Float32, Int64, UInt8
-from training.data.action_unit_faces import FOLDS, fold_of
+from training.data.action_unit_faces import FOLDS
 from training.data.meshes import worker_pool
 from training.data.open_set import LABELS, PICTURES, POINTS, SIDE_PX, OpenAuRow, write_labels
 from training.open_set.draws import STEPS, UnitDraw, draw_sequence, draw_units
 from training.open_set.face_model import FILE_NAME
-from training.open_set.resting_faces import RestingFaces, read_resting_faces
+from training.open_set.resting_faces import RestingFaces, read_resting_faces, read_resting_fer
 from training.open_set.sheets import write_sheets
 from training.open_set.studio import Studio
 
@@ -70,6 +70,7 @@ class _Order:
     row: int  # of the photograph in the resting faces
     photograph: UInt8  # (128, 128)
     points_px: Float32  # (468, 2)
+    native_px: int  # side of the photograph before it was enlarged
     numbers: Int64  # of the images, in the set or in the sequence
     seed: int
     folder: Path
@@ -102,8 +103,11 @@ def make_au(
     config: MakeAuConfig,
     workers: int = 2,
     report: Callable[[str], None] = print,
+    fer: Path | None = None,
 ) -> None:
     """Write the set to ``out``: images/, labels.csv, points.npy, settings.json and a contact sheet per unit in sheets/.
+
+    ``fer`` adds photographs of FERPlus Training (training/open_set/resting_faces.py).
 
     Raises:
         SourceError: faces128 or the face model is missing or broken, or no photograph is of a person of the fold.
@@ -111,6 +115,8 @@ def make_au(
     """
     _make_folders(out)
     resting = read_resting_faces(faces128, out / "cache", workers)
+    if fer is not None:
+        resting = resting.beside(read_resting_fer(fer, out / "cache", workers))
     orders = [*_orders(resting, out, config), *_sequences(resting, out, config)]
     _claim(out / _SETTINGS, config, _recipe(resting, model_folder))
     people, count = len(set(resting.people)), config.pictures + STEPS * config.sequences
@@ -168,11 +174,12 @@ def _orders(resting: RestingFaces, out: Path, config: MakeAuConfig) -> Iterator[
         if len(numbers):
             block = out / _BLOCKS / f"{place:05d}.npz"
             photograph, points = resting.photographs[row], resting.points_px[row]
-            yield _Order(row, photograph, points, numbers, config.seed, out / PICTURES, block)
+            native_px = int(resting.sides_px[row])
+            yield _Order(row, photograph, points, native_px, numbers, config.seed, out / PICTURES, block)
 
 
 def _sequences(resting: RestingFaces, out: Path, config: MakeAuConfig) -> Iterator[_Order]:
-    rows = [row for row in _rows(resting, config) if config.fold in (0, fold_of(str(resting.people[row])))]
+    rows = [row for row in _rows(resting, config) if config.fold in (0, resting.folds[row])]
     if not rows:
         raise SourceError(
             f"no photograph is of a person of fold {config.fold}: choose another fold, or more photographs"
@@ -181,7 +188,8 @@ def _sequences(resting: RestingFaces, out: Path, config: MakeAuConfig) -> Iterat
         row = rows[sequence % len(rows)]
         block = out / _BLOCKS / f"s{sequence:05d}.npz"
         photograph, points = resting.photographs[row], resting.points_px[row]
-        yield _Order(row, photograph, points, np.arange(STEPS), config.seed, out / PICTURES, block, sequence)
+        native_px, steps = int(resting.sides_px[row]), np.arange(STEPS)
+        yield _Order(row, photograph, points, native_px, steps, config.seed, out / PICTURES, block, sequence)
 
 
 def _rows(resting: RestingFaces, config: MakeAuConfig) -> list[int]:
@@ -202,7 +210,7 @@ def _open_studio(model_folder: Path) -> None:
 
 def _fill(order: _Order) -> None:
     assert _studio is not None
-    sitting = _studio.sit(order.photograph, order.points_px)
+    sitting = _studio.sit(order.photograph, order.points_px, order.native_px)
     intensities, points, presences, turns = [], [], [], []
     for name, draw in zip(order.names(), order.draws(), strict=True):
         shot = sitting.shoot(draw)
@@ -249,7 +257,7 @@ def _block_rows(resting: RestingFaces, order: _Order, block: Mapping[str, Float3
         yield OpenAuRow(
             image=name,
             person=person,
-            fold=fold_of(person),
+            fold=int(resting.folds[order.row]),
             photograph=resting.names[order.row],
             turn_deg=(float(turn[0]), float(turn[1]), float(turn[2])),
             presence=float(presence),

@@ -36,7 +36,9 @@ def write_sheets(
         OutputError: the folder cannot be written.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(resting.names))[:people])
-    sittings = [studio.sit(resting.photographs[row], resting.points_px[row]) for row in rows]
+    sittings = [
+        studio.sit(resting.photographs[row], resting.points_px[row], int(resting.sides_px[row])) for row in rows
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     for unit in units:
         path = folder / f"{unit_code(unit)}.png"

@@ -66,10 +66,10 @@ class Studio:
         self._fitter = Fitter(self.model, self._binding)
         self._skin = Skin(self.model, self._binding)
 
-    def sit(self, image: UInt8, points_px: Float32) -> Sitting:
-        """Fit the model to a photograph (128, 128) with its mesh (468, 2)."""
+    def sit(self, image: UInt8, points_px: Float32, native_px: int) -> Sitting:
+        """Fit the model to a photograph (128, 128) with its mesh (468, 2), enlarged from a side of ``native_px``."""
         fit = self._fitter.fit(points_px)
-        return Sitting(self, fit, Portrait(image, fit, self.model))
+        return Sitting(self, fit, Portrait(image, fit, self.model), native_px)
 
     def movement(self, draw: UnitDraw) -> tuple[Movement, Seen]:
         """Deformation for a draw, and its visible effect."""
@@ -103,16 +103,25 @@ class Studio:
 class Sitting:
     """A fitted photograph that can be rendered repeatedly."""
 
-    def __init__(self, studio: Studio, fit: Fit, portrait: Portrait) -> None:
-        self._studio, self._fit, self._portrait = studio, fit, portrait
+    def __init__(self, studio: Studio, fit: Fit, portrait: Portrait, native_px: int) -> None:
+        self._studio, self._fit, self._portrait, self._native_px = studio, fit, portrait, native_px
 
     def shoot(self, draw: UnitDraw) -> Shot:
         """Render the face for a draw."""
         movement, seen = self._studio.movement(draw)
-        image = self._portrait.draw(movement)
+        image = as_soft_as(self._portrait.draw(movement), self._native_px)
         placed = self._fit.place(self._portrait.moved_shape(movement), movement.turn @ self._fit.turn)
         points, presence = self._studio.read(image, self._studio.points(placed))
         return Shot(image, shown(draw, seen), points, presence)
+
+
+def as_soft_as(image: UInt8, native_px: int) -> UInt8:
+    """The image (S, S) with the detail of one of this side: drawn parts must not be sharper than the photograph."""
+    side = image.shape[0]
+    if native_px >= side:
+        return image
+    small = cv2.resize(image, (native_px, native_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def shown(draw: UnitDraw, seen: Seen) -> Float32:

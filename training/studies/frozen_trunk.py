@@ -1,7 +1,7 @@
 """The paper's five models on a pretrained trunk that stays as it is, so that a study can train them to the end.
 
 Training a trunk for each fold and setting is what made earlier trainings of the study short. Here the trunk is that of
-dlib's face network (training/expression/pretrained_trunk.py), fitted to recognise people: it has seen no label of an
+dlib's face network (training/layers/face_trunk_weights.py), fitted to recognise people: it has seen no label of an
 action unit, so people held out from the models are held out altogether. The paper starts from weights of ImageNet, and
 trains them further; here one convolution of 1x1 on the trunk's maps, the attention of each unit and everything behind
 it are trained. Maps of all faces, as they are and augmented, are computed once and stored.
@@ -35,9 +35,9 @@ from training.action_units.features import (
 from training.action_units.fit import fit_head, fit_stage_1, for_units, logits_of_batches
 from training.action_units.model import UGN, UGNConfig, Variant
 from training.data.action_unit_faces import UnitFaces, UnitSplit
-from training.expression.pretrained_trunk import read_trunk
-from training.expression.teacher import TeacherTrunk, load_trunk
 from training.expression.trunk_levels import WIDTHS, PretrainedLevels
+from training.layers.face_trunk import FaceTrunk, load_trunk
+from training.layers.face_trunk_weights import read_trunk
 from training.layers.residual import conv_norm, fan_out
 from training.loop.trainer import channels_last
 
@@ -97,7 +97,7 @@ class TrunkMaps:
 
 def pretrained_levels(weights: dict[str, Float32]) -> PretrainedLevels:
     """Dlib's network up to its third level, as published."""
-    whole, levels = TeacherTrunk(), PretrainedLevels()
+    whole, levels = FaceTrunk(), PretrainedLevels()
     load_trunk(whole, weights, MEAN, STD)
     kept = whole.state_dict()
     levels.load_state_dict({name: kept[name] for name in levels.state_dict()})

@@ -26,7 +26,7 @@ from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, split_people
 from training.data.open_set import read_meshes, read_open_au
 from training.evaluation.unit_intensity import IntensityReport, intensity_report
-from training.expression.pretrained_trunk import read_trunk
+from training.layers.face_trunk_weights import read_trunk
 from training.metrics.decisions import Flags
 from training.open_set.resting_faces import RestingFaces, read_resting_faces
 from training.studies.frozen_trunk import maps_of_crops, pretrained_levels

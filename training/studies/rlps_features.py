@@ -25,8 +25,8 @@ from engine.files import atomic_write
 from engine.types import Float32, Int64
 from training.data.fer2013 import MEAN, STD, FerFaces, majority_labels, read_faces
 from training.expression.fit import load_members
-from training.expression.pretrained_trunk import read_trunk
-from training.expression.teacher import TeacherTrunk, load_trunk
+from training.layers.face_trunk import FaceTrunk, load_trunk
+from training.layers.face_trunk_weights import read_trunk
 from training.loop.checkpoint import code_version
 from training.loop.trainer import channels_last
 from training.rlps.features import FeatureClassifiers, FeatureSet
@@ -170,7 +170,7 @@ class LastMap(nn.Module):
 
 
 def _dlib(path: Path) -> nn.Module:
-    trunk = TeacherTrunk()
+    trunk = FaceTrunk()
     load_trunk(trunk, read_trunk(path), MEAN, STD)
     return trunk
 

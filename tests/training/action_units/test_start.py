@@ -14,15 +14,19 @@ from engine.backends.contract import read_contract
 from engine.backends.registry import open_backend
 from tests.training.fakes.action_units import TINY, UNITS, fake_unit_faces
 from tests.training.fakes.expression import quiet
+from tests.training.fakes.trunk import trunk_weights
+from training.action_units import start as start_module
 from training.action_units.export import export_action_units
 from training.action_units.exported import ExportedActionUnits
-from training.action_units.features import FeatureTask, load_action_units, network_input
+from training.action_units.features import MEAN, STD, FeatureTask, load_action_units, network_input
 from training.action_units.fit import fit_action_units
 from training.action_units.loss import intensity_loss
-from training.action_units.model import UGNExport, UncertainGraphHead
+from training.action_units.model import UGNConfig, UGNExport, UncertainGraphHead
 from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
+from training.layers.face_trunk import FaceTrunk, load_trunk
 
+ON_FACE_TRUNK = replace(TINY, model=UGNConfig(face_trunk=(1,), widths=(32,), blocks=(1,), graph_width=8, projection=4))
 GRADED = replace(TINY, model=replace(TINY.model, links="softplus", self_noise=0.0, intensity=True))
 
 
@@ -160,3 +164,65 @@ def test_a_file_may_have_another_share_of_the_noise_on_own_loops(run: Path, spli
     assert spread[0] == pytest.approx(0, abs=1e-6)  # trained without noise there
     assert spread[1] > 1e-4
     assert "exported with 0.5 of the noise on own loops" in read_contract(tmp_path / "units.onnx").trained
+
+
+@pytest.fixture
+def dlib(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-ins of dlib's weights, whatever the path."""
+    monkeypatch.setattr(start_module, "read_trunk", lambda path: trunk_weights())
+    return Path("trunk.npz")
+
+
+def test_a_short_face_trunk_computes_what_the_first_blocks_do(dlib: Path, split: UnitSplit) -> None:
+    config = replace(ON_FACE_TRUNK, model=replace(ON_FACE_TRUNK.model, units=len(UNITS)))
+    task = FeatureTask(split, config, True, torch.device("cpu"))
+    start_from_file(task, dlib)
+    whole = FaceTrunk().eval()
+    load_trunk(whole, trunk_weights(), MEAN, STD)
+    images = network_input(split.validation.crops[:3])
+    with torch.no_grad():
+        maps = torch.nn.functional.max_pool2d(whole.norm(whole.conv(images)).relu(), 3, 2)
+        wanted = whole.blocks[0](maps)
+        found = task.model.eval().features.trunk(images)
+    assert found.numpy() == pytest.approx(wanted.numpy(), abs=1e-3 * wanted.abs().max().item())
+
+
+def test_dlib_weights_need_a_face_trunk(dlib: Path, split: UnitSplit) -> None:
+    config = replace(GRADED, model=replace(GRADED.model, units=len(UNITS)))
+    with pytest.raises(ValueError, match="needs a model with face_trunk"):
+        start_from_file(FeatureTask(split, config, True, torch.device("cpu")), dlib)
+
+
+def test_an_export_on_a_face_trunk_can_be_the_start_of_another(dlib: Path, split: UnitSplit, tmp_path: Path) -> None:
+    start = tmp_path / "trunk.npz"
+    start.write_bytes(b"")  # only its hash is taken
+    model = fit_action_units(split, ON_FACE_TRUNK, tmp_path / "run", report=quiet, start=start)
+    export_action_units(tmp_path / "run", split, tmp_path / "units.onnx", quiet)
+    config = replace(ON_FACE_TRUNK, model=replace(ON_FACE_TRUNK.model, units=len(UNITS)))
+    task = FeatureTask(split, config, True, torch.device("cpu"))
+    start_from_file(task, tmp_path / "units.onnx")
+    images = network_input(split.validation.crops)
+    with torch.no_grad():
+        started, own = task.model.eval().features(images), model.features(images)
+    assert started.numpy() == pytest.approx(own.numpy(), abs=0.02 * own.abs().max().item())
+
+
+def test_the_trunk_learns_intensity_where_the_model_grades_it(split: UnitSplit) -> None:
+    """The loss of stage 1 moves the trunk even where no label of occurrence is known."""
+    shown = int(np.flatnonzero(split.training.occurs.all(1))[0])  # rates need one label of each unit
+    known = np.zeros_like(split.training.known)
+    known[shown] = True
+    unknown = replace(split.training, known=known)
+    task = FeatureTask(
+        replace(split, training=unknown),
+        replace(GRADED, model=replace(GRADED.model, units=len(UNITS))),
+        True,
+        torch.device("cpu"),
+    )
+    others = torch.from_numpy(np.flatnonzero(~known[:, 0]))[:8]
+    loss = task.loss(others, 0.0, torch.Generator().manual_seed(0))
+    torch.autograd.backward(loss)
+    convolution = next(part for part in task.model.features.trunk.modules() if isinstance(part, torch.nn.Conv2d))
+    assert loss.item() > 0
+    assert convolution.weight.grad is not None
+    assert convolution.weight.grad.abs().max() > 0

@@ -175,13 +175,13 @@ def test_make_au_renders_forty_thousand_images_by_default(monkeypatch: pytest.Mo
     monkeypatch.setattr(make, "make_au", lambda *arguments: calls.append(arguments))
     folders = ["--faces128", "faces", "--ict", "ict", "--out", "open"]
     _run("make-au", *folders)
-    _run("make-au", *folders, "--pictures", "9", "--seed", "5", "--workers", "3")
+    _run("make-au", *folders, "--pictures", "9", "--seed", "5", "--workers", "3", "--fer", "fer")
     _run("make-au", *folders, "--pictures", "0", "--sequences", "540", "--fold", "1")
     places = (Path("faces"), Path("ict"), Path("open"))
     assert calls == [
-        (*places, make.MakeAuConfig(pictures=40_000, seed=0), 2, echo),
-        (*places, make.MakeAuConfig(pictures=9, seed=5), 3, echo),
-        (*places, make.MakeAuConfig(pictures=0, sequences=540, fold=1), 2, echo),
+        (*places, make.MakeAuConfig(pictures=40_000, seed=0), 2, echo, None),
+        (*places, make.MakeAuConfig(pictures=9, seed=5), 3, echo, Path("fer")),
+        (*places, make.MakeAuConfig(pictures=0, sequences=540, fold=1), 2, echo, None),
     ]
 
 

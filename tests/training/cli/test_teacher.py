@@ -13,7 +13,7 @@ from training import CONFIGS
 from training.cli import evaluate, fetch_trunk, fit
 from training.cli import main as cli
 from training.expression.fit_teacher import read_teacher_config
-from training.expression.pretrained_trunk import default_path
+from training.layers.face_trunk_weights import default_path
 
 
 def passed_on(monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, *arguments: str) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.types import Float32
-from training.expression.teacher import KERNELS
+from training.layers.face_trunk import KERNELS
 
 
 def trunk_weights(seed: int = 0) -> dict[str, Float32]:

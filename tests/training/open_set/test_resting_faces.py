@@ -12,8 +12,10 @@ import pytest
 from engine.errors import SourceError
 from tests.training.fakes.faces128 import SCORES, write_faces128
 from tests.training.fakes.head import SIDE_PX, in_photograph, mesh_points
+from training.data.action_unit_faces import NO_FOLD, fold_of
+from training.data.fer2013 import VOTE_COLUMNS, FerTable
 from training.open_set import resting_faces
-from training.open_set.resting_faces import read_resting_faces
+from training.open_set.resting_faces import read_resting_faces, read_resting_fer
 
 
 @pytest.fixture
@@ -83,3 +85,54 @@ def test_broken_folders_are_reported(tmp_path: Path, meshes: tuple[np.ndarray, n
         csv.writer(handle).writerows([["image", *SCORES], ["other.png", *["0"] * len(SCORES)]])
     with pytest.raises(SourceError, match="list different images"):
         _read(tmp_path)
+
+
+def test_people_are_in_the_folds_of_their_names(tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray]) -> None:
+    write_faces128(tmp_path, ["Bo", "Al"])
+    assert _read(tmp_path).folds.tolist() == [fold_of("Al"), fold_of("Bo")]
+
+
+@pytest.fixture
+def fer(monkeypatch: pytest.MonkeyPatch) -> FerTable:
+    """Six different images of Training that all ten raters call neutral."""
+    votes = np.zeros((6, len(VOTE_COLUMNS)), np.int64)
+    votes[:, VOTE_COLUMNS.index("neutral")] = 10
+    images = np.full((6, 48, 48), 90, np.uint8) + np.arange(6, dtype=np.uint8)[:, None, None]
+    table = FerTable(images, np.full(6, 6), votes, np.zeros(6, np.int64), np.ones(6, bool))
+    monkeypatch.setattr(resting_faces.fer2013, "read_table", lambda folder: table)
+    return table
+
+
+def test_faces_of_fer_are_for_training_only_and_know_their_own_size(
+    tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray], fer: FerTable
+) -> None:
+    found = read_resting_fer(tmp_path, tmp_path)
+    assert found.names[0] == "ferplus:0"
+    assert found.photographs.shape == (6, 128, 128)
+    assert (found.folds == NO_FOLD).all()
+    assert (found.sides_px == 48).all()
+    assert found.points_px[0] == pytest.approx(in_photograph(mesh_points()), abs=1e-3)
+
+
+def test_faces_of_fer_that_do_not_rest_or_leak_are_left_out(
+    tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray], fer: FerTable
+) -> None:
+    fer.votes[0, [VOTE_COLUMNS.index("neutral"), VOTE_COLUMNS.index("sadness")]] = 8, 2  # too few call it neutral
+    meshes[1][1] = 0.85  # an uncertain mesh
+    meshes[0][2] = in_photograph(mesh_points(0.1)) / SIDE_PX  # parted lips
+    meshes[0][3, 1, 0] += 0.1  # a turned head
+    fer.split[4] = 2  # PrivateTest
+    assert read_resting_fer(tmp_path, tmp_path).names == ("ferplus:5",)
+    fer.images[5] = fer.images[4]  # the same image in PrivateTest
+    with pytest.raises(SourceError, match="has no resting face"):
+        read_resting_fer(tmp_path, tmp_path)
+
+
+def test_sources_are_put_beside_each_other(
+    tmp_path: Path, meshes: tuple[np.ndarray, np.ndarray], fer: FerTable
+) -> None:
+    write_faces128(tmp_path, ["Bo", "Al"])
+    both = _read(tmp_path).beside(read_resting_fer(tmp_path, tmp_path))
+    assert both.names[1:3] == ("Bo_0000.png", "ferplus:0")
+    assert both.sides_px.tolist() == [128] * 2 + [48] * 6
+    assert len(both.points_px) == len(both.photographs) == len(both.people) == len(both.folds) == 8

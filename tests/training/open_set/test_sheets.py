@@ -28,7 +28,14 @@ def studio(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 def resting() -> RestingFaces:
     photographs = np.stack([photograph(brightness) for brightness in (110, 150, 190)])
     points = np.tile(in_photograph(mesh_points()), (3, 1, 1)).astype(np.float32)
-    return RestingFaces(("a.png", "b.png", "c.png"), photographs, points, np.array(["A", "B", "C"]))
+    return RestingFaces(
+        ("a.png", "b.png", "c.png"),
+        photographs,
+        points,
+        np.array(["A", "B", "C"]),
+        np.ones(3, np.int64),
+        np.full(3, 128, np.int64),
+    )
 
 
 def test_every_unit_has_a_sheet(resting: RestingFaces, studio: Studio, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def studio(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 @pytest.fixture
 def sitting(studio: Studio) -> Sitting:
-    return studio.sit(photograph(), in_photograph(mesh_points()))
+    return studio.sit(photograph(), in_photograph(mesh_points()), SIDE_PX)
 
 
 def test_resting_face_shows_no_unit(sitting: Sitting) -> None:
@@ -174,7 +174,10 @@ def real_sittings(real_studio: Studio, shared: Path, tmp_path_factory: pytest.Te
     photographs = _resting_photographs(shared / "data" / "lfw" / "faces128.npz")
     points, presence = meshes_of(photographs, tmp_path_factory.mktemp("meshes"), workers=1)
     assert (presence > 0.9).all()
-    return [real_studio.sit(photograph, mesh * SIDE_PX) for photograph, mesh in zip(photographs, points, strict=True)]
+    return [
+        real_studio.sit(photograph, mesh * SIDE_PX, SIDE_PX)
+        for photograph, mesh in zip(photographs, points, strict=True)
+    ]
 
 
 def _resting_photographs(path: Path) -> UInt8:

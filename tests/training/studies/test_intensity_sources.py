@@ -92,7 +92,14 @@ def test_trunks_describe_crops(rendered: RenderedFaces, monkeypatch: pytest.Monk
 def test_a_set_of_other_photographs_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     row = OpenAuRow("0.jpg", "Ann", 1, "ann.jpg", (0.0, 0.0, 0.0), 1.0, np.zeros(len(OPEN_UNITS), np.float32))
     meshes = np.zeros((1, 468, 2), np.float32)
-    resting = RestingFaces(("bob.jpg",), np.zeros((1, 128, 128), np.uint8), meshes, np.array(["Bob"]))
+    resting = RestingFaces(
+        ("bob.jpg",),
+        np.zeros((1, 128, 128), np.uint8),
+        meshes,
+        np.array(["Bob"]),
+        np.ones(1, np.int64),
+        np.full(1, 128, np.int64),
+    )
     monkeypatch.setattr(intensity_sources, "read_meshes", lambda folder: ([row], meshes))
     monkeypatch.setattr(intensity_sources, "read_resting_faces", lambda folder, cache, workers: resting)
     with pytest.raises(SourceError, match=r"rendered from ann\.jpg"):

