@@ -52,11 +52,23 @@ class WeakLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdCurve:
-    """F1 of one unit by threshold."""
+class SourceAuroc:
+    """AUROC of a unit on the validation people of one source that labels it."""
+
+    source: str
+    auroc: float
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEvidence:
+    """What chose the threshold of one unit, and what says whether it is trusted (`trusted_units`)."""
 
     unit: str
     threshold: float  # the chosen one
+    trusted: bool
+    sources: tuple[SourceAuroc, ...]  # of those in which the unit both occurs and does not
+    expression: float | None  # AUROC for the expression that FACS ties it to; None where too few faces show it
     limits: tuple[float, ...]
     f1: tuple[float, ...]  # on the labels of validation people, rendered and machine-labelled together
     f1_weak: tuple[float, ...]  # on weak labels of faces in the wild; empty where they say nothing of the unit
@@ -73,17 +85,17 @@ def calibrate(
 
     ``fer`` are the faces of FERPlus PublicTest; ``agreeing`` is that of `trusted_units`.
     """
-    return calibrate_with_curves(model, faces, samples, fer, agreeing)[0]
+    return calibrate_with_evidence(model, faces, samples, fer, agreeing)[0]
 
 
-def calibrate_with_curves(
+def calibrate_with_evidence(
     model: Path,
     faces: UnitFaces,
     samples: int = MASK_SAMPLES,
     fer: FerFaces | None = None,
     agreeing: Mapping[int, bool] | None = None,
-) -> tuple[AUCalibration, tuple[ThresholdCurve, ...]]:
-    """`calibrate`, and the curve that each threshold was chosen on."""
+) -> tuple[AUCalibration, tuple[UnitEvidence, ...]]:
+    """`calibrate`, and what each unit's threshold and trust were chosen on."""
     bank, session = noise_bank(samples, len(faces.units), MASK_SEED), open_session(model, 1)
     logits = run_logits(session, faces.crops, bank)
     temperature = fit_temperature(logits, faces.occurs, faces.known)
@@ -105,20 +117,28 @@ def calibrate_with_curves(
         fitted_on=_fitted_on(faces, fer, agreeing),
         neutral=neutral,
     )
-    return calibration, threshold_curves(faces, occurrence, thresholds, weak)
+    return calibration, unit_evidence(faces, occurrence, thresholds, calibration.trusted, ties, weak)
 
 
-def threshold_curves(
-    faces: UnitFaces, occurrence: Float32, thresholds: Sequence[float], weak: WeakLabels | None = None
-) -> tuple[ThresholdCurve, ...]:
-    """F1 of each unit by threshold, on the labels of validation people and on weak labels."""
+def unit_evidence(
+    faces: UnitFaces,
+    occurrence: Float32,
+    thresholds: Sequence[float],
+    trusted: Sequence[bool],
+    ties: Mapping[int, float],
+    weak: WeakLabels | None = None,
+) -> tuple[UnitEvidence, ...]:
+    """Evidence for each unit, from its occurrence (N, K) on validation people and its weak labels."""
     found = []
     for unit, (occurs, known, p) in enumerate(zip(faces.occurs.T, faces.known.T, occurrence.T, strict=True)):
         in_the_wild = weak is not None and bool(weak.labelled[unit])
         found.append(
-            ThresholdCurve(
+            UnitEvidence(
                 unit=unit_code(faces.units[unit]),
                 threshold=thresholds[unit],
+                trusted=trusted[unit],
+                sources=_source_aurocs(faces, unit, p),
+                expression=ties.get(faces.units[unit]),
                 limits=tuple(CURVE_LIMITS.tolist()),
                 f1=tuple(f1_at(occurs[known], p[known], CURVE_LIMITS).tolist()),
                 f1_weak=tuple(f1_at(weak.targets[:, unit], weak.occurrence[:, unit], CURVE_LIMITS).tolist())
@@ -126,6 +146,17 @@ def threshold_curves(
                 else (),
             )
         )
+    return tuple(found)
+
+
+def _source_aurocs(faces: UnitFaces, unit: int, p: Float32) -> tuple[SourceAuroc, ...]:
+    """AUROC of the occurrence (N,) of the unit at this place, in each source where it is defined."""
+    occurs, known = faces.occurs[:, unit], faces.known[:, unit]
+    found = []
+    for source in np.unique(faces.sources[known]):
+        rows = known & (faces.sources == source)
+        if np.unique(occurs[rows]).size == 2:
+            found.append(SourceAuroc(str(source), round(auroc(occurs[rows], p[rows]), 4), int(rows.sum())))
     return tuple(found)
 
 

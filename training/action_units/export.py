@@ -19,9 +19,9 @@ from engine.tracking.face_models import sha256_of
 from training.action_units.calibration import (
     MASK_SAMPLES,
     MASK_SEED,
-    ThresholdCurve,
+    UnitEvidence,
     calibrate,
-    calibrate_with_curves,
+    calibrate_with_evidence,
     with_neutral_logits,
 )
 from training.action_units.exported import ExportedActionUnits
@@ -96,10 +96,10 @@ def calibrate_again(
     report: Callable[[str], None] = print,
     fer: FerFaces | None = None,
     agreeing: Mapping[int, bool] | None = None,
-) -> tuple[ThresholdCurve, ...]:
+) -> tuple[UnitEvidence, ...]:
     """Replace the calibration in the contract of an exported model, whose weights stay; arguments as above.
 
-    Returns the curves that the thresholds were chosen on.
+    Returns what thresholds and trust were chosen on.
 
     Raises:
         ContractError: the file is not an action-unit model.
@@ -114,10 +114,10 @@ def calibrate_again(
         held_out = held_out_fold(contract.data)
         raise ValueError(f"{model} held out fold {held_out}, not {fold}: give --test-fold {held_out}")
     samples = contract.calibration.mask_samples
-    calibration, curves = calibrate_with_curves(model, split.validation, samples, fer, agreeing)
+    calibration, evidence = calibrate_with_evidence(model, split.validation, samples, fer, agreeing)
     _report_calibration(calibration, split, report)
     write_contract(replace(contract, calibration=calibration), model)
-    return curves
+    return evidence
 
 
 def add_neutral(model: Path, fer: FerFaces, report: Callable[[str], None] = print) -> None:

@@ -88,7 +88,9 @@ def export_au_calibration_command(
     fer: Annotated[Path | None, typer.Option(help="FER2013 folder, as in `export au`.")] = None,
     media: Clips = None,
     reference: Reference = None,
-    curves: Annotated[Path | None, typer.Option(help="JSON file for F1 by threshold.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="JSON file for AUROCs and F1 by threshold, for `card au`.")
+    ] = None,
     cache: Cache = CACHE,
     workers: Workers = 2,
 ) -> None:
@@ -103,8 +105,8 @@ def export_au_calibration_command(
     if media is not None and reference is not None:
         agreeing = agreeing_units(evaluate_reference(model, media, reference))
     found = calibrate_again(model, read_unit_split(data, test_fold, cache, workers), echo, tied, agreeing)
-    if curves is not None:
-        write_text(curves, json_text([asdict(curve) for curve in found]))
+    if evidence is not None:
+        write_text(evidence, json_text({"units": [asdict(unit) for unit in found]}))
 
 
 @commands.command("au-neutral")

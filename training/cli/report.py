@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from training.cli.options import Card, Out, echo
-from training.reports.action_units import write_action_units_card
+from training.reports.action_units import CardReports, write_action_units_card
 from training.reports.expression import write_expression_card
 from training.studies.result_figures import (
     Reports,
@@ -41,9 +41,17 @@ def card_au_command(
     report: Annotated[Path, typer.Argument(help="report.json of `evaluate au`.")],
     study: Annotated[Path | None, typer.Option(help="report.json of `study au`, for the tables of the paper.")] = None,
     growth: Annotated[Path | None, typer.Option(help="Report of `evaluate au-growth`, for one more table.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Of `export au-calibration --evidence`, for the table of trust.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Report of `evaluate au-reference`, for the table of trust.")
+    ] = None,
 ) -> None:
-    """Write the tables of an action-unit model's card from its report."""
-    write_action_units_card(card, report, study, growth)
+    """Write the tables of an action-unit model's card from its reports."""
+    if (evidence is None) != (reference is None):
+        raise typer.BadParameter("--evidence and --reference belong together: give both, or neither")
+    write_action_units_card(card, report, CardReports(study, growth, evidence, reference))
     echo(f"wrote {card}")
 
 

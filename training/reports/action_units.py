@@ -6,6 +6,7 @@ table says which.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from training.action_units.expression_check import AGREED_VOTES
 from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain, write_report
 from training.reports.action_units_study import study_sections
+from training.reports.action_units_trust import CLIPS_KEYS, EVIDENCE_KEYS, trust_section
 from training.reports.plots import bins_plot, deciles_plot, inline_svg, occurrence_plot, unit_plot
 from training.reports.sections import (
     UNDEFINED,
@@ -76,24 +78,37 @@ def action_units_page(report: UnitFileReport) -> str:
     return render_page(f"{report.model.name}: action units, {report.test}", action_units_sections(plain(report)), plots)
 
 
-def write_action_units_card(card: Path, report: Path, study: Path | None = None, growth: Path | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class CardReports:
+    """Reports besides that of ``evaluate au``, each for more tables of the card."""
+
+    study: Path | None = None  # report.json of `study au`: the paper's five variants
+    growth: Path | None = None  # of `evaluate au-growth`: sequences in which a unit grows
+    evidence: Path | None = None  # of `export au-calibration`, with `clips`: why a unit is trusted
+    clips: Path | None = None  # of `evaluate au-reference`
+
+
+def write_action_units_card(card: Path, report: Path, others: CardReports | None = None) -> None:
     """Write the measured part of a model card.
 
     Args:
         card: the Markdown file with the two marks.
         report: ``report.json`` of ``evaluate au``.
-        study: ``report.json`` of ``study au``, for the paper's five variants.
-        growth: report of ``evaluate au-growth``, for the sequences in which a unit grows.
+        others: further reports.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the card lacks a mark, or a report is of another kind.
     """
+    others = others or CardReports()
     sections = action_units_sections(read_report(report, "evaluate au", _KEYS))
-    if growth is not None:
-        sections.append(growth_section(read_report(growth, "evaluate au-growth", _GROWTH_KEYS)))
-    if study is not None:
-        sections += study_sections(read_report(study, "study au", _STUDY_KEYS))
+    if others.evidence is not None and others.clips is not None:
+        evidence = read_report(others.evidence, "export au-calibration --evidence", EVIDENCE_KEYS)
+        sections.append(trust_section(evidence, read_report(others.clips, "evaluate au-reference", CLIPS_KEYS)))
+    if others.growth is not None:
+        sections.append(growth_section(read_report(others.growth, "evaluate au-growth", _GROWTH_KEYS)))
+    if others.study is not None:
+        sections += study_sections(read_report(others.study, "study au", _STUDY_KEYS))
     write_card(card, sections)
 
 

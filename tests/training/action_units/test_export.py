@@ -21,14 +21,15 @@ from training.action_units.calibration import (
     TIE_CONFIRMS,
     TIE_CONTRADICTS,
     TIED_FACES,
+    SourceAuroc,
     WeakLabels,
     calibrate,
     expression_ties,
     fit_temperature,
     fit_thresholds,
     mean_occurrence,
-    threshold_curves,
     trusted_units,
+    unit_evidence,
 )
 from training.action_units.export import calibrate_again, export_action_units, held_out_fold, write_model
 from training.action_units.exported import ExportedActionUnits, open_session, run_logits
@@ -337,15 +338,22 @@ def test_the_curve_of_a_threshold_has_the_f1_of_both_kinds_of_labels() -> None:
     faces = fake_labels(np.array([[True], [True], [False], [False]]))
     p = np.array([[0.9], [0.4], [0.6], [0.1]], np.float32)
     weak = WeakLabels(np.array([[0.8], [0.3]], np.float32), np.array([[0.9], [0.2]], np.float32), np.array([True]))
-    (curve,) = threshold_curves(faces, p, (0.7,), weak)
+    (curve,) = unit_evidence(faces, p, (0.7,), (True,), {1: 0.75}, weak)
     at = dict(zip(curve.limits, zip(curve.f1, curve.f1_weak, strict=True), strict=True))
     assert at[0.05] == pytest.approx((2 * 2 / (4 + 2), 2 * 1.1 / (2 + 1.1)))
     assert at[0.5] == pytest.approx((2 * 1 / (2 + 2), 2 * 0.9 / (1 + 1.1)))
-    assert (curve.unit, curve.threshold) == ("AU1", 0.7)
-    (without,) = threshold_curves(faces, p, (0.7,))
-    assert without.f1_weak == ()
+    assert (curve.unit, curve.threshold, curve.trusted, curve.expression) == ("AU1", 0.7, True, 0.75)
+    (without,) = unit_evidence(faces, p, (0.7,), (False,), {})
+    assert (without.f1_weak, without.expression, without.trusted) == ((), None, False)
     untold = replace(weak, labelled=np.array([False]))
-    assert threshold_curves(faces, p, (0.7,), untold)[0].f1_weak == ()
+    assert unit_evidence(faces, p, (0.7,), (True,), {}, untold)[0].f1_weak == ()
+
+
+def test_evidence_has_the_auroc_of_each_source_that_shows_the_unit_and_its_absence() -> None:
+    faces = fake_labels(np.array([[True], [False], [True], [False], [True]]))
+    faces = replace(faces, sources=np.array(["open", "open", "open", "faces128", "ferplus"]))
+    (found,) = unit_evidence(faces, np.array([[0.9], [0.5], [0.2], [0.1], [0.3]], np.float32), (0.5,), (True,), {})
+    assert found.sources == (SourceAuroc("open", 0.5, 3),)
 
 
 def test_calibration_again_returns_the_curves_and_keeps_the_weights(

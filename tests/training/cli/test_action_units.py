@@ -163,8 +163,8 @@ def test_a_card_is_written_with_and_without_a_study(monkeypatch: pytest.MonkeyPa
     calls = _recorded(monkeypatch, report, "write_action_units_card")
     _run("card", "au", "card.md", "report.json", "--study", "study.json", "--growth", "growth.json")
     assert "wrote card.md" in _run("card", "au", "card.md", "report.json")
-    others = ((Path("study.json"), Path("growth.json")), (None, None))
-    assert calls == [(Path("card.md"), Path("report.json"), *given) for given in others]
+    others = (report.CardReports(study=Path("study.json"), growth=Path("growth.json")), report.CardReports())
+    assert calls == [(Path("card.md"), Path("report.json"), given) for given in others]
 
 
 def test_make_au_renders_forty_thousand_images_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from training.evaluation.action_units_file import UnitFileReport
 from training.loop.json_report import plain, write_report
 from training.metrics.bootstrap import Figure
 from training.reports.action_units import (
+    CardReports,
     action_units_page,
     action_units_sections,
     write_action_units_card,
@@ -91,7 +92,7 @@ def test_command_writes_between_the_marks(card: Path, written: Path, tmp_path: P
     assert text.endswith(f"\n\n{END}\n\nAfter.\n")
     assert "\nold\n" not in text
     assert "The paper's five models" in text
-    write_action_units_card(card, written, study)
+    write_action_units_card(card, written, CardReports(study=study))
     assert card.read_text() == text
 
 
@@ -99,6 +100,26 @@ def test_card_without_a_study_has_no_study_tables(card: Path, written: Path) -> 
     write_action_units_card(card, written)
     assert "### Time" in card.read_text()
     assert "five models" not in card.read_text()
+
+
+def test_card_says_why_units_are_trusted(card: Path, written: Path, tmp_path: Path) -> None:
+    evidence, clips = tmp_path / "evidence.json", tmp_path / "clips.json"
+    sources = [{"source": "open", "auroc": 0.912, "faces": 90}]
+    facts = {"threshold": 0.25, "sources": sources, "expression": None, "trusted": False}
+    evidence.write_text(json.dumps({"units": [{"unit": "AU4", **facts}, {"unit": "AU24", **facts}]}))
+    figure = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
+    agreed = {"unit": "AU4", "within_clip_r": figure, "auroc": figure, "rate": 0.1, "reference_rate": 0.2}
+    report = {"clips": 2, "frames": 1234, "within_clip_r_mean7": figure, "units": [agreed]}
+    clips.write_text(json.dumps(report))
+    options = ["--evidence", str(evidence), "--reference", str(clips)]
+    finished = CliRunner().invoke(cli.app, ["card", "au", str(card), str(written), *options])
+    assert finished.exit_code == 0, finished.output
+    trust = card.read_text().split("### Evidence for trust")[1]
+    assert "2 clips, 1,234 frames" in trust
+    assert cells(trust, "AU4") == ["0.250", "0.91", "-", "-", "0.50 (0.25 to 0.75)", "0.50", "0.10 / 0.20", "no"]
+    assert cells(trust, "AU24")[4:7] == ["-"] * 3  # not coded by the reference
+    alone = CliRunner().invoke(cli.app, ["card", "au", str(card), str(written), *options[:2]])
+    assert alone.exit_code == 2
 
 
 def test_each_unit_has_its_figures_from_every_source(report: UnitFileReport) -> None:
@@ -255,7 +276,7 @@ def test_report_of_another_command_is_rejected_and_the_card_unchanged(
     with pytest.raises(ValueError, match=r"other\.json .* is missing: write it with mien-train evaluate au"):
         write_action_units_card(card, other)
     with pytest.raises(ValueError, match="is missing: write it with mien-train study au"):
-        write_action_units_card(card, written, written)
+        write_action_units_card(card, written, CardReports(study=written))
     other.write_text("{")
     with pytest.raises(ValueError, match=r"other\.json is not JSON"):
         write_action_units_card(card, other)
