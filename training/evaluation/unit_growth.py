@@ -170,10 +170,22 @@ def _scores(faces: GrowingFaces, output: Float32, rows: Flags, drawn: Draws) -> 
     starts = _rising(faces, rows)
     kept = ours[starts + 1] >= ours[starts]
     return _DrawnScores(
-        pooled=drawn_spearman(drawn.of(rows), ours[rows], labels[rows]),
+        pooled=_centred(drawn_spearman(drawn.of(rows), ours[rows], labels[rows])),
         within=drawn_mean(drawn.of(np.array(firsts, np.int64)), np.array(within)),
         not_falling=drawn_mean(drawn.of(starts), kept),
     )
+
+
+def _centred(values: Float64) -> Float64:
+    """Resamples (1 + B,) shifted so that their mean is the value of the sample.
+
+    A resample holds fewer people, some of them twice, and people who start at different heights disturb each other's
+    ranks less: without the shift the interval may lie above the value.
+    """
+    resampled = values[1:]
+    seen = resampled[~np.isnan(resampled)]
+    shift = seen.mean() - values[0] if len(seen) else 0.0
+    return np.append(values[:1], resampled - shift)
 
 
 def _counts(faces: GrowingFaces, rows: Flags) -> tuple[int, int, int]:
