@@ -15,11 +15,12 @@ lines whose printed number could not be checked:
 (Eq. 9, the adaptive loss, is in training/action_units/loss.py.)
 
 Where we differ: a grey 96-pixel face, as the engine crops it, instead of 224 pixels in colour (colour data sets are
-read as grey), and no ImageNet weights. The paper does not specify how ResNet18 yields K vectors: ``pooling =
-"linear"`` expands the mean over space, ``"attention"`` takes a weighted mean for each unit. Edge size is a smaller
-ResNet. The printed second exponent of Eq. b lacks its minus; own B, P, a and W per layer; a bias for sigma, so that it
-starts at ``initial_sigma``; eps is an input, so that a stream sees one fixed bank of samples; a weak prior on the mask
-in the loss (training/action_units/loss.py), without which sigma went to 0 and every mask to 1.
+read as grey), and no ImageNet weights. The paper does not specify how ResNet18 yields K vectors: ``pooling = "linear"``
+expands the mean over space, ``"attention"`` takes a weighted mean for each unit. Edge size is a smaller ResNet, or the
+first blocks of dlib's network (``face_trunk``). The printed second exponent of Eq. b lacks its minus; own B, P, a and W
+per layer; a bias for sigma, so that it starts at ``initial_sigma``; eps is an input, so that a stream sees one fixed
+bank of samples; a weak prior on the mask in the loss (training/action_units/loss.py), without which sigma went to 0 and
+every mask to 1.
 
 ``centred`` (ours; False is the paper's form): X is the deviation of a unit's vector from its mean over training faces
 without the unit, and Eq. 3 gets a bias inside the relu. A mask scales a node's features. If the features of a neutral

@@ -23,7 +23,7 @@ from engine.types import Float32, Float64, UInt8
 from training.action_units.features import ActionUnitsConfig, FeatureTask, features_of, network_input
 from training.action_units.model import HIGHEST_INTENSITY
 from training.action_units.start import start_from_file
-from training.data.action_unit_faces import UnitFaces, split_people
+from training.data.action_unit_faces import NO_FOLD, UnitFaces, split_people
 from training.data.open_set import read_meshes, read_open_au
 from training.evaluation.unit_intensity import IntensityReport, intensity_report
 from training.layers.face_trunk_weights import read_trunk
@@ -73,12 +73,14 @@ class SourcesReport:
 
 
 def read_rendered(folder: Path, faces128: Path, cache: Path, workers: int = 2) -> RenderedFaces:
-    """The images of a set of ``make-au`` and the photographs that they were rendered from.
+    """The images of a set of ``make-au`` of people in folds, and the photographs that they were rendered from.
 
     Raises:
         SourceError: as in `read_open_au` and `read_resting_faces`, or the set was made from other photographs.
     """
     rows, meshes = read_meshes(folder)
+    named = np.array([row.fold != NO_FOLD for row in rows])
+    rows = [row for row in rows if row.fold != NO_FOLD]
     resting = read_resting_faces(faces128, cache, workers)
     place = {name: number for number, name in enumerate(resting.names)}
     unknown = {row.photograph for row in rows} - place.keys()
@@ -86,8 +88,8 @@ def read_rendered(folder: Path, faces128: Path, cache: Path, workers: int = 2) -
         raise SourceError(f"{folder} was rendered from {min(unknown)}, which is not a resting face of {faces128}")
     views = {name: _at_rest(resting, place[name]) for name in {row.photograph for row in rows}}
     return RenderedFaces(
-        faces=read_open_au(folder),
-        meshes=meshes,
+        faces=read_open_au(folder).where(named),
+        meshes=meshes[named],
         rest_crops=np.stack([views[row.photograph][0] for row in rows]),
         rest_meshes=np.stack([views[row.photograph][1] for row in rows]),
     )
