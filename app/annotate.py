@@ -80,7 +80,7 @@ class AnnotateOptions:
 
     def for_kind(self, kind: SourceKind) -> AnnotateOptions:
         """The choices that count for a kind of source: images are not faces over time, so ``auto`` finds nothing."""
-        if kind is SourceKind.PICTURES and self.baseline is not None and self.baseline.time_range is None:
+        if kind is SourceKind.PICTURES and self.baseline is not None and self.baseline.span_s is None:
             return dataclasses.replace(self, baseline=None)
         return self
 

@@ -39,5 +39,14 @@ def printable(text: str) -> str:
     )
 
 
+def plain(text: str) -> str:
+    r"""The text in one line, without the characters that are not shown, which most formats do not allow.
+
+    >>> plain("Ann\x07\tB."), plain("\x1b[2J\x00")
+    ('Ann B.', '[2J')
+    """
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

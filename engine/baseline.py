@@ -181,6 +181,12 @@ class BaselineBook:
         self._people: dict[int, _Person] = {}
         self._lock = threading.Lock()
 
+    @property
+    def made_by_hand(self) -> bool:
+        """Whether a baseline that a person asked for is subtracted from a face."""
+        with self._lock:
+            return any(person.by_hand and person.now.shift is not None for person in self._people.values())
+
     def collect(self, track_id: int) -> None:
         """Estimate the baseline of a face from its next COLLECT_S seconds, which show it neutral."""
         with self._lock:

@@ -6,7 +6,7 @@ import contextlib
 from multiprocessing.connection import Connection
 
 from app.annotate import JobControl
-from app.cluster.processes import PROGRESS, REPORT, STOP
+from app.cluster.messages import PROGRESS, REPORT, STOP
 from app.cluster.records import Item, WorkerSetup, from_json, to_json
 from app.cluster.work import ItemWorker
 

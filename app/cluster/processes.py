@@ -10,11 +10,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from app.cluster.messages import REPORT, STOP
+from engine.safe_path import safe_path
 
 if TYPE_CHECKING:
     from app.cluster.dispatch import Event
@@ -23,12 +26,6 @@ if TYPE_CHECKING:
 #: Seconds that a worker has to end, then to react to a signal.
 _CLOSE_S: Final = 10.0
 _KILL_S: Final = 2.0
-#: A message to a worker; all others are items.
-STOP: Final = b"stop"
-#: Messages from a worker start with one of these bytes.
-PROGRESS: Final = b"p"
-REPORT: Final = b"r"
-_SAFE_PATH: Final = "PYTHONSAFEPATH"
 _GPUS: Final = Path("/proc/driver/nvidia/gpus")
 
 
@@ -54,7 +51,7 @@ class ProcessCrew:
             process = self._context.Process(
                 target=run_worker, args=(theirs, self._setup, worker, self.size), name=f"mien-worker-{worker}"
             )
-            with _safe_path():
+            with safe_path():
                 process.start()
             theirs.close()
             self._workers[worker] = process, ours
@@ -106,23 +103,6 @@ class ProcessCrew:
             return Ended(worker, from_json(Report, message[1:]))
         done, _, total = message[1:].decode().partition("/")
         return Progressed(worker, int(done), int(total) if total else None)
-
-
-@contextlib.contextmanager
-def _safe_path() -> Iterator[None]:
-    """Keep Python processes that are started from looking for modules in the current folder, which may be a stranger's.
-
-    Python 3.10 does not know the variable.
-    """
-    before = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SAFE_PATH]
-        else:
-            os.environ[_SAFE_PATH] = before
 
 
 def _end(process: BaseProcess) -> None:

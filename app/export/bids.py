@@ -18,6 +18,7 @@ import numpy as np
 
 from app.export.episodes import episodes_of, unit_value
 from app.export.job import ExportFrame, ExportJob, Progress
+from app.printable import plain
 from app.session.rows import FaceRow
 from app.session.text_tables import text_table
 from engine.facs import UNIT_NAMES
@@ -85,14 +86,13 @@ def _write_events(job: ExportJob, stem: Path, report: Progress) -> None:
         for exclusion in notes.exclusions
     ]
     rows += [
-        (event.start_s, event.end_s - event.start_s, "event", " ".join(event.code.split()), None, None)
-        for event in notes.events
+        (event.start_s, event.end_s - event.start_s, "event", plain(event.code), None, None) for event in notes.events
     ]
-    rows += [(marker.time_s, 0.0, "marker", " ".join(marker.text.split()), None, None) for marker in notes.markers]
+    rows += [(marker.time_s, 0.0, "marker", plain(marker.text), None, None) for marker in notes.markers]
     with text_table(stem.with_name(f"{stem.name}_events.tsv"), delimiter="\t") as writer:
         writer.writerow(("onset", "duration", "trial_type", "value", "face_id", "mean", "person"))
         for onset_s, duration_s, *cells in sorted(rows, key=lambda row: row[:2]):
-            person = " ".join(notes.name_of(cells[2]).split())
+            person = plain(notes.name_of(cells[2]))
             texts = (_MISSING if cell is None or cell == "" else cell for cell in (*cells, person))
             writer.writerow((f"{onset_s:.6f}", f"{duration_s:.6f}", *texts))
     stem.with_name(f"{stem.name}_events.json").write_text(json_text(_EVENT_COLUMNS), encoding="utf-8")
@@ -136,7 +136,7 @@ def _write_recordings(job: ExportJob, stem: Path, report: Progress) -> None:
             recordings[row.face_id].add(sample, _values(job, row))
     for face_id, recording in recordings.items():
         recording.close()
-        person = " ".join(job.notes.name_of(face_id).split())
+        person = plain(job.notes.name_of(face_id))
         face = f"face {face_id} ({person})" if person else f"face {face_id}"
         shift = "" if job.is_corrected(face_id) else "not "
         sidecar: dict[str, Any] = {

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from app.export.episodes import SEPARATOR, Episode, Kind, adjectives, episodes_of, unit_value
 from app.export.job import ExportJob, Progress
+from app.printable import plain
 from app.session.text_tables import safe_cell
 from engine.facs import UNIT_NAMES
 from engine.records import json_text
@@ -161,5 +162,4 @@ def _subject(job: ExportJob, face_id: int) -> str:
 
 def _cell(text: str) -> str | None:
     """A cell's text, without what a spreadsheet would run and without characters that .xlsx does not allow."""
-    plain = "".join(character for character in text if character.isprintable())
-    return safe_cell(plain.encode("utf-8", "replace").decode()) or None
+    return safe_cell(plain(text)) or None

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.export.episodes import Episode, Kind, episodes_of
 from app.export.job import ExportJob, Progress
+from app.printable import plain
 
 #: Types of tiers: those with a list of values let ELAN offer them for corrections.
 _EXPRESSION_TYPE: Final = "expression"
@@ -115,13 +116,8 @@ def _events(job: ExportJob) -> list[tuple[float, float, str]]:
 
 def _annotate(eaf: Any, tier: str, kind: str, span_s: tuple[float, float], value: str, person: str = "") -> None:
     """Add an annotation in whole milliseconds, at least one long, and its tier if it is the first."""
-    tier = _printable(tier)
+    tier = plain(tier)
     if tier not in eaf.tiers:
-        eaf.add_tier(tier, kind, part=_printable(person) or None)
+        eaf.add_tier(tier, kind, part=plain(person) or None)
     start, end = (round(1000 * seconds) for seconds in span_s)
-    eaf.add_annotation(tier, start, max(end, start + 1), _printable(value))
-
-
-def _printable(text: str) -> str:
-    """XML has no control characters, not even escaped."""
-    return "".join(character for character in text if character.isprintable())
+    eaf.add_annotation(tier, start, max(end, start + 1), plain(value))

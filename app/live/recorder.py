@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from app.session.baselines import LIVE, record_of
 from app.session.folder import SessionFolder
@@ -24,6 +25,9 @@ from app.session.video import VideoSink
 from engine.capture.opening import source_stem
 from engine.errors import OutputError, Remedy
 from engine.types import BaselineState, FrameResult, UnitBaseline
+
+#: Faces whose baselines a recording keeps, those seen last: one of days must not fill the memory.
+_MAX_BASELINES: Final = 10_000
 
 
 class Recorder:
@@ -62,7 +66,7 @@ class Recorder:
         self._first_s = self._last_s = 0.0
         self._written = 0
         self._failed = False
-        self._baselines: dict[int, UnitBaseline] = {}  # by face, as they were last
+        self._baselines: dict[int, UnitBaseline] = {}  # the newest of each face; the face seen last is last
 
     @property
     def folder(self) -> SessionFolder:
@@ -121,12 +125,13 @@ class Recorder:
         """Keep the newest baseline of each face, which counts for all of its frames in the recording."""
         for face in result.faces:
             own, track_id = face.baseline, face.track.track_id
-            if own.state is BaselineState.NONE:
-                self._baselines.pop(track_id, None)
-            elif own.state is BaselineState.COLLECTING:  # an earlier one stays; the recording may end here
-                self._baselines.setdefault(track_id, UnitBaseline(BaselineState.UNKNOWN))
-            else:
+            earlier = self._baselines.pop(track_id, UnitBaseline(BaselineState.UNKNOWN))
+            if own.state is BaselineState.COLLECTING:  # an earlier one stays; the recording may end here
+                self._baselines[track_id] = earlier
+            elif own.state is not BaselineState.NONE:
                 self._baselines[track_id] = own
+        while len(self._baselines) > _MAX_BASELINES:
+            del self._baselines[next(iter(self._baselines))]
 
     def close(self, completed: bool) -> None:
         """Finish journal and video, then write tables and metadata, which takes some seconds per hour of video.

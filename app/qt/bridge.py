@@ -218,6 +218,7 @@ class LiveBridge(QObject):
         self._speed = 1.0
         self._seeking = self._stay_paused = False
         self._limits: Limits | None = None  # None = the model's own
+        self._calibrated: str | None = None  # source with a baseline made by hand, which its next run will not have
         self._state = LiveState.IDLE
         self._number = 0
         self._spec: str | None = None
@@ -499,6 +500,8 @@ class LiveBridge(QObject):
         self._number += 1
         self._display.stop()
         self.recording.stop()
+        if self._run is not None and self.baselines is not None and self.baselines.made_by_hand:
+            self._calibrated = self._run.spec
         self._opener.submit(_Change(self._number, spec, start_s))
 
     def _change(self, change: _Change) -> _Changed:
@@ -545,6 +548,12 @@ class LiveBridge(QObject):
         self._seeking = False
         text = self.tr("{source} is back.").format(source=run.info.source_id) if reconnected else ""
         self._notify(text, topic="source")
+        if self._calibrated == run.spec:
+            self._notify(
+                self.tr("The neutral baseline is gone: faces are not recognised again. Calibrate anew if needed."),
+                topic="baseline",
+            )
+        self._calibrated = None
 
     def _fail(self, error: Exception) -> None:
         self._seeking = False

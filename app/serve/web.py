@@ -110,7 +110,7 @@ class WebOutput:
         self._subscribers: set[_Subscriber] = set()  # changed in the event loop only
         self._wants_images = False
         self._sent = self._dropped = 0
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None  # from `open` on
         self._ended: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="mien-web")
         self._socket: socket.socket | None = None
@@ -128,11 +128,11 @@ class WebOutput:
                 (listen, port), family=socket.AF_INET6 if ":" in listen else socket.AF_INET, backlog=64
             )
         except OSError as error:
-            self._loop.close()
             raise ConfigError(
                 f"{listen} port {port} is not available ({error.strerror}): choose another web.port"
             ) from None
         self.port = self._socket.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     @property
@@ -169,15 +169,19 @@ class WebOutput:
         Raises:
             ThreadStuckError: the event loop does not end.
         """
-        if not self._thread.is_alive():
+        loop = self._loop
+        if loop is None or not self._thread.is_alive():
             return
         with contextlib.suppress(RuntimeError):  # the loop ended just now
-            self._loop.call_soon_threadsafe(self._end)
+            loop.call_soon_threadsafe(self._end)
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
             raise ThreadStuckError(f"{self._thread.name} did not end within {_STOP_S:g} s: end the program")
 
     def _put(self, packet: _Packet) -> None:
+        loop = self._loop
+        if loop is None:
+            return
         with self._lock:
             self._dropped += len(self._pending) == QUEUE_FRAMES
             self._pending.append(packet)
@@ -185,16 +189,19 @@ class WebOutput:
                 return
             self._scheduled = True
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._distribute)
+            loop.call_soon_threadsafe(self._distribute)
 
     # Everything below runs in the event loop.
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        loop = self._loop
+        if loop is None:
+            raise AssertionError("open() creates the loop")
+        asyncio.set_event_loop(loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            loop.run_until_complete(self._serve())
         finally:
-            self._loop.close()
+            loop.close()
 
     async def _serve(self) -> None:
         self._ended = asyncio.Event()

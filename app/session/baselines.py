@@ -30,21 +30,21 @@ MAX_LOGIT: Final = 80.0
 class NeutralFrames:
     """Which frames show a neutral face."""
 
-    time_range: TimeRange | None = None  # seconds since the first frame; None: frames accepted as neutral
+    span_s: tuple[float, float] | None = None  # start and end since the first frame; None: frames accepted as neutral
 
     @property
     def text(self) -> str:
         """As `parse_baseline` reads it; times in seconds."""
-        chosen = self.time_range
-        return "auto" if chosen is None else f"{chosen.start_s:.9g}-{chosen.end_s or 0:.9g}"
+        return "auto" if self.span_s is None else "-".join(f"{time_s:.9g}" for time_s in self.span_s)
 
     def has(self, row: FaceRow) -> bool:
         """Whether a row counts: its units were estimated, and it is in the range or looks neutral."""
         if not row.occurrence:
             return False
-        if self.time_range is None or self.time_range.end_s is None:
+        if self.span_s is None:
             return looks_neutral(row.decision, row.labels)
-        return self.time_range.start_s - SAME_TIME_S <= row.time_s < self.time_range.end_s - SAME_TIME_S
+        start_s, end_s = self.span_s
+        return start_s - SAME_TIME_S <= row.time_s < end_s - SAME_TIME_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,16 @@ def parse_baseline(text: str) -> NeutralFrames | None:
     '5-12'
 
     Raises:
-        ConfigError: it is none of them.
+        ConfigError: it is none of them, or the range is empty.
     """
     if text in ("off", "auto"):
         return None if text == "off" else NeutralFrames()
     start, dash, end = text.partition("-")
     if not dash:
         raise ConfigError(f"{text} is not a baseline: give off, auto, or the times of neutral frames such as 0:05-0:12")
-    return NeutralFrames(TimeRange(parse_time(start), parse_time(end)))
+    span_s = parse_time(start), parse_time(end)
+    TimeRange(*span_s)  # refuses an empty one
+    return NeutralFrames(span_s)
 
 
 def find_baselines(rows: Iterable[FaceRow], frames: NeutralFrames, usual: Float32) -> dict[int, UnitBaseline]:

@@ -19,7 +19,6 @@ from app.session.folder import SessionFolder
 from app.session.metadata import read_metadata
 from app.session.rows import SessionHeader
 from engine.capture.source import SourceKind
-from engine.capture.time_range import TimeRange
 from engine.config import ActionUnitsConfig, EngineConfig
 from engine.errors import ConfigError, OutputError
 from engine.types import Frame, FrameResult
@@ -65,7 +64,7 @@ def test_without_the_option_nothing_changes(run_annotate: Annotator) -> None:
     assert read_metadata(run_annotate.folder.metadata).au_baselines is None
 
 
-@pytest.mark.parametrize("baseline", [_AUTO, NeutralFrames(TimeRange(0.5, 2.5))])
+@pytest.mark.parametrize("baseline", [_AUTO, NeutralFrames((0.5, 2.5))])
 def test_a_resumed_session_has_the_same_table(run_annotate: Annotator, tmp_path: Path, baseline: NeutralFrames) -> None:
     with contextlib.suppress(RuntimeError):
         run_annotate(Sitter(fail_at=25), baseline=baseline, video=False)
@@ -81,14 +80,14 @@ def test_another_baseline_is_neither_resumed_nor_skipped(run_annotate: Annotator
     with contextlib.suppress(RuntimeError):
         run_annotate(Sitter(fail_at=fail_at), baseline=_AUTO, video=False)
     with pytest.raises(OutputError, match=r"another au_baseline \(auto, now 1-3\)"):
-        run_annotate(Sitter(), baseline=NeutralFrames(TimeRange(1, 3)), video=False, resume=True)
+        run_annotate(Sitter(), baseline=NeutralFrames((1, 3)), video=False, resume=True)
 
 
 def test_images_cannot_have_a_baseline(run_annotate: Annotator) -> None:
     source = FakeSource(3)
     source.info = dataclasses.replace(source.info, kind=SourceKind.PICTURES)
     with pytest.raises(ConfigError, match="is images: a baseline needs a face over time"):
-        run_annotate(Sitter(), source, baseline=NeutralFrames(TimeRange(0, 2)), video=False)
+        run_annotate(Sitter(), source, baseline=NeutralFrames((0, 2)), video=False)
 
 
 def test_an_automatic_baseline_leaves_images_as_they_are(run_annotate: Annotator) -> None:
@@ -133,6 +132,6 @@ def test_the_video_has_no_units_while_their_baseline_is_not_known(
 
 
 def test_a_worker_gets_the_baseline() -> None:
-    options = AnnotateOptions("0.1", baseline=NeutralFrames(TimeRange(5.0, 12.0)))
+    options = AnnotateOptions("0.1", baseline=NeutralFrames((5.0, 12.0)))
     setup = WorkerSetup(options, EngineConfig(action_units=ActionUnitsConfig("auto")), "litert")
     assert from_json(WorkerSetup, to_json(setup)) == setup

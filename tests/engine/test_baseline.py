@@ -185,8 +185,10 @@ def test_clearing_and_undoing() -> None:
     book = BaselineBook(_USUAL)
     known = _calibrated(book)
     face = _face(-1.0, -1.0).action_units
+    assert book.made_by_hand
     book.clear(1)
     assert book.observe(1, face, _HAPPY, 5.0) is NO_BASELINE
+    assert not book.made_by_hand
     book.undo(1)
     assert book.observe(1, face, _HAPPY, 5.1) is known
     book.collect(1)

@@ -12,14 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from app.bench.annotate_run import run_child
-from app.cluster import processes
 from app.cluster.processes import ProcessCrew
 from engine.backends.trial import try_model
 from engine.errors import OutputError
 from tests.app.cluster.conftest import items_of, setup_of, write_face_clips
+from training.data.meshes import worker_pool
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Imported by every Python that does some work, from the standard library and from others.
@@ -84,7 +85,15 @@ def test_workers_do_not(visited: Path, tmp_path: Path) -> None:
     (event,) = events
     assert event.reason == "exit status 1"  # of the error in its setup; a module from the folder gives 5
     assert not visited.exists()
-    assert processes._SAFE_PATH not in os.environ
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no safe path")
+def test_workers_of_training_do_not(visited: Path) -> None:
+    with worker_pool(2) as pool:
+        assert pool.submit(cv2.getNumThreads).result() == 1  # core for each
+    assert not visited.exists()
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 def test_every_python_that_is_started_names_its_folder() -> None:

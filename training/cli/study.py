@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import torch
 import typer
@@ -39,6 +39,12 @@ from training.studies.dirichlet_rival import compare_dirichlet
 from training.studies.frozen_trunk import FrozenTrunk, TrunkMaps
 from training.studies.intensity_sources import read_rendered, study_intensity, trunk_descriptions
 from training.studies.rlps_features import study_rlps
+
+#: Of the two comparisons with one Dirichlet.
+TeacherRun = Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")]
+LessonFaces = Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")]
+Corrupted = Annotated[int, typer.Option(help="Number of faces that are corrupted.")]
+RIVALS: Final = CONFIGS / "student_rivals.toml"
 
 commands = typer.Typer(no_args_is_help=True, help="Train and measure the claims of a paper.")
 
@@ -111,13 +117,13 @@ def study_intensity_command(
 @commands.command("dirichlet")
 def study_dirichlet_command(
     data: Fer,
-    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
-    faces128: Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")],
+    teacher: TeacherRun,
+    faces128: LessonFaces,
     run: Run,
     out: Out,
-    config: Settings = CONFIGS / "student_rivals.toml",
+    config: Settings = RIVALS,
     seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0 and 1.")] = None,
-    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 300,
+    faces: Corrupted = 300,
     threads: Threads = 1,
 ) -> None:
     """Late branches against one Dirichlet on the same trunk, trained alike, on PublicTest; a killed study resumes."""
@@ -130,17 +136,17 @@ def study_dirichlet_command(
 @commands.command("dirichlet-heads")
 def study_dirichlet_heads_command(
     data: Fer,
-    teacher: Annotated[Path, typer.Option(help="Finished run of `fit teacher`.")],
+    teacher: TeacherRun,
     student: Annotated[Path, typer.Option(help="Finished run of `fit student`.")],
-    faces128: Annotated[Path, typer.Option(help="Folder of faces128: lessons, and changed faces for the measurement.")],
+    faces128: LessonFaces,
     out: Out,
     trunk: Annotated[Literal["student", "teacher"], typer.Option(help="Whose trunk is frozen.")] = "student",
     lessons: Annotated[
         Path | None, typer.Option(help="Folder of the teachers' answers; default: STUDENT/lessons.")
     ] = None,
-    config: Settings = CONFIGS / "student_rivals.toml",
+    config: Settings = RIVALS,
     seed: Annotated[list[int] | None, typer.Option(help="Seed (may be given again); by default 0, 1 and 2.")] = None,
-    faces: Annotated[int, typer.Option(help="Number of faces that are corrupted.")] = 200,
+    faces: Corrupted = 200,
     threads: Threads = 1,
 ) -> None:
     """Branches against one Dirichlet as heads on a frozen trunk, trained alike, on PublicTest: minutes."""

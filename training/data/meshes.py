@@ -7,8 +7,10 @@ on the image, follows its own points for a few steps as the tracker does, and th
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS, similarity
 from engine.files import atomic_write
+from engine.safe_path import safe_path
 from engine.tracking.mesh import FaceMesh, FaceRoi, roi_from_mesh
 from engine.types import MESH_POINTS, Float32, Float64, UInt8
 
@@ -29,18 +32,29 @@ _SURE: Final = 0.98
 _BLOCK: Final = 500
 
 
+@contextmanager
 def worker_pool(
     workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
-) -> Executor:
-    """Processes that share one task, each of which should use one core; a single worker is a thread of this process.
+) -> Iterator[Executor]:
+    """Workers that share one task, with one core each: processes, or a thread of this process if there is one worker.
 
-    OpenCV's threads are stopped first: a process forked while they run inherits their locks, and its first call that
-    changes the number of threads would wait forever. Embree's cannot be stopped, so do not render just before.
+    Processes are started anew, never forked: a fork inherits the locks of threads that it does not have (Embree's,
+    OpenCV's, torch's), and may wait for them for ever. So functions and arguments must be picklable.
     """
+    if workers <= 1:
+        cv2.setNumThreads(1)
+        with ThreadPoolExecutor(1, initializer=initializer, initargs=initargs) as thread:
+            yield thread
+        return
+    context = multiprocessing.get_context("spawn")
+    with safe_path(), ProcessPoolExecutor(workers, context, _start_worker, (initializer, initargs)) as processes:
+        yield processes
+
+
+def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     cv2.setNumThreads(1)
-    if workers == 1:
-        return ThreadPoolExecutor(1, initializer=initializer, initargs=initargs)
-    return ProcessPoolExecutor(workers, initializer=initializer, initargs=initargs)
+    if initializer is not None:
+        initializer(*initargs)
 
 
 def meshes_of(images: UInt8 | Sequence[UInt8], cache: Path, workers: int = 2) -> tuple[Float32, Float32]:
@@ -57,7 +71,7 @@ def meshes_of(images: UInt8 | Sequence[UInt8], cache: Path, workers: int = 2) ->
         with np.load(path) as cached:
             return cached["points"].astype(np.float32), cached["presence"]
     blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
-    with worker_pool(workers) as pool:
+    with worker_pool(min(workers, len(blocks))) as pool:
         found = list(pool.map(_block_meshes, blocks))
     points = np.concatenate([block[0] for block in found])
     presence = np.concatenate([block[1] for block in found])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.types import Float32, Int64
-from training.loop.schedule import learning_rate
+from training.loop.steps import take_steps
 from training.loop.trainer import TrainerConfig
 from training.rlps.classifier import fold_of, judged, log_prior
 from training.rlps.fit import RlpsConfig, classifier_seed
@@ -128,19 +128,16 @@ def _fit(
 ) -> None:
     """Balanced softmax on the images in random order; random numbers are torch's own."""
     prior = log_prior(targets, prior_weight)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay)
     size = trainer.batch_size
     steps = trainer.epochs * max(1, samples // size)
-    warmup = max(1, round(trainer.warmup_epochs * steps / trainer.epochs))
-    head.train()
-    for step, rows in enumerate(_batches(len(features), size, steps)):
-        rate = learning_rate(step, steps=steps, warmup_steps=warmup, highest=trainer.learning_rate)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = functional.cross_entropy(head(features[rows]) + prior, targets[rows])
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
+    take_steps(
+        head.train().parameters(),
+        _batches(len(features), size, steps),
+        lambda rows: functional.cross_entropy(head(features[rows]) + prior, targets[rows]),
+        highest_rate=trainer.learning_rate,
+        weight_decay=trainer.weight_decay,
+        warmup_steps=max(1, round(trainer.warmup_epochs * steps / trainer.epochs)),
+    )
 
 
 def _batches(count: int, size: int, steps: int) -> Sequence[Tensor]:

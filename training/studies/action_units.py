@@ -104,6 +104,18 @@ class StudyReport:
     points: tuple[StudyPoint, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CellTraining:
+    """One setting of the study on one fold, as its models are trained."""
+
+    split: UnitSplit
+    config: ActionUnitsConfig
+    folder: Path  # receives a folder for each model
+    device: torch.device
+    facts: dict[str, Any]  # for the checkpoints
+    report: Callable[[str], None]
+
+
 class Fitting(Protocol):
     """How the five models of a setting are trained."""
 
@@ -111,16 +123,8 @@ class Fitting(Protocol):
     def trunk(self) -> str | None:
         """Hash of the trunk that all share; None: each is trained from random weights."""
 
-    def fit(
-        self,
-        split: UnitSplit,
-        config: ActionUnitsConfig,
-        folder: Path,
-        device: torch.device,
-        facts: dict[str, Any],
-        report: Callable[[str], None],
-    ) -> dict[Variant, UGN]:
-        """The trained models; folder receives one for each."""
+    def fit(self, cell: CellTraining) -> dict[Variant, UGN]:
+        """The trained models."""
 
     def logits(self, model: UGN, variant: Variant, crops: UInt8, samples: int) -> Float32:
         """Sampled logits (N, S, K) of crops (N, 96, 96)."""
@@ -131,23 +135,17 @@ class WholeNetworks:
 
     trunk: str | None = None
 
-    def fit(
-        self,
-        split: UnitSplit,
-        config: ActionUnitsConfig,
-        folder: Path,
-        device: torch.device,
-        facts: dict[str, Any],
-        report: Callable[[str], None],
-    ) -> dict[Variant, UGN]:
+    def fit(self, cell: CellTraining) -> dict[Variant, UGN]:
         """As in `Fitting`."""
+        split, config, device, facts, report = cell.split, cell.config, cell.device, cell.facts, cell.report
         fitted = {}
         for variant, balanced in ((Variant.RESNET, False), (Variant.RESNET_BL, True)):
-            fitted[variant] = fit_features(split, config, folder / variant.value, balanced, device, facts, report)
+            place = cell.folder / variant.value
+            fitted[variant] = fit_features(split, config, place, balanced, device, facts, report)
         trunk = fitted[Variant.RESNET_BL]
         features = head_features(split, config, trunk, device)  # shared by all heads
         for variant in _HEADS:
-            place = folder / variant.value
+            place = cell.folder / variant.value
             fitted[variant] = fit_head(split, config, trunk, variant, place, device, facts, report, features)
         return fitted
 
@@ -270,7 +268,7 @@ def _run_cell(
         used = _scaled_run(config, len(split.training.people), study)
         description = f"{describe_faces(split.training)}; study {settings['faces']}"
         facts = {"data": description, "test_fold": int(split.test.folds[0])}
-        fitted = fitting.fit(split, used, folder, device, facts, report)
+        fitted = fitting.fit(CellTraining(split, used, folder, device, facts, report))
         decided = {
             variant.value: _decide(fitting.logits(model, variant, split.test.crops, study.samples))
             for variant, model in fitted.items()

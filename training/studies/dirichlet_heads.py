@@ -28,7 +28,7 @@ from training.expression.fit_teacher import load_teachers
 from training.expression.loss import class_distribution_loss, concentrations, proxy_loss
 from training.expression.student import StudentConfig, StudentTask, read_lessons
 from training.expression.trunk_levels import WIDTHS, PretrainedLevels, trunk_part
-from training.loop.schedule import learning_rate
+from training.loop.steps import take_steps
 from training.loop.trainer import channels_last
 from training.studies.dirichlet_rival import (
     BRANCHES,
@@ -240,27 +240,24 @@ def _taught(
 
 
 def _fit(method: str, taught: _Taught, config: HeadConfig, seed: int) -> Heads:
-    """Train with AdamW and a cosine."""
+    """Train on all pictures in random order, pass after pass."""
     members, classes = taught.targets.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         heads = Heads(WIDTHS[-1], members if method == BRANCHES else 1, classes, config)
-        optimizer = torch.optim.AdamW(heads.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         batches = [
             rows
             for _ in range(config.passes)
             for rows in torch.split(torch.randperm(len(taught.features)), config.batch_size)
         ]
-        for step, rows in enumerate(batches):
-            rate = learning_rate(
-                step, steps=len(batches), warmup_steps=config.warmup_steps, highest=config.learning_rate
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = _loss(method, heads(taught.features[rows]), taught, rows)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
+        take_steps(
+            heads.parameters(),
+            batches,
+            lambda rows: _loss(method, heads(taught.features[rows]), taught, rows),
+            highest_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            warmup_steps=config.warmup_steps,
+        )
     return heads.eval()
 
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from training.layers.face_trunk import FaceTrunk, load_trunk
 from training.layers.face_trunk_weights import read_trunk
 from training.layers.residual import conv_norm, fan_out
 from training.loop.trainer import channels_last
+from training.studies.action_units import CellTraining
 
 #: Level whose maps are kept, of 128 channels; docs/action_units_study.md has what they say of intensity.
 _LEVEL: Final = 1
@@ -192,29 +193,21 @@ class FrozenTrunk:
         self._maps = maps
         self.trunk: str | None = maps.sha256
 
-    def fit(
-        self,
-        split: UnitSplit,
-        config: ActionUnitsConfig,
-        folder: Path,
-        device: torch.device,
-        facts: dict[str, Any],
-        report: Callable[[str], None],
-    ) -> dict[Variant, UGN]:
-        """All five models; folder as in `fit_features`, one for each."""
-        config = for_units(config, split)
+    def fit(self, cell: CellTraining) -> dict[Variant, UGN]:
+        """All five models."""
+        split, device, report, config = cell.split, cell.device, cell.report, for_units(cell.config, cell.split)
         views, plain = self._maps.views(split.training.crops), self._maps.plain(split.validation.crops)
-        facts = {**facts, "start_sha256": self._maps.sha256}
+        facts = {**cell.facts, "start_sha256": self._maps.sha256}
         fitted = {}
         for variant, balanced in ((Variant.RESNET, False), (Variant.RESNET_BL, True)):
             task = MapTask(split, config, balanced, device, views, plain)
-            place = folder / variant.value
+            place = cell.folder / variant.value
             fitted[variant] = fit_stage_1(task, split, config, place, balanced, facts, report)
         trunk = fitted[Variant.RESNET_BL]
         features = torch.stack([features_of_maps(trunk, view, device).half() for view in views])
         held_out = features_of_maps(trunk, plain, device)
         for variant in _HEADS:
-            place = folder / variant.value
+            place = cell.folder / variant.value
             fitted[variant] = fit_head(
                 split, config, trunk, variant, place, device, facts, report, features, held_out, map_network
             )

@@ -1,15 +1,15 @@
-"""The actions of the review desk."""
+"""Making the actions of the review desk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
 
+from app.qt.review.action_sets import NoteActions, PlaybackActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.glyph_button import Glyph
 from app.review.notes import HUMAN_LABELS, UNCLEAR
@@ -17,16 +17,6 @@ from engine.facs import EXPRESSIONS
 
 if TYPE_CHECKING:
     from app.qt.review.review_desk import ReviewDesk
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackActions:
-    """The actions that need only a session, and where they have buttons."""
-
-    all: tuple[QAction, ...]  # in menu order
-    buttons: dict[Glyph, QAction]  # of the transport bar
-    zooms: tuple[QAction, QAction, QAction, QAction]  # in, out, whole session, marked range
-    large_series: QAction  # checkable
 
 
 def playback_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> PlaybackActions:
@@ -75,19 +65,6 @@ def playback_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> Playback
     )
     buttons = {Glyph.START: start, Glyph.BACK: back, Glyph.PLAY: play, Glyph.NEXT: forward, Glyph.END: end}
     return PlaybackActions(actions, buttons, zooms, large_series)
-
-
-@dataclass(frozen=True, slots=True)
-class NoteActions:
-    """The actions that change notes, or use them."""
-
-    all: tuple[QAction, ...]  # in menu order
-    labels: dict[str, QAction]  # by label, for each of notes.HUMAN_LABELS
-    exclude: QAction
-    remove: QAction
-    codes: QAction
-    compare: QAction
-    neutral: QAction
 
 
 def note_actions(desk: ReviewDesk, make: Callable[..., QAction]) -> NoteActions:

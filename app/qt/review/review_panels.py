@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.qt import theme
+from app.qt.review.action_sets import NoteActions
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.desk_actions import NoteActions
 from app.qt.review.timeline_painter import label_text
 from app.qt.widgets.page_parts import ActionButton, Card, text_label
 from app.qt.widgets.patterns import expression_brush

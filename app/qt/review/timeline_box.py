@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLayout, QSizePolicy, QToo
 
 from app.qt import theme
 from app.qt.review.axis_painter import draw_excluded
-from app.qt.review.timeline_painter import draw_state_sample
+from app.qt.review.timeline_painter import draw_neutral, draw_state_sample
 from app.qt.review.timeline_view import TimelineView
 from app.qt.widgets.page_parts import ReflowRow
 from app.review.face_timeline import FaceState
@@ -30,6 +30,7 @@ class _Pattern(Enum):
     REJECT = "reject"
     LOW_QUALITY = "low quality"
     LABELS = "labels"
+    NEUTRAL = "neutral range"
     EXCLUDED = "excluded"
 
 
@@ -52,6 +53,7 @@ class TimelineLegend(QWidget):
             _Pattern.REJECT: self.tr("not assessed"),
             _Pattern.LOW_QUALITY: self.tr("can't see well"),
             _Pattern.LABELS: self.tr("human label"),
+            _Pattern.NEUTRAL: self.tr("neutral range"),
             _Pattern.EXCLUDED: self.tr("excluded"),
         }
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -106,6 +108,9 @@ def _draw_sample(painter: QPainter, pattern: _Pattern, rect: QRectF) -> None:
         painter.fillRect(rect, colours.colour("panel"))
         painter.setPen(QPen(colours.expression("happiness"), 2))
         painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 2, 2)
+    elif pattern is _Pattern.NEUTRAL:
+        painter.fillRect(rect, colours.colour("track"))
+        draw_neutral(painter, rect)
     else:
         painter.fillRect(rect, colours.colour("panel"))
         draw_excluded(painter, rect, max(round(rect.height() / 3), 3))

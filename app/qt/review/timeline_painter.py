@@ -91,6 +91,7 @@ class TimelinePainter:
                 painter.fillRect(QRectF(0, row.top_px, 3, row.height_px + 1), theme.current().colour("accent"))
             if row.kind is RowKind.FACE:
                 self._draw_states(painter, frame, row, edges, colours)
+                _draw_neutral_range(painter, frame, row)
             elif row.kind is RowKind.LABELS:
                 self._draw_labels(painter, frame, row)
             else:
@@ -268,6 +269,26 @@ def _draw_label(painter: QPainter, frame: TimelineFrame, row: Row, label: HumanL
     if QFontMetricsF(painter.font()).horizontalAdvance(text) + 6 <= rect.width():
         painter.setPen(colours.colour("text"))
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def _draw_neutral_range(painter: QPainter, frame: TimelineFrame, row: Row) -> None:
+    for chosen in frame.notes.neutral:
+        if chosen.face_id == row.face_id and overlaps(frame.scale, chosen.start_s, chosen.end_s):
+            draw_neutral(painter, time_rect(frame, chosen.start_s, chosen.end_s, row.top_px, row.height_px))
+
+
+def draw_neutral(painter: QPainter, rect: QRectF) -> None:
+    """Draw the mark of a neutral range over a row of this size: a bar at its lower edge, and its ends."""
+    colours, thick = theme.current(), max(round(rect.height() / 8), 2)
+    bar = QRectF(rect.left(), rect.bottom() - thick, rect.width(), thick)
+    ends = (
+        QRectF(rect.left(), rect.top(), thick, rect.height()),
+        QRectF(rect.right() - thick, rect.top(), thick, rect.height()),
+    )
+    for part in (bar, *ends):  # a light edge sets it off from the colours of expressions
+        painter.fillRect(part.adjusted(-1, -1, 1, 1) & rect, colours.colour("panel"))
+    for part in (bar, *ends):
+        painter.fillRect(part, colours.colour("text"))
 
 
 def _name_of(row: Row, frame: TimelineFrame) -> str:

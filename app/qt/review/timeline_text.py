@@ -37,6 +37,8 @@ def tooltip_text(session: Session, notes: Notes, row: Row | None, line: float, t
         during = [event.code for event in notes.events if event.start_s <= time_s < event.end_s]
         return "\n".join([*lines, *during, *filter(None, near)])
     lines[0] += " · " + face_title(row.face_id, notes)
+    if any(each.face_id == row.face_id and each.start_s <= time_s < each.end_s for each in notes.neutral):
+        lines.append(QCoreApplication.translate("mien", "neutral range"))
     position = session.position_at(time_s)
     edges = np.array([position, position + 1], np.int64)
     if row.kind is RowKind.LABELS:

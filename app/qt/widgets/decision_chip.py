@@ -68,6 +68,11 @@ class DecisionChip(DrawnPanel):
             self._percents = percents
             self.redraw()
 
+    def shrink(self) -> None:
+        """Take no more height than the text needs, as for another face."""
+        self.setMinimumHeight(0)
+        self._grow()
+
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Lines that most decisions need."""
         em = theme.em(self)
@@ -82,8 +87,9 @@ class DecisionChip(DrawnPanel):
         """Another width needs another number of lines."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
-            self.setMinimumHeight(0)
-        self._grow()
+            self.shrink()
+        else:
+            self._grow()
 
     def draw_static(self, painter: QPainter) -> None:
         """Draw the frame."""
@@ -176,7 +182,7 @@ class DecisionChip(DrawnPanel):
         return sum(heights) + theme.em(self) * (1.2 if self._text.note else 1.0)
 
     def _grow(self) -> None:
-        """Raise the minimum height to what the text needs; it never shrinks, so that the layout does not jump."""
+        """Raise the minimum height to what the text needs; for one face it stays, so that the layout does not jump."""
         needed = round(self._needed(self._heights()) + 1)
         if needed > max(self.minimumHeight(), self.minimumSizeHint().height()):
             self.setMinimumHeight(needed)

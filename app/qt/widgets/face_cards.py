@@ -96,6 +96,7 @@ class FaceCard(QFrame):
         self.head, self.chip = FaceHead(), DecisionChip()
         self.face_id: int | None = None
         self._followed = False
+        self._sized_for: int | None = None  # face whose longest text the chip has room for
         for part in (self.head, self.chip):
             policy = part.sizePolicy()
             policy.setRetainSizeWhenHidden(True)  # the layout stays still while a face comes and goes
@@ -121,6 +122,9 @@ class FaceCard(QFrame):
         self.head.show_face(name, pose, picture)
         self.chip.setVisible(row is not None or face_id is None)
         self.chip.show_row(row)
+        if face_id not in (None, self._sized_for):
+            self._sized_for = face_id
+            self.chip.shrink()
 
     def keep_place(self) -> None:
         """Show nothing, at the same size: the face is gone, others are in view."""

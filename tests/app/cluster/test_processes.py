@@ -15,8 +15,9 @@ from app.annotate import JobControl
 from app.batch import ItemState
 from app.cluster import processes
 from app.cluster.dispatch import dispatch
+from app.cluster.messages import STOP
 from app.cluster.pipe_worker import _PipeControl, _PipeListener
-from app.cluster.processes import STOP, ProcessCrew
+from app.cluster.processes import ProcessCrew
 from app.cluster.records import Lost
 from app.cluster.work import ItemWorker
 from tests.app.cluster.conftest import ROOT, Killer, Recorder, items_of, setup_of, table_of, write_face_clips

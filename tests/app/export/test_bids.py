@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from app.review.notes import Marker
+from tests.app.export.conftest import NOTES
 from tests.fakes.sessions import labelled_face, write_session
 
 
@@ -66,6 +68,15 @@ def test_events_are_ordered_by_onset_with_the_required_columns_first(root: Path)
     assert ("marker", "'=cmd|' /C calc'!A1", "1.000000", "0.000000", "n/a") in found
     sidecar = json.loads(path.with_suffix(".json").read_text())
     assert set(sidecar) >= {"trial_type", "value", "face_id", "mean"}
+
+
+def test_names_and_markers_have_no_control_characters(write) -> None:
+    root = write("bids", NOTES.with_name(1, "Ann\x07\tB.\u202e").with_marker(Marker(2.0, "bell\x1b[2J"))) / "bids"
+    (path,) = root.glob("sub-clip/beh/*_events.tsv")
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), delimiter="\t"))
+    assert {row["person"] for row in rows if row["face_id"] == "1"} == {"Ann B."}
+    assert "bell[2J" in {row["value"] for row in rows}
+    assert "face 1 (Ann B.)" in recording(root, 1)[0]["Description"]
 
 
 def test_a_recording_has_one_line_per_sample_and_no_header(root: Path) -> None:

@@ -408,6 +408,22 @@ def test_the_last_baseline_of_a_face_counts_for_the_whole_recording(tmp_path: Pa
     assert (metadata.frames, [face.state for face in metadata.faces]) == ("live", ["known"])
 
 
+def test_only_the_baselines_of_the_faces_seen_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.recorder._MAX_BASELINES", 2)
+    shift = np.ones(UNITS, np.float32)
+    known = UnitBaseline(BaselineState.KNOWN, 90, shift, shift)
+    recorder = make_recorder(tmp_path / "recording")
+    recorder.open()
+    for track_id, result in zip((3, 4, 3, 5), results(1, 2, 3, 4), strict=True):
+        face = result.faces[0]
+        seen = dataclasses.replace(face, baseline=known, track=dataclasses.replace(face.track, track_id=track_id))
+        recorder.write(dataclasses.replace(result, faces=(seen,)))
+    recorder.close(True)
+    metadata = read_metadata(recorder.folder.metadata).au_baselines
+    assert metadata is not None
+    assert [each.face_id for each in metadata.faces] == [3, 5]
+
+
 def test_a_baseline_that_was_cleared_leaves_nothing(tmp_path: Path) -> None:
     shift = np.zeros(UNITS, np.float32)
     recorder = make_recorder(tmp_path / "recording")

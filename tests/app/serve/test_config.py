@@ -161,4 +161,3 @@ def test_every_output_of_the_settings_is_made() -> None:
     outputs = make_outputs(settings, fake_service(settings))
     assert [output.name for output in outputs] == ["websocket", "mqtt", "lsl", "osc", "json_lines"]
     assert all(output.address for output in outputs)
-    outputs[0]._loop.close()  # type: ignore[attr-defined]

@@ -13,7 +13,6 @@ from app.session.baselines import NeutralFrames, find_baselines, fits, parse_bas
 from app.session.rows import FaceRow, rows_of
 from app.session.table import column_names, write_tables
 from engine.baseline import MIN_FRAMES, PRIOR_FRAMES, subtract
-from engine.capture.time_range import TimeRange
 from engine.errors import ConfigError
 from engine.facs import BP4D_UNITS
 from engine.records import json_text, read_record
@@ -42,8 +41,8 @@ def _known() -> UnitBaseline:
     [
         ("off", None),
         ("auto", NeutralFrames()),
-        ("5-12", NeutralFrames(TimeRange(5.0, 12.0))),
-        ("0:05-1:00.5", NeutralFrames(TimeRange(5.0, 60.5))),
+        ("5-12", NeutralFrames((5.0, 12.0))),
+        ("0:05-1:00.5", NeutralFrames((5.0, 60.5))),
     ],
 )
 def test_what_a_text_names(text: str, wanted: NeutralFrames | None) -> None:
@@ -78,9 +77,9 @@ def test_two_labels_or_a_rejected_face_are_not_neutral() -> None:
 
 def test_a_range_takes_every_assessed_frame_in_it() -> None:
     face = fake_face(occurrence=_HALF)  # happy, but the person says it is neutral
-    found = find_baselines(_rows(face), NeutralFrames(TimeRange(0.5, 2.5)), _USUAL)
+    found = find_baselines(_rows(face), NeutralFrames((0.5, 2.5)), _USUAL)
     assert found[1].frames == 20  # 10 per second, the end is not part of it
-    few = find_baselines(_rows(face), NeutralFrames(TimeRange(0.0, (MIN_FRAMES - 1) / 10)), _USUAL)
+    few = find_baselines(_rows(face), NeutralFrames((0.0, (MIN_FRAMES - 1) / 10)), _USUAL)
     assert few[1].state is BaselineState.UNKNOWN
 
 

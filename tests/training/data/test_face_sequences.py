@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,9 +13,16 @@ import numpy as np
 import pytest
 
 from engine.errors import SourceError
-from tests.training.fakes.sequences import DARK, FakeDetector, plain_image, use_fake_networks
+from tests.training.fakes.sequences import (
+    DARK,
+    FakeDetector,
+    plain_image,
+    start_worker_with_fake_networks,
+    use_fake_networks,
+)
 from training.data import face_sequences
 from training.data.face_sequences import CodedSequence, CodedSet, crops_of, read_sequences
+from training.data.meshes import worker_pool
 
 UNITS = (12, 25)
 
@@ -108,9 +117,19 @@ def test_a_changed_image_is_read_again(tmp_path: Path) -> None:
     assert read_sequences(DATA, sequences, tmp_path / "cache", 1).crops.mean() == 140
 
 
-def test_two_processes_read_what_one_reads(tmp_path: Path) -> None:
+LOCK = threading.Lock()
+
+
+def _start_worker() -> None:
+    assert LOCK.acquire(blocking=False), "inherited from a thread of another process"
+    start_worker_with_fake_networks()
+
+
+def test_two_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sequences = [_sequence(tmp_path, f"P1_T{n}", 1, [100 + n, 0, 110 + n]) for n in range(3)]
-    one, two = (read_sequences(DATA, sequences, tmp_path / f"cache{n}", n) for n in (1, 2))
+    monkeypatch.setattr(face_sequences, "worker_pool", partial(worker_pool, initializer=_start_worker))
+    with LOCK:
+        one, two = (read_sequences(DATA, sequences, tmp_path / f"cache{n}", n) for n in (1, 2))
     assert np.array_equal(one.crops, two.crops)
     assert len(list((tmp_path / "cache2").glob("fake_P1_T*.npz"))) == 3
 

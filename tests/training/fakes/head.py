@@ -12,10 +12,13 @@ from typing import Final
 
 import cv2
 import numpy as np
+import pytest
 
 from engine.tracking.mesh import FaceRoi
 from engine.types import MESH_POINTS
+from training.open_set import studio
 from training.open_set.face_model import FILE_NAME
+from training.open_set.make import _open_studio
 
 _NAMES: Final = """
 PupilDilate_L PupilDilate_R browDown_L browDown_R browInnerUp_L browInnerUp_R browOuterUp_L browOuterUp_R cheekPuff_L
@@ -224,6 +227,12 @@ class FakeMesh:
         mesh = np.zeros((MESH_POINTS, 3), np.float32)
         mesh[:, :2] = self._points * (1, -1) * roi.side_px / 1.5 + (roi.centre_x_px, roi.centre_y_px)
         return mesh, self.presence
+
+
+def open_fake_studio(model_folder: Path) -> None:
+    """Start a worker of make-au whose network is the fake; it is a process of its own."""
+    pytest.MonkeyPatch().setattr(studio, "FaceMesh", FakeMesh)
+    _open_studio(model_folder)
 
 
 def in_photograph(points_cm: np.ndarray) -> np.ndarray:

@@ -68,6 +68,11 @@ def use_fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_sequences, "FaceDetector", FakeDetector)
 
 
+def start_worker_with_fake_networks() -> None:
+    """Put both in the place of the real networks, for good: for a process of its own."""
+    use_fake_networks(pytest.MonkeyPatch())
+
+
 def plain_image(brightness: int) -> np.ndarray:
     """A plain image (64, 64, 3)."""
     return np.full((SIDE_PX, SIDE_PX, 3), brightness, np.uint8)

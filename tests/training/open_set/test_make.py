@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from engine.errors import OutputError, SourceError
 from engine.facs import OPEN_UNITS
 from tests.training.fakes.expression import quiet
 from tests.training.fakes.faces128 import write_faces128
-from tests.training.fakes.head import SIDE_PX, FakeMesh, in_photograph, mesh_points, write_face
+from tests.training.fakes.head import SIDE_PX, FakeMesh, in_photograph, mesh_points, open_fake_studio, write_face
 from training.data.action_unit_faces import fold_of
 from training.data.open_set import read_labels, read_open_au
 from training.open_set import make as make_au_module
@@ -25,12 +24,6 @@ from training.open_set.resting_faces import RestingFaces
 from training.open_set.studio import Studio
 
 PEOPLE = ("Ann", "Bob", "Ann", "Cid")
-
-# A worker is a fork of this process, to inherit the fake mesh network; Python 3.12 warns of forks beside threads.
-pytestmark = [
-    pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork"),
-    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +44,17 @@ def _note_arguments(resting: RestingFaces, studio: Studio, folder: Path, seed: i
     (folder / "arguments.txt").write_text(f"{len(resting.names)} faces, seed {seed}")
 
 
-def _make(folder: Path, out: str, pictures: int, workers: int = 1, seed: int = 0) -> Path:
+def _make_set(folder: Path, out: str, config: MakeAuConfig, workers: int = 1) -> Path:
     faces, face = folder / "faces128", folder / "face"
     if not face.is_dir():
         write_faces128(faces, PEOPLE)
         write_face(face)
-    make_au(faces, face, folder / out, MakeAuConfig(pictures, seed), workers, quiet)
+    make_au(faces, face, folder / out, config, workers, quiet)
     return folder / out
+
+
+def _make(folder: Path, out: str, pictures: int, seed: int = 0) -> Path:
+    return _make_set(folder, out, MakeAuConfig(pictures, seed))
 
 
 def _content(out: Path) -> dict[str, bytes]:
@@ -65,9 +62,11 @@ def _content(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files}
 
 
-def test_set_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
-    two = _content(_make(tmp_path, "two", 6, workers=2))  # first: a process forked while Embree's threads run may hang
-    assert _content(_make(tmp_path, "one", 6, workers=1)) == two
+def test_set_does_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = MakeAuConfig(3, sequences=1)
+    one = _content(_make_set(tmp_path, "one", config, workers=1))
+    monkeypatch.setattr(make_au_module, "_open_studio", open_fake_studio)  # runs in the workers
+    assert _content(_make_set(tmp_path, "two", config, workers=2)) == one
 
 
 def test_set_depends_on_the_seed(tmp_path: Path) -> None:
@@ -139,17 +138,6 @@ def test_sheets_are_written_beside_the_images(tmp_path: Path) -> None:
     assert (out / "sheets" / "arguments.txt").read_text() == "4 faces, seed 5"
 
 
-def test_opencv_has_no_threads_when_workers_are_forked(tmp_path: Path) -> None:
-    threads = cv2.getNumThreads()
-    try:
-        cv2.setNumThreads(2)
-        cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (0, 0), 5)  # starts them
-        _make(tmp_path, "set", 1)  # a worker that inherits them would hang in setNumThreads
-        assert cv2.getNumThreads() == 1
-    finally:
-        cv2.setNumThreads(threads)
-
-
 def test_killed_run_is_resumed(tmp_path: Path) -> None:
     out = _make(tmp_path, "set", 6)
     whole = _content(out)
@@ -203,19 +191,10 @@ def test_impossible_settings_are_rejected(config: dict[str, int], message: str) 
         MakeAuConfig(**config)
 
 
-def _make_sequences(folder: Path, out: str, config: MakeAuConfig, workers: int = 1) -> Path:
-    faces, face = folder / "faces128", folder / "face"
-    if not face.is_dir():
-        write_faces128(faces, PEOPLE)
-        write_face(face)
-    make_au(faces, face, folder / out, config, workers, quiet)
-    return folder / out
-
-
-def test_sequences_are_the_same_beside_single_images_and_with_more_workers(tmp_path: Path) -> None:
-    both = _content(_make_sequences(tmp_path, "both", MakeAuConfig(2, sequences=2), workers=2))
+def test_sequences_are_the_same_beside_single_images(tmp_path: Path) -> None:
+    both = _content(_make_set(tmp_path, "both", MakeAuConfig(2, sequences=2)))
     single = _content(_make(tmp_path, "single", 2))
-    alone = _content(_make_sequences(tmp_path, "alone", MakeAuConfig(0, sequences=2)))
+    alone = _content(_make_set(tmp_path, "alone", MakeAuConfig(0, sequences=2)))
     images = {name: content for name, content in both.items() if name.endswith(".jpg")}
     assert len(images) == 2 + 2 * STEPS
     for content in (single, alone):
@@ -225,7 +204,7 @@ def test_sequences_are_the_same_beside_single_images_and_with_more_workers(tmp_p
 
 
 def test_rows_of_a_sequence_hold_its_draw_and_it_is_resumed(tmp_path: Path) -> None:
-    out = _make_sequences(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))
+    out = _make_set(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))
     rows = read_labels(out / "labels.csv")
     assert [(row.sequence, row.growing) for row in rows] == [(None, None), *[(0, 1)] * STEPS, *[(1, 2)] * STEPS]
     assert [row.image for row in rows[-2:]] == ["s00001_7.jpg", "s00001_8.jpg"]
@@ -238,23 +217,23 @@ def test_rows_of_a_sequence_hold_its_draw_and_it_is_resumed(tmp_path: Path) -> N
     (out / "blocks" / "s00001.npz").unlink()
     (out / "images" / "s00001_3.jpg").unlink()
     (out / "labels.csv").unlink()
-    assert _content(_make_sequences(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))) == whole
+    assert _content(_make_set(tmp_path, "set", MakeAuConfig(1, seed=4, sequences=2))) == whole
 
 
 def test_only_people_of_the_fold_are_in_the_sequences_of_a_fold(tmp_path: Path) -> None:
     fold = fold_of("Ann")
     inside = {person for person in PEOPLE if fold_of(person) == fold}
     assert inside < set(PEOPLE)
-    out = _make_sequences(tmp_path, "set", MakeAuConfig(0, sequences=3, fold=fold))
+    out = _make_set(tmp_path, "set", MakeAuConfig(0, sequences=3, fold=fold))
     rows = read_labels(out / "labels.csv")
     assert len(rows) == 3 * STEPS
     assert {row.person for row in rows} == inside
     with pytest.raises(OutputError, match="other settings"):
-        _make_sequences(tmp_path, "set", MakeAuConfig(0, sequences=3))
+        _make_set(tmp_path, "set", MakeAuConfig(0, sequences=3))
     empty = min({1, 2, 3} - {fold_of(person) for person in PEOPLE}, default=None)
     if empty:
         with pytest.raises(SourceError, match=f"no photograph is of a person of fold {empty}"):
-            _make_sequences(tmp_path, "none", MakeAuConfig(0, sequences=3, fold=empty))
+            _make_set(tmp_path, "none", MakeAuConfig(0, sequences=3, fold=empty))
 
 
 def test_settings_of_a_set_without_sequences_are_as_in_earlier_versions(tmp_path: Path) -> None:

@@ -541,6 +541,9 @@ def test_calibrating_clearing_and_undoing_show_what_holds(rig, until) -> None:
     rig.press(page.undo_baseline_action)
     until(lambda: text.text().startswith("Baseline: "))
     assert page.units_page.baseline.button.accessibleName() == "Calibrate on neutral face"
+    rig.press(page.start_action)
+    rig.press(page.start_action)  # the same source again: its tracks begin anew
+    until(lambda: sum(text.startswith("The neutral baseline is gone") for text in rig.notices) == 1)
 
 
 def test_a_model_that_has_no_usual_face_cannot_be_calibrated(rig, until, monkeypatch) -> None:

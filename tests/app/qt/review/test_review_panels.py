@@ -11,8 +11,8 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
+from app.qt.review.action_sets import NoteActions
 from app.qt.review.agreement_box import AgreementBox
-from app.qt.review.desk_actions import NoteActions
 from app.qt.review.review_panels import LabelButton, NoteList, NotesPanel
 from app.qt.theme import ThemeName, apply_theme
 from app.review.agreement import Agreement, KappaMissing

@@ -19,7 +19,7 @@ from app.qt.review.timeline_text import tooltip_text
 from app.qt.review.timeline_view import TimelineView
 from app.qt.theme import ThemeName, apply_theme, current
 from app.review.face_timeline import FaceState
-from app.review.notes import Exclusion, HumanLabel, Marker, Notes
+from app.review.notes import Exclusion, HumanLabel, Marker, NeutralRange, Notes
 from app.review.session import Session, open_session
 from app.review.synthetic_session import write_synthetic_session
 from app.review.timeline_layout import RowKind, layout_rows
@@ -301,6 +301,21 @@ def test_excluded_ranges_and_markers_cover_all_rows(view: TimelineView) -> None:
     assert flag == current().colour("text")
 
 
+def test_a_neutral_range_is_marked_in_the_row_of_its_face_alone(view: TimelineView, session: Session) -> None:
+    chosen, other = (face.face_id for face in session.faces[:2])
+    before = grab(view)
+    view.set_notes(Notes(neutral=(NeutralRange(chosen, 20.0, 30.0),)))
+    after = grab(view)
+    for row in (row for row in view.frame.rows if row.kind is RowKind.FACE):
+        y = view.frame.head_px + row.bottom_px - 2
+        marked = [after.pixelColor(time_x(view, time_s), y).name() for time_s in (21.0, 29.0)]
+        text = current().colour("text").name()
+        assert (marked == [text, text]) is (row.face_id == chosen)
+        for time_s in (19.0, 31.0):
+            assert after.pixel(time_x(view, time_s), y) == before.pixel(time_x(view, time_s), y)
+    assert other in {row.face_id for row in view.frame.rows}
+
+
 def test_units_can_be_hidden(view: TimelineView) -> None:
     view.select_face(view.faces[0].face_id)
     assert any(row.kind is RowKind.UNITS for row in view.frame.rows)
@@ -344,6 +359,9 @@ def test_the_tooltip_shows_time_face_and_content(session: Session) -> None:
     texts = [tooltip_text(session, notes, row, 0.5, time_s) for row in rows]
     assert all(f"Face {timeline.face_id}" in text and "excluded" in text for text in texts)
     assert "Human label: unclear" in texts[1]
+    calm = Notes(neutral=(NeutralRange(timeline.face_id, 0.0, 60.0),))
+    assert "neutral range" in tooltip_text(session, calm, rows[2], 0.5, time_s)
+    assert "neutral range" not in texts[0]
     assert "AU" in texts[2]
     assert "No human label here" in tooltip_text(session, Notes(), rows[1], 0.5, time_s)
     assert tooltip_text(session, Notes(markers=(Marker(1.0, "door"),)), None, 0.0, 1.0) == "0:01.00\ndoor"

@@ -93,6 +93,20 @@ class Painted(QObject):
         return False
 
 
+def test_the_height_stays_for_a_face_and_is_that_of_its_text_for_another(cards: FaceCards) -> None:
+    long = dataclasses.replace(ONE, decision="reject", labels=(), shares=(), quality_reasons=())
+    cards.show_faces((ONE,), None, {})
+    low = cards.cards[0].chip.height()
+    cards.show_faces((long,), None, {})
+    high = cards.cards[0].chip.height()
+    assert high > low
+    for rows in ((ONE,), (NOBODY,), (ONE,)):
+        cards.show_faces(rows, None, {})
+        assert cards.cards[0].chip.height() == high
+    cards.show_faces((dataclasses.replace(ONE, face_id=4),), None, {})
+    assert cards.cards[0].chip.height() == low
+
+
 def test_the_place_of_a_face_that_is_gone_closes_after_a_while(cards: FaceCards, monkeypatch) -> None:
     now = [100.0]
     monkeypatch.setattr(face_cards.time, "monotonic", lambda: now[0])
