@@ -65,8 +65,8 @@ class GraphTask:
         self.samples = train.samples
         self._occurs, self._known = train.occurs.to(device), train.known.to(device)
         weak = torch.from_numpy(split.training.probable())  # (N, K)
-        self._graded = train.graded.to(device)
         self._targets = torch.where(weak, train.targets, train.occurs.float()).to(device)
+        self._graded = expected_intensities(train.graded.to(device), self._targets, self._known)
         self._features = view_features(model, train, config, device) if features is None else features
         if config.model.centred:
             self.model.set_rest(resting_features(self._features, self._known & ~self._occurs))
@@ -121,6 +121,17 @@ class GraphTask:
         uncertainty = decompose(torch.cat(parts))
         means = unit_means(self._validation, uncertainty.occurrence)
         return means | {"epistemic": float(uncertainty.epistemic.mean())}
+
+
+def expected_intensities(graded: Tensor, targets: Tensor, known: Tensor) -> Tensor:
+    """Intensities 0-1 (N, K) where faces have them, expected ones where only occurrence (N, K) 0-1 is known, else NaN.
+
+    The expected one is the probability of the unit times its mean intensity over the graded faces that show it. Graded
+    faces are rendered: without the others a regression on them falls on photographs where the unit rises.
+    """
+    shows = targets * ~graded.isnan()  # (N, K)
+    mean = (graded.nan_to_num() * shows).sum(0) / shows.sum(0)  # (K,), NaN for a unit that no graded face shows
+    return torch.where(graded.isnan() & known, targets * mean, graded)
 
 
 @torch.no_grad()
