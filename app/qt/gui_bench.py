@@ -54,7 +54,7 @@ from engine.types import Analysis, FaceResult, Frame, FrameResult
 
 #: Size of the window in pixels.
 _SIZE: Final = (1280, 800)
-#: Seconds before the measurement, in which caches fill.
+#: Seconds before the measurement, in which caches fill; never longer than the measurement.
 _WARM_UP_S: Final = 3.0
 #: The demo clip is stretched so that its first part, with one moving and tilting face, lasts for a minute.
 _CLIP_S: Final = 300.0
@@ -208,7 +208,7 @@ def measure_live(
         if not shown:
             raise EngineError(errors[-1] if errors else "no frame arrived: run 'mien doctor'")
         _fill_chart(page, shown[-1])
-        _run_for(_WARM_UP_S)
+        _run_for(min(_WARM_UP_S, seconds))
         progress(f"measuring for {seconds:.0f} s")
         shown.clear()
         cpu_s = time.thread_time()

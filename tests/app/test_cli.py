@@ -239,7 +239,7 @@ def test_files_of_one_name_get_folders_of_their_own_that_resume_finds_again(
 
 def test_bench_writes_its_results(clip: Path, tmp_path: Path, models: None) -> None:
     json_file, page = tmp_path / "bench.json", tmp_path / "bench.html"
-    options = ("--seconds", "2", "--warm-up", "0.5", "--repeats", "1", "--json", json_file, "--plot", page)
+    options = ("--seconds", "1", "--warm-up", "0.5", "--repeats", "1", "--json", json_file, "--plot", page)
     finished = mien("bench", clip, *options)
     assert finished.returncode == 0, finished.stderr
     (case,) = json.loads(json_file.read_text())["cases"]
@@ -277,11 +277,11 @@ def test_bench_refuses_what_it_does_not_know(option: str, value: str, problem: s
 
 def test_bench_of_the_window_writes_its_results(tmp_path: Path, models: None) -> None:
     pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6 and its libraries", exc_type=ImportError)
-    options = ("--gui", "--seconds", "1", "--hours", "0.02", "--repeats", "1")
+    options = ("--gui", "--seconds", "1", "--hours", "0.01", "--repeats", "1")
     finished = mien("bench", *options, "--json", tmp_path / "window.json")
     assert finished.returncode == 0, finished.stderr
     assert "main thread per live frame" in finished.stdout
-    assert "opening 0.02 h (1800 frames)" in finished.stdout
+    assert "opening 0.01 h (900 frames)" in finished.stdout
     figures = json.loads((tmp_path / "window.json").read_text())
     if figures["start"] is not None:  # Windows has none
         assert "start to painted window" in finished.stdout
@@ -291,7 +291,7 @@ def test_bench_of_the_window_writes_its_results(tmp_path: Path, models: None) ->
     assert live["cpu_ms"] > 0
     assert 0 < live["busy_ms"] <= 1000 * live["seconds"]
     assert live["turn_p95_ms"] <= live["turn_worst_ms"]
-    assert (review["hours"], review["frames"]) == (0.02, 1800)
+    assert (review["hours"], review["frames"]) == (0.01, 900)
     assert 0 < review["open_s"] <= review["open_worst_s"]
     assert 0 < review["scroll_ms"] <= review["scroll_p95_ms"]
 

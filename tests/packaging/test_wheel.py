@@ -69,11 +69,12 @@ def wheel(folder: Path, package_index: None) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, folder: Path) -> Path:
     """The folder with the commands of a fresh environment that holds the wheel."""
-    made = run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    made = run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     assert made.returncode == 0, made.stderr
     commands = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     constraints = ROOT / "packaging" / "constraints.txt"
-    done = pip(commands / "python", "install", "-q", "--no-compile", "-c", constraints, wheel, cwd=folder)
+    target = ("--python", commands / "python")
+    done = pip(sys.executable, *target, "install", "-q", "--no-compile", "-c", constraints, wheel, cwd=folder)
     assert done.returncode == 0, done.stderr
     return commands
 
