@@ -23,6 +23,7 @@ OUTPUTS = {
     ("action_units.onnx", "mask_mean"): 18 * 18,
     ("action_units.onnx", "mask_std"): 18 * 18,
     ("action_units.onnx", "adjacency"): 18 * 18,
+    ("action_units.onnx", "intensity"): 18,
 }
 #: Columns of a table besides two per expression and three per action unit: each one number or one word.
 COLUMNS = (

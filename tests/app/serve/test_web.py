@@ -186,7 +186,7 @@ def test_other_addresses_than_loopback_need_a_token(token_file: Path) -> None:
     service = fake_service()
     with pytest.raises(ConfigError, match="which other machines can reach: set web.token_file"):
         server(service, listen="0.0.0.0")
-    server(service, listen="0.0.0.0", token_file=token_file)._loop.close()
+    server(service, listen="0.0.0.0", token_file=token_file)
     token_file.write_text("short\n")
     with pytest.raises(ConfigError, match="holds 5 characters") as caught:
         server(service, token_file=token_file)
