@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from engine.alignment import TEMPLATE, TEMPLATE_POINTS, similarity
 from engine.files import atomic_write
@@ -42,9 +43,13 @@ def worker_pool(
     OpenCV's, torch's), and may wait for them for ever. So functions and arguments must be picklable.
     """
     if workers <= 1:
+        threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
-        with ThreadPoolExecutor(1, initializer=initializer, initargs=initargs) as thread:
-            yield thread
+        try:  # the limits are those of the process, also where the initialiser sets them
+            with threadpool_limits(1), ThreadPoolExecutor(1, initializer=initializer, initargs=initargs) as thread:
+                yield thread
+        finally:
+            cv2.setNumThreads(threads)
         return
     context = multiprocessing.get_context("spawn")
     with safe_path(), ProcessPoolExecutor(workers, context, _start_worker, (initializer, initargs)) as processes:
