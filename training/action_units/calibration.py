@@ -68,7 +68,7 @@ class UnitEvidence:
     threshold: float  # the chosen one
     trusted: bool
     sources: tuple[SourceAuroc, ...]  # of those in which the unit both occurs and does not
-    expression: float | None  # AUROC for the expression that FACS ties it to; None where too few faces show it
+    expression: float | None  # AUROC for the expression that FACS ties it to; None: no such one, or too few faces
     limits: tuple[float, ...]
     f1: tuple[float, ...]  # on the labels of validation people, rendered and machine-labelled together
     f1_weak: tuple[float, ...]  # on weak labels of faces in the wild; empty where they say nothing of the unit

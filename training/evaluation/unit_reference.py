@@ -3,7 +3,7 @@
 The reference is OpenFace's intensities (0-5) and occurrences per frame. It calibrates per person, so intensities are
 compared within a clip, each clip centred. It is a reference, not the truth, and for measuring only: nothing may be
 trained on it or chosen by it, except which units are trusted (AGREEING_R, set after its results had been seen). The
-shipped head was also preferred to the one before after both had been compared on it (docs/models/action_units.md).
+shipped file was also preferred to another one after both had been compared on it (docs/models/action_units.md).
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class ShortFaceTrunk(nn.Module):
         """``blocks`` says how many blocks of each width are kept, narrowest first, such as (2, 2, 2).
 
         Raises:
-            ValueError: a width has no block to keep, or fewer than asked for.
+            ValueError: there are more numbers than widths, or none, or a width does not have so many blocks.
         """
         super().__init__()
         self.kept = tuple(_kept(blocks))  # numbers of the blocks in the whole network
@@ -148,6 +148,8 @@ class ShortFaceTrunk(nn.Module):
 def _kept(blocks: Sequence[int]) -> Iterator[int]:
     """Numbers of the blocks that are kept; the first of a width, which changes size and channels, is among them."""
     widths = sorted({width for width, _ in BLOCKS})
+    if not 1 <= len(blocks) <= len(widths):
+        raise ValueError(f"blocks of 1 to {len(widths)} widths can be kept, not of {len(blocks)}")
     for width, count in zip(widths, blocks, strict=False):
         numbers = [number for number, (other, _) in enumerate(BLOCKS) if other == width]
         if not 1 <= count <= len(numbers):

@@ -373,7 +373,10 @@ def test_calibration_uses_the_exported_file(exported: Path, split: UnitSplit) ->
     assert calibrate(exported, split.validation) == read_contract(exported).calibration
 
 
-@pytest.mark.parametrize("name", ["action_units", "action_units_ref", "action_units_round2", "action_units_round3"])
+@pytest.mark.parametrize(
+    "name",
+    ["action_units", "action_units_ref", "action_units_round2", "action_units_round3", "action_units_face_trunk"],
+)
 def test_shipped_settings_can_be_read(name: str) -> None:
     config = read_action_units_config(CONFIGS / f"{name}.toml")
     assert config.variant == "ugn-b"

@@ -9,8 +9,8 @@ import torch
 
 from tests.training.fakes.action_units import TINY, UNITS, fake_unit_faces
 from training.action_units.features import TrainingFaces
-from training.action_units.graph import GraphTask, resting_features, view_features
-from training.action_units.loss import mask_divergence
+from training.action_units.graph import GraphTask, expected_intensities, resting_features, view_features
+from training.action_units.loss import intensity_loss, mask_divergence
 from training.action_units.model import UGN
 from training.data.action_unit_faces import UnitSplit, split_people
 
@@ -88,3 +88,21 @@ def test_validation_reports_average_precision_auroc_and_epistemic(split: UnitSpl
     figures = GraphTask(split, replace(TINY, model=model.config), model, CPU).evaluate(model.head)
     assert set(figures) == {"average_precision", "auroc", "epistemic"}
     assert figures["epistemic"] > 0
+
+
+def test_a_face_with_occurrence_alone_has_an_expected_intensity() -> None:
+    unknown = float("nan")
+    graded = torch.tensor([[0.2, 0.0], [0.6, 0.0], [0.0, 0.0], [unknown, unknown], [unknown, unknown]])
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    known = torch.tensor([[True, True]] * 4 + [[False, False]])
+    found = expected_intensities(graded, targets, known)
+    mean = (0.2 + 0.6) / 2  # of the first unit; no graded face shows the second one
+    assert found[:3].tolist() == graded[:3].tolist()
+    assert found[3, 0].item() == pytest.approx(0.5 * mean)
+    assert found[3, 1].isnan()
+    assert found[4].isnan().all()
+    logits = torch.zeros(5, 2, requires_grad=True)
+    intensity_loss(logits, found).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[3, 1] == logits.grad[4, 0] == 0

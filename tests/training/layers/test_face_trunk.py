@@ -19,6 +19,7 @@ from training.layers.face_trunk import (
     KERNELS,
     MIN_SIDE_PX,
     FaceTrunk,
+    ShortFaceTrunk,
     load_trunk,
     match_statistics,
 )
@@ -124,3 +125,9 @@ def test_images_of_every_supported_side_give_logits(side: int) -> None:
 def test_a_side_that_leaves_no_map_is_refused() -> None:
     with pytest.raises(ValueError, match="input_side_px = 70 is too small.*use 71"):
         TeacherConfig(input_side_px=70)
+
+
+@pytest.mark.parametrize("blocks", [(), (2, 0), (4,), (1, 1, 1, 1, 1)])
+def test_blocks_that_the_network_does_not_have_cannot_be_kept(blocks: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="can be kept, not"):
+        ShortFaceTrunk(blocks)
