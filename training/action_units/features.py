@@ -106,7 +106,7 @@ class FeatureTask:
         self._tau = (unit_weights(rates) if balanced else (rates > 0).float()).to(device)
 
     def loss(self, rows: Tensor, progress: float, generator: torch.Generator) -> Tensor:
-        """L_au of the training faces with these row numbers (B,)."""
+        """L_au of the training faces with these row numbers (B,), and their loss of intensity where it is graded."""
         features = self.model.features(self._train.changed(rows, generator))
         targets, known = self._train.targets[rows].to(self._device), self._train.known[rows].to(self._device)
         loss = weighted_unit_loss(label_terms(self.model.classifier(features).float(), targets, known), self._tau)

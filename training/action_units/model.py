@@ -41,7 +41,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.layers.face_trunk import ShortFaceTrunk
+from training.layers.face_trunk import BLOCKS, ShortFaceTrunk, kept_blocks
 from training.layers.residual import ResidualBlock, conv_norm, fan_out
 
 #: Intensity of a unit at its maximum, grade E of FACS.
@@ -95,7 +95,7 @@ class UGNConfig:
         require_share(self.self_noise)
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths {self.widths} and blocks {self.blocks} must have the same length")
-        if self.face_trunk and self.widths[-1] != ShortFaceTrunk(self.face_trunk).width:
+        if self.face_trunk and self.widths[-1] != BLOCKS[kept_blocks(self.face_trunk)[-1]][0]:
             raise ValueError(f"the last of widths {self.widths} must be that of the face trunk {self.face_trunk}")
 
 

@@ -182,6 +182,8 @@ def fit_au_command(
 ) -> None:
     """Train an action-unit model (UGN or one of its baselines) on two folds of people."""
     configure_torch(threads)
+    if labeller is not None and fer is None:
+        raise typer.BadParameter("--labeller labels the faces of --fer: give both, or neither")
     labelling = labeller or start
     if fer is not None and (labelling is None or labelling.suffix == ".npz"):
         raise typer.BadParameter("--fer needs --labeller MODEL, or --start MODEL, which labels its faces")

@@ -130,16 +130,16 @@ def _row(values: dict[str, str]) -> OpenAuRow:
 
 
 def read_open_au(folder: Path) -> UnitFaces:
-    """Read the set and crop the canonical views; images without a reliable face are left out.
+    """Read the single images and crop the canonical views; those without a reliable face are left out.
 
     Raises:
         SourceError: a file is missing or does not fit the others, or no image has a reliable face.
     """
     rows = read_labels(folder / LABELS)
     points = _read_points(folder / POINTS, len(rows))
-    kept = [number for number, row in enumerate(rows) if row.presence >= MIN_PRESENCE]
+    kept = _reliable_single(rows)
     if not kept:
-        raise SourceError(f"{folder / LABELS} has no image with a reliable face: render the set again")
+        raise SourceError(f"{folder / LABELS} has no single image with a reliable face: render it with --pictures")
     intensities = np.stack([rows[number].intensities for number in kept])
     low, high = _TARGET_RANGE
     return UnitFaces(
@@ -191,9 +191,14 @@ def read_meshes(folder: Path) -> tuple[list[OpenAuRow], Float32]:
     """
     rows = read_labels(folder / LABELS)
     points = _read_points(folder / POINTS, len(rows))
-    kept = [number for number, row in enumerate(rows) if row.presence >= MIN_PRESENCE]
+    kept = _reliable_single(rows)
     blank = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
     return [rows[number] for number in kept], np.stack([align_face(blank, points[n] * SIDE_PX)[1] for n in kept])
+
+
+def _reliable_single(rows: list[OpenAuRow]) -> list[int]:
+    """Numbers of the single images with a reliable face; the nine of a sequence are nearly the same one."""
+    return [number for number, row in enumerate(rows) if row.growing is None and row.presence >= MIN_PRESENCE]
 
 
 def _read_points(path: Path, count: int) -> Float32:

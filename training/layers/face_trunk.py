@@ -119,8 +119,7 @@ class ShortFaceTrunk(nn.Module):
             ValueError: there are more numbers than widths, or none, or a width does not have so many blocks.
         """
         super().__init__()
-        self.kept = tuple(_kept(blocks))  # numbers of the blocks in the whole network
-        self.width = BLOCKS[self.kept[-1]][0]  # channels of the maps
+        self.kept = kept_blocks(blocks)  # numbers of the blocks in the whole network
         self.conv = nn.Conv2d(1, STEM_WIDTH, 7, 2, bias=False)
         self.norm = nn.BatchNorm2d(STEM_WIDTH)
         kept = [BLOCKS[number] for number in self.kept]
@@ -145,16 +144,22 @@ class ShortFaceTrunk(nn.Module):
             block.load_state_dict(whole.blocks[number].state_dict())
 
 
-def _kept(blocks: Sequence[int]) -> Iterator[int]:
-    """Numbers of the blocks that are kept; the first of a width, which changes size and channels, is among them."""
+def kept_blocks(blocks: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of the blocks that `ShortFaceTrunk` keeps, the first of each width, which changes size and channels, too.
+
+    Raises:
+        ValueError: as in `ShortFaceTrunk`.
+    """
     widths = sorted({width for width, _ in BLOCKS})
     if not 1 <= len(blocks) <= len(widths):
         raise ValueError(f"blocks of 1 to {len(widths)} widths can be kept, not of {len(blocks)}")
+    kept: list[int] = []
     for width, count in zip(widths, blocks, strict=False):
         numbers = [number for number, (other, _) in enumerate(BLOCKS) if other == width]
         if not 1 <= count <= len(numbers):
             raise ValueError(f"1 to {len(numbers)} blocks of {width} channels can be kept, not {count}")
-        yield from numbers[:count]
+        kept += numbers[:count]
+    return tuple(kept)
 
 
 def stem(trunk: FaceTrunk | ShortFaceTrunk, image: Tensor) -> Tensor:

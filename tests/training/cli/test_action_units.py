@@ -246,3 +246,17 @@ def test_sets_and_fold_make_the_split() -> None:
 def test_a_set_without_a_folder_is_refused() -> None:
     with pytest.raises(SourceError, match="NAME=FOLDER"):
         read_unit_split(["open"], 3, Path("cache"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--fer", "fer"], "--fer needs --labeller"),
+        (["--fer", "fer", "--start", "trunk.npz"], "--fer needs --labeller"),
+        (["--labeller", "units.onnx"], "give both, or neither"),
+    ],
+)
+def test_weak_labels_need_faces_and_a_model_that_labels_them(options: list[str], reason: str) -> None:
+    found = CliRunner().invoke(cli.app, ["fit", "au", "--data", "open=set", "--run", "run", *options])
+    assert found.exit_code == 2
+    assert reason in " ".join(found.output.replace("│", " ").split())

@@ -18,6 +18,7 @@ from training.data.open_set import (
     POINTS,
     OpenAuRow,
     read_labels,
+    read_meshes,
     read_open_au,
     write_labels,
 )
@@ -107,8 +108,17 @@ def test_reading_keeps_rows_together_and_leaves_out_unseen_faces(tmp_path: Path)
     assert set(faces.sources) == {"open"}
 
 
+def test_images_of_sequences_are_not_among_the_single_ones(tmp_path: Path) -> None:
+    rows = [_row(0, AU4=1.0), replace(_row(1, AU12=0.5), sequence=7, growing=12)]
+    folder = _write(tmp_path / "set", rows)
+    assert read_open_au(folder).people.tolist() == ["Ann"]
+    kept, meshes = read_meshes(folder)
+    assert [row.person for row in kept] == ["Ann"]
+    assert len(meshes) == 1
+
+
 def test_a_set_without_any_face_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no image with a reliable face"):
+    with pytest.raises(SourceError, match="no single image with a reliable face"):
         read_open_au(_write(tmp_path / "set", [_row(0, 0.1)]))
 
 
