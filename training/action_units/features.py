@@ -43,9 +43,6 @@ class ActionUnitsConfig:
     stage2: TrainerConfig = field(default_factory=TrainerConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     variant: str = Variant.UGN_B.value
-    graded_repeats: int = (
-        1  # times that a training face with intensity labels, which are rendered ones, is learned from
-    )
     views: int = 4  # augmented copies of each training face, whose features stage 2 learns from
     weighting_samples: int = 10  # masks drawn for the weights of the adaptive loss
     weighting_group: int = WEIGHTING_GROUP
@@ -59,8 +56,6 @@ class ActionUnitsConfig:
             raise ValueError(f"variant must be one of {', '.join(names)}, not {self.variant!r}")
         if self.views < 1:
             raise ValueError(f"views must be 1 or more, not {self.views}")
-        if self.graded_repeats < 1:
-            raise ValueError(f"graded_repeats must be 1 or more, not {self.graded_repeats}")
 
 
 def network_input(crops: UInt8) -> Tensor:

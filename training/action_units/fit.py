@@ -22,7 +22,7 @@ from training.action_units.features import ActionUnitsConfig, FeatureTask, Train
 from training.action_units.graph import GraphTask, view_features
 from training.action_units.model import UGN, UGNConfig, Variant
 from training.action_units.start import start_from_file
-from training.data.action_unit_faces import UnitFaces, UnitSplit, with_graded_repeated
+from training.data.action_unit_faces import UnitFaces, UnitSplit
 from training.loop.checkpoint import code_version, load_weights, read_facts
 from training.loop.trainer import channels_last, fit
 
@@ -31,7 +31,7 @@ Report = Callable[[str], None]
 #: Facts of a stage that must match, where present, before training resumes in its folder.
 _SAME: Final = ("units", "data", "test_fold", "balanced", "variant", "start_sha256", "trunk_sha256")
 #: Settings that must match too: stage 1 depends on these, stage 2 on all.
-_STAGE_1: Final = ("model", "stage1", "augment", "graded_repeats")
+_STAGE_1: Final = ("model", "stage1", "augment")
 #: Settings that affect logging and checkpoints, but not the result.
 _FREE: Final = ("save_every_s", "log_every_steps")
 _BATCH: Final = 64
@@ -71,7 +71,6 @@ def fit_action_units(
     untaught = [unit for unit, count in zip(split.training.units, shown.tolist(), strict=True) if not count]
     if untaught:
         report(f"no positive training label, so never predicted: {', '.join(map(unit_code, untaught))}")
-    split = replace(split, training=with_graded_repeated(split.training, config.graded_repeats))
     report("stage 1: features")
     if start is not None:
         facts["start_sha256"] = sha256_of(start)

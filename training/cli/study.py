@@ -100,7 +100,7 @@ def study_intensity_command(
     trunk: Annotated[Path, typer.Option(help="Weights of `fetch-trunk`.")],
     out: Out,
     test_fold: TestFold = 1,
-    config: Settings = CONFIGS / "action_units_round2.toml",
+    config: Settings = CONFIGS / "action_units_round3.toml",
     cache: Cache = CACHE,
     threads: Threads = 2,
     workers: Workers = 2,

@@ -106,12 +106,6 @@ def joined(parts: Sequence[UnitFaces]) -> UnitFaces:
     )
 
 
-def with_graded_repeated(faces: UnitFaces, times: int) -> UnitFaces:
-    """The faces, those with an intensity label ``times`` times: few rendered faces would drown among real ones."""
-    rows = np.flatnonzero(~np.isnan(faces.graded()).all(1))
-    return faces.where(np.concatenate([np.arange(len(faces.people)), np.tile(rows, times - 1)]))
-
-
 def fold_of(person: str) -> int:
     """Fold of a person, from a hash of the name."""
     return FOLDS[int(_shares(person)[0] * len(FOLDS))]

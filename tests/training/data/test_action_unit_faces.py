@@ -17,7 +17,6 @@ from training.data.action_unit_faces import (
     is_validation,
     joined,
     split_people,
-    with_graded_repeated,
 )
 
 
@@ -85,12 +84,3 @@ def test_weak_labels_and_named_expressions_survive_joining_and_choosing() -> Non
     last = both.where(np.array([9, 6]))
     assert last.probable()[:, 0].tolist() == [True, False]
     assert last.named().tolist() == ["", "happiness"]
-
-
-def test_faces_with_an_intensity_are_repeated_and_others_are_not() -> None:
-    faces = fake_unit_faces(people=2)
-    graded = np.full(faces.targets.shape, np.nan, np.float32)
-    graded[4, 1] = 2.0
-    found = with_graded_repeated(replace(faces, intensities=graded), 3)
-    assert found.people.tolist() == [*faces.people.tolist(), faces.people[4], faces.people[4]]
-    assert np.array_equal(with_graded_repeated(faces, 3).targets, faces.targets)
