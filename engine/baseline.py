@@ -40,6 +40,8 @@ _GROWTH: Final = 0.1
 _MEDIAN_ERROR, _DEVIATION = 1.2533, 1.4826
 #: Occurrences are kept this far from 0 and 1, so that their logits are finite; they have six digits in sessions.
 _EDGE: Final = 1e-6
+#: Largest intensity, and the largest one that is subtracted: near 5 the rest would be stretched beyond measure.
+_TOP, _MOST_SUBTRACTED = 5.0, 4.5
 _NEUTRAL: Final = EXPRESSIONS[0]
 
 
@@ -118,6 +120,18 @@ def subtract(occurrence: Float32, std: Float32, baseline: UnitBaseline) -> tuple
     # no value from 0 to 1 deviates by more than that
     deviation = np.minimum(slope * spread, np.sqrt(slope))
     return after.astype(np.float32), deviation.astype(np.float32)
+
+
+def above_neutral(intensity: Float32, neutral: Float32) -> Float32:
+    """Intensities 0-5 (..., K) above those of the neutral face (K,): 5 max(0, i - m) / (5 - m).
+
+    A face as neutral as that has 0, 5 stays 5, and order is kept. ``neutral`` counts as 4.5 at most.
+
+    >>> above_neutral(np.array([0.5, 1, 3, 5], np.float32), np.float32(1)).tolist()
+    [0.0, 0.0, 2.5, 5.0]
+    """
+    level = np.clip(np.asarray(neutral, np.float64), 0, _MOST_SUBTRACTED)
+    return np.asarray(_TOP * np.maximum(0, intensity - level) / (_TOP - level), np.float32)
 
 
 def corrected(units: AUEstimate, baseline: UnitBaseline) -> AUEstimate:

@@ -216,6 +216,8 @@ def evaluate_au_growth_command(
     for name, scores in (("occurrence", found.occurrence), ("intensity", found.intensity)):
         if scores is not None:
             echo(f"{name}: Spearman {scores.pooled.text()}, within sequences {scores.within.text()}")
+    if found.neutral is not None:
+        echo(f"intensity with a neutral image of the face: Spearman {found.neutral.pooled.text()}")
 
 
 @commands.command("au-baseline")

@@ -1,7 +1,8 @@
 """``mien-train evaluate au-growth``: does a unit that grows on a held-out face give a curve that grows?
 
 Measured on sequences of ``make-au`` against the renderer's intensity of the growing unit, for the intensity of a model
-and for its probability of occurrence, which needs no grading: only what intensity ranks better does it earn.
+and for its probability of occurrence, which needs no grading: only what intensity ranks better does it earn. Intensity
+is also ranked with the first image of each sequence as the neutral baseline of its face (`engine.baseline`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from engine.action_units import sigmoid
+from engine.baseline import above_neutral
 from engine.errors import ContractError
 from engine.facs import OPEN_UNITS, unit_code
 from engine.types import Float32, Float64, Int64
@@ -38,6 +40,14 @@ class GrowthScores:
 
 
 @dataclass(frozen=True, slots=True)
+class NeutralScores:
+    """Rank correlation, people together, of the intensity above that of each sequence's first image (weight 1)."""
+
+    pooled: Figure  # over all images, as in `GrowthScores`; the first of each sequence have 0 by definition
+    later: Figure  # over all images but these
+
+
+@dataclass(frozen=True, slots=True)
 class UnitGrowth:
     """The sequences in which one unit grows."""
 
@@ -46,6 +56,7 @@ class UnitGrowth:
     people: int
     occurrence: GrowthScores
     intensity: GrowthScores | None  # None: the model grades nothing
+    neutral: NeutralScores | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class GrowthReport:
     occurrence: GrowthScores
     intensity: GrowthScores | None
     gain: GrowthScores | None  # intensity minus occurrence, on the same resamples
+    neutral: NeutralScores | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +146,7 @@ def growth_report(
     figures = [[drawn_unit.figures(*n) for drawn_unit, n in zip(of, counts, strict=True)] for of in scores]
     means = [_mean(of) for of in scores]
     totals = (len(owner), sum(n[1] for n in counts), sum(n[2] for n in counts))
+    neutral = None if intensity is None else _with_neutral(faces, intensity, chosen, drawn)
     units = tuple(
         UnitGrowth(
             unit=unit_code(unit),
@@ -141,6 +154,7 @@ def growth_report(
             people=len(np.unique(owner[faces.units == unit])),
             occurrence=figures[0][place],
             intensity=figures[1][place] if len(figures) > 1 else None,
+            neutral=None if neutral is None else neutral[place],
         )
         for place, unit in enumerate(chosen)
     )
@@ -156,6 +170,7 @@ def growth_report(
         occurrence=means[0].figures(*totals),
         intensity=means[1].figures(*totals) if len(means) > 1 else None,
         gain=_difference(means[1], means[0]).figures(*totals) if len(means) > 1 else None,
+        neutral=None if neutral is None else neutral[-1],
     )
 
 
@@ -170,10 +185,30 @@ def _scores(faces: GrowingFaces, output: Float32, rows: Flags, drawn: Draws) -> 
     starts = _rising(faces, rows)
     kept = ours[starts + 1] >= ours[starts]
     return _DrawnScores(
-        pooled=_centred(drawn_spearman(drawn.of(rows), ours[rows], labels[rows])),
+        pooled=_pooled(faces, output, rows, drawn),
         within=drawn_mean(drawn.of(np.array(firsts, np.int64)), np.array(within)),
         not_falling=drawn_mean(drawn.of(starts), kept),
     )
+
+
+def _with_neutral(faces: GrowingFaces, intensity: Float32, units: list[int], drawn: Draws) -> tuple[NeutralScores, ...]:
+    """The scores of each unit, and last their means."""
+    first = np.append(True, faces.sequences[1:] != faces.sequences[:-1])
+    above = above_neutral(intensity, intensity[first][np.cumsum(first) - 1])
+    figures = []
+    for images in (np.ones_like(first), ~first):
+        rows = [images & (faces.units == unit) for unit in units]
+        found = [_pooled(faces, above, each, drawn) for each in rows]
+        counts = [int(each.sum()) for each in rows]
+        found.append(mean_defined(np.stack(found, -1)))
+        figures.append([figure_of(*each) for each in zip(found, [*counts, sum(counts)], strict=True)])
+    return tuple(NeutralScores(*each) for each in zip(*figures, strict=True))
+
+
+def _pooled(faces: GrowingFaces, output: Float32, rows: Flags, drawn: Draws) -> Float64:
+    """Rank correlation with the label over the images under a mask (N,), and over their resamples (1 + B,)."""
+    ours, labels = output[rows].astype(np.float64), faces.labels[rows].astype(np.float64)
+    return _centred(drawn_spearman(drawn.of(rows), ours, labels))
 
 
 def _centred(values: Float64) -> Float64:

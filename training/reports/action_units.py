@@ -33,6 +33,8 @@ from training.reports.sections import (
 _KEYS: Final = ("model", "test", "all", "sources", "by_samples", "fer", "noise", "latency")
 _GROWTH_KEYS: Final = ("units", "occurrence", "intensity", "gain", "left_out")
 _STUDY_KEYS: Final = ("sources", "units", "config", "code", "points")
+#: Head of the column of `training.evaluation.unit_growth.NeutralScores`.
+_WITH_NEUTRAL: Final = "intensity: Spearman with a neutral image of the face"
 #: Columns of the table of units for each source: heading, and the key of the scores.
 _COLUMNS: Final = (("F1 at 0.5", "f1_half"), ("F1", "f1"), ("AUROC", "auroc"), ("ECE", "ece"))
 #: Rows of the table of means.
@@ -232,12 +234,12 @@ def _intensity(graded: Report) -> Section:
 def growth_section(report: Report) -> Section:
     """Table of a report of ``evaluate au-growth``: each unit, the means, and what intensity adds to occurrence."""
     kinds = [kind for kind in ("intensity", "occurrence") if report[kind] is not None]
-    rows = [
-        (str(unit["unit"]), f"{unit['sequences']}", *(cell for kind in kinds for cell in _growth_cells(unit[kind])))
-        for unit in report["units"]
-    ]
-    means = [cell for kind in kinds for cell in _growth_cells(report[kind])]
-    rows.append(("mean", f"{report['sequences']}", *means))
+    neutral = report.get("neutral")  # absent from reports of earlier versions
+    rows = []
+    for name, scores in (*((str(unit["unit"]), unit) for unit in report["units"]), ("mean", report)):
+        last = [] if neutral is None else [figure_text(scores["neutral"]["pooled"])]
+        cells = (cell for kind in kinds for cell in _growth_cells(scores[kind]))
+        rows.append((name, f"{scores['sequences']}", *cells, *last))
     note = (
         f"{report['sequences']:,} rendered sequences of {report['people']:,} held-out people, {report['images']:,} "
         f"images, {report['left_out']:,} more without a reliable face; in each sequence one unit grows from 0 to 1. "
@@ -251,6 +253,13 @@ def growth_section(report: Report) -> Section:
             f"{figure_text(report['gain']['within'])}, not falling {figure_text(report['gain']['not_falling'])}."
         )
     head = [f"{kind}: {name}" for kind in kinds for name in ("Spearman", "within", "not falling")]
+    if neutral is not None:
+        head.append(_WITH_NEUTRAL)
+        note += (
+            " With a neutral image of the face: of the intensity above that of the sequence's first image, which is "
+            "what the neutral baseline does, with a single frame that counts in full. These first images have 0 by "
+            f"definition; without them the mean is {figure_text(neutral['later'])}."
+        )
     return Section("A unit that grows", note, (Table(("unit", "sequences", *head), tuple(rows)),))
 
 

@@ -328,13 +328,24 @@ def _growth(report: Report) -> tuple[Row, ...]:
         f"a unit grows, mean of {len(report['units'])} units; of the probability of occurrence "
         f"{report['occurrence']['pooled']['value']:.3f}, difference {gain['value']:+.3f} ({gain['low']:.3f} to "
         f"{gain['high']:.3f}); within sequences {scores['within']['value']:.3f}, "
-        f"{100 * scores['not_falling']['value']:.0f} % of the steps do not fall; each: {each}"
+        f"{100 * scores['not_falling']['value']:.0f} % of the steps do not fall; {_with_neutral(report)}each: {each}"
     )
     command = (
         "mien-train evaluate au-growth assets/models/action_units.onnx --sequences SEQUENCES "
         f"--test-fold {report['test_fold']} --out FILE"
     )
     return (_copied("au_intensity_spearman_open", scores["pooled"], command, note, _OVER_PEOPLE),)
+
+
+def _with_neutral(report: Report) -> str:
+    """What the neutral baseline does for it; nothing for a report of an earlier version."""
+    if report.get("neutral") is None:
+        return ""
+    pooled, later = report["neutral"]["pooled"], report["neutral"]["later"]
+    return (
+        f"with a neutral image of the face {pooled['value']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}), "
+        f"without that image {later['value']:.3f}; "
+    )
 
 
 def _unit_reference(report: Report) -> tuple[Row, ...]:

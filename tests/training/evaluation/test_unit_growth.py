@@ -91,10 +91,34 @@ def test_gain_is_the_difference_of_intensity_and_occurrence() -> None:
         assert gain.low <= gain.value <= gain.high
 
 
+def test_a_neutral_image_of_each_face_makes_intensities_of_people_comparable() -> None:
+    faces = growing()
+    resting = np.repeat([0.0, 1.0, 2.0, 0.5, 0.5, 5.0], 5).astype(np.float32)  # the last one can show no growth
+    report = growth_report(faces, faces.labels, np.minimum(5, resting + 2 * faces.labels), "made", "abc", 50)
+    mouth, brows = (report.units[at].neutral for at in (1, 0))
+    assert mouth is not None
+    assert brows is not None
+    assert report.neutral is not None
+    assert report.units[1].intensity is not None
+    assert report.units[1].intensity.pooled.value < 0.8
+    assert mouth.pooled.value > 0.95
+    assert mouth.pooled.low <= mouth.pooled.value <= mouth.pooled.high
+    assert (mouth.pooled.n, mouth.later.n) == (15, 12)
+    assert report.neutral.later.value == pytest.approx((mouth.later.value + brows.later.value) / 2)
+    assert (report.neutral.pooled.n, report.neutral.later.n) == (30, 24)
+
+
 def test_card_has_each_unit_the_means_and_what_intensity_adds() -> None:
     faces = growing()
     graded = growth_report(faces, -faces.labels, faces.labels, "made", "abc", 20)
-    text = render_tables([growth_section(plain(graded))])
+    report = plain(graded)
+    text = render_tables([growth_section(report)])
+    assert "without them the mean is 1.000 (1.000 to 1.000)." in " ".join(text.split())
+    rows = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in text.splitlines()}
+    assert rows["unit"][-1] == "intensity: Spearman with a neutral image of the face"
+    assert rows["AU12"][-1] == rows["mean"][-1] == "1.000 (1.000 to 1.000)"
+    del report["neutral"]  # as a report of an earlier version
+    text = render_tables([growth_section(report)])
     rows = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in text.splitlines()}
     assert rows["unit"][1:4] == ["intensity: Spearman", "intensity: within", "intensity: not falling"]
     assert rows["unit"][4:] == ["occurrence: Spearman", "occurrence: within", "occurrence: not falling"]
@@ -148,9 +172,11 @@ def test_command_measures_occurrence_and_intensity_of_a_file(rendered: Path, tmp
     assert "9 images of 2 sequences" in finished.output
     assert "occurrence: Spearman 1.000" in finished.output
     assert "intensity: Spearman -1.000" in finished.output  # minus the level
+    assert "with a neutral image of the face: Spearman nan" in finished.output  # never above its first image
     report = json.loads((tmp_path / "growth.json").read_text())
     assert (report["model"], report["left_out"], report["test_fold"]) == ("brightness", 1, 1)
     assert report["gain"]["within"]["value"] == -2
+    assert report["neutral"]["later"] == {"value": None, "low": None, "high": None, "n": 7}
     with pytest.raises(ValueError, match="give --test-fold 1"):
         CliRunner().invoke(
             cli.app, ["evaluate", "au-growth", str(model), *options, "--test-fold", "2"], catch_exceptions=False

@@ -219,6 +219,9 @@ def test_intensity_of_growing_units_is_added_where_given(report: UnitFileReport,
     assert "540 rendered sequences of 300 people of fold 1" in row["note"]
     assert "occurrence 0.750, difference +0.060 (0.050 to 0.070)" in row["note"]
     assert row["note"].endswith("within sequences 0.900, 93 % of the steps do not fall; each: AU1 0.81, AU12 0.75")
+    growth.write_text(json.dumps(found | {"neutral": {"pooled": figure(0.88), "later": figure(0.85)}}))
+    row = {item["name"]: item for item in action_unit_figures(path, None, growth)}["au_intensity_spearman_open"]
+    assert "with a neutral image of the face 0.880 (0.870 to 0.890), without that image 0.850; each: " in row["note"]
     growth.write_text(json.dumps(found | {"intensity": None, "gain": None}))
     with pytest.raises(ValueError, match="made grades no intensity, .*: leave --growth out"):
         action_unit_figures(path, None, growth)
