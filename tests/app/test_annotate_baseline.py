@@ -18,6 +18,7 @@ from app.session.baselines import NeutralFrames
 from app.session.folder import SessionFolder
 from app.session.metadata import read_metadata
 from app.session.rows import SessionHeader
+from engine.baseline import PRIOR_FRAMES
 from engine.capture.source import SourceKind
 from engine.config import ActionUnitsConfig, EngineConfig
 from engine.errors import ConfigError, OutputError
@@ -30,13 +31,16 @@ _CALM_FRAMES = 20
 _AUTO = NeutralFrames()
 
 
+@dataclasses.dataclass
 class Sitter(FakePipeline):
-    """One face, neutral in the first frames and then happy; heavy brows all along."""
+    """One face, neutral in the first frames and then happy; heavy brows all along, of intensity 1.6."""
+
+    graded: bool = True
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         super().process(frame)
         labels = ("neutral",) if frame.index < _CALM_FRAMES else ("happiness",)
-        return fake_result(frame, fake_face(labels=labels, occurrence=(0.4,) * UNITS))
+        return fake_result(frame, fake_face(labels=labels, occurrence=(0.4,) * UNITS, graded=True))
 
 
 def _table(folder: SessionFolder) -> list[dict[str, object]]:
@@ -52,10 +56,14 @@ def test_the_baseline_of_the_whole_track_counts_for_its_first_frame_too(run_anno
     (corrected,) = {row["au_04_b"] for row in rows}
     assert isinstance(corrected, float)
     assert corrected < 0.4
+    subtracted = 1.6 * _CALM_FRAMES / (_CALM_FRAMES + PRIOR_FRAMES)
+    assert {row["au_04_i"] for row in rows} == {1.6}
+    assert {row["au_04_b_i"] for row in rows} == {pytest.approx(5 * (1.6 - subtracted) / (5 - subtracted), rel=1e-5)}
     metadata = json.loads(run_annotate.folder.metadata.read_text())["au_baselines"]
     assert metadata["frames"] == "auto"
     (face,) = metadata["faces"]
     assert (face["face_id"], face["state"], face["frames"], len(face["shift"])) == (1, "known", _CALM_FRAMES, UNITS)
+    assert face["intensity"] == pytest.approx([subtracted] * UNITS, rel=1e-5)
 
 
 def test_without_the_option_nothing_changes(run_annotate: Annotator) -> None:
@@ -106,6 +114,7 @@ def test_review_shows_the_values_of_the_table(run_annotate: Annotator) -> None:
         names = [f"au_{code:02d}_b" for code in session.header.au_codes]
     assert shown.occurrence == tuple(row[name] for name in names)
     assert shown.occurrence_std == tuple(row[f"{name}_sd"] for name in names)
+    assert shown.intensity == tuple(row[f"{name}_i"] for name in names)
 
 
 def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: Annotator) -> None:

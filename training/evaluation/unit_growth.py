@@ -191,9 +191,7 @@ def _scores(faces: GrowingFaces, output: Float32, rows: Flags, drawn: Draws) -> 
     )
 
 
-def _with_neutral(
-    faces: GrowingFaces, intensity: Float32, units: list[int], drawn: Draws
-) -> tuple[NeutralScores, ...]:
+def _with_neutral(faces: GrowingFaces, intensity: Float32, units: list[int], drawn: Draws) -> tuple[NeutralScores, ...]:
     """The scores of each unit, and last their means."""
     first = np.append(True, faces.sequences[1:] != faces.sequences[:-1])
     above = above_neutral(intensity, intensity[first][np.cumsum(first) - 1])
