@@ -169,6 +169,10 @@ def test_units_are_indexed_by_their_number_and_others_have_no_confidence() -> No
     assert message.confidence[12] == pytest.approx(1 - deviation / 0.5)
     measured = {int(code[2:]) for code in face.au}
     assert {int(number) for number in np.flatnonzero(message.confidence)} == measured
+    graded = published(fake_face(graded=True))["facs"]
+    (face,) = make.frame(fake_result(fake_frame(), fake_face(graded=True))).messages
+    assert graded.intensity[12] == np.float32(face.au_i["AU12"] / 5) != message.intensity[12]
+    assert graded.confidence.tolist() == message.confidence.tolist()
 
 
 def test_stamps_are_capture_times() -> None:

@@ -54,44 +54,73 @@ def _start_from_model(task: FeatureTask, file: Path) -> None:
     """The trunk of an exported model, whose batch norms were folded into its convolutions.
 
     The norms take the statistics of training images as they are, so that the network computes what the file does and
-    its norms work as usual; the classifier is fitted to the file's logits by least squares.
+    its norms work as usual; the classifier is fitted to the file's logits by least squares. Blocks that the file does
+    not have, the last ones of a width, start as identity.
     """
     model, crops = task.model, task.some_crops(_IMAGES)
-    pairs, filters = list(_layers(model)), list(_filters(file))
-    shapes = [tuple(convolution.weight.shape) for convolution, _ in pairs]
-    if shapes != [weight.shape for weight, _ in filters]:
-        raise ValueError(f"the trunk of {file} does not have the shape of this configuration: choose another file")
     with torch.no_grad():
-        for (convolution, norm), (weight, bias) in zip(pairs, filters, strict=True):
-            convolution.weight.copy_(torch.from_numpy(weight))
-            if norm is None:
-                assert convolution.bias is not None
-                convolution.bias.copy_(torch.from_numpy(bias))
-            else:
-                _pass_through(norm, torch.from_numpy(bias))
+        taken = _take_filters(model, file)
         images = network_input(crops)
         model.eval()
-        _take_statistics(model, images)
+        _take_statistics(model, images, taken)
         features = model.features(images)  # (N, K, D)
         logits = torch.from_numpy(ExportedActionUnits(file).logits(crops).mean(1))
         _fit_classifier(model, features, logits)
 
 
-def _layers(model: UGN) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """Convolutions and their norms in the order of execution; the attention has no norm."""
+#: A convolution and its norm; the attention has no norm.
+_Layer = tuple[nn.Conv2d, nn.BatchNorm2d | None]
+
+
+def _take_filters(model: UGN, file: Path) -> set[nn.BatchNorm2d]:
+    """Fill the convolutions with the file's; returns the norms of those, which pass values through.
+
+    Raises:
+        ValueError: the file's trunk has another shape, or more blocks of a width.
+    """
+    waiting, taken = list(_filters(file)), set[nn.BatchNorm2d]()
+    for layers, may_be_new in _parts(model):
+        given = waiting[: len(layers)]
+        if [tuple(convolution.weight.shape) for convolution, _ in layers] == [weight.shape for weight, _ in given]:
+            for (convolution, norm), (weight, bias) in zip(layers, given, strict=True):
+                convolution.weight.copy_(torch.from_numpy(weight))
+                if norm is None:
+                    assert convolution.bias is not None
+                    convolution.bias.copy_(torch.from_numpy(bias))
+                else:
+                    _pass_through(norm, torch.from_numpy(bias))
+                    taken.add(norm)
+            del waiting[: len(layers)]
+        elif may_be_new:
+            last = layers[-1][1]
+            assert last is not None
+            last.weight.zero_()
+        else:
+            raise ValueError(f"the trunk of {file} does not have the shape of this configuration: choose another file")
+    return taken
+
+
+def _parts(model: UGN) -> Iterator[tuple[list[_Layer], bool]]:
+    """Layers in the order of execution, those of a block together; and whether the part may start as identity."""
     trunk = model.features.trunk
-    for part in [] if isinstance(trunk, ShortFaceTrunk) else trunk:
-        groups = [part.first, part.second, part.shortcut] if isinstance(part, ResidualBlock) else [part]
-        for group in groups:
-            if isinstance(group, nn.Sequential):
-                convolution, norm = group
-                assert isinstance(convolution, nn.Conv2d)
-                assert isinstance(norm, nn.BatchNorm2d)
-                yield convolution, norm
     if isinstance(trunk, ShortFaceTrunk):
-        yield from trunk.layers()
+        for layer in trunk.layers():
+            yield [layer], False
+    else:
+        for part in trunk:
+            groups = [part.first, part.second, part.shortcut] if isinstance(part, ResidualBlock) else [part]
+            layers = [_layer(group) for group in groups if isinstance(group, nn.Sequential)]
+            if layers:
+                yield layers, isinstance(part, ResidualBlock) and isinstance(part.shortcut, nn.Identity)
     assert model.features.attention is not None
-    yield model.features.attention, None
+    yield [(model.features.attention, None)], False
+
+
+def _layer(group: nn.Sequential) -> _Layer:
+    convolution, norm = group
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    return convolution, norm
 
 
 def _filters(file: Path) -> Iterator[tuple[Float32, Float32]]:
@@ -114,8 +143,8 @@ def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> None:
     norm.bias.copy_(bias)
 
 
-def _take_statistics(model: UGN, images: Tensor) -> None:
-    """Make each norm one that subtracts and divides by what these images have before it, and restores it after."""
+def _take_statistics(model: UGN, images: Tensor, taken: set[nn.BatchNorm2d]) -> None:
+    """Make each norm one that subtracts and divides by what these images have before it; a taken one restores it."""
     seen: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
 
     def keep(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -131,8 +160,9 @@ def _take_statistics(model: UGN, images: Tensor) -> None:
         assert norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.add_(mean)
+        if norm in taken:
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.add_(mean)
 
 
 def _fit_classifier(model: UGN, features: Tensor, logits: Tensor) -> None:

@@ -25,6 +25,7 @@ from training.action_units.model import UGNConfig, UGNExport, UncertainGraphHead
 from training.action_units.start import start_from_file
 from training.data.action_unit_faces import UnitFaces, UnitSplit, split_people
 from training.layers.face_trunk import FaceTrunk, load_trunk
+from training.layers.residual import ResidualBlock
 
 ON_FACE_TRUNK = replace(TINY, model=UGNConfig(face_trunk=(1,), widths=(32,), blocks=(1,), graph_width=8, projection=4))
 GRADED = replace(TINY, model=replace(TINY.model, links="softplus", self_noise=0.0, intensity=True))
@@ -67,6 +68,23 @@ def test_a_file_of_another_shape_is_refused(run: Path, split: UnitSplit) -> None
     config = replace(GRADED, model=replace(GRADED.model, units=len(UNITS), widths=(4, 16)))
     with pytest.raises(ValueError, match="does not have the shape of this configuration"):
         start_from_file(FeatureTask(split, config, True, torch.device("cpu")), run / "units.onnx")
+
+
+def test_blocks_that_the_file_lacks_start_as_identity_and_learn(run: Path, split: UnitSplit) -> None:
+    more = tuple(count + 1 for count in GRADED.model.blocks)
+    config = replace(GRADED, model=replace(GRADED.model, units=len(UNITS), blocks=more))
+    task = FeatureTask(split, config, True, torch.device("cpu"))
+    start_from_file(task, run / "units.onnx")
+    model, _ = load_action_units(run / "run")
+    images = network_input(split.validation.crops)
+    with torch.no_grad():
+        own = model.features(images)
+        assert task.model.eval().features(images).numpy() == pytest.approx(
+            own.numpy(), abs=0.02 * own.abs().max().item()
+        )
+    new = [part for part in task.model.features.trunk if isinstance(part, ResidualBlock)][-1]
+    task.loss(torch.arange(8), 0.0, torch.Generator().manual_seed(0)).backward()
+    assert new.second[1].weight.grad.abs().sum() > 0
 
 
 def test_training_from_a_file_is_not_resumed_from_another_start(run: Path, split: UnitSplit, tmp_path: Path) -> None:

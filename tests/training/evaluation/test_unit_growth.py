@@ -172,10 +172,11 @@ def test_command_measures_occurrence_and_intensity_of_a_file(rendered: Path, tmp
     assert "9 images of 2 sequences" in finished.output
     assert "occurrence: Spearman 1.000" in finished.output
     assert "intensity: Spearman -1.000" in finished.output  # minus the level
-    assert "with a neutral image of the face: Spearman -1.000" in finished.output
+    assert "with a neutral image of the face: Spearman nan" in finished.output  # never above its first image
     report = json.loads((tmp_path / "growth.json").read_text())
     assert (report["model"], report["left_out"], report["test_fold"]) == ("brightness", 1, 1)
     assert report["gain"]["within"]["value"] == -2
+    assert report["neutral"]["later"] == {"value": None, "low": None, "high": None, "n": 7}
     with pytest.raises(ValueError, match="give --test-fold 1"):
         CliRunner().invoke(
             cli.app, ["evaluate", "au-growth", str(model), *options, "--test-fold", "2"], catch_exceptions=False

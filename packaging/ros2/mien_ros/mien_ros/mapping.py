@@ -27,6 +27,8 @@ EXPRESSIONS: Final = {
 }
 #: Length of the arrays of hri_msgs/FacialActionUnits, which are indexed by FACS number.
 _UNITS: Final = 99
+#: Highest intensity of a unit in Mien's messages.
+_HIGHEST_INTENSITY: Final = 5.0
 #: Largest standard deviation of a value in 0-1: a unit with it has the confidence 0.
 _MAX_DEVIATION: Final = 0.5
 
@@ -93,16 +95,17 @@ class RosMapping:
     def facs(self, face: FaceMessage) -> Any | None:
         """Action units by FACS number; None if not assessed.
 
-        ``intensity`` is the probability that the unit is present. ``confidence`` falls with its standard deviation, and
-        is 0 for units that are not measured or not trusted.
+        ``intensity`` is that of the unit, 0-1; its probability where the model grades none. ``confidence`` falls with
+        the standard deviation of the probability, and is 0 for units that are not measured or not trusted.
         """
         if not face.au:
             return None
         message = self._stamped(self._types.facs, face.t)
         intensity, confidence = np.zeros(_UNITS, np.float32), np.zeros(_UNITS, np.float32)
         for number in range(_UNITS):
-            if (unit := face.au.get(unit_code(number))) is not None:
-                intensity[number] = unit[0]
+            code = unit_code(number)
+            if (unit := face.au.get(code)) is not None:
+                intensity[number] = face.au_i[code] / _HIGHEST_INTENSITY if code in face.au_i else unit[0]
                 confidence[number] = max(0.0, 1.0 - unit[1] / _MAX_DEVIATION)
         message.intensity, message.confidence = intensity, confidence
         return message
