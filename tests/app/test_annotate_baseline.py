@@ -12,7 +12,9 @@ import pytest
 
 from app.annotate import AnnotateOptions
 from app.cluster.records import WorkerSetup, from_json, to_json
+from app.export.job import ExportChoice, ExportJob
 from app.overlay.overlay import Overlay, OverlayParts
+from app.review.notes import Notes
 from app.review.session import open_session
 from app.session.baselines import NeutralFrames
 from app.session.folder import SessionFolder
@@ -123,6 +125,25 @@ def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: A
     with open_session(run_annotate.folder.path) as session:
         assert not any("faces.parquet" in warning for warning in session.warnings)
         assert len(session.frames) == 35
+
+
+def test_a_session_from_before_intensities_were_corrected_opens_and_exports_as_before(run_annotate: Annotator) -> None:
+    run_annotate(Sitter(), baseline=_AUTO, video=False)
+    folder = run_annotate.folder
+    record = json.loads(folder.metadata.read_text())
+    for face in record["au_baselines"]["faces"]:
+        del face["intensity"]
+    folder.metadata.write_text(json.dumps(record))
+    table = pq.read_table(folder.parquet)
+    pq.write_table(table.select([name for name in table.column_names if not name.endswith("_b_i")]), folder.parquet)
+    with open_session(folder.path) as session:
+        assert not any("faces.parquet" in warning for warning in session.warnings)
+        (shown,) = session.rows_at(0)
+        job = ExportJob(session, Notes(), ExportChoice(all_units=True), lambda: False)
+        (row,) = next(job.frames(lambda share: None)).rows
+    assert set(shown.intensity) == set(job.unit_intensities(row).values()) == {1.6}
+    assert max(shown.occurrence) < 0.4
+    assert row.corrected_intensity == ()
 
 
 @pytest.mark.parametrize(("baseline", "has_units"), [(None, True), (_AUTO, False)])

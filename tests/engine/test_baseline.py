@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -326,6 +328,17 @@ def test_a_restored_book_goes_on_the_same() -> None:
     assert mine.intensity is not None
     assert mine.intensity == pytest.approx(theirs.intensity, abs=0)
     assert books[0].snapshot() == books[1].snapshot()
+
+
+def test_a_book_from_before_intensities_were_corrected_is_restored() -> None:
+    book = BaselineBook(_USUAL)
+    known = _calibrated(book)
+    state = json.loads(book.snapshot())
+    state["1"]["now"].pop()
+    book.restore(json.dumps(state))
+    again = book.observe(1, _face(-1.0, -1.0).action_units, _HAPPY, 9.0)
+    assert again.shift == pytest.approx(known.shift)
+    assert again.intensity is None
 
 
 def test_logits_of_occurrences() -> None:
