@@ -3,7 +3,8 @@
 A face has a look of its own: heavy brows raise AU4 while nothing moves. For each unit the person's neutral logit is the
 median over neutral frames of the face, and every logit is shifted by its difference from the model's usual neutral
 logit (`engine.backends.contract.AUCalibration.neutral`). The difference is shrunk towards 0 by n / (n + PRIOR_FRAMES),
-so that few frames change little. The same idea as the person-specific calibration of OpenFace (Baltrusaitis, Mahmoud
+so that few frames change little. The median intensity of the neutral frames, shrunk likewise, is subtracted too: a
+neutral face has intensity 0. The same idea as the person-specific calibration of OpenFace (Baltrusaitis, Mahmoud
 and Robinson, "Cross-dataset learning and person-specific normalisation for automatic Action Unit detection", FG 2015),
 which subtracts a median of features over all frames.
 
@@ -12,6 +13,7 @@ Neutral frames are those that a person names, or those that the expression model
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Collection
@@ -40,31 +42,33 @@ _GROWTH: Final = 0.1
 _MEDIAN_ERROR, _DEVIATION = 1.2533, 1.4826
 #: Occurrences are kept this far from 0 and 1, so that their logits are finite; they have six digits in sessions.
 _EDGE: Final = 1e-6
-#: Largest intensity, and the largest one that is subtracted: near 5 the rest would be stretched beyond measure.
-_TOP, _MOST_SUBTRACTED = 5.0, 4.5
+#: Largest intensity, and the largest one that is subtracted: near 5 what is left would be stretched beyond measure.
+TOP_INTENSITY: Final = 5.0
+_MOST_SUBTRACTED: Final = 4.5
 _NEUTRAL: Final = EXPRESSIONS[0]
 
 
 class FrameSample:
-    """Logits of the frames of one face, thinned evenly so that memory stays bounded."""
+    """Values of the frames of one face (`frame_values`), thinned evenly so that memory stays bounded."""
 
     def __init__(self) -> None:
         self.count = 0  # frames added
         self._stride = 1
         self._kept: list[Float32] = []
 
-    def add(self, logits: Float32) -> None:
-        """Add a frame (K,)."""
+    def add(self, values: Float32) -> None:
+        """Add a frame (V,)."""
         if self.count % self._stride == 0:
-            self._kept.append(logits)
+            self._kept.append(values)
             if len(self._kept) >= _MAX_FRAMES:
                 self._kept = self._kept[::2]
                 self._stride *= 2
         self.count += 1
 
     def values(self) -> Float32:
-        """The frames kept (n, K)."""
-        return np.array(self._kept, np.float32)
+        """The frames kept (n, V)."""
+        width = min(map(len, self._kept), default=0)  # states of earlier versions have logits only
+        return np.array([values[:width] for values in self._kept], np.float32)
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
@@ -89,20 +93,31 @@ def logits_of(occurrence: Float32) -> Float32:
     return np.asarray(np.log(p / (1 - p)), np.float32)
 
 
+def frame_values(occurrence: Float32, intensity: Float32 | None) -> Float32:
+    """What a `FrameSample` takes of frames: logits (..., K), followed by intensities (..., K) where there are any.
+
+    ``intensity`` is None or (..., 0) where the model grades none.
+    """
+    logits = logits_of(occurrence)
+    return logits if intensity is None else np.concatenate((logits, intensity), axis=-1, dtype=np.float32)
+
+
 def estimate_baseline(sample: FrameSample, usual: Float32) -> UnitBaseline:
     """The baseline from the neutral frames of a face; ``usual`` (K,) are the model's neutral logits.
 
-    Its error is that of the median, where _ALIKE_FRAMES neighbours count as one frame, times the shrinkage.
+    The error of the shift is that of the median: _ALIKE_FRAMES neighbours count as one frame; times the shrinkage.
     """
     if sample.count < MIN_FRAMES:
         return UnitBaseline(BaselineState.UNKNOWN, sample.count)
-    values = sample.values()
-    median = np.median(values, axis=0)
-    deviation = _DEVIATION * np.median(np.abs(values - median), axis=0)
+    logits, graded = np.split(sample.values(), [len(usual)], axis=1)  # (n, K), and (n, K) or (n, 0)
+    median = np.median(logits, axis=0)
+    deviation = _DEVIATION * np.median(np.abs(logits - median), axis=0)
     weight = sample.count / (sample.count + PRIOR_FRAMES)
+    intensity = np.clip(weight * np.median(graded, axis=0), 0, _MOST_SUBTRACTED) if graded.size else None
     error = weight * _MEDIAN_ERROR * deviation / np.sqrt(sample.count / _ALIKE_FRAMES)
     shift = weight * (median - usual)
-    return UnitBaseline(BaselineState.KNOWN, sample.count, shift.astype(np.float32), error.astype(np.float32))
+    found = (None if each is None else each.astype(np.float32) for each in (shift, error, intensity))
+    return UnitBaseline(BaselineState.KNOWN, sample.count, *found)
 
 
 def subtract(occurrence: Float32, std: Float32, baseline: UnitBaseline) -> tuple[Float32, Float32]:
@@ -131,7 +146,7 @@ def above_neutral(intensity: Float32, neutral: Float32) -> Float32:
     [0.0, 0.0, 2.5, 5.0]
     """
     level = np.clip(np.asarray(neutral, np.float64), 0, _MOST_SUBTRACTED)
-    return np.asarray(_TOP * np.maximum(0, intensity - level) / (_TOP - level), np.float32)
+    return np.asarray(TOP_INTENSITY * np.maximum(0, intensity - level) / (TOP_INTENSITY - level), np.float32)
 
 
 def corrected(units: AUEstimate, baseline: UnitBaseline) -> AUEstimate:
@@ -139,10 +154,13 @@ def corrected(units: AUEstimate, baseline: UnitBaseline) -> AUEstimate:
 
     Occurrence and deviation are those of `subtract`. The uncertainties follow from them: the total is the entropy of
     the occurrence, of which the epistemic part is sd^2 / (2 p (1 - p)), to second order, so the error of the baseline
-    counts as epistemic. Masks, links and intensities stay those of the model.
+    counts as epistemic. Intensities are those of `above_neutral`. Masks and links stay those of the model.
     """
     if baseline.shift is None:
         return units
+    intensity = units.intensity
+    if intensity is not None and baseline.intensity is not None:
+        intensity = above_neutral(intensity, baseline.intensity)
     occurrence, std = subtract(units.occurrence, units.occurrence_std, baseline)
     p = np.clip(occurrence.astype(np.float64), _EDGE, 1 - _EDGE)
     total = -(p * np.log(p) + (1 - p) * np.log(1 - p))
@@ -156,7 +174,7 @@ def corrected(units: AUEstimate, baseline: UnitBaseline) -> AUEstimate:
         mask_mean=units.mask_mean,
         mask_std=units.mask_std,
         adjacency=units.adjacency,
-        intensity=units.intensity,
+        intensity=intensity,
     )
 
 
@@ -247,10 +265,10 @@ class BaselineBook:
         if person.since_s is None:
             person.since_s = time_s
         if decision.route is not Route.REJECT:
-            sample.add(logits_of(units.occurrence))
+            sample.add(frame_values(units.occurrence, units.intensity))
         passed_s = time_s - person.since_s
         if passed_s < COLLECT_S or (sample.count < MIN_FRAMES and passed_s < GIVE_UP_S):
-            return UnitBaseline(BaselineState.COLLECTING, sample.count, person.now.shift, person.now.error)
+            return dataclasses.replace(person.now, state=BaselineState.COLLECTING, frames=sample.count)
         person.collecting = None
         _replace(person, estimate_baseline(sample, self._usual))
         return person.now
@@ -258,7 +276,7 @@ class BaselineBook:
     def _learn(self, person: _Person, units: AUEstimate, decision: Decision) -> None:
         sample = person.neutral
         if looks_neutral(decision.route.value, decision.labels):
-            sample.add(logits_of(units.occurrence))
+            sample.add(frame_values(units.occurrence, units.intensity))
         if sample.count < MIN_FRAMES:
             person.now = UnitBaseline(BaselineState.COLLECTING, sample.count)
         elif sample.count >= person.estimated * (1 + _GROWTH):
@@ -331,11 +349,12 @@ def _person_of(raw: dict[str, Any]) -> _Person:
 
 
 def _baseline_state(baseline: UnitBaseline) -> list[Any]:
-    arrays = (baseline.shift, baseline.error)
+    arrays = (baseline.shift, baseline.error, baseline.intensity)
     return [baseline.state.value, baseline.frames, *(None if each is None else each.tolist() for each in arrays)]
 
 
 def _baseline_of(raw: list[Any]) -> UnitBaseline:
-    state, frames, *arrays = raw
-    shift, error = (None if each is None else np.array(each, np.float32) for each in arrays)
-    return UnitBaseline(BaselineState(state), int(frames), shift, error)
+    state, frames, *arrays = raw  # those of earlier versions have no intensity
+    return UnitBaseline(
+        BaselineState(state), int(frames), *(None if each is None else np.array(each, np.float32) for each in arrays)
+    )

@@ -254,12 +254,13 @@ class BaselineState(str, Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitBaseline:
-    """The neutral baseline of one person: what `engine.baseline` subtracts from the logits of the units."""
+    """The neutral baseline of one person: what `engine.baseline` subtracts from logits and intensities of the units."""
 
     state: BaselineState
     frames: int = 0  # collected so far, or that it was estimated from
     shift: Float32 | None = None  # (K,) logits; kept while a new one is collected; None: nothing is subtracted
     error: Float32 | None = None  # (K,) standard error of the shift, logits
+    intensity: Float32 | None = None  # (K,) 0-5 of the neutral face, subtracted; None where the model grades none
 
     def __post_init__(self) -> None:
         if (self.shift is None) != (self.error is None) or (self.state is BaselineState.KNOWN and self.shift is None):
@@ -267,6 +268,10 @@ class UnitBaseline:
         if self.shift is not None:
             _freeze(self, "shift", (None,), np.float32)
             _freeze(self, "error", self.shift.shape, np.float32)
+        if self.intensity is not None:
+            if self.shift is None:
+                raise ValueError(f"UnitBaseline {self.state.value} has an intensity, which needs a shift")
+            _freeze(self, "intensity", self.shift.shape, np.float32)
 
 
 #: The baseline of faces for which none was asked.

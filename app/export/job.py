@@ -71,7 +71,7 @@ class ExportJob:
         )
         #: Occurrence by FACS number above which a unit counts as present.
         self.thresholds = dict(zip(session.header.au_codes, session.header.au_thresholds, strict=True))
-        #: Of the faces that have one, by face id; they are subtracted from the occurrence wherever it is exported.
+        #: Of the faces that have one, by face id; subtracted from occurrence and intensity wherever these are exported.
         self.baselines = session_baselines(session, notes)
         self._cancelled = cancelled
         self._excluded: npt.NDArray[np.bool_] = notes.excluded(session.times_s)
@@ -82,13 +82,13 @@ class ExportJob:
         return {self.header.au_codes[place]: values[place] for place in self.unit_places} if values else {}
 
     def unit_intensities(self, row: FaceRow) -> dict[int, float]:
-        """Intensity 0-5 by FACS number of the exported units; empty if the face was not assessed.
+        """Intensity 0-5 by FACS number of the exported units, less the baseline; empty if the face was not assessed.
 
         Five times the occurrence where the model does not grade intensity.
         """
         if self.header.au_intensity:
-            places = self.unit_places if row.intensity else ()
-            return {self.header.au_codes[place]: row.intensity[place] for place in places}
+            values = row.corrected_intensity or row.intensity
+            return {self.header.au_codes[place]: values[place] for place in self.unit_places} if values else {}
         return {code: _LARGEST * occurrence for code, occurrence in self.unit_values(row).items()}
 
     @property

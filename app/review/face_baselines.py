@@ -14,7 +14,7 @@ from app.review.face_timeline import FaceTimeline
 from app.review.notes import NeutralRange, Notes
 from app.review.session import Session
 from app.session.baselines import MAX_LOGIT
-from engine.baseline import FrameSample, estimate_baseline, logits_of
+from engine.baseline import FrameSample, estimate_baseline, frame_values
 from engine.types import Float32, UnitBaseline
 
 
@@ -59,6 +59,6 @@ def _add(sample: FrameSample, face: FaceTimeline, session: Session, chosen: Neut
     """Add the frames of a face in a range in which its units were estimated."""
     times_s = session.times_s[face.positions]
     within = (chosen.start_s <= times_s) & (times_s < chosen.end_s)
-    occurrence = face.measured_units[within]
-    for frame in logits_of(occurrence[np.isfinite(occurrence).all(axis=1)]):
+    values = frame_values(face.measured_units[within], face.measured_intensities[within])
+    for frame in values[np.isfinite(values).all(axis=1)]:
         sample.add(frame)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.review.face_series import FaceSeries, SeriesGroup
-from engine.baseline import subtract
+from engine.baseline import above_neutral, subtract
 from engine.types import NO_BASELINE, Float32, Float64, Int64, UInt8, UnitBaseline
 
 Int8 = npt.NDArray[np.int8]
@@ -84,11 +84,17 @@ class FaceTimeline:
         """(R, K) occurrence as the model gave it; NaN = not computed."""
         return self._sums.measured
 
+    @property
+    def measured_intensities(self) -> Float32:
+        """(R, K) intensity as the model gave it, NaN = not computed; (R, 0) if it grades none."""
+        return self._sums.graded
+
     def use_baseline(self, baseline: UnitBaseline) -> None:
-        """Subtract a baseline from the occurrences shown; one that is not known subtracts nothing."""
+        """Subtract a baseline from occurrences and intensities shown; one that is not known subtracts nothing."""
         sums = self._sums
         sums.use_baseline(baseline)
         self.series.replace(SeriesGroup.UNITS, lambda: sums.occurrence)  # not self, which has the series
+        self.series.replace(SeriesGroup.INTENSITIES, lambda: sums.intensity)
 
     @property
     def first(self) -> int:
@@ -180,6 +186,17 @@ class _Sums:
         """(R, K) occurrence with the baseline subtracted, if one is known."""
         measured = self.measured
         return subtract(measured, np.zeros_like(measured), self._baseline)[0]
+
+    @property
+    def graded(self) -> Float32:
+        """(R, K) intensity of the model, or (R, 0)."""
+        return np.asarray(self._rows.intensity[self._order], np.float32)
+
+    @property
+    def intensity(self) -> Float32:
+        """(R, K) intensity above that of the neutral face, if it is known; or (R, 0)."""
+        graded, neutral = self.graded, self._baseline.intensity
+        return graded if neutral is None or not graded.size else above_neutral(graded, neutral)
 
     def use_baseline(self, baseline: UnitBaseline) -> None:
         """Compute the sums of units again on their next use."""

@@ -56,7 +56,7 @@ class FaceMessage:
     reasons: tuple[str, ...]  # for the decision: quality reasons, competing_labels, unlike_training_data
     pose_deg: tuple[float, float, float] | None  # yaw, pitch, roll
     au: dict[str, tuple[float, float]]  # code: occurrence 0-1 and its standard deviation, less the baseline
-    au_i: dict[str, float]  # code: intensity 0-5; empty if the model does not grade it
+    au_i: dict[str, float]  # code: intensity 0-5, less the baseline; empty if the model does not grade it
     au_baseline: str | None  # none, collecting, unknown or known (BaselineState); None without au
     carried: int  # frames since the face was analysed; if not 0, p, au and au_i are empty and the decision is held
     latency_ms: float  # processing time of the frame

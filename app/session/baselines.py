@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from app.session.rows import FaceRow, SessionHeader
-from engine.baseline import FrameSample, estimate_baseline, logits_of, looks_neutral
+from engine.baseline import TOP_INTENSITY, FrameSample, estimate_baseline, frame_values, looks_neutral
 from engine.capture.source import SAME_TIME_S
 from engine.capture.time_range import TimeRange, parse_time
 from engine.errors import ConfigError
@@ -56,6 +56,7 @@ class FaceBaseline:
     frames: int  # neutral frames that it was estimated from
     shift: tuple[float, ...] = ()  # logits, order of au_codes: what was subtracted; empty if unknown
     error: tuple[float, ...] = ()  # standard error of the shift
+    intensity: tuple[float, ...] = ()  # 0-5, what was subtracted from intensities; empty if the model grades none
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def find_baselines(rows: Iterable[FaceRow], frames: NeutralFrames, usual: Float3
             continue
         sample = samples[row.face_id]
         if frames.has(row):
-            sample.add(logits_of(np.array(row.occurrence, np.float32)))
+            sample.add(frame_values(*(np.array(each, np.float32) for each in (row.occurrence, row.intensity))))
     return {face_id: estimate_baseline(sample, usual) for face_id, sample in samples.items()}
 
 
@@ -109,7 +110,9 @@ def record_of(frames: str, baselines: Mapping[int, UnitBaseline]) -> SessionBase
     return SessionBaselines(
         frames,
         tuple(
-            FaceBaseline(face_id, each.state.value, each.frames, _numbers(each.shift), _numbers(each.error))
+            FaceBaseline(
+                face_id, each.state.value, each.frames, *map(_numbers, (each.shift, each.error, each.intensity))
+            )
             for face_id, each in sorted(baselines.items())
         ),
     )
@@ -132,8 +135,13 @@ def _numbers(values: Float32 | None) -> tuple[float, ...]:
 
 
 def _baseline_of(face: FaceBaseline) -> UnitBaseline:
-    is_sound = len(face.shift) == len(face.error) and all(abs(value) <= MAX_LOGIT for value in face.shift + face.error)
+    is_sound = (
+        len(face.shift) == len(face.error)
+        and len(face.intensity) in (0, len(face.shift))  # sessions of earlier versions have none
+        and all(abs(value) <= MAX_LOGIT for value in face.shift + face.error)
+        and all(0 <= value <= TOP_INTENSITY for value in face.intensity)
+    )
     if face.state != BaselineState.KNOWN.value or not is_sound:  # a file may hold anything
         return UnitBaseline(BaselineState.UNKNOWN, face.frames)
-    shift, error = (np.array(values, np.float32) for values in (face.shift, face.error))
-    return UnitBaseline(BaselineState.KNOWN, face.frames, shift, error)
+    shift, error, intensity = (np.array(each, np.float32) for each in (face.shift, face.error, face.intensity))
+    return UnitBaseline(BaselineState.KNOWN, face.frames, shift, error, intensity if face.intensity else None)

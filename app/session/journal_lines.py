@@ -30,7 +30,7 @@ _FIELDS: Final = {key: name for name, key in _KEYS.items()}
 _STEADY_FIELDS: Final = ("steady_ood_score", "steady_aleatoric", "steady_epistemic")
 _SHARED_FIELDS: Final = ("file", "cut", "carried", "steady_probabilities", *_STEADY_FIELDS, "intensity")
 #: Made from the journal, not part of it (app/session/baselines.py).
-_MADE_FIELDS: Final = ("baseline", "baseline_frames", "corrected", "corrected_std")
+_MADE_FIELDS: Final = ("baseline", "baseline_frames", "corrected", "corrected_std", "corrected_intensity")
 ROW_FIELDS: Final = tuple(item.name for item in fields(FaceRow) if item.name not in (*_SHARED_FIELDS, *_MADE_FIELDS))
 
 #: A frame of a hundred faces takes 100 KB; a longer line is not one of ours.

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.baseline import subtract
+from engine.baseline import above_neutral, subtract
 from engine.types import AUEstimate, BaselineState, FaceResult, FrameResult, Reason, Route, UnitBaseline
 
 #: Decisions of a row besides those of `engine.types.Route`.
@@ -83,6 +83,7 @@ class FaceRow:
     baseline_frames: int = 0
     corrected: tuple[float, ...] = ()  # occurrence with the baseline subtracted; empty while none is known
     corrected_std: tuple[float, ...] = ()
+    corrected_intensity: tuple[float, ...] = ()  # 0-5 likewise; also empty if the model does not grade it
 
     def shown(self) -> FaceRow:
         """The row with the steady estimate in place of that of the frame; itself in sessions that have none."""
@@ -97,7 +98,7 @@ class FaceRow:
         )
 
     def with_baseline(self, baseline: UnitBaseline) -> FaceRow:
-        """The row with a baseline of its face; occurrence stays that of the model."""
+        """The row with a baseline of its face; occurrence and intensity stay those of the model."""
         if baseline.state is BaselineState.NONE:
             return self
         occurrence: tuple[float, ...] = ()
@@ -105,19 +106,29 @@ class FaceRow:
         if self.occurrence and baseline.shift is not None:
             mean, deviation = (np.array(each, np.float32) for each in (self.occurrence, self.occurrence_std))
             occurrence, std = (tuple(map(_six_digits, each.tolist())) for each in subtract(mean, deviation, baseline))
+        intensity: tuple[float, ...] = ()
+        if self.intensity and baseline.intensity is not None:
+            graded = above_neutral(np.array(self.intensity, np.float32), baseline.intensity)
+            intensity = tuple(map(_six_digits, graded.tolist()))
         return dataclasses.replace(
             self,
             baseline=baseline.state.value,
             baseline_frames=baseline.frames,
             corrected=occurrence,
             corrected_std=std,
+            corrected_intensity=intensity,
         )
 
     def units_shown(self) -> FaceRow:
-        """The row with the corrected occurrence, if there is one, in place of that of the model."""
+        """The row with corrected occurrence and intensity, where there are any, in place of those of the model."""
         if not self.corrected:
             return self
-        return dataclasses.replace(self, occurrence=self.corrected, occurrence_std=self.corrected_std)
+        return dataclasses.replace(
+            self,
+            occurrence=self.corrected,
+            occurrence_std=self.corrected_std,
+            intensity=self.corrected_intensity or self.intensity,
+        )
 
 
 def rows_of(result: FrameResult, repeat: bool = False) -> tuple[FaceRow, ...]:

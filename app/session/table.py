@@ -75,7 +75,8 @@ def column_names(header: SessionHeader, baselines: bool = False) -> tuple[str, .
 
 def baseline_names(header: SessionHeader) -> tuple[str, ...]:
     """Names of the columns of the baselines, which are the last ones of a table that has them."""
-    corrected = (f"au_{code:02d}_b{end}" for end in ("", "_sd") for code in header.au_codes)
+    ends = ("", "_sd", "_i") if header.au_intensity else ("", "_sd")
+    corrected = (f"au_{code:02d}_b{end}" for end in ends for code in header.au_codes)
     return ("au_baseline", "au_baseline_frames", *corrected)
 
 
@@ -111,11 +112,16 @@ def cells(row: FaceRow, header: SessionHeader, baselines: bool = False) -> tuple
 
 def _baseline_cells(row: FaceRow, header: SessionHeader) -> tuple[str | int | float | None, ...]:
     """Values of `baseline_names`; of a row without units all are None, which is not the same as no baseline."""
-    units = len(header.au_codes)
     if not row.occurrence:
-        return (None,) * (2 + 2 * units)
-    frames = None if row.baseline == BaselineState.NONE.value else row.baseline_frames
-    return row.baseline, frames, *(row.corrected or (None,) * units), *(row.corrected_std or (None,) * units)
+        return (None,) * len(baseline_names(header))
+    nothing = (None,) * len(header.au_codes)
+    return (
+        row.baseline,
+        None if row.baseline == BaselineState.NONE.value else row.baseline_frames,
+        *(row.corrected or nothing),
+        *(row.corrected_std or nothing),
+        *((row.corrected_intensity or nothing) if header.au_intensity else ()),
+    )
 
 
 def write_tables(

@@ -12,12 +12,15 @@ import pytest
 
 from app.annotate import AnnotateOptions
 from app.cluster.records import WorkerSetup, from_json, to_json
+from app.export.job import ExportChoice, ExportJob
 from app.overlay.overlay import Overlay, OverlayParts
+from app.review.notes import Notes
 from app.review.session import open_session
 from app.session.baselines import NeutralFrames
 from app.session.folder import SessionFolder
 from app.session.metadata import read_metadata
 from app.session.rows import SessionHeader
+from engine.baseline import PRIOR_FRAMES
 from engine.capture.source import SourceKind
 from engine.config import ActionUnitsConfig, EngineConfig
 from engine.errors import ConfigError, OutputError
@@ -30,13 +33,16 @@ _CALM_FRAMES = 20
 _AUTO = NeutralFrames()
 
 
+@dataclasses.dataclass
 class Sitter(FakePipeline):
-    """One face, neutral in the first frames and then happy; heavy brows all along."""
+    """One face, neutral in the first frames and then happy; heavy brows all along, of intensity 1.6."""
+
+    graded: bool = True
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         super().process(frame)
         labels = ("neutral",) if frame.index < _CALM_FRAMES else ("happiness",)
-        return fake_result(frame, fake_face(labels=labels, occurrence=(0.4,) * UNITS))
+        return fake_result(frame, fake_face(labels=labels, occurrence=(0.4,) * UNITS, graded=True))
 
 
 def _table(folder: SessionFolder) -> list[dict[str, object]]:
@@ -52,10 +58,15 @@ def test_the_baseline_of_the_whole_track_counts_for_its_first_frame_too(run_anno
     (corrected,) = {row["au_04_b"] for row in rows}
     assert isinstance(corrected, float)
     assert corrected < 0.4
+    subtracted = 1.6 * _CALM_FRAMES / (_CALM_FRAMES + PRIOR_FRAMES)
+    assert {row["au_04_i"] for row in rows} == {1.6}
+    (above,) = {row["au_04_b_i"] for row in rows}
+    assert above == pytest.approx(5 * (1.6 - subtracted) / (5 - subtracted), rel=1e-5)
     metadata = json.loads(run_annotate.folder.metadata.read_text())["au_baselines"]
     assert metadata["frames"] == "auto"
     (face,) = metadata["faces"]
     assert (face["face_id"], face["state"], face["frames"], len(face["shift"])) == (1, "known", _CALM_FRAMES, UNITS)
+    assert face["intensity"] == pytest.approx([subtracted] * UNITS, rel=1e-5)
 
 
 def test_without_the_option_nothing_changes(run_annotate: Annotator) -> None:
@@ -106,6 +117,7 @@ def test_review_shows_the_values_of_the_table(run_annotate: Annotator) -> None:
         names = [f"au_{code:02d}_b" for code in session.header.au_codes]
     assert shown.occurrence == tuple(row[name] for name in names)
     assert shown.occurrence_std == tuple(row[f"{name}_sd"] for name in names)
+    assert shown.intensity == tuple(row[f"{name}_i"] for name in names)
 
 
 def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: Annotator) -> None:
@@ -113,6 +125,25 @@ def test_review_reads_the_table_with_the_columns_of_the_baseline(run_annotate: A
     with open_session(run_annotate.folder.path) as session:
         assert not any("faces.parquet" in warning for warning in session.warnings)
         assert len(session.frames) == 35
+
+
+def test_a_session_from_before_intensities_were_corrected_opens_and_exports_as_before(run_annotate: Annotator) -> None:
+    run_annotate(Sitter(), baseline=_AUTO, video=False)
+    folder = run_annotate.folder
+    record = json.loads(folder.metadata.read_text())
+    for face in record["au_baselines"]["faces"]:
+        del face["intensity"]
+    folder.metadata.write_text(json.dumps(record))
+    table = pq.read_table(folder.parquet)
+    pq.write_table(table.select([name for name in table.column_names if not name.endswith("_b_i")]), folder.parquet)
+    with open_session(folder.path) as session:
+        assert not any("faces.parquet" in warning for warning in session.warnings)
+        (shown,) = session.rows_at(0)
+        job = ExportJob(session, Notes(), ExportChoice(all_units=True), lambda: False)
+        (row,) = next(job.frames(lambda share: None)).rows
+    assert set(shown.intensity) == set(job.unit_intensities(row).values()) == {1.6}
+    assert max(shown.occurrence) < 0.4
+    assert row.corrected_intensity == ()
 
 
 @pytest.mark.parametrize(("baseline", "has_units"), [(None, True), (_AUTO, False)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,10 @@ from engine.baseline import (
     PRIOR_FRAMES,
     BaselineBook,
     FrameSample,
+    above_neutral,
     corrected,
     estimate_baseline,
+    frame_values,
     logits_of,
     subtract,
 )
@@ -28,10 +32,10 @@ _HAPPY = Decision(Route.ACCEPT, Reason.CLEAR, ("happiness",), (0.9,))
 _REJECTED = Decision(Route.REJECT, Reason.LOW_QUALITY)
 
 
-def _sample(count: int, *logits: float) -> FrameSample:
+def _sample(count: int, *values: float) -> FrameSample:
     sample = FrameSample()
     for _ in range(count):
-        sample.add(np.array(logits, np.float32))
+        sample.add(np.array(values, np.float32))
     return sample
 
 
@@ -92,6 +96,53 @@ def test_a_long_sample_stays_small_and_evenly_spread() -> None:
     assert again.state() == sample.state()
 
 
+def test_intensities_above_the_neutral_face_keep_0_5_and_their_order() -> None:
+    graded = np.linspace(0, 5, 101, dtype=np.float32)
+    for neutral in (0.0, 0.3, 2.0, 4.9, 5.0):
+        above = above_neutral(graded, np.full(101, neutral, np.float32))
+        assert (above[0], above[-1]) == (0.0, 5.0)
+        assert np.isfinite(above).all()
+        assert (above >= 0).all()
+        assert (np.diff(above) >= 0).all()
+        assert (above <= graded + 1e-6).all()
+        assert (above[graded <= min(neutral, 4.5)] == 0).all()
+    assert above_neutral(graded, np.zeros(101, np.float32)) == pytest.approx(graded)
+    assert above_neutral(np.array([3.0], np.float32), np.array([1.0], np.float32)) == pytest.approx([5 * 2 / 4])
+    assert np.isnan(above_neutral(np.array([np.nan], np.float32), np.array([1.0], np.float32))).all()
+
+
+def test_the_intensity_of_the_neutral_frames_is_shrunk_like_the_shift() -> None:
+    found = estimate_baseline(_sample(90, -1.0, -2.5, 2.0, -0.1), _USUAL)  # two units: logits, then intensities
+    weight = 90 / (90 + PRIOR_FRAMES)
+    assert found.shift == pytest.approx([weight * 2.0, weight * -0.5])
+    assert found.intensity == pytest.approx([weight * 2.0, 0.0])  # a network may go a little below 0
+    highest = estimate_baseline(_sample(10_000, 0.0, 0.0, 5.0, 5.0), _USUAL).intensity
+    assert highest == pytest.approx([4.5, 4.5])
+    assert estimate_baseline(_sample(90, -1.0, -2.5), _USUAL).intensity is None
+
+
+def test_frames_of_a_state_without_intensities_leave_only_their_logits() -> None:
+    sample = _sample(40, -1.0, -2.5)
+    sample.add(frame_values(np.array([0.5, 0.5], np.float32), np.array([1.0, 1.0], np.float32)))
+    found = estimate_baseline(sample, _USUAL)
+    assert (found.frames, found.intensity) == (41, None)
+
+
+def test_a_neutral_face_has_intensity_0_after_enough_frames() -> None:
+    calm = fake_face(units=(4, 12), occurrence=(0.4, 0.1), graded=True).action_units  # intensities 1.6 and 0.4
+    smiling = fake_face(units=(4, 12), occurrence=(0.4, 0.9), graded=True).action_units  # 1.6 and 3.6
+    book = BaselineBook(_USUAL, automatic=True)
+    for frame in range(3000):
+        known = book.observe(1, calm, _NEUTRAL, frame / 10)
+    neutral, shown = corrected(calm, known).intensity, corrected(smiling, known).intensity
+    assert neutral == pytest.approx([0.0, 0.0], abs=0.05)
+    assert shown == pytest.approx([0.0, 5 * 3.2 / 4.6], abs=0.05)
+    plain = fake_face(units=(4, 12), occurrence=(0.4, 0.1)).action_units
+    assert corrected(plain, known).intensity is None
+    without = UnitBaseline(BaselineState.KNOWN, 90, known.shift, known.error)
+    assert corrected(calm, without).intensity == pytest.approx([1.6, 0.4])
+
+
 def test_subtracting_shifts_the_logits_and_adds_the_error_to_the_deviation() -> None:
     baseline = UnitBaseline(BaselineState.KNOWN, 90, np.array([2.0, 0.0], np.float32), np.array([0.3, 0.0], np.float32))
     p, sd = np.array([0.5, 0.2], np.float32), np.array([0.05, 0.02], np.float32)
@@ -142,6 +193,8 @@ def test_the_corrected_estimate_is_near_that_of_shifted_samples() -> None:
 def test_a_known_baseline_needs_a_shift() -> None:
     with pytest.raises(ValueError, match="needs both shift and error"):
         UnitBaseline(BaselineState.KNOWN, 90)
+    with pytest.raises(ValueError, match="has an intensity, which needs a shift"):
+        UnitBaseline(BaselineState.UNKNOWN, 3, intensity=np.zeros(2, np.float32))
 
 
 def test_a_face_is_left_alone_until_somebody_asks() -> None:
@@ -258,7 +311,7 @@ def test_a_face_that_was_in_view_without_being_analysed_is_seen() -> None:
 
 
 def test_a_restored_book_goes_on_the_same() -> None:
-    calm = _face(-1.0, -2.5).action_units
+    calm = fake_face(units=(4, 12), occurrence=(0.3, 0.1), graded=True).action_units
     books = [BaselineBook(_USUAL, automatic=True) for _ in range(2)]
     for frame in range(20):
         books[0].observe(1, calm, _NEUTRAL, frame / 10)
@@ -272,7 +325,20 @@ def test_a_restored_book_goes_on_the_same() -> None:
     assert mine.shift is not None
     assert theirs.shift is not None
     assert mine.shift == pytest.approx(theirs.shift, abs=0)
+    assert mine.intensity is not None
+    assert mine.intensity == pytest.approx(theirs.intensity, abs=0)
     assert books[0].snapshot() == books[1].snapshot()
+
+
+def test_a_book_from_before_intensities_were_corrected_is_restored() -> None:
+    book = BaselineBook(_USUAL)
+    known = _calibrated(book)
+    state = json.loads(book.snapshot())
+    state["1"]["now"].pop()
+    book.restore(json.dumps(state))
+    again = book.observe(1, _face(-1.0, -1.0).action_units, _HAPPY, 9.0)
+    assert again.shift == pytest.approx(known.shift)
+    assert again.intensity is None
 
 
 def test_logits_of_occurrences() -> None:

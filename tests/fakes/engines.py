@@ -13,7 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from engine.alignment import CROP_TEMPLATE
-from engine.backends.contract import CONTRACTS, SCHEMA, AUCalibration, CropSpec, ExpressionCalibration, ModelContract
+from engine.backends.contract import (
+    CONTRACTS,
+    SCHEMA,
+    AUCalibration,
+    CropSpec,
+    ExpressionCalibration,
+    ModelContract,
+    TensorSpec,
+)
 from engine.baseline import BaselineBook
 from engine.capture.source import FrameSource, SourceInfo, SourceKind
 from engine.config import EngineConfig
@@ -70,6 +78,7 @@ class FakePipeline:
     processed: list[int] = field(default_factory=list)
     calibration: ExpressionCalibration | None = None  # the last one passed to `recalibrate`
     closed: int = 0  # number of calls
+    graded: bool = False  # whether its faces have intensities
 
     def process(self, frame: Frame, tentative: bool = False) -> FrameResult:
         if frame.index == self.fail_at:
@@ -140,6 +149,8 @@ def fake_engine(
         ),
         "a" * 64,
     )
+    if pipeline.graded:
+        units = dataclasses.replace(units, outputs=(TensorSpec("intensity", ("N", UNITS)),))
     models = tuple(ModelRecord(c.name, c.task, c.sha256, "fake", "CPU") for c in (expression, units))
     book = BaselineBook(np.full(UNITS, NEUTRAL_LOGIT, np.float32))
     return Engine(pipeline, expression, units, models, "litert", config or EngineConfig(), book)

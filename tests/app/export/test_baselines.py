@@ -14,7 +14,9 @@ from app.export.job import ExportChoice, ExportJob
 from app.review.notes import NeutralRange, Notes
 from app.review.session import Session, open_session
 from engine.baseline import PRIOR_FRAMES
+from engine.facs import OPEN_UNITS
 from tests.app.export.conftest import FRAMES, csv_rows
+from tests.fakes.faces import fake_face
 from tests.fakes.sessions import write_session
 
 #: Face 1 is in these two seconds, with logit ln(0.7 / 0.3); the usual one is -3.
@@ -62,6 +64,20 @@ def test_other_formats_have_the_corrected_values(session: Session, tmp_path: Pat
     present = [next(row for row in rows if row["face_id"] == "1" and row["AU12_c"]) for rows in (plain, changed)]
     assert [row["AU12_c"] for row in present] == ["1.0", "0.0"]  # 0.7 and less than the threshold of 0.5
     assert float(present[1]["AU12_r"]) == pytest.approx(5 * _CORRECTED, abs=0.01)
+
+
+def test_the_intensity_of_openface_is_that_above_the_neutral_face(tmp_path: Path) -> None:
+    face = fake_face(units=OPEN_UNITS, occurrence=(0.7,) * len(OPEN_UNITS), graded=True)  # intensity 2.8
+    write_session(tmp_path / "graded", [(face,)] * 20, au_intensity=True, neutral_logit=-3.0)
+    neutral = 2.8 * 20 / (20 + PRIOR_FRAMES)
+    notes = Notes().with_neutral(NeutralRange(1, 0.0, 2.0))
+    with open_session(tmp_path / "graded") as session:
+        folder = _export(session, notes, tmp_path / "out", "openface", "csv")
+    row, reviewed = (csv_rows(folder / name)[0] for name in ("openface.csv", "reviewed_faces.csv"))
+    wanted = 5 * (2.8 - neutral) / (5 - neutral)
+    assert float(row["AU12_r"]) == pytest.approx(wanted, abs=0.005)
+    assert (row["AU12_c"], reviewed["au_12_i"]) == ("0.0", "2.8")
+    assert float(reviewed["au_12_b_i"]) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_the_data_set_and_the_summary_say_what_is_corrected(session: Session, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from app.session.metadata import read_metadata, write_metadata
 from engine.baseline import PRIOR_FRAMES
 from engine.facs import OPEN_UNITS
 from engine.types import BaselineState
+from tests.fakes.faces import fake_face
 from tests.fakes.sessions import labelled_face, write_session
 
 #: Ten frames per second: face 1 for two seconds, then the same person as face 2 with another level.
@@ -87,6 +88,21 @@ def test_what_is_shown_follows_the_baselines_and_back(session: Session) -> None:
     assert not session.use_baselines({})
 
 
+def test_intensities_follow_the_baseline_and_back(tmp_path: Path) -> None:
+    face = fake_face(units=OPEN_UNITS, occurrence=(0.5,) * len(OPEN_UNITS), graded=True)  # intensity 2
+    write_session(tmp_path / "run", [(face,)] * 20, au_intensity=True, neutral_logit=_USUAL)
+    neutral = 2.0 * 20 / (20 + PRIOR_FRAMES)
+    with open_session(tmp_path / "run") as session:
+        assert session.use_baselines(session_baselines(session, Notes().with_neutral(NeutralRange(1, 0.0, 2.0))))
+        series = session.faces[0].series
+        wanted = pytest.approx(5 * (2.0 - neutral) / (5 - neutral), rel=1e-4)
+        assert session.rows_at(3)[0].intensity[0] == wanted
+        assert series.values(SeriesGroup.INTENSITIES)[0, 0] == wanted
+        assert session.measured_rows_at(3)[0].intensity[0] == 2.0
+        assert session.use_baselines({})
+        assert series.values(SeriesGroup.INTENSITIES)[0, 0] == 2.0
+
+
 def _record(folder: SessionFolder, **changes: object) -> None:
     write_metadata(folder.metadata, dataclasses.replace(read_metadata(folder.metadata), **changes))  # type: ignore[arg-type]  # fields by name
 
@@ -114,6 +130,8 @@ def test_a_recorded_baseline_of_other_units_is_not_used(tmp_path: Path) -> None:
     [
         FaceBaseline(1, "known", 90, (1e300,) * 18, (0.1,) * 18),
         FaceBaseline(1, "known", 90, (1.0,) * 18, (0.1,) * 17),
+        FaceBaseline(1, "known", 90, (1.0,) * 18, (0.1,) * 18, (0.5,) * 17),
+        FaceBaseline(1, "known", 90, (1.0,) * 18, (0.1,) * 18, (5.5,) * 18),
         FaceBaseline(1, "no such state", -5, (1.0,) * 18, (0.1,) * 18),
     ],
 )

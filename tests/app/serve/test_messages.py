@@ -54,15 +54,16 @@ def test_intensities_are_those_of_the_units_in_the_message(header, check_message
 
 
 def test_a_known_baseline_is_subtracted_and_named(header, check_message) -> None:
-    shift, error = np.full(UNITS, 2.0, np.float32), np.zeros(UNITS, np.float32)
-    face = fake_face(occurrence=(0.5,) * UNITS)
-    known = dataclasses.replace(face, baseline=UnitBaseline(BaselineState.KNOWN, 90, shift, error))
+    shift, error, intensity = (np.full(UNITS, value, np.float32) for value in (2.0, 0.0, 1.0))
+    face = fake_face(occurrence=(0.5,) * UNITS, graded=True)
+    known = dataclasses.replace(face, baseline=UnitBaseline(BaselineState.KNOWN, 90, shift, error, intensity))
     plain, changed = (
         check_message(live_frame(header, fake_result(fake_frame(), each)).messages[0].json()) for each in (face, known)
     )
     assert (plain["au_baseline"], changed["au_baseline"]) == ("none", "known")
     assert plain["au"]["AU12"][0] == 0.5
     assert changed["au"]["AU12"][0] == pytest.approx(1 / (1 + math.exp(2.0)), rel=1e-4)
+    assert (plain["au_i"]["AU12"], changed["au_i"]["AU12"]) == (2.0, pytest.approx(5 * 1 / 4, rel=1e-4))
     assert live_frame(header, RESULTS["reject"]).messages[0].au_baseline is None
 
 

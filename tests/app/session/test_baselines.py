@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.session.baselines import NeutralFrames, find_baselines, fits, parse_baseline, record_of, with_baselines
+from app.session.journal import read_journal
 from app.session.rows import FaceRow, rows_of
 from app.session.table import column_names, write_tables
 from engine.baseline import MIN_FRAMES, PRIOR_FRAMES, subtract
@@ -33,7 +36,11 @@ def _rows(*faces: FaceResult, count: int = 30) -> list[FaceRow]:
 
 
 def _known() -> UnitBaseline:
-    return UnitBaseline(BaselineState.KNOWN, 90, np.full(UNITS, 1.0, np.float32), np.full(UNITS, 0.1, np.float32))
+    return UnitBaseline(BaselineState.KNOWN, 90, *(np.full(UNITS, value, np.float32) for value in (1.0, 0.1)))
+
+
+def _graded() -> UnitBaseline:
+    return UnitBaseline(BaselineState.KNOWN, 90, *(np.full(UNITS, value, np.float32) for value in (1.0, 0.1, 0.5)))
 
 
 @pytest.mark.parametrize(
@@ -92,16 +99,37 @@ def test_a_row_keeps_the_model_s_occurrence_beside_the_corrected_one() -> None:
     assert changed.corrected == pytest.approx(after.tolist(), rel=1e-5)
     assert changed.corrected_std == pytest.approx(std.tolist(), rel=1e-5)
     assert changed.units_shown().occurrence == changed.corrected
+    assert (row.intensity, changed.corrected_intensity, changed.units_shown().intensity) == ((), (), ())
     assert row.units_shown() is row
     assert with_baselines([row], {7: _known()}) == (row,)
 
 
+def test_a_row_keeps_the_model_s_intensity_beside_the_corrected_one() -> None:
+    (row,) = _rows(fake_face(occurrence=_HALF, graded=True), count=1)  # intensity 2
+    (changed,) = with_baselines([row], {1: _graded()})
+    assert changed.intensity == (2.0,) * UNITS
+    assert changed.corrected_intensity == pytest.approx([5 * 1.5 / 4.5] * UNITS, rel=1e-5)
+    assert changed.units_shown().intensity == changed.corrected_intensity
+    (earlier,) = with_baselines([row], {1: _known()})  # recorded when intensities were left alone
+    assert earlier.units_shown().intensity == (2.0,) * UNITS
+
+
+def test_neutral_frames_have_their_intensity_in_the_baseline() -> None:
+    calm = fake_face(labels=("neutral",), occurrence=_HALF, graded=True)
+    weight = 30 / (30 + PRIOR_FRAMES)
+    found = find_baselines(_rows(calm), NeutralFrames(), _USUAL)
+    assert found[1].intensity == pytest.approx([weight * 2.0] * UNITS)
+    assert find_baselines(_rows(_calm()), NeutralFrames(), _USUAL)[1].intensity is None
+
+
 def test_the_record_reads_back_the_same() -> None:
-    wanted = {1: _known(), 4: UnitBaseline(BaselineState.UNKNOWN, 3)}
+    wanted = {1: _graded(), 2: _known(), 4: UnitBaseline(BaselineState.UNKNOWN, 3)}
     record = record_of("5-12", wanted)
-    again = read_record(type(record), __import__("json").loads(json_text(record)))
+    again = read_record(type(record), json.loads(json_text(record)))
     assert again == record
     found = again.by_face()
+    assert found[1].intensity == pytest.approx(wanted[1].intensity)
+    assert found[2].intensity is None
     assert found[1].shift == pytest.approx(wanted[1].shift)
     assert found[1].error == pytest.approx(wanted[1].error)
     assert (found[4].state, found[4].frames, found[4].shift) == (BaselineState.UNKNOWN, 3, None)
@@ -127,6 +155,27 @@ def test_none_unknown_and_not_computed_are_three_values_in_the_tables(tmp_path: 
     typed = pq.read_table(paths[1]).to_pylist()
     assert [row["au_baseline_frames"] for row in typed] == [90, 3, None, None]
     assert typed[0]["au_12_b"] < typed[0]["au_12"]
+
+
+def test_the_tables_of_a_model_that_grades_have_both_intensities_and_the_journal_the_model_s(tmp_path: Path) -> None:
+    header, journal = fake_header(au_intensity=True), tmp_path / "journal.jsonl"
+    faces = [fake_face(track_id=track_id, occurrence=_HALF, graded=True) for track_id in (1, 2, 3)]
+    live = dataclasses.replace(faces[0], baseline=_graded())  # subtracted in what is shown meanwhile
+    write_journal(journal, header, [fake_result(fake_frame(), live, *faces[1:])])
+    (entry,) = read_journal(journal)
+    assert [row.intensity for row in entry.rows] == [(2.0,) * UNITS] * 3
+    assert not any(row.corrected_intensity for row in entry.rows)
+    baselines = {1: _graded(), 2: UnitBaseline(BaselineState.UNKNOWN, 3), 3: _known()}
+    write_tables(journal, tmp_path / "faces.csv", tmp_path / "faces.parquet", baselines=baselines)
+    table = pq.read_table(tmp_path / "faces.parquet")
+    names = [f"au_{code:02d}_b_i" for code in BP4D_UNITS]
+    assert table.column_names == list(column_names(header, baselines=True))
+    assert table.column_names[-UNITS:] == names
+    known, unknown, earlier = table.to_pylist()
+    assert [known[name] for name in names] == pytest.approx([5 * 1.5 / 4.5] * UNITS, rel=1e-5)
+    assert known["au_12_i"] == 2.0
+    assert {unknown[name] for name in names} == {earlier[name] for name in names} == {None}
+    assert earlier["au_12_b"] is not None
 
 
 def test_without_baselines_the_tables_are_as_before(tmp_path: Path) -> None:
