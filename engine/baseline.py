@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.facs import EXPRESSIONS
+from engine.facs import EXPRESSIONS, HIGHEST_INTENSITY
 from engine.types import NO_BASELINE, AUEstimate, BaselineState, Decision, Float32, Route, UnitBaseline
 
 #: Fewer neutral frames are no baseline: half a second of most videos.
@@ -42,8 +42,7 @@ _GROWTH: Final = 0.1
 _MEDIAN_ERROR, _DEVIATION = 1.2533, 1.4826
 #: Occurrences are kept this far from 0 and 1, so that their logits are finite; they have six digits in sessions.
 _EDGE: Final = 1e-6
-#: Largest intensity, and the largest one that is subtracted: near 5 what is left would be stretched beyond measure.
-TOP_INTENSITY: Final = 5.0
+#: Largest intensity that is subtracted: near the highest, what is left would be stretched beyond measure.
 _MOST_SUBTRACTED: Final = 4.5
 _NEUTRAL: Final = EXPRESSIONS[0]
 
@@ -146,7 +145,7 @@ def above_neutral(intensity: Float32, neutral: Float32) -> Float32:
     [0.0, 0.0, 2.5, 5.0]
     """
     level = np.clip(np.asarray(neutral, np.float64), 0, _MOST_SUBTRACTED)
-    return np.asarray(TOP_INTENSITY * np.maximum(0, intensity - level) / (TOP_INTENSITY - level), np.float32)
+    return np.asarray(HIGHEST_INTENSITY * np.maximum(0, intensity - level) / (HIGHEST_INTENSITY - level), np.float32)
 
 
 def corrected(units: AUEstimate, baseline: UnitBaseline) -> AUEstimate:

@@ -32,6 +32,9 @@ EXPRESSION_ADJECTIVES: Final[tuple[str, ...]] = (
     "contemptuous",
 )
 
+#: Intensity of a unit at its maximum, grade E of FACS; 0: it is absent.
+HIGHEST_INTENSITY: Final = 5.0
+
 #: FACS numbers of the twelve BP4D units, in the paper's order.
 BP4D_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 

@@ -18,13 +18,12 @@ from app.session.baselines import with_baselines
 from app.session.journal import read_journal
 from app.session.rows import FaceRow
 from engine.errors import OutputError
+from engine.facs import HIGHEST_INTENSITY
 
 #: Receives the fraction done, 0-1.
 Progress = Callable[[float], None]
 #: Frames between two progress reports.
 _REPORT_EVERY: Final = 25
-#: Highest intensity.
-_LARGEST: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class ExportJob:
         if self.header.au_intensity:
             values = row.corrected_intensity or row.intensity
             return {self.header.au_codes[place]: values[place] for place in self.unit_places} if values else {}
-        return {code: _LARGEST * occurrence for code, occurrence in self.unit_values(row).items()}
+        return {code: HIGHEST_INTENSITY * occurrence for code, occurrence in self.unit_values(row).items()}
 
     @property
     def baseline_text(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from app.review.face_series import FaceSeries, SeriesGroup
 from app.review.timeline_layout import unit_order
 from app.session.rows import SessionHeader
+from engine.facs import HIGHEST_INTENSITY
 
 #: Height per line of a plot with several lines, of a plot of one line, and the gap between two, in em.
 _LINE_EM: Final = 1.05
@@ -21,8 +22,6 @@ _GAP_EM: Final = 0.35
 _PLOT_EM: Final = 3.4
 #: Angles are drawn from minus to plus a multiple of this.
 _ANGLE_STEP_DEG: Final = 15.0
-#: Highest intensity of an action unit.
-_INTENSE: Final = 5.0
 #: Lines of `SeriesGroup.UNCERTAINTIES`.
 ALEATORIC, EPISTEMIC, OOD_SCORE = range(3)
 
@@ -118,7 +117,7 @@ def _plots(header: SessionHeader, lines: Sequence[SeriesLine], angle_deg: float)
     for line in of_group[SeriesGroup.UNITS]:
         units.append(SeriesPlot(SeriesGroup.UNITS, (line,), 0.0, 1.0, header.au_thresholds[line.place]))
         if line.place in graded:
-            units.append(SeriesPlot(SeriesGroup.INTENSITIES, (graded[line.place],), 0.0, _INTENSE))
+            units.append(SeriesPlot(SeriesGroup.INTENSITIES, (graded[line.place],), 0.0, HIGHEST_INTENSITY))
     return [
         SeriesPlot(SeriesGroup.EXPRESSIONS, expressions, 0.0, 1.0),
         SeriesPlot(SeriesGroup.UNCERTAINTIES, nats, 0.0, math.log(len(header.expressions)), header.aleatoric_limit),

@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from app.session.rows import FaceRow, SessionHeader
-from engine.baseline import TOP_INTENSITY, FrameSample, estimate_baseline, frame_values, looks_neutral
+from engine.baseline import FrameSample, estimate_baseline, frame_values, looks_neutral
 from engine.capture.source import SAME_TIME_S
 from engine.capture.time_range import TimeRange, parse_time
 from engine.errors import ConfigError
+from engine.facs import HIGHEST_INTENSITY
 from engine.types import NO_BASELINE, BaselineState, Float32, UnitBaseline
 
 #: The baselines of a recording come from what was shown while it ran.
@@ -139,7 +140,7 @@ def _baseline_of(face: FaceBaseline) -> UnitBaseline:
         len(face.shift) == len(face.error)
         and len(face.intensity) in (0, len(face.shift))  # sessions of earlier versions have none
         and all(abs(value) <= MAX_LOGIT for value in face.shift + face.error)
-        and all(0 <= value <= TOP_INTENSITY for value in face.intensity)
+        and all(0 <= value <= HIGHEST_INTENSITY for value in face.intensity)
     )
     if face.state != BaselineState.KNOWN.value or not is_sound:  # a file may hold anything
         return UnitBaseline(BaselineState.UNKNOWN, face.frames)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ConfigError
+from engine.facs import HIGHEST_INTENSITY
 from engine.records import read_record
 from engine.types import UInt8
 from training.action_units.loss import (
@@ -71,7 +72,7 @@ class TrainingFaces:
         self.occurs = torch.from_numpy(faces.occurs)  # (N, K)
         self.known = torch.from_numpy(faces.known)  # (N, K)
         self.targets = torch.from_numpy(faces.targets)  # (N, K)
-        self.graded = torch.from_numpy(faces.graded() / 5)  # (N, K) intensity 0-1, NaN where unknown
+        self.graded = torch.from_numpy(faces.graded() / HIGHEST_INTENSITY)  # (N, K) intensity 0-1, NaN where unknown
         self.crops = faces.crops
         self._crops = torch.from_numpy(faces.crops)
         self._config, self._device = config, device

@@ -41,11 +41,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.facs import HIGHEST_INTENSITY
 from training.layers.face_trunk import BLOCKS, ShortFaceTrunk, kept_blocks
 from training.layers.residual import ResidualBlock, conv_norm, fan_out
-
-#: Intensity of a unit at its maximum, grade E of FACS.
-HIGHEST_INTENSITY = 5.0
 
 
 class Variant(str, Enum):

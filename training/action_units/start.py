@@ -144,7 +144,7 @@ def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> None:
 
 
 def _take_statistics(model: UGN, images: Tensor, taken: set[nn.BatchNorm2d]) -> None:
-    """Make each norm one that subtracts and divides by what these images have before it; a taken one restores it."""
+    """Give each norm the statistics of its inputs over these images; the taken ones undo them and change nothing."""
     seen: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
 
     def keep(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -19,9 +19,9 @@ import torch
 
 from engine.alignment import align_face
 from engine.errors import SourceError
+from engine.facs import HIGHEST_INTENSITY
 from engine.types import Float32, Float64, UInt8
 from training.action_units.features import ActionUnitsConfig, FeatureTask, features_of, network_input
-from training.action_units.model import HIGHEST_INTENSITY
 from training.action_units.start import start_from_file
 from training.data.action_unit_faces import NO_FOLD, UnitFaces, split_people
 from training.data.open_set import read_meshes, read_open_au

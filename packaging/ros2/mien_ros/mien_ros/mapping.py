@@ -12,7 +12,7 @@ import numpy as np
 
 from app.serve.messages import FaceMessage, LiveFrame
 from app.serve.state import ServiceState, ServiceStatus
-from engine.facs import unit_code
+from engine.facs import HIGHEST_INTENSITY, unit_code
 from engine.types import Frame
 
 #: hri_msgs/Expression has no contempt: such a face has no `expression`, only the distribution.
@@ -27,8 +27,6 @@ EXPRESSIONS: Final = {
 }
 #: Length of the arrays of hri_msgs/FacialActionUnits, which are indexed by FACS number.
 _UNITS: Final = 99
-#: Highest intensity of a unit in Mien's messages.
-_HIGHEST_INTENSITY: Final = 5.0
 #: Largest standard deviation of a value in 0-1: a unit with it has the confidence 0.
 _MAX_DEVIATION: Final = 0.5
 
@@ -105,7 +103,7 @@ class RosMapping:
         for number in range(_UNITS):
             code = unit_code(number)
             if (unit := face.au.get(code)) is not None:
-                intensity[number] = face.au_i[code] / _HIGHEST_INTENSITY if code in face.au_i else unit[0]
+                intensity[number] = face.au_i[code] / HIGHEST_INTENSITY if code in face.au_i else unit[0]
                 confidence[number] = max(0.0, 1.0 - unit[1] / _MAX_DEVIATION)
         message.intensity, message.confidence = intensity, confidence
         return message
